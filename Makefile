@@ -1,0 +1,48 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer: each makes its own $(VENV) first,
+# and makes it again only when pyproject.toml has changed.
+#   PYTHON=/path/to/python3.12 make test    another interpreter (VENV=.venv312 keeps both)
+
+VENV ?= .venv
+JOBS ?= 2
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+RUN := $(VENV)/bin/python
+# Keyed by what was asked for; touched last, so an install that was cut short leaves no stamp.
+STAMP := $(VENV)/.installed-$(shell cksum < pyproject.toml | tr -d ' \t\n')
+PYTEST := $(RUN) -m pytest -q -n $(JOBS) --dist loadfile --durations=5
+
+.PHONY: demo test test-fast lint format install clean
+
+demo: install
+	@$(RUN) -m jaxalign.demo
+
+test: install
+	@$(PYTEST)
+
+test-fast: install
+	@$(PYTEST) -m 'not slow'
+
+lint: install
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+format: install
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+install: $(STAMP)
+
+$(STAMP):
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'error: Python 3.11 or newer is needed; name one, as in: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@echo 'installing jaxalign and what it needs into $(VENV) (once, a few minutes)'
+	@'$(RUN)' -m pip --version >/dev/null 2>&1 || '$(PYTHON)' -m venv --clear '$(VENV)' || { \
+	  echo 'error: $(PYTHON) cannot make a virtual environment: install its venv package (python3-venv)' >&2; exit 1; }
+	@'$(RUN)' -m pip install -qq --disable-pip-version-check --editable '.[test,report,dev]'
+	@rm -f '$(VENV)'/.installed-*
+	@touch '$@'
+	@echo 'installed'
+
+clean:
+	rm -rf .venv .venv312 .pytest_cache .ruff_cache build jaxalign.egg-info

@@ -1,0 +1,156 @@
+"""How fast, and in how little memory, jaxalign.load reads a 2.7-billion-parameter checkpoint.
+
+  python benchmarks/load_phi2.py [--directory=DIR] [--keep] [--rounds=3]
+
+Writes a random Phi-2 in bfloat16 (5.6 GB in two shards), once, and reads it in fresh processes: on
+one CPU device, and over eight fake ones. The peer is `cat files > /dev/null` right before, with the
+files in the page cache: the time to look at every byte once. Peaks are VmHWM: interpreter,
+libraries and all. Bounds: peak <= 1.25 x the files, and on one device time <= 3 x cat.
+Last, four tokens are sampled on the one device, where memory allows (XLA's CPU multiplies bfloat16
+in float32 copies: 3.3 x the files).
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+MOST_MEMORY, MOST_TIME = 1.25, 3.0
+DEVICES = 8
+CASES = [None, (1, 8, 1), (2, 2, 2)]
+TOKENS = 4
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--directory', type=pathlib.Path, help='where the checkpoint is, or will be')
+  parser.add_argument('--keep', action='store_true', help='leave the checkpoint there')
+  parser.add_argument('--rounds', type=int, default=3, help='the best of so many is reported')
+  parser.add_argument('--one', help=argparse.SUPPRESS)  # how this script calls itself
+  args = parser.parse_args()
+  if args.one:
+    return print(json.dumps(measure(args.directory, *json.loads(args.one))))
+  with tempfile.TemporaryDirectory() as temporary:
+    directory = args.directory or pathlib.Path(temporary) / 'phi2'
+    made = not (directory / 'config.json').exists()
+    if made:
+      write_checkpoint(directory)
+    try:
+      ok = report(directory, args.rounds)
+    finally:
+      if made and not args.keep:
+        for file in directory.iterdir():
+          file.unlink()
+        directory.rmdir()
+  sys.exit(not ok)
+
+
+def report(directory, rounds):
+  files = sorted(directory.glob('*.safetensors'))
+  size = sum(file.stat().st_size for file in files)
+  print(f'{len(files)} files, {size / 1e9:.2f} GB; best of {rounds}')
+  cat(files)  # warms the page cache
+  ok = True
+  for mesh in CASES:
+    pairs = [(cat(files), fresh(directory, mesh)) for _ in range(rounds)]
+    looked = min(seconds for seconds, _ in pairs)
+    best = min((run for _, run in pairs), key=lambda run: run['seconds'])
+    peak = max(run['peak'] for _, run in pairs)
+    good = peak <= MOST_MEMORY * size and (mesh or best['seconds'] <= MOST_TIME * looked)
+    ok &= bool(good)
+    name = 'one device' if mesh is None else 'mesh ' + 'x'.join(map(str, mesh))
+    print(
+      f'{name:>10}: {best["seconds"]:.2f} s, {best["seconds"] / looked:.2f} x cat ({looked:.2f} s)'
+      f'; {best["cpu"]:.2f} s of CPU; peak {peak / 1e9:.2f} GB = {peak / size:.3f} x the files, '
+      f'{best["before"] / 1e9:.2f} GB of it before; {"ok" if good else "OVER ITS BOUND"}'
+    )
+  if available() < 4 * size:
+    print(f'sampling: left out, {available() / 1e9:.0f} GB of memory are too few')
+    return ok
+  run = fresh(directory, None, sample=True)
+  print(f'sampling: {TOKENS} tokens in {run["sampled"]:.1f} s, peak {run["peak"] / 1e9:.1f} GB')
+  return ok
+
+
+def cat(files):
+  start = time.perf_counter()
+  subprocess.run(['cat', *files], stdout=subprocess.DEVNULL, check=True)
+  return time.perf_counter() - start
+
+
+def fresh(directory, mesh, sample=False):
+  """One load in a process of its own."""
+  flags = f'--xla_force_host_platform_device_count={DEVICES if mesh else 1}'
+  here = pathlib.Path(__file__).resolve()
+  order = json.dumps([mesh, sample])
+  command = [sys.executable, here, f'--directory={directory}', f'--one={order}']
+  env = {'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': flags, 'PYTHONPATH': str(here.parents[1])}
+  run = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True)
+  return json.loads(run.stdout)
+
+
+def measure(directory, sizes, sample):
+  import jax
+
+  import jaxalign
+  from jaxalign import sharding
+
+  mesh = sharding.make_mesh(*sizes) if sizes else None
+  load = jaxalign.load
+  jax.block_until_ready(jax.numpy.zeros(1))  # the backend has started
+  result = dict(before=memory('VmRSS'))
+  start, worked = time.perf_counter(), time.process_time()
+  model = jax.block_until_ready(load(directory, mesh=mesh))
+  result['seconds'] = time.perf_counter() - start
+  result['cpu'] = time.process_time() - worked
+  if sample:
+    start = time.perf_counter()
+    jaxalign.sample(model, [[1, 2, 3]], length=TOKENS, temperature=0.0)
+    result['sampled'] = time.perf_counter() - start
+  return result | dict(peak=memory('VmHWM'))
+
+
+def memory(field):
+  """Bytes, of this process; VmHWM is the most that VmRSS has been."""
+  lines = pathlib.Path('/proc/self/status').read_text().splitlines()
+  return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(field + ':'))
+
+
+def available():
+  lines = pathlib.Path('/proc/meminfo').read_text().splitlines()
+  return 1024 * next(int(line.split()[1]) for line in lines if line.startswith('MemAvailable:'))
+
+
+def write_checkpoint(directory):
+  """A layer at a time, through the same writer as export: shards of 5 GB and their index."""
+  import jax
+  import numpy as np
+
+  from jaxalign.models import export, phi2
+  from jaxalign.models.hub import their_shape
+  from jaxalign.sharding import weight_name
+
+  cfg = phi2.phi2(weights='bfloat16')
+  dtype, rng = np.dtype(jax.numpy.bfloat16), np.random.default_rng(0)
+  shapes = jax.eval_shape(lambda: phi2.Phi2(cfg, jax.random.key(0)))
+
+  def draw(shape):
+    return (0.02 * rng.standard_normal(shape, np.float32)).astype(dtype)
+
+  tensors = []
+  for path, leaf in jax.tree.leaves_with_path(shapes):
+    theirs = phi2.HUGGING_FACE.tensors[weight_name(path)]
+    for n in range(cfg.depth if '{n}' in theirs else 1):
+      shape = their_shape(weight_name(path), leaf.shape[1:] if '{n}' in theirs else leaf.shape)
+      tensors.append((theirs.format(n=n), dtype, shape, lambda shape=shape: draw(shape)))
+  directory.mkdir(parents=True, exist_ok=True)
+  print(f'writing a random Phi-2 to {directory}')
+  export.write_shards(directory, tensors)
+  export.write_json(directory / 'config.json', phi2.HUGGING_FACE.write(cfg))
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,1 @@
+"""Runs, one file each: what, command, cost and expectation in the docstring, then the config."""

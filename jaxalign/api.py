@@ -1,0 +1,48 @@
+"""The three names a notebook needs; `import jaxalign` gives them, and jax when they are used."""
+
+from jaxalign.config import UserError
+from jaxalign.data.text import Tokenizer
+from jaxalign.models import hub
+from jaxalign.models.export import export
+from jaxalign.rl.sample import sample
+from jaxalign.stages import finished
+
+__all__ = ['export', 'load', 'sample']
+
+
+def load(path, *, dtype=None, mesh=None):
+  """A model from a Hugging Face directory (local, gs://, a hub name), a llama2.c .bin file, or a
+  workdir of ours (its newest checkpoint, adapters folded in).
+
+  dtype: 'float32', 'bfloat16' or 'float16', of weights and arithmetic; None keeps the file's.
+  mesh: from jaxalign.sharding.make_mesh; the weights are laid out on it while they load.
+  The directory's tokenizer comes along as model.tokenizer, or None where there is none.
+  """
+  path = hub.resolve(path)
+  if finished.is_workdir(path):
+    model, tokenizer = finished.load(path, dtype=dtype, mesh=mesh)
+    model.tokenizer = tokenizer
+    return model
+  tokenizer = _of_directory(path) if path.is_dir() else None
+  model = hub.load(path, dtype=dtype, mesh=mesh)
+  if path.is_file():
+    tokenizer = _beside(path, model.cfg.vocab)
+  if tokenizer is not None and tokenizer.vocab > model.cfg.vocab:
+    raise UserError(
+      f'{path}: its tokenizer has {tokenizer.vocab} tokens, its model {model.cfg.vocab}; '
+      'one of them is of another model'
+    )
+  model.tokenizer = tokenizer
+  return model
+
+
+def _of_directory(path):
+  names = ('tokenizer.json', 'tokenizer.model', 'vocab.json')
+  return Tokenizer.load(str(path)) if any((path / name).exists() for name in names) else None
+
+
+def _beside(path, vocab):
+  """llama2.c names a tokenizer by its size, and Llama-2's own by nothing."""
+  names = (f'tok{vocab}.bin', f'tok{vocab}.model', 'tokenizer.bin', 'tokenizer.model')
+  found = [path.parent / name for name in names if (path.parent / name).exists()]
+  return Tokenizer.load(str(found[0])) if found else None

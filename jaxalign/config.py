@@ -1,0 +1,293 @@
+"""Typed configs: the few dataclasses stages share, and what every config can do.
+
+A config is a keyword-only dataclass of numbers, names, tuples, callables and other configs. `seal`
+checks it and closes it for good, `write` puts it on disk, `diff` compares two. Numbers that follow
+from others are properties, never fields.
+"""
+
+import collections.abc
+import dataclasses
+import difflib
+import enum
+import json
+import math
+import os
+import types
+import typing
+from typing import Any, Literal
+
+from etils import epath
+
+
+class UserError(ValueError):
+  """The user's to mend: names the thing and the remedy, and is shown without a traceback."""
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Mesh:
+  """How many devices lie along each axis; one axis may be -1: all that are left."""
+
+  data: int = 1
+  fsdp: int = -1
+  tensor: int = 1
+
+  def check(self):
+    sizes = (self.data, self.fsdp, self.tensor)
+    if sizes.count(-1) > 1 or any(size < 1 and size != -1 for size in sizes):
+      raise UserError(f'mesh {sizes}: axes are at least 1, and at most one is -1 (the rest)')
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Schedule:
+  """The learning rate over a run, as fractions of its peak: warm-up, a shape, and where it ends."""
+
+  shape: Literal['constant', 'cosine', 'wsd'] = 'cosine'
+  warmup: int = 0  # steps of linear warm-up
+  decay: float = 0.2  # wsd only: the last fraction of the run, in which the rate falls
+  end: float = 0.1  # fraction of the peak at the last step
+
+  def check(self):
+    if self.warmup < 0 or not 0 <= self.decay <= 1 or not 0 <= self.end <= 1:
+      raise UserError('schedule: warmup is at least 0, decay and end are between 0 and 1')
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class AdamW:
+  lr: float = 1e-5
+  b1: float = 0.9
+  b2: float = 0.95
+  eps: float = 1e-8
+  weight_decay: float = 0.0
+  decayed: tuple[str, ...] = ('*', '!*norm*', '!*bias*')  # shell patterns over weights' names
+  frozen: tuple[str, ...] = ()  # the same: these weights stay as they are
+  clip: float | None = 1.0  # global norm of the gradient
+  schedule: Schedule = dataclasses.field(default_factory=Schedule)
+
+  def check(self):
+    _positive(self, 'lr', 'eps', 'clip')
+    if not (0 <= self.b1 < 1 and 0 <= self.b2 < 1) or self.weight_decay < 0:
+      raise UserError('optim: b1 and b2 are at least 0 and below 1, weight_decay is at least 0')
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Adafactor:
+  """Factored second moments: for models whose Adam moments do not fit."""
+
+  lr: float = 1e-5
+  decay: float = 0.8  # exponent of the second moment's growing memory
+  momentum: float | None = None
+  weight_decay: float = 0.0
+  decayed: tuple[str, ...] = ('*', '!*norm*', '!*bias*')  # shell patterns over weights' names
+  frozen: tuple[str, ...] = ()  # the same: these weights stay as they are
+  clip: float | None = 1.0  # global norm of the gradient
+  schedule: Schedule = dataclasses.field(default_factory=Schedule)
+
+  def check(self):
+    _positive(self, 'lr', 'clip')
+
+
+def _positive(cfg, *names):
+  for name in names:
+    value = getattr(cfg, name)
+    if value is not None and value <= 0:
+      raise UserError(f'{name}={value}: must be above 0')
+
+
+Optim = AdamW | Adafactor
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Saving:
+  every: int = 500  # steps
+  keep: int = 2  # the newest so many
+  milestone: int | None = None  # besides, every multiple of it is kept for good
+  best: str | None = None  # besides, the one with the lowest value of this evaluation metric
+
+  def check(self):
+    if min(self.every, self.keep, self.milestone or 1) < 1 or self.milestone == 0:
+      raise UserError('saving: every, keep and milestone are at least 1')
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Logging:
+  every: int = 10  # steps; the metrics file has every step, the progress line and the rest these
+  tensorboard: bool = False
+  wandb: str | None = None  # the project's name
+  profile: tuple[int, int] | None = None  # first and last step of a trace, into workdir/profile
+
+  def check(self):
+    if self.every < 1 or (self.profile and not 0 < self.profile[0] < self.profile[1]):
+      raise UserError('logging: every is at least 1, profile is a first and a later last step')
+
+
+def seal(cfg, name='config'):
+  """Checks names, types and each config's own `check()`; then no field can be assigned."""
+  hints = field_types(cfg)
+  for stray in vars(cfg).keys() - hints.keys() - {'_sealed'}:
+    if not hasattr(type(cfg), stray):  # a cached property may stay
+      raise UserError(f'{name}: {type(cfg).__name__} has no field {stray}{nearest(stray, hints)}')
+  for field, kind in hints.items():
+    value = getattr(cfg, field)
+    if not fits(value, kind):
+      raise UserError(f'{name}.{field}={shown(value)}: takes {takes(kind)}')
+    _seal_inside(value, f'{name}.{field}')
+  if hasattr(cfg, 'check'):
+    cfg.check()
+  if not type(cfg).__dataclass_params__.frozen:
+    vars(cfg)['_sealed'] = True
+    type(cfg).__setattr__ = _set  # on the class, because Python looks dunder methods up there
+    type(cfg).__delattr__ = _delete
+  return cfg
+
+
+def _seal_inside(value, name):
+  if is_config(value):
+    seal(value, name)
+  elif isinstance(value, tuple):
+    for n, item in enumerate(value):
+      _seal_inside(item, f'{name}.{n}')
+  elif isinstance(value, list | dict | set):
+    raise UserError(f'{name} is a {type(value).__name__}, which can change: make it a tuple')
+
+
+def _set(cfg, field, value):
+  _refuse_if_sealed(cfg, field)
+  object.__setattr__(cfg, field, value)
+
+
+def _delete(cfg, field):
+  _refuse_if_sealed(cfg, field)
+  object.__delattr__(cfg, field)
+
+
+def _refuse_if_sealed(cfg, field):
+  if '_sealed' in vars(cfg):
+    raise dataclasses.FrozenInstanceError(f'{type(cfg).__name__}.{field}: the config is sealed')
+
+
+def is_config(value):
+  return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def field_types(cfg):
+  """Field name -> its annotation, resolved (it may be text)."""
+  hints = typing.get_type_hints(type(cfg))
+  return {field.name: hints[field.name] for field in dataclasses.fields(cfg)}
+
+
+def nearest(name, known):
+  """'; nearest: lr', or '' where nothing is near."""
+  found = difflib.get_close_matches(name, list(known), n=1)
+  return f'; nearest: {found[0]}' if found else ''
+
+
+def choices(kind):
+  """The alternatives of a union, of which most annotations have one."""
+  union = typing.get_origin(kind) in (typing.Union, types.UnionType)
+  return typing.get_args(kind) if union else (kind,)
+
+
+def fits(value, kind):
+  """Exact where Python is lax: here True is no int, and nan is no float."""
+  origin, args = typing.get_origin(kind), typing.get_args(kind)
+  if len(choices(kind)) > 1:
+    return any(fits(value, one) for one in choices(kind))
+  if origin is Literal:
+    return any(value == one and type(value) is type(one) for one in args)
+  if origin is tuple:
+    if not isinstance(value, tuple):
+      return False
+    kinds = args[:1] * len(value) if args[-1:] == (Ellipsis,) else args
+    return len(kinds) == len(value) and all(map(fits, value, kinds))
+  if kind in (Any, object):
+    return True
+  if kind in (int, float):
+    number = isinstance(value, int if kind is int else int | float)
+    return number and not isinstance(value, bool) and not math.isnan(value)
+  if collections.abc.Callable in (kind, origin):
+    return callable(value)
+  return isinstance(value, origin or kind)
+
+
+def takes(kind):
+  """An annotation in words, for the error that names it."""
+  origin, args = typing.get_origin(kind), typing.get_args(kind)
+  if len(choices(kind)) > 1:
+    return ' or '.join(takes(one) for one in choices(kind))
+  if origin is Literal or (isinstance(kind, type) and issubclass(kind, enum.Enum)):
+    return 'one of ' + ', '.join(str(getattr(one, 'name', one)) for one in (args or kind))
+  if origin is tuple:
+    return 'a tuple (' + ', '.join('...' if one is ... else takes(one) for one in args) + ')'
+  words = {int: 'an int', float: 'a float', str: 'text', bool: 'true or false', None: 'none'}
+  kind = None if kind is types.NoneType else kind
+  return words.get(kind) or getattr(kind, '__name__', str(kind))
+
+
+def shown(value):
+  """A value in a line: callables and classes by name, configs by their class."""
+  if is_config(value):
+    return type(value).__name__
+  return str(getattr(value, '__qualname__', None) or repr(value))
+
+
+def tree(value):
+  """A config as what JSON holds; 'class' (no field can be called so) says which config it is."""
+  if is_config(value):
+    fields = {field.name: tree(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return {'class': tree(type(value)), **fields}
+  if isinstance(value, tuple):
+    return [tree(item) for item in value]
+  if isinstance(value, enum.Enum):
+    return value.name
+  if isinstance(value, os.PathLike):
+    return os.fspath(value)
+  if value is None or isinstance(value, bool | int | float | str):
+    return value
+  if hasattr(value, '__qualname__'):
+    return f'{value.__module__}:{value.__qualname__}'
+  raise UserError(f'a config cannot hold {value!r}: it has no name that config.json could keep')
+
+
+def to_json(cfg):
+  return json.dumps(tree(cfg), indent=2) + '\n'
+
+
+def write(cfg, path):
+  """Whole or not at all: under a temporary name first, then renamed."""
+  path = epath.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+  temporary.write_text(to_json(cfg))
+  temporary.replace(path)
+
+
+def read(path):
+  """What json.loads gives of a written config; one line where it cannot be read."""
+  try:
+    return json.loads(epath.Path(path).read_text())
+  except (OSError, ValueError) as error:
+    raise UserError(f'{path} cannot be read ({error}): mend it, or take another workdir') from error
+
+
+def absolute(path):
+  """As Orbax wants paths; a bucket's are absolute already."""
+  path = epath.Path(path).expanduser()
+  return path if '://' in os.fspath(path) else path.resolve()
+
+
+def diff(a, b):
+  """[(dotted field, in a, in b), ...]; each side a config, or what json.loads gave of one."""
+  a, b = (dict(_leaves(tree(side) if is_config(side) else side)) for side in (a, b))
+  names = sorted(a.keys() | b.keys())
+  pairs = ((name, a.get(name, '(absent)'), b.get(name, '(absent)')) for name in names)
+  return [(name, old, new) for name, old, new in pairs if old != new]
+
+
+def _leaves(node, name=''):
+  if isinstance(node, dict):
+    for field, value in node.items():
+      yield from _leaves(value, f'{name}.{field}' if name else field)
+  elif isinstance(node, list) and any(isinstance(item, dict) for item in node):
+    yield from _leaves(dict(enumerate(node)), name)
+  else:
+    yield name, node

@@ -1,0 +1,221 @@
+"""batch = f(seed, step): any process computes any row of any step, in any order, from nothing else.
+
+So nothing is saved of the data but the step, a resumed run sees what it would have seen, and hosts
+never wait for one another, however uneven their data.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from absl import logging
+
+from jaxalign.config import UserError
+from jaxalign.data import packing
+from jaxalign.data.order import Mixture, Once
+from jaxalign.data.prepared import Prepared
+from jaxalign.data.shards import Kind
+
+Rows = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+  """A corpus and its weight in a mixture: its share of the rows."""
+
+  prepared: Prepared
+  weight: float = 1.0
+
+
+class Batches:
+  """Packed rows of a mixture, for next-token training, forever.
+
+  rows: tokens_BT; weight_BT (1 where the token is to be predicted from those before it);
+  segment_BT (1, 2, .. for the examples of a row, 0 for padding); position_BT (in the example).
+  """
+
+  def __init__(self, parts: Sequence[Part], length: int, batch: int, seed: int, pack: bool = True):
+    self.length, self.batch = length, batch
+    self.tables = _tables([part.prepared for part in parts], length, pack)
+    sizes = [len(table.plan) for table in self.tables]
+    self.order = Mixture(sizes, [part.weight for part in parts], batch, seed)
+
+  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+    return _fill(self.tables, [self.order.at(step, int(i)) for i in indices], self.length)
+
+  @property
+  def steps_per_epoch(self) -> int:
+    return self.order.steps_per_epoch
+
+  def steps(self, epochs: int) -> int:
+    """As many as show every example of the first part `epochs` times."""
+    return self.order.steps(epochs)
+
+  def epoch_of(self, step: int) -> int:
+    return self.order.epoch_of(step)
+
+  @property
+  def tokens_per_step(self) -> int:
+    """Slots; `efficiency` of them hold a token."""
+    return self.batch * self.length
+
+  @property
+  def efficiency(self) -> float:
+    weights = np.array(self.order.shares) / sum(self.order.shares)
+    tables = [self.tables[n] for n in self.order.part_of]
+    full = [t.plan.efficiency(t.prepared.lengths, self.length) for t in tables]
+    return float(weights @ np.array(full))
+
+
+class Pass:
+  """Every example once, in a fixed order, for evaluation; rows past the end weigh nothing."""
+
+  def __init__(self, corpora: Sequence[Prepared], length: int, batch: int, pack: bool = True):
+    self.length, self.batch = length, batch
+    self.tables = _tables(corpora, length, pack)
+    self.order = Once([len(table.plan) for table in self.tables], batch)
+
+  @property
+  def steps(self) -> int:
+    return self.order.steps
+
+  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+    return _fill(self.tables, [self.order.at(step, int(i)) for i in indices], self.length)
+
+  def __iter__(self) -> Iterator[Rows]:
+    return (self.rows(step, range(self.batch)) for step in range(self.steps))
+
+
+class Pairs:
+  """Chosen and rejected side by side, one a row: chosen_BT, chosen_weight_BT, chosen_segment_BT
+  and the same of rejected. Without a seed: one pass in order, as `Pass`."""
+
+  def __init__(self, prepared: Prepared, length: int, batch: int, seed: int | None):
+    self.length, self.batch = length, batch
+    self.tables = _tables([prepared], length, False, 'pair')
+    self.order = _order(len(prepared) // 2, batch, seed)
+
+  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+    found = [self.order.at(step, int(i)) for i in indices]
+    both = {}
+    for side, name in enumerate(('chosen', 'rejected')):
+      picks = [pick and (pick[0], 2 * pick[1] + side) for pick in found]
+      rows = _fill(self.tables, picks, self.length)
+      both[f'{name}_BT'] = rows['tokens_BT']
+      both[f'{name}_weight_BT'] = rows['weight_BT']
+      both[f'{name}_segment_BT'] = rows['segment_BT']
+    return both
+
+
+class Prompts:
+  """Prompts that all end at the right: tokens_BT, segment_BT (0 for padding), position_BT."""
+
+  def __init__(self, prepared: Prepared, length: int, batch: int, seed: int | None):
+    self.length, self.batch = length, batch
+    self.tables = _tables([prepared], length, False, 'prompt')
+    self.order = _order(len(prepared), batch, seed)
+
+  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+    found = [self.order.at(step, int(i)) for i in indices]
+    rows = _fill(self.tables, found, self.length, left=True)
+    return {name: rows[name] for name in ('tokens_BT', 'segment_BT', 'position_BT')}
+
+
+def check_fits(
+  corpora: Sequence[Prepared], *, length: int, vocab: int, context: int | None = None
+) -> None:
+  """Whether a model has a vector for every id, and positions for every token."""
+  for prepared in corpora:
+    largest = prepared.manifest['largest_id']
+    if largest >= vocab:
+      raise UserError(
+        f'{prepared} holds id {largest}, and the model has {vocab}: prepare it with the '
+        "model's own tokenizer"
+      )
+  if context is not None and length > context:
+    raise UserError(f'length={length}: the model reads {context} tokens; lower length')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Table:
+  prepared: Prepared
+  plan: packing.Plan
+
+
+def _order(size: int, batch: int, seed: int | None) -> Mixture | Once:
+  return Once([size], batch) if seed is None else Mixture([size], [1], batch, seed)
+
+
+def _tables(
+  corpora: Sequence[Prepared], length: int, pack: bool, kind: Kind = 'example'
+) -> list[_Table]:
+  if not corpora:
+    raise UserError('no corpus to make batches of: name at least one')
+  for prepared in corpora:
+    if prepared.kind != kind:
+      raise UserError(f'{prepared} holds {prepared.kind}s: {kind}s are wanted here')
+    longest = int(prepared.lengths.max())
+    if longest > length:
+      raise UserError(
+        f'{prepared} holds an example of {longest} tokens: rows have {length}; prepare it with '
+        f'length={length}, or make rows longer'
+      )
+  if len({prepared.manifest['tokenizer'] for prepared in corpora}) > 1:
+    raise UserError(f'{list(corpora)} have different tokenizers: prepare all with one')
+  each = _plan if pack else lambda prepared, _: packing.one_each(prepared.lengths)
+  return [_Table(prepared, each(prepared, length)) for prepared in corpora]
+
+
+def _plan(prepared: Prepared, length: int) -> packing.Plan:
+  """Made once, and kept beside the corpus where that can be written."""
+  path = prepared.directory / f'packing-{packing.VERSION}-{length}.npy'
+  if path.exists():
+    return packing.Plan.load(path)
+  plan = packing.pack(prepared.lengths, length)
+  try:
+    plan.save(path)
+  except OSError as error:  # it takes a second to make again
+    logging.warning('%s is not kept (%s)', os.fspath(path), error)
+  return plan
+
+
+def _fill(
+  tables: Sequence[_Table], picks: Sequence[tuple[int, int] | None], length: int, left: bool = False
+) -> Rows:
+  shape = (len(picks), length)
+  rows: Rows = {
+    'tokens_BT': np.zeros(shape, np.int32),
+    'weight_BT': np.zeros(shape, np.float32),
+    'segment_BT': np.zeros(shape, np.int32),
+    'position_BT': np.zeros(shape, np.int32),
+  }
+  for part, table in enumerate(tables):
+    mine = [n for n, pick in enumerate(picks) if pick and pick[0] == part]
+    if mine:
+      _fill_from(table, np.array(mine), [picks[n][1] for n in mine], rows, left)
+  return rows
+
+
+def _fill_from(
+  table: _Table, places: np.ndarray, row_numbers: Sequence[int], rows: Rows, left: bool
+) -> None:
+  """All examples of these rows in one read, and each array in one assignment."""
+  examples = [table.plan.row(number) for number in row_numbers]
+  per_row = np.array([len(row) for row in examples])
+  codes = table.prepared.codes(np.concatenate(examples))
+  sizes = np.array([len(code) for code in codes])
+  begin = np.cumsum(sizes) - sizes  # of each example, in all of them in a line
+  first = np.cumsum(per_row) - per_row  # each row's first example
+  length = rows['tokens_BT'].shape[1]
+  shift = length - np.add.reduceat(sizes, first) if left else np.zeros_like(places)
+  to = np.repeat(places * length + shift - begin[first], per_row)  # in a line -> in the flat rows
+  line = np.arange(sizes.sum())
+  slots = line + np.repeat(to, sizes)
+  whole = np.concatenate(codes)
+  rows['tokens_BT'].reshape(-1)[slots] = whole >> 1
+  rows['weight_BT'].reshape(-1)[slots] = whole & 1
+  rows['weight_BT'].reshape(-1)[begin + to] = 0  # nothing predicts an example's first token
+  number = np.arange(len(codes)) - np.repeat(first, per_row) + 1
+  rows['segment_BT'].reshape(-1)[slots] = np.repeat(number, sizes)
+  rows['position_BT'].reshape(-1)[slots] = line - np.repeat(begin, sizes)

@@ -1,0 +1,149 @@
+"""Scored pieces -> ranked merges: the two files that store a BPE as pieces with scores.
+
+A sentencepiece `.model` (Llama-2's) and a llama2.c export of one (`tok512.bin`) both say: join the
+adjacent pair whose union is the best-scoring piece, the leftmost first. The `tokenizers` library
+wants a ranked list of pairs instead. Ranking every way to split a piece by that piece's score gives
+the same ids.
+"""
+
+import dataclasses
+import struct
+
+from jaxalign.config import UserError
+from jaxalign.data import specs
+
+BYTES = tuple(f'<0x{byte:02X}>' for byte in range(256))
+_FIRST_BYTE = 3  # ids 0, 1, 2 are <unk>, <s>, </s> in both formats
+_BPE, _NORMAL, _UNKNOWN, _CONTROL, _BYTE = 2, 1, 2, 3, 6  # sentencepiece's own enum values
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pieces:
+  """A scored vocabulary: a piece's place is its id; only `normal` ids take part in merges."""
+
+  text: tuple[str, ...]
+  score: tuple[float, ...]
+  normal: frozenset[int]
+  control: tuple[int, ...]
+  unk: int
+  bos: str | None
+  eos: str | None
+  pad: str | None
+
+
+def read_export(raw: bytes, name: str) -> Pieces:
+  """llama2.c's export: int32 longest; then per token float32 score, int32 length, its bytes."""
+  if len(raw) < 4:
+    raise UserError(f'{name} is cut short: it has no header; export the tokenizer again')
+  longest, at, text, score = struct.unpack_from('<i', raw)[0], 4, [], []
+  while at < len(raw):
+    head, at = raw[at : at + 8], at + 8
+    value, size = struct.unpack('<fi', head) if len(head) == 8 else (0.0, len(raw))
+    if at + size > len(raw):
+      raise UserError(f'{name} is cut short inside token {len(text)}; copy or export it again')
+    if not 0 <= size <= longest:
+      raise UserError(f'{name} is no llama2.c tokenizer: token {len(text)} claims {size} bytes')
+    text.append(
+      _decoded(raw[at : at + size], f'{name}: token {len(text)}').replace(' ', specs.SPACE)
+    )
+    score.append(value)
+    at += size
+  if tuple(text[_FIRST_BYTE : _FIRST_BYTE + 256]) != BYTES:
+    raise UserError(f'{name} is no llama2.c tokenizer: ids 3..258 must be <0x00>..<0xFF>')
+  text[:_FIRST_BYTE] = '<unk>', '<s>', '</s>'  # exports show 1 and 2 as '\n<s>\n' and '\n</s>\n'
+  normal = frozenset(range(_FIRST_BYTE + 256, len(text)))
+  _refuse_twins(text, name)
+  return Pieces(text=tuple(text), score=tuple(score), normal=normal, control=(0, 1, 2),
+                unk=0, bos='<s>', eos='</s>', pad=None)  # fmt: skip
+
+
+def read_sentencepiece(raw: bytes, name: str) -> Pieces:
+  from google.protobuf.message import DecodeError
+  from sentencepiece import sentencepiece_model_pb2 as proto
+
+  try:
+    model = proto.ModelProto.FromString(raw)
+  except DecodeError as error:
+    raise UserError(f'{name} is not a sentencepiece model ({error}); copy it again') from error
+  _check_rule(model, name)
+  text = [piece.piece for piece in model.pieces]
+  types = [piece.type for piece in model.pieces]
+  _refuse_twins(text, name)
+  trainer = model.trainer_spec
+
+  def named(index: int) -> str | None:
+    return text[index] if 0 <= index < len(text) else None
+
+  return Pieces(
+    text=tuple(text),
+    score=tuple(piece.score for piece in model.pieces),
+    normal=frozenset(i for i, kind in enumerate(types) if kind == _NORMAL),
+    control=tuple(i for i, kind in enumerate(types) if kind in (_UNKNOWN, _CONTROL)),
+    unk=trainer.unk_id,
+    bos=named(trainer.bos_id),
+    eos=named(trainer.eos_id),
+    pad=named(trainer.pad_id),
+  )
+
+
+def as_spec(pieces: Pieces) -> specs.Spec:
+  """The `tokenizers` JSON of these pieces: `tokenizer.json`'s content."""
+  vocab = {text: index for index, text in enumerate(pieces.text)}
+  added = [specs.added_token(index, pieces.text[index], special=True) for index in pieces.control]
+  return specs.sentencepiece(vocab, _merges(pieces, vocab), added, pieces.text[pieces.unk])
+
+
+def _merges(pieces: Pieces, vocab: dict[str, int]) -> list[list[str]]:
+  """Best score first. Llama-2's runs of spaces tie: there the longest left half first grows a run
+  from its left as sentencepiece does, and is the order of the published tokenizer.json."""
+  ranked = []
+  for index in sorted(pieces.normal):
+    text = pieces.text[index]
+    for cut in range(1, len(text)):
+      left, right = text[:cut], text[cut:]
+      if vocab.get(left) in pieces.normal and vocab.get(right) in pieces.normal:
+        ranked.append((-pieces.score[index], -cut, cut - len(text), left, right))
+  ranked.sort(key=lambda merge: merge[:3])
+  return specs.settled([[left, right] for *_, left, right in ranked], vocab)
+
+
+def _check_rule(model, name: str) -> None:
+  """Only Llama-2's kind is read: other kinds need other code and do not give text back exactly."""
+  trainer, rule = model.trainer_spec, model.normalizer_spec
+  missing = [
+    wanted
+    for holds, wanted in (
+      (trainer.model_type == _BPE, 'model_type=bpe'),
+      (trainer.byte_fallback, 'byte_fallback=true'),
+      (rule.add_dummy_prefix and rule.escape_whitespaces, 'add_dummy_prefix=true'),
+      (not rule.remove_extra_whitespaces, 'remove_extra_whitespaces=false'),
+      (not rule.precompiled_charsmap, 'normalization_rule_name=identity'),
+      (not trainer.treat_whitespace_as_suffix, 'treat_whitespace_as_suffix=false'),
+      (
+        all(piece.type in (_NORMAL, _UNKNOWN, _CONTROL, _BYTE) for piece in model.pieces),
+        'no user_defined_symbols',
+      ),
+    )
+    if not holds
+  ]
+  if missing:
+    raise UserError(
+      f"{name} is not Llama-2's kind of sentencepiece model: it lacks {', '.join(missing)}; "
+      'train it with these, or save it as tokenizer.json with transformers'
+    )
+
+
+def _decoded(raw: bytes, name: str) -> str:
+  try:
+    return raw.decode('utf-8')
+  except UnicodeDecodeError as error:
+    raise UserError(f'{name} is not utf-8 ({raw!r}); export the tokenizer again') from error
+
+
+def _refuse_twins(text: list[str], name: str) -> None:
+  first: dict[str, int] = {}
+  for index, piece in enumerate(text):
+    if first.setdefault(piece, index) != index:
+      raise UserError(
+        f'{name}: tokens {first[piece]} and {index} are both {piece!r}; export it again'
+      )

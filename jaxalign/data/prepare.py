@@ -1,0 +1,180 @@
+"""A corpus is tokenized once, in parallel, into a directory that is named by all that decides it.
+
+The source is read first to know what it holds, which finds every bad record before any work is
+done, and (unless it was small) once more to tokenize. A run that was killed goes on with the shards
+that are not there yet.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from jaxalign.config import UserError
+from jaxalign.data import chat, shards
+from jaxalign.data.prepared import Prepared
+from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
+from jaxalign.data.report import Report
+from jaxalign.data.shards import Item, Job
+from jaxalign.data.sources import Source
+from jaxalign.data.text import Tokenizer
+from jaxalign.data.tokenizing import Progress, write_all
+
+VERSION = 1  # of how records become examples: raise it when the same options give other tokens
+SHARD = (1 << 20, 1 << 24)  # characters in a shard, at least and at most
+SHARDS = 64  # so many are aimed at
+RECORDS = 1 << 16  # in a shard, at most
+KEPT = 1 << 26  # characters: a corpus up to this is kept in memory between the two readings
+WORTH = 1 << 23  # characters that make it worth to start one more process
+
+
+def prepare(
+  source: Source,
+  tokenizer: Tokenizer,
+  form: chat.ChatFormat,
+  directory: epath.PathLike,
+  *,
+  length: int,
+  long: shards.Long = 'drop',
+  workers: int | None = None,
+) -> Prepared:
+  """`length`: of the longest example; a longer document is split or dropped, anything else that is
+  longer is dropped. `workers`: processes, by default one a core, fewer for a small corpus."""
+  if length < 1 or (workers is not None and workers < 1):
+    raise UserError(f'length={length}, workers={workers}: both are at least 1')
+  survey = _survey(source, form, tokenizer)
+  options = dict(version=VERSION, content=survey.content, kind=survey.kind)
+  options |= dict(tokenizer=tokenizer.hash, format=form.hash, long=long, length=length)
+  key = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
+  home = epath.Path(directory) / key[:12]
+  if (home / 'manifest.json').exists():
+    return Prepared(home)
+  _make(home)
+  size = min(max(survey.characters // SHARDS, SHARD[0]), SHARD[1])
+  items = survey.kept or _items(source, form, tokenizer, Report(source.name))
+  chunks = _chunks(items, size)
+  jobs = (Job(shards.shard_path(home, n), c, long, length) for n, c in enumerate(chunks))
+  workers = workers or max(1, min(os.cpu_count() or 1, survey.characters // WORTH))
+  sides = write_all(jobs, tokenizer, workers, Progress(survey.characters))
+  facts = dict(name=source.name, tokenizer_family=tokenizer.family, format_name=form.name)
+  _finish(home, sides, survey.report, options | facts)
+  return Prepared(home)
+
+
+@dataclasses.dataclass
+class _Survey:
+  report: Report
+  kind: shards.Kind = 'example'
+  characters: int = 0
+  content: str = ''
+  kept: list[tuple[Item, shards.Kind]] | None = dataclasses.field(default_factory=list)
+
+
+def _survey(source: Source, form: chat.ChatFormat, tokenizer: Tokenizer) -> _Survey:
+  """Hashes what would be tokenized, not the files: a recompressed corpus is the same corpus."""
+  survey, digest, kinds = _Survey(Report(source.name)), hashlib.sha256(), {}
+  for item, kind in _items(source, form, tokenizer, survey.report):
+    kinds.setdefault(kind, item.where)
+    survey.characters += item.characters
+    if survey.kept is not None:
+      survey.kept.append((item, kind))
+      survey.kept = survey.kept if survey.characters <= KEPT else None
+    for spans in item.sides:
+      for text, *flags in spans:
+        code = text.encode()
+        digest.update(b'%d %d%d%d%d ' % (len(code), *flags) + code)
+      digest.update(b'.')
+    digest.update(b'\n' if item.whole else b'-')
+  if len(kinds) > 1:
+    named = ', '.join(f'{kind} at {where}' for kind, where in kinds.items())
+    raise UserError(f'{source.name} mixes kinds ({named}): make a source of each')
+  survey.report.finish()
+  survey.kind, survey.content = next(iter(kinds)), digest.hexdigest()
+  return survey
+
+
+def _items(
+  source: Source, form: chat.ChatFormat, tokenizer: Tokenizer, report: Report
+) -> Iterator[tuple[Item, shards.Kind]]:
+  for where, record in source.read(report):
+    try:
+      yield _item(where, record, form, tokenizer)
+    except UserError as error:
+      raise UserError(f'{where}: {error}') from error
+
+
+def _item(
+  where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer
+) -> tuple[Item, shards.Kind]:
+  match record:
+    case Document():
+      return Item(where, [chat.spans(form, tokenizer, record)], False), 'example'
+    case Conversation():
+      return Item(where, [chat.spans(form, tokenizer, record)], True), 'example'
+    case Prompt():
+      return Item(where, [chat.dialogue(form, tokenizer, record.turns)], True), 'prompt'
+    case Pair():
+      answers = (Turn('assistant', text) for text in (record.chosen, record.rejected))
+      sides = [Conversation((*record.prompt, answer)) for answer in answers]
+      return Item(where, [chat.spans(form, tokenizer, side) for side in sides], True), 'pair'
+
+
+def _chunks(items: Iterable[tuple[Item, shards.Kind]], size: int) -> Iterator[list[Item]]:
+  chunk, held = [], 0
+  for item, _ in items:
+    chunk.append(item)
+    held += item.characters
+    if held >= size or len(chunk) == RECORDS:
+      yield chunk
+      chunk, held = [], 0
+  if chunk:
+    yield chunk
+
+
+def _make(home: epath.Path) -> None:
+  try:
+    home.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise UserError(f'{home} cannot be made ({error}): choose another directory') from error
+
+
+def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str, Any]) -> None:
+  for side in sides:
+    for reason, wheres in side['dropped'].items():
+      for where in wheres:
+        report.give_up(where, reason)
+  if not report.kept:
+    why = ', '.join(f'{count} {reason}' for reason, count in report.dropped.most_common())
+    raise UserError(f"{report.name}: nothing is left ({why}): raise length, or set long='split'")
+  lengths = np.concatenate([np.array(side['lengths'], np.int32) for side in sides])
+  counts = dict(records=report.kept, examples=len(lengths), tokens=int(lengths.sum(dtype=np.int64)))
+  counts |= dict(learned=sum(side['learned'] for side in sides))
+  counts |= dict(largest_id=max(side['largest'] for side in sides))
+  counts |= dict(bad=dict(report.bad), dropped=dict(report.dropped), noted=dict(report.noted))
+  manifest = facts | counts | dict(shards=[len(side['lengths']) for side in sides])
+  try:
+    temporary = home / f'lengths.npy.{os.getpid()}.tmp'
+    with temporary.open('wb') as file:
+      np.save(file, lengths)
+    temporary.replace(home / 'lengths.npy')
+    shards.write_text(home / 'manifest.json', json.dumps(manifest, indent=2) + '\n')
+  except OSError as error:
+    raise UserError(f'{home} cannot be written ({error}): make room, then run again') from error
+  for side in home.glob('shard-*.arrayrecord.json'):
+    side.unlink()
+  for torn in home.glob('*.tmp'):  # of runs that were killed; another may be at work right now
+    if torn.stat().mtime < time.time() - 3600:
+      torn.unlink(missing_ok=True)
+  print(report, file=sys.stderr)
+  print(
+    f'{facts["name"]}: {counts["examples"]:,} examples, {counts["tokens"]:,} tokens, '
+    f'{counts["learned"]:,} of them learned, in {home}',
+    file=sys.stderr,
+  )

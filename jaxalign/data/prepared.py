@@ -1,0 +1,56 @@
+"""Reading what `prepare` wrote: shards, lengths, and a manifest, without which there is nothing."""
+
+import functools
+import json
+import os
+from collections.abc import Sequence
+
+import grain
+import numpy as np
+from etils import epath
+
+from jaxalign.config import UserError
+from jaxalign.data import chat, shards
+
+
+class Prepared:
+  """A finished directory. Reading is random access, by the number of an example."""
+
+  def __init__(self, directory: epath.PathLike):
+    self.directory = epath.Path(directory)
+    try:
+      self.manifest = json.loads((self.directory / 'manifest.json').read_text())
+      self.lengths = np.load(os.fspath(self.directory / 'lengths.npy'), mmap_mode='r')
+    except (OSError, ValueError) as error:
+      raise UserError(
+        f'{directory} is not a prepared corpus ({shards.first_line(error)}): prepare it again'
+      ) from error
+    self.kind: shards.Kind = self.manifest['kind']
+
+  def __len__(self) -> int:
+    return len(self.lengths)
+
+  def __repr__(self) -> str:
+    return f'Prepared({self.manifest["name"]}, {len(self)} examples, {self.directory.name})'
+
+  def codes(self, indices: Sequence[int]) -> list[np.ndarray]:
+    """Of these examples: token * 2 + learned."""
+    try:
+      records = self._records.__getitems__([int(index) for index in indices])
+    except (OSError, RuntimeError) as error:
+      raise UserError(
+        f'{self.directory} cannot be read ({shards.first_line(error)}): remove it and prepare it '
+        'again'
+      ) from error
+    return [np.frombuffer(record, np.uint32) for record in records]
+
+  def example(self, index: int) -> chat.Example:
+    codes = self.codes([index])[0]
+    return chat.Example((codes >> 1).astype(np.int32), (codes & 1).astype(bool))
+
+  @functools.cached_property
+  def _records(self) -> grain.sources.ArrayRecordDataSource:
+    """The counts are given, so that no shard is opened before it is read."""
+    counts = enumerate(self.manifest['shards'])
+    paths = [f'{shards.shard_path(self.directory, n)}[0:{count}]' for n, count in counts if count]
+    return grain.sources.ArrayRecordDataSource(paths)

@@ -1,0 +1,121 @@
+"""Where records come from: one small config for each way a corpus can lie about.
+
+Every source has a `name` and `read()`, which gives (where, record) one at a time and in a fixed
+order, so that a corpus of any size can be streamed; `where` is file:line, or name[split][row].
+Sources are fields of stage configs. What was bad and what was left out is in a `Report`, if handed.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Literal
+
+from etils import epath
+
+from jaxalign.config import UserError
+from jaxalign.data import files, hh, rows
+from jaxalign.data.hh import HH
+from jaxalign.data.libraries import HuggingFace, Tfds
+from jaxalign.data.records import Document, Record
+from jaxalign.data.report import Counts, Report, Unwanted, sift
+from jaxalign.data.turns import as_text
+
+EXPLANATION = rows.Columns(meta=('id', 'value', 'type', 'spec', 'provenance', 'split'))
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Jsonl:
+  """One JSON object a line; .gz is unpacked, patterns like data/*.jsonl.gz are expanded."""
+
+  path: tuple[str, ...] | str
+  kind: rows.Kind
+  columns: rows.Columns = dataclasses.field(default_factory=rows.Columns)
+
+  @property
+  def name(self) -> str:
+    return _joined(self.path)
+
+  def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
+    return sift(_rows(self.path), self._convert, report, self.name)
+
+  def _convert(self, line: bytes, noted: Counts) -> Record:
+    return rows.to_record(rows.parse(line), noted, kind=self.kind, columns=self.columns)
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Text:
+  """Plain text: a document a file, a line, or a paragraph (between blank lines)."""
+
+  path: tuple[str, ...] | str
+  split: Literal['file', 'line', 'blank'] = 'file'
+
+  @property
+  def name(self) -> str:
+    return _joined(self.path)
+
+  def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
+    cut = {'file': _whole_files, 'line': _rows, 'blank': _paragraphs}[self.split]
+    return sift(cut(self.path), self._convert, report, self.name)
+
+  def _convert(self, text: bytes, noted: Counts) -> Record:
+    return Document(as_text(text, 'the text'))
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Shipped:
+  """The two small corpora inside this package: for demos and tests, too small to align a model."""
+
+  name: Literal['value_explanations', 'conversations']
+  split: Literal['train', 'validation'] | None = None  # of value_explanations; none: all
+  as_: hh.As = 'pair'  # of conversations
+
+  def check(self) -> None:
+    if self.name == 'conversations' and self.split is not None:
+      raise UserError('the shipped conversations have no splits: set split=none')
+
+  @property
+  def path(self) -> epath.Path:
+    return epath.resource_path('jaxalign') / f'data/corpus/{self.name}.jsonl'
+
+  def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
+    self.check()
+    return sift(_rows(str(self.path)), self._convert, report, self.name)
+
+  def _convert(self, line: bytes, noted: Counts) -> Record:
+    row = rows.parse(line)
+    if self.name == 'conversations':
+      return hh.to_record(row, noted, as_=self.as_, subset=self.name)
+    document = rows.to_record(row, noted, kind='document', columns=EXPLANATION)
+    if self.split not in (None, row['split']):
+      raise Unwanted('of another split')
+    return document
+
+
+Source = Jsonl | Text | Shipped | HH | HuggingFace | Tfds
+
+
+def _joined(path: tuple[str, ...] | str) -> str:
+  return path if isinstance(path, str) else ' '.join(path)
+
+
+def _rows(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:
+  for file in files.matching(path):
+    yield from files.rows(file)
+
+
+def _whole_files(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:
+  for file in files.matching(path):
+    yield f'{file}:1', files.content(file)
+
+
+def _paragraphs(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:
+  for file in files.matching(path):
+    gathered, first = [], 0
+    for number, line in files.lines(file):
+      if line and not line.isspace():
+        first = first if gathered else number
+        gathered.append(line)
+      elif gathered:
+        yield f'{file}:{first}', b'\n'.join(gathered)
+        gathered = []
+    if gathered:
+      yield f'{file}:{first}', b'\n'.join(gathered)

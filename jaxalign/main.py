@@ -1,0 +1,217 @@
+"""jaxalign: run one stage of alignment from one config file.
+
+  jaxalign [prepare] --config=FILE.py[:VARIANT] --workdir=DIR [--config.FIELD=VALUE ...]
+
+  prepare                   only tokenises the config's corpora and counts their tokens
+
+  --config.optim.lr=3e-6    sets any field at any depth; its type decides how the text is read:
+                            numbers, true/false, a name among choices, none, tuples as 0.9,0.95
+  --config=FILE.py --help   lists the fields of that config with their values
+
+The config decides which stage runs: it is the module that the config's class comes from.
+The resolved config is written to DIR/config.json first. In the same DIR again, a run resumes.
+"""
+
+import importlib.util
+import inspect
+import pathlib
+import re
+import sys
+import typing
+
+from absl import flags, logging
+
+from jaxalign import config, overrides
+from jaxalign.config import UserError
+
+FREE = ('mesh', 'saving', 'logging')  # of a config: what a run may change when it goes on
+COMMANDS = ('prepare',)  # besides run, which needs no word
+OVERRIDE = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
+
+
+def define_flags():
+  """Every flag there is. A fresh set for each call, so that a process can call main() twice."""
+  values = flags.FlagValues()
+  flags.DEFINE_string('config', None, 'FILE.py[:VARIANT], a config file', flag_values=values)
+  flags.DEFINE_string('workdir', None, 'where the run lives (local or gs://)', flag_values=values)
+  flags.DEFINE_bool('debug', False, 'show the traceback of an error', flag_values=values)
+  flags.DEFINE_bool('help', False, 'this text; with --config, its fields', flag_values=values)
+  flags.DEFINE_string(
+    'coordinator', None, 'HOST:PORT of process 0, where no cluster says so', flag_values=values
+  )
+  flags.DEFINE_integer('processes', None, 'how many processes the run has', flag_values=values)
+  flags.DEFINE_integer('process_id', None, 'which of them this is', flag_values=values)
+  return values
+
+
+def cli():
+  sys.exit(main(sys.argv))
+
+
+def main(argv):
+  """Runs and returns the exit status; an error is one line, its traceback is for --debug."""
+  debug = '--debug' in argv
+  try:
+    return start(argv)
+  except KeyboardInterrupt:
+    return fail(
+      'stopped from the keyboard; the same command goes on from the last save, if there is one', 130
+    )
+  except UserError as error:
+    if debug:
+      raise
+    return fail(error, 2)
+  except Exception as error:
+    if debug:
+      raise
+    return fail(f'{type(error).__name__}: {error} (--debug shows the traceback)', 1)
+
+
+def fail(message, status):
+  print('error:', ' '.join(str(message).split()), file=sys.stderr, flush=True)
+  if 'jaxalign.pod' in sys.modules:
+    sys.modules['jaxalign.pod'].leave(status)
+  return status
+
+
+def start(argv):
+  plain, assignments = split_overrides(argv)
+  values = define_flags()
+  try:
+    extra = values(plain)[1:]
+  except flags.Error as error:
+    raise UserError(f'{error} (--help lists the flags)') from error
+  command = extra.pop(0) if extra and extra[0] in COMMANDS else 'run'
+  if extra:
+    raise UserError(f'{extra[0]}: every argument is a flag, --name=value (--help lists them)')
+  cfg = load(values.config) if values.config else None
+  for name, text in assignments:
+    overrides.override(cfg, name, text)
+  if values.help:
+    print(__doc__ + '\n'.join(describe(cfg) if cfg else flag_lines(values)))
+    return 0
+  for name in ('config', 'workdir'):
+    if not values[name].value:
+      raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
+  run = stage_of(config.seal(cfg), command)
+  from jaxalign import pod  # jax, only once there is something to run
+
+  pod.join(values.coordinator, values.processes, values.process_id)
+  return run_stage(run, cfg, values.workdir, values.debug)
+
+
+def run_stage(run, cfg, workdir, debug):
+  import jax
+
+  logging.use_absl_handler()
+  logging.set_verbosity(logging.INFO if debug else logging.WARNING)  # Orbax says a lot
+  flags.FLAGS.mark_as_parsed()  # libraries read absl's global flags: theirs stay at their defaults
+  workdir = config.absolute(workdir)
+  try:
+    refuse_other_run(cfg, workdir)
+    if jax.process_index() == 0:
+      config.write(cfg, workdir / 'config.json')
+  except (OSError, ImportError, NotImplementedError) as error:
+    raise UserError(f'--workdir={workdir} cannot be written ({error}): choose another') from error
+  run(cfg, workdir)
+  return 0
+
+
+def refuse_other_run(cfg, workdir):
+  """A workdir that holds checkpoints goes on only as the run it was."""
+  path, saves = workdir / 'config.json', workdir / 'checkpoints'
+  if not path.exists() or not saves.exists() or not any(p.is_dir() for p in saves.iterdir()):
+    return
+  changed = config.diff(config.read(path), cfg)
+  changed = [(name, a, b) for name, a, b in changed if name.split('.')[0] not in FREE]
+  if changed:
+    shown = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed[:8])
+    raise UserError(f'{workdir} holds another run: {shown}; take another --workdir, or that config')
+
+
+def stage_of(cfg, command='run'):
+  module = sys.modules[type(cfg).__module__]
+  found = getattr(module, command, None)
+  if not callable(found):
+    where = f'{module.__name__}, where {type(cfg).__name__} comes from,'
+    raise UserError(f'{where} is no stage that can {command}: it has no {command}(cfg, workdir)')
+  return found
+
+
+def load(spec):
+  """The config that FILE.py[:VARIANT] names, not sealed yet."""
+  file, _, variant = spec.partition(':')
+  path = pathlib.Path(file)
+  if not path.is_file() or path.suffix != '.py':
+    near = config.nearest(path.name, [other.name for other in path.parent.glob('*.py')])
+    raise UserError(f'--config={spec}: there is no config file {file}{near}')
+  if (path.parent / '__init__.py').exists():  # configs may import one another
+    sys.path.append(str(path.resolve().parent.parent))
+  found = importlib.util.spec_from_file_location(f'configs.{path.stem}', path)
+  module = importlib.util.module_from_spec(found)
+  sys.modules[module.__name__] = module  # annotations are resolved there
+  with_blame(spec, 'cannot be read', lambda: found.loader.exec_module(module))
+  if not hasattr(module, 'get_config'):
+    raise UserError(f"--config={spec}: {file} has no get_config(variant='')")
+  if variant:
+    check_variant(spec, variant, variants(module.get_config))
+  given = (variant,) if variant else ()
+  cfg = with_blame(spec, 'get_config failed', lambda: module.get_config(*given))
+  if not config.is_config(cfg):
+    raise UserError(f'--config={spec}: get_config returned {type(cfg).__name__}, not a dataclass')
+  return cfg
+
+
+def with_blame(spec, what, call):
+  """A config file is the user's own code: whatever it raises is the user's to mend."""
+  try:
+    return call()
+  except Exception as error:
+    why = error if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
+    raise UserError(f'--config={spec}: {what}: {why}') from error
+
+
+def variants(get_config):
+  """What get_config takes, from its `variant: Literal['', 'smoke']`; None: any text."""
+  parameters = inspect.signature(get_config).parameters
+  kind = typing.get_type_hints(get_config).get('variant')
+  if typing.get_origin(kind) is typing.Literal:
+    return [name for name in typing.get_args(kind) if name]
+  return None if parameters else []
+
+
+def check_variant(spec, variant, known):
+  if known is not None and variant not in known:
+    there = f'it has {", ".join(known)}' if known else 'it has none'
+    near = config.nearest(variant, known)
+    raise UserError(f'--config={spec}: there is no variant {variant}: {there}{near}')
+
+
+def split_overrides(argv):
+  """The flags absl reads, and the (dotted field, text) pairs that go into the config."""
+  matches = [(arg, OVERRIDE.fullmatch(arg)) for arg in argv]
+  for arg, match in matches:
+    if match and match[2] is None:
+      raise UserError(f'{arg}: a field is set as {arg}=VALUE')
+  plain = [arg for arg, match in matches if not match]
+  return plain, [(match[1], match[2]) for _, match in matches if match]
+
+
+def describe(cfg, name='--config'):
+  """One line per field: its flag, its value, what it takes."""
+  for field, kind in config.field_types(cfg).items():
+    value = getattr(cfg, field)
+    yield f'  {name}.{field}={config.shown(value)}  ({config.takes(kind)})'
+    inside = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+    for index, one in inside:
+      if config.is_config(one):
+        yield from describe(one, f'{name}.{field}' if index is None else f'{name}.{field}.{index}')
+
+
+def flag_lines(values):
+  names = ('config', 'workdir', 'debug', 'help', 'coordinator', 'processes', 'process_id')
+  return (f'  --{name}  {values[name].help}' for name in names)
+
+
+if __name__ == '__main__':
+  cli()

@@ -1,0 +1,152 @@
+"""Causal attention within segments, behind one signature and three kernels.
+
+A query sees a key when the key's slot is not after its own and both carry the same segment id. That
+one rule covers packed documents, left padding (segment 0 is padding) and a half-filled cache.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
+from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as splash_mask
+
+from jaxalign.sharding import spec
+
+LANES = 128  # the TPU kernel works on tiles of this many positions
+
+
+def attend(q_BHTK, k_BGSK, v_BGSK, *, segment_BT=None, segment_BS=None, filled=None, impl='auto'):
+  """Grouped-query attention, [B,H,T,K] in and out. Query t stands in slot `filled` + t.
+
+  impl: 'xla', 'cudnn' (NVIDIA) or 'splash' (TPU); 'auto' takes the platform's own. A kernel serves
+  where it can (whole sequences, its dtypes and sizes); XLA serves the rest: decoding, short ones.
+  """
+  if filled is None:
+    segment_BS = segment_BT
+  kernel = choose(impl, q_BHTK, k_BGSK, cached=filled is not None)
+  if kernel == 'splash':
+    return _splash(q_BHTK, k_BGSK, v_BGSK, segment_BT)
+  mask_BTS = visible(q_BHTK.shape[2], k_BGSK.shape[2], segment_BT, segment_BS, filled)
+  if kernel == 'cudnn':
+    return _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT, mask_BTS)
+  return _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS)
+
+
+def choose(impl, q_BHTK, k_BGSK, cached, platform=None):
+  """The kernel that will run: a static choice, from shapes, dtypes and the platform alone."""
+  T, K = q_BHTK.shape[2:]
+  if impl == 'auto':
+    own = {'tpu': 'splash', 'gpu': 'cudnn', 'cuda': 'cudnn'}
+    impl = own.get(platform or jax.default_backend(), 'xla')
+  if impl == 'splash' and (cached or T % LANES):
+    return 'xla'
+  half = q_BHTK.dtype in (jnp.bfloat16, jnp.float16)
+  if impl == 'cudnn' and (cached or not half or K % 8 or K > 128):
+    return 'xla'
+  return impl
+
+
+def visible(T, S, segment_BT=None, segment_BS=None, filled=None):
+  """mask_BTS (B = 1 without segments): which keys each query may look at."""
+  slot_T = jnp.arange(T) + (0 if filled is None else filled)
+  mask_BTS = (jnp.arange(S) <= slot_T[:, None])[None]
+  if segment_BT is not None:
+    mask_BTS &= segment_BT[:, :, None] == segment_BS[:, None, :]
+  return mask_BTS
+
+
+def _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS):
+  B, H, T, K = q_BHTK.shape
+  G = k_BGSK.shape[1]
+  q_BGQTK = q_BHTK.reshape(B, G, H // G, T, K)
+  return _core(q_BGQTK, k_BGSK, v_BGSK, mask_BTS).reshape(B, H, T, K)
+
+
+@jax.custom_vjp
+def _core(q_BGQTK, k_BGSK, v_BGSK, mask_BTS):
+  """Its gradient is written out, to keep one array of [T,S] where autodiff keeps four."""
+  return _core_forward(q_BGQTK, k_BGSK, v_BGSK, mask_BTS)[0]
+
+
+def _core_forward(q_BGQTK, k_BGSK, v_BGSK, mask_BTS):
+  logits_BGQTS = jnp.einsum(
+    'BGQTK,BGSK->BGQTS', q_BGQTK, k_BGSK, preferred_element_type=jnp.float32
+  )
+  logits_BGQTS *= q_BGQTK.shape[-1] ** -0.5
+  logits_BGQTS = jnp.where(mask_BTS[:, None, None], logits_BGQTS, -1e30)
+  weights_BGQTS = jax.nn.softmax(logits_BGQTS, -1).astype(v_BGSK.dtype)
+  out_BGQTK = jnp.einsum('BGQTS,BGSK->BGQTK', weights_BGQTS, v_BGSK)
+  return out_BGQTK, (q_BGQTK, k_BGSK, v_BGSK, weights_BGQTS, out_BGQTK)
+
+
+def _core_backward(saved, dout_BGQTK):
+  """A masked key has weight 0, and so gradient 0: every query sees at least its own slot."""
+  q_BGQTK, k_BGSK, v_BGSK, weights_BGQTS, out_BGQTK = saved
+  mean_BGQT = jnp.einsum(
+    'BGQTK,BGQTK->BGQT', dout_BGQTK, out_BGQTK, preferred_element_type=jnp.float32
+  )
+  dweights_BGQTS = jnp.einsum(
+    'BGQTK,BGSK->BGQTS', dout_BGQTK, v_BGSK, preferred_element_type=jnp.float32
+  )
+  dlogits_BGQTS = weights_BGQTS.astype(jnp.float32) * (dweights_BGQTS - mean_BGQT[..., None])
+  dlogits_BGQTS = (dlogits_BGQTS * q_BGQTK.shape[-1] ** -0.5).astype(q_BGQTK.dtype)
+  dq_BGQTK = jnp.einsum('BGQTS,BGSK->BGQTK', dlogits_BGQTS, k_BGSK)
+  dk_BGSK = jnp.einsum('BGQTS,BGQTK->BGSK', dlogits_BGQTS, q_BGQTK)
+  dv_BGSK = jnp.einsum('BGQTS,BGQTK->BGSK', weights_BGQTS, dout_BGQTK)
+  return dq_BGQTK, dk_BGSK, dv_BGSK, None
+
+
+_core.defvjp(_core_forward, _core_backward)
+
+
+def _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT, mask_BTS):
+  if segment_BT is None:
+    how = dict(is_causal=True)
+  else:
+    how = dict(mask=jnp.broadcast_to(mask_BTS, (q_BHTK.shape[0], *mask_BTS.shape[1:]))[:, None])
+  sequence_first = (x.swapaxes(1, 2) for x in (q_BHTK, k_BGSK, v_BGSK))
+  out_BTHK = jax.nn.dot_product_attention(*sequence_first, implementation='cudnn', **how)
+  return out_BTHK.swapaxes(1, 2)
+
+
+def _splash(q_BHTK, k_BGTK, v_BGTK, segment_BT):
+  """The TPU kernel on each device's own rows and heads; interpreted where there is no TPU."""
+  mesh = jax.sharding.get_abstract_mesh()
+  q_BHTK *= q_BHTK.shape[3] ** -0.5
+  if mesh.empty:
+    return _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT)
+  at = lambda letters, x: spec(letters, x.shape, mesh)
+  if at('G', k_BGTK[0]) != at(
+    'H', q_BHTK[0]
+  ):  # too few key heads to split: one for each query head
+    repeat = q_BHTK.shape[1] // k_BGTK.shape[1]
+    k_BGTK, v_BGTK = (jnp.repeat(x, repeat, axis=1) for x in (k_BGTK, v_BGTK))
+  where = [at('BHTK', q_BHTK), at('BGTK', k_BGTK), at('BGTK', v_BGTK)]
+  given = [q_BHTK, k_BGTK, v_BGTK]
+  if segment_BT is not None:
+    where.append(at('BT', segment_BT))
+    given.append(segment_BT)
+  local = jax.shard_map(
+    _splash_local, mesh=mesh, in_specs=tuple(where), out_specs=where[0], check_vma=False
+  )
+  return local(*given)
+
+
+def _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT=None):
+  kernel = _splash_kernel(q_BHTK.shape[1], q_BHTK.shape[2], jax.default_backend() == 'cpu')
+  if segment_BT is None:
+    return jax.vmap(kernel)(q_BHTK, k_BGTK, v_BGTK)
+  ids = splash.SegmentIds(q=segment_BT, kv=segment_BT)
+  return jax.vmap(kernel)(q_BHTK, k_BGTK, v_BGTK, ids)
+
+
+def _splash_kernel(heads, T, interpret):
+  block = max(n for n in (128, 256, 512) if T % n == 0)
+  sizes = splash.BlockSizes(
+    block_q=block, block_kv=block, block_kv_compute=block,
+    block_q_dkv=block, block_kv_dkv=block, block_kv_dkv_compute=block,
+    block_q_dq=block, block_kv_dq=block,
+  )  # fmt: skip
+  mask = splash_mask.MultiHeadMask([splash_mask.CausalMask((T, T))] * heads)
+  return splash.make_splash_mha(
+    mask, block_sizes=sizes, head_shards=1, q_seq_shards=1, interpret=interpret
+  )

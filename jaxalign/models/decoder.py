@@ -1,0 +1,236 @@
+"""The trunk all models share: embed, scan over the stacked blocks, normalise, unembed."""
+
+import inspect
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
+
+from jaxalign.config import UserError
+from jaxalign.models.attention import attend
+from jaxalign.models.layers import position_in_segment, rope_angle
+from jaxalign.sharding import axes, mesh_of, on_mesh, pin, pin_weights
+
+
+class Normal(nnx.Param):
+  @staticmethod
+  def init(key, shape, dtype):
+    return (0.02 * jax.random.normal(key, shape)).astype(dtype)
+
+
+class Ones(nnx.Param):
+  @staticmethod
+  def init(key, shape, dtype):
+    return jnp.ones(shape, dtype)
+
+
+class Zeros(nnx.Param):
+  @staticmethod
+  def init(key, shape, dtype):
+    return jnp.zeros(shape, dtype)
+
+
+class Weights(nnx.Module):
+  """A module whose weights are declared, not built: the name says the shape, the type the start."""
+
+  def __init__(self, cfg, key):
+    self.cfg = cfg
+    for name, kind in inspect.get_annotations(type(self)).items():
+      if name in cfg.absent:
+        continue
+      key, mine = jax.random.split(key)
+      if issubclass(kind, nnx.Param):
+        shape = tuple(cfg.sizes[letter] for letter in axes(name))
+        setattr(self, name, kind(kind.init(mine, shape, cfg.weights)))
+      else:  # a block: `depth` of them, their weights stacked along a new leading axis
+        many = jax.random.split(mine, cfg.depth)
+        setattr(self, name, jax.vmap(lambda key, kind=kind: kind(cfg, key))(many))
+
+
+@flax.struct.dataclass
+class Cache:
+  """Keys and values of every layer in slots; a slot of segment 0 is padding or still empty.
+
+  One array [N,B,G,S,K] of all layers, or a tuple of [B,G,S,K], one a layer: see SMALL.
+  """
+
+  k_NBGSK: jax.Array | tuple[jax.Array, ...]
+  v_NBGSK: jax.Array | tuple[jax.Array, ...]
+  segment_BS: jax.Array  # int32
+  position_B: jax.Array  # int32: the position that each row's next token takes
+  filled: jax.Array  # int32 scalar: slots used so far, padding included
+
+
+# A model with blocks of at most so many bytes decodes layer by layer rather than in a scan, each
+# layer with its own cache. A scan copies a layer's weights and cache out of their stacks at each
+# step; apart, they are multiplied where they lie, for a second copy of the weights and a program
+# that grows with the depth. Sampling then also begins with half a cache: less to read.
+SMALL = 2**26
+
+# What a layer keeps for its backward pass; the rest is computed again. By name, from the config.
+KEEP = {
+  'none': jax.checkpoint_policies.everything_saveable,
+  'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  'qkv': jax.checkpoint_policies.save_only_these_names('q', 'k', 'v'),
+  'full': jax.checkpoint_policies.nothing_saveable,
+}
+
+
+class Decoder(Weights):
+  """A model provides embed_VD, blocks, norm(x_BTD) and head() -> (weight_VD, bias_V or None)."""
+
+  tokenizer = (
+    None  # the text side, where there is one: set by jaxalign.load, carried as static data
+  )
+
+  def __call__(self, tokens_BT, segment_BT=None, position_BT=None, *, tap=None):
+    """Final hidden states x_BTD; with a tap, also tap(x_BTD) of every layer's output, stacked.
+
+    segment_BT: ids of packed documents, 0 for padding (an attention mask serves as it is).
+    Positions count from 0 in every segment unless given.
+    """
+    if position_BT is None:
+      position_BT = _positions(tokens_BT, segment_BT)
+    x_BTD, _, _, seen = self._layers(tokens_BT, position_BT, segment_BT, tap=tap)
+    return (x_BTD, seen) if tap else x_BTD
+
+  def prefill(self, tokens_BP, segment_BP, slots):
+    """Reads prompts into a new cache of `slots` slots: (x_BPD, cache). Pad on the left with
+    segment 0, so that every row's last token is in the last column."""
+    position_BP = _positions(tokens_BP, segment_BP)
+    x_BPD, _, new, _ = self._layers(tokens_BP, position_BP, segment_BP, keep=True)
+    k_NBGSK, v_NBGSK = (tuple(kv) if self.small else kv for kv in new)
+    filled = jnp.int32(tokens_BP.shape[1])
+    cache = Cache(k_NBGSK, v_NBGSK, segment_BP, position_BP[:, -1] + 1, filled)
+    return x_BPD, self.grow(cache, slots)
+
+  def grow(self, cache, slots):
+    """The same cache with empty slots behind, `slots` in all."""
+    empty = slots - cache.segment_BS.shape[1]
+
+    def wider(w):
+      w = jnp.pad(w, [(0, 0)] * (w.ndim - 2) + [(0, empty), (0, 0)])
+      return pin(w, 'NBGSK'[-w.ndim :])
+
+    k, v = jax.tree.map(wider, (cache.k_NBGSK, cache.v_NBGSK))
+    segment_BS = jnp.pad(cache.segment_BS, [(0, 0), (0, empty)])
+    return cache.replace(k_NBGSK=k, v_NBGSK=v, segment_BS=segment_BS)
+
+  @property
+  def small(self):
+    return sum(w.nbytes for w in jax.tree.leaves(self.blocks)) <= SMALL
+
+  def extend(self, tokens_BT, cache):
+    """Appends tokens to every row of a cache: (x_BTD, cache)."""
+    T = tokens_BT.shape[1]
+    position_BT = cache.position_B[:, None] + jnp.arange(T)
+    segment_BT = jnp.ones_like(tokens_BT)
+    slots_BS = jax.lax.dynamic_update_slice(cache.segment_BS, segment_BT, (0, cache.filled))
+    cache = cache.replace(segment_BS=slots_BS)
+    x_BTD, (k, v), _, _ = self._layers(tokens_BT, position_BT, segment_BT, cache=cache)
+    after = cache.replace(
+      k_NBGSK=k, v_NBGSK=v, position_B=cache.position_B + T, filled=cache.filled + T
+    )
+    return x_BTD, after
+
+  def _layers(self, tokens_BT, position_BT, segment_BT, *, cache=None, keep=False, tap=None):
+    """(x_BTD, the cache's new keys and values, each layer's own keys and values, what tap saw)."""
+    cfg = self.cfg
+    angle_BTK = rope_angle(position_BT, cfg.theta, cfg.turns)
+
+    def layer(carry, block):
+      x_BTD, n, kv = carry
+      own = None
+
+      def look(q_BHTK, k_BGTK, v_BGTK):
+        nonlocal kv, own
+        q_BHTK, k_BGTK, v_BGTK = map(checkpoint_name, (q_BHTK, k_BGTK, v_BGTK), 'qkv')
+        own = k_BGTK, v_BGTK
+        if cache is None:
+          return attend(q_BHTK, *own, segment_BT=segment_BT, impl=cfg.attention)
+        kv, (k_BGSK, v_BGSK) = zip(*(_store(w, x, n, cache.filled) for w, x in zip(kv, own)))
+        slots = dict(segment_BT=segment_BT, segment_BS=cache.segment_BS, filled=cache.filled)
+        return attend(q_BHTK, k_BGSK, v_BGSK, **slots, impl=cfg.attention)
+
+      block = pin_weights(jax.tree.map(lambda w: w.astype(cfg.dtype), block))
+      x_BTD = pin(block(x_BTD, angle_BTK, look), 'B')
+      return (x_BTD, n + 1, kv), (own if keep else None, tap(x_BTD) if tap else None)
+
+    if cache is None and not keep and cfg.remat != 'none':
+      layer = jax.checkpoint(layer, policy=KEEP[cfg.remat], prevent_cse=False)
+    with jax.default_matmul_precision('highest' if cfg.dtype == 'float32' else 'default'):
+      table_VD = pin(
+        self.embed_VD.astype(cfg.dtype), 'V-'
+      )  # whole rows, so that a lookup stays local
+      x_BTD = pin(table_VD[tokens_BT], 'B')
+      kv = cache and (cache.k_NBGSK, cache.v_NBGSK)
+      if cache and isinstance(cache.k_NBGSK, tuple):
+        x_BTD, kv = _one_by_one(layer, x_BTD, kv, self.blocks)
+        return self.norm(x_BTD), kv, None, None
+      start = x_BTD, jnp.int32(0), kv
+      (x_BTD, _, kv), (own, seen) = jax.lax.scan(layer, start, self.blocks, unroll=cfg.unroll)
+      return self.norm(x_BTD), kv, own, seen
+
+  def under(self, cfg):
+    """The same weights under another config: its arithmetic, its kernels, what its layers keep."""
+    model = jax.tree.map(lambda w: w, self)
+    model.cfg = model.blocks.cfg = cfg
+    return model
+
+  def unembed(self, x_BTD):
+    """Logits in float32, over x's own precision."""
+    weight_VD, bias_V = self.head()
+    with jax.default_matmul_precision('highest' if self.cfg.dtype == 'float32' else 'default'):
+      logits_BTV = jnp.einsum(
+        'BTD,VD->BTV',
+        x_BTD,
+        pin(weight_VD.astype(x_BTD.dtype), 'V-'),
+        preferred_element_type=jnp.float32,
+      )
+    return logits_BTV if bias_V is None else logits_BTV + bias_V.astype(jnp.float32)
+
+  def logits(self, tokens_BT, segment_BT=None):
+    """float32 [B,T,V]; compiled once a shape, on whatever mesh the weights lie."""
+    if not isinstance(tokens_BT, jax.Array):  # on the host they can be looked at for nothing
+      tokens_BT = np.asarray(tokens_BT)
+      if (
+        tokens_BT.ndim != 2
+        or tokens_BT.size
+        and not (0 <= tokens_BT.min() <= tokens_BT.max() < self.cfg.vocab)
+      ):
+        raise UserError(f'logits take ids [B, T] from 0 to {self.cfg.vocab - 1}')
+    with on_mesh(mesh_of(self)):
+      return _logits(self, jnp.asarray(tokens_BT), segment_BT)
+
+
+@jax.jit
+def _logits(model, tokens_BT, segment_BT):
+  segment_BT = None if segment_BT is None else jnp.asarray(segment_BT, jnp.int32)
+  return model.unembed(model(tokens_BT, segment_BT))
+
+
+def _store(cache, own_BGTK, n, filled):
+  """(the cache with a layer's new slots, that layer's part of it)."""
+  if cache.ndim == 4:  # this layer's alone
+    return (jax.lax.dynamic_update_slice(cache, own_BGTK, (0, 0, filled, 0)),) * 2
+  cache = jax.lax.dynamic_update_slice(cache, own_BGTK[None], (n, 0, 0, filled, 0))
+  return cache, jax.lax.dynamic_index_in_dim(cache, n, keepdims=False)
+
+
+def _one_by_one(layer, x_BTD, kv, blocks):
+  """The scan over layers as a loop of Python, for layers whose caches lie apart."""
+  after = []
+  for n, before in enumerate(zip(*kv)):
+    block = jax.tree.map(lambda w, n=n: w[n], blocks)
+    (x_BTD, _, now), _ = layer((x_BTD, n, before), block)
+    after.append(now)
+  return x_BTD, tuple(zip(*after))
+
+
+def _positions(tokens_BT, segment_BT):
+  if segment_BT is None:
+    return jnp.broadcast_to(jnp.arange(tokens_BT.shape[1], dtype=jnp.int32), tokens_BT.shape)
+  return position_in_segment(segment_BT)

@@ -1,0 +1,46 @@
+"""Scalar heads on a decoder: a scorer judges a whole text, a critic values every prefix of it."""
+
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxalign.models.decoder import Normal
+
+
+class Scalar(nnx.Module):
+  """A decoder of any kind whose last hidden states are read as one number each."""
+
+  def __init__(self, decoder, key=None, score_D=None):
+    """With a key the head starts near zero; with another head's score_D, as that one."""
+    self.decoder = decoder
+    if score_D is None:
+      score_D = Normal(Normal.init(key, (decoder.cfg.width,), decoder.cfg.weights))
+    self.score_D = score_D
+
+  def values(self, tokens_BT, segment_BT=None):
+    """One float32 number for every position, of the text up to and including its token."""
+    x_BTD = self.decoder(tokens_BT, segment_BT).astype(jnp.float32)
+    return jnp.einsum('BTD,D->BT', x_BTD, self.score_D.astype(jnp.float32), precision='highest')
+
+
+class Scorer(Scalar):
+  """A reward model: the value at the last real token, whichever side the padding is on."""
+
+  def __call__(self, tokens_BT, segment_BT=None):
+    values_BT = self.values(tokens_BT, segment_BT)
+    return jnp.take_along_axis(values_BT, last_real(tokens_BT, segment_BT)[:, None], 1)[:, 0]
+
+
+class Critic(Scalar):
+  """The critic of PPO: a value at every position. Critic(scorer.decoder, score_D=scorer.score_D)
+  starts it from a reward model."""
+
+  def __call__(self, tokens_BT, segment_BT=None):
+    return self.values(tokens_BT, segment_BT)
+
+
+def last_real(tokens_BT, segment_BT):
+  """The column of each row's last token that is not padding."""
+  T = tokens_BT.shape[1]
+  if segment_BT is None:
+    return jnp.full(tokens_BT.shape[0], T - 1)
+  return T - 1 - jnp.argmax(segment_BT[:, ::-1] != 0, axis=1)

@@ -1,0 +1,129 @@
+"""Hugging Face's config.json, read and written: all of it is understood, harmless, or refused."""
+
+import dataclasses
+from typing import Literal
+
+from jaxalign.config import UserError
+
+Dtype = Literal['float32', 'bfloat16', 'float16']
+
+# Fields that change nothing about the forward pass of a plain decoder, or only how others run it.
+HARMLESS = frozenset(
+  """_name_or_path _commit_hash architectures model_type torch_dtype dtype
+  transformers_version use_cache
+  initializer_range attention_dropout embd_pdrop resid_pdrop hidden_dropout pretraining_tp
+  output_attentions output_hidden_states return_dict chunk_size_feed_forward is_encoder_decoder
+  is_decoder id2label label2id problem_type num_labels classifier_dropout torchscript
+  use_bfloat16 tf_legacy_loss
+  attn_implementation _attn_implementation finetuning_task tokenizer_class prefix sep_token_id
+  decoder_start_token_id task_specific_params max_length min_length do_sample early_stopping
+  num_beams temperature
+  top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
+  encoder_no_repeat_ngram_size num_return_sequences num_beam_groups diversity_penalty
+  output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
+  remove_invalid_values
+  exponential_decay_length_penalty suppress_tokens begin_suppress_tokens bad_words_ids""".split()
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dialect:
+  """How Hugging Face says what one of our models says: the same tables read both ways."""
+
+  model_type: str
+  architecture: str
+  tensors: dict  # our weight -> their tensor, which has the same axes
+  fields: dict  # our field -> (theirs, their default)
+  fixed: dict  # their field -> all it may be here; the first is what we write
+
+  def read(self, Config, raw, **changes):
+    """Our config, from theirs."""
+    raw = _flat_rope(raw)
+    self._refuse(raw)
+    values = {}
+    for ours, (theirs, default) in self.fields.items():
+      value = raw.get(theirs, default)
+      if value is None and not theirs.endswith('_token_id'):
+        value = default
+      values[ours] = _typed(theirs, value, default) if ours != 'eos' else _ends(theirs, value)
+    if values['kv_heads'] is None:
+      values['kv_heads'] = values['heads']
+    if values.get('head_dim') and values['head_dim'] * values['heads'] == values['width']:
+      values['head_dim'] = None
+    return check(Config(**values | changes))
+
+  def _refuse(self, raw):
+    for name, allowed in self.fixed.items():
+      if raw.get(name) not in (None, *allowed):
+        takes = ' or '.join(repr(a) for a in allowed)
+        raise UserError(
+          f'config.json: {name}={raw[name]!r} is not supported; jaxalign takes {takes}'
+        )
+    known = HARMLESS | set(self.fixed) | {theirs for theirs, _ in self.fields.values()}
+    strange = {k: v for k, v in raw.items() if k not in known and v not in (None, False, [], {})}
+    if strange:
+      shown = ', '.join(f'{k}={v!r}'[:80] for k, v in sorted(strange.items()))
+      raise UserError(
+        f'config.json: {shown}: not supported, and the model would not be the same without'
+      )
+
+  def write(self, cfg):
+    """Their config.json, in the words that both transformers 4 and 5 read."""
+    theirs = {name: getattr(cfg, ours) for ours, (name, _) in self.fields.items()}
+    theirs |= {name: allowed[0] for name, allowed in self.fixed.items() if name not in theirs}
+    if 'head_dim' in theirs:
+      theirs['head_dim'] = cfg.head_size
+    eos = theirs['eos_token_id']
+    theirs['eos_token_id'] = None if not eos else eos[0] if len(eos) == 1 else list(eos)
+    start = dict(architectures=[self.architecture], model_type=self.model_type)
+    return start | theirs | dict(rope_scaling=None, torch_dtype=cfg.weights, use_cache=True)
+
+
+def _typed(name, value, default):
+  """The value, if it is of their default's type (an int where that is None); None is 'not set'."""
+  kind = int if default is None else type(default)
+  if value is None or type(value) is kind:
+    return value
+  if kind is float and type(value) is int:
+    return float(value)
+  raise UserError(f'config.json: {name}={value!r} is not of the type it takes, {kind.__name__}')
+
+
+def _ends(name, value):
+  """The tokens that end a text: theirs may be none, one, or a list."""
+  ends = value if isinstance(value, list) else [value]
+  return tuple(_typed(name, end, None) for end in ends if end is not None)
+
+
+def _flat_rope(raw):
+  """transformers 5 nests what earlier releases keep at the top; scaled rotary is another model."""
+  raw = dict(raw)
+  for name in ('rope_scaling', 'rope_parameters'):
+    rope = raw.pop(name, None)
+    if rope is None:
+      continue
+    if not isinstance(rope, dict):
+      raise UserError(f'config.json: {name}={rope!r} is not of the type it takes, dict')
+    kind = rope.get('rope_type', rope.get('type', 'default'))
+    if kind != 'default':
+      raise UserError(
+        f'config.json: {name} of type {kind!r} is not supported; only plain rotary is'
+      )
+    raw |= {k: v for k, v in rope.items() if k not in ('rope_type', 'type')}
+  return raw
+
+
+def check(cfg):
+  """Sizes that cannot be a model are refused before anything is allocated."""
+  for name in ('depth', 'width', 'heads', 'kv_heads', 'mlp', 'vocab', 'length'):
+    if getattr(cfg, name) < 1:
+      raise UserError(f'{type(cfg).__module__}: {name}={getattr(cfg, name)} must be at least 1')
+  if cfg.width // cfg.heads < 1 or (cfg.width % cfg.heads and not getattr(cfg, 'head_dim', None)):
+    raise UserError(f'width={cfg.width} must be a multiple of heads={cfg.heads}')
+  if cfg.heads % cfg.kv_heads:
+    raise UserError(f'heads={cfg.heads} must be a multiple of kv_heads={cfg.kv_heads}')
+  if cfg.turns % 2 or not 0 < cfg.turns <= cfg.head_size:
+    raise UserError(
+      f'rotary size {cfg.turns} must be even and at most the head size {cfg.head_size}'
+    )
+  return cfg

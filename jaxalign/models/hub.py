@@ -1,0 +1,207 @@
+"""From a Hugging Face directory to a model on a mesh.
+
+Import streams: each process reads the slices its own devices hold, straight into the memory that
+they will use, so that the host never holds more than its share.
+"""
+
+import concurrent.futures
+import dataclasses
+import json
+import re
+
+import jax
+import numpy as np
+from etils import epath
+from jax.sharding import SingleDeviceSharding
+
+from jaxalign.config import UserError
+from jaxalign.models import llama2, llama2c, phi2, tensor_files
+from jaxalign.models.places import place
+from jaxalign.models.tensor_files import some
+from jaxalign.models.tensor_reader import Reader, aligned
+from jaxalign.sharding import axes, layout, weight_name
+
+MODELS = {'llama': (llama2, llama2.Llama2), 'phi': (phi2, phi2.Phi2)}
+DTYPES = ('float32', 'bfloat16', 'float16')
+BUFFERS = re.compile(r'rotary_emb\.inv_freq$')  # in old checkpoints; follows from the config
+
+
+def load(path, *, dtype=None, mesh=None):
+  """A model from a Hugging Face directory (local, gs://, a hub name) or a llama2.c .bin file.
+
+  dtype: of weights and arithmetic; None keeps the file's. mesh: where the weights are laid out.
+  """
+  dtype = _dtype(dtype)
+  path = resolve(path)
+  if path.is_file() and path.suffix == '.safetensors':
+    raise UserError(f'{path} is one file of a checkpoint; give its directory, {path.parent}')
+  if path.is_file():
+    return _from_llama2c(path, dtype or 'float32', mesh)
+  stored = tensor_files.directory(path)
+  cfg, module, cls = config_of(path, dtype or _own_dtype(stored))
+  shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
+  table = _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
+  homes = layout(shapes, mesh) if mesh else None
+  with Reader() as reader, concurrent.futures.ThreadPoolExecutor() as pool:
+    build = lambda p, leaf, home=None: _read(path, reader, pool, leaf, home, table[weight_name(p)])
+    trees = (shapes, homes) if mesh else (shapes,)
+    return jax.tree.map_with_path(build, *trees)
+
+
+def resolve(path):
+  """What is under this path; a hub name (owner/model) is fetched first, no code, no pickles."""
+  found = place(path)
+  if found.exists():
+    return found
+  name = str(path)
+  if not re.fullmatch(r'[\w.-]+/[\w.-]+', name) or name.startswith('.'):
+    raise UserError(f'{path}: there is no such file or directory')
+  import huggingface_hub  # slow to import, and needed here only
+
+  try:
+    wanted = ['*.safetensors', '*.json', 'tokenizer.model', '*.txt']
+    return epath.Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
+  except Exception as e:  # the hub's client has dozens of error types; all mean the same here
+    raise UserError(
+      f'{path}: not a local directory, and the hub did not give it: {_line(e)}'
+    ) from e
+
+
+def config_of(path, dtype):
+  """(config, the model's module, its class) of a checkpoint directory."""
+  file = epath.Path(path) / 'config.json'
+  try:
+    raw = json.loads(file.read_text())
+  except FileNotFoundError as e:
+    raise UserError(f'{path}: config.json is not there; is this a Hugging Face directory?') from e
+  except (ValueError, RecursionError) as e:
+    raise UserError(f'{file}: not valid JSON ({e}); fetch it again') from e
+  kind = raw.get('model_type') if isinstance(raw, dict) else None
+  if not isinstance(kind, str) or kind not in MODELS:
+    raise UserError(f'{file}: model_type={kind!r} is not one jaxalign has: {", ".join(MODELS)}')
+  module, cls = MODELS[kind]
+  try:
+    return module.HUGGING_FACE.read(module.Config, raw, dtype=dtype, weights=dtype), module, cls
+  except UserError as e:
+    raise UserError(f'{path}: {e}') from e
+
+
+def _compare(path, cfg, tensors, shapes, stored):
+  """{our weight: its Stored tensors}, after every difference between the two has been named."""
+  table, wrong, left = {}, [], dict(stored)
+  for p, leaf in jax.tree.leaves_with_path(shapes):
+    ours = weight_name(p)
+    stacked = '{n}' in tensors[ours]
+    names = [tensors[ours].format(n=n) for n in range(cfg.depth if stacked else 1)]
+    shape = their_shape(ours, leaf.shape[1:] if stacked else leaf.shape)
+    parts = [left.pop(name, None) for name in names]
+    wrong += [(name, _misfit(part, shape)) for name, part in zip(names, parts)]
+    table[ours] = stacked, parts
+  wrong = [(name, what) for name, what in wrong if what]
+  head = left.pop(tensors['head_VD'], None) if cfg.tied else None
+  extra = sorted(name for name in left if not BUFFERS.search(name))
+  wrong += [(name, 'not part of this architecture') for name in extra]
+  if head is not None and not wrong and not _equals(head, stored[tensors['embed_VD']]):
+    wrong.append((head.name, 'not the embedding, although tie_word_embeddings is true'))
+  if wrong:
+    kinds = {what: [name for name, why in wrong if why == what] for _, what in wrong}
+    lines = '; '.join(f'{what}: {some(names)}' for what, names in kinds.items())
+    raise UserError(f'{path}: the weights are not those of its config.json: {lines}')
+  return table
+
+
+def _misfit(part, shape):
+  if part is None:
+    return 'missing'
+  return part.flaw or (part.shape != shape and f'{list(part.shape)}, not {list(shape)}')
+
+
+def _equals(head, embed):
+  with Reader() as reader:
+    return not head.flaw and reader.equal(head, embed)
+
+
+def their_shape(name, shape):
+  """The shape of one of our weights in Hugging Face's files: heads and head size are one axis."""
+  letters, out = axes(name), []
+  for i, (letter, size) in enumerate(zip(letters, shape)):
+    if letter == 'K' and i > 0 and letters[i - 1] in 'HG':
+      out[-1] *= size
+    else:
+      out.append(size)
+  return tuple(out)
+
+
+def _read(path, reader, pool, leaf, home, parts):
+  """One weight: its layers are read at once, by several threads, into the devices' own shards.
+
+  Devices that hold the same part are given the same memory; a CPU then has it once for all of them.
+  """
+  home = home or SingleDeviceSharding(jax.devices()[0])
+  stacked, parts = parts
+  boxes, arrays = {}, {}
+  for device, index in home.addressable_devices_indices_map(leaf.shape).items():
+    boxes[device] = tuple(slice(*s.indices(n)[:2]) for s, n in zip(index, leaf.shape))
+    ends = _ends(boxes[device])
+    if ends not in arrays:
+      arrays[ends] = boxes[device], aligned([stop - start for start, stop in ends], leaf.dtype)
+
+  def one(n):
+    if stacked:
+      wants = [(box[1:], array[n]) for box, array in arrays.values()]
+      return reader.fill(parts[n], leaf.shape[1:], wants)
+    return reader.fill(parts[n], leaf.shape, list(arrays.values()))
+
+  bad = [parts[n].name for n, bad in enumerate(pool.map(one, range(len(parts)))) if bad]
+  if bad:
+    narrow = f' (as {leaf.dtype})' if any(s.dtype != leaf.dtype for s in parts) else ''
+    raise UserError(
+      f'{path}: NaN or infinite weights{narrow} in {some(bad)}; is it of a failed run?'
+    )
+  shards = [jax.device_put(arrays[_ends(box)][1], device) for device, box in boxes.items()]
+  return jax.make_array_from_single_device_arrays(leaf.shape, home, shards)
+
+
+def _ends(box):
+  return tuple((s.start, s.stop) for s in box)  # slices have no hash before Python 3.12
+
+
+def _dtype(dtype):
+  if dtype is None:
+    return None
+  try:
+    name = np.dtype(dtype).name
+  except TypeError:  # a name that jax knows and numpy does not, or none at all
+    name = str(dtype)
+  if name not in DTYPES:
+    raise UserError(f'dtype={name!r}: weights are one of {", ".join(DTYPES)}')
+  return name
+
+
+def _own_dtype(stored):
+  """The type that most of the file's bytes have; float64 is read as float32."""
+  bytes_of = {}
+  for s in stored.values():
+    if s.dtype:
+      bytes_of[s.dtype.name] = bytes_of.get(s.dtype.name, 0) + s.nbytes
+  name = max(bytes_of, key=bytes_of.get, default=None)
+  return name if name in DTYPES else 'float32'
+
+
+def _line(error):
+  return str(error).strip().split('\n')[0][:200]
+
+
+def _from_llama2c(path, dtype, mesh):
+  cfg, arrays = llama2c.read(path)
+  cfg = dataclasses.replace(cfg, dtype=dtype, weights=dtype)
+  shapes = jax.eval_shape(lambda: llama2.Llama2(cfg, jax.random.key(0)))
+  homes = layout(shapes, mesh) if mesh else jax.tree.map(lambda _: jax.devices()[0], shapes)
+
+  def place(p, leaf, home):
+    array = arrays[weight_name(p)]
+    if not np.isfinite(array).all():
+      raise UserError(f'{path}: NaN or infinite weights in {weight_name(p)}')
+    return jax.device_put(array.astype(leaf.dtype), home)
+
+  return jax.tree.map_with_path(place, shapes, homes)

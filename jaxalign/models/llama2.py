@@ -1,0 +1,160 @@
+"""Llama-2: RMSNorm, rotary on whole heads, SwiGLU, no biases. https://arxiv.org/abs/2307.09288
+
+Serves every Hugging Face LlamaForCausalLM with plain rotary positions, grouped heads or tied.
+"""
+
+import dataclasses
+from typing import Literal
+
+from jaxalign.models import hf_config
+from jaxalign.models.decoder import Decoder, Normal, Ones, Weights
+from jaxalign.models.layers import dot, rms_norm, rope, swiglu
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Config:
+  depth: int = 32
+  width: int = 4096
+  heads: int = 32
+  kv_heads: int = 32
+  head_dim: int | None = None  # None: width / heads
+  mlp: int = 11_008
+  vocab: int = 32_000
+  length: int = 4096  # the longest sequence it was trained on
+  theta: float = 10_000.0
+  eps: float = 1e-5
+  tied: bool = False  # the unembedding is the embedding
+  bos: int | None = 1
+  eos: tuple[int, ...] = (2,)
+  pad: int | None = None
+  dtype: hf_config.Dtype = 'bfloat16'  # of the arithmetic
+  weights: hf_config.Dtype = 'float32'  # of the stored weights
+  remat: Literal['none', 'dots', 'qkv', 'full'] = 'full'
+  attention: Literal['auto', 'xla', 'cudnn', 'splash'] = 'auto'
+  unroll: int = 1  # layers per step of the scan
+
+  @property
+  def head_size(self):
+    return self.head_dim or self.width // self.heads
+
+  @property
+  def turns(self):
+    return self.head_size
+
+  @property
+  def sizes(self):
+    D, H, G, K, F = self.width, self.heads, self.kv_heads, self.head_size, self.mlp
+    return dict(D=D, H=H, G=G, K=K, F=F, V=self.vocab)
+
+  @property
+  def absent(self):
+    return ('head_VD',) if self.tied else ()
+
+  def check(self):
+    hf_config.check(self)
+
+  def flops(self, length):
+    """Of one token, forward and backward: 6 a weight of every matmul, and causal attention."""
+    D, H, G, K, F, V = self.sizes.values()
+    matmuls = self.depth * (D * K * (2 * H + 2 * G) + 3 * D * F) + D * V
+    return 6 * matmuls + 6 * self.depth * H * K * length
+
+  def build(self, key):
+    return Llama2(self, key)
+
+
+def llama2_7b(**changes):
+  return Config(**changes)
+
+
+def llama2_13b(**changes):
+  return Config(**dict(depth=40, width=5120, heads=40, kv_heads=40, mlp=13_824) | changes)
+
+
+def llama2_70b(**changes):
+  return Config(**dict(depth=80, width=8192, heads=64, kv_heads=8, mlp=28_672) | changes)
+
+
+def tiny(**changes):
+  small = dict(depth=2, width=64, heads=4, kv_heads=2, mlp=172, vocab=512, length=512)
+  return Config(**small | dict(dtype='float32') | changes)
+
+
+class Block(Weights):
+  norm1_D: Ones
+  q_HKD: Normal
+  k_GKD: Normal
+  v_GKD: Normal
+  o_DHK: Normal
+  norm2_D: Ones
+  gate_FD: Normal
+  up_FD: Normal
+  down_DF: Normal
+
+  def __call__(self, x_BTD, angle_BTK, look):
+    eps = self.cfg.eps
+    h_BTD = rms_norm(x_BTD, self.norm1_D, eps)
+    q_BHTK = rope(dot('BTD,HKD->BHTK', h_BTD, self.q_HKD), angle_BTK)
+    k_BGTK = rope(dot('BTD,GKD->BGTK', h_BTD, self.k_GKD), angle_BTK)
+    v_BGTK = dot('BTD,GKD->BGTK', h_BTD, self.v_GKD)
+    x_BTD += dot('BHTK,DHK->BTD', look(q_BHTK, k_BGTK, v_BGTK), self.o_DHK)
+
+    h_BTD = rms_norm(x_BTD, self.norm2_D, eps)
+    gate_BTF = dot('BTD,FD->BTF', h_BTD, self.gate_FD)
+    up_BTF = dot('BTD,FD->BTF', h_BTD, self.up_FD)
+    return x_BTD + dot('BTF,DF->BTD', swiglu(gate_BTF, up_BTF), self.down_DF)
+
+
+class Llama2(Decoder):
+  embed_VD: Normal
+  blocks: Block
+  norm_D: Ones
+  head_VD: Normal
+
+  def norm(self, x_BTD):
+    return rms_norm(x_BTD, self.norm_D.astype(x_BTD.dtype), self.cfg.eps)
+
+  def head(self):
+    return (self.embed_VD if self.cfg.tied else self.head_VD), None
+
+
+HUGGING_FACE = hf_config.Dialect(
+  model_type='llama',
+  architecture='LlamaForCausalLM',
+  tensors={
+    'embed_VD': 'model.embed_tokens.weight',
+    'norm_D': 'model.norm.weight',
+    'head_VD': 'lm_head.weight',
+    'blocks.norm1_D': 'model.layers.{n}.input_layernorm.weight',
+    'blocks.q_HKD': 'model.layers.{n}.self_attn.q_proj.weight',
+    'blocks.k_GKD': 'model.layers.{n}.self_attn.k_proj.weight',
+    'blocks.v_GKD': 'model.layers.{n}.self_attn.v_proj.weight',
+    'blocks.o_DHK': 'model.layers.{n}.self_attn.o_proj.weight',
+    'blocks.norm2_D': 'model.layers.{n}.post_attention_layernorm.weight',
+    'blocks.gate_FD': 'model.layers.{n}.mlp.gate_proj.weight',
+    'blocks.up_FD': 'model.layers.{n}.mlp.up_proj.weight',
+    'blocks.down_DF': 'model.layers.{n}.mlp.down_proj.weight',
+  },
+  fields={
+    'depth': ('num_hidden_layers', 32),
+    'width': ('hidden_size', 4096),
+    'heads': ('num_attention_heads', 32),
+    'kv_heads': ('num_key_value_heads', None),
+    'head_dim': ('head_dim', None),
+    'mlp': ('intermediate_size', 11_008),
+    'vocab': ('vocab_size', 32_000),
+    'length': ('max_position_embeddings', 2048),
+    'theta': ('rope_theta', 10_000.0),
+    'eps': ('rms_norm_eps', 1e-6),
+    'tied': ('tie_word_embeddings', False),
+    'bos': ('bos_token_id', 1),
+    'eos': ('eos_token_id', 2),
+    'pad': ('pad_token_id', None),
+  },
+  fixed={
+    'hidden_act': ('silu',),
+    'attention_bias': (False,),
+    'mlp_bias': (False,),
+    'partial_rotary_factor': (1.0,),
+  },
+)

@@ -1,0 +1,90 @@
+"""`--config.optim.lr=3e-6`: text into a field of a config, read as its annotation says.
+
+ml_collections.config_flags was tried for this. It reads nested numbers well, but it crashes on
+Literal, cannot set None, lets any text into a tuple, and answers an unknown field with a traceback.
+"""
+
+import enum
+import types
+import typing
+
+from jaxalign import config
+from jaxalign.config import UserError
+
+WORDS = {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}
+UNREADABLE = object()
+
+
+def override(cfg, name, text):
+  """Sets the field with the dotted name; the annotation says how the text is read."""
+  if cfg is None:
+    raise UserError(f'--config.{name} sets a field of a config: name one, --config=FILE.py')
+  holder, above = cfg, 'config'
+  *parents, field = name.split('.')
+  for part in parents:
+    holder = child(holder, part, above, name)
+    above = f'{above}.{part}'
+  kind = field_kind(holder, field, above, name)
+  value = read(text, kind)
+  if value is UNREADABLE:
+    raise UserError(f'--config.{name}={text}: takes {config.takes(kind)}')
+  setattr(holder, field, value)
+
+
+def child(holder, part, above, name):
+  if isinstance(holder, tuple) and part.isdigit() and int(part) < len(holder):
+    return holder[int(part)]
+  field_kind(holder, part, above, name)
+  return getattr(holder, part)
+
+
+def field_kind(holder, field, above, name):
+  """The annotation of a field, or the one line that says why there is no such field."""
+  if not config.is_config(holder):
+    raise UserError(f'--config.{name}: {above} is {config.shown(holder)}, which has no fields')
+  kinds = config.field_types(holder)
+  if field not in kinds:
+    if isinstance(getattr(type(holder), field, None), property):
+      raise UserError(f'--config.{name}: {field} follows from other fields and is not set itself')
+    near = config.nearest(field, kinds) or f'; fields: {", ".join(kinds)}'
+    raise UserError(f'--config.{name}: {type(holder).__name__} has no field {field}{near}')
+  return kinds[field]
+
+
+def read(text, kind):
+  """The text as annotated; of several kinds, the first that can be read, none before text."""
+  for one in sorted(config.choices(kind), key=lambda one: one is not types.NoneType):
+    value = read_one(text, one)
+    if value is not UNREADABLE and config.fits(value, one):
+      return value
+  return UNREADABLE
+
+
+def read_one(text, kind):
+  if kind is types.NoneType:
+    return None if text.lower() == 'none' else UNREADABLE
+  if kind is bool:
+    return WORDS.get(text.lower(), UNREADABLE)
+  if kind in (int, float):
+    try:
+      return kind(text)
+    except ValueError:
+      return UNREADABLE
+  if typing.get_origin(kind) is typing.Literal:
+    return next((one for one in typing.get_args(kind) if str(one) == text), UNREADABLE)
+  if typing.get_origin(kind) is tuple:
+    return read_tuple(text, typing.get_args(kind))
+  if isinstance(kind, type) and issubclass(kind, enum.Enum):
+    return kind.__members__.get(text, UNREADABLE)
+  return text if kind is str else UNREADABLE
+
+
+def read_tuple(text, kinds):
+  items = [item.strip().strip('\'"') for item in text.strip().strip('()[]').split(',')]
+  items = items[:-1] if items[-1] == '' else items  # '(1,)' and '()'
+  if kinds[-1:] == (Ellipsis,):
+    kinds = kinds[:1] * len(items)
+  if len(kinds) != len(items):
+    return UNREADABLE
+  values = tuple(map(read, items, kinds))
+  return UNREADABLE if UNREADABLE in values else values

@@ -1,0 +1,82 @@
+"""Joining the processes of a run: from flags, JAX_* variables, or TPU VMs, GKE and Slurm."""
+
+import glob
+import os
+import sys
+import threading
+
+import jax
+
+from jaxalign.config import UserError
+
+HEARTBEAT = 30  # seconds of silence after which a process counts as dead and the others end
+PATIENCE = 300  # seconds to wait for the others at the start
+
+
+def join(coordinator=None, processes=None, process_id=None, patience=PATIENCE):
+  """Connects this process with the others, before any device is touched. Alone, it does nothing."""
+  given = named(coordinator, processes, process_id, os.environ)
+  if None in given and not expected(os.environ):
+    return
+  where = given[0] or 'the coordinator'
+  # Past its own patience jax aborts the process, with a stack of C++: ours says a line before.
+  late = threading.Timer(patience, give_up, [where, patience])
+  late.daemon = True
+  late.start()
+  limits = dict(heartbeat_timeout_seconds=HEARTBEAT, shutdown_timeout_seconds=HEARTBEAT)
+  try:
+    jax.distributed.initialize(*given, **limits, initialization_timeout=patience + HEARTBEAT)
+  except (RuntimeError, ValueError, IndexError) as e:
+    raise UserError(f'could not join the other processes at {where}: {first_line(e)}') from e
+  finally:
+    late.cancel()
+
+
+def named(coordinator, processes, process_id, env):
+  """[coordinator, processes, process_id] as flags or JAX_* variables have them; all or none."""
+  coordinator = coordinator or env.get('JAX_COORDINATOR_ADDRESS')
+  if coordinator and processes is None and process_id is None:
+    processes, process_id = number(env, 'JAX_NUM_PROCESSES'), number(env, 'JAX_PROCESS_ID')
+  given = [coordinator, processes, process_id]
+  if any(x is not None for x in given) and None in given:
+    raise UserError(
+      '--coordinator, --processes and --process_id belong together, and so do '
+      'JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID: give all or none'
+    )
+  return given
+
+
+def number(env, name):
+  text = env.get(name)
+  if text is not None and not text.isdecimal():
+    raise UserError(f'{name}={text}: takes a number')
+  return None if text is None else int(text)
+
+
+def give_up(where, patience):
+  print(
+    f'error: not all processes came together at {where} within {patience} s: is that the address '
+    'of process 0, can it be reached from here, and were all of them started?',
+    file=sys.stderr,
+    flush=True,
+  )
+  os._exit(2)  # the main thread is inside jax, which nothing interrupts
+
+
+def first_line(error):
+  return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def expected(env):
+  """Whether this process was started as one of several, as jax can find out by itself."""
+  if (number(env, 'SLURM_NTASKS') or 1) > 1 and 'SLURM_PROCID' in env:
+    return True
+  on_tpu = glob.glob('/dev/accel*') or glob.glob('/dev/vfio/[0-9]*')
+  wanted = env.get('JAX_PLATFORMS', 'tpu').split(',')[0] == 'tpu'
+  return bool(wanted and (on_tpu or ',' in env.get('TPU_WORKER_HOSTNAMES', '')))
+
+
+def leave(status):
+  """Ends a process that failed while others may wait: a clean exit would wait for them too."""
+  if jax.distributed.is_initialized() and jax.process_count() > 1:
+    os._exit(status)

@@ -1,0 +1,1 @@
+"""Reinforcement learning from a reward: sampling, and the arithmetic of PPO."""

@@ -1,0 +1,135 @@
+"""Where arrays live. A name's suffix spells its axes, and each axis has one home on the mesh.
+
+So `q_HKD` lies on ('tensor', None, 'fsdp'), and so do its gradient and its Adam moments.
+
+  B batch    T query time    S key time    N layers
+  D width    F mlp hidden    V vocabulary
+  H query heads    G key and value heads    Q query heads per key head    K head size
+  R rank of an adapter    P prompt length    C chunk
+"""
+
+import contextlib
+import re
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxalign.config import UserError
+
+HOME = {
+  'B': ('data', 'fsdp'),
+  'D': 'fsdp',
+  'F': 'tensor',
+  'G': 'tensor',
+  'H': 'tensor',
+  'V': 'tensor',
+}
+AXES = ('data', 'fsdp', 'tensor')
+
+
+def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
+  """A mesh over all devices; the one size given as -1 takes what the others leave."""
+  devices = jax.devices() if devices is None else devices
+  sizes = [data, fsdp, tensor]
+  known = 1
+  for size in sizes:
+    known *= size if size != -1 else 1
+  if sizes.count(-1) > 1 or min(sizes) < -1 or 0 in sizes or len(devices) % known:
+    raise UserError(
+      f'mesh (data, fsdp, tensor) = {tuple(sizes)} does not divide {len(devices)} devices; '
+      'give sizes whose product is the number of devices, at most one of them -1'
+    )
+  sizes = [len(devices) // known if size == -1 else size for size in sizes]
+  if sizes[0] * sizes[1] * sizes[2] != len(devices):
+    raise UserError(
+      f'mesh (data, fsdp, tensor) = {tuple(sizes)} uses {sizes[0] * sizes[1] * sizes[2]} of '
+      f'{len(devices)} devices; make one of the sizes -1, or name the devices'
+    )
+  return jax.make_mesh(sizes, AXES, (AxisType.Auto,) * 3, devices=devices)
+
+
+def axes(name):
+  """'q_HKD' -> 'HKD'; a name with no suffix is a scalar."""
+  return (re.search(r'_([A-Z]+)$', name) or ' _')[1].strip('_')
+
+
+def spec(letters, shape=None, mesh=None):
+  """The homes of some axes. Given a shape and a mesh, an axis its home does not divide stays whole:
+  8 key heads on a tensor axis of 16, or a vocabulary with one token added."""
+  homes = [HOME.get(letter) for letter in letters]
+  if shape is not None:
+    homes = [h if h and n % _extent(mesh, h) == 0 else None for h, n in zip(homes, shape)]
+  return PartitionSpec(*homes)
+
+
+def _extent(mesh, home):
+  extent = 1
+  for axis in [home] if isinstance(home, str) else home:
+    extent *= mesh.shape[axis]
+  return extent
+
+
+def weight_name(path):
+  """'blocks.q_HKD' from a tree path."""
+  names = (str(getattr(k, 'name', getattr(k, 'key', 'value'))) for k in path)
+  return '.'.join(name for name in names if name != 'value')
+
+
+def leaf_spec(path, leaf, mesh):
+  """The layout of one leaf of a model, its gradient, its optimizer state or its cache, by its name.
+
+  Vectors are whole everywhere, and so is what has fewer axes than its name says: the factored
+  moments of Adafactor, whose remaining axes cannot be told from the name.
+  """
+  names = [str(getattr(k, 'name', getattr(k, 'key', ''))) for k in path]
+  letters = next((axes(name) for name in reversed(names) if axes(name)), '')
+  letters = letters.removeprefix('N')  # of a cache, whose layers may lie apart
+  if len(letters) < 2 or leaf.ndim < len(letters) + ('blocks' in names):
+    return PartitionSpec()
+  letters = '-' * (leaf.ndim - len(letters)) + letters  # stacked layers lead
+  return spec(letters, leaf.shape, mesh)
+
+
+def layout(tree, mesh):
+  """The sharding of every leaf of a tree, from the names on the way to it."""
+  return jax.tree.map_with_path(lambda p, x: NamedSharding(mesh, leaf_spec(p, x, mesh)), tree)
+
+
+def pin(x, letters):
+  """Fixes an activation's layout: pin(x_BTD, 'B') spreads its first axis over the data axes."""
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty:
+    return x
+  return jax.lax.with_sharding_constraint(x, spec(letters, x.shape, mesh))
+
+
+def pin_weights(tree):
+  """Keeps weights on their homes, so that a cast happens before the gather and not after it."""
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty:
+    return tree
+  pinned = jax.lax.with_sharding_constraint
+  return jax.tree.map_with_path(lambda path, x: pinned(x, leaf_spec(path, x, mesh)), tree)
+
+
+def mesh_of(tree):
+  """The mesh a tree's concrete arrays lie on; None for one device, or under tracing."""
+  for leaf in jax.tree.leaves(tree):
+    if isinstance(leaf, jax.core.Tracer) or not isinstance(leaf, jax.Array):
+      return None
+    if isinstance(leaf.sharding, NamedSharding) and isinstance(leaf.sharding.mesh, Mesh):
+      return leaf.sharding.mesh
+  return None
+
+
+def on_mesh(mesh):
+  """`with on_mesh(mesh):` is jax.set_mesh, and nothing where there is no mesh."""
+  return jax.set_mesh(mesh) if mesh is not None else contextlib.nullcontext()
+
+
+def born(init, mesh, *args):
+  """Runs init(*args) so that no array of its result is ever whole on one device."""
+  if mesh is None:
+    return jax.jit(init)(*args)
+  with jax.set_mesh(mesh):
+    return jax.jit(init, out_shardings=layout(jax.eval_shape(init, *args), mesh))(*args)

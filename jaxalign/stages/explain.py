@@ -1,0 +1,14 @@
+"""Stage 1: continue pretraining on texts that explain why values matter, with replay of others."""
+
+import dataclasses
+
+from jaxalign.stages import language
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Config(language.Language):
+  """Documents carry loss on all their tokens."""
+
+
+run = language.run
+prepare = language.prepare_corpora

@@ -1,0 +1,68 @@
+"""Batches on their way to the devices: made ahead in a thread, placed as global arrays."""
+
+import concurrent.futures
+import time
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+
+from jaxalign.config import UserError
+from jaxalign.sharding import spec
+
+DEPTH = 2  # calls that are prepared while one runs
+
+
+def split(batch, mesh):
+  """The rows of a batch on each way that the mesh splits it."""
+  ways = mesh.shape['data'] * mesh.shape['fsdp']
+  if batch % ways:
+    raise UserError(f'batch={batch} is not a multiple of the {ways} ways that data x fsdp split it')
+  return batch // ways
+
+
+class Feed:
+  """rows(step, indices) -> {name: array with one row for each index}; pure, so nothing is saved.
+
+  Each process asks for the rows its own devices hold. `calls` batches are stacked for one call.
+  """
+
+  def __init__(self, rows, batch, mesh, calls=1):
+    self.rows, self.batch, self.mesh, self.calls = rows, batch, mesh, calls
+    self.waited = 0.0  # seconds the loop stood waiting for data
+    split(batch, mesh)
+    home = NamedSharding(mesh, spec('B'))
+    slices = home.addressable_devices_indices_map((batch,)).values()
+    self.mine = np.unique(np.concatenate([np.arange(batch)[i] for i in slices]))
+
+  def at(self, step, count):
+    """The batches of `count` steps, stacked: {name: [count, B, ...]} as global arrays."""
+    made = [self.rows(step + i, self.mine) for i in range(count)]
+    where = {int(row): i for i, row in enumerate(self.mine)}
+    return {name: self._place([m[name] for m in made], where) for name in made[0]}
+
+  def _place(self, arrays, where):
+    shape = (len(arrays), self.batch, *arrays[0].shape[1:])
+    home = NamedSharding(self.mesh, spec('-B' + '-' * (len(shape) - 2)))
+
+    def part(index):
+      rows = [where[i] for i in range(self.batch)[index[1]]]
+      return np.stack([a[rows] for a in arrays[index[0]]])
+
+    return jax.make_array_from_callback(shape, home, part)
+
+  def ahead(self, start, stop):
+    """(batches, count) from step `start` to `stop`."""
+    chunks = [(n, min(self.calls, stop - n)) for n in range(start, stop, self.calls)]
+    thread = concurrent.futures.ThreadPoolExecutor(1)
+    try:
+      queue = [thread.submit(self.at, *c) for c in chunks[:DEPTH]]
+      for i, (_, count) in enumerate(chunks):
+        began = time.perf_counter()
+        batches = queue.pop(0).result()
+        self.waited += time.perf_counter() - began
+        if i + DEPTH < len(chunks):
+          queue.append(thread.submit(self.at, *chunks[i + DEPTH]))
+        yield batches, count
+    finally:  # also where the loop ends early, or rows() failed
+      thread.shutdown(cancel_futures=True)

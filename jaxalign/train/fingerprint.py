@@ -1,0 +1,94 @@
+"""What a checkpoint says of the arrays in it, so that a reader knows it got what was saved."""
+
+import json
+import zlib
+
+import jax
+import jax.numpy as jnp
+
+from jaxalign.config import UserError
+
+
+def _kinds(tree):
+  return {name: f'{x.dtype}{list(x.shape)}' for name, x in flat(tree).items()}
+
+
+def record_of(state):
+  """What a checkpoint says of itself: kind and checksum of every array, and a sum over all that."""
+  arrays = {name: [kind, s] for (name, kind), s in zip(_kinds(state).items(), _fingerprint(state))}
+  return dict(arrays=arrays, crc=_crc(arrays))
+
+
+def _crc(arrays):
+  return zlib.crc32(json.dumps(arrays, sort_keys=True).encode())
+
+
+def read_record(path):
+  record = json.loads((path / 'fingerprint' / 'metadata').read_text())
+  if _crc(record['arrays']) != record['crc']:
+    raise ValueError('its fingerprint is not what was saved')
+  return record['arrays']
+
+
+def refuse_foreign(path, record, twin):
+  """Whole, but of something else: to call it damaged would set a good checkpoint aside."""
+  theirs, ours = {name: kind for name, (kind, _) in record.items()}, _kinds(twin)
+  for name in sorted(theirs.keys() | ours.keys()):
+    there, here = theirs.get(name, 'absent'), ours.get(name, 'absent')
+    if there != here:
+      raise UserError(
+        f'{path} is of another model or optimizer: {name} is {there} there and {here} here'
+      )
+
+
+def differing(tree, record):
+  return [name for name, s in zip(flat(tree), _fingerprint(tree)) if record[name][1] != s]
+
+
+def _fingerprint(tree):
+  """A checksum of each array's bits, computed where the arrays lie."""
+  return [int(s) for s in jax.device_get(_checksums(list(flat(tree).values())))]
+
+
+@jax.jit
+def _checksums(arrays):
+  """Position-weighted sums of each array's bits, modulo 2^32: the same on every mesh."""
+  return [_checksum(x) for x in arrays]
+
+
+def _checksum(x):
+  kind = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[x.dtype.itemsize]
+  bits = jax.lax.bitcast_convert_type(x, kind).astype(jnp.uint32)
+  place = jnp.uint32(0)  # of each element in the whole array; odd weights lose no bit
+  for axis, n in enumerate(x.shape):
+    along = jax.lax.broadcasted_iota(jnp.uint32, x.shape, axis)
+    place = place * jnp.uint32(n) + along
+  return (bits * (2 * place + 1)).sum(dtype=jnp.uint32)
+
+
+def flat(tree):
+  """{name: array}; random keys as the numbers they are."""
+  return {_name(path): _raw(x) for path, x in jax.tree.leaves_with_path(tree)}
+
+
+def _name(path):
+  return jax.tree_util.keystr(path, simple=True, separator='.')
+
+
+def _raw(x):
+  if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+    return x
+  if isinstance(x, jax.ShapeDtypeStruct):
+    data = jax.eval_shape(jax.random.key_data, x)
+    return jax.ShapeDtypeStruct(data.shape, data.dtype, sharding=x.sharding)
+  return jax.random.key_data(x)
+
+
+def unflat(twin, flat):
+  keyed = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+  names = (_name(path) for path, _ in jax.tree.leaves_with_path(twin))
+  got = [
+    jax.random.wrap_key_data(flat[name]) if keyed(leaf) else flat[name]
+    for name, leaf in zip(names, jax.tree.leaves(twin))
+  ]
+  return jax.tree.unflatten(jax.tree.structure(twin), got)

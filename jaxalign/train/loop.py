@@ -1,0 +1,106 @@
+"""The one loop of every stage: step, write, evaluate, save, stop when told to."""
+
+import contextlib
+import os
+import signal
+import threading
+
+import jax
+from jax.experimental import multihost_utils
+
+from jaxalign.config import UserError
+
+PATIENCE = 5  # steps in a row whose loss or gradient is not finite
+
+
+def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=None):
+  """Runs from state.step to `steps`. `step` takes as many batches in one call as `feed` hands out.
+
+  Metrics are fetched while the next step runs. Those of all its steps are on disk before a
+  checkpoint is begun, so a run that is killed says every step once. evaluate: (period, f(state) ->
+  scores); where the best are kept, every evaluation is of a checkpoint.
+  """
+  n, pending = int(state.step), None
+  keep_best = saves.saving.best is not None
+  if keep_best and evaluate is None:
+    raise UserError(f'saving.best={saves.saving.best}, but this run evaluates nothing')
+
+  def flush(pending):
+    if pending is not None:
+      end, (metrics, (bad, skipped)) = jax.device_get(pending)
+      log.steps(end, metrics)
+      _refuse_if_lost(end, bad, skipped, names)
+
+  with Interrupt() as interrupt, contextlib.closing(feed.ahead(n, steps)) as ahead:
+    for batches, count in ahead:
+      state, out = step(state, batches, given)
+      flush(pending)
+      n, pending = n + count, (n + count, out)
+      told = interrupt.told(n - count + 1, n)
+      judged = evaluate and (crosses(n, count, evaluate[0]) or n >= steps)
+      due = crosses(n, count, saves.saving.every) or n >= steps or told or (judged and keep_best)
+      if due or judged:
+        flush(pending)
+        pending = None
+      scores = evaluate[1](state) if judged else None
+      if scores:
+        log.scores(n, scores)
+      if due:
+        log.flush()
+        saves.save(state, scores)
+      if told:
+        saves.wait()
+        log.note(f'told to stop: saved at step {n}; the same command goes on from here')
+        raise SystemExit(0)
+  return state
+
+
+def crosses(n, count, every):
+  """Whether one of the last `count` steps was a multiple of `every`."""
+  return n // every > (n - count) // every
+
+
+def _refuse_if_lost(end, bad, skipped, names):
+  """After too many skipped steps in a row: which tensor was the first to go bad, and when."""
+  if skipped.max() < PATIENCE:
+    return
+  at = int((skipped >= PATIENCE).argmax())
+  first = [name for name, x in zip(names, bad[at]) if x] or [
+    'the loss, while all gradients are finite'
+  ]
+  raise UserError(
+    f'{PATIENCE} steps in a row up to step {end - len(skipped) + at + 1} were not finite, first in '
+    f'{first[0]}; lower the learning rate, or look at the batches of these steps'
+  )
+
+
+class Interrupt:
+  """SIGTERM and SIGINT become a question the loop asks; all hosts get the same answer."""
+
+  def __enter__(self):
+    self._told = False
+    self._old = {}
+    if threading.current_thread() is threading.main_thread() and jax.process_count() == 1:
+      for kind in (signal.SIGTERM, signal.SIGINT):
+        self._old[kind] = signal.signal(kind, self._hear)
+    elif threading.current_thread() is threading.main_thread():
+      pass_on = lambda *_: os.kill(os.getpid(), signal.SIGTERM)  # which jax's own notifier hears
+      self._old[signal.SIGINT] = signal.signal(signal.SIGINT, pass_on)
+    return self
+
+  def __exit__(self, *_):
+    for kind, old in self._old.items():
+      signal.signal(kind, old)
+
+  def _hear(self, kind, frame):
+    if self._told and kind == signal.SIGINT:  # asked twice
+      raise KeyboardInterrupt
+    self._told = True
+
+  def told(self, first, last):
+    """Asked after each call, which took the steps `first` to `last`. Hosts agree on the one after
+    the last that any of them asked about: so every step is asked about, also those within a call.
+    (Nor may it be another count than that of steps: Orbax asks too, about the step it saves.)"""
+    if jax.process_count() == 1:
+      return self._told
+    return any(multihost_utils.reached_preemption_sync_point(n) for n in range(first, last + 1))

@@ -1,0 +1,214 @@
+"""What a run tells: a JSON line for every step, a progress line, event files when asked.
+
+metrics.jsonl holds each step once, whatever was killed and resumed; `seconds` is its only clock.
+"""
+
+import collections
+import json
+import math
+import sys
+import time
+
+import jax
+from etils import epath
+
+from jaxalign.train.sinks import open_sinks
+
+# Dense bf16 FLOP/s of one device, by the start of its name.
+PEAKS = {
+  'TPU v4': 275e12, 'TPU v5 lite': 197e12, 'TPU v5e': 197e12, 'TPU v5': 459e12, 'TPU v6': 918e12,
+  'NVIDIA H200': 989e12, 'NVIDIA H100': 989e12, 'NVIDIA A100': 312e12,
+}  # fmt: skip
+REMOTE = '://'
+
+
+class Log:
+  """tokens: of a step, all hosts; flops: of a token, forward and backward (6 x weights + causal
+  attention, no recomputation). Only the first process writes."""
+
+  def __init__(self, workdir, logging, *, start, steps, tokens, flops=0.0, feed=None):
+    self.every, self.total, self.tokens, self.flops = logging.every, steps, tokens, flops
+    self.feed, self.profile = feed, logging.profile
+    if self.profile and start >= self.profile[1]:  # before this run was resumed
+      self.profile = None
+    self.workdir = epath.Path(workdir)
+    self.active = jax.process_index() == 0
+    self._began = self._last = time.time()
+    self._start, self._shown = start, 0.0
+    self._recent = collections.deque(maxlen=50)  # (time, step)
+    self._tracing = False
+    if self.active:
+      self._file = _Lines(self.workdir / 'metrics.jsonl', start)
+      self._sinks = open_sinks(self.workdir, logging, start)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    if self._tracing:
+      jax.profiler.stop_trace()
+    if self.active:
+      self._file.close()
+      for sink in self._sinks:
+        sink.close()
+      if self._shown and sys.stderr.isatty():
+        print(file=sys.stderr)
+
+  def steps(self, end, metrics):
+    """Stacked metrics of the steps up to `end`: {name: (totals, weights)}."""
+    self._profile(end)
+    if not self.active:
+      return
+    now, count = time.time(), len(metrics['loss'][0])
+    for i in range(count):
+      values = {
+        k: float(total[i] / max(weight[i], 1e-30)) for k, (total, weight) in metrics.items()
+      }
+      step = end - count + i + 1
+      self._file.add(dict(step=step, **values, seconds=round(now - self._began, 3)))
+      if step % self.every == 0:
+        for sink in self._sinks:
+          sink.write(step, values)
+    self._recent.append((now, end))
+    if now - self._shown > (0.5 if sys.stderr.isatty() else 5) or end >= self.total:
+      self._show(end, values, now)
+
+  def scores(self, step, scores):
+    """The results of an evaluation; they have their own file, so that each line has one meaning."""
+    if self.active:
+      with_step = dict(step=step, **scores)
+      _append(self.workdir / 'evals.jsonl', with_step, step)
+      for sink in self._sinks:
+        sink.write(step, scores)
+      shown = '  '.join(f'{k} {v:.4g}' for k, v in scores.items() if isinstance(v, (int, float)))
+      self.note(f'step {step:,}: {shown}')
+
+  def flush(self):
+    """Puts every line on the disk: before a checkpoint that stands for these steps."""
+    if self.active:
+      self._file.flush()
+
+  def note(self, text):
+    if self.active:
+      print(f'\r\033[K{text}' if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
+
+  def _show(self, step, values, now):
+    self._shown = now
+    (t0, s0), (t1, s1) = self._recent[0], self._recent[-1]
+    pace = (s1 - s0) / (t1 - t0) if t1 > t0 else 0.0
+    parts = [f'step {step:,}/{self.total:,}', f'loss {values["loss"]:.4f}']
+    if pace:
+      parts.append(f'{_short(pace * self.tokens)} tokens/s')
+      mfu = self._mfu(pace)
+      parts += [f'MFU {mfu:.1%}'] if mfu else []
+      parts.append(f'{_clock((self.total - step) / pace)} left')
+    if self.feed is not None and now > self._began:
+      parts.append(f'{self.feed.waited / (now - self._began):.0%} waiting for data')
+    parts.append(_memory())
+    line = '  '.join(p for p in parts if p)
+    live = sys.stderr.isatty()
+    print(
+      f'\r\033[K{line}' if live else line, end='' if live else '\n', file=sys.stderr, flush=True
+    )
+
+  def _mfu(self, pace):
+    kind = jax.devices()[0].device_kind
+    peak = next((p for name, p in PEAKS.items() if kind.startswith(name)), None)
+    return pace * self.tokens * self.flops / (peak * jax.device_count()) if peak else None
+
+  def _profile(self, end):
+    if self.profile is None:
+      return
+    first, last = self.profile
+    if not self._tracing and end >= first:
+      jax.profiler.start_trace(str(self.workdir / 'profile'))
+      self._tracing = True
+    elif self._tracing and end >= last:
+      jax.profiler.stop_trace()
+      self._tracing, self.profile = False, None
+
+
+class _Lines:
+  """A JSON-lines file that forgets what a resumed run will say again.
+
+  An object store cannot append: there the file is written whole at every save.
+  """
+
+  def __init__(self, path, start):
+    self.path, self.remote = path, REMOTE in str(path)
+    lines = _until(path, start)
+    text = ''.join(lines)
+    if not path.exists() or path.read_text() != text:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      part = path.with_name(path.name + '.part')
+      part.write_text(text)
+      part.replace(path)
+    self._lines = lines if self.remote else None
+    self._file = None if self.remote else open(path, 'a', encoding='utf-8')
+
+  def add(self, record):
+    line = _line(record)
+    if self.remote:
+      self._lines.append(line)
+    else:
+      self._file.write(line)
+
+  def flush(self):
+    if self.remote:
+      self.path.write_text(''.join(self._lines))
+    else:
+      self._file.flush()
+
+  def close(self):
+    self.flush()
+    if not self.remote:
+      self._file.close()
+
+
+def _line(record):
+  """Strict JSON, which has no NaN."""
+  bad = {k for k, v in record.items() if isinstance(v, float) and not math.isfinite(v)}
+  return json.dumps({k: None if k in bad else v for k, v in record.items()}, allow_nan=False) + '\n'
+
+
+def _until(path, step):
+  """The whole lines of a file up to a step."""
+  if not path.exists():
+    return []
+  kept = []
+  for line in path.read_text().splitlines(keepends=True):
+    try:
+      record = json.loads(line)
+    except ValueError:
+      break  # torn by a kill
+    if line.endswith('\n') and record['step'] <= step:
+      kept.append(line)
+  return kept
+
+
+def _append(path, record, step):
+  """Small and rare: written whole, so that it is never torn, and says each step once."""
+  lines = [*_until(path, step - 1), _line(record)]
+  part = path.with_name(path.name + '.part')
+  part.write_text(''.join(lines))
+  part.replace(path)
+
+
+def _memory():
+  stats = jax.local_devices()[0].memory_stats() or {}
+  used = stats.get('peak_bytes_in_use')
+  return f'{used / 2**30:.1f} GiB' if used else ''
+
+
+def _short(x):
+  for unit in ('', ' k', ' M', ' G'):
+    if abs(x) < 1000:
+      return f'{x:.3g}{unit}'
+    x /= 1000
+  return f'{x:.3g} T'
+
+
+def _clock(seconds):
+  seconds = int(seconds)
+  hours, minutes = seconds // 3600, seconds // 60 % 60
+  return f'{hours}:{minutes:02d}:{seconds % 60:02d}' if hours else f'{minutes}:{seconds % 60:02d}'

@@ -1,0 +1,77 @@
+"""Optimizers from their configs: the schedule in closed form, decay and freezing by name."""
+
+import fnmatch
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxalign.config import Adafactor, AdamW, UserError
+from jaxalign.sharding import weight_name
+
+
+def learning_rate(optim, steps):
+  """count -> rate. `count` is of optimizer steps taken; the rate ends at `end` x the peak."""
+  s = optim.schedule
+  if s.warmup >= steps:
+    raise UserError(f'schedule.warmup={s.warmup} must be less than the {steps} steps of the run')
+
+  def rate(count):
+    count = jnp.asarray(count, jnp.float32)
+    up = jnp.minimum(1.0, (count + 1) / max(1, s.warmup))
+    if s.shape == 'cosine':
+      part = jnp.clip((count - s.warmup) / (steps - s.warmup), 0, 1)
+      down = s.end + (1 - s.end) * 0.5 * (1 + jnp.cos(jnp.pi * part))
+    elif s.shape == 'wsd':
+      length = max(1.0, s.decay * steps)
+      down = 1 - (1 - s.end) * jnp.clip((count - (steps - length)) / length, 0, 1)
+    else:
+      down = 1.0
+    return optim.lr * up * down
+
+  return rate
+
+
+def make_optimizer(optim, steps):
+  """The optax chain: clip by global norm, the optimizer, decay on matrices only."""
+  rate = learning_rate(optim, steps)
+  match optim:
+    case AdamW():
+      how = dict(b1=optim.b1, b2=optim.b2, eps=optim.eps, weight_decay=optim.weight_decay)
+      tx = optax.adamw(rate, **how, mask=lambda tree: matching(tree, optim.decayed))
+    case Adafactor():
+      # Not optax.adafactor: there weight decay is no part of the update that the rate scales.
+      tx = optax.chain(
+        optax.scale_by_factored_rms(decay_rate=optim.decay),
+        optax.ema(optim.momentum, debias=False) if optim.momentum else optax.identity(),
+        optax.add_decayed_weights(optim.weight_decay, lambda t: matching(t, optim.decayed)),
+        optax.scale_by_learning_rate(rate),
+      )
+  if optim.clip is not None:
+    tx = optax.chain(optax.clip_by_global_norm(optim.clip), tx)
+  if optim.frozen:
+    label = lambda tree: jax.tree.map(
+      lambda x: 'frozen' if x else 'free', matching(tree, optim.frozen)
+    )
+    tx = optax.partition({'free': tx, 'frozen': optax.set_to_zero()}, label)
+  return tx
+
+
+def matching(tree, patterns):
+  """A tree of booleans: whose name fits one of the shell patterns; '!' in front excludes."""
+  fits = lambda name, p: fnmatch.fnmatchcase(name, p) or fnmatch.fnmatchcase(name.split('.')[-1], p)
+
+  def one(path, _):
+    name = weight_name(path)
+    refused = any(fits(name, p[1:]) for p in patterns if p.startswith('!'))
+    return not refused and any(fits(name, p) for p in patterns if not p.startswith('!'))
+
+  return jax.tree.map_with_path(one, tree)
+
+
+def refuse_unmatched(tree, patterns):
+  """A pattern that names no weight is a mistake: what it was to freeze would be trained."""
+  for pattern in patterns:
+    if not any(jax.tree.leaves(matching(tree, (pattern.removeprefix('!'),)))):
+      names = ', '.join(weight_name(path) for path, _ in jax.tree.leaves_with_path(tree))
+      raise UserError(f'optim.frozen: {pattern!r} names none of {names}')

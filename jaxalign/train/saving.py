@@ -1,0 +1,211 @@
+"""Checkpoints of a run: written in the background, complete or absent, checked when read.
+
+Each holds the weights, the rest of the state, and a fingerprint of every array, by which a reader
+knows that it got back what was saved.
+"""
+
+import contextlib
+import errno
+import itertools
+import json
+import logging as standard_logging
+import math
+import os
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+from jax.experimental import multihost_utils
+from orbax.checkpoint.checkpoint_managers import preservation_policy as keeping
+
+from jaxalign.config import UserError, absolute
+from jaxalign.train.fingerprint import (
+  differing,
+  flat,
+  read_record,
+  record_of,
+  refuse_foreign,
+  unflat,
+)
+
+DIRECTORY = 'checkpoints'
+
+
+class Saves:
+  def __init__(self, workdir, saving):
+    self.saving = saving
+    self.path = epath.Path(workdir) / DIRECTORY
+    self._manager = _manager(self.path, saving)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, *_):
+    if kind is None or jax.process_count() == 1:  # another host's death would be waited for
+      with _blame(self.path):
+        self._manager.close()  # waits for what is being written
+
+  def save(self, state, scores=None):
+    """Copies the state to host memory and returns; the writing goes on behind the next steps."""
+    step, best = int(state.step), self.saving.best
+    if step in self._manager.all_steps():
+      return
+    if best and scores is not None and best not in scores:
+      raise UserError(f'saving.best={best}: evaluation gives {", ".join(scores)}')
+    rest = flat(state.replace(model=None))
+    items = ocp.args.Composite(
+      model=ocp.args.StandardSave(flat(state.model)),
+      rest=ocp.args.StandardSave(rest),
+      fingerprint=ocp.args.JsonSave(record_of(state)),
+    )
+    with _blame(self.path):
+      self._manager.save(step, args=items, metrics=scores, force=True)
+
+  def wait(self):
+    with _blame(self.path):
+      self._manager.wait_until_finished()
+
+  def restore(self, twin):
+    """The newest state that is whole, laid out as `twin`; None where there is none at all."""
+    steps = sorted(self._manager.all_steps(), reverse=True)
+    for step in steps:
+      state, why = self._read(step, twin)
+      if state is not None:
+        return state
+      logging.error(
+        'checkpoint %d is damaged (%s): set aside, going back to the one before', step, why
+      )
+      self._set_aside(step)
+    if list(self.path.glob('damaged-*')):  # now or before
+      raise UserError(
+        f'{self.path}: every checkpoint is damaged; take a new workdir to start again'
+      )
+    return None
+
+  def _read(self, step, twin):
+    state, why = None, ''
+    try:
+      record = read_record(self.path / str(step))
+      refuse_foreign(self.path / str(step), record, twin)
+      wanted = ocp.args.Composite(
+        model=ocp.args.StandardRestore(flat(twin.model)),
+        rest=ocp.args.StandardRestore(flat(twin.replace(model=None))),
+      )
+      got = self._manager.restore(step, args=wanted)
+      state = unflat(twin.replace(model=None), got.rest).replace(
+        model=unflat(twin.model, got.model)
+      )
+      wrong = differing(state, record)
+      if wrong:
+        state, why = None, f'{wrong[0]} is not what was saved'
+    except UserError:
+      raise
+    except Exception as e:  # whatever a damaged file makes a library raise
+      if _passing(e):
+        raise
+      why = f'{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ""}'[:200]
+    if jax.process_count() > 1:  # one host's damage is everyone's
+      whole = multihost_utils.process_allgather(np.array(state is not None)).all()
+      state, why = (state, why) if whole else (None, why or 'damaged on another host')
+    return state, why
+
+  def _set_aside(self, step):
+    if jax.process_index() == 0:
+      names = (f'damaged-{step}' + f'-{n}' * (n > 1) for n in itertools.count(1))
+      free = next(name for name in names if not (self.path / name).exists())
+      (self.path / str(step)).rename(self.path / free)
+    if jax.process_count() > 1:
+      multihost_utils.sync_global_devices('set aside')
+    self._manager.reload()
+
+
+def _manager(path, saving):
+  policies, score = [keeping.LatestN(saving.keep)], None
+  if saving.milestone:
+    policies.append(keeping.EveryNSteps(saving.milestone))
+  if saving.best:
+    _forget_torn_scores(path)
+    score = lambda scores: -scores[saving.best] if math.isfinite(scores[saving.best]) else -math.inf
+    best = keeping.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False)
+    policies.append(best)
+  options = ocp.CheckpointManagerOptions(
+    preservation_policy=keeping.AnyPreservationPolicy(policies),
+    best_fn=score,  # without it the scores are not written, and a resumed run knows no best
+    cleanup_tmp_directories=True,
+    enable_async_checkpointing=True,
+  )
+  for logger in (logging.get_absl_logger(), standard_logging.getLogger('asyncio')):
+    logger.addFilter(_said_once)
+  return ocp.CheckpointManager(path, options=options)
+
+
+def _passing(error):
+  """Trouble of the moment, not of the file: no reason to set a good checkpoint aside."""
+  kinds = (MemoryError, PermissionError, ConnectionError, TimeoutError, jax.errors.JaxRuntimeError)
+  signs = ('UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'PERMISSION_DENIED')
+  return isinstance(error, kinds) or any(sign in str(error) for sign in signs)
+
+
+def _said_once(record):
+  """Orbax and its event loop print a traceback for every file they cannot write; here all of them
+  are one line, and only --debug wants more."""
+  theirs = record.name == 'asyncio' or 'orbax' in record.pathname
+  return logging.get_verbosity() >= logging.INFO or not (record.exc_info and theirs)
+
+
+def _forget_torn_scores(path):
+  """Orbax reads all scores when it opens a directory, and fails on one it cannot read."""
+  for file in path.glob('*/metrics/metrics') if jax.process_index() == 0 else ():
+    try:
+      json.loads(file.read_text())
+    except ValueError:
+      logging.error('%s cannot be read: that checkpoint counts as never evaluated', file)
+      file.unlink()
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices('scores are read')
+
+
+@contextlib.contextmanager
+def _blame(path):
+  """What goes wrong while a checkpoint is written is one line; those before it stay."""
+  try:
+    yield
+  except Exception as e:
+    full = os.strerror(errno.ENOSPC)
+    why = (
+      full if full in str(e) else f'{type(e).__name__}: {(str(e).splitlines() or [""])[0][:300]}'
+    )
+    raise UserError(
+      f'a checkpoint could not be written under {path} ({why}); those '
+      'before it are whole: make room or mend the place, and the same command goes on from there'
+    ) from e
+
+
+def newest(workdir):
+  """The step of the newest checkpoint under a workdir, or None."""
+  steps = [int(p.name) for p in (epath.Path(workdir) / DIRECTORY).glob('*') if p.name.isdigit()]
+  return max(steps, default=None)
+
+
+def read_weights(workdir, twin):
+  """The weights alone, of the newest checkpoint of another run, laid out as `twin`; checked."""
+  step = newest(workdir)
+  if step is None:
+    raise UserError(f'{workdir}: no checkpoint is there to start from')
+  path = absolute(workdir) / DIRECTORY / str(step)
+  damaged = f'{path} is damaged: rename that directory, and the one before it is taken'
+  with ocp.StandardCheckpointer() as reader:
+    try:
+      record = {n[6:]: x for n, x in read_record(path).items() if n.startswith('model.')}
+      refuse_foreign(path, record, twin)
+      weights = unflat(twin, reader.restore(path / 'model', flat(twin)))
+    except UserError:
+      raise
+    except Exception as e:  # whatever a damaged file makes a library raise
+      raise UserError(f'{damaged} ({type(e).__name__})') from e
+  wrong = differing(weights, record)
+  if wrong:
+    raise UserError(f'{damaged} ({wrong[0]} is not what was saved)')
+  return weights

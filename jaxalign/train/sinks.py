@@ -1,0 +1,51 @@
+"""Where scalars go besides metrics.jsonl: event files, Weights & Biases; both are extras."""
+
+import hashlib
+
+from jaxalign.config import UserError
+
+
+def open_sinks(workdir, logging, start):
+  sinks = []
+  if logging.tensorboard:
+    sinks.append(TensorBoard(workdir, start))
+  if logging.wandb:
+    sinks.append(Wandb(workdir, logging.wandb))
+  return sinks
+
+
+class TensorBoard:
+  def __init__(self, workdir, start):
+    try:
+      import tensorboardX
+    except ImportError as e:
+      raise UserError("logging.tensorboard needs: pip install 'jaxalign[tensorboard]'") from e
+    again = start + 1 if start else None  # hides what a killed run said of the steps to come
+    self._writer = tensorboardX.SummaryWriter(str(workdir / 'tensorboard'), purge_step=again)
+
+  def write(self, step, values):
+    for name, value in values.items():
+      if isinstance(value, (int, float)):
+        self._writer.add_scalar(name, value, step)
+
+  def close(self):
+    self._writer.close()
+
+
+class Wandb:
+  """Credentials come from the environment (WANDB_API_KEY) and are never written."""
+
+  def __init__(self, workdir, project):
+    try:
+      import wandb
+    except ImportError as e:
+      raise UserError("logging.wandb needs: pip install 'jaxalign[wandb]'") from e
+    name = workdir.name  # another workdir may have it too
+    run_id = hashlib.sha256(str(workdir).encode()).hexdigest()[:16]
+    self._run = wandb.init(project=project, name=name, id=run_id, resume='allow')
+
+  def write(self, step, values):
+    self._run.log(values, step=step)
+
+  def close(self):
+    self._run.finish()

@@ -1,0 +1,114 @@
+"""The state of a run, and the pure step that moves it. Knows pytrees, not models."""
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxalign.sharding import layout, pin, pin_weights, weight_name
+from jaxalign.train.optim import matching
+
+
+@flax.struct.dataclass
+class TrainState:
+  step: jax.Array  # int32: batches consumed
+  model: object  # any pytree of weights: what is trained
+  opt: optax.OptState
+  key: jax.Array
+  skipped: jax.Array  # int32: steps skipped in a row, for a loss or gradient that is not finite
+
+
+def make_state(build, tx, seed, mesh):
+  """The abstract twin of a state of build(key)'s weights, and the function that makes it."""
+
+  def init(key, model=None):
+    mine, model_key = jax.random.split(key)
+    model = build(model_key) if model is None else model
+    return TrainState(jnp.int32(0), model, tx.init(model), mine, jnp.int32(0))
+
+  key = jax.random.key(seed)
+  with jax.set_mesh(mesh):
+    shapes = jax.eval_shape(init, key)
+    homes = layout(shapes, mesh)
+    put = lambda s, home: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=home)
+    twin = jax.tree.map(put, shapes, homes)
+
+  def make(model=None):
+    """The state at step 0: of fresh weights, or around loaded ones (which it takes over)."""
+    with jax.set_mesh(mesh):
+      if model is None:
+        return jax.jit(init, out_shardings=homes)(key)
+      return jax.jit(init, out_shardings=homes, donate_argnums=1)(key, model)
+
+  return twin, make
+
+
+def make_step(loss, tx, *, microbatches=1, frozen=()):
+  """loss(model, batch, key, given) -> {'loss': (total, weight), ...} becomes a compiled
+  (state, batches, given) -> (state, (metrics, faults)): a step for each batch that is stacked in
+  `batches`, in one program; what they say comes back stacked too.
+
+  `given` is whatever the loss needs and nobody trains: a frozen base, a reference.
+  """
+
+  def gradient(model, batch, key, given):
+    def total(model):
+      metrics = loss(model, batch, key, given)
+      return metrics['loss'][0], metrics
+
+    grads, metrics = jax.grad(total, has_aux=True)(model)
+    return pin_weights(grads), metrics
+
+  def step(state, batch, given):
+    key = jax.random.fold_in(state.key, state.step)
+    grads, metrics = accumulated(gradient, microbatches, state.model, batch, key, given)
+    weight = metrics['loss'][1]
+    grads = jax.tree.map(lambda g: g / jnp.maximum(weight, 1e-30).astype(g.dtype), grads)
+    grads = jax.tree.map(lambda g, x: jnp.zeros_like(g) if x else g, grads, matching(grads, frozen))
+    ok_L = jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
+    ok = ok_L.all() & jnp.isfinite(metrics['loss'][0])
+    updates, opt = tx.update(grads, state.opt, state.model)
+    model = optax.apply_updates(state.model, updates)
+    keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(ok, n, o), new, old)
+    one = jnp.float32(1)
+    metrics |= dict(grad_norm=(optax.tree.norm(grads), one), skipped=(1.0 - ok, one))
+    state = state.replace(
+      step=state.step + 1,
+      model=keep(model, state.model),
+      opt=keep(opt, state.opt),
+      skipped=jnp.where(ok, 0, state.skipped + 1),
+    )
+    return state, (metrics, (~ok_L, state.skipped))
+
+  def many(state, batches, given):
+    return jax.lax.scan(lambda s, b: step(s, b, given), state, batches)
+
+  return jax.jit(many, donate_argnums=0)
+
+
+def accumulated(gradient, microbatches, model, batch, key, given):
+  """Sums of gradients and metrics over a split of the batch: the same for any split.
+
+  Row r goes to microbatch r mod n, so that each of them lies on all devices as the whole did.
+  """
+  if microbatches == 1:
+    return gradient(model, batch, key, given)
+
+  def part(x):
+    rows = x.shape[0] // microbatches
+    x = x.reshape(rows, microbatches, *x.shape[1:]).swapaxes(0, 1)
+    return pin(x, 'NB')
+
+  parts = jax.tree.map(part, batch)
+  shapes = jax.eval_shape(gradient, model, jax.tree.map(lambda x: x[0], parts), key, given)
+  zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+  def add(sums, part):
+    return jax.tree.map(jnp.add, sums, gradient(model, part, key, given)), None
+
+  return jax.lax.scan(add, zeros, parts)[0]
+
+
+def tensor_names(tree):
+  """The weights' names in the order of the gradient's leaves."""
+  return [weight_name(path) for path, _ in jax.tree.leaves_with_path(tree)]

@@ -1,0 +1,1 @@
+"""Getting runs onto machines, and rehearsing that on one."""

@@ -1,0 +1,191 @@
+import dataclasses
+import enum
+import json
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+
+from jaxalign import config
+from jaxalign.config import AdamW, Mesh, Saving, Schedule, UserError
+
+
+class Size(enum.Enum):
+  SMALL = 1
+  LARGE = 2
+
+
+@dataclasses.dataclass(kw_only=True)
+class Stage:
+  steps: int = 4
+  optim: config.Optim = dataclasses.field(default_factory=AdamW)
+  saving: Saving | None = None
+  size: Size = Size.SMALL
+  parts: tuple[float, ...] = (0.5, 0.5)
+  loss: Callable = max
+  arms: tuple[Mesh, ...] = ()
+
+  @property
+  def saves(self):
+    return self.steps // 2
+
+
+def test_seal_accepts_and_returns_the_config():
+  cfg = Stage(saving=Saving(), arms=(Mesh(), Mesh(data=2)))
+  assert config.seal(cfg) is cfg
+  assert config.seal(cfg) is cfg, 'sealing twice does no harm'
+  assert cfg.saves == 2
+
+
+@pytest.mark.parametrize(
+  'at, field',
+  [
+    (lambda cfg: cfg, 'steps'),
+    (lambda cfg: cfg.optim, 'lr'),
+    (lambda cfg: cfg.optim.schedule, 'warmup'),
+    (lambda cfg: cfg.arms[0], 'fsdp'),
+    (lambda cfg: cfg, 'typo'),
+  ],
+)
+def test_nothing_is_assigned_after_sealing(at, field):
+  cfg = config.seal(Stage(arms=(Mesh(),)))
+  before = config.to_json(cfg)
+  with pytest.raises(dataclasses.FrozenInstanceError, match=rf'\.{field}: '):
+    setattr(at(cfg), field, 3)
+  with pytest.raises(dataclasses.FrozenInstanceError):
+    delattr(at(cfg), field)
+  assert config.to_json(cfg) == before
+
+
+def test_other_configs_of_a_sealed_class_stay_open():
+  config.seal(Mesh())
+  mesh = dataclasses.replace(config.seal(Mesh()), data=4)
+  mesh.data = 8
+  assert mesh == Mesh(data=8)
+
+
+@pytest.mark.parametrize(
+  'field, value, says',
+  [
+    ('steps', 1.0, 'config.steps=1.0: takes an int'),
+    ('steps', True, 'config.steps=True: takes an int'),
+    ('optim', Mesh(), 'config.optim=Mesh: takes AdamW or Adafactor'),
+    ('saving', 3, 'config.saving=3: takes Saving or none'),
+    ('size', 'SMALL', "config.size='SMALL': takes one of SMALL, LARGE"),
+    ('parts', (0.5, '1'), "config.parts=(0.5, '1'): takes a tuple (a float, ...)"),
+    ('parts', [0.5], 'config.parts=[0.5]: takes a tuple'),
+    ('parts', (float('nan'),), 'config.parts=(nan,): takes'),
+    ('loss', 'max', "config.loss='max': takes Callable"),
+  ],
+)
+def test_seal_names_the_field_of_the_wrong_type(field, value, says):
+  cfg = Stage()
+  setattr(cfg, field, value)
+  with pytest.raises(UserError) as error:
+    config.seal(cfg)
+  assert says in str(error.value)
+
+
+def test_seal_looks_below_and_finds_stray_names():
+  cfg = Stage()
+  cfg.optim.schedule.shape = 'linear'
+  with pytest.raises(
+    UserError, match=r"config\.optim\.schedule\.shape='linear': takes one of constant"
+  ):
+    config.seal(cfg)
+  cfg = Stage()
+  cfg.optim.weight_decya = 0.1
+  with pytest.raises(UserError, match='AdamW has no field weight_decya; nearest: weight_decay'):
+    config.seal(cfg)
+
+
+def test_a_field_that_can_change_is_refused():
+  @dataclasses.dataclass
+  class Loose:
+    names: list
+
+  with pytest.raises(UserError, match='config.names is a list'):
+    config.seal(Loose([]))
+
+
+@pytest.mark.parametrize(
+  'cfg', [Mesh(data=-1), Mesh(tensor=0), Schedule(warmup=-1), Schedule(decay=1.5)]
+)
+def test_impossible_values_are_refused(cfg):
+  with pytest.raises(UserError):
+    config.seal(cfg)
+
+
+def test_text_annotations_are_resolved():
+  @dataclasses.dataclass
+  class Later:
+    steps: 'int'
+
+  with pytest.raises(UserError, match='takes an int'):
+    config.seal(Later('3'))
+
+
+def test_json_keeps_classes_and_callables_by_name():
+  kept = json.loads(config.to_json(Stage(arms=(Mesh(),))))
+  assert kept['class'] == f'{__name__}:Stage'
+  assert kept['optim']['class'] == 'jaxalign.config:AdamW'
+  assert kept['optim']['schedule']['shape'] == 'cosine'
+  assert kept['loss'] == 'builtins:max'
+  assert (kept['size'], kept['parts'], kept['saving']) == ('SMALL', [0.5, 0.5], None)
+
+
+def test_json_refuses_what_has_no_name():
+  with pytest.raises(UserError, match='no name'):
+    config.to_json(Stage(loss=object()))
+
+
+def test_write_leaves_the_old_file_whole_when_it_fails(tmp_path):
+  path = tmp_path / 'new' / 'config.json'
+  config.write(Stage(), path)
+  before = path.read_text()
+  with pytest.raises(UserError):
+    config.write(Stage(loss=object()), path)
+  assert path.read_text() == before
+  assert [file.name for file in path.parent.iterdir()] == ['config.json']
+
+
+def test_diff_names_each_field_with_both_values():
+  old = json.loads(config.to_json(Stage(arms=(Mesh(), Mesh()))))
+  assert config.diff(old, Stage(arms=(Mesh(), Mesh()))) == []
+  new = Stage(steps=5, arms=(Mesh(), Mesh(data=2)), optim=config.Adafactor(lr=2e-5))
+  changes = {name: (a, b) for name, a, b in config.diff(old, new)}
+  assert changes['steps'] == (4, 5)
+  assert changes['arms.1.data'] == (1, 2)
+  assert changes['optim.lr'] == (1e-5, 2e-5)
+  assert changes['optim.class'] == ('jaxalign.config:AdamW', 'jaxalign.config:Adafactor')
+  assert changes['optim.b1'] == (0.9, '(absent)')
+  assert 'arms.0.data' not in changes
+
+
+@pytest.mark.parametrize(
+  'value, kind, expected',
+  [
+    (1, float, True),
+    (1, bool, False),
+    (True, Literal[1], False),
+    ((1, 2), tuple[int, int], True),
+    ((1,), tuple[int, int], False),
+    ((), tuple[int, ...], True),
+    (None, int | None, True),
+    (Mesh, type[Mesh], True),
+    (3, object, True),
+  ],
+)
+def test_fits(value, kind, expected):
+  assert config.fits(value, kind) is expected
+
+
+def test_a_bucket_is_absolute_already():
+  assert str(config.absolute('gs://bucket/run')) == 'gs://bucket/run'
+  assert config.absolute('run').is_absolute()
+
+
+def test_a_config_on_disk_that_cannot_be_read_is_one_line(tmp_path):
+  (tmp_path / 'config.json').write_text('{')
+  with pytest.raises(config.UserError, match='config.json cannot be read'):
+    config.read(tmp_path / 'config.json')

@@ -1,0 +1,32 @@
+"""Eight fake CPU devices, and where the shared data lies.
+
+No persistent compilation cache: a fresh checkout would gain nothing, and a cached executable could
+hide what a test is there to see. Whoever reruns much can set JAX_COMPILATION_CACHE_DIR.
+"""
+
+import os
+import pathlib
+
+import pytest
+
+# Before jax is imported, and only where the caller has not chosen otherwise.
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ.setdefault('HF_HUB_OFFLINE', '1')  # a test that reaches for the network fails at once
+if 'xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
+  flags = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+  os.environ['XLA_FLAGS'] = flags.strip()
+
+SHARED = pathlib.Path(__file__).resolve().parents[1] / '../shared/data'
+
+
+@pytest.fixture(scope='session')
+def shared():
+  """shared('hh-rlhf/...') is a path in the shared data; where absent, it skips by that name."""
+
+  def find(name):
+    path = SHARED / name
+    if not path.exists():
+      pytest.skip(f'shared data {name} is not beside this checkout')
+    return path
+
+  return find

@@ -1,0 +1,299 @@
+"""Batches are functions of (seed, step): covered, mixed and laid out as loops would do it."""
+
+import collections
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxalign.config import UserError
+from jaxalign.data import batches, chat, prepare
+from jaxalign.data.batches import Batches, Pairs, Part, Pass, Prompts, check_fits
+from jaxalign.data.sources import Jsonl
+from jaxalign.data.text import Tokenizer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORDS = [f'w{n}' for n in range(500)]
+BOS, EOS = 500, 501
+FORM = chat.ChatFormat(name='words', user='{user} w1', system='{system} {user}', answer=' {answer}')
+T = 16
+
+
+def corpus_of(place, rows, kind='document', length=T, tokenizer=None):
+  place.mkdir(parents=True, exist_ok=True)
+  (place / 'rows.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
+  tokenizer = tokenizer or Tokenizer.from_vocab(WORDS)
+  source = Jsonl(path=str(place / 'rows.jsonl'), kind=kind)
+  return prepare.prepare(source, tokenizer, FORM, place, length=length)
+
+
+def documents(place, count, seed=0, longest=T - 2, **options):
+  """Every length from 3 tokens to T exactly is there."""
+  rng = np.random.default_rng(seed)
+  sizes = [*range(1, longest + 1), *rng.integers(1, longest + 1, count)][:count]
+  texts = [' '.join(rng.choice(WORDS, size)) for size in sizes]
+  return corpus_of(place, [{'text': text} for text in texts], **options)
+
+
+@pytest.fixture(scope='module')
+def corpora(tmp_path_factory):
+  place = tmp_path_factory.mktemp('corpora')
+  return [documents(place / str(seed), 60 + 17 * seed, seed) for seed in range(3)]
+
+
+def segments(rows):
+  """Every segment of a batch as (tokens, weights), read by a loop over its slots."""
+  names = ('tokens_BT', 'weight_BT', 'segment_BT', 'position_BT')
+  for tokens, weight, segment, position in zip(*(rows[name] for name in names)):
+    held, before = [], 0
+    for t in range(len(tokens)):
+      if segment[t] == 0:
+        assert (tokens[t], weight[t], position[t]) == (0, 0, 0) and not segment[t:].any()
+        break
+      if segment[t] != before:
+        assert segment[t] == before + 1 and weight[t] == 0
+        held.append(([], []))
+        before = segment[t]
+      assert position[t] == len(held[-1][0])
+      held[-1][0].append(int(tokens[t]))
+      held[-1][1].append(int(weight[t]))
+    yield from ((tuple(a), tuple(b)) for a, b in held)
+
+
+def examples(corpus):
+  found = (corpus.example(n) for n in range(len(corpus)))
+  return collections.Counter((tuple(e.tokens.tolist()), tuple(map(int, e.weight))) for e in found)
+
+
+def equal(a, b):
+  return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize('pack', [True, False])
+@pytest.mark.parametrize('batch', [1, 7, 64])
+def test_every_example_once_an_epoch(corpora, pack, batch):
+  corpus = corpora[0]
+  made = Batches([Part(corpus)], T, batch, 3, pack)
+  rows = len(made.tables[0].plan)
+  for epoch in range(3):
+    places = range(epoch * rows, (epoch + 1) * rows)
+    seen = collections.Counter()
+    for place in places:
+      seen.update(segments(made.rows(place // batch, [place % batch])))
+    assert seen == examples(corpus)
+  assert made.steps_per_epoch == -(-rows // batch) and made.steps(3) == -(-3 * rows // batch)
+  assert [made.epoch_of(n) for n in range(made.steps(2))] == [
+    n * batch // rows for n in range(made.steps(2))
+  ]
+  assert made.tokens_per_step == batch * T
+  if pack:
+    assert made.efficiency > 0.9 and rows < len(corpus) / 1.5
+
+
+def test_dtypes_and_shapes(corpora):
+  rows = Batches([Part(corpora[0])], T + 3, 4, 0).rows(0, [0, 2])
+  kinds = {name: (a.dtype.name, a.shape) for name, a in rows.items()}
+  assert kinds == {
+    'tokens_BT': ('int32', (2, T + 3)), 'weight_BT': ('float32', (2, T + 3)),
+    'segment_BT': ('int32', (2, T + 3)), 'position_BT': ('int32', (2, T + 3)),
+  }  # fmt: skip
+
+
+def test_rows_are_the_same_in_any_order_and_subset(corpora):
+  rng = np.random.default_rng(0)
+  parts = [Part(corpus, weight) for corpus, weight in zip(corpora, (5, 3, 2))]
+  for pack in (True, False):
+    made = Batches(parts, T, 12, 1, pack)
+    again = Batches(parts, T, 12, 1, pack)
+    for step in rng.integers(0, 10**6, 8):
+      whole = made.rows(int(step), range(12))
+      some = rng.permutation(12)[: rng.integers(1, 13)]
+      picked = again.rows(int(step), some)
+      assert equal(picked, {name: a[some] for name, a in whole.items()})
+
+
+def test_another_epoch_or_seed_is_another_order(corpora):
+  order = lambda seed, epoch: tuple(
+    Batches([Part(corpora[0])], T, 1, seed, pack=False).order.at(60 * epoch + n, 0)
+    for n in range(60)
+  )
+  orders = [order(seed, epoch) for seed in range(4) for epoch in range(4)]
+  assert len(set(orders)) == 16
+  assert {tuple(sorted(o)) for o in orders} == {tuple((0, n) for n in range(60))}
+
+
+@pytest.mark.parametrize('weights', [(1, 1, 1), (0.7, 0.2, 0.1), (0.9, 0, 0.1), (3, 1e-3, 1)])
+def test_a_mixture_keeps_its_proportions(corpora, weights):
+  made = Batches([Part(c, w) for c, w in zip(corpora, weights)], T, 10, 0)
+  share = np.array(weights) / sum(weights)
+  drawn = np.zeros(3)
+  for place in range(1500):
+    drawn[made.order.at(place // 10, place % 10)[0]] += 1
+    assert np.abs(drawn - (place + 1) * share).max() <= 2
+  assert (drawn[np.array(weights) >= 0.1] > 0).all()
+  far = 10**15  # each part's rows are numbered without a gap, so this is how many there were
+  numbers = collections.defaultdict(list)
+  for place in range(far, far + 5000):
+    part, nth = made.order._drawn(place)
+    numbers[made.order.part_of[part]].append(nth)
+  exact = np.array(made.order.shares).tolist()
+  for part, share in zip(made.order.part_of, exact):
+    first = numbers[part][0]
+    assert numbers[part] == list(range(first, first + len(numbers[part])))
+    assert abs(first - far * share // sum(exact)) <= 2
+  assert set(numbers) == {part for part in range(3) if weights[part]}
+
+
+def test_each_source_of_a_mixture_has_its_own_epochs(corpora):
+  made = Batches([Part(corpora[0], 3), Part(corpora[1], 1)], T, 8, 5)
+  sizes = [len(table.plan) for table in made.tables]
+  drawn = ([], [])
+  for place in range(8 * sum(sizes)):
+    part, row = made.order.at(place // 8, place % 8)
+    drawn[part].append(row)
+  for rows, size in zip(drawn, sizes):
+    assert len(rows) > size
+    for start in range(0, len(rows) - size + 1, size):
+      assert sorted(rows[start : start + size]) == list(range(size))
+  seen = {made.order.at(s, i)[1] for s in range(made.steps_per_epoch) for i in range(8)
+          if made.order.at(s, i)[0] == 0}  # fmt: skip
+  assert seen == set(range(sizes[0]))
+
+
+def test_the_same_in_another_process(corpora):
+  code = (
+    'import sys, hashlib\n'
+    'from jaxalign.data.batches import Batches, Part\n'
+    'from jaxalign.data.prepared import Prepared\n'
+    'made = Batches([Part(Prepared(p), w) for p, w in zip(sys.argv[1:], (2, 1))], 16, 5, 9)\n'
+    'rows = [made.rows(step, range(5)) for step in (0, 3, 10**5)]\n'
+    'digest = hashlib.sha256(b"".join(r[n].tobytes() for r in rows for n in sorted(r)))\n'
+    'print(digest.hexdigest())'
+  )
+  places = [str(corpus.directory) for corpus in corpora[:2]]
+  runs = []
+  for seed in ('1', '2'):
+    env = os.environ | {'PYTHONHASHSEED': seed, 'PYTHONPATH': str(ROOT)}
+    command = [sys.executable, '-c', code, *places]
+    runs.append(subprocess.run(command, env=env, capture_output=True, check=True).stdout)
+  assert runs[0] == runs[1] and len(runs[0]) > 60
+
+
+def test_random_corpora_are_covered(tmp_path):
+  rng = np.random.default_rng(0)
+  for trial in range(12):
+    length = int(rng.integers(3, 40))
+    count = int(rng.integers(1, 60))
+    corpus = documents(tmp_path / str(trial), count, trial, length - 2, length=length)
+    width, batch = length + int(rng.integers(0, 9)), int(rng.integers(1, 9))
+    made = Pass([corpus], width, batch, bool(rng.integers(2)))
+    seen = collections.Counter(s for rows in made for s in segments(rows))
+    assert seen == examples(corpus)
+
+
+def test_one_token_and_whole_row_examples(tmp_path):
+  bare = Tokenizer.from_vocab(WORDS, bos=None, eos=None)
+  texts = ['w1', ' '.join(['w2'] * T), 'w3', ' '.join(['w4'] * (T - 1))]
+  corpus = corpus_of(tmp_path, [{'text': text} for text in texts], tokenizer=bare)
+  assert sorted(corpus.lengths) == [1, 1, T - 1, T]
+  made = Batches([Part(corpus)], T, 3, 0)
+  assert len(made.tables[0].plan) == 3
+  seen = collections.Counter(segments(made.rows(0, range(3))))
+  assert seen == examples(corpus) and sum(sum(w) for _, w in seen) == T - 1 + T - 2
+
+
+def test_a_pass_is_finite_and_padded(corpora):
+  made = Pass(corpora, T, 8)
+  rows = list(made)
+  assert len(rows) == made.steps and all(r['tokens_BT'].shape == (8, T) for r in rows)
+  total = sum(len(table.plan) for table in made.tables)
+  assert total % 8, 'the last batch should not be full, or this shows nothing'
+  empty = rows[-1]['segment_BT'].max(1) == 0
+  assert empty.tolist() == [n >= total % 8 for n in range(8)]
+  assert not any(rows[-1][name][empty].any() for name in rows[-1])
+  seen = collections.Counter(s for r in rows for s in segments(r))
+  assert seen == sum((examples(c) for c in corpora), collections.Counter())
+  assert equal(made.rows(1, [5, 2]), {name: a[[5, 2]] for name, a in rows[1].items()})
+
+
+def test_conversations_weigh_their_answers(tmp_path):
+  said = [('user', 'w5'), ('assistant', 'w6 w7'), ('user', 'w8'), ('assistant', 'w9')]
+  rows = [{'messages': [{'role': r, 'content': c} for r, c in said]}]
+  made = Batches([Part(corpus_of(tmp_path, rows, 'conversation'))], T, 1, 0).rows(0, [0])
+  assert made['tokens_BT'][0, :11].tolist() == [BOS, 5, 1, 6, 7, EOS, 8, 1, 9, EOS, 0]
+  assert made['weight_BT'][0].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 1, 1, *[0] * 6]
+
+
+def test_the_plan_is_kept_and_read_again(tmp_path, monkeypatch):
+  corpus = documents(tmp_path, 40)
+  first = Batches([Part(corpus)], T, 4, 0).rows(2, range(4))
+  assert list(corpus.directory.glob('packing-*-16.npy'))
+  monkeypatch.setattr(batches.packing, 'pack', None)
+  assert equal(first, Batches([Part(corpus)], T, 4, 0).rows(2, range(4)))
+
+
+def test_pairs_share_a_row_number(tmp_path):
+  rows = [
+    {'prompt': f'w{n}', 'chosen': f'w{n + 100}', 'rejected': f'w{n + 200}'} for n in range(2, 13)
+  ]
+  corpus = corpus_of(tmp_path, rows, 'pair')
+  made = Pairs(corpus, T, 4, 0)
+  seen = []
+  for place in range(22):
+    row = made.rows(place // 4, [place % 4])
+    n = int(row['chosen_BT'][0, 1])
+    for side, answer in (('chosen', n + 100), ('rejected', n + 200)):
+      assert row[f'{side}_BT'][0, :6].tolist() == [BOS, n, 1, answer, EOS, 0]
+      assert row[f'{side}_weight_BT'][0, :6].tolist() == [0, 0, 0, 1, 1, 0]
+      assert row[f'{side}_segment_BT'][0, :6].tolist() == [1, 1, 1, 1, 1, 0]
+    seen.append(n)
+  assert sorted(seen[:11]) == sorted(seen[11:]) == list(range(2, 13)) and seen[:11] != seen[11:]
+  once = Pairs(corpus, T, 4, None)
+  assert once.order.steps == 3
+  assert once.rows(2, range(4))['chosen_BT'][:, 1].tolist() == [10, 11, 12, 0]
+
+
+def test_prompts_end_at_the_right(tmp_path):
+  texts = ['w2', 'w3 w4 w5', 'w6 w7']
+  corpus = corpus_of(tmp_path, [{'prompt': text} for text in texts], 'prompt')
+  rows = Prompts(corpus, 8, 3, None).rows(0, [2, 0, 1])
+  assert rows['tokens_BT'].tolist() == [
+    [0, 0, 0, 0, BOS, 6, 7, 1], [0, 0, 0, 0, 0, BOS, 2, 1], [0, 0, 0, BOS, 3, 4, 5, 1],
+  ]  # fmt: skip
+  assert rows['segment_BT'].sum(1).tolist() == [4, 3, 5]
+  assert rows['position_BT'][0].tolist() == [0, 0, 0, 0, 0, 1, 2, 3]
+  shuffled = Prompts(corpus, 8, 3, 1).rows(0, range(3))['tokens_BT']
+  assert sorted(shuffled.tolist()) == sorted(rows['tokens_BT'].tolist())
+
+
+@pytest.mark.parametrize('weights, why', [((0, 0), 'not all of them 0'), ((1, -1), 'at least 0'),
+                                          ((1, float('nan')), 'at least 0')])  # fmt: skip
+def test_weights_that_mix_nothing(corpora, weights, why):
+  with pytest.raises(UserError, match=why):
+    Batches([Part(c, w) for c, w in zip(corpora, weights)], T, 4, 0)
+
+
+def test_bad_input_is_one_line(tmp_path, corpora):
+  one = [Part(corpora[0])]
+  with pytest.raises(UserError, match='batch=0: at least 1'):
+    Batches(one, T, 0, 0)
+  with pytest.raises(UserError, match='batch=0: at least 1'):
+    Pass(corpora, T, 0)
+  with pytest.raises(UserError, match='an example of 16 tokens: rows have 15'):
+    Batches(one, T - 1, 4, 0)
+  with pytest.raises(UserError, match='no corpus'):
+    Batches([], T, 4, 0)
+  with pytest.raises(UserError, match='holds examples: pairs are wanted'):
+    Pairs(corpora[0], T, 4, 0)
+  with pytest.raises(UserError, match='holds id 501, and the model has 501'):
+    check_fits(corpora, length=T, vocab=501)
+  with pytest.raises(UserError, match='length=16: the model reads 8'):
+    check_fits(corpora, length=T, vocab=502, context=8)
+  check_fits(corpora, length=T, vocab=502, context=T)
+  other = documents(tmp_path, 4, tokenizer=Tokenizer.from_vocab([*WORDS, 'more']))
+  with pytest.raises(UserError, match='different tokenizers'):
+    Batches([*one, Part(other)], T, 4, 0)

@@ -1,0 +1,139 @@
+"""HH-RLHF: its layout, its odd rows, and on the real files the counts that are known of them."""
+
+import gzip
+import json
+
+import pytest
+
+from jaxalign.config import UserError
+from jaxalign.data.hh import HH, SUBSETS
+from jaxalign.data.records import Conversation, Pair, Prompt, Turn
+from jaxalign.data.report import Report
+
+U, A = (lambda text, role=role: Turn(role, text) for role in ('user', 'assistant'))
+
+
+def row(*endings, prompt='\n\nHuman: a'):
+  chosen, rejected = (f'{prompt}{end}' for end in endings)
+  return dict(chosen=chosen, rejected=rejected)
+
+
+def answered(chosen, rejected):
+  return row(f'\n\nAssistant: {chosen}', f'\n\nAssistant: {rejected}')
+
+
+GOOD = answered('b', 'c')
+
+
+def write(path, rows):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  text = ''.join(json.dumps(row) + '\n' for row in rows).encode()
+  path.write_bytes(gzip.compress(text) if path.suffix == '.gz' else text)
+
+
+def test_the_published_layout(tmp_path):
+  write(tmp_path / 'harmless-base/test.jsonl.gz', [GOOD])
+  write(tmp_path / 'helpful-base/test.jsonl', [answered('d', 'e')])  # unpacked
+  source = HH(path=str(tmp_path), subsets=('harmless-base', 'helpful-base'), split='test')
+  assert list(source.read()) == [
+    (f'{tmp_path}/harmless-base/test.jsonl.gz:1', Pair((U('a'),), 'b', 'c', None, 'harmless-base')),
+    (f'{tmp_path}/helpful-base/test.jsonl:1', Pair((U('a'),), 'd', 'e', None, 'helpful-base')),
+  ]
+  with pytest.raises(UserError, match='helpful-online/test.jsonl.gz does not exist: fetch it, or'):
+    next(HH(path=str(tmp_path), subsets=('helpful-online',), split='test').read())
+
+
+def test_files_by_name(tmp_path):
+  write(tmp_path / 'helpful-online/x.jsonl', [GOOD])
+  write(tmp_path / 'mine.jsonl.gz', [GOOD])
+  paths = (f'{tmp_path}/*/x.jsonl', f'{tmp_path}/mine.jsonl.gz')
+  assert [record.subset for _, record in HH(path=paths).read()] == ['helpful-online', 'mine']
+  with pytest.raises(UserError, match='y.jsonl does not exist'):
+    next(HH(path=f'{tmp_path}/y.jsonl').read())
+
+
+ODD = {
+  'prompts differ': answered('b', 'c\n\nAssistant: d'),
+  'answers are the same': answered('b', ' b '),
+  'an answer is empty': answered('b', ' '),
+  'rejected does not end in an assistant turn': answered('b', 'c\n\nHuman: d'),
+  'a turn is empty': row('\n\nAssistant: b', '\n\nAssistant: c', prompt='\n\nHuman: '),
+  'chosen does not begin with Human:': row('', '', prompt='Hello'),
+  'rejected is not text': GOOD | dict(rejected=None),
+  'no column rejected': dict(chosen=GOOD['chosen']),
+  'not a JSON object': [],
+}
+
+
+def test_odd_pairs_are_counted_by_what_is_odd(tmp_path):
+  write(tmp_path / 'f.jsonl', [*[GOOD] * 1000, *ODD.values()])
+  report = Report()
+  kept = list(HH(path=f'{tmp_path}/f.jsonl').read(report))
+  assert len(kept) == 1000
+  assert report.bad + report.dropped == dict.fromkeys(ODD, 1)
+  assert set(report.dropped) == {'prompts differ', 'answers are the same'}
+  assert report.examples['prompts differ'] == [f'{tmp_path}/f.jsonl:1001']
+
+
+def test_of_a_pair_a_conversation_or_a_prompt(tmp_path):
+  long = '\n\nHuman: a\n\nAssistant: b\n\nAssistant: c\n\nHuman: d'
+  rows = [
+    row('\n\nAssistant: e', '\n\nAssistant: f', prompt=long),
+    dict(chosen='\n\nHuman: a\n\nAssistant: '),  # no answer, and no rejected: yet a prompt
+  ]
+  write(tmp_path / 'f.jsonl', rows)
+  read = lambda as_, report: [r for _, r in HH(path=f'{tmp_path}/f.jsonl', as_=as_).read(report)]
+  before, report = (U('a'), A('b\n\nc'), U('d')), Report()
+  assert read('prompt', report) == [Prompt(before), Prompt((U('a'),))]
+  assert report.noted == {'turns of one role joined': 1}
+  write(tmp_path / 'f.jsonl', rows[:1])
+  assert read('conversation', None) == [Conversation((*before, A('e')))]
+  assert read('pair', None) == [Pair(before, 'e', 'f', subset='f')]
+
+
+def counts(path, as_='pair'):
+  report = Report()
+  records = list(HH(path=str(path), as_=as_).read(report))
+  assert len(records) == report.kept
+  return report
+
+
+@pytest.mark.parametrize(
+  'subset, read, pairs, differ, same, bad',
+  [
+    ('harmless-base', 2312, 2303, 5, 0, 4),
+    ('helpful-base', 2354, 2339, 9, 2, 4),
+    ('helpful-online', 1137, 1129, 0, 2, 6),
+    ('helpful-rejection-sampled', 2749, 2714, 3, 32, 0),
+  ],
+)
+def test_the_published_tests(shared, subset, read, pairs, differ, same, bad):
+  report = counts(shared(f'hh-rlhf/{subset}/test.jsonl.gz'))
+  assert (report.read, report.kept, report.bad.total()) == (read, pairs, bad)
+  assert (report.dropped['prompts differ'], report.dropped['answers are the same']) == (
+    differ,
+    same,
+  )
+  assert counts(shared(f'hh-rlhf/{subset}/test.jsonl.gz'), 'prompt').kept >= read - 1
+
+
+@pytest.mark.parametrize('family, pairs, differ, same, bad', [
+  ('harmless', 11956, 27, 0, 17),
+  ('helpful', 11963, 25, 3, 9),
+])  # fmt: skip
+def test_the_single_turn_files(shared, family, pairs, differ, same, bad):
+  report = counts(shared('hh-rlhf/single-turn') / f'{family}_train_*.jsonl.gz')
+  assert (report.read, report.kept) == (12000, pairs)
+  assert report.dropped['prompts differ'] == differ
+  assert report.dropped['answers are the same'] == same
+  assert report.bad == {'an answer is empty': bad}
+
+
+def test_the_directory_reads_all_four(shared):
+  report = Report()
+  records = [r for _, r in HH(path=str(shared('hh-rlhf')), split='test').read(report)]
+  assert report.read == 8552 and {record.subset for record in records} == set(SUBSETS)
+  for record in records:
+    roles = [turn.role for turn in record.prompt]
+    assert roles == ['user', 'assistant'] * (len(roles) // 2) + ['user']
+    assert all(turn.text == turn.text.strip() != '' for turn in record.prompt)

@@ -1,0 +1,145 @@
+"""Sources that are files: what they give, in which order, from where, and what of bad rows."""
+
+import gzip
+import json
+
+import pytest
+
+from jaxalign.config import UserError, seal, to_json
+from jaxalign.data.hh import HH
+from jaxalign.data.libraries import HuggingFace, Tfds
+from jaxalign.data.records import Conversation, Document, Pair, Prompt, Turn
+from jaxalign.data.report import Report
+from jaxalign.data.rows import Columns
+from jaxalign.data.sources import Jsonl, Shipped, Text
+
+
+def write_rows(path, rows):
+  text = ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows).encode()
+  path.write_bytes(gzip.compress(text) if path.suffix == '.gz' else text)
+  return str(path)
+
+
+def test_jsonl_over_files(tmp_path):
+  write_rows(tmp_path / 'b.jsonl', [dict(text='three\u2028é')])
+  write_rows(tmp_path / 'a.jsonl.gz', [dict(text='one', id=7), dict(text='two', id=8)])
+  found = list(Jsonl(path=f'{tmp_path}/*.jsonl*', kind='document').read())
+  assert found == [
+    (f'{tmp_path}/a.jsonl.gz:1', Document('one')),
+    (f'{tmp_path}/a.jsonl.gz:2', Document('two')),
+    (f'{tmp_path}/b.jsonl:1', Document('three\u2028é')),
+  ]
+  source = Jsonl(path=f'{tmp_path}/a.jsonl.gz', kind='document', columns=Columns(meta=('id',)))
+  assert [record.meta for _, record in source.read()] == [(('id', '7'),), (('id', '8'),)]
+
+
+def test_jsonl_of_the_other_kinds(tmp_path):
+  path = write_rows(tmp_path / 'f.jsonl', [dict(prompt='a', chosen='b', rejected='c', said='d')])
+  asked = (Turn('user', 'a'),)
+  read = lambda kind, **columns: [
+    r for _, r in Jsonl(path=path, kind=kind, columns=Columns(**columns)).read()
+  ]
+  assert read('pair') == [Pair(asked, 'b', 'c')]
+  assert read('prompt') == [Prompt(asked)]
+  assert read('conversation', answer='said') == [Conversation((*asked, Turn('assistant', 'd')))]
+
+
+def test_every_bad_line_is_skipped_counted_and_named(tmp_path):
+  path, good = tmp_path / 'f.jsonl', b'{"text": "fine"}\n'
+  bad = [
+    b'{"text": "cut\n',
+    b'{"text": "\xff"}\n',
+    b'{"text": 3}\n',
+    b'{"text": " "}\n',
+    b'{}\n',
+    b'[1]\n',
+    b'{"text": "\\ud83d"}\n',
+  ]
+  path.write_bytes(good * 700 + b'\n' + b''.join(bad))
+  report = Report()
+  assert len(list(Jsonl(path=str(path), kind='document').read(report))) == report.kept == 700
+  assert report.read == 707 and report.bad == {
+    'invalid JSON': 1,
+    'invalid UTF-8': 1,
+    'text is not text': 1,
+    'text is empty': 1,
+    'no column text': 1,
+    'not a JSON object': 1,
+    'text holds half a surrogate pair': 1,
+  }
+  assert report.examples['invalid JSON'] == [f'{path}:702']  # the blank line counts as a line
+  path.write_bytes(good * 600 + b''.join(bad))
+  with pytest.raises(UserError, match=rf'7 of 607 .*invalid JSON at {path}:601; invalid UTF-8'):
+    list(Jsonl(path=str(path), kind='document').read())
+
+
+def test_a_wrong_file_stops_at_once(tmp_path):
+  path = write_rows(tmp_path / 'f.jsonl', [dict(body='x', id=1)] * 5)
+  for source, message in (
+    (Jsonl(path=path, kind='document'), 'no column text; columns there: body, id'),
+    (Jsonl(path=path + 'x', kind='document'), 'f.jsonlx does not exist'),
+    (Text(path=str(tmp_path)), 'is a directory'),
+  ):
+    with pytest.raises(UserError, match=message):
+      next(source.read())
+  (tmp_path / 'empty.jsonl').write_text('\n\n')
+  with pytest.raises(UserError, match='empty.jsonl: no rows in it'):
+    next(Jsonl(path=f'{tmp_path}/empty.jsonl', kind='document').read())
+
+
+def test_text(tmp_path):
+  path = tmp_path / 'a.txt'
+  path.write_bytes('one\r\ntwo é\n \n\n\nthree\n'.encode())
+  read = lambda split: [
+    (where.removeprefix(f'{path}:'), record.text)
+    for where, record in Text(path=str(path), split=split).read()
+  ]
+  assert read('file') == [('1', 'one\r\ntwo é\n \n\n\nthree\n')]
+  assert read('line') == [('1', 'one'), ('2', 'two é'), ('6', 'three')]
+  assert read('blank') == [('1', 'one\ntwo é'), ('6', 'three')]
+
+
+def test_text_of_many_files_with_one_bad(tmp_path):
+  for n in range(120):
+    (tmp_path / f'{n:03}.txt').write_bytes(b'\xff' if n == 60 else b'fine')
+  report = Report()
+  assert len(list(Text(path=f'{tmp_path}/*.txt').read(report))) == 119
+  assert report.examples == {'invalid UTF-8': [f'{tmp_path}/060.txt:1']}
+
+
+def test_the_shipped_explanations():
+  read = lambda split: [r for _, r in Shipped(name='value_explanations', split=split).read()]
+  train, validation, both = read('train'), read('validation'), read(None)
+  assert len(train) == 199 and len(validation) == 23 and set(both) == {*train, *validation}
+  meta = dict(validation[0].meta)
+  assert list(meta) == ['id', 'value', 'type', 'spec', 'provenance', 'split']
+  assert meta['split'] == 'validation' and len(validation[0].text.split()) > 100
+
+
+def test_the_shipped_conversations():
+  pairs = [r for _, r in Shipped(name='conversations').read()]
+  prompts = [r for _, r in Shipped(name='conversations', as_='prompt').read()]
+  dialogues = [r for _, r in Shipped(name='conversations', as_='conversation').read()]
+  assert len(pairs) == len(prompts) == len(dialogues) == 124
+  for pair, prompt, dialogue in zip(pairs, prompts, dialogues):
+    assert pair.prompt == prompt.turns
+    assert (*pair.prompt, Turn('assistant', pair.chosen)) == dialogue.turns
+  with pytest.raises(UserError, match='no splits'):
+    seal(Shipped(name='conversations', split='train'))
+
+
+@pytest.mark.parametrize(
+  'source',
+  [
+    Jsonl(path=('a.jsonl', 'b.jsonl'), kind='pair', columns=Columns(margin='by')),
+    Text(path='gs://bucket/*.txt', split='blank'),
+    Shipped(name='value_explanations', split='train'),
+    HH(path='hh-rlhf', subsets=('helpful-base',), split='test', as_='prompt'),
+    HuggingFace(name='org/data', revision='0' * 40, kind='conversation', streaming=True),
+    Tfds(name='value_explanations', kind='document', data_dir='data'),
+  ],
+)
+def test_sources_are_configs(source):
+  seal(source)
+  assert json.loads(to_json(source))['class'].endswith(f':{type(source).__name__}')
+  assert isinstance(source.name, str) and source.name

@@ -1,0 +1,168 @@
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from jaxalign import main as jaxalign_main
+
+CONFIG = """
+import dataclasses
+import json
+from typing import Literal
+from jaxalign.config import AdamW, UserError
+
+@dataclasses.dataclass(kw_only=True)
+class Config:
+  steps: int = 2
+  fault: Literal['none here', 'user', 'own', 'keyboard'] = 'none here'
+  optim: AdamW = dataclasses.field(default_factory=AdamW)
+
+def get_config(variant: Literal['', 'smoke'] = ''):
+  return Config(steps=1) if variant == 'smoke' else Config()
+
+def run(cfg, workdir):
+  assert workdir.is_absolute()
+  written = json.loads((workdir / 'config.json').read_text())
+  if cfg.fault == 'user':
+    raise UserError('the corpus is empty:\\ngive another')
+  if cfg.fault == 'own':
+    raise RuntimeError('first line\\nsecond line')
+  if cfg.fault == 'keyboard':
+    raise KeyboardInterrupt
+  try:
+    cfg.optim.lr = 0.0
+  except AttributeError as error:
+    (workdir / 'ran').write_text(f'{written["steps"]} {written["optim"]["lr"]} {error}')
+"""
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+  """call(args) -> (status, the last lines of stderr), run in tmp_path beside a tiny config."""
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'tiny.py').write_text(CONFIG)
+
+  def do(*args):
+    status = jaxalign_main.main(['jaxalign', *args])
+    out, err = capsys.readouterr()
+    return status, out if status == 0 else err
+
+  return do
+
+
+def test_a_stage_runs_with_its_sealed_written_config(call, tmp_path):
+  status, _ = call('--config=tiny.py:smoke', '--workdir=w', '--config.optim.lr=3e-6')
+  assert status == 0
+  assert (tmp_path / 'w/ran').read_text() == '1 3e-06 AdamW.lr: the config is sealed'
+  assert sorted(file.name for file in (tmp_path / 'w').iterdir()) == ['config.json', 'ran']
+
+
+def test_a_second_call_starts_from_the_file_again(call, tmp_path):
+  call('--config=tiny.py', '--workdir=w', '--config.steps=7')
+  assert json.loads((tmp_path / 'w/config.json').read_text())['steps'] == 7
+  call('--config=tiny.py', '--workdir=w')
+  assert json.loads((tmp_path / 'w/config.json').read_text())['steps'] == 2
+
+
+def test_a_workdir_with_checkpoints_goes_on_only_as_the_run_it_was(call, tmp_path):
+  call('--config=tiny.py', '--workdir=w')
+  assert call('--config=tiny.py', '--workdir=w', '--config.optim.lr=1.0')[0] == 0  # nothing to lose
+  (tmp_path / 'w/checkpoints/3').mkdir(parents=True)
+  status, said = call('--config=tiny.py', '--workdir=w')
+  assert status == 2 and 'optim.lr (1.0 there, 1e-05 here)' in said and 'steps' not in said
+  assert json.loads((tmp_path / 'w/config.json').read_text())['optim']['lr'] == 1.0
+  assert call('--config=tiny.py', '--workdir=w', '--config.optim.lr=1.0')[0] == 0
+
+
+@pytest.mark.parametrize(
+  'args, says',
+  [
+    ('--workdir=w', '--config is missing'),
+    ('--config=tiny.py', '--workdir is missing'),
+    ('--config=tiny.py --wrokdir=w', 'Did you mean: workdir'),
+    ('--config=tiny.py w', 'w: every argument is a flag'),
+    ('--config=tin.py --workdir=w', 'there is no config file tin.py; nearest: tiny.py'),
+    ('--config=tiny.py:smok --workdir=w', 'no variant smok: it has smoke; nearest: smoke'),
+    ('--config=tiny.py --workdir=w --config.stesp=3', 'no field stesp; nearest: steps'),
+    ('--config=tiny.py --workdir=w --config.optim.lr=fast', 'optim.lr=fast: takes a float'),
+    ('--config=tiny.py --workdir=w --config.steps 3', 'set as --config.steps=VALUE'),
+    ('--config.steps=3 --workdir=w', 'name one, --config=FILE.py'),
+    ('--config=tiny.py --workdir=w --config.fault=user', 'the corpus is empty: give another'),
+  ],
+)
+def test_what_the_user_can_mend_is_one_line_and_status_2(call, args, says):
+  status, err = call(*args.split())
+  assert status == 2
+  assert says in err
+  assert err.startswith('error: ') and err.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+  'text, says',
+  [
+    ('x = 1', "has no get_config(variant='')"),
+    ('def get_config(:', 'cannot be read: SyntaxError'),
+    ('import no_such_module', 'cannot be read: ModuleNotFoundError'),
+    ('def get_config(): return 1 / 0', 'get_config failed: ZeroDivisionError'),
+    ('def get_config(): return 3', 'get_config returned int, not a dataclass'),
+    ('from jaxalign.config import Mesh as get_config', 'has no run(cfg, workdir)'),
+    (
+      'from jaxalign.config import AdamW\ndef get_config(): return AdamW(lr="1")',
+      "config.lr='1': takes a float",
+    ),
+  ],
+)
+def test_a_bad_config_file_is_one_line(call, tmp_path, text, says):
+  (tmp_path / 'bad.py').write_text(text)
+  status, err = call('--config=bad.py', '--workdir=w')
+  assert (status, err.count('\n')) == (2, 1)
+  assert says in err
+  assert not (tmp_path / 'w').exists(), 'nothing is written before the config is known to be good'
+
+
+def test_a_file_without_variants_says_so(call, tmp_path):
+  (tmp_path / 'bare.py').write_text('def get_config(): return 3')
+  assert 'no variant smoke: it has none' in call('--config=bare.py:smoke', '--workdir=w')[1]
+
+
+def test_our_own_faults_have_status_1_and_a_traceback_on_request(call):
+  args = '--config=tiny.py', '--workdir=w', '--config.fault=own'
+  assert call(*args) == (
+    1,
+    'error: RuntimeError: first line second line (--debug shows the traceback)\n',
+  )
+  with pytest.raises(RuntimeError, match='second line'):
+    call(*args, '--debug')
+
+
+def test_the_keyboard_stops_with_one_line(call):
+  status, err = call('--config=tiny.py', '--workdir=w', '--config.fault=keyboard')
+  assert (status, err.count('\n')) == (130, 1)
+
+
+def test_help_lists_the_flags_and_the_fields_of_a_config(call):
+  status, out = call('--help')
+  assert status == 0 and '--config.optim.lr=3e-6' in out and '--workdir' in out
+  status, out = call('--config=tiny.py:smoke', '--help')
+  assert '--config.steps=1  (an int)' in out and '--config.optim.b2=0.95  (a float)' in out
+
+
+def test_the_command_itself(tmp_path):
+  """Once as a process: the exit status, and one line on stderr."""
+  (tmp_path / 'tiny.py').write_text(CONFIG)
+  command = [sys.executable, '-m', 'jaxalign.main', f'--config={tmp_path}/tiny.py']
+  bad = subprocess.run([*command, '--config.steps=x'], capture_output=True, text=True)
+  assert (bad.returncode, bad.stdout) == (2, '')
+  assert bad.stderr == 'error: --config.steps=x: takes an int\n'
+
+
+def test_help_does_not_wait_for_jax():
+  code = """
+    import sys
+    from jaxalign.main import main
+    main(['jaxalign', '--help'])
+    sys.exit('jax' in sys.modules)
+  """
+  subprocess.run([sys.executable, '-c', textwrap.dedent(code)], check=True, capture_output=True)

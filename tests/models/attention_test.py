@@ -1,0 +1,172 @@
+"""Attention: XLA against a loop, the TPU kernel (interpreted) against XLA, and the choice."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxalign.models import attention
+from jaxalign.sharding import make_mesh
+from tests.golden.cases import TOLERANCE
+
+
+def qkv(B, H, G, T, K, S=None, seed=0):
+  draw = np.random.default_rng(seed).standard_normal
+  shapes = (B, H, T, K), (B, G, S or T, K), (B, G, S or T, K)
+  return [jnp.array(draw(shape), jnp.float32) for shape in shapes]
+
+
+def loop(q, k, v, sees):
+  """One query at a time, in float64; sees(b, t, s) says which keys it may look at."""
+  q, k, v = (np.asarray(x, np.float64) for x in (q, k, v))
+  out = np.zeros_like(q)
+  (B, H, T, K), group = q.shape, q.shape[1] // k.shape[1]
+  for b, h, t in np.ndindex(B, H, T):
+    keys = [s for s in range(k.shape[2]) if sees(b, t, s)]
+    score = np.array([q[b, h, t] @ k[b, h // group, s] for s in keys]) / np.sqrt(K)
+    weight = np.exp(score - score.max())
+    out[b, h, t] = weight @ v[b, h // group, keys] / weight.sum()
+  return out
+
+
+@pytest.mark.parametrize('H, G', [(4, 4), (4, 2), (4, 1)])
+def test_xla_is_the_loop(H, G):
+  q, k, v = qkv(2, H, G, 6, 8)
+  ours = attention.attend(q, k, v, impl='xla')
+  np.testing.assert_allclose(ours, loop(q, k, v, lambda b, t, s: s <= t), atol=1e-5)
+
+  segment_BT = np.array([[0, 0, 1, 1, 1, 1], [1, 1, 1, 2, 2, 0]], np.int32)
+  ours = attention.attend(q, k, v, segment_BT=segment_BT, impl='xla')
+  sees = lambda b, t, s: s <= t and segment_BT[b, s] == segment_BT[b, t]
+  np.testing.assert_allclose(ours, loop(q, k, v, sees), atol=1e-5)
+
+
+def test_a_query_in_a_half_filled_cache_is_the_loop():
+  q, k, v = qkv(2, 4, 2, 3, 8, S=9)
+  slots_BS = np.array([[0, 0, 1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1, 1, 0, 0]], np.int32)
+  filled = 4  # before these three
+  ours = attention.attend(
+    q, k, v, segment_BT=np.ones((2, 3), np.int32), segment_BS=slots_BS, filled=jnp.int32(filled)
+  )
+  sees = lambda b, t, s: s <= filled + t and slots_BS[b, s] == 1
+  np.testing.assert_allclose(ours, loop(q, k, v, sees), atol=1e-5)
+
+
+def test_a_padding_query_yields_numbers():
+  """A row of padding looks at padding only; its output is unused, but NaN would spread."""
+  q, k, v = qkv(1, 2, 2, 4, 8)
+  run = lambda q: attention.attend(q, k, v, segment_BT=jnp.zeros((1, 4), jnp.int32)).sum()
+  assert jnp.isfinite(jax.value_and_grad(run)(q)[1]).all()
+
+
+def test_xla_keeps_bfloat16_and_sums_in_float32():
+  q, k, v = (x.astype(jnp.bfloat16) for x in qkv(1, 2, 2, 8, 16))
+  out = attention.attend(q, k, v, impl='xla')
+  assert out.dtype == jnp.bfloat16
+  exact = attention.attend(*(x.astype(jnp.float32) for x in (q, k, v)), impl='xla')
+  np.testing.assert_allclose(out.astype(jnp.float32), exact, atol=0.03)
+
+
+def packed(B, T):
+  """Left padding in even rows, packed documents in odd ones."""
+  at = np.arange(T)
+  rows = [(at >= T // 4) if b % 2 == 0 else 1 + at // (T // 3) for b in range(B)]
+  return jnp.array(np.array(rows), jnp.int32)
+
+
+def both(q, k, v, segment_BT, mesh=None):
+  """Values and gradients of the kernel and of XLA, everything jitted."""
+
+  def run(impl, q, k, v):
+    weight = jnp.sin(jnp.arange(q.size).reshape(q.shape))
+    out = attention.attend(q, k, v, segment_BT=segment_BT, impl=impl)
+    return (out * weight).sum(), out
+
+  def graded(impl):
+    return jax.jit(jax.value_and_grad(lambda *qkv: run(impl, *qkv), (0, 1, 2), has_aux=True))
+
+  with jax.default_matmul_precision('highest'):
+    xla = graded('xla')(q, k, v)
+    if mesh is None:
+      return graded('splash')(q, k, v), xla
+    with jax.set_mesh(mesh):
+      return graded('splash')(q, k, v), xla
+
+
+def check_same(splash, xla, segment_BT):
+  """Padding queries may differ: nothing reads them."""
+  (_, out), grads = splash
+  (_, expected), expected_grads = xla
+  np.testing.assert_allclose(out, expected, atol=TOLERANCE)
+  for ours, theirs in zip(grads, expected_grads):
+    assert np.abs(theirs).max() > 0.1
+    np.testing.assert_allclose(ours, theirs, atol=5 * TOLERANCE)  # sums of up to T x 2 terms
+
+
+SHAPES = [  # B, H, G, T, K
+  (1, 2, 2, 128, 128),  # Llama's head
+  (1, 2, 1, 128, 80),  # Phi's
+  (2, 4, 2, 256, 16),  # several blocks of a small one
+]
+
+
+@pytest.mark.parametrize('shape', SHAPES, ids=str)
+@pytest.mark.parametrize('segments', [False, True], ids=['whole', 'segments'])
+def test_splash_is_xla(shape, segments):
+  segment_BT = packed(shape[0], shape[3]) if segments else None
+  q, k, v = qkv(*shape)
+  assert attention.choose('splash', q, k, cached=False) == 'splash'
+  splash, xla = both(q, k, v, segment_BT)
+  check_same(splash, xla, segment_BT)
+
+
+@pytest.mark.parametrize('heads', [(4, 2), (4, 1)], ids=['split', 'repeated'])
+@pytest.mark.parametrize('segments', [False, True], ids=['whole', 'segments'])
+def test_splash_on_a_mesh_is_xla(heads, segments):
+  """With one key head a tensor axis of 2 cannot split it, and it is repeated."""
+  segment_BT = packed(4, 128) if segments else None
+  q, k, v = qkv(4, *heads, 128, 16)
+  splash, xla = both(q, k, v, segment_BT, make_mesh(2, 2, 2))
+  check_same(splash, xla, segment_BT)
+
+
+def test_splash_differs_when_a_document_is_forgotten():
+  q, k, v = qkv(2, 2, 2, 128, 16)
+  ours = attention.attend(q, k, v, segment_BT=packed(2, 128), impl='splash')
+  other = attention.attend(q, k, v, segment_BT=jnp.ones((2, 128), jnp.int32), impl='xla')
+  assert jnp.abs(ours - other).max() > 0.1
+
+
+BF16, FP16, FP32 = jnp.bfloat16, jnp.float16, jnp.float32
+CHOICES = [  # impl, platform, dtype, T, K, cached, chosen
+  ('auto', 'tpu', BF16, 256, 128, False, 'splash'),
+  ('auto', 'tpu', FP32, 256, 80, False, 'splash'),
+  ('auto', 'tpu', BF16, 200, 128, False, 'xla'),  # no tile fits
+  ('auto', 'tpu', BF16, 256, 128, True, 'xla'),
+  ('auto', 'gpu', BF16, 200, 128, False, 'cudnn'),
+  ('auto', 'cuda', FP16, 200, 80, False, 'cudnn'),
+  ('auto', 'gpu', FP32, 256, 128, False, 'xla'),
+  ('auto', 'gpu', BF16, 256, 60, False, 'xla'),  # not a multiple of 8
+  ('auto', 'gpu', BF16, 256, 136, False, 'xla'),  # too wide
+  ('auto', 'gpu', BF16, 1, 128, True, 'xla'),
+  ('auto', 'cpu', BF16, 256, 128, False, 'xla'),
+  ('xla', 'tpu', BF16, 256, 128, False, 'xla'),
+  ('xla', 'gpu', BF16, 256, 128, False, 'xla'),
+  ('splash', 'cpu', FP32, 256, 128, False, 'splash'),
+  ('splash', 'tpu', FP32, 130, 128, False, 'xla'),
+  ('cudnn', 'cpu', BF16, 256, 64, False, 'cudnn'),
+  ('cudnn', 'gpu', FP32, 256, 64, False, 'xla'),
+]
+
+
+@pytest.mark.parametrize('impl, platform, dtype, T, K, cached, chosen', CHOICES)
+def test_choose(impl, platform, dtype, T, K, cached, chosen):
+  q, k = (jax.ShapeDtypeStruct((1, heads, T, K), dtype) for heads in (4, 2))
+  assert attention.choose(impl, q, k, cached, platform) == chosen
+
+
+def test_auto_takes_the_platform_that_runs():
+  q, k, v = qkv(1, 2, 2, 128, 16)
+  assert attention.choose('auto', q, k, cached=False) == 'xla'  # these tests run on CPU
+  ours, expected = (attention.attend(q, k, v, impl=impl) for impl in ('auto', 'xla'))
+  np.testing.assert_array_equal(ours, expected)

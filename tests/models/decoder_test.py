@@ -1,0 +1,211 @@
+"""What must hold of every decoder: caches, padding, causality, precision, memory policies."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxalign.models import attention, decoder, llama2, phi2
+from tests.golden import cases
+from tests.golden.cases import SEGMENT_BT, TOLERANCE, apart, compiled_quickly  # noqa: F401
+
+NAMES = ('llama_grouped', 'phi2')
+TOKENS = np.random.RandomState(0).randint(0, 64, (4, 12)).astype(np.int32)
+
+
+@functools.cache
+def model(name):
+  return cases.model(name)
+
+
+@jax.jit
+def logits_of(model, tokens_BT, segment_BT, position_BT=None):
+  return model.unembed(model(tokens_BT, segment_BT, position_BT))
+
+
+@functools.partial(jax.jit, static_argnames='slots')
+def prefill(model, tokens_BP, segment_BP, slots=16):
+  x_BPD, cache = model.prefill(tokens_BP, segment_BP, slots)
+  return model.unembed(x_BPD), cache
+
+
+@jax.jit
+def extend(model, tokens_BT, cache):
+  x_BTD, cache = model.extend(tokens_BT, cache)
+  return model.unembed(x_BTD), cache
+
+
+grow = jax.jit(lambda model, cache: model.grow(cache, 16))
+
+
+# ---- caches
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('split', [False, True], ids=['stacked', 'apart'])
+def test_cached_decoding_is_the_full_forward(name, split, monkeypatch):
+  """Prompts of 6, 3, 5 and 1 tokens, padded on the left; then one token, one more, and three, for
+  which the cache has to grow. A small model keeps each layer's cache apart, a large one not."""
+  monkeypatch.setattr(decoder, 'SMALL', 2**26 if split else 0)
+  prefill.clear_cache()
+  lengths, P = np.array([6, 3, 5, 1]), 6
+  segment_BT = (np.arange(11) >= P - lengths[:, None]).astype(np.int32)
+  tokens_BT = TOKENS[:, :11]
+  full = logits_of(model(name), tokens_BT, segment_BT)
+
+  logits, cache = prefill(model(name), tokens_BT[:, :P], segment_BT[:, :P], slots=8)
+  assert isinstance(cache.k_NBGSK, tuple) == split
+  assert apart(logits, full[:, :P], segment_BT[:, :P]) < TOLERANCE
+  np.testing.assert_array_equal(cache.position_B, lengths)
+  for start, stop in [(6, 7), (7, 8), (8, 11)]:
+    if stop == 11:
+      cache = grow(model(name), cache)
+    logits, cache = extend(model(name), tokens_BT[:, start:stop], cache)
+    np.testing.assert_allclose(logits, full[:, start:stop], atol=TOLERANCE)
+  np.testing.assert_array_equal(cache.position_B, lengths + 5)
+  assert int(cache.filled) == 11
+  np.testing.assert_array_equal(cache.segment_BS[:, :11], segment_BT)
+  assert not cache.segment_BS[:, 11:].any()
+
+
+def test_a_position_off_by_one_breaks_cached_decoding():
+  segment_BT = np.ones((4, 12), np.int32)
+  full = logits_of(model('llama_grouped'), TOKENS, segment_BT)
+  _, cache = prefill(model('llama_grouped'), TOKENS[:, :6], segment_BT[:, :6])
+  late = cache.replace(position_B=cache.position_B + 1)
+  logits, _ = extend(model('llama_grouped'), TOKENS[:, 6:7], late)
+  assert np.abs(logits - full[:, 6:7]).max() > 10 * TOLERANCE
+
+
+# ---- padding, positions, segments
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_padding_changes_nothing(name):
+  """One text of five tokens behind 0, 3 and 7 paddings, and before 7: the same logits."""
+  tokens_BT, segment_BT = TOKENS.copy(), np.zeros((4, 12), np.int32)
+  starts = [0, 3, 7, 5]
+  for b, start in enumerate(starts):
+    tokens_BT[b, start : start + 5] = [7, 3, 9, 1, 4]
+    segment_BT[b, start : start + 5] = 1
+  logits = logits_of(model(name), tokens_BT, segment_BT)
+  rows = [logits[b, start : start + 5] for b, start in enumerate(starts)]
+  for row in rows[1:]:
+    np.testing.assert_allclose(row, rows[0], atol=TOLERANCE)
+
+
+def test_no_segments_is_one_segment():
+  ones = np.ones_like(TOKENS)
+  alone = model('phi2').logits(TOKENS)
+  np.testing.assert_allclose(alone, model('phi2').logits(TOKENS, ones), atol=TOLERANCE)
+
+
+def test_positions_may_be_given_and_only_distances_count():
+  position_BT = np.broadcast_to(np.arange(12, dtype=np.int32), TOKENS.shape)
+  run = functools.partial(logits_of, model('llama_grouped'), TOKENS, np.ones_like(TOKENS))
+  default, shifted, stretched = run(), run(position_BT + 9), run(2 * position_BT)
+  np.testing.assert_allclose(run(position_BT), default, atol=TOLERANCE)
+  np.testing.assert_allclose(shifted, default, atol=3 * TOLERANCE)  # larger angles round more
+  assert np.abs(stretched - default).max() > 0.01
+
+
+# ---- causality, by gradient
+
+DOCUMENTS = np.array([[0, 0, 1, 1, 1, 2, 2, 2, 2, 3]], np.int32)
+
+
+def influence(model):
+  """[T,S]: how much the logits at t depend on the embedding of the token at s."""
+  T = DOCUMENTS.shape[1]
+  tokens_1T = jnp.arange(T)[None]  # so that row s of the embedding is the token at s
+  direction_V = jnp.sin(jnp.arange(model.cfg.vocab))
+
+  def read(embed_VD):
+    changed = jax.tree.map_with_path(
+      lambda path, w: embed_VD if path[0].name == 'embed_VD' else w, model
+    )
+    return changed.unembed(changed(tokens_1T, jnp.array(DOCUMENTS)))[0] @ direction_V
+
+  slope_TVD = jax.jit(jax.jacrev(read))(model.embed_VD[...])
+  return np.abs(slope_TVD[:, :T]).max(-1)
+
+
+def may_see():
+  (segment_T,) = DOCUMENTS
+  return np.tril(segment_T[:, None] == segment_T[None])
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_nothing_flows_from_the_future_or_another_document(name):
+  slope_TS = influence(model(name))
+  assert (slope_TS[~may_see()] == 0).all()
+  assert (slope_TS[may_see()] > 1e-4).all()
+
+
+def test_a_mask_off_by_one_lets_the_future_in(monkeypatch):
+  right = attention.visible
+  monkeypatch.setattr(attention, 'visible', lambda T, S, *rest: right(T, S, *rest[:2], 1))
+  assert influence(model('llama_grouped'))[~may_see()].max() > 1e-4
+
+
+# ---- tap, compilation, birth
+
+
+def scan_of(jaxpr):
+  (scan,) = (e for e in jaxpr.eqns if e.primitive.name == 'scan')
+  return scan
+
+
+def test_a_tap_that_is_absent_costs_nothing():
+  """The scan over the layers then stacks nothing: no result of it is as long as the layers are."""
+  tap = lambda x_BTD: x_BTD[:, -1]
+  absent = scan_of(jax.make_jaxpr(model('llama'))(TOKENS).jaxpr)
+  tapped = scan_of(jax.make_jaxpr(functools.partial(model('llama'), tap=tap))(TOKENS).jaxpr)
+  stacked = lambda scan: [v.aval.shape for v in scan.outvars if v.aval.shape[:1] == (2,)]
+  assert stacked(absent) == []
+  assert stacked(tapped) == [(2, 4, 32)]  # what the tap returned, of every layer
+
+
+def test_logits_are_compiled_once_a_shape():
+  other = jax.tree.map(lambda w: w * 1.1, model('llama'))
+  before = decoder._logits._cache_size()
+  for one in (model('llama'), other):
+    one.logits(TOKENS[:3, :9])
+    one.logits(TOKENS[:3, :9].tolist())
+  assert decoder._logits._cache_size() == before + 1
+  other.logits(TOKENS[:3, :9], SEGMENT_BT[:3, :9])
+  assert decoder._logits._cache_size() == before + 2
+
+
+@pytest.mark.parametrize('module, cls', [(llama2, llama2.Llama2), (phi2, phi2.Phi2)])
+def test_every_weight_starts_as_its_kind_says(module, cls):
+  cfg = module.tiny(vocab=128)
+  fresh = jax.device_get(jax.jit(lambda key: cls(cfg, key))(jax.random.key(0)))
+  drawn = []
+  for path, w in jax.tree.leaves_with_path(fresh):
+    name = path[-2].name if path[-1].name == 'value' else path[-1].name
+    if 'bias' in name:
+      assert not w.any()
+    elif 'norm' in name:
+      assert (w == 1).all()
+    else:
+      assert abs(float(w.std()) - 0.02) < 0.001
+      drawn += [w] if w.shape[0] != 2 else [w[0], w[1]]  # no two layers start alike
+  starts = {float(w.ravel()[0]) for w in drawn}
+  assert len(starts) == len(drawn)
+
+
+def test_the_key_decides_the_weights():
+  build = jax.jit(lambda key: llama2.Llama2(llama2.tiny(), key).embed_VD[...])
+  one, same, other = (build(jax.random.key(n)) for n in (0, 0, 1))
+  np.testing.assert_array_equal(one, same)
+  assert (one != other).mean() > 0.9
+
+
+def test_weights_are_stored_as_the_config_says():
+  make = lambda cfg: jax.eval_shape(lambda: llama2.Llama2(cfg, jax.random.key(0)))
+  for weights in ('float32', 'bfloat16'):
+    leaves = jax.tree.leaves(make(llama2.tiny(weights=weights)))
+    assert {leaf.dtype.name for leaf in leaves} == {weights}

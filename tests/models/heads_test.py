@@ -1,0 +1,109 @@
+"""Scorer and Critic against a numpy reading of the decoder's last hidden states."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxalign.models.heads import Critic, Scorer, last_real
+from jaxalign.sharding import layout, make_mesh
+from tests.golden import cases
+from tests.golden.cases import TOLERANCE, compiled_quickly  # noqa: F401
+
+TOKENS = np.random.RandomState(0).randint(0, 64, (4, 9)).astype(np.int32)
+LEFT = np.array([[0] * 0 + [1] * 9, [0] * 3 + [1] * 6, [0] * 8 + [1], [0] * 5 + [1] * 4], np.int32)
+RIGHT = LEFT[:, ::-1]
+
+
+@functools.cache
+def head(kind, name='llama_grouped'):
+  score_D = np.random.RandomState(1).standard_normal(cases.config(name).width)
+  scalar = kind(cases.model(name), jax.random.key(0))
+  scalar.score_D[...] = jnp.array(score_D, jnp.float32)
+  return scalar
+
+
+run = jax.jit(lambda scalar, tokens_BT, segment_BT: scalar(tokens_BT, segment_BT))
+
+
+def oracle(scalar, tokens_BT, segment_BT):
+  x_BTD = np.asarray(jax.jit(type(scalar.decoder).__call__)(scalar.decoder, tokens_BT, segment_BT))
+  return x_BTD.astype(np.float64) @ np.asarray(scalar.score_D[...], np.float64)
+
+
+@pytest.mark.parametrize('segment_BT', [None, LEFT, RIGHT], ids=['whole', 'left', 'right'])
+def test_a_scorer_reads_at_the_last_real_token(segment_BT):
+  scores = run(head(Scorer), TOKENS, segment_BT)
+  values_BT = oracle(head(Scorer), TOKENS, segment_BT)
+  last = [8] * 4
+  if segment_BT is not None:
+    last = [max(t for t in range(9) if row[t]) for row in segment_BT]
+  assert scores.dtype == jnp.float32
+  np.testing.assert_allclose(scores, values_BT[np.arange(4), last], atol=TOLERANCE)
+  np.testing.assert_array_equal(last_real(TOKENS, segment_BT), last)
+
+
+def test_the_side_of_the_padding_does_not_matter():
+  """The same texts, padded on the left and on the right, score the same."""
+  right_BT = np.zeros_like(TOKENS)
+  for b, row in enumerate(LEFT):
+    n = row.sum()
+    right_BT[b, :n] = TOKENS[b, 9 - n :]
+  left, right = run(head(Scorer), TOKENS, LEFT), run(head(Scorer), right_BT, RIGHT)
+  np.testing.assert_allclose(left, right, atol=TOLERANCE)
+
+
+def test_what_stands_at_padding_does_not_matter():
+  other = np.where(LEFT == 0, (TOKENS + 5) % 64, TOKENS)
+  ours, expected = (run(head(Scorer), tokens, LEFT) for tokens in (other, TOKENS))
+  np.testing.assert_allclose(ours, expected, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize('segment_BT', [None, LEFT], ids=['whole', 'left'])
+def test_a_critic_values_every_prefix(segment_BT):
+  values_BT = run(head(Critic, 'phi2'), TOKENS, segment_BT)
+  assert values_BT.shape == TOKENS.shape and values_BT.dtype == jnp.float32
+  expected = oracle(head(Critic, 'phi2'), TOKENS, segment_BT)
+  np.testing.assert_allclose(values_BT, expected, atol=TOLERANCE)
+
+
+def test_a_value_knows_nothing_of_what_follows():
+  other = TOKENS.copy()
+  other[:, 6:] = (other[:, 6:] + 1) % 64
+  ours, expected = (np.asarray(run(head(Critic), tokens, None)) for tokens in (other, TOKENS))
+  np.testing.assert_array_equal(ours[:, :6], expected[:, :6])
+  assert (np.abs(ours[:, 6] - expected[:, 6]) > 1e-3).all()
+
+
+def test_a_critic_starts_from_a_reward_model():
+  scorer = head(Scorer)
+  critic = Critic(scorer.decoder, score_D=scorer.score_D)
+  values_BT = run(critic, TOKENS, LEFT)
+  scores = run(scorer, TOKENS, LEFT)
+  np.testing.assert_allclose(values_BT[:, -1], scores, atol=TOLERANCE)
+
+
+def test_a_fresh_head_starts_near_zero_and_is_trained():
+  scorer = Scorer(cases.model('llama_grouped'), jax.random.key(3))
+  assert 0 < float(jnp.abs(scorer.score_D[...]).max()) < 0.1
+  gradient = jax.jit(jax.grad(lambda scorer: scorer(TOKENS, LEFT).sum()))(scorer)
+  assert jnp.abs(gradient.score_D[...]).max() > 0.1
+  assert jnp.abs(gradient.decoder.blocks.q_HKD[...]).max() > 0
+
+
+def test_values_are_float32_over_a_bfloat16_decoder():
+  scalar = Critic(cases.model('llama_grouped', dtype='bfloat16'), score_D=head(Critic).score_D)
+  values_BT = run(scalar, TOKENS, None)
+  exact = run(head(Critic), TOKENS, None)
+  assert values_BT.dtype == jnp.float32
+  assert np.abs(values_BT - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_a_head_runs_on_a_mesh():
+  mesh = make_mesh(2, 2, 2)
+  scorer = jax.device_put(head(Scorer), layout(head(Scorer), mesh))
+  with jax.set_mesh(mesh):
+    scores = run(scorer, TOKENS, LEFT)
+  np.testing.assert_allclose(scores, run(head(Scorer), TOKENS, LEFT), atol=TOLERANCE)

@@ -1,0 +1,118 @@
+"""The shared arithmetic against loops and formulas in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxalign.models import layers
+from jaxalign.models.adapters import Adapted
+
+RANDOM = np.random.default_rng(0)
+
+
+def normal(*shape):
+  return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def strict():
+  """Our own maths promotes nothing by accident."""
+  with jax.numpy_dtype_promotion('strict'):
+    yield
+
+
+def test_rms_norm():
+  x_BTD, scale_D = normal(2, 3, 8), normal(8)
+  wide = x_BTD.astype(np.float64)
+  expected = wide / np.sqrt((wide**2).mean(-1, keepdims=True) + 1e-2) * scale_D
+  np.testing.assert_allclose(layers.rms_norm(jnp.array(x_BTD), scale_D, 1e-2), expected, atol=1e-6)
+
+
+def test_layer_norm():
+  x_BTD, scale_D, bias_D = normal(2, 3, 8) + 5, normal(8), normal(8)
+  wide = x_BTD.astype(np.float64)
+  expected = (wide - wide.mean(-1, keepdims=True)) / np.sqrt(wide.var(-1, keepdims=True) + 1e-2)
+  ours = layers.layer_norm(jnp.array(x_BTD), scale_D, bias_D, 1e-2)
+  np.testing.assert_allclose(ours, expected * scale_D + bias_D, atol=3e-6)
+
+
+@pytest.mark.parametrize('norm', [layers.rms_norm, layers.layer_norm])
+def test_norms_keep_bfloat16_and_compute_in_float32(norm):
+  """A mean of squares over 4096 entries in bfloat16 would be far off."""
+  x_BTD = jnp.array(normal(1, 2, 4096) * 100, jnp.bfloat16)
+  vectors = [jnp.ones(4096, jnp.bfloat16), jnp.zeros(4096, jnp.bfloat16)]
+  vectors = vectors[: 1 if norm is layers.rms_norm else 2]
+  out = norm(x_BTD, *vectors, 1e-5)
+  exact = norm(x_BTD.astype(jnp.float32), *(v.astype(jnp.float32) for v in vectors), 1e-5)
+  assert out.dtype == jnp.bfloat16
+  np.testing.assert_array_equal(out, exact.astype(jnp.bfloat16))
+
+
+def test_rope_is_a_rotation_of_complex_numbers():
+  x_BHTK, position_BT = normal(2, 3, 5, 12), RANDOM.integers(0, 50, (2, 5))
+  turned = 8
+  out = layers.rope(jnp.array(x_BHTK), layers.rope_angle(jnp.array(position_BT), 100.0, turned))
+  for i in range(turned // 2):
+    angle_BT = position_BT * 100.0 ** (-2 * i / turned)
+    z = (x_BHTK[..., i] + 1j * x_BHTK[..., i + 4]) * np.exp(1j * angle_BT)[:, None]
+    np.testing.assert_allclose(out[..., i], z.real, atol=1e-5)
+    np.testing.assert_allclose(out[..., i + 4], z.imag, atol=1e-5)
+  np.testing.assert_array_equal(out[..., turned:], x_BHTK[..., turned:])
+
+
+def test_rope_sees_only_distances():
+  q, k = normal(1, 1, 6, 8), normal(1, 1, 6, 8)
+
+  def scores(shift):
+    angle_BTK = layers.rope_angle(jnp.arange(6)[None] + shift, 10_000.0, 8)
+    return jnp.einsum('BHTK,BHSK->BTS', layers.rope(q, angle_BTK), layers.rope(k, angle_BTK))
+
+  np.testing.assert_allclose(scores(0), scores(37), atol=1e-4)
+  still = jnp.einsum('BHTK,BHSK->BTS', q, k)
+  assert jnp.abs(scores(0) - still).max() > 0.1
+
+
+def test_rope_keeps_bfloat16_and_rotates_in_float32():
+  x_BHTK = jnp.array(normal(1, 2, 4, 8), jnp.bfloat16)
+  angle_BTK = layers.rope_angle(1000 + jnp.arange(4)[None], 10_000.0, 4)
+  out = layers.rope(x_BHTK, angle_BTK)
+  assert out.dtype == jnp.bfloat16
+  exact = layers.rope(x_BHTK.astype(jnp.float32), angle_BTK)
+  np.testing.assert_array_equal(out, exact.astype(jnp.bfloat16))
+
+
+def test_positions_count_anew_in_every_segment():
+  segment_BT = RANDOM.integers(0, 3, (20, 15)).astype(np.int32)
+  segment_BT[0], segment_BT[1, :4], segment_BT[1, 4:] = 1, 0, 1
+  expected_BT = np.zeros_like(segment_BT)
+  for b, t in np.ndindex(*segment_BT.shape):
+    if t and segment_BT[b, t] == segment_BT[b, t - 1]:
+      expected_BT[b, t] = expected_BT[b, t - 1] + 1
+  ours = layers.position_in_segment(jnp.array(segment_BT))
+  assert ours.dtype == jnp.int32
+  np.testing.assert_array_equal(ours, expected_BT)
+
+
+EQUATIONS = {  # every matrix a block multiplies by
+  'BTD,HKD->BHTK': ('low_RD', 'high_HKR'),
+  'BHTK,DHK->BTD': ('low_RHK', 'high_DR'),
+  'BTD,FD->BTF': ('low_RD', 'high_FR'),
+  'BTF,DF->BTD': ('low_RF', 'high_DR'),
+}
+SIZE = dict(B=2, T=3, H=4, K=5, D=6, F=7, R=2)
+
+
+@pytest.mark.parametrize('equation', EQUATIONS)
+def test_dot_is_einsum_with_or_without_an_adapter(equation):
+  draw = lambda letters: normal(*(SIZE[letter] for letter in letters))
+  of_x, of_w = equation.split('->')[0].split(',')
+  x, w = draw(of_x), draw(of_w)
+  np.testing.assert_allclose(layers.dot(equation, x, w), np.einsum(equation, x, w), atol=1e-5)
+
+  low, high = EQUATIONS[equation]
+  factors = {name: draw(name.split('_')[1]) for name in (low, high)}
+  letters = f'{high.split("_")[1]},{low.split("_")[1]}->{of_w}'
+  merged = w + 0.5 * np.einsum(letters, factors[high], factors[low])
+  ours = layers.dot(equation, x, Adapted(w, factors, 0.5))
+  np.testing.assert_allclose(ours, np.einsum(equation, x, merged), atol=1e-5)

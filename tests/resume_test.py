@@ -1,0 +1,153 @@
+"""A run that is broken at any moment, and started again, is the run that was not."""
+
+import os
+import pathlib
+import random
+import signal
+import time
+
+import pytest
+
+from tests.train import running
+
+FIELDS = dict(steps=30, saving_every=3, saving_keep=2, eval_every=6, pause=0.02)
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+  return tmp_path_factory.mktemp('cache')
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory, cache):
+  path = tmp_path_factory.mktemp('unbroken')
+  running.run(running.command(path, **FIELDS), cache)
+  return path
+
+
+def checkpoints(workdir):
+  return set(pathlib.Path(workdir, 'checkpoints').glob('*'))
+
+
+def moment(rng, workdir):
+  """A condition to wait for, and how long to wait then: all over the run, and within its saves."""
+  before = checkpoints(workdir)
+  if rng.random() < 0.5:
+    new = rng.choice(['tmp', 'tmp', 'step'])
+    wanted = lambda p: ('tmp' in p.name) == (new == 'tmp')
+    return lambda: any(wanted(p) for p in checkpoints(workdir) - before), rng.random() * 0.06
+  saves = rng.randint(0, 2)
+  return lambda: len(checkpoints(workdir) - before) >= saves, rng.random() * 0.4
+
+
+def broken_run(workdir, cache, seed, kills):
+  """Kills it again and again, then lets it end; the number of kills that met it alive."""
+  rng, met = random.Random(seed), 0
+  while met < kills:
+    process = running.start(running.command(workdir, **FIELDS), cache)
+    condition, delay = moment(rng, workdir)
+    running.wait_for(condition, process)
+    time.sleep(delay)
+    status, said = running.kill(process)
+    assert status in (-signal.SIGKILL, 0), said
+    if status == 0:
+      break
+    met += 1
+  running.run(running.command(workdir, **FIELDS), cache)
+  return met
+
+
+def test_killed_at_any_moment(tmp_path, cache, unbroken):
+  assert broken_run(tmp_path / 'run', cache, seed=0, kills=4) >= 3
+  running.assert_same_run(tmp_path / 'run', unbroken)
+
+
+@pytest.mark.slow
+def test_killed_at_sixteen_moments_more(tmp_path, cache, unbroken):
+  met = 0
+  for seed in range(1, 20):
+    met += broken_run(tmp_path / str(seed), cache, seed, kills=min(6, 16 - met))
+    running.assert_same_run(tmp_path / str(seed), unbroken)
+    if met >= 16:
+      break
+  assert met >= 16
+
+
+def test_sigterm_saves_and_ends_well_within_its_grace(tmp_path, cache, unbroken):
+  """Twice on the way; what follows is the unbroken run."""
+  for asked in (1, 2):
+    process = running.start(running.command(tmp_path, **FIELDS), cache)
+    begun = time.monotonic()
+    before = checkpoints(tmp_path)
+    running.wait_for(lambda before=before: checkpoints(tmp_path) - before, process)
+    told = time.monotonic()
+    status, said = running.kill(process, signal.SIGTERM)
+    assert status == 0 and 'told to stop: saved at step' in said, said
+    assert time.monotonic() - told < 30 and not (tmp_path / 'final.npz').exists(), (asked, begun)
+  running.run(running.command(tmp_path, **FIELDS), cache)
+  running.assert_same_run(tmp_path, unbroken)
+
+
+def test_sigterm_while_it_compiles(tmp_path):
+  """With an empty cache of its own; the handler waits for the compiler, then step 1 is saved."""
+  process = running.start(running.command(tmp_path, **FIELDS), tmp_path / 'empty')
+  running.wait_for((tmp_path / 'metrics.jsonl').exists, process)  # the loop is about to begin
+  time.sleep(0.5)
+  status, said = running.kill(process, signal.SIGTERM)
+  assert status == 0 and 'told to stop: saved at step' in said, said
+  assert len(running.metrics(tmp_path)) == int(max(p.name for p in checkpoints(tmp_path)))
+
+
+def test_a_run_that_has_ended_ends_again_at_once(tmp_path, cache, unbroken):
+  before = (unbroken / 'metrics.jsonl').read_text()
+  running.run(running.command(unbroken, **FIELDS), cache)
+  assert (unbroken / 'metrics.jsonl').read_text() == before
+
+
+def test_another_config_is_refused_in_this_workdir_but_for_where_it_runs(unbroken, cache):
+  """Mesh, saving and logging are free; what would make it another run is named."""
+  changed = FIELDS | dict(optim_lr=0.5, batch=16)
+  status, said = running.finish(running.start(running.command(unbroken, **changed), cache))
+  assert status == 2 and said.startswith(f'error: {unbroken} holds another run: '), said
+  assert 'batch (8 there, 16 here)' in said and 'optim.lr (0.01 there, 0.5 here)' in said
+  assert said.count('\n') == 1
+  free = FIELDS | dict(mesh_fsdp=1, mesh_data=2, saving_keep=5, logging_every=3)
+  running.run(running.command(unbroken, **free), cache)
+
+
+def two_hosts(workdir):
+  """Three steps in a call: the hosts must agree on a call and not on a step. Slow enough to
+  have time: a notice of preemption is a second under way."""
+  fields = dict(steps=96, steps_per_call=3, saving_every=12, eval_every=48, pause=0.05)
+  return running.pod(running.command(workdir, **fields), hosts=2, devices=1)
+
+
+def break_pod(workdir, cache, host, kind):
+  """Starts the pod, lets it save once, sends the signal to one host; how it all ended."""
+  before = checkpoints(workdir)
+  process = running.start(two_hosts(workdir), cache)
+  pid = running.host_pid(process, host)
+  whole = lambda: [p for p in checkpoints(workdir) - before if p.name.isdigit()]
+  assert running.wait_for(whole, process), running.finish(process)[1]
+  begun = time.monotonic()
+  os.kill(pid, kind)
+  status, said = running.finish(process)
+  assert not (workdir / 'final.npz').exists(), said
+  return status, said, time.monotonic() - begun
+
+
+@pytest.mark.slow
+def test_a_pod_that_is_broken_again_and_again_is_the_unbroken_one(tmp_path, cache):
+  """Either host is killed: the other ends within a minute, with a word. One is told to stop: both
+  save the same step and exit 0. Each time the pod goes on as if nothing had been."""
+  run = tmp_path / 'run'
+  for killed in range(2):
+    status, said, took = break_pod(run, cache, killed, signal.SIGKILL)
+    assert status in (137, 1) and took < 60, said  # of whichever was seen to end first
+    survivor = [line for line in said.splitlines() if line.startswith(f'[{1 - killed}]')]
+    assert any('error' in line or 'UNAVAILABLE' in line for line in survivor), said
+  status, said, took = break_pod(run, cache, 1, signal.SIGTERM)
+  assert status == 0 and took < 60 and said.count('told to stop: saved at step') == 1, said
+  for workdir in (run, tmp_path / 'unbroken'):
+    running.run(two_hosts(workdir), cache)
+  running.assert_same_run(run, tmp_path / 'unbroken')

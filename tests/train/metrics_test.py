@@ -1,0 +1,210 @@
+import json
+import struct
+import sys
+import types
+
+import jax
+import numpy as np
+import pytest
+
+from jaxalign.config import Logging, UserError
+from jaxalign.train.metrics import Log
+from tests.models.conftest import bucket  # noqa: F401, a fixture
+
+
+def log_of(path, start=0, steps=100, tokens=10, **logging):
+  return Log(path, Logging(**logging), start=start, steps=steps, tokens=tokens)
+
+
+def stacked(*losses, weight=2.0):
+  losses = np.array(losses, np.float32)
+  weights = np.full(len(losses), weight, np.float32)
+  return dict(loss=(losses * weights, weights))
+
+
+def lines(path, name='metrics.jsonl'):
+  return [json.loads(line) for line in (path / name).read_text().splitlines()]
+
+
+def test_every_step_has_one_line(tmp_path):
+  with log_of(tmp_path) as log:
+    log.steps(1, stacked(5.0))
+    log.steps(4, stacked(4.0, 3.0, 2.0))
+  assert [(r['step'], r['loss']) for r in lines(tmp_path)] == [(1, 5), (2, 4), (3, 3), (4, 2)]
+  assert all(set(r) == {'step', 'loss', 'seconds'} for r in lines(tmp_path))
+
+
+def test_what_is_flushed_survives_a_kill(tmp_path):
+  log = log_of(tmp_path)
+  log.steps(2, stacked(1.0, 2.0))
+  log.flush()
+  assert len(lines(tmp_path)) == 2  # nobody closed it
+
+
+def test_a_resumed_run_says_again_only_what_it_does_again(tmp_path):
+  with log_of(tmp_path) as log:
+    log.steps(5, stacked(1, 2, 3, 4, 5))
+  with log_of(tmp_path, start=3) as log:
+    log.steps(5, stacked(40, 50))
+  assert [(r['step'], r['loss']) for r in lines(tmp_path)] == list(
+    zip(range(1, 6), [1, 2, 3, 40, 50])
+  )
+
+
+@pytest.mark.parametrize('torn', ['{"step": 3, "lo', '{"step": 3}', '\x00\x00\x00'])
+def test_a_torn_line_is_dropped(tmp_path, torn):
+  file = tmp_path / 'metrics.jsonl'
+  file.write_text('{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 2.0}\n' + torn)
+  with log_of(tmp_path, start=2) as log:
+    log.steps(3, stacked(3.0))
+  assert [r['step'] for r in lines(tmp_path)] == [1, 2, 3]
+
+
+def test_a_fresh_run_starts_a_fresh_file(tmp_path):
+  (tmp_path / 'metrics.jsonl').write_text('{"step": 1, "loss": 1.0}\n')
+  with log_of(tmp_path):
+    pass
+  assert (tmp_path / 'metrics.jsonl').read_text() == ''
+
+
+def test_what_is_not_finite_is_null_as_json_has_it(tmp_path):
+  with log_of(tmp_path) as log:
+    log.steps(2, stacked(np.nan, np.inf))
+    log.scores(2, dict(loss=float('nan')))
+  strict = lambda text: [json.loads(t, parse_constant=pytest.fail) for t in text.splitlines()]
+  assert [r['loss'] for r in strict((tmp_path / 'metrics.jsonl').read_text())] == [None, None]
+  assert strict((tmp_path / 'evals.jsonl').read_text()) == [dict(step=2, loss=None)]
+
+
+def test_a_metric_of_no_weight_is_nothing_and_no_error(tmp_path):
+  with log_of(tmp_path) as log:
+    log.steps(1, stacked(0.0, weight=0.0))
+  assert lines(tmp_path)[0]['loss'] == 0
+
+
+def test_scores_have_their_own_file_and_each_step_once(tmp_path):
+  with log_of(tmp_path) as log:
+    for step in (2, 4, 6):
+      log.scores(step, dict(loss=step / 10))
+  with log_of(tmp_path, start=3) as log:
+    log.scores(4, dict(loss=9.0))
+  assert lines(tmp_path, 'evals.jsonl') == [dict(step=2, loss=0.2), dict(step=4, loss=9.0)]
+  assert lines(tmp_path) == [] and not list(tmp_path.glob('*.part'))
+
+
+def test_a_bucket_holds_the_same_lines(bucket):  # noqa: F811
+  from etils import epath
+
+  path = epath.Path(bucket) / 'run'
+  with log_of(path) as log:
+    log.steps(2, stacked(1.0, 2.0))
+    log.flush()
+    assert len(lines(path)) == 2
+    log.steps(3, stacked(3.0))
+  with log_of(path, start=2) as log:
+    log.steps(3, stacked(30.0))
+  assert [(r['step'], r['loss']) for r in lines(path)] == [(1, 1), (2, 2), (3, 30)]
+
+
+def test_the_progress_line(tmp_path, capsys):
+  feed = types.SimpleNamespace(waited=0.0)
+  with Log(tmp_path, Logging(), start=0, steps=2000, tokens=512, feed=feed) as log:
+    log._began -= 10
+    feed.waited = 2.5
+    log.steps(1, stacked(2.0))
+    log._recent[0] = (log._recent[0][0] - 10, 1)  # ten seconds ago
+    log._shown = 0
+    log.steps(1001, stacked(2.25))
+  first, line = capsys.readouterr().err.strip().splitlines()
+  assert first.startswith('step 1/2,000  loss 2.0000')
+  assert line.startswith('step 1,001/2,000  loss 2.2500  51.2 k tokens/s  ')
+  assert '  0:09 left  25% waiting for data' in line or '  0:10 left  25% waiting' in line
+
+
+def test_only_the_first_process_writes_and_shows(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(jax, 'process_index', lambda: 1)
+  with log_of(tmp_path, tensorboard=True) as log:
+    log.steps(100, stacked(*range(100)))
+    log.scores(100, dict(loss=1.0))
+    log.note('hello')
+    log.flush()
+  assert list(tmp_path.iterdir()) == [] and capsys.readouterr().err == ''
+
+
+def events(path):
+  """[(step, tag, value)] of event files, and the steps at which a session began: read by hand."""
+  proto = pytest.importorskip('tensorboardX.proto.event_pb2')
+  scalars, sessions = [], []
+  for file in sorted((path / 'tensorboard').iterdir()):
+    data = file.read_bytes()
+    while data:
+      (length,) = struct.unpack('<Q', data[:8])
+      event = proto.Event.FromString(data[12 : 12 + length])
+      data = data[16 + length :]
+      scalars += [(event.step, v.tag, v.simple_value) for v in event.summary.value]
+      sessions += [event.step] if event.HasField('session_log') else []
+  return scalars, sessions
+
+
+def test_tensorboard_gets_every_so_many_steps(tmp_path):
+  pytest.importorskip('tensorboardX')
+  with log_of(tmp_path, tensorboard=True, every=2) as log:
+    log.steps(4, stacked(1.0, 2.0, 3.0, 4.0))
+    log.scores(4, dict(held_out=0.5, text='not a number'))
+  assert events(tmp_path) == ([(2, 'loss', 2.0), (4, 'loss', 4.0), (4, 'held_out', 0.5)], [])
+  with log_of(tmp_path, start=2, tensorboard=True, every=2) as log:
+    log.steps(4, stacked(30.0, 40.0))
+  assert events(tmp_path)[1] == [3]  # from here on, what the killed run said is hidden
+
+
+def test_wandb_gets_scalars_and_no_secret(tmp_path, monkeypatch):
+  """A stand-in for the package, which needs an account: what does it get to see?"""
+  said = []
+  wandb = types.ModuleType('wandb')
+  wandb.init = lambda **how: (
+    said.append(how)
+    or types.SimpleNamespace(
+      log=lambda values, step: said.append((step, values)), finish=lambda: said.append('end')
+    )
+  )
+  monkeypatch.setitem(sys.modules, 'wandb', wandb)
+  monkeypatch.setenv('WANDB_API_KEY', 'key-of-mine')
+  monkeypatch.setenv('HF_TOKEN', 'token-of-mine')
+  for home in (tmp_path / 'a' / 'run', tmp_path / 'b' / 'run'):
+    with log_of(home, wandb='values', every=1) as log:
+      log.steps(1, stacked(2.0))
+  begun, scalars, end = said[:3]
+  assert (begun['project'], begun['name'], begun['resume']) == ('values', 'run', 'allow')
+  assert scalars == (1, dict(loss=2.0)) and end == 'end'
+  assert begun['id'] != said[3]['id']  # two workdirs of one name are two runs
+  assert 'of-mine' not in repr(said) + ''.join(p.read_text() for p in tmp_path.rglob('*.jsonl'))
+
+
+@pytest.mark.parametrize('package, field', [('tensorboardX', 'tensorboard'), ('wandb', 'wandb')])
+def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, package, field):
+  monkeypatch.setitem(sys.modules, package, None)
+  with pytest.raises(UserError, match=rf"logging.{field} needs: pip install 'jaxalign\[{field}\]'"):
+    log_of(tmp_path, **{field: True if field == 'tensorboard' else 'project'})
+
+
+@pytest.mark.parametrize('calls', [1, 8])
+def test_a_window_of_steps_is_traced(tmp_path, calls):
+  """Also where a call takes more steps than the window has."""
+  with log_of(tmp_path, profile=(2, 4)) as log:
+    for end in range(calls, 4 * calls + 1, calls):
+      jax.block_until_ready(jax.numpy.sin(np.ones(3)))
+      log.steps(end, stacked(*[1.0] * calls))
+      assert log._tracing == (end in ((2, 3) if calls == 1 else (8,)))
+  assert len(list((tmp_path / 'profile').rglob('*.xplane.pb'))) == 1
+
+
+def test_a_window_that_lies_behind_is_not_traced_again(tmp_path):
+  with log_of(tmp_path, start=4, profile=(2, 4)) as log:
+    log.steps(5, stacked(1.0))
+  assert not (tmp_path / 'profile').exists()
+
+
+def test_a_trace_is_ended_with_the_run(tmp_path):
+  with log_of(tmp_path, profile=(1, 400)) as log:
+    log.steps(2, stacked(1.0, 2.0))
+  assert list((tmp_path / 'profile').rglob('*.xplane.pb'))

@@ -1,0 +1,116 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxalign.config import Adafactor, AdamW, Schedule, UserError
+from jaxalign.models import llama2, phi2
+from jaxalign.sharding import weight_name
+from jaxalign.train import optim
+from tests.train import problem
+
+STEPS = 50
+
+
+def closed_form(n, shape, warmup, decay, end):
+  """The n-th update's fraction of the peak, in plain words."""
+  if n < warmup:
+    up = (n + 1) / warmup
+    if shape != 'wsd':
+      return up
+  else:
+    up = 1.0
+  if shape == 'cosine':
+    done = (n - warmup) / (STEPS - warmup)
+    return end + (1 - end) * (1 + math.cos(math.pi * done)) / 2
+  if shape == 'wsd':
+    falling = decay * STEPS
+    into = max(0.0, n - (STEPS - falling))
+    return up * (1 - (1 - end) * min(1.0, into / falling))
+  return up
+
+
+@pytest.mark.parametrize('kind', [AdamW, Adafactor])
+@pytest.mark.parametrize('warmup', [0, 1, 7])
+@pytest.mark.parametrize('shape', ['constant', 'cosine', 'wsd'])
+def test_the_rate_in_closed_form(shape, warmup, kind):
+  schedule = Schedule(shape=shape, warmup=warmup, decay=0.3, end=0.25)
+  rate = optim.learning_rate(kind(lr=3e-4, schedule=schedule), STEPS)
+  got = [float(rate(n)) for n in range(STEPS + 5)]
+  want = [3e-4 * closed_form(min(n, STEPS), shape, warmup, 0.3, 0.25) for n in range(STEPS + 5)]
+  np.testing.assert_allclose(got, want, rtol=2e-5)
+  assert got[max(0, warmup - 1)] == pytest.approx(3e-4)  # the warm-up reaches the peak
+
+
+def test_a_warm_up_as_long_as_the_run_is_refused():
+  with pytest.raises(UserError, match='schedule.warmup=50 .* 50 steps'):
+    optim.learning_rate(AdamW(schedule=Schedule(warmup=50)), STEPS)
+
+
+def test_the_rate_follows_the_steps_of_the_optimizer():
+  """With gradients of one sign Adam moves by the rate itself: the schedule can be read off."""
+  how = AdamW(lr=0.1, eps=0.0, schedule=Schedule(shape='wsd', warmup=3, decay=0.5, end=0.0))
+  tx = optim.make_optimizer(how, 10)
+  w = {'w_DF': jnp.zeros((2, 2))}
+  state = tx.init(w)
+  for n in range(10):
+    updates, state = tx.update({'w_DF': jnp.full((2, 2), 0.3)}, state, w)
+    want = 0.1 * closed_form_of_ten(n)
+    np.testing.assert_allclose(-updates['w_DF'], want, rtol=1e-4, atol=1e-8)
+
+
+def closed_form_of_ten(n):
+  return [1 / 3, 2 / 3, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2][n]
+
+
+@pytest.mark.parametrize('kind', [AdamW, Adafactor])
+def test_decay_is_the_rate_times_the_weight_and_spares_vectors(kind):
+  """Without a gradient nothing else moves a weight."""
+  how = kind(lr=0.01, weight_decay=0.5, schedule=Schedule(shape='constant'))
+  net = problem.build(jax.random.key(0)).replace(bias_D=jnp.ones(problem.D))
+  tx = optim.make_optimizer(how, 10)
+  updates, _ = tx.update(jax.tree.map(jnp.zeros_like, net), tx.init(net), net)
+  np.testing.assert_allclose(updates.in_DF, -0.005 * net.in_DF, rtol=1e-5)
+  np.testing.assert_allclose(updates.out_FD, -0.005 * net.out_FD, rtol=1e-5)
+  assert not updates.norm_F.any() and not updates.bias_D.any()
+
+
+@pytest.mark.parametrize('model', [llama2.tiny(), phi2.tiny()], ids=['llama2', 'phi2'])
+def test_norms_and_biases_of_the_models_are_not_decayed(model):
+  shapes = jax.eval_shape(model.build, jax.random.key(0))
+  marked = jax.tree.leaves_with_path(optim.matching(shapes, AdamW().decayed))
+  for path, decayed in marked:
+    name = weight_name(path)
+    letters = name.rpartition('_')[2]
+    assert decayed == ('bias' not in name and 'norm' not in name), name
+    assert decayed or len(letters) <= 2
+  assert {decayed for _, decayed in marked} == {True, False}
+
+
+def test_patterns_fit_whole_names_or_their_last_part():
+  tree = {'blocks': {'q_DHK': 0, 'norm_D': 0}, 'embed_VD': 0, 'norm_D': 0}
+
+  def marked(*patterns):
+    return {p for p, hit in zip(names, jax.tree.leaves(optim.matching(tree, patterns))) if hit}
+
+  names = [weight_name(path) for path, _ in jax.tree.leaves_with_path(tree)]
+  assert marked('q_*') == {'blocks.q_DHK'}
+  assert marked('blocks.*', '!*norm*') == {'blocks.q_DHK'}
+  assert marked('norm_D') == {'blocks.norm_D', 'norm_D'}
+  assert marked('!*', '*') == marked() == set()
+
+
+def test_the_gradient_is_clipped_by_its_global_norm():
+  adam = AdamW(lr=1.0, eps=1.0, b1=0.0, b2=0.0, schedule=Schedule(shape='constant'))
+  tree = {'a_DF': jnp.zeros((2, 2)), 'b_D': jnp.zeros(2)}
+  grads = {'a_DF': jnp.full((2, 2), 3.0), 'b_D': jnp.full(2, 4.0)}
+  norm = math.sqrt(4 * 9 + 2 * 16)
+  for clip, scale in [(0.5, 0.5 / norm), (100.0, 1.0), (None, 1.0)]:
+    adam.clip = clip
+    tx = optim.make_optimizer(adam, 10)
+    updates, _ = tx.update(grads, tx.init(tree), tree)
+    for name, g in grads.items():
+      g = np.asarray(g) * scale
+      np.testing.assert_allclose(updates[name], -g / (abs(g) + 1.0), rtol=1e-5)
