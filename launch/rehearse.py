@@ -17,6 +17,7 @@ import threading
 import time
 
 GRACE = 60  # seconds the others have to end by themselves after one has failed
+SAYING = threading.Lock()
 
 
 def main(argv):
@@ -71,10 +72,17 @@ def start(command, host, args, port):
   return subprocess.Popen(command, env=env, **pipe)
 
 
+def say(line):
+  """In one write, newline included: print makes two, and another thread's line falls between."""
+  with SAYING:
+    sys.stdout.write(line.rstrip('\n') + '\n')
+    sys.stdout.flush()
+
+
 def relay(host, process):
-  print(f'[{host}] process {process.pid}', flush=True)
+  say(f'[{host}] process {process.pid}')
   for line in process.stdout:
-    print(f'[{host}] {line}', end='', flush=True)
+    say(f'[{host}] {line}')
 
 
 def wait(hosts):
@@ -84,7 +92,7 @@ def wait(hosts):
     bad = next((p for p in hosts if p.poll() not in (None, 0)), None)
     if bad is not None and deadline is None:
       failed, deadline = bad.returncode, time.monotonic() + GRACE
-      print(f'[{hosts.index(bad)}] ended with {failed}; the others have {GRACE} s', flush=True)
+      say(f'[{hosts.index(bad)}] ended with {failed}; the others have {GRACE} s')
     if deadline is not None and time.monotonic() > deadline:
       for p in hosts:
         p.kill()
