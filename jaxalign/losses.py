@@ -181,32 +181,28 @@ def _logits(x_BTD, head_VD, bias_V):
   return logits_BTV + bias_V.astype(wide)
 
 
-def _scan_forward(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk, entropy):
-  """What _read gives, and whether the argmax is the token, one chunk of T after the other."""
-  cast_VD = head_VD.astype(x_BTD.dtype)
-
-  def one(_, now):
-    part_BTD, part_BT = now
-    logits_BTV = _logits(part_BTD, cast_VD, bias_V)
-    read, norm = _read(logits_BTV, part_BT, temperature, entropy)
-    id_V = jnp.arange(logits_BTV.shape[-1], dtype=jnp.int32)  # the argmax, by a faster reduction
-    best_BT = jnp.where(logits_BTV == norm[0][..., None], id_V, id_V.size).min(-1)
-    return None, (read, norm, best_BT == part_BT)
-
-  _, out = jax.lax.scan(one, None, (_cut(x_BTD, chunk), _cut(tokens_BT, chunk)))
-  return jax.tree.map(lambda x: _join(x, tokens_BT.shape[1]), out)
+def _best(logits_BTV, top_BT):
+  """The argmax, by a faster reduction."""
+  id_V = jnp.arange(logits_BTV.shape[-1], dtype=jnp.int32)
+  return jnp.where(logits_BTV == top_BT[..., None], id_V, id_V.size).min(-1)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6))
 def _chunked(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk, entropy):
-  """(log-probability, entropy, whether the argmax is the token), each BT."""
-  read, _, right_BT = _scan_forward(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk, entropy)
-  return *read, right_BT
+  """(log-probability, entropy), each BT, one chunk of T after the other."""
+  return _chunked_forward(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk, entropy)[0]
 
 
-def _chunked_forward(*args):
-  read, norm, right_BT = _scan_forward(*args)
-  return (*read, right_BT), (args[:5], read[1], norm)
+def _chunked_forward(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk, entropy):
+  cast_VD = head_VD.astype(x_BTD.dtype)
+
+  def one(_, now):
+    part_BTD, part_BT = now
+    return None, _read(_logits(part_BTD, cast_VD, bias_V), part_BT, temperature, entropy)
+
+  _, out = jax.lax.scan(one, None, (_cut(x_BTD, chunk), _cut(tokens_BT, chunk)))
+  read, norm = jax.tree.map(lambda x: _join(x, tokens_BT.shape[1]), out)
+  return read, ((x_BTD, head_VD, bias_V, tokens_BT, temperature), read[1], norm)
 
 
 def _chunked_backward(chunk, entropy, saved, cotangents):
@@ -216,47 +212,101 @@ def _chunked_backward(chunk, entropy, saved, cotangents):
   wide = _wide(x_BTD)
 
   def one(sums, now):
-    part_BTD, part_BT, entropy_BT, norm, (dlogprob_BT, dentropy_BT) = now
-    asked_BT = _asked(dlogprob_BT, dentropy_BT)
-    part_BTD = jnp.where(asked_BT[..., None], part_BTD, 0)  # NaN * 0 would reach the whole head
+    part_BTD, part_BT, entropy_BT, norm, wanted = now
+    part_BTD = jnp.where(_asked(*wanted)[..., None], part_BTD, 0)  # NaN * 0 would reach the head
     logits_BTV = _logits(part_BTD, cast_VD, bias_V)
-    dlogits_BTV = _pull(
-      logits_BTV, part_BT, temperature, entropy_BT, norm, dlogprob_BT, dentropy_BT
-    )
-    dbias_V = dlogits_BTV.sum((0, 1))
-    dlogits_BTV = dlogits_BTV.astype(part_BTD.dtype)
-    dx_BTD = jnp.einsum('BTV,VD->BTD', dlogits_BTV, cast_VD, preferred_element_type=wide)
-    flat = dlogits_BTV.reshape(-1, dlogits_BTV.shape[-1]), part_BTD.reshape(-1, part_BTD.shape[-1])
-    dhead_VD = jnp.einsum('NV,ND->VD', *flat, preferred_element_type=wide)  # see layers._flat_dot
-    return (sums[0] + dhead_VD, sums[1] + dbias_V), dx_BTD.astype(part_BTD.dtype)
+    dlogits_BTV = _pull(logits_BTV, part_BT, temperature, entropy_BT, norm, *wanted)
+    grads, dx_BTD = _through_head(dlogits_BTV, part_BTD, cast_VD)
+    return jax.tree.map(jnp.add, sums, grads), dx_BTD
 
   zeros = jnp.zeros(head_VD.shape, wide), jnp.zeros(bias_V.shape, wide)
-  given = x_BTD, tokens_BT, entropy_BT, norm, cotangents[:2]
+  given = x_BTD, tokens_BT, entropy_BT, norm, cotangents
   cuts = jax.tree.map(lambda x: _cut(x, chunk), given)
   (dhead_VD, dbias_V), dx = jax.lax.scan(one, zeros, cuts)
   dx_BTD = _join(dx, x_BTD.shape[1])
   return dx_BTD, dhead_VD.astype(head_VD.dtype), dbias_V.astype(bias_V.dtype), None, None
 
 
+def _through_head(dlogits_BTV, x_BTD, head_VD):
+  """((dhead, dbias) summed in fp32, dx in the type of x)."""
+  wide = _wide(x_BTD)
+  dbias_V = dlogits_BTV.sum((0, 1))
+  dlogits_BTV = dlogits_BTV.astype(x_BTD.dtype)
+  dx_BTD = jnp.einsum('BTV,VD->BTD', dlogits_BTV, head_VD, preferred_element_type=wide)
+  flat = dlogits_BTV.reshape(-1, dlogits_BTV.shape[-1]), x_BTD.reshape(-1, x_BTD.shape[-1])
+  dhead_VD = jnp.einsum('NV,ND->VD', *flat, preferred_element_type=wide)  # see layers._flat_dot
+  return (dhead_VD, dbias_V), dx_BTD.astype(x_BTD.dtype)
+
+
 _chunked.defvjp(_chunked_forward, _chunked_backward)
 
 
-def _from_hidden(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk, entropy=True):
+def _given(x_BTD, head_VD, bias_V, tokens_BT, chunk):
   if chunk < 1:
     raise UserError(f'chunk is {chunk}: use at least 1 token of the sequence at a time.')
   x_BTD, head_VD, tokens_BT = (jnp.asarray(x) for x in (x_BTD, head_VD, tokens_BT))
   bias_V = jnp.zeros(head_VD.shape[0], x_BTD.dtype) if bias_V is None else jnp.asarray(bias_V)
-  tokens_BT, chunk = tokens_BT.astype(jnp.int32), max(1, min(chunk, tokens_BT.shape[1]))
-  return _chunked(x_BTD, head_VD, bias_V, tokens_BT, _checked(temperature, x_BTD), chunk, entropy)
+  chunk = max(1, min(chunk, tokens_BT.shape[1]))
+  return x_BTD, head_VD, bias_V, tokens_BT.astype(jnp.int32), chunk
 
 
-def token_logprobs_from_hidden(x_BTD, head_VD, bias_V, tokens_BT, temperature=1.0, chunk=128):
+def token_logprobs_from_hidden(
+  x_BTD, head_VD, bias_V, tokens_BT, temperature=1.0, chunk=128, entropy=True
+):
   """token_logprobs and token_entropy of the logits x head^T + bias (or None), in chunks of T.
 
   An id outside the vocabulary reads NaN. A position whose result is masked with `where` sends no
-  gradient, whatever its x holds.
+  gradient, whatever its x holds. Without `entropy`, half of the cost here, None stands for it.
   """
-  return _from_hidden(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk)[:2]
+  *given, chunk = _given(x_BTD, head_VD, bias_V, tokens_BT, chunk)
+  return _chunked(*given, _checked(temperature, x_BTD), chunk, entropy)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
+def _nll(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk):
+  """(sum of weight * -log p, sum of weight where the argmax is right)."""
+  return _nll_sums(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk, grads=False)[0]
+
+
+def _nll_forward(*args):
+  """A sum's gradient is known but for a factor: made here, no logits are computed twice."""
+  return _nll_sums(*args, grads=True)
+
+
+def _nll_sums(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk, grads):
+  cast_VD, wide = head_VD.astype(x_BTD.dtype), _wide(x_BTD)
+  id_V = jnp.arange(head_VD.shape[0], dtype=jnp.int32)
+
+  def one(sums, now):
+    part_BTD, part_BT, weight_BT = now
+    part_BTD = jnp.where(weight_BT[..., None] != 0, part_BTD, 0)  # NaN * 0 would reach the head
+    logits_BTV = _logits(part_BTD, cast_VD, bias_V)
+    (logprob_BT, _), norm = _read(logits_BTV, part_BT, 1.0, entropy=False)
+    best_BT = jnp.where(logits_BTV == norm[0][..., None], id_V, id_V.size).min(-1)  # the argmax
+    nll_BT = jnp.where(weight_BT != 0, -weight_BT * logprob_BT, 0)
+    own = nll_BT.sum(), jnp.where(best_BT == part_BT, weight_BT, 0).sum()
+    if not grads:
+      return jax.tree.map(jnp.add, sums, (own, ())), None
+    dlogits_BTV = _pull(logits_BTV, part_BT, 1.0, None, norm, -weight_BT, None)
+    of_head, dx_BTD = _through_head(dlogits_BTV, part_BTD, cast_VD)
+    return jax.tree.map(jnp.add, sums, (own, of_head)), dx_BTD
+
+  zeros = (jnp.zeros(head_VD.shape, wide), jnp.zeros(bias_V.shape, wide)) if grads else ()
+  start = (jnp.zeros((), wide),) * 2, zeros
+  cuts = tuple(_cut(x, chunk) for x in (x_BTD, targets_BT, weight_BT))
+  (sums, of_head), dx = jax.lax.scan(one, start, cuts)
+  if not grads:
+    return sums, None
+  dhead_VD, dbias_V = of_head
+  dx_BTD = _join(dx, x_BTD.shape[1])
+  return sums, (dx_BTD, dhead_VD.astype(head_VD.dtype), dbias_V.astype(bias_V.dtype))
+
+
+def _nll_backward(chunk, grads, cotangents):
+  return *((cotangents[0] * g).astype(g.dtype) for g in grads), None, None
+
+
+_nll.defvjp(_nll_forward, _nll_backward)
 
 
 def next_token(x_BTD, head_VD, targets_BT, weight_BT, bias_V=None, chunk=128):
@@ -265,9 +315,7 @@ def next_token(x_BTD, head_VD, targets_BT, weight_BT, bias_V=None, chunk=128):
   x_BTD are final hidden states, head_VD the head or the tied embedding in [V, D]. Where the weight
   is 0 neither x nor the target is read. Divide once, by the weight of the whole optimizer step.
   """
-  logprob_BT, _, right_BT = _from_hidden(
-    x_BTD, head_VD, bias_V, targets_BT, 1.0, chunk, entropy=False
-  )
-  weight_BT = jax.lax.stop_gradient(jnp.asarray(weight_BT).astype(logprob_BT.dtype))
-  nll_BT = jnp.where(weight_BT != 0, -weight_BT * logprob_BT, 0)
-  return nll_BT.sum(), weight_BT.sum(), jnp.where(right_BT, weight_BT, 0).sum()
+  x_BTD, head_VD, bias_V, targets_BT, chunk = _given(x_BTD, head_VD, bias_V, targets_BT, chunk)
+  weight_BT = jax.lax.stop_gradient(jnp.asarray(weight_BT).astype(_wide(x_BTD)))
+  nll, right = _nll(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk)
+  return nll, weight_BT.sum(), right
