@@ -94,8 +94,9 @@ def start(argv):
     if not values[name].value:
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   run = stage_of(config.seal(cfg), command)
-  from jaxalign import pod  # jax, only once there is something to run
+  from jaxalign import allocator, pod  # jax, only once there is something to run
 
+  allocator.keep_freed()
   pod.join(values.coordinator, values.processes, values.process_id)
   return run_stage(run, cfg, values.workdir, values.debug)
 
