@@ -9,7 +9,7 @@ that peers reach there.
 Expect (likewise): held-out loss on explanations falls by some tenths of a nat, on C4 by less than
 .05.
 :smoke   a tiny Llama from scratch on the 199 documents that ship with the package: under a
-minute.
+minute, to a held-out loss below 5.0 nats (chance is 6.9).
 """
 
 from typing import Literal

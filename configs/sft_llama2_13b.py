@@ -1,7 +1,9 @@
 """SFT: as sft_llama2_7b.py, for Llama-2-13B.
 
   python -m jaxalign.main --config=configs/sft_llama2_13b.py --workdir=gs://BUCKET/sft_llama2_13b \\
-    --config.init=gs://BUCKET/explain_llama2_13b --config.train.0.source.path=gs://BUCKET/hh-rlhf
+    --config.init=gs://BUCKET/explain_llama2_13b
+
+Reads ./hh-rlhf, a clone of the dataset Anthropic/hh-rlhf.
 
 Slice: v5e-64. Cost (estimated, not run yet): about 75 minutes, 80 chip-hours, for two epochs of
 160,800 dialogues (90 M tokens).

@@ -1,7 +1,9 @@
 """SFT: Llama-2-7B, after explain or as it was (the direct arm), on HH-RLHF's chosen answers.
 
   python -m jaxalign.main --config=configs/sft_llama2_7b.py --workdir=gs://BUCKET/sft7b \\
-    --config.init=gs://BUCKET/explain7b --config.train.0.source.path=gs://BUCKET/hh-rlhf
+    --config.init=gs://BUCKET/explain7b
+
+Reads ./hh-rlhf, a clone of the dataset Anthropic/hh-rlhf.
 
 Slice: v5e-64. Cost (estimated, not run yet): about 40 minutes, 43 chip-hours, for two epochs of
 160,800 dialogues (90 M tokens).
@@ -15,6 +17,7 @@ from typing import Literal
 
 from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import chat, sources
+from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.models import llama2
 from jaxalign.stages import sft
 from jaxalign.stages.language import Corpus
@@ -28,11 +31,12 @@ def get_config(variant: Literal['', 'smoke'] = ''):
 
 def full(model, init, length, form):
   dialogues = lambda split: sources.HH(path='hh-rlhf', split=split, as_='conversation')
+  unseen = Decontaminated(source=dialogues('train'), against=(dialogues('test'),))
   return sft.Config(
     model=model,
     init=init,
     format=form,
-    train=(Corpus(source=dialogues('train'), long='drop'),),
+    train=(Corpus(source=unseen, long='drop'),),
     held_out=(Corpus(source=dialogues('test'), long='drop'),),
     length=length,
     batch=262_144 // length,

@@ -1,7 +1,9 @@
 """SFT: as sft_llama2_7b.py, for Phi-2.
 
   python -m jaxalign.main --config=configs/sft_phi2.py --workdir=gs://BUCKET/sft_phi2 \\
-    --config.init=gs://BUCKET/explain_phi2 --config.train.0.source.path=gs://BUCKET/hh-rlhf
+    --config.init=gs://BUCKET/explain_phi2
+
+Reads ./hh-rlhf, a clone of the dataset Anthropic/hh-rlhf.
 
 Slice: v5e-16. Cost (estimated, not run yet): about 70 minutes, 19 chip-hours, for two epochs of
 160,800 dialogues (90 M tokens).

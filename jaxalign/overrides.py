@@ -32,7 +32,7 @@ def override(cfg, name, text):
 
 
 def child(holder, part, above, name):
-  if isinstance(holder, tuple) and part.isdigit() and int(part) < len(holder):
+  if isinstance(holder, tuple) and part.isdecimal() and int(part) < len(holder):
     return holder[int(part)]
   field_kind(holder, part, above, name)
   return getattr(holder, part)
@@ -40,6 +40,9 @@ def child(holder, part, above, name):
 
 def field_kind(holder, field, above, name):
   """The annotation of a field, or the one line that says why there is no such field."""
+  if isinstance(holder, tuple):
+    last = f'{above}.{len(holder) - 1}'
+    raise UserError(f'--config.{name}: the last entry is {last}; set a field of an entry')
   if not config.is_config(holder):
     raise UserError(f'--config.{name}: {above} is {config.shown(holder)}, which has no fields')
   kinds = config.field_types(holder)

@@ -3,6 +3,7 @@
 import json
 import math
 import pathlib
+import re
 
 import jax
 import jax.numpy as jnp
@@ -61,11 +62,16 @@ def run(path, workdir, *more):
   return [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
-def test_smoke_runs_and_learns(path, tmp_path, request, monkeypatch):
-  one = lambda *sizes: make_mesh(1, 1, 1, devices=jax.devices()[:1])
+@pytest.fixture
+def one_device(monkeypatch):
+  """The laptop's one device, not the suite's eight."""
   make_mesh = language.make_mesh
-  monkeypatch.setattr(language, 'make_mesh', one)  # the laptop's one device, not the suite's eight
+  one = lambda *sizes: make_mesh(1, 1, 1, devices=jax.devices()[:1])
+  monkeypatch.setattr(language, 'make_mesh', one)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
+def test_smoke_runs_and_learns(path, tmp_path, request, one_device):
   more = [f'--config.init={request.getfixturevalue("base")}'] if path.stem.endswith('lora') else []
   rows = run(path, tmp_path, '--config.steps=20', '--config.eval_every=20', *more)
   assert [row['step'] for row in rows] == list(range(1, 21))
@@ -76,3 +82,13 @@ def test_smoke_runs_and_learns(path, tmp_path, request, monkeypatch):
     assert (folded.embed_VD == base.embed_VD).all()
   else:
     assert last < first - 0.3
+
+
+@pytest.mark.slow
+def test_explain_reaches_its_stated_loss(tmp_path, one_device):
+  """The whole of explain:smoke, from scratch: what its docstring says, held out."""
+  text = (ROOT / 'configs/explain_llama2_7b.py').read_text()
+  stated = float(re.search(r'held-out loss below ([\d.]+)', text)[1])
+  run(ROOT / 'configs/explain_llama2_7b.py', tmp_path)
+  evals = [json.loads(line) for line in (tmp_path / 'evals.jsonl').read_text().splitlines()]
+  assert evals[-1]['step'] == 120 and evals[-1]['held_out_loss'] < stated < math.log(1024) - 1.5

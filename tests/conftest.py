@@ -30,3 +30,27 @@ def shared():
     return path
 
   return find
+
+
+@pytest.fixture
+def bucket():
+  """gs://bucket in fsspec's memory filesystem: the code path of a remote place, not its network."""
+  import fsspec
+  from etils.epath import backend
+  from fsspec.implementations.memory import MemoryFileSystem
+  from fsspec.registry import _registry
+
+  class Bucket(MemoryFileSystem):
+    protocol = ('gs', 'gcs')
+    store = {}
+    pseudo_dirs = ['']
+
+    @classmethod
+    def _strip_protocol(cls, path):
+      return '/' + path.removeprefix('gs://').strip('/')
+
+  fsspec.register_implementation('gcs', Bucket, clobber=True)
+  backend.fsspec_backend._get_filesystem.cache_clear()
+  yield 'gs://bucket'
+  _registry.pop('gcs')
+  backend.fsspec_backend._get_filesystem.cache_clear()

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
+from jaxalign import main
 from jaxalign.config import UserError
 from jaxalign.overrides import override
 
@@ -99,3 +100,10 @@ def test_what_cannot_be_set_is_named(name, text, says):
     override(cfg, name, text)
   assert says in str(error.value)
   assert cfg == Outer()
+
+
+@pytest.mark.parametrize('name', ['train.5', 'train.5.weight', 'train.x', 'train.0'])
+def test_an_entry_that_is_not_there(name):
+  cfg = main.load('configs/sft_llama2_7b.py:smoke')
+  with pytest.raises(UserError, match='the last entry is config.train.0; set a field of an entry'):
+    override(cfg, name, '1')

@@ -18,7 +18,7 @@ import numpy as np
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, shards
+from jaxalign.data import chat, mirror, shards
 from jaxalign.data.prepared import Prepared
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
 from jaxalign.data.report import Report
@@ -53,9 +53,10 @@ def prepare(
   options = dict(version=VERSION, content=survey.content, kind=survey.kind)
   options |= dict(tokenizer=tokenizer.hash, format=form.hash, long=long, length=length)
   key = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
-  home = epath.Path(directory) / key[:12]
-  if (home / 'manifest.json').exists():
-    return Prepared(home)
+  final = epath.Path(directory) / key[:12]
+  if (final / mirror.MANIFEST).exists():
+    return Prepared(final)
+  home = mirror.workplace(final) if mirror.is_remote(final) else final
   _make(home)
   size = min(max(survey.characters // SHARDS, SHARD[0]), SHARD[1])
   items = survey.kept or _items(source, form, tokenizer, Report(source.name))
@@ -65,7 +66,9 @@ def prepare(
   sides = write_all(jobs, tokenizer, workers, Progress(survey.characters))
   facts = dict(name=source.name, tokenizer_family=tokenizer.family, format_name=form.name)
   _finish(home, sides, survey.report, options | facts)
-  return Prepared(home)
+  if home != final:
+    mirror.publish(home, final)
+  return Prepared(final)
 
 
 @dataclasses.dataclass
@@ -164,7 +167,7 @@ def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str
     with temporary.open('wb') as file:
       np.save(file, lengths)
     temporary.replace(home / 'lengths.npy')
-    shards.write_text(home / 'manifest.json', json.dumps(manifest, indent=2) + '\n')
+    shards.write_text(home / mirror.MANIFEST, json.dumps(manifest, indent=2) + '\n')
   except OSError as error:
     raise UserError(f'{home} cannot be written ({error}): make room, then run again') from error
   for side in home.glob('shard-*.arrayrecord.json'):

@@ -10,7 +10,7 @@ import numpy as np
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, shards
+from jaxalign.data import chat, mirror, shards
 
 
 class Prepared:
@@ -18,6 +18,8 @@ class Prepared:
 
   def __init__(self, directory: epath.PathLike):
     self.directory = epath.Path(directory)
+    if mirror.is_remote(directory):
+      self.directory = mirror.fetch(directory)
     try:
       self.manifest = json.loads((self.directory / 'manifest.json').read_text())
       self.lengths = np.load(os.fspath(self.directory / 'lengths.npy'), mmap_mode='r')

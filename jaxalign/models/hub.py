@@ -7,6 +7,7 @@ they will use, so that the host never holds more than its share.
 import concurrent.futures
 import dataclasses
 import json
+import os
 import re
 
 import jax
@@ -50,6 +51,8 @@ def load(path, *, dtype=None, mesh=None):
 
 def resolve(path):
   """What is under this path; a hub name (owner/model) is fetched first, no code, no pickles."""
+  if not isinstance(path, str | os.PathLike):
+    raise UserError(f'path={path!r}: give a directory, a file or a hub name')
   found = place(path)
   if found.exists():
     return found

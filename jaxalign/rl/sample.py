@@ -35,6 +35,8 @@ def sample(model, prompts, *, length, temperature=1.0, top_k=None, top_p=None, s
   Prompts are strings (the model carries its tokenizer) or lists of token ids; the answers are of
   the same kind, without the prompt. Equal prompts in one call get different samples.
   """
+  if not hasattr(prompts, '__iter__'):
+    raise UserError(f'prompts={prompts!r}: give a list of strings, or of lists of token ids')
   prompts = list(prompts) if not isinstance(prompts, str) else [prompts]
   ids = [_ids(model, prompt) for prompt in prompts]
   check(length, temperature, top_k, top_p, seed)
