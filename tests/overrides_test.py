@@ -91,7 +91,7 @@ def test_text_is_read_as_the_field_is_annotated(name, text, expected):
     ('maybe.lr', '3', '--config.maybe.lr: config.maybe is None, which has no fields'),
     ('steps.x', '3', '--config.steps.x: config.steps is 1, which has no fields'),
     ('total', '3', '--config.total: total follows from other fields'),
-    ('arms.2.lr', '3', '--config.arms.2.lr: config.arms is'),
+    ('arms.2.lr', '3', '--config.arms.2.lr: the last entry is config.arms.1'),
   ],
 )
 def test_what_cannot_be_set_is_named(name, text, says):
