@@ -26,9 +26,17 @@ TOKENS = np.random.RandomState(0).randint(3, 1000, (3, 8)).astype(np.int32)
 run = jax.jit(lambda scorer, tokens_BT: scorer(tokens_BT))
 
 
+@pytest.fixture(scope='module', autouse=True)
+def without_optimizations():
+  """What is tested here holds without XLA's optimizations, which take half the time."""
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
 def store(workdir, seed=0, lora=None, init=None, **changes):
   """A workdir as the stage leaves it, and the weights in it, the head larger than by chance."""
-  mesh = make_mesh(1, -1, 1)
+  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
   build = heads.fresh(CFG) if lora is None else heads.fresh_thin(CFG, lora)
   state = make_state(build, optax.sgd(0.1), seed, mesh)[1]()
   state = state.replace(model=jax.tree.map(lambda w: w * 3 + 0.01, state.model))
