@@ -20,7 +20,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keeping
 
-from jaxalign.config import UserError, absolute, read
+from jaxalign.config import UserError, absolute
 from jaxalign.train.fingerprint import (
   differing,
   flat,
@@ -92,6 +92,7 @@ class Saves:
     try:
       record = read_record(self.path / str(step))
       refuse_foreign(self.path / str(step), record, twin)
+      self._refuse_changed(step)
       wanted = ocp.args.Composite(
         model=ocp.args.StandardRestore(flat(twin.model)),
         rest=ocp.args.StandardRestore(flat(twin.replace(model=None))),
@@ -113,6 +114,16 @@ class Saves:
       whole = multihost_utils.process_allgather(np.array(state is not None)).all()
       state, why = (state, why) if whole else (None, why or 'damaged on another host')
     return state, why
+
+  def _refuse_changed(self, step):
+    """The config may be the same, and a file that it names another."""
+    said, now = _about(self.path / str(step)), self.about or {}
+    changed = [name for name in said if name in now and said[name] != now[name]]
+    if changed:
+      raise UserError(
+        f'{self.path / str(step)} was trained with another {" and ".join(changed)} than this run '
+        'has: put back what it was trained with, or take a new workdir'
+      )
 
   def _set_aside(self, step):
     if jax.process_index() == 0:
@@ -201,8 +212,16 @@ def newest_path(workdir):
 
 def about(workdir):
   """What the newest checkpoint says about itself; {} where it says nothing. Reads no weights."""
-  file = newest_path(workdir) / 'about' / 'metadata'
-  return read(file) if file.exists() else {}
+  path = newest_path(workdir)
+  try:
+    return _about(path)
+  except (OSError, ValueError) as e:
+    raise UserError(_damaged(path, type(e).__name__)) from e
+
+
+def _about(path):
+  file = path / 'about' / 'metadata'
+  return json.loads(file.read_text()) if file.exists() else {}
 
 
 def fingerprint(workdir):

@@ -106,3 +106,16 @@ def test_an_adapter_s_fingerprint_counts_its_base(tmp_path):
     store(tmp_path / name, lora=LORA, init=init)
   a, b, c = (finished.fingerprint_of(tmp_path / name) for name in 'abc')
   assert a == b != c
+
+
+def test_a_run_goes_on_only_with_the_text_side_it_began_with(tmp_path):
+  store(tmp_path)
+  twin = make_state(heads.fresh(CFG), optax.sgd(0.1), 0, make_mesh(1, 1, 1, jax.devices()[:1]))[0]
+  for template, says in (('other', 'another template than this run has'), (None, None)):
+    about = finished.text_side(shipped(), chat.TRANSCRIPT) | ({'template': 'x'} if template else {})
+    with saving.Saves(tmp_path, config.Saving(), about) as saves:
+      if says:
+        with pytest.raises(UserError, match=says):
+          saves.restore(twin)
+      else:
+        assert saves.restore(twin) is not None
