@@ -62,7 +62,9 @@ def checked(proxy, value, ns):
       raise UserError(f'{name} score of prompt {row}, answer {column} is {x[row, column]}')
   ns = np.atleast_1d(ns)
   if not np.issubdtype(ns.dtype, np.integer) or ns.min() < 1 or ns.max() > proxy.shape[1]:
-    raise UserError(f'n from {ns.min()} to {ns.max()}: 1 to {proxy.shape[1]}, the answers there are')
+    raise UserError(
+      f'n from {ns.min()} to {ns.max()}: 1 to {proxy.shape[1]}, the answers there are'
+    )
   return proxy, value, ns
 
 
