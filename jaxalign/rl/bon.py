@@ -29,7 +29,7 @@ def sizes(most):
 
 
 def chances(n, many):
-  """For each place in an ascending order of `many`: that a random subset of n has its best there."""
+  """For each place in an ascending order of `many`: that a random n have their best there."""
   log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, many + 1)))])
   choose = lambda a, b: log_factorial[a] - log_factorial[b] - log_factorial[a - b]
   found = np.zeros(many)

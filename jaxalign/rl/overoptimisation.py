@@ -119,9 +119,8 @@ def _turn(a, b, low, kind, d):
     return None, f'{NOT_SEEN}: the interval of b begins at {low:.3g}, which allows no turn'
   if not d.min() <= at <= d.max():
     side = 'beyond the last' if at > d.max() else 'before the first'
-    return None, (
-      f'{NOT_SEEN}: the fit turns at d = {at:.3g}, {side} point (d = {d.min():.3g} to {d.max():.3g})'
-    )
+    span = f'{d.min():.3g} to {d.max():.3g}'
+    return None, f'{NOT_SEEN}: the fit turns at d = {at:.3g}, {side} point (d = {span})'
   return at, f'd = {at:.3g} (KL {at**2:.3g} nats a sequence)'
 
 

@@ -60,7 +60,7 @@ def test_equal_scores_pick_evenly_in_any_order():
 
 def test_kl_and_sizes():
   np.testing.assert_allclose(bon.kl([1, 2, 1024]), [0, np.log(2) - 0.5, np.log(1024) - 1023 / 1024])
-  # That of the law of the best rank itself, from the even law: what the closed form is in the limit.
+  # From the law of the best answer's rank itself: the closed form is its limit.
   p = bon.chances(4, 1000)
   p = p[p > 0]
   assert abs((p * np.log(p * 1000)).sum() - bon.kl(4)) < 2e-3
