@@ -210,12 +210,17 @@ def adapted_loss(lora):
 def initial(cfg, mesh):
   """The weights of `init`, under this run's config."""
   model = finished.weights_of(cfg.init, cfg.model.weights, mesh)
-  theirs, ours = (dataclasses.asdict(c) for c in (model.cfg, cfg.model))
+  refuse_other_model(cfg, model.cfg)
+  return model.under(cfg.model)
+
+
+def refuse_other_model(cfg, there):
+  """`there` is the model config of cfg.init."""
+  theirs, ours = (dataclasses.asdict(c) for c in (there, cfg.model))
   sizes = ('depth', 'width', 'heads', 'kv_heads', 'mlp', 'vocab', 'theta', 'eps', 'tied')
   wrong = [f'{n}={ours[n]} (init has {theirs[n]})' for n in sizes if ours[n] != theirs.get(n)]
-  if type(model.cfg) is not type(cfg.model) or wrong:
+  if type(there) is not type(cfg.model) or wrong:
     raise UserError(f'model does not fit init={cfg.init}: {", ".join(wrong) or "another family"}')
-  return model.under(cfg.model)
 
 
 def evaluator(cfg, trained, given, mesh, tokenizer, workdir):
