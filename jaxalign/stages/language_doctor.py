@@ -12,7 +12,7 @@ from jaxalign.config import UserError, read
 from jaxalign.data import prepare
 from jaxalign.models import adapters, hub
 from jaxalign.sharding import make_mesh
-from jaxalign.stages import doctor, finished, language
+from jaxalign.stages import doctor, finished, language, training
 from jaxalign.train import saving
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state, make_step
@@ -50,11 +50,11 @@ def init_fits(cfg):
     return 'none: weights by chance', None
   if not finished.is_workdir(cfg.init):
     there, whole = hub.examine(cfg.init)
-    language.refuse_other_model(cfg, there)
+    training.refuse_other_model(cfg, there)
     seen = 'every tensor is there' if whole else 'its weights come with the run'
     return f'{cfg.init} fits model; {seen}', str(hub.resolve(cfg.init, weights=False))
   raw = read(f'{cfg.init}/config.json')
-  language.refuse_other_model(cfg, finished.model_config(cfg.init, raw))
+  training.refuse_other_model(cfg, finished.model_config(cfg.init, raw))
   step = saving.newest(cfg.init)
   if step is None:
     raise UserError(f'{cfg.init}: no checkpoint is there to start from; let that run save one')

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from jaxalign.stages import language, language_doctor
+from jaxalign.stages import language, language_doctor, training
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -11,5 +11,5 @@ class Config(language.Language):
 
 
 run = language.run
-prepare = language.prepare_corpora
+prepare = training.prepare_corpora
 doctor = language_doctor.examine

@@ -15,7 +15,7 @@ from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import adapters, llama2
 from jaxalign.models.export import export
 from jaxalign.stages import doctor, language_doctor, sft
-from jaxalign.stages.language import Corpus
+from jaxalign.stages.training import Corpus
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ONE = doctor.Machine('one', 1, None)
