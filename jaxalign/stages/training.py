@@ -125,15 +125,17 @@ def open_tokenizer(cfg):
   return tokenizer
 
 
-def open_data(cfg, corpora, name, tokenizer, workdir):
-  """The corpora, tokenised by the first process unless they have been before."""
+def open_data(cfg, corpora, name, tokenizer, workdir, length=None):
+  """The corpora, tokenised by the first process unless they have been before. `length`: of the
+  longest example, where that is not the config's own."""
+  length = length or cfg.length
   known = workdir / f'{name}.json'  # so that a run that goes on need not read its sources again
-  how = [cfg.length, cfg.format.hash, tokenizer.hash, cfg.prepared]
+  how = [length, cfg.format.hash, tokenizer.hash, cfg.prepared]
   key = hashlib.sha256(json.dumps([how, *map(tree, corpora)]).encode()).hexdigest()
   if jax.process_index() == 0 and not _is_ready(known, key):
     where = epath.Path(cfg.prepared or workdir / 'prepared')
     done = [
-      prepare.prepare(c.source, tokenizer, cfg.format, where, length=cfg.length, long=c.long)
+      prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long)
       for c in corpora
     ]
     part = known.with_name(f'{known.name}.part')
@@ -142,7 +144,7 @@ def open_data(cfg, corpora, name, tokenizer, workdir):
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(f'{name} is prepared')
   ready = [Prepared(home) for home in read(known)['homes']]
-  batches.check_fits(ready, length=cfg.length, vocab=cfg.model.vocab, context=cfg.model.length)
+  batches.check_fits(ready, length=length, vocab=cfg.model.vocab, context=cfg.model.length)
   return ready
 
 
