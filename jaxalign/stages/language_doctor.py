@@ -84,9 +84,9 @@ def format_fits(cfg, tokenizer):
   return f'{cfg.format.name}, {cfg.format.hash[:12]}; BOS {tokenizer.bos}, EOS {tokenizer.eos}'
 
 
-def corpus(one, tokenizer, cfg, kind='example'):
+def corpus(one, tokenizer, cfg, kind='example', length=None):
   """The first records of a corpus, as the run would tokenise them."""
-  examples = []
+  examples, length = [], length or cfg.length
   for where, record in itertools.islice(streamed(one.source).read(), RECORDS):
     encoded, found = prepare.encode(where, record, cfg.format, tokenizer)
     if found != kind:
@@ -97,15 +97,15 @@ def corpus(one, tokenizer, cfg, kind='example'):
   if not examples:
     raise UserError(f'{one.source.name} holds no record: name another path')
   sizes = np.array([len(example.tokens) for example in examples])
-  fit = sizes <= cfg.length
+  fit = sizes <= length
   if getattr(one, 'long', 'drop') == 'drop' and not fit.any():
     raise UserError(
-      f'{one.source.name}: of the first {len(sizes)} texts none fits length={cfg.length}, the '
+      f'{one.source.name}: of the first {len(sizes)} texts none fits length={length}, the '
       f'shortest has {sizes.min()} tokens: raise length'
     )
   learned = sum(example.weight.sum() for example in examples) / sizes.sum()
   words = f'{one.source.name}: the first {len(sizes)} texts have {np.median(sizes):.0f} tokens, '
-  return f'{words}{fit.mean():.0%} fit {cfg.length}; {learned:.0%} of them learned', examples
+  return f'{words}{fit.mean():.0%} fit {length}; {learned:.0%} of them learned', examples
 
 
 def refuse_unlearnable(where, example, tokenizer, kind):

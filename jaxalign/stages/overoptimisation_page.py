@@ -17,12 +17,14 @@ WAY = {
   over.BON: dict(color='#009E73', marker='^', linestyle='--'),
   over.RL: dict(color='#CC79A7', marker='o', linestyle='-'),
 }
-NAMES = {over.BON: 'best-of-n', over.RL: 'PPO'}
+NAMES = {over.BON: 'Best-of-n', over.RL: 'PPO'}
 GREY = '#555555'
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;
 color:#111;background:#fff}svg{max-width:100%;height:auto}table{border-collapse:collapse;
 font-variant-numeric:tabular-nums;font-size:.9rem}td,th{padding:.2rem .7rem;text-align:right;
-border-bottom:1px solid #ccc}td:first-child,th:first-child{text-align:left}figure{margin:1rem 0}
+border-bottom:1px solid #ccc;
+white-space:nowrap}td:last-child{white-space:normal}
+td:first-child,th:first-child{text-align:left}figure{margin:1rem 0}
 figcaption{color:#444;font-size:.9rem}.wide{overflow-x:auto}"""
 
 

@@ -122,7 +122,7 @@ def run(cfg, workdir):
   )  # fmt: skip
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
   with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving) as saves:
-    readers, hosts, names, weights = open_judges(cfg, tokenizer, mesh)
+    readers, hosts, names, weights = open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = game_of(cfg, names, weights)
     state, given = start(cfg, tx, mesh, saves, readers)
     step, collect = make_step(game, tx, hosts)
@@ -194,11 +194,11 @@ def open_prompts(cfg, tokenizer, workdir):
   return rows
 
 
-def open_judges(cfg, tokenizer, mesh):
+def open_judges(cfg, tokenizer, mesh, listed):
   """(scorers of the policy's own tokens, judges of text, all names, all weights)."""
   readers, hosts = [], []
   ours = tokenizer, cfg.format
-  for judge in cfg.judges:
+  for judge in listed:
     if callable(judge.by):
       hosts.append((judge, judges.by_function(judge, tokenizer, mesh)))
       continue

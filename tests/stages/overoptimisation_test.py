@@ -69,7 +69,7 @@ def test_the_report_of_both_finds_the_turns_and_stands_alone(tmp_path):
   assert '<script' not in text and text.count('<svg') == 3
   for words in (
     'Turning point: d = ',
-    'best-of-n: 80 prompts, 128 answers each',
+    'Best-of-n: 80 prompts, 128 answers each',
     'entropy collapse',
   ):
     assert words in text, words
