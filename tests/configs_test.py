@@ -10,7 +10,7 @@ import pytest
 
 import jaxalign
 from jaxalign import config, main
-from jaxalign.stages import language
+from jaxalign.stages import training
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*.py') if p.name != '__init__.py')
@@ -64,8 +64,8 @@ def run(path, workdir, *more):
 @pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
 def test_smoke_runs_and_learns(path, tmp_path, request, monkeypatch):
   one = lambda *sizes: make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  make_mesh = language.make_mesh
-  monkeypatch.setattr(language, 'make_mesh', one)  # the laptop's one device, not the suite's eight
+  make_mesh = training.make_mesh
+  monkeypatch.setattr(training, 'make_mesh', one)  # the laptop's one device, not the suite's eight
   more = [f'--config.init={request.getfixturevalue("base")}'] if path.stem.endswith('lora') else []
   rows = run(path, tmp_path, '--config.steps=20', '--config.eval_every=20', *more)
   assert [row['step'] for row in rows] == list(range(1, 21))

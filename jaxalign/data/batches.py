@@ -13,7 +13,7 @@ from absl import logging
 
 from jaxalign.config import UserError
 from jaxalign.data import packing
-from jaxalign.data.order import Mixture, Once
+from jaxalign.data.order import InOrder, Matched, Mixture, Once
 from jaxalign.data.prepared import Prepared
 from jaxalign.data.shards import Kind
 
@@ -88,24 +88,50 @@ class Pass:
 
 
 class Pairs:
-  """Chosen and rejected side by side, one a row: chosen_BT, chosen_weight_BT, chosen_segment_BT
-  and the same of rejected. Without a seed: one pass in order, as `Pass`."""
+  """Chosen and rejected side by side, one pair a row: chosen_BT, chosen_weight_BT (1 for the last
+  answer), chosen_segment_BT, and the same of rejected; margin_B; weight_B, 0 for padding.
 
-  def __init__(self, prepared: Prepared, length: int, batch: int, seed: int | None):
+  Pairs of similar length share a batch, and T is the smallest of `widths` that holds it: little is
+  padding, and programs are few. Without a seed: one pass, the shortest first.
+  """
+
+  def __init__(self, corpora: Sequence[Prepared], length: int, batch: int, seed: int | None):
     self.length, self.batch = length, batch
-    self.tables = _tables([prepared], length, False, 'pair')
-    self.order = _order(len(prepared) // 2, batch, seed)
+    self.tables = _tables(corpora, length, False, 'pair')
+    self.ends = np.cumsum([len(prepared) // 2 for prepared in corpora])
+    self.lengths = np.concatenate([np.reshape(c.lengths, (-1, 2)) for c in corpora])
+    self.margin = np.concatenate([c.pairs['margin'] for c in corpora])
+    named = [np.array(c.manifest['subsets'])[c.pairs['subset']] for c in corpora]
+    self.subset = np.concatenate(named)
+    longest = self.lengths.max(1)
+    self.order = InOrder(longest, batch) if seed is None else Matched(longest, batch, seed)
 
   def rows(self, step: int, indices: Sequence[int]) -> Rows:
+    longest = self.lengths[self.order.rows(step)].max()
+    T = next(width for width in widths(self.length) if width >= longest)
     found = [self.order.at(step, int(i)) for i in indices]
-    both = {}
+    both: Rows = {}
     for side, name in enumerate(('chosen', 'rejected')):
-      picks = [pick and (pick[0], 2 * pick[1] + side) for pick in found]
-      rows = _fill(self.tables, picks, self.length)
+      rows = _fill(self.tables, [self._place(n, side) for n in found], T)
       both[f'{name}_BT'] = rows['tokens_BT']
       both[f'{name}_weight_BT'] = rows['weight_BT']
       both[f'{name}_segment_BT'] = rows['segment_BT']
+    both['margin_B'] = np.array([0 if n is None else self.margin[n] for n in found], np.float32)
+    both['weight_B'] = np.array([n is not None for n in found], np.float32)
     return both
+
+  def _place(self, n: int | None, side: int) -> tuple[int, int] | None:
+    """(corpus, example) of one side of a pair, by the pair's number among all."""
+    if n is None:
+      return None
+    part = int(np.searchsorted(self.ends, n, side='right'))
+    return part, 2 * (n - int(self.ends[part - 1] if part else 0)) + side
+
+
+def widths(length: int) -> list[int]:
+  """The lengths that rows of pairs may have: `length`, and what remains of it in steps of a third
+  or a quarter."""
+  return sorted({-(-length * part // 16) for part in (2, 3, 4, 6, 8, 12, 16)})
 
 
 class Prompts:

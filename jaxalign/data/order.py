@@ -81,6 +81,60 @@ class Once:
     return part, place - int(self.ends[part - 1] if part else 0)
 
 
+class Matched:
+  """Examples of similar length share a batch, and each comes once an epoch; which share one, and
+  when they come, is drawn anew in every epoch. Examples that fill no batch sit that epoch out.
+
+  Similar: neighbours by length among POOL batches of examples drawn at random, so that batches of
+  an epoch differ in length, and a batch does not hold the same rows each time.
+  """
+
+  POOL = 32
+
+  def __init__(self, lengths: np.ndarray, batch: int, seed: int):
+    if not 1 <= batch <= len(lengths):
+      raise UserError(f'batch={batch}: at least 1, and at most the {len(lengths)} pairs there are')
+    self.lengths, self.batch, self.seed = np.asarray(lengths), batch, seed
+    self.steps_per_epoch = len(lengths) // batch
+    self._made: tuple[int, np.ndarray] = (-1, np.zeros(0))  # the last epoch that was asked about
+
+  def rows(self, step: int) -> np.ndarray:
+    """The examples of a step's batch."""
+    epoch, nth = divmod(step, self.steps_per_epoch)
+    if self._made[0] != epoch:
+      self._made = epoch, self._epoch(epoch)
+    return self._made[1][nth]
+
+  def at(self, step: int, index: int) -> int:
+    return int(self.rows(step)[index])
+
+  def _epoch(self, epoch: int) -> np.ndarray:
+    random = np.random.Generator(np.random.PCG64([self.seed, epoch]))
+    drawn = random.permutation(len(self.lengths))[: self.steps_per_epoch * self.batch]
+    pool = np.arange(len(drawn)) // (self.POOL * self.batch)
+    by_length = drawn[np.lexsort((self.lengths[drawn], pool))]
+    return random.permutation(by_length.reshape(-1, self.batch))
+
+
+class InOrder:
+  """Each example once, shortest first; the last batch is filled up with none."""
+
+  def __init__(self, lengths: np.ndarray, batch: int):
+    self.once = Once([len(lengths)], batch)
+    self.by_length = np.argsort(lengths, kind='stable')
+
+  @property
+  def steps(self) -> int:
+    return self.once.steps
+
+  def rows(self, step: int) -> np.ndarray:
+    return self.by_length[step * self.once.batch : (step + 1) * self.once.batch]
+
+  def at(self, step: int, index: int) -> int | None:
+    found = self.once.at(step, index)
+    return found and int(self.by_length[found[1]])
+
+
 def _shares(weights: Sequence[float]) -> list[int]:
   """Whole numbers in the proportion of the weights, as they are written: 0.1 is a tenth."""
   exact = [fractions.Fraction(str(weight)) for weight in weights]

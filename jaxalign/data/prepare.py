@@ -19,7 +19,7 @@ from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import chat, shards
-from jaxalign.data.prepared import Prepared
+from jaxalign.data.prepared import PAIR, Prepared
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
 from jaxalign.data.report import Report
 from jaxalign.data.shards import Item, Job
@@ -91,6 +91,8 @@ def _survey(source: Source, form: chat.ChatFormat, tokenizer: Tokenizer) -> _Sur
         code = text.encode()
         digest.update(b'%d %d%d%d%d ' % (len(code), *flags) + code)
       digest.update(b'.')
+    if kind == 'pair':
+      digest.update(f'{item.margin!r} {item.subset}'.encode())
     digest.update(b'\n' if item.whole else b'-')
   if len(kinds) > 1:
     named = ', '.join(f'{kind} at {where}' for kind, where in kinds.items())
@@ -123,7 +125,13 @@ def _item(
     case Pair():
       answers = (Turn('assistant', text) for text in (record.chosen, record.rejected))
       sides = [Conversation((*record.prompt, answer)) for answer in answers]
-      return Item(where, [chat.spans(form, tokenizer, side) for side in sides], True), 'pair'
+      spans = [_last_learned(chat.spans(form, tokenizer, side)) for side in sides]
+      return Item(where, spans, True, float(record.margin or 0), record.subset), 'pair'
+
+
+def _last_learned(spans: list[chat.Span]) -> list[chat.Span]:
+  """Of a pair only the answers count in which it differs, not those before."""
+  return [*(span._replace(learn=False) for span in spans[:-1]), spans[-1]]
 
 
 def _chunks(items: Iterable[tuple[Item, shards.Kind]], size: int) -> Iterator[list[Item]]:
@@ -145,6 +153,14 @@ def _make(home: epath.Path) -> None:
     raise UserError(f'{home} cannot be made ({error}): choose another directory') from error
 
 
+def _save(path: epath.Path, array: np.ndarray) -> None:
+  """Whole or not at all."""
+  temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+  with temporary.open('wb') as file:
+    np.save(file, array)
+  temporary.replace(path)
+
+
 def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str, Any]) -> None:
   for side in sides:
     for reason, wheres in side['dropped'].items():
@@ -159,11 +175,14 @@ def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str
   counts |= dict(largest_id=max(side['largest'] for side in sides))
   counts |= dict(bad=dict(report.bad), dropped=dict(report.dropped), noted=dict(report.noted))
   manifest = facts | counts | dict(shards=[len(side['lengths']) for side in sides])
+  pairs = [pair for side in sides for pair in side['pairs']]
+  subsets = sorted({subset for _, subset in pairs})
+  manifest |= dict(subsets=subsets) if pairs else {}
   try:
-    temporary = home / f'lengths.npy.{os.getpid()}.tmp'
-    with temporary.open('wb') as file:
-      np.save(file, lengths)
-    temporary.replace(home / 'lengths.npy')
+    if pairs:
+      rows = [(margin, subsets.index(subset)) for margin, subset in pairs]
+      _save(home / 'pairs.npy', np.array(rows, PAIR))
+    _save(home / 'lengths.npy', lengths)
     shards.write_text(home / 'manifest.json', json.dumps(manifest, indent=2) + '\n')
   except OSError as error:
     raise UserError(f'{home} cannot be written ({error}): make room, then run again') from error

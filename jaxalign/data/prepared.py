@@ -12,6 +12,8 @@ from etils import epath
 from jaxalign.config import UserError
 from jaxalign.data import chat, shards
 
+PAIR = np.dtype([('margin', np.float32), ('subset', np.int32)])  # of each pair; see Prepared.pairs
+
 
 class Prepared:
   """A finished directory. Reading is random access, by the number of an example."""
@@ -43,6 +45,11 @@ class Prepared:
         'again'
       ) from error
     return [np.frombuffer(record, np.uint32) for record in records]
+
+  @functools.cached_property
+  def pairs(self) -> np.ndarray:
+    """Margin and subset of each pair; the subset by its number in manifest['subsets']."""
+    return np.load(os.fspath(self.directory / 'pairs.npy'), mmap_mode='r')
 
   def example(self, index: int) -> chat.Example:
     codes = self.codes([index])[0]

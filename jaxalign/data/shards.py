@@ -1,7 +1,7 @@
 """Writing tokenized examples: ArrayRecord shards, each with a side file that comes last.
 
 A record is one example: a uint32 a token, its id times two, plus one where it is learned. A pair
-is two records in a row, chosen and then rejected.
+is two records in a row, chosen and then rejected; its margin and its subset are in the side file.
 """
 
 import collections
@@ -33,6 +33,8 @@ class Item:
   where: str
   sides: list[list[chat.Span]]
   whole: bool  # cannot be cut into pieces that make sense by themselves
+  margin: float = 0.0  # of a pair; 0 where its corpus gives none
+  subset: str = ''  # of a pair
 
   @functools.cached_property
   def characters(self) -> int:
@@ -64,11 +66,11 @@ def fingerprint(job: Job) -> str:
 
 def write(job: Job, tokenizer: Tokenizer) -> dict[str, Any]:
   """Tokenizes the job's items into its shard; gives what the side file holds."""
-  lengths, learned, largest, dropped = [], 0, 0, {}
+  lengths, pairs, learned, largest, dropped = [], [], 0, 0, {}
   temporary = f'{job.path}.{os.getpid()}.tmp'
   try:
     writer = ArrayRecordWriter(temporary, 'group_size:1,uncompressed')
-    for codes in _codes(job, tokenizer, dropped):
+    for codes in _codes(job, tokenizer, dropped, pairs):
       writer.write(codes.tobytes())
       lengths.append(len(codes))
       learned += int(np.count_nonzero(codes & 1))
@@ -77,7 +79,7 @@ def write(job: Job, tokenizer: Tokenizer) -> dict[str, Any]:
     os.replace(temporary, job.path)
     side = dict(lengths=lengths, learned=learned, largest=largest, dropped=dropped)
     side |= dict(records=len(job.items), characters=sum(item.characters for item in job.items))
-    side |= dict(items=fingerprint(job))
+    side |= dict(items=fingerprint(job), pairs=pairs)
     write_text(side_file(job.path), json.dumps(side))
   except (OSError, RuntimeError) as error:  # the writer raises RuntimeError
     epath.Path(temporary).unlink(missing_ok=True)
@@ -95,7 +97,9 @@ def write_text(path: epath.Path, text: str) -> None:
   temporary.replace(path)
 
 
-def _codes(job: Job, tokenizer: Tokenizer, dropped: dict[str, list[str]]) -> Iterator[np.ndarray]:
+def _codes(
+  job: Job, tokenizer: Tokenizer, dropped: dict[str, list[str]], pairs: list[tuple[float, str]]
+) -> Iterator[np.ndarray]:
   for items, encoded in _encoded(job.items, tokenizer):
     examples = iter(encoded)
     for item in items:
@@ -106,6 +110,7 @@ def _codes(job: Job, tokenizer: Tokenizer, dropped: dict[str, list[str]]) -> Ite
       elif longest > job.length and (item.whole or job.long == 'drop'):
         dropped.setdefault(f'longer than {job.length} tokens', []).append(item.where)
       else:
+        pairs += [(item.margin, item.subset)] * (len(sides) == 2)
         yield from (piece for codes in sides for piece in _pieces(codes, job.length))
 
 

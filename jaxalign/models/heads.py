@@ -1,8 +1,10 @@
 """Scalar heads on a decoder: a scorer judges a whole text, a critic values every prefix of it."""
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jaxalign.models import adapters
 from jaxalign.models.decoder import Normal
 
 
@@ -44,3 +46,23 @@ def last_real(tokens_BT, segment_BT):
   if segment_BT is None:
     return jnp.full(tokens_BT.shape[0], T - 1)
   return T - 1 - jnp.argmax(segment_BT[:, ::-1] != 0, axis=1)
+
+
+def fresh(cfg):
+  """key -> a scorer by chance; what a reward run trains, whole."""
+  return lambda key: Scorer(cfg.build(key), jax.random.fold_in(key, 1))
+
+
+def fresh_thin(cfg, lora):
+  """key -> what a reward run trains over a frozen decoder: an adapter, and the head."""
+
+  def build(key):
+    scorer = fresh(cfg)(key)
+    return dict(adapter=adapters.make_adapter(scorer.decoder, lora, key), score_D=scorer.score_D)
+
+  return build
+
+
+def laid(base, thin, lora):
+  """The scorer that a frozen decoder and what was trained over it make."""
+  return Scorer(adapters.attach(base, thin['adapter'], lora), score_D=thin['score_D'])

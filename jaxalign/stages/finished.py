@@ -1,16 +1,19 @@
 """A model out of a workdir of ours: its newest weights, adapters folded in, its tokenizer."""
 
 import dataclasses
+import hashlib
 
 import jax
 from etils import epath
 
 from jaxalign.config import UserError, read
+from jaxalign.data.chat import ChatFormat
 from jaxalign.data.text import Tokenizer, shipped
-from jaxalign.models import adapters, hub
+from jaxalign.models import adapters, heads, hub
 from jaxalign.sharding import layout
 from jaxalign.train import saving
 
+REWARD = 'jaxalign.stages.reward:Config'
 CONFIGS = {f'{module.__name__}:Config': module.Config for module, _ in hub.MODELS.values()}
 
 
@@ -22,15 +25,81 @@ def is_workdir(path):
 def load(workdir, *, dtype=None, mesh=None):
   """(model, tokenizer) of a run that trained a language model, at its newest checkpoint."""
   raw = read(epath.Path(workdir) / 'config.json')
+  if raw.get('class') == REWARD:
+    raise UserError(f'{workdir} holds a reward model, which writes no text: name another workdir')
   cfg = model_config(workdir, raw)
   if raw.get('lora') is None:
     model = saving.read_weights(workdir, twin_of(cfg.build, mesh))
   else:
     model = merged(workdir, raw, cfg, mesh)
-  if dtype is not None:
-    model = jax.tree.map(lambda w: w.astype(dtype), model)
-    model = model.under(dataclasses.replace(cfg, dtype=dtype, weights=dtype))
-  return model, tokenizer_of(raw)
+  return cast(model, dtype), tokenizer_of(raw)
+
+
+def scorer_of(workdir, *, dtype=None, mesh=None):
+  """(Scorer, tokenizer, format) of a reward model at its newest checkpoint.
+
+  dtype: of the decoder's weights and arithmetic; the head stays as it was trained, for scores are
+  float32 and it is one vector. The text side must be the one the checkpoint was trained with.
+  """
+  raw = read(epath.Path(workdir) / 'config.json')
+  if raw.get('class') != REWARD:
+    raise UserError(f'{workdir} holds no reward model: its config.json is of {raw.get("class")}')
+  cfg, tokenizer, form = model_config(workdir, raw), tokenizer_of(raw), format_of(raw)
+  refuse_other_text(workdir, tokenizer, form)
+  if raw.get('lora') is None:
+    scorer = saving.read_weights(workdir, twin_of(heads.fresh(cfg), mesh))
+    decoder, score_D = scorer.decoder, scorer.score_D
+  else:
+    lora, base = lora_of(raw), weights_of(raw['init'], cfg.weights, mesh)
+    twin = twin_of(heads.fresh_thin(cfg, lora), mesh)
+    scorer = heads.laid(base.under(cfg), saving.read_weights(workdir, twin), lora)
+    decoder, score_D = adapters.folded(scorer.decoder), scorer.score_D
+  return heads.Scorer(cast(decoder, dtype), score_D=score_D), tokenizer, form
+
+
+def refuse_other_text(workdir, tokenizer, form):
+  """Whether text becomes the same ids as when the newest checkpoint was trained."""
+  said = saving.about(workdir)
+  for name, now in text_side(tokenizer, form).items():
+    if said.get(name) != now:
+      was = (said.get(name) or 'nothing')[:12]
+      raise UserError(
+        f'{workdir}: its checkpoint was trained with {name} {was}, and its config.json gives '
+        f'{now[:12]}: put back the one it was trained with'
+      )
+
+
+def text_side(tokenizer, form):
+  """What a checkpoint says of the text it was trained on."""
+  return dict(tokenizer=tokenizer.hash, template=form.hash)
+
+
+def fingerprint_of(workdir):
+  """A sha256 by which two workdirs hold the same weights; an adapter's counts what it lies on."""
+  own = saving.fingerprint(workdir)
+  raw = read(epath.Path(workdir) / 'config.json')
+  if raw.get('lora') is None:
+    return own
+  return on_base(own, raw['init'])
+
+
+def on_base(own, init):
+  base = fingerprint_of(init) if is_workdir(init) else init
+  return hashlib.sha256(f'{own} on {base}'.encode()).hexdigest()
+
+
+def cast(model, dtype):
+  """A decoder in another precision; None leaves it."""
+  if dtype is None:
+    return model
+  cfg = dataclasses.replace(model.cfg, dtype=dtype, weights=dtype)
+  return jax.tree.map(lambda w: w.astype(dtype), model).under(cfg)
+
+
+def format_of(raw):
+  fields = dict(raw['format'])
+  fields.pop('class')
+  return ChatFormat(**fields)
 
 
 def model_config(workdir, raw):
@@ -53,10 +122,14 @@ def twin_of(build, mesh):
   return jax.tree.map(put, shapes, homes)
 
 
-def merged(workdir, raw, cfg, mesh):
+def lora_of(raw):
   fields = {k: tuple(v) if isinstance(v, list) else v for k, v in raw['lora'].items()}
   fields.pop('class')
-  lora = adapters.Lora(**fields)
+  return adapters.Lora(**fields)
+
+
+def merged(workdir, raw, cfg, mesh):
+  lora = lora_of(raw)
   base = weights_of(raw['init'], cfg.weights, mesh)
   build = lambda key: adapters.make_adapter(cfg.build(key), lora, key)
   adapter = saving.read_weights(workdir, twin_of(build, mesh))

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxalign.data import batches
 from jaxalign.rl import judges, players, ppo
-from jaxalign.stages import language
+from jaxalign.stages import training
 from jaxalign.train import metrics
 from jaxalign.train.feed import Feed
 
@@ -21,8 +21,8 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir):
   samples.jsonl, with its scores."""
   if cfg.held_out is None:
     return None
-  corpus = language.Corpus(source=cfg.held_out, long='drop')
-  ready = language.open_data(cfg, (corpus,), 'held_out', tokenizer, workdir, cfg.prompt)
+  corpus = training.Corpus(source=cfg.held_out, long='drop')
+  ready = training.open_data(cfg, (corpus,), 'held_out', tokenizer, workdir, cfg.prompt)
   prompts = batches.Prompts(ready[0], cfg.prompt, cfg.batch, None)
   wanted = min(cfg.eval_prompts, len(ready[0]))
   calls = -(-wanted // cfg.batch)

@@ -11,7 +11,7 @@ from jaxalign.data import batches, chat, sources
 from jaxalign.models import adapters, heads, hub, llama2, phi2
 from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import born, make_mesh
-from jaxalign.stages import finished, held_out, language
+from jaxalign.stages import finished, held_out, training
 from jaxalign.train import saving
 from jaxalign.train.feed import Feed, split
 from jaxalign.train.fingerprint import checksum
@@ -36,7 +36,7 @@ class Config:
   format: chat.ChatFormat
   prompts: sources.Source
   held_out: sources.Source | None = None  # prompts for evaluation
-  pretraining: tuple[language.Corpus, ...] = ()  # mixed in with weight rules.ptx
+  pretraining: tuple[training.Corpus, ...] = ()  # mixed in with weight rules.ptx
   prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir
   judges: tuple[judges.Judge, ...]
   rules: players.Rules = dataclasses.field(default_factory=players.Rules)
@@ -114,7 +114,7 @@ class Config:
 def run(cfg, workdir):
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   refuse_early(cfg, mesh)
-  tokenizer = language.open_tokenizer(cfg)
+  tokenizer = training.open_tokenizer(cfg)
   tx = improve.both(
     make_optimizer(cfg.optim, cfg.optimizer_steps * (cfg.steps - cfg.rules.critic_first)
                    // cfg.steps),
@@ -144,7 +144,7 @@ def run(cfg, workdir):
 
 def prepare(cfg, workdir):
   """`jaxalign prepare`: what run would do first, and no more; run finds it done."""
-  open_prompts(cfg, language.open_tokenizer(cfg), workdir)
+  open_prompts(cfg, training.open_tokenizer(cfg), workdir)
 
 
 def refuse_early(cfg, mesh):
@@ -176,12 +176,12 @@ def game_of(cfg, names, weights):
 
 def open_prompts(cfg, tokenizer, workdir):
   """(step, indices) -> rows of prompts, each with a row of pretraining text where that is asked."""
-  corpus = language.Corpus(source=cfg.prompts, long='drop')
-  ready = language.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt)
+  corpus = training.Corpus(source=cfg.prompts, long='drop')
+  ready = training.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt)
   prompts = batches.Prompts(ready[0], cfg.prompt, cfg.batch, cfg.seed)
   if not cfg.rules.ptx:
     return prompts.rows
-  texts = language.open_data(
+  texts = training.open_data(
     cfg, cfg.pretraining, 'pretraining', tokenizer, workdir, cfg.ptx_length
   )
   parts = [batches.Part(p, c.weight) for p, c in zip(texts, cfg.pretraining)]
@@ -252,7 +252,7 @@ def weights_of(cfg, init, mesh):
   """A decoder with the weights of `init` under this run's config; of the seed where it is none."""
   if init is None:
     return born(cfg.model.build, mesh, jax.random.key(cfg.seed))
-  return language.initial(dataclasses.replace(cfg, init=init), mesh)
+  return training.initial(dataclasses.replace(cfg, init=init), mesh)
 
 
 def critic_from(cfg, mesh):
@@ -260,7 +260,7 @@ def critic_from(cfg, mesh):
   if cfg.critic is None:
     return None
   scorer, theirs, _ = finished.scorer_of(cfg.critic, dtype=cfg.model.weights, mesh=mesh)
-  ours = language.open_tokenizer(cfg)
+  ours = training.open_tokenizer(cfg)
   if theirs.hash != ours.hash:
     raise UserError(
       f'critic={cfg.critic} has another tokenizer than the policy, whose tokens it reads'

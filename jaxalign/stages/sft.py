@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from jaxalign.stages import language
+from jaxalign.stages import language, training
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -11,4 +11,4 @@ class Config(language.Language):
 
 
 run = language.run
-prepare = language.prepare_corpora
+prepare = training.prepare_corpora

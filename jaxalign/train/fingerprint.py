@@ -1,5 +1,6 @@
 """What a checkpoint says of the arrays in it, so that a reader knows it got what was saved."""
 
+import hashlib
 import json
 import zlib
 
@@ -28,6 +29,12 @@ def read_record(path):
   if _crc(record['arrays']) != record['crc']:
     raise ValueError('its fingerprint is not what was saved')
   return record['arrays']
+
+
+def weights_digest(arrays):
+  """sha256 over what a record says of the weights, and of nothing else: the same on every mesh."""
+  weights = {name: said for name, said in arrays.items() if name.startswith('model.')}
+  return hashlib.sha256(json.dumps(weights, sort_keys=True).encode()).hexdigest()
 
 
 def refuse_foreign(path, record, twin):

@@ -1,7 +1,7 @@
 """Checkpoints of a run: written in the background, complete or absent, checked when read.
 
-Each holds the weights, the rest of the state, and a fingerprint of every array, by which a reader
-knows that it got back what was saved.
+Each holds the weights, the rest of the state, a fingerprint of every array, by which a reader
+knows that it got back what was saved, and what the run says about itself (JSON).
 """
 
 import contextlib
@@ -28,14 +28,16 @@ from jaxalign.train.fingerprint import (
   record_of,
   refuse_foreign,
   unflat,
+  weights_digest,
 )
 
 DIRECTORY = 'checkpoints'
 
 
 class Saves:
-  def __init__(self, workdir, saving):
-    self.saving = saving
+  def __init__(self, workdir, saving, about=None):
+    """about: a small dict that is written with each checkpoint, for `about(workdir)` to read."""
+    self.saving, self.about = saving, about
     self.path = epath.Path(workdir) / DIRECTORY
     self._manager = _manager(self.path, saving)
 
@@ -59,6 +61,7 @@ class Saves:
       model=ocp.args.StandardSave(flat(state.model)),
       rest=ocp.args.StandardSave(rest),
       fingerprint=ocp.args.JsonSave(record_of(state)),
+      about=ocp.args.JsonSave(self.about or {}),
     )
     with _blame(self.path):
       self._manager.save(step, args=items, metrics=scores, force=True)
@@ -89,6 +92,7 @@ class Saves:
     try:
       record = read_record(self.path / str(step))
       refuse_foreign(self.path / str(step), record, twin)
+      self._refuse_changed(step)
       wanted = ocp.args.Composite(
         model=ocp.args.StandardRestore(flat(twin.model)),
         rest=ocp.args.StandardRestore(flat(twin.replace(model=None))),
@@ -110,6 +114,16 @@ class Saves:
       whole = multihost_utils.process_allgather(np.array(state is not None)).all()
       state, why = (state, why) if whole else (None, why or 'damaged on another host')
     return state, why
+
+  def _refuse_changed(self, step):
+    """The config may be the same, and a file that it names another."""
+    said, now = _about(self.path / str(step)), self.about or {}
+    changed = [name for name in said if name in now and said[name] != now[name]]
+    if changed:
+      raise UserError(
+        f'{self.path / str(step)} was trained with another {" and ".join(changed)} than this run '
+        'has: put back what it was trained with, or take a new workdir'
+      )
 
   def _set_aside(self, step):
     if jax.process_index() == 0:
@@ -189,13 +203,43 @@ def newest(workdir):
   return max(steps, default=None)
 
 
-def read_weights(workdir, twin):
-  """The weights alone, of the newest checkpoint of another run, laid out as `twin`; checked."""
+def newest_path(workdir):
   step = newest(workdir)
   if step is None:
     raise UserError(f'{workdir}: no checkpoint is there to start from')
-  path = absolute(workdir) / DIRECTORY / str(step)
-  damaged = f'{path} is damaged: rename that directory, and the one before it is taken'
+  return absolute(workdir) / DIRECTORY / str(step)
+
+
+def about(workdir):
+  """What the newest checkpoint says about itself; {} where it says nothing. Reads no weights."""
+  path = newest_path(workdir)
+  try:
+    return _about(path)
+  except (OSError, ValueError) as e:
+    raise UserError(_damaged(path, type(e).__name__)) from e
+
+
+def _about(path):
+  file = path / 'about' / 'metadata'
+  return json.loads(file.read_text()) if file.exists() else {}
+
+
+def fingerprint(workdir):
+  """One sha256 of the newest checkpoint's weights, from their checksums: no weights are read."""
+  path = newest_path(workdir)
+  try:
+    return weights_digest(read_record(path))
+  except (OSError, ValueError, KeyError) as e:
+    raise UserError(_damaged(path, f'{type(e).__name__}: {e}')) from e
+
+
+def _damaged(path, why):
+  return f'{path} is damaged: rename that directory, and the one before it is taken ({why})'
+
+
+def read_weights(workdir, twin):
+  """The weights alone, of the newest checkpoint of another run, laid out as `twin`; checked."""
+  path = newest_path(workdir)
   with ocp.StandardCheckpointer() as reader:
     try:
       record = {n[6:]: x for n, x in read_record(path).items() if n.startswith('model.')}
@@ -204,8 +248,8 @@ def read_weights(workdir, twin):
     except UserError:
       raise
     except Exception as e:  # whatever a damaged file makes a library raise
-      raise UserError(f'{damaged} ({type(e).__name__})') from e
+      raise UserError(_damaged(path, type(e).__name__)) from e
   wrong = differing(weights, record)
   if wrong:
-    raise UserError(f'{damaged} ({wrong[0]} is not what was saved)')
+    raise UserError(_damaged(path, f'{wrong[0]} is not what was saved'))
   return weights

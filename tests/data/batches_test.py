@@ -13,6 +13,7 @@ import pytest
 from jaxalign.config import UserError
 from jaxalign.data import batches, chat, prepare
 from jaxalign.data.batches import Batches, Pairs, Part, Pass, Prompts, check_fits
+from jaxalign.data.rows import Columns
 from jaxalign.data.sources import Jsonl
 from jaxalign.data.text import Tokenizer
 
@@ -23,11 +24,11 @@ FORM = chat.ChatFormat(name='words', user='{user} w1', system='{system} {user}',
 T = 16
 
 
-def corpus_of(place, rows, kind='document', length=T, tokenizer=None):
+def corpus_of(place, rows, kind='document', length=T, tokenizer=None, columns=Columns()):  # noqa: B008
   place.mkdir(parents=True, exist_ok=True)
   (place / 'rows.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
   tokenizer = tokenizer or Tokenizer.from_vocab(WORDS)
-  source = Jsonl(path=str(place / 'rows.jsonl'), kind=kind)
+  source = Jsonl(path=str(place / 'rows.jsonl'), kind=kind, columns=columns)
   return prepare.prepare(source, tokenizer, FORM, place, length=length)
 
 
@@ -236,25 +237,82 @@ def test_the_plan_is_kept_and_read_again(tmp_path, monkeypatch):
   assert equal(first, Batches([Part(corpus)], T, 4, 0).rows(2, range(4)))
 
 
-def test_pairs_share_a_row_number(tmp_path):
+def pairs_of(tmp_path, sizes, **more):
+  """Pair n asks w<n>; its chosen answer has sizes[n] words, its rejected one two words."""
   rows = [
-    {'prompt': f'w{n}', 'chosen': f'w{n + 100}', 'rejected': f'w{n + 200}'} for n in range(2, 13)
+    {'prompt': f'w{n}', 'chosen': ' '.join([f'w{n + 100}'] * size), 'rejected': f'w{n + 200} w9'}
+    | {name: values[n - 2] for name, values in more.items()}
+    for n, size in enumerate(sizes, 2)
   ]
-  corpus = corpus_of(tmp_path, rows, 'pair')
-  made = Pairs(corpus, T, 4, 0)
+  columns = Columns(**{name: name for name in more})
+  return corpus_of(tmp_path, rows, 'pair', columns=columns)
+
+
+def test_pairs_share_a_row_number(tmp_path):
+  corpus = pairs_of(tmp_path, [1] * 11)
+  made = Pairs([corpus], 8, 4, 0)
   seen = []
-  for place in range(22):
+  for place in range(16):
     row = made.rows(place // 4, [place % 4])
     n = int(row['chosen_BT'][0, 1])
-    for side, answer in (('chosen', n + 100), ('rejected', n + 200)):
-      assert row[f'{side}_BT'][0, :6].tolist() == [BOS, n, 1, answer, EOS, 0]
-      assert row[f'{side}_weight_BT'][0, :6].tolist() == [0, 0, 0, 1, 1, 0]
-      assert row[f'{side}_segment_BT'][0, :6].tolist() == [1, 1, 1, 1, 1, 0]
+    assert row['chosen_BT'][0].tolist() == [BOS, n, 1, n + 100, EOS, 0]
+    assert row['rejected_BT'][0].tolist() == [BOS, n, 1, n + 200, 9, EOS]
+    assert row['chosen_weight_BT'][0].tolist() == [0, 0, 0, 1, 1, 0]
+    assert row['chosen_segment_BT'][0].tolist() == [1, 1, 1, 1, 1, 0]
+    assert row['weight_B'] == 1 and row['margin_B'] == 0
     seen.append(n)
-  assert sorted(seen[:11]) == sorted(seen[11:]) == list(range(2, 13)) and seen[:11] != seen[11:]
-  once = Pairs(corpus, T, 4, None)
+  assert len(set(seen[:8])) == len(set(seen[8:])) == 8 and set(seen[:8]) != set(seen[8:])
+  once = Pairs([corpus], T, 4, None)
   assert once.order.steps == 3
-  assert once.rows(2, range(4))['chosen_BT'][:, 1].tolist() == [10, 11, 12, 0]
+  last = once.rows(2, range(4))
+  assert last['chosen_BT'][:, 1].tolist() == [10, 11, 12, 0]
+  assert last['weight_B'].tolist() == [1, 1, 1, 0]
+
+
+def test_pairs_of_similar_length_share_a_narrow_batch(tmp_path):
+  """Each once an epoch, in other batches the next; any process makes any row of it."""
+  sizes = [1 + n % 12 for n in range(96)]
+  made, again = (Pairs([pairs_of(tmp_path, sizes)], T, 4, 7) for _ in range(2))
+  assert again.rows(30, [2])['chosen_BT'].tolist() == made.rows(30, [2])['chosen_BT'].tolist()
+  epochs = [[made.rows(e * 24 + s, range(4)) for s in range(24)] for e in range(2)]
+  batches_of = lambda epoch: [tuple(sorted(b['chosen_BT'][:, 1].tolist())) for b in epoch]
+  for epoch in epochs:
+    assert sorted(n for b in batches_of(epoch) for n in b) == list(range(2, 98))
+    lengths = [(b['chosen_segment_BT'] != 0).sum(1) for b in epoch]
+    assert max(np.ptp(n) for n in lengths) <= 2 and len({n.max() for n in lengths}) > 6
+    assert {b['chosen_BT'].shape[1] for b in epoch} <= set(batches.widths(T))
+    filled = sum((b[f'{s}_segment_BT'] != 0).sum() for b in epoch for s in ('chosen', 'rejected'))
+    assert filled / sum(2 * b['chosen_BT'].size for b in epoch) > 0.6
+  assert not set(batches_of(epochs[0])) & set(batches_of(epochs[1]))
+  order = [b['chosen_segment_BT'].sum() for b in epochs[0]]
+  assert order != sorted(order)
+
+
+def test_margins_and_subsets_stay_with_their_pairs(tmp_path):
+  sizes = [5, 1, 3, 2, 4]
+  known = dict(margin=[0.5, None, 2, 0.25, 1], subset=['b', 'a', 'b', 'b', 'a'])
+  corpora = [pairs_of(tmp_path / 'x', sizes, **known), pairs_of(tmp_path / 'y', [6])]
+  made = Pairs(corpora, T, 4, None)
+  rows = [made.rows(step, range(4)) for step in range(2)]
+  by_prompt = {
+    (int(r['chosen_BT'][i, 1]), int((r['chosen_BT'][i] // 100 == 1).sum())): float(r['margin_B'][i])
+    for r in rows for i in range(4) if r['weight_B'][i]
+  }  # fmt: skip
+  assert by_prompt == {(2, 5): 0.5, (3, 1): 0, (4, 3): 2, (5, 2): 0.25, (6, 4): 1, (2, 6): 0}
+  assert made.subset.tolist() == ['b', 'a', 'b', 'b', 'a', '']
+  assert (made.lengths[:, 0] - made.lengths[:, 1]).tolist() == [3, -1, 1, 0, 2, 4]
+  changed = known | dict(margin=[0.5, None, 2, 0.25, 1.5])  # other pairs, to be prepared again
+  assert pairs_of(tmp_path / 'x', sizes, **changed).directory != corpora[0].directory
+
+
+def test_a_pair_weighs_the_answer_it_is_about(tmp_path):
+  before = [('user', 'w5'), ('assistant', 'w6 w7'), ('user', 'w8')]
+  rows = [
+    {'prompt': [{'role': r, 'content': c} for r, c in before], 'chosen': 'w9', 'rejected': 'w4'}
+  ]
+  made = Pairs([corpus_of(tmp_path, rows, 'pair')], T, 1, 0).rows(0, [0])
+  assert made['chosen_BT'][0, :10].tolist() == [BOS, 5, 1, 6, 7, EOS, 8, 1, 9, EOS]
+  assert made['chosen_weight_BT'][0].nonzero()[0].tolist() == [8, 9]
 
 
 def test_prompts_end_at_the_right(tmp_path):
@@ -288,7 +346,7 @@ def test_bad_input_is_one_line(tmp_path, corpora):
   with pytest.raises(UserError, match='no corpus'):
     Batches([], T, 4, 0)
   with pytest.raises(UserError, match='holds examples: pairs are wanted'):
-    Pairs(corpora[0], T, 4, 0)
+    Pairs([corpora[0]], T, 4, 0)
   with pytest.raises(UserError, match='holds id 501, and the model has 501'):
     check_fits(corpora, length=T, vocab=501)
   with pytest.raises(UserError, match='length=16: the model reads 8'):

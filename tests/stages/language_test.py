@@ -14,7 +14,7 @@ from jaxalign.data import chat
 from jaxalign.data.records import Conversation, Turn
 from jaxalign.data.text import shipped
 from jaxalign.models import llama2, phi2
-from jaxalign.stages import language
+from jaxalign.stages import language, training
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMOKE = str(ROOT / 'configs/sft_llama2_7b.py:smoke')
@@ -145,7 +145,7 @@ def test_order_of_starting_points(tmp_path):
 def read(cfg, workdir):
   from jaxalign.train import optim, saving
 
-  mesh = language.make_mesh(1, -1, 1)
+  mesh = training.make_mesh(1, -1, 1)
   tx = optim.make_optimizer(cfg.optim, 10)
   with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving) as saves:
     return language.start(cfg, tx, mesh, saves)[0].model
@@ -180,12 +180,12 @@ def test_bad_config_is_one_line_before_anything_is_spent(change, says, tmp_path)
 
 def test_other_corpora_in_the_same_workdir_are_prepared_again(tmp_path):
   cfg = main.load(str(ROOT / 'configs/explain_llama2_7b.py:smoke'))
-  tokenizer = language.open_tokenizer(cfg)
-  first = language.open_data(cfg, cfg.train, 'train', tokenizer, tmp_path)
-  again = language.open_data(cfg, cfg.train, 'train', tokenizer, tmp_path)
+  tokenizer = training.open_tokenizer(cfg)
+  first = training.open_data(cfg, cfg.train, 'train', tokenizer, tmp_path)
+  again = training.open_data(cfg, cfg.train, 'train', tokenizer, tmp_path)
   assert [p.directory for p in again] == [p.directory for p in first]
-  other = language.open_data(cfg, cfg.held_out, 'train', tokenizer, tmp_path)
+  other = training.open_data(cfg, cfg.held_out, 'train', tokenizer, tmp_path)
   assert len(first[0]) == 199 and len(other[0]) == 23
   for file in first[0].directory.iterdir():
     file.unlink()
-  assert len(language.open_data(cfg, cfg.train, 'train', tokenizer, tmp_path)[0]) == 199
+  assert len(training.open_data(cfg, cfg.train, 'train', tokenizer, tmp_path)[0]) == 199

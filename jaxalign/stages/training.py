@@ -1,0 +1,169 @@
+"""What every stage that learns from prepared corpora does alike: open, start or go on, run."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Literal
+
+import jax
+from etils import epath
+from jax.experimental import multihost_utils
+
+from jaxalign.config import UserError, read, tree
+from jaxalign.data import batches, prepare, sources
+from jaxalign.data.decontaminate import Decontaminated
+from jaxalign.data.prepared import Prepared
+from jaxalign.models import hub
+from jaxalign.sharding import make_mesh
+from jaxalign.stages import finished
+from jaxalign.train import saving
+from jaxalign.train.feed import split
+from jaxalign.train.loop import fit
+from jaxalign.train.metrics import Log
+from jaxalign.train.optim import make_optimizer, refuse_unmatched
+from jaxalign.train.state import make_state, make_step, tensor_names
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Corpus:
+  source: sources.Source | Decontaminated
+  weight: float = 1.0  # its share of the tokens, beside the other corpora
+  long: Literal['split', 'drop'] = 'split'  # what becomes of a document longer than `length`
+
+  def check(self):
+    if self.weight < 0:
+      raise UserError(f'weight={self.weight} of a corpus: its share is at least 0')
+
+
+def check(cfg, scores):
+  """What holds for the config of every such stage; scores: what its evaluation gives."""
+  if cfg.length > cfg.model.length:
+    most = cfg.model.length
+    raise UserError(f'length={cfg.length}: the model was trained on at most {most} positions')
+  for name in ('length', 'batch', 'microbatches', 'steps', 'eval_every'):
+    if getattr(cfg, name) < 1:
+      raise UserError(f'{name}={getattr(cfg, name)}: at least 1')
+  if not 0 <= cfg.seed < 2**32:
+    raise UserError(f'seed={cfg.seed}: at least 0 and below 2**32')
+  if cfg.optim.schedule.warmup >= cfg.steps:
+    raise UserError(f'schedule.warmup={cfg.optim.schedule.warmup}: below steps={cfg.steps}')
+  scores = scores if cfg.held_out else ()
+  if cfg.saving.best not in (None, *scores):
+    known = ', '.join(scores) or 'nothing: there are no held_out corpora'
+    raise UserError(f'saving.best={cfg.saving.best}: evaluation gives {known}')
+  if cfg.batch % cfg.microbatches:
+    raise UserError(f'batch={cfg.batch} is not a multiple of microbatches={cfg.microbatches}')
+  if cfg.lora and cfg.init is None:
+    raise UserError('lora adapts weights that exist: name them with init')
+
+
+def open_run(cfg):
+  """(tokenizer, mesh, optimizer), or what in the config stands against them."""
+  if cfg.init is not None:
+    hub.resolve(cfg.init)
+  tokenizer = open_tokenizer(cfg)
+  mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
+  split(cfg.batch, mesh)
+  return tokenizer, mesh, make_optimizer(cfg.optim, cfg.steps)
+
+
+def train(cfg, workdir, tx, feed, start, evaluator, about):
+  """From where the run stands to its end.
+
+  start(saves) -> (state, what the loss is given, the loss); evaluator(loss, given) -> what fit
+  takes, or None; about: what each checkpoint says about itself.
+  """
+  with jax.set_mesh(feed.mesh), saving.Saves(workdir, cfg.saving, about) as saves:
+    state, given, trained = start(saves)
+    step = make_step(trained, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen)
+    judge = evaluator(trained, given)
+    begin = int(state.step)
+    log = Log(
+      workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=cfg.tokens // cfg.steps,
+      flops=cfg.model.flops(cfg.length), feed=feed,
+    )  # fmt: skip
+    with log:
+      if begin:
+        log.note(f'going on from step {begin:,} of {cfg.steps:,}')
+      state = fit(
+        state, step, feed, steps=cfg.steps, given=given, saves=saves, log=log,
+        names=tensor_names(state.model), evaluate=judge,
+      )  # fmt: skip
+      log.note(f'done: {cfg.steps:,} steps, in {workdir}')
+  return state
+
+
+def begin(cfg, tx, mesh, saves, build, first=lambda: None):
+  """The state: resumed, else around first(), else (where that is None) of build(key)."""
+  twin, make = make_state(build, tx, cfg.seed, mesh)
+  refuse_unmatched(twin.model, cfg.optim.frozen)
+  state = saves.restore(twin)
+  return make(first()) if state is None else state
+
+
+def prepare_corpora(cfg, workdir):
+  """`jaxalign prepare`: what run would do first, and no more; run finds it done."""
+  tokenizer = open_tokenizer(cfg)
+  for name in ('train', 'held_out'):
+    corpora = corpora_of(getattr(cfg, name))
+    ready = open_data(cfg, corpora, name, tokenizer, workdir)
+    total = sum(p.manifest['tokens'] for p in ready)
+    print(f'{name}: {total:,} tokens in {sum(map(len, ready)):,} examples, of {len(ready)} corpora')
+
+
+def corpora_of(listed):
+  """Sources where a stage lists these alone: it draws from all of them alike, and cuts none."""
+  return [c if isinstance(c, Corpus) else Corpus(source=c, long='drop') for c in listed]
+
+
+def open_tokenizer(cfg):
+  tokenizer = finished.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=cfg.init))
+  if tokenizer.vocab > cfg.model.vocab:
+    raise UserError(
+      f'the tokenizer has {tokenizer.vocab} ids, model.vocab={cfg.model.vocab}: they do not fit'
+    )
+  return tokenizer
+
+
+def open_data(cfg, corpora, name, tokenizer, workdir, length=None):
+  """The corpora, tokenised by the first process unless they have been before. `length`: of the
+  longest example, where that is not the config's own."""
+  length = length or cfg.length
+  known = workdir / f'{name}.json'  # so that a run that goes on need not read its sources again
+  how = [length, cfg.format.hash, tokenizer.hash, cfg.prepared]
+  key = hashlib.sha256(json.dumps([how, *map(tree, corpora)]).encode()).hexdigest()
+  if jax.process_index() == 0 and not _is_ready(known, key):
+    where = epath.Path(cfg.prepared or workdir / 'prepared')
+    done = [
+      prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long)
+      for c in corpora
+    ]
+    part = known.with_name(f'{known.name}.part')
+    part.write_text(json.dumps(dict(key=key, homes=[str(p.directory) for p in done])) + '\n')
+    part.replace(known)
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(f'{name} is prepared')
+  ready = [Prepared(home) for home in read(known)['homes']]
+  batches.check_fits(ready, length=length, vocab=cfg.model.vocab, context=cfg.model.length)
+  return ready
+
+
+def _is_ready(known, key):
+  """Whether these very corpora were prepared, and are still there."""
+  if not known.exists():
+    return False
+  made = read(known)
+  return made['key'] == key and all(
+    (epath.Path(h) / 'manifest.json').exists() for h in made['homes']
+  )
+
+
+def initial(cfg, mesh):
+  """The weights of `init`, under this run's config."""
+  model = finished.weights_of(cfg.init, cfg.model.weights, mesh)
+  theirs, ours = (dataclasses.asdict(c) for c in (model.cfg, cfg.model))
+  sizes = ('depth', 'width', 'heads', 'kv_heads', 'mlp', 'vocab', 'theta', 'eps', 'tied')
+  wrong = [f'{n}={ours[n]} (init has {theirs[n]})' for n in sizes if ours[n] != theirs.get(n)]
+  if type(model.cfg) is not type(cfg.model) or wrong:
+    raise UserError(f'model does not fit init={cfg.init}: {", ".join(wrong) or "another family"}')
+  return model.under(cfg.model)

@@ -1,0 +1,121 @@
+"""A reward model comes back out of its workdir as it was, with the text side it was trained on."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxalign import config
+from jaxalign.config import UserError
+from jaxalign.data import chat
+from jaxalign.data.text import shipped
+from jaxalign.models import adapters, heads, llama2
+from jaxalign.models.export import export
+from jaxalign.sharding import make_mesh
+from jaxalign.stages import finished
+from jaxalign.train import saving
+from jaxalign.train.state import make_state
+
+CFG = llama2.tiny(depth=1, width=32, heads=4, kv_heads=2, mlp=64, vocab=1024, length=64)
+LORA = adapters.Lora(rank=2)
+TOKENS = np.random.RandomState(0).randint(3, 1000, (3, 8)).astype(np.int32)
+run = jax.jit(lambda scorer, tokens_BT: scorer(tokens_BT))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def without_optimizations():
+  """What is tested here holds without XLA's optimizations, which take half the time."""
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
+def store(workdir, seed=0, lora=None, init=None, **changes):
+  """A workdir as the stage leaves it, and the weights in it, the head larger than by chance."""
+  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
+  build = heads.fresh(CFG) if lora is None else heads.fresh_thin(CFG, lora)
+  state = make_state(build, optax.sgd(0.1), seed, mesh)[1]()
+  state = state.replace(model=jax.tree.map(lambda w: w * 3 + 0.01, state.model))
+  about = finished.text_side(shipped(), chat.TRANSCRIPT)
+  with jax.set_mesh(mesh), saving.Saves(workdir, config.Saving(), about) as saves:
+    saves.save(state)
+  raw = {'class': finished.REWARD, 'model': config.tree(CFG), 'tokenizer': 'shipped', 'init': init}
+  raw |= dict(lora=lora and config.tree(lora), format=config.tree(chat.TRANSCRIPT)) | changes
+  (workdir / 'config.json').write_text(json.dumps(raw))
+  return state.model
+
+
+def test_a_reward_model_comes_back(tmp_path):
+  model = store(tmp_path)
+  scorer, tokenizer, form = finished.scorer_of(tmp_path)
+  assert jax.tree.structure(scorer) == jax.tree.structure(model)
+  for ours, theirs in zip(jax.tree.leaves(scorer), jax.tree.leaves(model)):
+    np.testing.assert_array_equal(ours, theirs)
+  assert tokenizer.hash == shipped().hash and form == chat.TRANSCRIPT
+  half, _, _ = finished.scorer_of(tmp_path, dtype='bfloat16')
+  assert half.decoder.embed_VD.dtype == jnp.bfloat16 and half.score_D.dtype == jnp.float32
+  np.testing.assert_allclose(run(half, TOKENS), run(model, TOKENS), rtol=0.1, atol=0.5)
+
+
+def test_an_adapter_comes_back_folded_in(tmp_path):
+  base = jax.jit(CFG.build)(jax.random.key(7))
+  export(base, tmp_path / 'base')
+  thin = store(tmp_path / 'run', lora=LORA, init=str(tmp_path / 'base'))
+  scorer, _, _ = finished.scorer_of(tmp_path / 'run')
+  expected = run(heads.laid(base, thin, LORA), TOKENS)
+  np.testing.assert_allclose(run(scorer, TOKENS), expected, rtol=1e-4, atol=1e-4)
+  assert np.abs(expected - run(heads.Scorer(base, score_D=thin['score_D']), TOKENS)).max() > 0.1
+
+
+@pytest.mark.parametrize(
+  'change, says',
+  [
+    (
+      dict(format=config.tree(dataclasses.replace(chat.TRANSCRIPT, answer='{answer}'))),
+      'was trained with template .*: put back the one',
+    ),
+    ({'class': 'jaxalign.stages.sft:Config'}, 'holds no reward model'),
+  ],
+)
+def test_another_text_side_is_refused(tmp_path, change, says):
+  store(tmp_path, **change)
+  with pytest.raises(UserError, match=says):
+    finished.scorer_of(tmp_path)
+
+
+def test_a_reward_model_is_no_language_model(tmp_path):
+  store(tmp_path)
+  with pytest.raises(UserError, match='holds a reward model, which writes no text'):
+    finished.load(tmp_path)
+
+
+def test_a_fingerprint_is_of_the_weights(tmp_path):
+  for name, seed in dict(a=0, b=0, c=1).items():
+    store(tmp_path / name, seed)
+  a, b, c = (finished.fingerprint_of(tmp_path / name) for name in 'abc')
+  assert a == b != c and len(a) == 64
+  assert saving.about(tmp_path / 'a')['template'] == chat.TRANSCRIPT.hash
+
+
+def test_an_adapter_s_fingerprint_counts_its_base(tmp_path):
+  for name, init in dict(a='x/y', b='x/y', c='x/z').items():
+    store(tmp_path / name, lora=LORA, init=init)
+  a, b, c = (finished.fingerprint_of(tmp_path / name) for name in 'abc')
+  assert a == b != c
+
+
+def test_a_run_goes_on_only_with_the_text_side_it_began_with(tmp_path):
+  store(tmp_path)
+  twin = make_state(heads.fresh(CFG), optax.sgd(0.1), 0, make_mesh(1, 1, 1, jax.devices()[:1]))[0]
+  for template, says in (('other', 'another template than this run has'), (None, None)):
+    about = finished.text_side(shipped(), chat.TRANSCRIPT) | ({'template': 'x'} if template else {})
+    with saving.Saves(tmp_path, config.Saving(), about) as saves:
+      if says:
+        with pytest.raises(UserError, match=says):
+          saves.restore(twin)
+      else:
+        assert saves.restore(twin) is not None
