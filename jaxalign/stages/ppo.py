@@ -125,7 +125,7 @@ def run(cfg, workdir):
     readers, hosts, names, weights = open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = game_of(cfg, names, weights)
     state, given = start(cfg, tx, mesh, saves, readers)
-    step, collect = make_step(game, tx, hosts)
+    step, collect, _ = make_step(game, tx, hosts)
     evaluate = held_out.evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir)
     begin = int(state.step)
     log = Log(
@@ -271,8 +271,8 @@ def critic_from(cfg, mesh):
 
 
 def make_step(game, tx, hosts):
-  """((state, batches, given) -> (state, what fit is told), collect): two compiled programs, with
-  the judges of text between them."""
+  """((state, batches, given) -> (state, what fit is told), collect, learn): two compiled programs,
+  and a step that asks the judges of text between them."""
 
   @functools.partial(jax.jit, static_argnames='greedy')
   def collect(model, stacked, key_B, given, greedy=False):
@@ -294,4 +294,4 @@ def make_step(game, tx, hosts):
     scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
     return learn(state, stacked, seen, scores, given)
 
-  return step, collect
+  return step, collect, learn
