@@ -91,7 +91,7 @@ def by_function(judge, tokenizer, mesh):
   def score(seen):
     found = rows_here(seen)
     values = {
-      n: np.float32(_asked(judge, texts(tokenizer, row)) if row.prompt else 0)
+      n: np.float32(ask(judge, texts(tokenizer, row)) if row.prompt else 0)
       for n, row in found.items()
     }
     return placed(values, seen.length_B.shape[0], mesh)
@@ -99,7 +99,7 @@ def by_function(judge, tokenizer, mesh):
   return score
 
 
-def _asked(judge, pair):
+def ask(judge, pair):
   """What a user's function says of a text; whatever is wrong with it is one line with its name."""
   try:
     value = judge.by(*pair)

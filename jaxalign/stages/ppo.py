@@ -11,7 +11,7 @@ from jaxalign.data import batches, chat, sources
 from jaxalign.models import adapters, heads, hub, llama2, phi2
 from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import born, make_mesh
-from jaxalign.stages import finished, held_out, training
+from jaxalign.stages import finished, held_out, ppo_doctor, training
 from jaxalign.train import saving
 from jaxalign.train.feed import Feed, split
 from jaxalign.train.fingerprint import checksum
@@ -115,11 +115,7 @@ def run(cfg, workdir):
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   refuse_early(cfg, mesh)
   tokenizer = training.open_tokenizer(cfg)
-  tx = improve.both(
-    make_optimizer(cfg.optim, cfg.optimizer_steps * (cfg.steps - cfg.rules.critic_first)
-                   // cfg.steps),
-    make_optimizer(cfg.critic_optim, cfg.optimizer_steps),
-  )  # fmt: skip
+  tx = optimizers(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
   with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving) as saves:
     readers, hosts, names, weights = open_judges(cfg, tokenizer, mesh, cfg.judges)
@@ -140,6 +136,15 @@ def run(cfg, workdir):
       )  # fmt: skip
       log.note(f'done: {cfg.steps:,} iterations, in {workdir}')
   return state
+
+
+def optimizers(cfg):
+  """Of the policy, whose schedule waits as long as it does, and of the critic."""
+  share = (cfg.steps - cfg.rules.critic_first) / cfg.steps
+  return improve.both(
+    make_optimizer(cfg.optim, round(cfg.optimizer_steps * share)),
+    make_optimizer(cfg.critic_optim, cfg.optimizer_steps),
+  )
 
 
 def prepare(cfg, workdir):
@@ -295,3 +300,24 @@ def make_step(game, tx, hosts):
     return learn(state, stacked, seen, scores, given)
 
   return step, collect, learn
+
+
+def once(cfg, rows, saves):
+  """An iteration from chance on one device, judged by length: (the policy as it sampled, Seen,
+  metrics). What --doctor looks at."""
+  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
+  game, tx = game_of(cfg, ('length',), (1.0,)), optimizers(cfg)
+  stacked = {name: jnp.asarray(x)[None] for name, x in rows.items()}
+  with jax.set_mesh(mesh):
+    state, given = start(cfg, tx, mesh, saves)
+    step, collect, _ = make_step(game, tx, [lambda seen: seen.length_B.astype(jnp.float32)])
+    policy = jax.tree.map(jnp.copy, players.policy_of(state.model, given, cfg.lora))
+    key_B = players.row_keys(jax.random.key(cfg.seed), 0, cfg.batch)
+    seen = collect(state.model, stacked, key_B, given)
+    _, (metrics, _) = step(state, stacked, given)
+  return policy, *jax.device_get((seen, metrics))
+
+
+def doctor(cfg, workdir, machine):
+  del workdir
+  return ppo_doctor.examine(cfg, machine, once)
