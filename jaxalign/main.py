@@ -13,6 +13,7 @@ The config decides which stage runs: it is the module that the config's class co
 The resolved config is written to DIR/config.json first. In the same DIR again, a run resumes.
 """
 
+import contextlib
 import importlib.util
 import inspect
 import pathlib
@@ -151,10 +152,25 @@ def examine(cfg, workdir, slice_name):
   visit.check('workdir', same_run)
   checks = visit.checks
   if good is cfg:
-    checks = checks + list(found(cfg, workdir, machine))
+    with quickly_compiled():
+      checks = checks + list(found(cfg, workdir, machine))
   for line in doctor.table(checks):
     print(line, flush=True)
   return 0 if all(check.ok for check in checks) else 1
+
+
+@contextlib.contextmanager
+def quickly_compiled():
+  """Of what runs once and is tiny, most of the time is the compiler's care."""
+  import jax
+
+  name = 'jax_disable_most_optimizations'
+  before = jax.config.read(name)
+  jax.config.update(name, True)
+  try:
+    yield
+  finally:
+    jax.config.update(name, before)
 
 
 def refuse_other_run(cfg, workdir):
