@@ -205,6 +205,15 @@ def fits_memory(parts, machine):
   return f'{words}; {machine.name} has {gib(machine.memory)}'
 
 
+class Unsaved:
+  """Stands for a run's checkpoints where there are none."""
+
+  path = 'a rehearsal'
+
+  def restore(self, twin):
+    return None
+
+
 def twin(cfg, length=None):
   """A tiny model of the same kind: two narrow layers under the same arithmetic and vocabulary."""
   heads = 4

@@ -135,7 +135,7 @@ def shapes_of(cfg):
   return jax.eval_shape(lambda m: adapters.make_adapter(m, cfg.lora, key), model), model
 
 
-def memory(cfg, mesh, machine, texts=1):
+def memory(cfg, mesh, machine, texts=1, reference=False):
   """A closed form: what must lie on a device while a step runs. `texts`: texts in a row, 2 of a
   pair."""
   trained, frozen = shapes_of(cfg)
@@ -143,8 +143,8 @@ def memory(cfg, mesh, machine, texts=1):
   tx = make_optimizer(cfg.optim, cfg.steps)
   weights = doctor.device_bytes(trained, mesh)
   parts = dict(weights=weights)
-  if frozen is not None:
-    parts['frozen weights'] = doctor.device_bytes(frozen, mesh)
+  if frozen is not None or reference:
+    parts['frozen weights'] = doctor.device_bytes(trained if frozen is None else frozen, mesh)
   parts['moments'] = doctor.device_bytes(jax.eval_shape(tx.init, trained), mesh)
   parts['gradients'] = weights * (2 if cfg.microbatches > 1 else 1)
   rows = cfg.batch * texts / cfg.microbatches
@@ -181,7 +181,9 @@ def rows_of(examples, rows=ROWS, most=TOKENS):
 
 def one_step(cfg, examples):
   """The run's own loss, optimizer and step, on two narrow layers and the corpus' first texts."""
-  return step_words(cfg, rows_of(examples), *twin_of(cfg))
+  build, given, loss = twin_of(cfg)
+  begin = lambda tx, mesh: (make_state(build, tx, cfg.seed, mesh)[1](), given, loss)
+  return step_words(cfg, rows_of(examples), begin, math.log(cfg.model.vocab))
 
 
 def twin_of(cfg):
@@ -193,13 +195,17 @@ def twin_of(cfg):
   return build, jax.jit(small.build)(jax.random.key(1)), language.adapted_loss(cfg.lora)
 
 
-def step_words(cfg, batch, build, given, loss):
-  """One real step: finite, counted once whatever the microbatches, and it moves the weights."""
+def step_words(cfg, batch, begin, chance):
+  """One real step: finite, counted once whatever the microbatches, and it moves the weights.
+
+  begin(tx, mesh) -> (state, what the loss is given, the loss); chance: the loss of one who knows
+  nothing, which is where it should begin.
+  """
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
   tx = make_optimizer(cfg.optim, cfg.steps)
   parts = min(cfg.microbatches, 2)
   with jax.set_mesh(mesh):
-    state = make_state(build, tx, cfg.seed, mesh)[1]()
+    state, given, loss = begin(tx, mesh)
     before = jax.device_get(state.model)
     step = make_step(loss, tx, microbatches=parts, frozen=cfg.optim.frozen)
     stacked = {name: jnp.asarray(rows)[None] for name, rows in batch.items()}
@@ -208,13 +214,15 @@ def step_words(cfg, batch, build, given, loss):
   value, norm = (float(t[0] / max(w[0], 1e-30)) for t, w in (metrics['loss'], metrics['grad_norm']))
   if not (math.isfinite(value) and math.isfinite(norm)) or norm == 0:
     raise UserError(f'loss {value:.4g}, gradient {norm:.4g}: both must be finite and above 0')
+  if value > 2 * chance:
+    raise UserError(f'loss {value:.4g} by chance, where {chance:.4g} is right: look at its weights')
   counts = {int(n) for n in optimizer_steps(state.opt)}
   if counts - {1}:
     raise UserError(f'{parts} microbatches took {sorted(counts)} optimizer steps: one is right')
   moved = [(a != b).any() for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(state.model))]
   if not any(moved):
     raise UserError('one step moved no weight: look at optim.lr, schedule and frozen')
-  words = f'loss {value:.3f} (log vocabulary {math.log(cfg.model.vocab):.3f}), gradient {norm:.3g}'
+  words = f'loss {value:.3f} (by chance {chance:.3f}), gradient {norm:.3g}'
   return f'{words}, {sum(moved)} of {len(moved)} tensors moved'
 
 

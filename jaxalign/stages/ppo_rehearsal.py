@@ -31,15 +31,6 @@ class Rehearsal:
     return EXACT.get(self.cfg.model.dtype, ROUGH)
 
 
-class Unsaved:
-  """Stands for a run's checkpoints where there are none."""
-
-  path = 'the rehearsal'
-
-  def restore(self, twin):
-    return None
-
-
 def small(cfg, tokenizer):
   """The config of the twin: the same rules, except that nobody waits and nothing else is read."""
   vocab = cfg.model.vocab
@@ -71,7 +62,7 @@ def rehearse(cfg, tokenizer, examples, once):
   """A Rehearsal. once: stage ppo's own start, collect and improve."""
   cfg = small(cfg, tokenizer)
   rows = batch_of(examples, tokenizer, cfg.prompt)
-  policy, seen, metrics = once(cfg, rows, Unsaved())
+  policy, seen, metrics = once(cfg, rows, doctor.Unsaved())
   mean = lambda pair: float(pair[0][0] / max(pair[1][0], 1e-30))
   means = {name: mean(pair) for name, pair in metrics.items()}
   return Rehearsal(cfg=cfg, policy=policy, seen=seen, metrics=means)

@@ -16,6 +16,7 @@ from jaxalign.models import adapters, llama2
 from jaxalign.models.export import export
 from jaxalign.stages import doctor, language_doctor, sft
 from jaxalign.stages.training import Corpus
+from jaxalign.train.state import make_state
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ONE = doctor.Machine('one', 1, None)
@@ -130,7 +131,8 @@ def test_one_step_finds_what_cannot_train():
   build, given, loss = language_doctor.twin_of(smoke())
   lost = lambda *args: {k: (t * jnp.nan, w) for k, (t, w) in loss(*args).items()}
   with pytest.raises(UserError, match='loss nan'):
-    language_doctor.step_words(smoke(), language_doctor.rows_of(examples), build, given, lost)
+    begin = lambda tx, mesh: (make_state(build, tx, 0, mesh)[1](), given, lost)
+    language_doctor.step_words(smoke(), language_doctor.rows_of(examples), begin, 7.0)
 
 
 @pytest.mark.slow
