@@ -121,7 +121,8 @@ def run(cfg, workdir):
     make_optimizer(cfg.critic_optim, cfg.optimizer_steps),
   )  # fmt: skip
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
-  with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving) as saves:
+  about = finished.text_side(tokenizer, cfg.format)
+  with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving, about) as saves:
     readers, hosts, names, weights = open_judges(cfg, tokenizer, mesh)
     game = game_of(cfg, names, weights)
     state, given = start(cfg, tx, mesh, saves, readers)
