@@ -15,12 +15,13 @@ from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.rl import playing
 
 EIGHT = (8, 1, 1)
+COLD = 0.7
 
 
 @functools.cache
 def seen(**how):
   """(world, what its players say of the first batch), on the host."""
-  world = playing.world(**how)
+  world = playing.world(temperature=COLD, **how)
   return world, jax.device_get(playing.see(world))
 
 
@@ -43,14 +44,13 @@ def by_hand(world, got, row, temperature, model=None):
   return logp[before, tokens[n - length :]], entropy, values
 
 
-@pytest.mark.parametrize('temperature', [1.0, 0.5])
-def test_rules_1_4_6_every_row_reads_as_it_would_alone_at_temperature(temperature):
+def test_rules_1_4_6_every_row_reads_as_it_would_alone_at_temperature():
   """Left padding, positions, the slice that predicts the response, one temperature everywhere; and
   the tokens lie where the prompts end."""
-  world, got = seen(temperature=temperature)
+  world, got = seen()
   said = got.said
   for row in range(0, 16, 3):
-    logprob, entropy, values = by_hand(world, got, row, temperature)
+    logprob, entropy, values = by_hand(world, got, row, COLD)
     n = int(got.length_B[row])
     np.testing.assert_allclose(said.logprob_BR[row, :n], logprob, atol=2e-5)
     np.testing.assert_allclose(got.sampled_BR[row, :n], logprob, atol=2e-5)
@@ -66,7 +66,7 @@ def test_rules_2_3_masks_come_from_lengths_and_end_is_an_action():
   assert got.finished_B.any() and not got.finished_B.all()
   for row, length in enumerate(got.length_B):
     answer = got.tokens_BT[row, 8:]
-    ends = np.flatnonzero(answer[:length] == 2)
+    ends = np.flatnonzero(np.isin(answer[:length], (2, 9, 11)))
     assert got.response_BR[row].sum() == length and got.response_BR[row, :length].all()
     assert bool(got.finished_B[row]) == (len(ends) == 1)
     if got.finished_B[row]:
@@ -83,12 +83,22 @@ def test_rule_4_greedy_and_cold_policies_and_truncated_sampling_are_refused():
   assert not names & {'top_k', 'top_p'}
 
 
-@pytest.mark.parametrize('mesh', [(1, 1, 1), EIGHT])
-@pytest.mark.parametrize('dtype, tolerance', [('float32', 1e-6), ('bfloat16', 2e-3)])
-def test_rule_5_the_first_minibatch_finds_the_policy_that_sampled(mesh, dtype, tolerance):
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+  'dtype, tolerance, mesh',
+  [
+    ('float32', 1e-6, EIGHT),
+    pytest.param('bfloat16', 2e-3, EIGHT, marks=SLOW),
+    pytest.param('float32', 1e-6, (1, 1, 1), marks=SLOW),
+    pytest.param('bfloat16', 2e-3, (1, 1, 1), marks=SLOW),
+  ],
+)
+def test_rule_5_the_first_minibatch_finds_the_policy_that_sampled(dtype, tolerance, mesh):
   """In every iteration; KL to the same weights is 0 in the first, at any temperature."""
   cfg = dataclasses.replace(playing.CFG, dtype=dtype)
-  _, told = playing.play(playing.world(cfg=cfg, mesh=mesh, temperature=0.7), 2)
+  _, told = playing.play(playing.world(cfg=cfg, mesh=mesh, temperature=COLD), 2)
   for metrics in told:
     assert abs(metrics['first_ratio'] - 1) < tolerance
     assert abs(metrics['first_ratio_max'] - 1) < tolerance
@@ -105,7 +115,7 @@ def test_rule_8_samples_are_of_seed_iteration_and_row_alone():
   _, half = seen(rows=8)
   np.testing.assert_array_equal(got.tokens_BT, spread.tokens_BT)
   np.testing.assert_array_equal(got.tokens_BT[:8], half.tokens_BT)
-  world = playing.world()
+  world, _ = seen()
   other = jax.device_get(playing.see(world, step=1))
   keys = [players.row_keys(world.state.key, step, 4) for step in (0, 1)]
   data = np.concatenate([jax.random.key_data(k) for k in keys])
@@ -114,11 +124,14 @@ def test_rule_8_samples_are_of_seed_iteration_and_row_alone():
 
 
 def test_generation_takes_the_weights_as_they_are_after_every_update():
-  """Cast anew: what is sampled after an update is likely under the new weights, not the old."""
+  """Cast anew: what is sampled after an update is likely under the new weights, not the old. And
+  rule 5 in bf16: the sampler is not quite the policy, the two programs that read it all but are."""
   cfg = dataclasses.replace(playing.CFG, dtype='bfloat16')
   world = playing.world(cfg=cfg, lr=3e-2)
   before = jax.device_get(playing.see(world, step=5))
-  playing.play(world, 3)
+  _, told = playing.play(world, 3)
+  for metrics in told:
+    assert abs(metrics['first_ratio'] - 1) < 2e-3 and metrics['first_clip_fraction'] == 0
   after = jax.device_get(playing.see(world, step=5))
   assert (before.tokens_BT != after.tokens_BT).any()
   gap = np.abs(after.sampled_BR - after.said.logprob_BR)[after.response_BR].mean()
@@ -136,7 +149,7 @@ def test_rows_read_in_groups_are_read_as_one(groups):
 
 def test_rows_without_a_prompt_only_fill_the_batch():
   """As at the end of a pass over held-out prompts: no response, no score, no NaN anywhere."""
-  world = playing.world()
+  world, _ = seen()
   stacked = world.feed.at(0, 1)
   empty = jax.tree.map(lambda x: x.at[:, 4:].set(0), stacked)
   key_B = players.row_keys(world.state.key, 0, 16)
