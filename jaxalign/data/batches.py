@@ -129,9 +129,8 @@ class Pairs:
 
 
 def widths(length: int) -> list[int]:
-  """The lengths that rows of pairs may have: `length`, and what remains of it in steps of a third
-  or a quarter."""
-  return sorted({-(-length * part // 16) for part in (2, 3, 4, 6, 8, 12, 16)})
+  """The lengths that rows of pairs may have: few, for each is a program to compile."""
+  return sorted({-(-length * part // 8) for part in (1, 2, 4, 6, 8)})
 
 
 class Prompts:

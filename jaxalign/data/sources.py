@@ -62,10 +62,10 @@ class Text:
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Shipped:
-  """The two small corpora inside this package: for demos and tests, too small to align a model."""
+  """The small corpora inside this package: for demos and tests, too small to align a model."""
 
-  name: Literal['value_explanations', 'conversations']
-  split: Literal['train', 'validation'] | None = None  # of value_explanations; none: all
+  name: Literal['value_explanations', 'conversations', 'pairs']
+  split: Literal['train', 'validation'] | None = None  # of all but conversations; none: all
   as_: hh.As = 'pair'  # of conversations
 
   def check(self) -> None:
@@ -84,10 +84,11 @@ class Shipped:
     row = rows.parse(line)
     if self.name == 'conversations':
       return hh.to_record(row, noted, as_=self.as_, subset=self.name)
-    document = rows.to_record(row, noted, kind='document', columns=EXPLANATION)
     if self.split not in (None, row['split']):
       raise Unwanted('of another split')
-    return document
+    if self.name == 'pairs':
+      return hh.to_record(row, noted, as_='pair', subset=row['subset'])
+    return rows.to_record(row, noted, kind='document', columns=EXPLANATION)
 
 
 Source = Jsonl | Text | Shipped | HH | HuggingFace | Tfds

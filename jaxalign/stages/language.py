@@ -69,12 +69,14 @@ def run(cfg, workdir):
   ready = training.open_data(cfg, cfg.train, 'train', tokenizer, workdir)
   parts = [batches.Part(p, c.weight) for p, c in zip(ready, cfg.train)]
   data = batches.Batches(parts, cfg.length, cfg.batch, cfg.seed)
+
+  def begin(saves):
+    state, given, trained = start(cfg, tx, mesh, saves)
+    return state, given, trained, evaluator(cfg, trained, given, mesh, tokenizer, workdir)
+
   return training.train(
-    cfg, workdir, tx,
-    feed=Feed(data.rows, cfg.batch, mesh, cfg.steps_per_call),
-    start=lambda saves: start(cfg, tx, mesh, saves),
-    evaluator=lambda trained, given: evaluator(cfg, trained, given, mesh, tokenizer, workdir),
-    about=finished.text_side(tokenizer, cfg.format),
+    cfg, workdir, tx, feed=Feed(data.rows, cfg.batch, mesh, cfg.steps_per_call), start=begin,
+    about=finished.text_side(tokenizer, cfg.format), tokens=cfg.batch * cfg.length,
   )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Literal
 
 import jax
+import optax
 from etils import epath
 from jax.experimental import multihost_utils
 
@@ -67,19 +68,18 @@ def open_run(cfg):
   return tokenizer, mesh, make_optimizer(cfg.optim, cfg.steps)
 
 
-def train(cfg, workdir, tx, feed, start, evaluator, about):
+def train(cfg, workdir, tx, *, feed, start, about, tokens):
   """From where the run stands to its end.
 
-  start(saves) -> (state, what the loss is given, the loss); evaluator(loss, given) -> what fit
-  takes, or None; about: what each checkpoint says about itself.
+  start(saves) -> (state, what the loss is given, the loss, evaluation as fit takes it or None);
+  about: what each checkpoint says about itself; tokens: of a step.
   """
   with jax.set_mesh(feed.mesh), saving.Saves(workdir, cfg.saving, about) as saves:
-    state, given, trained = start(saves)
-    step = make_step(trained, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen)
-    judge = evaluator(trained, given)
+    state, given, loss, evaluate = start(saves)
+    step = make_step(loss, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen)
     begin = int(state.step)
     log = Log(
-      workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=cfg.tokens // cfg.steps,
+      workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=tokens,
       flops=cfg.model.flops(cfg.length), feed=feed,
     )  # fmt: skip
     with log:
@@ -87,7 +87,7 @@ def train(cfg, workdir, tx, feed, start, evaluator, about):
         log.note(f'going on from step {begin:,} of {cfg.steps:,}')
       state = fit(
         state, step, feed, steps=cfg.steps, given=given, saves=saves, log=log,
-        names=tensor_names(state.model), evaluate=judge,
+        names=tensor_names(state.model), evaluate=evaluate,
       )  # fmt: skip
       log.note(f'done: {cfg.steps:,} steps, in {workdir}')
   return state
@@ -99,6 +99,11 @@ def begin(cfg, tx, mesh, saves, build, first=lambda: None):
   refuse_unmatched(twin.model, cfg.optim.frozen)
   state = saves.restore(twin)
   return make(first()) if state is None else state
+
+
+def chance(cfg, mesh, build):
+  """The weights that begin() takes where nothing else gives any."""
+  return make_state(build, optax.identity(), cfg.seed, mesh)[1]().model
 
 
 def prepare_corpora(cfg, workdir):

@@ -1,0 +1,72 @@
+"""Stage 3: a reward model from pairs (Bradley-Terry): a decoder whose last token is a number."""
+
+import dataclasses
+
+import jax
+
+from jaxalign import losses
+from jaxalign.config import UserError
+from jaxalign.models import heads
+from jaxalign.models.decoder import Normal
+from jaxalign.sharding import born
+from jaxalign.stages import pairs, training
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Config(pairs.Pairwise):
+  """Margins come with the corpora that have them (columns.margin)."""
+
+  center: float = 0.01  # how much (chosen + rejected)^2 counts: it keeps rewards around 0
+
+  def check(self):
+    pairs.Pairwise.check(self)
+    if self.center < 0:
+      raise UserError(f'center={self.center}: at least 0')
+
+
+def run(cfg, workdir):
+  return pairs.run(cfg, workdir, 'Reward model', start)
+
+
+prepare = training.prepare_corpora
+
+
+def rewards(scorer, batch, given=None):
+  """reward_B2: of the chosen and of the rejected, read in one forward pass."""
+  del given
+  return scorer(pairs.both(batch, '_BT'), pairs.both(batch, '_segment_BT')).reshape(-1, 2)
+
+
+def loss_of(rewards, center):
+  """Sums over the pairs, as make_step wants them."""
+
+  def loss(model, batch, key=None, given=None):
+    del key
+    reward_B2 = rewards(model, batch, given)
+    total, stats = losses.bradley_terry(
+      reward_B2[:, 0], reward_B2[:, 1], batch['margin_B'], center, weight_B=batch['weight_B'],
+      count=1,
+    )  # fmt: skip
+    return stats | dict(loss=(total, stats['loss'][1]))
+
+  return loss
+
+
+def start(cfg, tx, mesh, saves):
+  """(state, what is given, the loss, rewards): resumed, else from init, else from chance."""
+  if cfg.lora is not None:
+    base = training.initial(cfg, mesh)
+    build, first = heads.fresh_thin(cfg.model, cfg.lora), lambda: None
+    read = lambda thin, batch, base: rewards(heads.laid(base, thin, cfg.lora), batch)
+  else:
+    base, read = None, rewards
+    build, first = heads.fresh(cfg.model), lambda: None if cfg.init is None else beginner(cfg, mesh)
+  state = training.begin(cfg, tx, mesh, saves, build, first)
+  return state, base, loss_of(read, cfg.center), read
+
+
+def beginner(cfg, mesh):
+  """The decoder of init under a head by chance."""
+  build = lambda key: Normal(Normal.init(key, (cfg.model.width,), cfg.model.weights))
+  head = born(lambda key: dict(score_D=build(key)), mesh, jax.random.key(cfg.seed))
+  return heads.Scorer(training.initial(cfg, mesh), score_D=head['score_D'])
