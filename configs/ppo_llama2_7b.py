@@ -10,7 +10,7 @@ of 512 prompts; most of it is sampling.
 Expect (likewise): the proxy reward on held-out prompts rises by 1 to 2 at a KL of 10 to 20 nats a
 sequence; the best checkpoint is the one with the highest reward below 25.
 :smoke   a tiny Llama from scratch learns to write the letter e, on the prompts that ship with the
-package: about a minute; the reward rises from .1 to above .5.
+package: about a minute; the reward rises from .1 to above .6.
 """
 
 from typing import Literal
@@ -73,16 +73,16 @@ def smoke(model):
     prompts=prompts,
     held_out=prompts,
     judges=(Judge(by=share_of_e),),
-    rules=Rules(beta=0.005),
-    prompt=64,
+    rules=Rules(beta=0.002),
+    prompt=48,
     response=16,
     batch=32,
-    minibatch=32,
+    minibatch=16,
     steps=40,
     eval_every=20,
     eval_prompts=32,
-    optim=AdamW(lr=3e-3, eps=1e-5, schedule=Schedule(shape='constant')),
-    critic_optim=AdamW(lr=3e-3, eps=1e-5, schedule=Schedule(shape='constant')),
+    optim=AdamW(lr=1e-2, eps=1e-5, schedule=Schedule(shape='constant')),
+    critic_optim=AdamW(lr=1e-2, eps=1e-5, schedule=Schedule(shape='constant')),
     saving=Saving(every=20, keep=2, best='held_out_cost'),
     logging=Logging(every=5),
   )

@@ -10,7 +10,7 @@ Slice: v5e-64. Cost (estimated, not run yet): about 7 hours, 450 chip-hours, for
 Expect (likewise): the proxy reward on held-out prompts rises by 1 to 2 at a KL of 10 to 20 nats a
 sequence; the best checkpoint is the one with the highest reward below 25.
 :smoke   a tiny model from scratch learns to write the letter e, on the prompts that ship with the
-package: about a minute; the reward rises from .1 to above .5.
+package: about a minute; the reward rises from .1 to above .6.
 """
 
 from typing import Literal

@@ -70,25 +70,26 @@ def table(rows, head):
 
 def picture(card):
   """As SVG, to stand inside the page."""
+  from matplotlib import rc_context
+
   out = io.StringIO()
-  figure(card).savefig(out, format='svg', metadata={'Date': None})
+  with rc_context({'svg.hashsalt': 'card', 'font.size': 9}):  # the same card, the same bytes
+    figure(card).savefig(out, format='svg', metadata={'Date': None})
   return re.sub(r'^.*?(?=<svg)', '', out.getvalue(), flags=re.DOTALL)
 
 
 def figure(card):
-  from matplotlib import rc_context
   from matplotlib.figure import Figure
 
-  with rc_context({'svg.hashsalt': 'card', 'font.size': 9}):
-    made = Figure(figsize=(12, 7), layout='constrained')
-    axes = made.subplots(2, 3)
-    for draw, ax in zip((subsets, lengths, margins, reliability, rewards), axes.flat):
-      draw(ax, card)
-      ax.spines[['top', 'right']].set_visible(False)
-      ax.grid(alpha=0.3)
-      ax.set_axisbelow(True)
-    axes.flat[5].axis('off')
-    axes.flat[5].text(0, 0.95, words(card), va='top', linespacing=1.7)
+  made = Figure(figsize=(12, 7), layout='constrained')
+  axes = made.subplots(2, 3)
+  for draw, ax in zip((subsets, lengths, margins, reliability, rewards), axes.flat):
+    draw(ax, card)
+    ax.spines[['top', 'right']].set_visible(False)
+    ax.grid(alpha=0.3)
+    ax.set_axisbelow(True)
+  axes.flat[5].axis('off')
+  axes.flat[5].text(0, 0.95, words(card), va='top', linespacing=1.7)
   return made
 
 

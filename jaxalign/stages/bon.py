@@ -164,7 +164,9 @@ def asker(cfg, tokenizer, mesh):
   """(feed, call) -> what is kept of each answer, on every host."""
   policy = ppo.weights_of(cfg, cfg.init, mesh)
   policy = finished.cast(policy, cfg.model.dtype)
-  score_by = {side: scorer(cfg, getattr(cfg, side), tokenizer, mesh) for side in ('proxy', 'gold')}
+  score_by = {
+    side: judging.summed(cfg, tokenizer, mesh, getattr(cfg, side)) for side in ('proxy', 'gold')
+  }
   draw = functools.partial(jax.jit(sample, static_argnums=0), (cfg.response, cfg.temperature))
   everywhere = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))
 
@@ -201,21 +203,6 @@ def sample(how, policy, batch, key):
     tokens_BT, pin(segment_BT.astype(jnp.int32), 'B'), response_BR, out.length_B,
     out.finished_B, live_B, out.logprob_BR, None,
   )  # fmt: skip
-
-
-def scorer(cfg, listed, tokenizer, mesh):
-  """seen -> the weighted sum of these judges, or None where there are none."""
-  if not listed:
-    return None
-  readers, hosts, _, weights = ppo.open_judges(cfg, tokenizer, mesh, listed)
-  read = jax.jit(lambda model, tokens_BT, segment_BT: model(tokens_BT, segment_BT))
-
-  def score(seen):
-    scores = [read(model, seen.tokens_BT, seen.segment_BT) for model in readers]
-    scores += [judge(seen) for judge in hosts]
-    return sum(w * s_B for w, s_B in zip(weights, scores))
-
-  return score
 
 
 def write(path, rows, n):

@@ -1,6 +1,10 @@
-"""Which judges stand against each other: gold says nothing of a proxy that it is itself."""
+"""Judges made ready to be asked; and which may stand against each other: gold says nothing of a
+proxy that it is itself."""
+
+import jax
 
 from jaxalign.config import UserError, shown
+from jaxalign.rl import judges
 from jaxalign.stages import finished
 
 
@@ -32,3 +36,41 @@ def refuse_absent(listed):
       raise UserError(
         f'judge {judge.by}: there is no such workdir of stage reward, with checkpoints'
       )
+
+
+def open_judges(cfg, tokenizer, mesh, listed):
+  """(scorers of the policy's own tokens, judges of text, all names, all weights)."""
+  readers, hosts = [], []
+  ours = tokenizer, cfg.format
+  for judge in listed:
+    if callable(judge.by):
+      hosts.append((judge, judges.by_function(judge, tokenizer, mesh)))
+      continue
+    scorer, *theirs = finished.scorer_of(judge.by, dtype=cfg.model.dtype, mesh=mesh)
+    if theirs[0].hash == tokenizer.hash and theirs[1] and theirs[1].hash == cfg.format.hash:
+      readers.append((judge, scorer))
+    else:
+      judges.check_readable(judge, theirs, ours)
+      score = judges.by_text(judge, scorer, theirs, ours, 2 * cfg.length, mesh)
+      hosts.append((judge, score))
+  every = [judge for judge, _ in (*readers, *hosts)]
+  names = [judge.name for judge in every]
+  if len(set(names)) < len(names):
+    names = [f'{name}_{n}' for n, name in enumerate(names)]
+  weights = tuple(float(judge.weight) for judge in every)
+  return [s for _, s in readers], [s for _, s in hosts], tuple(names), weights
+
+
+def summed(cfg, tokenizer, mesh, listed):
+  """seen -> the weighted sum of these judges, or None where there are none."""
+  if not listed:
+    return None
+  readers, hosts, _, weights = open_judges(cfg, tokenizer, mesh, listed)
+  read = jax.jit(lambda model, tokens_BT, segment_BT: model(tokens_BT, segment_BT))
+
+  def score(seen):
+    scores = [read(model, seen.tokens_BT, seen.segment_BT) for model in readers]
+    scores += [judge(seen) for judge in hosts]
+    return sum(w * s_B for w, s_B in zip(weights, scores))
+
+  return score

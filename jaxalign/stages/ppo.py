@@ -11,7 +11,7 @@ from jaxalign.data import batches, chat, sources
 from jaxalign.models import adapters, heads, hub, llama2, phi2
 from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import born, make_mesh
-from jaxalign.stages import finished, held_out, ppo_doctor, training
+from jaxalign.stages import finished, held_out, judging, ppo_doctor, training
 from jaxalign.train import saving
 from jaxalign.train.feed import Feed, split
 from jaxalign.train.fingerprint import checksum
@@ -39,6 +39,7 @@ class Config:
   pretraining: tuple[training.Corpus, ...] = ()  # mixed in with weight rules.ptx
   prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir
   judges: tuple[judges.Judge, ...]
+  gold: tuple[judges.Judge, ...] = ()  # score held-out answers, and nothing is trained on them
   rules: players.Rules = dataclasses.field(default_factory=players.Rules)
   prompt: int = 512  # tokens of the longest prompt; longer ones are dropped and counted
   response: int = 512  # tokens at most
@@ -88,6 +89,8 @@ class Config:
       raise UserError(f'seed={self.seed}: at least 0 and below 2**32')
     if not any(judge.weight for judge in self.judges):
       raise UserError('judges: none with a weight, so nothing would be learned')
+    if self.gold and self.held_out is None:
+      raise UserError('gold scores the answers to held_out prompts, and there are none: name them')
     if self.rules.critic_first >= self.steps:
       raise UserError(f'rules.critic_first={self.rules.critic_first}: below steps={self.steps}')
     if self.lora and (self.critic or self.reference or self.init is None):
@@ -117,12 +120,14 @@ def run(cfg, workdir):
   tokenizer = training.open_tokenizer(cfg)
   tx = optimizers(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
-  with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving) as saves:
-    readers, hosts, names, weights = open_judges(cfg, tokenizer, mesh, cfg.judges)
+  about = finished.text_side(tokenizer, cfg.format)
+  with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving, about) as saves:
+    readers, hosts, names, weights = judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = game_of(cfg, names, weights)
     state, given = start(cfg, tx, mesh, saves, readers)
     step, collect, _ = make_step(game, tx, hosts)
-    evaluate = held_out.evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir)
+    gold = judging.summed(cfg, tokenizer, mesh, cfg.gold)
+    evaluate = held_out.evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold)
     begin = int(state.step)
     log = Log(
       workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=cfg.batch * cfg.length, feed=feed
@@ -130,6 +135,8 @@ def run(cfg, workdir):
     with log:
       if begin:
         log.note(f'going on from iteration {begin:,} of {cfg.steps:,}')
+      elif evaluate:
+        log.scores(0, evaluate[1](state))  # where the policy began: every gain is measured from it
       state = fit(
         state, step, feed, steps=cfg.steps, given=given, saves=saves, log=log,
         names=tensor_names(state.model), evaluate=evaluate,
@@ -167,9 +174,10 @@ def refuse_early(cfg, mesh):
         hub.resolve(getattr(cfg, name))
       except UserError as error:
         raise UserError(f'{name} is missing: {error}') from error
-  for what, path in (('critic', cfg.critic), *(('judge', j.by) for j in cfg.judges)):
+  for what, path in (('critic', cfg.critic), *(('judge', j.by) for j in (*cfg.judges, *cfg.gold))):
     if isinstance(path, str) and not finished.is_workdir(path):
       raise UserError(f'{what} {path}: there is no such workdir of stage reward, with checkpoints')
+  judging.refuse_same_judge(cfg.judges, cfg.gold)
 
 
 def game_of(cfg, names, weights):
@@ -197,29 +205,6 @@ def open_prompts(cfg, tokenizer, workdir):
     return prompts.rows(step, indices) | beside
 
   return rows
-
-
-def open_judges(cfg, tokenizer, mesh, listed):
-  """(scorers of the policy's own tokens, judges of text, all names, all weights)."""
-  readers, hosts = [], []
-  ours = tokenizer, cfg.format
-  for judge in listed:
-    if callable(judge.by):
-      hosts.append((judge, judges.by_function(judge, tokenizer, mesh)))
-      continue
-    scorer, *theirs = finished.scorer_of(judge.by, dtype=cfg.model.dtype, mesh=mesh)
-    if theirs[0].hash == tokenizer.hash and theirs[1] and theirs[1].hash == cfg.format.hash:
-      readers.append((judge, scorer))
-    else:
-      judges.check_readable(judge, theirs, ours)
-      score = judges.by_text(judge, scorer, theirs, ours, 2 * cfg.length, mesh)
-      hosts.append((judge, score))
-  every = [judge for judge, _ in (*readers, *hosts)]
-  names = [judge.name for judge in every]
-  if len(set(names)) < len(names):
-    names = [f'{name}_{n}' for n, name in enumerate(names)]
-  weights = tuple(float(judge.weight) for judge in every)
-  return [s for _, s in readers], [s for _, s in hosts], tuple(names), weights
 
 
 def start(cfg, tx, mesh, saves, scorers=()):

@@ -30,6 +30,7 @@ def examine(cfg, machine, once):
   visit.check('critic', critic, cfg, tokenizer)
   for n, judge in enumerate(cfg.judges):
     visit.check(f'judge {n}', text_read, judge, cfg, tokenizer)
+  visit.check('gold', gold_differs, cfg)
   look = functools.partial(language_doctor.corpus, kind='prompt', length=cfg.prompt)
   found = {}
   for name in ('prompts', 'held_out'):
@@ -98,6 +99,15 @@ def text_read(judge, cfg, tokenizer):
     return f'{named}: same tokenizer and template, tokens pass through'
   judges.check_readable(judge, theirs, (tokenizer, cfg.format))
   return f'{named}: text is written anew in its template {theirs[1].name} by {theirs[0]}'
+
+
+def gold_differs(cfg):
+  """Rule 26: what says where the proxy is exploited is not the proxy."""
+  if not cfg.gold:
+    raise doctor.Skip('no gold judge: the report and the warnings cannot say where gold turns')
+  judging.refuse_absent((*cfg.judges, *cfg.gold))
+  judging.refuse_same_judge(cfg.judges, cfg.gold)
+  return f'{", ".join(judge.name for judge in cfg.gold)}: not the proxy'
 
 
 def asked(judge):

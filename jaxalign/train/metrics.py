@@ -186,6 +186,11 @@ def _until(path, step):
   return kept
 
 
+def lines_until(path, step):
+  """The records of a file up to a step."""
+  return [json.loads(line) for line in _until(path, step)]
+
+
 def append(path, records, step):
   """Small and rare: written whole, so that it is never torn, and says each step once."""
   lines = [*_until(path, step - 1), *map(_line, records)]

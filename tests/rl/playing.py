@@ -18,7 +18,7 @@ from jaxalign.train.optim import make_optimizer
 from jaxalign.train.state import make_state
 
 CFG = llama2.tiny(
-  width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=32, length=64, eos=(2,), remat='none'
+  width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=32, length=64, eos=(2, 9, 11), remat='none'
 )
 GOOD = 7  # the token that the judge likes
 

@@ -171,13 +171,22 @@ def test_a_reward_model_s_template_and_tokenizer_are_compared(tmp_path, monkeypa
   assert 'the policy writes' in of(ppo_doctor.critic, smoke(critic=str(tmp_path)), words)
 
 
+def test_a_gold_judge_that_is_the_proxy_fails():
+  assert 'gold judge share_of_e is the proxy' in of(
+    ppo_doctor.gold_differs, smoke(gold=smoke().judges)
+  )
+  assert 'not the proxy' in ppo_doctor.gold_differs(smoke(gold=(Judge(by=no_number),)))
+  with pytest.raises(UserError, match='name them'):
+    config.seal(smoke(gold=(Judge(by=no_number),), held_out=None))
+
+
 @pytest.mark.slow
 def test_the_whole_visit():
   cfg = config.seal(smoke())
   with main.quickly_compiled():
     found = {check.name: check for check in ppo.doctor(cfg, None, ONE)}
   assert {check.state for check in found.values()} == {'ok', 'skipped'}
-  assert [n for n, check in found.items() if check.state == 'skipped'] == ['memory']
+  assert [n for n, check in found.items() if check.state == 'skipped'] == ['gold', 'memory']
   broken = smoke(prompt=2, model=llama2.tiny(vocab=600), batch=32, minibatch=32, microbatches=4)
   broken = dataclasses.replace(broken, mesh=config.Mesh(data=16))
   found = {

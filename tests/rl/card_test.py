@@ -1,0 +1,35 @@
+"""The page says what the card holds, alone, and draws also a poor one."""
+
+import re
+
+import numpy as np
+import pytest
+
+from jaxalign.rl import calibration, card
+
+
+def made(n=400, seed=0, subsets=('helpful', 'harmless')):
+  random = np.random.default_rng(seed)
+  length = random.integers(5, 200, (n, 2))
+  reward = random.normal(0, 1, (n, 2)) + 0.004 * length + [0.4, 0]
+  names = [subsets[k % len(subsets)] for k in range(n)]
+  origin = dict(weights='ab' * 32, template='cd' * 32, tokenizer='ef' * 32, init='x <y>')
+  return calibration.card(reward, length, names) | dict(title='Reward', step=10, origin=origin)
+
+
+def test_one_file_without_a_network():
+  page = card.page(made())
+  assert page.count('<svg') == 1 and page.rstrip().endswith('</html>')
+  linked = re.findall(r'(?:src|href)="([^"#]*)', page.replace('xlink:', ''))
+  assert not [link for link in linked if link], linked
+  assert '@import' not in page and '<script' not in page
+  for word in ('helpful', 'harmless', 'cd' * 32, 'ef' * 32, 'ab' * 32, 'x &lt;y&gt;'):
+    assert word in page, word
+  value = made()['accuracy']
+  assert f'{value["value"]:.1%}' in page and f'{value["low"]:.1%}' in page
+  assert page == card.page(made())  # to the byte
+
+
+@pytest.mark.parametrize('n, subsets', [(1, ('',)), (2, ('a',)), (30, tuple('abcdefgh'))])
+def test_little_data_is_drawn_too(n, subsets):
+  assert '<svg' in card.page(made(n, subsets=subsets))

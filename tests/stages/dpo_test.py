@@ -1,0 +1,139 @@
+"""DPO begins at exactly log 2, follows its formula, and measures from where it began."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxalign
+from jaxalign.config import AdamW, UserError
+from jaxalign.data import batches
+from jaxalign.models.adapters import Lora
+from jaxalign.models.export import export
+from jaxalign.stages import dpo, training
+from tests.stages import pair_runs
+
+
+@pytest.fixture(scope='module', autouse=True)
+def one_device():
+  with pytest.MonkeyPatch.context() as patch:
+    pair_runs.on_one_device(patch)
+    yield
+
+
+@pytest.fixture(scope='module')
+def batch(tmp_path_factory):
+  place = tmp_path_factory.mktemp('pairs')
+  cfg = pair_runs.small(dpo, place)
+  tokenizer = training.open_tokenizer(cfg)
+  ready = training.open_data(cfg, training.corpora_of(cfg.train), 'train', tokenizer, place)
+  return batches.Pairs(ready, cfg.length, 5, None).rows(4, range(5))
+
+
+@pytest.fixture(scope='module')
+def models():
+  build = jax.jit(pair_runs.MODEL.build)
+  return build(jax.random.key(1)), build(jax.random.key(2))
+
+
+def total(cfg, models, batch):
+  read = dpo.reader(cfg, lambda model, reference: (model, reference))
+  return jax.jit(dpo.loss_of(cfg, read))(models[0], batch, None, models[1])
+
+
+def oracle(models, batch, cfg):
+  """Implicit rewards by a loop over the texts, one at a time and without padding."""
+  reward = np.zeros((5, 2))
+  for i in range(5):
+    for side, name in enumerate(('chosen', 'rejected')):
+      n = int((batch[f'{name}_segment_BT'][i] != 0).sum())
+      if n == 0:
+        continue
+      tokens = batch[f'{name}_BT'][i : i + 1, :n]
+      answer = np.flatnonzero(batch[f'{name}_weight_BT'][i, :n])
+      both = []
+      for model in models:
+        logp = np.asarray(jax.nn.log_softmax(model.logits(tokens)), np.float64)[0]
+        both.append(sum(logp[t - 1, tokens[0, t]] for t in answer))
+      reward[i, side] = cfg.beta * (both[0] - both[1]) / (len(answer) if cfg.per_token else 1)
+  return reward
+
+
+@pytest.mark.parametrize('how', [{}, dict(smoothing=0.2), dict(per_token=True, beta=0.5)])
+def test_the_loss_is_the_plain_formula(models, batch, tmp_path, how):
+  cfg = pair_runs.small(dpo, tmp_path, **how)
+  got = total(cfg, models, batch)
+  live = batch['weight_B'] > 0
+  assert 0 < live.sum() < 5
+  r = oracle(models, batch, cfg)[live]
+  gap = r[:, 0] - r[:, 1]
+  right, wrong = np.log1p(np.exp(-gap)), np.log1p(np.exp(gap))
+  expected = (1 - cfg.smoothing) * right + cfg.smoothing * wrong
+  np.testing.assert_allclose(got['loss'][0], expected.sum(), rtol=1e-4)
+  assert got['loss'][1] == live.sum()
+  np.testing.assert_allclose(got['margin'][0], gap.sum(), rtol=1e-3, atol=1e-4)
+  assert got['kl'][0] > 0
+
+
+def test_answers_of_one_model_twice_are_exactly_log_2(models, batch, tmp_path):
+  got = total(pair_runs.small(dpo, tmp_path), (models[0], models[0]), batch)
+  assert float(got['loss'][0] / got['loss'][1]) == np.float32(math.log(2))
+  assert got['kl'][0] == 0 and got['margin'][0] == 0 and got['accuracy'][0] == 2  # of 4 ties
+
+
+@pytest.fixture(scope='module')
+def base(tmp_path_factory):
+  place = tmp_path_factory.mktemp('base')
+  export(jax.jit(pair_runs.MODEL.build)(jax.random.key(9)), place)
+  return str(place)
+
+
+def test_a_run_begins_at_log_2_and_learns(tmp_path, base):
+  cfg = pair_runs.small(dpo, tmp_path, init=base, steps=12, eval_every=12, optim=AdamW(lr=3e-3))
+  pair_runs.run(dpo, cfg, tmp_path / 'run')
+  rows = pair_runs.lines(tmp_path / 'run')
+  assert rows[0]['loss'] == np.float32(math.log(2)) and rows[0]['kl'] == 0
+  assert rows[-1]['loss'] < 0.6 and rows[-1]['kl'] > 0 and rows[-1]['accuracy'] > 0.9
+  model = jaxalign.load(tmp_path / 'run')
+  assert model.embed_VD.shape == (1024, 32) and (tmp_path / 'run/card.json').exists()
+
+
+def test_an_adapter_s_reference_is_its_base(tmp_path, base):
+  how = dict(init=base, lora=Lora(rank=4), optim=AdamW(lr=2e-2))
+  pair_runs.run(dpo, pair_runs.small(dpo, tmp_path, **how), tmp_path / 'run')
+  rows = pair_runs.lines(tmp_path / 'run')
+  assert rows[0]['loss'] == np.float32(math.log(2)) and rows[-1]['loss'] < 0.69
+  folded = jaxalign.load(tmp_path / 'run')
+  assert (folded.embed_VD == jaxalign.load(base).embed_VD).all()
+
+
+def test_the_reference_may_be_half_as_large_and_stays_where_it_was(tmp_path, base):
+  """Resumed, it is still init and not where the policy stands."""
+  from jaxalign.train import optim, saving
+
+  cfg = pair_runs.small(dpo, tmp_path, init=base, reference='bfloat16')
+  mesh, tx = training.make_mesh(), optim.make_optimizer(cfg.optim, cfg.steps)
+  with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
+    state, reference, _, _ = dpo.start(cfg, tx, mesh, saves)
+    moved = state.replace(step=state.step + 1, model=jax.tree.map(lambda w: w + 1, state.model))
+    saves.save(moved)
+    saves.wait()
+    again, still, _, _ = dpo.start(cfg, tx, mesh, saves)
+  assert reference.embed_VD.dtype == jnp.bfloat16 and int(again.step) == 1
+  assert jnp.abs(again.model.embed_VD[...] - 1).max() < 0.5
+  assert (still.embed_VD[...] == reference.embed_VD[...]).all()
+
+
+@pytest.mark.parametrize(
+  'change, says',
+  [
+    (dict(beta=0.0), 'beta=0.0'),
+    (dict(smoothing=0.5), 'smoothing=0.5'),
+    (dict(lora=Lora(), init='x', reference='bfloat16'), 'the reference is the base itself'),
+  ],
+)
+def test_bad_config_is_one_line(change, says, tmp_path):
+  with pytest.raises(UserError, match=says):
+    pair_runs.run(dpo, pair_runs.small(dpo, tmp_path, **change), tmp_path / 'run')
