@@ -15,6 +15,8 @@ from jaxalign.stages import training
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*.py') if p.name != '__init__.py')
 NAMES = [p.stem for p in CONFIGS]
+# By how much the loss falls in 20 steps. Of pairs it begins at log 2 and can fall no further.
+FALLS = dict(explain=0.3, sft=0.3, reward=0.05, dpo=0.02)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
@@ -75,4 +77,4 @@ def test_smoke_runs_and_learns(path, tmp_path, request, monkeypatch):
     assert jnp.abs(folded.blocks.q_HKD - base.blocks.q_HKD).max() > 1e-4
     assert (folded.embed_VD == base.embed_VD).all()
   else:
-    assert last < first - 0.3
+    assert last < first - FALLS[path.stem.split('_')[0]]

@@ -1,5 +1,6 @@
 """A run that is broken at any moment, and started again, is the run that was not."""
 
+import json
 import os
 import pathlib
 import random
@@ -8,8 +9,10 @@ import time
 
 import pytest
 
+from jaxalign.train import saving
 from tests.train import running
 
+PAIRS = f'{running.ROOT}/configs/reward_llama2_7b.py:smoke'
 FIELDS = dict(steps=30, saving_every=3, saving_keep=2, eval_every=6, pause=0.02)
 
 
@@ -71,6 +74,24 @@ def test_killed_at_sixteen_moments_more(tmp_path, cache, unbroken):
     if met >= 16:
       break
   assert met >= 16
+
+
+def test_a_reward_run_is_killed_and_goes_on(tmp_path, cache):
+  """The stage itself: batches of changing widths, margins, evaluations, the card."""
+  fields = dict(steps=24, saving_every=4, eval_every=12)
+  start = lambda workdir: running.command(workdir, PAIRS, **fields)
+  process = running.start(start(tmp_path / 'run'), cache, devices=1)
+  whole = lambda: any(p.name.isdigit() for p in checkpoints(tmp_path / 'run'))
+  assert running.wait_for(whole, process)
+  assert running.kill(process)[0] == -signal.SIGKILL
+  for workdir in (tmp_path / 'run', tmp_path / 'unbroken'):
+    running.run(start(workdir), cache, devices=1)
+  one, other = tmp_path / 'run', tmp_path / 'unbroken'
+  assert running.metrics(one) == running.metrics(other)
+  assert [line['step'] for line in running.metrics(one)] == list(range(1, 25))
+  assert saving.fingerprint(one) == saving.fingerprint(other)
+  cards = [json.loads((w / 'card.json').read_text()) for w in (one, other)]
+  assert cards[0] == cards[1]
 
 
 def test_sigterm_saves_and_ends_well_within_its_grace(tmp_path, cache, unbroken):

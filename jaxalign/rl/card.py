@@ -132,7 +132,7 @@ def subsets(ax, card):
   ax.set_xlim(-0.5, len(named) - 0.5)
   ax.set(title='Accuracy by subset')
   percent(ax)
-  ax.legend(frameon=False, loc='upper right', fontsize=8)
+  ax.legend(frameon=False, loc='lower left', fontsize=8, bbox_to_anchor=(0, 0.06))
 
 
 def lengths(ax, card):
@@ -161,8 +161,14 @@ def margins(ax, card):
   middle = [(row['least'] + row['most']) / 2 for row in rows]
   points(ax, middle, rows, BLUE)
   ax.axhline(0.5, color=GREY, lw=0.8, ls=':')
-  ax.set(title='Accuracy by margin', xlabel='|reward difference|, bins of equal counts')
+  ax.set(title='Accuracy by margin', xlabel=f'|reward difference|, bins of {each(rows)} pairs')
   percent(ax)
+
+
+def each(rows):
+  """How many a bin of equal counts holds."""
+  least, most = (f(row['n'] for row in rows) for f in (min, max))
+  return f'{most:,}' if least == most else f'{least:,} or {most:,}'
 
 
 def reliability(ax, card):
@@ -184,7 +190,7 @@ def rewards(ax, card):
   points(ax, x, rows, BLUE, 'mean', line='-')
   r = card['reward_and_length']['value']
   ax.set(title='Reward and length' + ('' if r is None else f': r = {r:+.2f}'))
-  ax.set(xlabel='tokens of the text', ylabel='reward')
+  ax.set(xlabel=f'tokens of a text, bins of {each(rows)}', ylabel='reward')
   ax.legend(frameon=False, fontsize=8)
 
 

@@ -14,6 +14,7 @@ from jaxalign.models.adapters import Lora
 from jaxalign.models.export import export
 from jaxalign.stages import dpo, training
 from tests.stages import pair_runs
+from tests.stages.pair_runs import without_optimizations  # noqa: F401
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -94,7 +95,7 @@ def test_a_run_begins_at_log_2_and_learns(tmp_path, base):
   cfg = pair_runs.small(dpo, tmp_path, init=base, steps=12, eval_every=12, optim=AdamW(lr=3e-3))
   pair_runs.run(dpo, cfg, tmp_path / 'run')
   rows = pair_runs.lines(tmp_path / 'run')
-  assert rows[0]['loss'] == np.float32(math.log(2)) and rows[0]['kl'] == 0
+  assert rows[0]['loss'] == np.float32(math.log(2)) and rows[0]['kl'] < 1e-12
   assert rows[-1]['loss'] < 0.6 and rows[-1]['kl'] > 0 and rows[-1]['accuracy'] > 0.9
   model = jaxalign.load(tmp_path / 'run')
   assert model.embed_VD.shape == (1024, 32) and (tmp_path / 'run/card.json').exists()

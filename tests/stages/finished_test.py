@@ -19,19 +19,12 @@ from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished
 from jaxalign.train import saving
 from jaxalign.train.state import make_state
+from tests.stages.pair_runs import without_optimizations  # noqa: F401
 
 CFG = llama2.tiny(depth=1, width=32, heads=4, kv_heads=2, mlp=64, vocab=1024, length=64)
 LORA = adapters.Lora(rank=2)
 TOKENS = np.random.RandomState(0).randint(3, 1000, (3, 8)).astype(np.int32)
 run = jax.jit(lambda scorer, tokens_BT: scorer(tokens_BT))
-
-
-@pytest.fixture(scope='module', autouse=True)
-def without_optimizations():
-  """What is tested here holds without XLA's optimizations, which take half the time."""
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
 
 
 def store(workdir, seed=0, lora=None, init=None, **changes):

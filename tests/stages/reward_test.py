@@ -14,6 +14,7 @@ from jaxalign.models.export import export
 from jaxalign.stages import finished, pairs, reward, training
 from jaxalign.train import optim, saving
 from tests.stages import pair_runs
+from tests.stages.pair_runs import without_optimizations  # noqa: F401
 
 
 @pytest.fixture
@@ -118,11 +119,10 @@ def test_it_starts_from_init_and_an_adapter_trains_nothing_else(tmp_path, one_de
 
 def test_a_mesh_changes_nothing(done, tmp_path):
   """The same losses on eight devices and on one."""
-  cfg = pair_runs.small(reward, tmp_path)
+  cfg = pair_runs.small(reward, tmp_path, steps=2, held_out=())
   pair_runs.run(reward, cfg, tmp_path / 'eight')
-  losses = [[row['loss'] for row in pair_runs.lines(w)[:4]] for w in (tmp_path / 'eight', done[1])]
-  np.testing.assert_allclose(losses[0][:1], losses[1][:1], atol=1e-5)
-  assert (tmp_path / 'eight/card.html').exists()
+  losses = [[row['loss'] for row in pair_runs.lines(w)[:2]] for w in (tmp_path / 'eight', done[1])]
+  np.testing.assert_allclose(*losses, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ DRIVER = ROOT / 'tests' / 'train' / 'driver.py'
 PATIENCE = 300  # seconds; nothing here takes ten on an idle machine
 
 
-def command(workdir, **fields):
+def command(workdir, config=DRIVER, **fields):
   """fields: saving_every=3 is --config.saving.every=3 where the config has `saving`."""
   groups = ('optim', 'mesh', 'saving', 'logging')
   given = []
@@ -27,7 +27,7 @@ def command(workdir, **fields):
     group, _, rest = name.partition('_')
     field = f'{group}.{rest}' if group in groups and rest else name
     given.append(f'--config.{field}={value}')
-  main = [sys.executable, '-m', 'jaxalign.main', f'--config={DRIVER}', f'--workdir={workdir}']
+  main = [sys.executable, '-m', 'jaxalign.main', f'--config={config}', f'--workdir={workdir}']
   return [*main, *given]
 
 
