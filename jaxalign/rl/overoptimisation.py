@@ -186,6 +186,12 @@ def _number(x):
   return isinstance(x, int | float) and math.isfinite(x)
 
 
+def distinct_2(ids):
+  """The share of an answer's pairs of neighbours that are different ones; 1 where there is none."""
+  pairs = list(zip(ids, ids[1:]))
+  return len(set(pairs)) / len(pairs) if pairs else 1.0
+
+
 def slope_t(values):
   """The slope of a series in its own standard errors; 0 for fewer than 5 values."""
   y = np.asarray(values, np.float64)

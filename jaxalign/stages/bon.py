@@ -18,6 +18,7 @@ from jaxalign.config import Mesh, UserError, diff, read, tree
 from jaxalign.data import batches, chat, sources
 from jaxalign.models import llama2, phi2
 from jaxalign.rl import bon, judges, players
+from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.sample import generate
 from jaxalign.sharding import make_mesh, pin
 from jaxalign.stages import (
@@ -31,6 +32,7 @@ from jaxalign.stages import (
 )
 from jaxalign.train.feed import Feed
 
+KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
 FREE = ('mesh', 'ppo', 'prepared')  # what may change while a run goes on
 
 
@@ -178,7 +180,8 @@ def asker(cfg, tokenizer, mesh):
     scores = jax.device_get(scores)
     return [
       dict(zip(('prompt', 'answer'), judges.texts(tokenizer, row)), tokens=len(row.answer),
-           finished=row.finished, **{side: float(s_B[r]) for side, s_B in scores.items()})
+           finished=row.finished, distinct_2=over.distinct_2(row.answer),
+           **{side: float(s_B[r]) for side, s_B in scores.items()})
       for r, row in judges.rows_here(seen).items() if row.prompt
     ]  # fmt: skip
 
@@ -212,7 +215,7 @@ def write(path, rows, n):
   lines = []
   for at in range(0, len(rows), n):
     some = rows[at : at + n]
-    columns = {name: [row[name] for row in some] for name in ('proxy', 'tokens', 'finished')}
+    columns = {name: [row[name] for row in some] for name in KEPT}
     gold = [row['gold'] for row in some] if 'gold' in some[0] else None
     line = dict(prompt=some[0]['prompt'], answers=[row['answer'] for row in some], gold=gold)
     lines.append(json.dumps(line | columns) + '\n')

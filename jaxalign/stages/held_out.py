@@ -14,7 +14,8 @@ from jaxalign.train.feed import Feed
 WINDOW = 5  # evaluations that a warning looks back over
 SCORES = (
   'held_out_cost', 'held_out_reward', 'held_out_kl', 'held_out_length', 'held_out_finished',
-  'greedy_reward', 'greedy_kl', 'greedy_length', 'greedy_finished',
+  'held_out_entropy', 'held_out_distinct_2', 'greedy_reward', 'greedy_kl', 'greedy_length',
+  'greedy_finished', 'greedy_entropy', 'greedy_distinct_2',
 )  # fmt: skip
 
 
@@ -89,7 +90,8 @@ def lines(step, tokenizer, seen, said, greedy):
       prompt, answer = judges.texts(tokenizer, row)
       made.append(
         dict(step=step, greedy=greedy, row=n, prompt=prompt, answer=answer,
-             tokens=len(row.answer), finished=row.finished)
+             tokens=len(row.answer), finished=row.finished,
+             distinct_2=over.distinct_2(row.answer))
         | {name: float(x[n]) for name, x in said.items()}
       )  # fmt: skip
   return made

@@ -104,7 +104,7 @@ def best_of_n(workdir, draws=DRAWS):
   values = dict(proxy=proxy, length=table('tokens'), truncated=1 - table('finished'))
   if rows[0].get('gold') is not None:
     values['gold'] = table('gold')
-  values['distinct_2'] = np.array([[distinct_2(text) for text in row['answers']] for row in rows])
+  values['distinct_2'] = table('distinct_2')
   ns = bon.sizes(proxy.shape[1])
   per_prompt = {name: bon.curve(proxy, value, ns) for name, value in values.items()}
   drawn = {name: bon.resampled(x, draws) for name, x in per_prompt.items()}
@@ -133,13 +133,6 @@ def curve(kind, label, d, d_drawn, per_prompt, drawn, **more):
   )  # fmt: skip
 
 
-def distinct_2(text):
-  """The share of its pairs of words that are different ones; 1 where there is none."""
-  words = text.split()
-  pairs = list(zip(words, words[1:]))
-  return len(set(pairs)) / len(pairs) if pairs else 1.0
-
-
 def of_ppo(workdir, draws=DRAWS):
   """The evaluations of a PPO run: what was sampled there, one answer to each held-out prompt."""
   rows = [row for row in lines(workdir, 'samples*.jsonl') if not row['greedy']]
@@ -161,7 +154,7 @@ def of_ppo(workdir, draws=DRAWS):
   values = dict(
     proxy=read_out(lambda row: row['score']), length=read_out(lambda row: row['tokens']),
     truncated=read_out(lambda row: not row['finished']),
-    distinct_2=read_out(lambda row: distinct_2(row['answer'])),
+    distinct_2=read_out(lambda row: row['distinct_2']),
   )  # fmt: skip
   if all(row.get('gold') is not None for line in table for row in line):
     values['gold'] = read_out(lambda row: row['gold'])

@@ -18,6 +18,7 @@ WAY = {
   over.RL: dict(color='#CC79A7', marker='o', linestyle='-'),
 }
 NAMES = {over.BON: 'Best-of-n', over.RL: 'PPO'}
+POOR = 0.9  # R² below which a fit is said to be no good
 GREY = '#555555'
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;
 color:#111;background:#fff}svg{max-width:100%;height:auto}table{border-collapse:collapse;
@@ -47,10 +48,10 @@ def write(curves, places):
 CAPTIONS = dict(
   rewards='Gain in reward over the policy before training, against the distance from it, '
   'sqrt(KL in nats per sequence). Points: means over held-out prompts, bars: their 95 % bootstrap '
-  'interval over prompts. Lines: the fits. Grey: the turning point of gold and its interval, '
-  'drawn only where it is seen within the data.',
+  'interval over prompts (which knows of no misfit of the form). Lines: the fits. Grey: the '
+  'turning point of gold and its interval, drawn only where it is seen within the data.',
   texts='What the answers look like at each distance: length in tokens, share of different pairs '
-  'of words in an answer (distinct-2), share of answers that were cut off.',
+  'of tokens in an answer (distinct-2), share of answers that were cut off.',
   iterations='PPO, iteration by iteration on its training prompts: KL to the reference in nats per '
   'sequence, entropy in nats per token, and the KL of a token by the quarter of the response it '
   'stands in.',
@@ -109,10 +110,11 @@ def point(kind, label):
 def turn_words(fit):
   if not isinstance(fit, over.Fit):
     return f'no fit ({fit})'
+  poor = '' if fit.r2 >= POOR else f'; but the form fits badly (R² {fit.r2:.2f}): trust the points'
   if fit.turn is None:
-    return fit.why
+    return fit.why + poor
   low, high = fit.turn_interval
-  return f'{fit.why}, 95 % interval {low:.3g} to {high:.3g}'
+  return f'{fit.why}, 95 % interval {low:.3g} to {high:.3g}{poor}'
 
 
 def figure(plt, fig, caption):

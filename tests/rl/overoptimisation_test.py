@@ -160,3 +160,8 @@ def test_gold_may_be_there_only_at_evaluations():
   for row in rows:  # gold that rises too is no reason
     row |= dict(gold=-row['gold']) if 'gold' in row else {}
   assert not over.warnings(rows)['proxy_up_gold_down']
+
+
+def test_distinct_2():
+  assert over.distinct_2([1, 2, 1, 2, 1]) == 0.5
+  assert over.distinct_2([1]) == over.distinct_2([]) == 1

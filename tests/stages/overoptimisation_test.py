@@ -1,5 +1,6 @@
 """The report reads what runs leave, finds the turn that is in it, and stands alone."""
 
+import dataclasses
 import json
 import re
 
@@ -8,7 +9,7 @@ import pytest
 
 from jaxalign.config import UserError
 from jaxalign.rl import overoptimisation as over
-from jaxalign.stages import overoptimisation
+from jaxalign.stages import overoptimisation, overoptimisation_page
 
 pytest.importorskip('matplotlib', reason='the report is an extra: jaxalign[report]')
 
@@ -29,6 +30,7 @@ def bon_run(workdir, prompts=80, answers=128, exploit=0.8, gold=True):
       proxy=(quality + exploit * trick).tolist(),
       tokens=rng.integers(5, 40, answers).tolist(), finished=(rng.random(answers) < 0.9).tolist(),
     )  # fmt: skip
+    row['distinct_2'] = [0.75] * answers
     row['gold'] = (quality - 0.25 * exploit * trick**2).tolist() if gold else None
     rows.append(row)
   write(workdir / 'bon-00000.jsonl', rows[:50])
@@ -45,7 +47,12 @@ def ppo_run(workdir, evaluations=21, prompts=60, turn=True, kl=True):
     gold = d * (1.5 - 0.8 * np.log(d)) if turn and d else d
     for row in range(prompts):
       one = dict(step=step, greedy=False, row=row, prompt='p', answer='to be or not to be')
-      one |= dict(score=2 * d + own[row] + 0.2 * rng.normal(), tokens=20 + n, finished=n % 3 > 0)
+      one |= dict(
+        score=2 * d + own[row] + 0.2 * rng.normal(),
+        tokens=20 + n,
+        finished=n % 3 > 0,
+        distinct_2=0.8,
+      )
       one['gold'] = gold + own[row] + 0.2 * rng.normal()
       one |= dict(kl=d**2 + 0.1 * rng.normal()) if kl else {}
       samples += [one, one | dict(greedy=True, score=99.0)]
@@ -131,6 +138,9 @@ def test_what_cannot_be_read_is_one_line_and_overwrites_nothing(tmp_path):
   assert not out.exists()
 
 
-def test_distinct_2():
-  assert overoptimisation.distinct_2('a b a b a') == 0.5
-  assert overoptimisation.distinct_2('a') == overoptimisation.distinct_2('') == 1
+def test_a_form_that_does_not_fit_is_said_to(tmp_path):
+  best_of = bon_run(tmp_path / 'bon')
+  c = overoptimisation.best_of_n(best_of, 20)
+  fit = dataclasses.replace(c.fits['gold'], r2=0.5)
+  assert 'fits badly (R² 0.50): trust the points' in overoptimisation_page.turn_words(fit)
+  assert 'trust' not in overoptimisation_page.turn_words(dataclasses.replace(fit, r2=0.95))

@@ -16,6 +16,7 @@ from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.models import llama2
 from jaxalign.models.adapters import Lora
+from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
 from jaxalign.stages import held_out, ppo
@@ -71,15 +72,16 @@ def test_rule_24_broken_by_its_judge_and_resumed_it_is_the_unbroken_run(unbroken
 
 def test_evaluation_is_greedy_and_sampled_by_fixed_keys_and_written_down(unbroken):
   lines = [json.loads(line) for line in (unbroken / 'samples.jsonl').read_text().splitlines()]
-  assert [line['step'] for line in lines] == [4] * 16 + [8] * 16
-  assert sum(line['greedy'] for line in lines) == 16
+  assert [line['step'] for line in lines] == [0] * 16 + [4] * 16 + [8] * 16
+  assert sum(line['greedy'] for line in lines) == 24
   for line in lines:
     assert line['score'] == pytest.approx(line['answer'].count('e') / max(len(line['answer']), 1))
-  prompts = [[x['prompt'] for x in lines if x['step'] == step] for step in (4, 8)]
-  assert prompts[0] == prompts[1]  # the same at every evaluation
+  prompts = [[x['prompt'] for x in lines if x['step'] == step] for step in (0, 4, 8)]
+  assert prompts[0] == prompts[1] == prompts[2]  # the same at every evaluation
   evals = [json.loads(line) for line in (unbroken / 'evals.jsonl').read_text().splitlines()]
-  assert {*held_out.SCORES, 'step'} == set(evals[0])
-  sampled = [x['score'] for x in lines if x['step'] == 4 and not x['greedy']]
+  flags = {f'warn_{name}' for name in over.FLAGS}
+  assert {*held_out.SCORES, 'step', *flags} == set(evals[0])
+  sampled = [x['score'] for x in lines if x['step'] == 0 and not x['greedy']]
   assert evals[0]['held_out_reward'] == pytest.approx(np.mean(sampled), rel=1e-5)
   assert evals[0]['held_out_cost'] == -evals[0]['held_out_reward']
 
@@ -109,7 +111,8 @@ def test_every_metric_that_others_plot_is_there(unbroken):
 def test_a_kl_bound_keeps_a_policy_that_went_too_far_from_being_the_best(tmp_path):
   cfg = small(kl_bound=1e-9, steps=4, saving=config.Saving(every=4, best='held_out_cost'))
   start(cfg, tmp_path)
-  (line,) = (tmp_path / 'evals.jsonl').read_text().splitlines()
+  before, line = (tmp_path / 'evals.jsonl').read_text().splitlines()
+  assert json.loads(before)['held_out_cost'] is not None  # a KL of 0 is within any bound
   assert json.loads(line)['held_out_cost'] is None  # JSON has no infinity
 
 
@@ -149,7 +152,7 @@ def opened(cfg, tmp_path):
   adam = ppo.make_optimizer(cfg.optim, 10)
   tx = ppo.improve.both(adam, adam)
   with jax.set_mesh(mesh), ppo.saving.Saves(tmp_path / 'run', cfg.saving) as saves:
-    readers, hosts, names, weights = ppo.open_judges(cfg, tokenizer, mesh)
+    readers, hosts, names, weights = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = ppo.game_of(cfg, names, weights)
     state, given = ppo.start(cfg, tx, mesh, saves, readers)
     _, collect, _ = ppo.make_step(game, tx, hosts)
