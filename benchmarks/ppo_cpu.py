@@ -162,15 +162,14 @@ def ours(directory):
   from jaxalign.rl import improve, players
   from jaxalign.rl.sample import generate
   from jaxalign.sharding import make_mesh
-  from jaxalign.stages.ppo import make_step
-  from jaxalign.train.optim import make_optimizer
+  from jaxalign.stages.ppo import collect, learn, optimizers
   from jaxalign.train.state import make_state
 
   cfg = llama2.tiny(**SIZES, eos=(), remat='none', unroll=SIZES['depth'])
   rules = players.Rules(epochs=EPOCHS, value_clip=0.2)
   game = players.Game(rules=rules, response=NEW, minibatches=1, microbatches=1)
   adam = config.AdamW(lr=3e-6, eps=1e-5, schedule=config.Schedule(shape='constant'))
-  tx = improve.both(make_optimizer(adam, 1000), make_optimizer(adam, 1000))
+  tx = optimizers(adam, adam, 1000, 1000)
   model = jax.jit(cfg.build)(jax.random.key(0))
   if not any(directory.iterdir()):
     jaxalign.export(model, directory, overwrite=True)
@@ -180,7 +179,6 @@ def ours(directory):
   _, make = make_state(build, tx, 0, mesh, lambda: improve.carried(rules))
   state = make(dict(policy=copy(), critic=Critic(copy(), jax.random.key(1))))
   given = dict(reference=model, scorers=(Scorer(copy(), jax.random.key(2)),))
-  step, collect, learn = make_step(game, tx, ())
   batch = dict(tokens_BT=jnp.asarray(prompts(), jnp.int32)[None])
   batch |= dict(segment_BT=jnp.ones_like(batch['tokens_BT']))
   prompt = batch['tokens_BT'][0], batch['segment_BT'][0]
@@ -192,9 +190,9 @@ def ours(directory):
     policy = state.model['policy']
     jax.block_until_ready(generate(policy, *prompt, key_B, NEW, 1.0, 1.0, slots=NEW, eos=()))
     marks.append(now())
-    seen = jax.block_until_ready(collect(state.model, batch, key_B, given))
+    seen = jax.block_until_ready(collect(game, state.model, batch, key_B, given))
     marks.append(now())
-    state, (metrics, _) = learn(state, batch, seen, seen.said.scores, given)
+    state, (metrics, _) = learn(game, tx, state, batch, seen, seen.said.scores, given)
     jax.block_until_ready(state)
     marks.append(now())
     alone, both, train = (b[0] - a[0] for a, b in zip(marks, marks[1:]))

@@ -118,16 +118,17 @@ def run(cfg, workdir):
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   refuse_early(cfg, mesh)
   tokenizer = training.open_tokenizer(cfg)
-  tx = optimizers(cfg)
+  tx = optimizers_of(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
   about = finished.text_side(tokenizer, cfg.format)
   with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving, about) as saves:
     readers, hosts, names, weights = judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = game_of(cfg, names, weights)
     state, given = start(cfg, tx, mesh, saves, readers)
-    step, collect, _ = make_step(game, tx, hosts)
+    step = make_step(game, tx, hosts)
+    ask = functools.partial(collect, game)
     gold = judging.summed(cfg, tokenizer, mesh, cfg.gold)
-    evaluate = held_out.evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold)
+    evaluate = held_out.evaluator(cfg, game, ask, given, hosts, mesh, tokenizer, workdir, gold)
     begin = int(state.step)
     log = Log(
       workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=cfg.batch * cfg.length, feed=feed
@@ -145,13 +146,11 @@ def run(cfg, workdir):
   return state
 
 
-def optimizers(cfg):
+def optimizers_of(cfg):
   """Of the policy, whose schedule waits as long as it does, and of the critic."""
-  share = (cfg.steps - cfg.rules.critic_first) / cfg.steps
-  return improve.both(
-    make_optimizer(cfg.optim, round(cfg.optimizer_steps * share)),
-    make_optimizer(cfg.critic_optim, cfg.optimizer_steps),
-  )
+  all_steps, waits = cfg.optimizer_steps, cfg.rules.critic_first
+  policy_steps = all_steps * (cfg.steps - waits) // cfg.steps
+  return optimizers(cfg.optim, cfg.critic_optim, policy_steps, all_steps)
 
 
 def prepare(cfg, workdir):
@@ -260,45 +259,56 @@ def critic_from(cfg, mesh):
   return heads.Critic(decoder, score_D=scorer.score_D)
 
 
+@functools.cache
+def optimizers(policy, critic, policy_steps, critic_steps):
+  """The same object for the same configs, so that a second run of a process compiles nothing."""
+  return improve.both(make_optimizer(policy, policy_steps), make_optimizer(critic, critic_steps))
+
+
+@functools.partial(jax.jit, static_argnames=('game', 'greedy'))
+def collect(game, model, stacked, key_B, given, greedy=False):
+  """The first program: a Seen of the one batch that is stacked."""
+  batch = jax.tree.map(lambda x: x[0], stacked)
+  return players.collect(game, model, batch, key_B, given, greedy)
+
+
+@functools.partial(jax.jit, static_argnames=('game', 'tx'), donate_argnames='state')
+def learn(game, tx, state, stacked, seen, scores, given):
+  """The second: (state, what fit is told)."""
+  batch = jax.tree.map(lambda x: x[0], stacked)
+  return improve.improve(game, tx, state, batch, seen, scores, given)
+
+
+@functools.partial(jax.jit, static_argnames='rows')
+def keys(key, step, rows):
+  return players.row_keys(jax.random.fold_in(key, 0), step, rows)
+
+
 def make_step(game, tx, hosts):
-  """((state, batches, given) -> (state, what fit is told), collect, learn): two compiled programs,
-  and a step that asks the judges of text between them."""
-
-  @functools.partial(jax.jit, static_argnames='greedy')
-  def collect(model, stacked, key_B, given, greedy=False):
-    batch = jax.tree.map(lambda x: x[0], stacked)
-    return players.collect(game, model, batch, key_B, given, greedy)
-
-  @jax.jit
-  def keys(state, stacked):
-    key = jax.random.fold_in(state.key, 0)
-    return players.row_keys(key, state.step, stacked['tokens_BT'].shape[1])
-
-  @functools.partial(jax.jit, donate_argnums=0)
-  def learn(state, stacked, seen, scores, given):
-    batch = jax.tree.map(lambda x: x[0], stacked)
-    return improve.improve(game, tx, state, batch, seen, scores, given)
+  """(state, batches, given) -> (state, what fit is told): the two programs, and the judges of text
+  between them."""
 
   def step(state, stacked, given):
-    seen = collect(state.model, stacked, keys(state, stacked), given)
+    key_B = keys(state.key, state.step, stacked['tokens_BT'].shape[1])
+    seen = collect(game, state.model, stacked, key_B, given)
     scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
-    return learn(state, stacked, seen, scores, given)
+    return learn(game, tx, state, stacked, seen, scores, given)
 
-  return step, collect, learn
+  return step
 
 
 def once(cfg, rows, saves):
   """An iteration from chance on one device, judged by length: (the policy as it sampled, Seen,
   metrics). What --doctor looks at."""
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  game, tx = game_of(cfg, ('length',), (1.0,)), optimizers(cfg)
+  game, tx = game_of(cfg, ('length',), (1.0,)), optimizers_of(cfg)
   stacked = {name: jnp.asarray(x)[None] for name, x in rows.items()}
   with jax.set_mesh(mesh):
     state, given = start(cfg, tx, mesh, saves)
-    step, collect, _ = make_step(game, tx, [lambda seen: seen.length_B.astype(jnp.float32)])
+    step = make_step(game, tx, [lambda seen: seen.length_B.astype(jnp.float32)])
     policy = jax.tree.map(jnp.copy, players.policy_of(state.model, given, cfg.lora))
     key_B = players.row_keys(jax.random.key(cfg.seed), 0, cfg.batch)
-    seen = collect(state.model, stacked, key_B, given)
+    seen = collect(game, state.model, stacked, key_B, given)
     _, (metrics, _) = step(state, stacked, given)
   return policy, *jax.device_get((seen, metrics))
 

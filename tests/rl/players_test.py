@@ -11,6 +11,7 @@ import pytest
 from jaxalign.config import UserError
 from jaxalign.rl import players
 from jaxalign.rl.players import Rules
+from jaxalign.stages import ppo
 from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.rl import playing
 
@@ -152,9 +153,9 @@ def test_rows_without_a_prompt_only_fill_the_batch():
   world, _ = seen()
   stacked = world.feed.at(0, 1)
   empty = jax.tree.map(lambda x: x.at[:, 4:].set(0), stacked)
-  key_B = players.row_keys(world.state.key, 0, 16)
+  key_B = ppo.keys(world.state.key, 0, 16)
   with jax.set_mesh(world.mesh):
-    got = jax.device_get(world.collect(world.state.model, empty, key_B, world.given))
+    got = jax.device_get(ppo.collect(world.game, world.state.model, empty, key_B, world.given))
   assert got.live_B.tolist() == [True] * 4 + [False] * 12
   assert not got.response_BR[4:].any() and got.finished_B[4:].all()
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(got.said))

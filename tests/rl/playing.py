@@ -12,9 +12,8 @@ from jaxalign.models.heads import Critic
 from jaxalign.rl import improve, players
 from jaxalign.rl.players import Game, Rules
 from jaxalign.sharding import born, make_mesh
-from jaxalign.stages.ppo import make_step
+from jaxalign.stages.ppo import collect, keys, make_step, optimizers
 from jaxalign.train.feed import Feed
-from jaxalign.train.optim import make_optimizer
 from jaxalign.train.state import make_state
 
 CFG = llama2.tiny(
@@ -59,7 +58,6 @@ class World:
   state: object
   given: dict
   step: object
-  collect: object
   tx: object
 
 
@@ -78,7 +76,7 @@ def world(
     rules=rules or Rules(**more), response=R, minibatches=minibatches, microbatches=microbatches,
     lora=lora,
   )  # fmt: skip
-  tx = improve.both(make_optimizer(adam(lr), 1000), make_optimizer(adam(lr), 1000))
+  tx = optimizers(adam(lr), adam(lr), 1000, 1000)
   build = players.fresh_players(cfg.build, lora)
   with jax.set_mesh(mesh):
     model = born(lambda key: spread(cfg.build(key)), mesh, jax.random.key(seed))
@@ -87,9 +85,9 @@ def world(
     start = dict(policy=copy(), critic=Critic(copy(), jax.random.key(1)))
     state = make() if lora else make(start)
     given = dict(reference=model, scorers=())
-    step, collect, _ = make_step(game, tx, (jax.jit(judge),))
+    step = make_step(game, tx, (jax.jit(judge),))
   feed = Feed(prompts(rows, P), rows, mesh)
-  return World(game, feed, mesh, state, given, step, collect, tx)
+  return World(game, feed, mesh, state, given, step, tx)
 
 
 def play(world, steps):
@@ -113,8 +111,8 @@ def see(world, step=0, greedy=False):
   with jax.set_mesh(world.mesh):
     stacked = world.feed.at(step, 1)
     rows = stacked['tokens_BT'].shape[1]
-    key_B = players.row_keys(jax.random.fold_in(world.state.key, 0), step, rows)
-    return world.collect(world.state.model, stacked, key_B, world.given, greedy=greedy)
+    key_B = keys(world.state.key, step, rows)
+    return collect(world.game, world.state.model, stacked, key_B, world.given, greedy=greedy)
 
 
 def weights(state):
