@@ -3,6 +3,7 @@
   jaxalign [prepare] --config=FILE.py[:VARIANT] --workdir=DIR [--config.FIELD=VALUE ...]
 
   prepare                   only tokenises the config's corpora and counts their tokens
+  --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
 
   --config.optim.lr=3e-6    sets any field at any depth; its type decides how the text is read:
                             numbers, true/false, a name among choices, none, tuples as 0.9,0.95
@@ -12,6 +13,7 @@ The config decides which stage runs: it is the module that the config's class co
 The resolved config is written to DIR/config.json first. In the same DIR again, a run resumes.
 """
 
+import contextlib
 import importlib.util
 import inspect
 import pathlib
@@ -36,6 +38,11 @@ def define_flags():
   flags.DEFINE_string('workdir', None, 'where the run lives (local or gs://)', flag_values=values)
   flags.DEFINE_bool('debug', False, 'show the traceback of an error', flag_values=values)
   flags.DEFINE_bool('help', False, 'this text; with --config, its fields', flag_values=values)
+  flags.DEFINE_bool('doctor', False, 'check the config, and run nothing', flag_values=values)
+  flags.DEFINE_string(
+    'slice', None, 'for --doctor: KIND-COUNT to be run on, as v5e-64; default: here',
+    flag_values=values,
+  )  # fmt: skip
   flags.DEFINE_string(
     'coordinator', None, 'HOST:PORT of process 0, where no cluster says so', flag_values=values
   )
@@ -93,6 +100,10 @@ def start(argv):
   for name in ('config', 'workdir'):
     if not values[name].value:
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
+  if values.doctor:
+    return examine(cfg, values.workdir, values['slice'].value)
+  if values['slice'].value:
+    raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(config.seal(cfg), command)
   from jaxalign import allocator, pod  # jax, only once there is something to run
 
@@ -116,6 +127,51 @@ def run_stage(run, cfg, workdir, debug):
     raise UserError(f'--workdir={workdir} cannot be written ({error}): choose another') from error
   run(cfg, workdir)
   return 0
+
+
+def examine(cfg, workdir, slice_name):
+  """--doctor: prints a line for each check; 1 if one fails."""
+  found = stage_of(cfg, 'doctor')
+  from jaxalign.stages import doctor  # jax, only once there is something to check
+
+  logging.use_absl_handler()
+  logging.set_verbosity(logging.WARNING)
+  flags.FLAGS.mark_as_parsed()
+  workdir, visit = config.absolute(workdir), doctor.Visit()
+  machine = doctor.Machine.of(slice_name) if slice_name else doctor.Machine.here()
+
+  def sealed():
+    config.seal(cfg)
+    config.to_json(cfg)
+    return f'{type(cfg).__module__}, every field fits', cfg
+
+  def same_run():
+    refuse_other_run(cfg, workdir)
+    return doctor.writable(workdir)
+
+  good = visit.check('config', sealed)
+  visit.check('workdir', same_run)
+  checks = visit.checks
+  if good is cfg:
+    with quickly_compiled():
+      checks = checks + list(found(cfg, workdir, machine))
+  for line in doctor.table(checks):
+    print(line, flush=True)
+  return 0 if all(check.ok for check in checks) else 1
+
+
+@contextlib.contextmanager
+def quickly_compiled():
+  """Of what runs once and is tiny, most of the time is the compiler's care."""
+  import jax
+
+  name = 'jax_disable_most_optimizations'
+  before = jax.config.read(name)
+  jax.config.update(name, True)
+  try:
+    yield
+  finally:
+    jax.config.update(name, before)
 
 
 def refuse_other_run(cfg, workdir):
@@ -210,7 +266,17 @@ def describe(cfg, name='--config'):
 
 
 def flag_lines(values):
-  names = ('config', 'workdir', 'debug', 'help', 'coordinator', 'processes', 'process_id')
+  names = (
+    'config',
+    'workdir',
+    'doctor',
+    'slice',
+    'debug',
+    'help',
+    'coordinator',
+    'processes',
+    'process_id',
+  )
   return (f'  --{name}  {values[name].help}' for name in names)
 
 

@@ -55,8 +55,12 @@ def field_kind(holder, field, above, name):
 
 
 def read(text, kind):
-  """The text as annotated; of several kinds, the first that can be read, none before text."""
-  for one in sorted(config.choices(kind), key=lambda one: one is not types.NoneType):
+  """The text as annotated; of several kinds, the first that can be read: none before any other,
+  and text before a tuple unless it has a comma or brackets."""
+  plain = ',' not in text and text[:1] not in ('(', '[')
+  is_tuple = lambda one: typing.get_origin(one) is tuple
+  rank = lambda one: 0 if one is types.NoneType else 1 + (plain and is_tuple(one))
+  for one in sorted(config.choices(kind), key=rank):
     value = read_one(text, one)
     if value is not UNREADABLE and config.fits(value, one):
       return value

@@ -30,22 +30,28 @@ AXES = ('data', 'fsdp', 'tensor')
 def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
   """A mesh over all devices; the one size given as -1 takes what the others leave."""
   devices = jax.devices() if devices is None else devices
+  sizes = mesh_sizes(data, fsdp, tensor, len(devices))
+  return jax.make_mesh(sizes, AXES, (AxisType.Auto,) * 3, devices=devices)
+
+
+def mesh_sizes(data, fsdp, tensor, count):
+  """The sizes on `count` devices, which need not be here."""
   sizes = [data, fsdp, tensor]
   known = 1
   for size in sizes:
     known *= size if size != -1 else 1
-  if sizes.count(-1) > 1 or min(sizes) < -1 or 0 in sizes or len(devices) % known:
+  if sizes.count(-1) > 1 or min(sizes) < -1 or 0 in sizes or count % known:
     raise UserError(
-      f'mesh (data, fsdp, tensor) = {tuple(sizes)} does not divide {len(devices)} devices; '
+      f'mesh (data, fsdp, tensor) = {tuple(sizes)} does not divide {count} devices; '
       'give sizes whose product is the number of devices, at most one of them -1'
     )
-  sizes = [len(devices) // known if size == -1 else size for size in sizes]
-  if sizes[0] * sizes[1] * sizes[2] != len(devices):
+  sizes = tuple(count // known if size == -1 else size for size in sizes)
+  if sizes[0] * sizes[1] * sizes[2] != count:
     raise UserError(
-      f'mesh (data, fsdp, tensor) = {tuple(sizes)} uses {sizes[0] * sizes[1] * sizes[2]} of '
-      f'{len(devices)} devices; make one of the sizes -1, or name the devices'
+      f'mesh (data, fsdp, tensor) = {sizes} uses {sizes[0] * sizes[1] * sizes[2]} of '
+      f'{count} devices; make one of the sizes -1, or name the devices'
     )
-  return jax.make_mesh(sizes, AXES, (AxisType.Auto,) * 3, devices=devices)
+  return sizes
 
 
 def axes(name):

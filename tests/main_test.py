@@ -142,6 +142,37 @@ def test_the_keyboard_stops_with_one_line(call):
   assert (status, err.count('\n')) == (130, 1)
 
 
+DOCTOR = """
+def doctor(cfg, workdir, machine):
+  from jaxalign.stages.doctor import Check
+  return [Check('steps', 'FAIL' if cfg.steps == 7 else 'ok', f'{cfg.steps} on {machine.devices}')]
+"""
+
+
+def test_the_doctor_runs_nothing_and_says_what_fails(call, tmp_path):
+  assert 'is no stage that can doctor' in call('--config=tiny.py', '--workdir=w', '--doctor')[1]
+  (tmp_path / 'tiny.py').write_text(CONFIG + DOCTOR)
+  status, out = call('--config=tiny.py', '--workdir=w', '--doctor', '--slice=v5e-64')
+  assert status == 0 and out.splitlines()[-1] == '3 ok, 0 FAIL, 0 skipped'
+  assert 'steps    ok       2 on 64' in out and not (tmp_path / 'w').exists()
+  with_doctor = '--config=tiny.py', '--workdir=w', '--doctor'
+  assert jaxalign_main.main(['jaxalign', *with_doctor, '--config.steps=7']) == 1
+  assert jaxalign_main.main(['jaxalign', *with_doctor, '--config.optim.eps=-1']) == 1
+  status, err = call(*with_doctor, '--slice=big')
+  assert status == 2 and 'write KIND-COUNT' in err
+  assert '--slice only says' in call('--config=tiny.py', '--workdir=w', '--slice=v5e-4')[1]
+
+
+def test_the_doctor_sees_that_a_workdir_holds_another_run(call, tmp_path, capsys):
+  (tmp_path / 'tiny.py').write_text(CONFIG + DOCTOR)
+  call('--config=tiny.py', '--workdir=w')
+  (tmp_path / 'w/checkpoints/3').mkdir(parents=True)
+  command = ['--config=tiny.py', '--workdir=w', '--doctor']
+  assert jaxalign_main.main(['jaxalign', *command]) == 0
+  assert jaxalign_main.main(['jaxalign', *command, '--config.steps=5']) == 1
+  assert 'steps (2 there, 5 here)' in capsys.readouterr().out
+
+
 def test_help_lists_the_flags_and_the_fields_of_a_config(call):
   status, out = call('--help')
   assert status == 0 and '--config.optim.lr=3e-6' in out and '--workdir' in out

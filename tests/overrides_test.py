@@ -107,3 +107,16 @@ def test_an_entry_that_is_not_there(name):
   cfg = main.load('configs/sft_llama2_7b.py:smoke')
   with pytest.raises(UserError, match='the last entry is config.train.0; set a field of an entry'):
     override(cfg, name, '1')
+
+
+@pytest.mark.parametrize(
+  'text, value', [('a/b', 'a/b'), ('a,b', ('a', 'b')), ('(a,)', ('a',)), ('none', None)]
+)
+def test_text_is_a_tuple_only_where_it_looks_like_one(text, value):
+  @dataclasses.dataclass(kw_only=True)
+  class Paths:
+    path: tuple[str, ...] | str | None = ''
+
+  cfg = Paths()
+  override(cfg, 'path', text)
+  assert cfg.path == value

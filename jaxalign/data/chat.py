@@ -135,6 +135,35 @@ def prompt(form: ChatFormat, tokenizer: Tokenizer, turns: Sequence[Turn]) -> np.
   return encode_spans(tokenizer, [dialogue(form, tokenizer, turns)])[0].tokens
 
 
+def turns_of(form: ChatFormat, tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[Turn, ...]:
+  """The turns that `prompt` wrote as these ids. The end token closes answers alone, so exchanges
+  are told apart for certain; within one, the first place where an answer could begin is it."""
+  exchanges: list[list[int]] = [[]]
+  for index in ids:
+    if index == tokenizer.eos:
+      exchanges.append([])
+    elif index != tokenizer.bos:
+      exchanges[-1].append(int(index))
+  exchanges = [exchange for exchange in exchanges if exchange]  # BOS may be EOS, and end nothing
+  turns: list[Turn] = []
+  for n, exchange in enumerate(exchanges):
+    text = tokenizer.decode(exchange).removeprefix(form.later if n else '')
+    turns += _turns_in(form, text, n == 0, n < len(exchanges) - 1)
+  return tuple(turns)
+
+
+def _turns_in(form: ChatFormat, text: str, first: bool, answered: bool) -> list[Turn]:
+  free = form.system.startswith('{')  # then it would fit an exchange without a system turn too
+  both = (form.user, form.system) if free else (form.system, form.user)
+  roles = dict(system='system', user='user', answer='assistant')
+  for template in both if first else (form.user,):
+    pieces = _pieces(template + (form.answer if answered else ''))
+    pattern = ''.join(f'(?P<{p}>.*?)' if n % 2 else re.escape(p) for n, p in enumerate(pieces))
+    if found := re.fullmatch(pattern, text, re.DOTALL):
+      return [Turn(roles[name], said) for name, said in found.groupdict().items()]
+  raise UserError(f'{text[:60]!r} is not written in the format {form.name}')
+
+
 def encode_spans(tokenizer: Tokenizer, examples: Sequence[Sequence[Span]]) -> list[Example]:
   """Many at once: the tokenizer is fastest on long lists of texts."""
   lead, skip = _lead(tokenizer)

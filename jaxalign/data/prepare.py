@@ -115,6 +115,17 @@ def _items(
       raise UserError(f'{where}: {error}') from error
 
 
+def encode(
+  where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer
+) -> tuple[list[chat.Example], shards.Kind]:
+  """One record as a corpus would hold it: two examples of a pair, else one."""
+  try:
+    item, kind = _item(where, record, form, tokenizer)
+  except UserError as error:
+    raise UserError(f'{where}: {error}') from error
+  return chat.encode_spans(tokenizer, item.sides), kind
+
+
 def _item(
   where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer
 ) -> tuple[Item, shards.Kind]:

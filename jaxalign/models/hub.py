@@ -49,8 +49,25 @@ def load(path, *, dtype=None, mesh=None):
     return jax.tree.map_with_path(build, *trees)
 
 
-def resolve(path):
-  """What is under this path; a hub name (owner/model) is fetched first, no code, no pickles."""
+def examine(path):
+  """(config, whether its weights were looked at): every tensor is named and of its shape, and none
+  is read. Of a hub name only the small files are fetched."""
+  here = place(path).exists()
+  path = resolve(path, weights=False)
+  if path.is_file():
+    return llama2c.read(path)[0], True
+  if not here:
+    return config_of(path, 'float32')[0], False
+  stored = tensor_files.directory(path)
+  cfg, module, cls = config_of(path, _own_dtype(stored))
+  shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
+  _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
+  return cfg, True
+
+
+def resolve(path, weights=True):
+  """What is under this path; a hub name (owner/model) is fetched first, no code, no pickles.
+  Without `weights`, of the hub only what is small."""
   if not isinstance(path, str | os.PathLike):
     raise UserError(f'path={path!r}: give a directory, a file or a hub name')
   found = place(path)
@@ -62,7 +79,7 @@ def resolve(path):
   import huggingface_hub  # slow to import, and needed here only
 
   try:
-    wanted = ['*.safetensors', '*.json', 'tokenizer.model', '*.txt']
+    wanted = ['*.safetensors'] * weights + ['*.json', 'tokenizer.model', '*.txt']
     return epath.Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
   except Exception as e:  # the hub's client has dozens of error types; all mean the same here
     raise UserError(

@@ -16,12 +16,16 @@ from jaxalign.config import UserError
 
 @flax.struct.dataclass
 class Rollout:
-  tokens_BT: jax.Array  # int32
-  response_BT: jax.Array  # bool: sampled here, EOS included
-  logprob_BT: jax.Array  # of the policy that sampled, from the same forward as the update
-  value_BT: jax.Array  # read before token t
-  advantage_BT: jax.Array
-  return_BT: jax.Array
+  """What an update reads. R are the slots of the response, the last R of the T columns: most of
+  the work of a loss is per slot, and prompts have none."""
+
+  tokens_BT: jax.Array  # int32: the prompt, padded on the left, and the response
+  segment_BT: jax.Array  # int32: 0 where there is padding
+  response_BR: jax.Array  # bool: sampled here, EOS included
+  logprob_BR: jax.Array  # of the policy that sampled, from the same forward as the update
+  value_BR: jax.Array  # read before token t
+  advantage_BR: jax.Array
+  return_BR: jax.Array
 
 
 def _floats(*arrays):

@@ -13,7 +13,7 @@ from jaxalign import losses
 from jaxalign.config import UserError
 from jaxalign.models import adapters
 from jaxalign.rl.ppo import kl_estimate
-from jaxalign.stages import finished, pairs, training
+from jaxalign.stages import finished, pairs, pairs_doctor, training
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -101,3 +101,8 @@ def start(cfg, tx, mesh, saves):
     read = reader(cfg, lambda model, reference: (model, reference))
   state = training.begin(cfg, tx, mesh, saves, build, first)
   return state, given, loss_of(cfg, read), lambda *args: read(*args)[0]
+
+
+def doctor(cfg, workdir, machine):
+  del workdir
+  return pairs_doctor.examine(cfg, machine, start, reference=cfg.lora is None)

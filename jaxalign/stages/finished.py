@@ -14,6 +14,7 @@ from jaxalign.sharding import layout
 from jaxalign.train import saving
 
 REWARD = 'jaxalign.stages.reward:Config'
+PPO = 'jaxalign.stages.ppo:Config'  # a policy, and a critic that only it needs
 CONFIGS = {f'{module.__name__}:Config': module.Config for module, _ in hub.MODELS.values()}
 
 
@@ -28,10 +29,11 @@ def load(workdir, *, dtype=None, mesh=None):
   if raw.get('class') == REWARD:
     raise UserError(f'{workdir} holds a reward model, which writes no text: name another workdir')
   cfg = model_config(workdir, raw)
+  part = 'policy.' if raw.get('class') == PPO else ''
   if raw.get('lora') is None:
-    model = saving.read_weights(workdir, twin_of(cfg.build, mesh))
+    model = saving.read_weights(workdir, twin_of(cfg.build, mesh), part)
   else:
-    model = merged(workdir, raw, cfg, mesh)
+    model = merged(workdir, raw, cfg, mesh, part)
   return cast(model, dtype), tokenizer_of(raw)
 
 
@@ -128,11 +130,11 @@ def lora_of(raw):
   return adapters.Lora(**fields)
 
 
-def merged(workdir, raw, cfg, mesh):
+def merged(workdir, raw, cfg, mesh, part=''):
   lora = lora_of(raw)
   base = weights_of(raw['init'], cfg.weights, mesh)
   build = lambda key: adapters.make_adapter(cfg.build(key), lora, key)
-  adapter = saving.read_weights(workdir, twin_of(build, mesh))
+  adapter = saving.read_weights(workdir, twin_of(build, mesh), part)
   return adapters.merge(base, adapter, lora)
 
 

@@ -9,7 +9,7 @@ from jaxalign.config import UserError
 from jaxalign.models import heads
 from jaxalign.models.decoder import Normal
 from jaxalign.sharding import born
-from jaxalign.stages import pairs, training
+from jaxalign.stages import pairs, pairs_doctor, training
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -70,3 +70,8 @@ def beginner(cfg, mesh):
   build = lambda key: Normal(Normal.init(key, (cfg.model.width,), cfg.model.weights))
   head = born(lambda key: dict(score_D=build(key)), mesh, jax.random.key(cfg.seed))
   return heads.Scorer(training.initial(cfg, mesh), score_D=head['score_D'])
+
+
+def doctor(cfg, workdir, machine):
+  del workdir
+  return pairs_doctor.examine(cfg, machine, start)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from jaxalign.stages import language, training
+from jaxalign.stages import language, language_doctor, training
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -12,3 +12,4 @@ class Config(language.Language):
 
 run = language.run
 prepare = training.prepare_corpora
+doctor = language_doctor.examine

@@ -130,15 +130,17 @@ def open_tokenizer(cfg):
   return tokenizer
 
 
-def open_data(cfg, corpora, name, tokenizer, workdir):
-  """The corpora, tokenised by the first process unless they have been before."""
+def open_data(cfg, corpora, name, tokenizer, workdir, length=None):
+  """The corpora, tokenised by the first process unless they have been before. `length`: of the
+  longest example, where that is not the config's own."""
+  length = length or cfg.length
   known = workdir / f'{name}.json'  # so that a run that goes on need not read its sources again
-  how = [cfg.length, cfg.format.hash, tokenizer.hash, cfg.prepared]
+  how = [length, cfg.format.hash, tokenizer.hash, cfg.prepared]
   key = hashlib.sha256(json.dumps([how, *map(tree, corpora)]).encode()).hexdigest()
   if jax.process_index() == 0 and not _is_ready(known, key):
     where = epath.Path(cfg.prepared or workdir / 'prepared')
     done = [
-      prepare.prepare(c.source, tokenizer, cfg.format, where, length=cfg.length, long=c.long)
+      prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long)
       for c in corpora
     ]
     part = known.with_name(f'{known.name}.part')
@@ -147,7 +149,7 @@ def open_data(cfg, corpora, name, tokenizer, workdir):
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(f'{name} is prepared')
   ready = [Prepared(home) for home in read(known)['homes']]
-  batches.check_fits(ready, length=cfg.length, vocab=cfg.model.vocab, context=cfg.model.length)
+  batches.check_fits(ready, length=length, vocab=cfg.model.vocab, context=cfg.model.length)
   return ready
 
 
@@ -164,9 +166,14 @@ def _is_ready(known, key):
 def initial(cfg, mesh):
   """The weights of `init`, under this run's config."""
   model = finished.weights_of(cfg.init, cfg.model.weights, mesh)
-  theirs, ours = (dataclasses.asdict(c) for c in (model.cfg, cfg.model))
+  refuse_other_model(cfg, model.cfg)
+  return model.under(cfg.model)
+
+
+def refuse_other_model(cfg, there):
+  """`there` is the model config of cfg.init."""
+  theirs, ours = (dataclasses.asdict(c) for c in (there, cfg.model))
   sizes = ('depth', 'width', 'heads', 'kv_heads', 'mlp', 'vocab', 'theta', 'eps', 'tied')
   wrong = [f'{n}={ours[n]} (init has {theirs[n]})' for n in sizes if ours[n] != theirs.get(n)]
-  if type(model.cfg) is not type(cfg.model) or wrong:
+  if type(there) is not type(cfg.model) or wrong:
     raise UserError(f'model does not fit init={cfg.init}: {", ".join(wrong) or "another family"}')
-  return model.under(cfg.model)

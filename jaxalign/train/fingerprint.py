@@ -58,6 +58,14 @@ def _fingerprint(tree):
 
 
 @jax.jit
+def checksum(tree):
+  """One number for the bits and names of a whole tree, where it lies; the same on every mesh."""
+  named = flat(tree)
+  salt = lambda name: jnp.uint32(zlib.crc32(name.encode()) | 1)
+  return sum((_checksum(x) * salt(name) for name, x in named.items()), jnp.uint32(0))
+
+
+@jax.jit
 def _checksums(arrays):
   """Position-weighted sums of each array's bits, modulo 2^32: the same on every mesh."""
   return [_checksum(x) for x in arrays]

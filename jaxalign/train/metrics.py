@@ -77,7 +77,7 @@ class Log:
     """The results of an evaluation; they have their own file, so that each line has one meaning."""
     if self.active:
       with_step = dict(step=step, **scores)
-      _append(self.workdir / 'evals.jsonl', with_step, step)
+      append(self.workdir / 'evals.jsonl', [with_step], step)
       for sink in self._sinks:
         sink.write(step, scores)
       shown = '  '.join(f'{k} {v:.4g}' for k, v in scores.items() if isinstance(v, (int, float)))
@@ -186,9 +186,14 @@ def _until(path, step):
   return kept
 
 
-def _append(path, record, step):
+def lines_until(path, step):
+  """The records of a file up to a step."""
+  return [json.loads(line) for line in _until(path, step)]
+
+
+def append(path, records, step):
   """Small and rare: written whole, so that it is never torn, and says each step once."""
-  lines = [*_until(path, step - 1), _line(record)]
+  lines = [*_until(path, step - 1), *map(_line, records)]
   part = path.with_name(path.name + '.part')
   part.write_text(''.join(lines))
   part.replace(path)

@@ -237,14 +237,21 @@ def _damaged(path, why):
   return f'{path} is damaged: rename that directory, and the one before it is taken ({why})'
 
 
-def read_weights(workdir, twin):
-  """The weights alone, of the newest checkpoint of another run, laid out as `twin`; checked."""
+def read_weights(workdir, twin, part=''):
+  """The weights alone, of the newest checkpoint of another run, laid out as `twin`; checked. With a
+  part, only those whose names begin so, less that beginning: 'policy.' of what ppo trained."""
   path = newest_path(workdir)
-  with ocp.StandardCheckpointer() as reader:
+  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
     try:
-      record = {n[6:]: x for n, x in read_record(path).items() if n.startswith('model.')}
+      lead = f'model.{part}'
+      known = read_record(path).items()
+      record = {n.removeprefix(lead): x for n, x in known if n.startswith(lead)}
       refuse_foreign(path, record, twin)
-      weights = unflat(twin, reader.restore(path / 'model', flat(twin)))
+      wanted = {part + name: x for name, x in flat(twin).items()}
+      how = ocp.checkpoint_utils.construct_restore_args(wanted)
+      how = ocp.args.PyTreeRestore(item=wanted, restore_args=how, partial_restore=bool(part))
+      got = reader.restore(path / 'model', args=how)
+      weights = unflat(twin, {name.removeprefix(part): x for name, x in got.items()})
     except UserError:
       raise
     except Exception as e:  # whatever a damaged file makes a library raise

@@ -16,15 +16,16 @@ class TrainState:
   opt: optax.OptState
   key: jax.Array
   skipped: jax.Array  # int32: steps skipped in a row, for a loss or gradient that is not finite
+  extra: object = None  # any pytree that a stage carries along: in ppo, beta and what goes with it
 
 
-def make_state(build, tx, seed, mesh):
+def make_state(build, tx, seed, mesh, extra=lambda: None):
   """The abstract twin of a state of build(key)'s weights, and the function that makes it."""
 
   def init(key, model=None):
     mine, model_key = jax.random.split(key)
     model = build(model_key) if model is None else model
-    return TrainState(jnp.int32(0), model, tx.init(model), mine, jnp.int32(0))
+    return TrainState(jnp.int32(0), model, tx.init(model), mine, jnp.int32(0), extra())
 
   key = jax.random.key(seed)
   with jax.set_mesh(mesh):

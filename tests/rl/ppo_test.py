@@ -382,6 +382,6 @@ def test_running_moments_weights_and_edges(exact):
 
 
 def test_rollout_is_a_pytree():
-  rollout = ppo.Rollout(*(np.full((2, 3), i) for i in range(6)))
-  assert len(jax.tree.leaves(rollout)) == 6
-  assert jax.tree.map(lambda x: x[:1], rollout).return_BT.shape == (1, 3)
+  rollout = ppo.Rollout(*(np.full((2, 3), i) for i in range(7)))
+  assert len(jax.tree.leaves(rollout)) == 7
+  assert jax.tree.map(lambda x: x[:1], rollout).return_BR.shape == (1, 3)

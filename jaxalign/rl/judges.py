@@ -1,0 +1,173 @@
+"""Judges of text: Python functions, and reward models that read another template or tokenizer.
+
+A reward model that reads the policy's very tokens is no business of this file: it is a player, and
+scores where the tokens are. Here the text is decoded on the host; every process judges the rows
+that lie on its own devices.
+"""
+
+import collections.abc
+import dataclasses
+import math
+import numbers
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+
+from jaxalign.config import UserError, shown
+from jaxalign.data import chat
+from jaxalign.data.records import Conversation, Turn
+from jaxalign.sharding import spec
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Judge:
+  """What gives a score, and what it counts beside the others."""
+
+  by: str | collections.abc.Callable  # a workdir of stage reward; or (prompt, answer) -> number
+  weight: float = 1.0
+
+  @property
+  def name(self):
+    return (
+      shown(self.by).split('.')[-1] if callable(self.by) else self.by.rstrip('/').split('/')[-1]
+    )
+
+  def check(self):
+    if not math.isfinite(self.weight):
+      raise UserError(f'judge {self.name}: weight={self.weight} is not a finite number')
+
+
+class Row(NamedTuple):
+  """A prompt and the answer it got: ids, without padding; the answer with its end token."""
+
+  prompt: list[int]
+  answer: list[int]
+  finished: bool
+
+
+def rows_here(seen):
+  """{row of the batch: Row} of the rows that this process' devices hold."""
+  tokens, segments, lengths, finished = (
+    mine(x) for x in (seen.tokens_BT, seen.segment_BT, seen.length_B, seen.finished_B)
+  )
+  slots = seen.response_BR.shape[1]
+
+  def one(n):
+    prompt, answer = tokens[n][:-slots], tokens[n][-slots:]
+    prompt = prompt[segments[n][:-slots] != 0]
+    return Row(prompt.tolist(), answer[: int(lengths[n])].tolist(), bool(finished[n]))
+
+  return {n: one(n) for n in sorted(tokens)}
+
+
+def mine(array):
+  found = {}
+  for shard in array.addressable_shards:
+    start = shard.index[0].start or 0
+    if start not in found:  # the same rows lie on every device of a 'tensor' axis
+      found |= {start + n: row for n, row in enumerate(np.asarray(shard.data))}
+  return found
+
+
+def placed(values, rows, mesh):
+  """A global array of `rows` rows, spread as batches are, from {row: its value here}."""
+  some = np.asarray(next(iter(values.values())))
+  home = NamedSharding(mesh, spec('B' + '-' * some.ndim))
+  part = lambda index: np.stack([values[n] for n in range(rows)[index[0]]])
+  return jax.make_array_from_callback((rows, *some.shape), home, part)
+
+
+def texts(tokenizer, row):
+  """(prompt, answer) as text; the end token and other control tokens are none of it."""
+  answer = row.answer[:-1] if row.finished else row.answer
+  return tokenizer.decode(row.prompt), tokenizer.decode_continuation(row.prompt, answer)
+
+
+def by_function(judge, tokenizer, mesh):
+  """seen -> score_B by a function of text; a row without a prompt is not asked about."""
+
+  def score(seen):
+    found = rows_here(seen)
+    values = {
+      n: np.float32(ask(judge, texts(tokenizer, row)) if row.prompt else 0)
+      for n, row in found.items()
+    }
+    return placed(values, seen.length_B.shape[0], mesh)
+
+  return score
+
+
+def ask(judge, pair):
+  """What a user's function says of a text; whatever is wrong with it is one line with its name."""
+  try:
+    value = judge.by(*pair)
+  except Exception as error:
+    raise UserError(
+      f'judge {judge.name} failed with {type(error).__name__}: {error}, on the answer {_cut(pair)}'
+    ) from error
+  if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0:
+    value = value.item()
+  if not isinstance(value, numbers.Real):
+    size = f' of {len(value)}' if hasattr(value, '__len__') else ''
+    raise UserError(
+      f'judge {judge.name} gave a {type(value).__name__}{size}, not one number, for the answer '
+      f'{_cut(pair)}: it is asked about one text at a time'
+    )
+  if not math.isfinite(value):
+    raise UserError(f'judge {judge.name} gave {value} for the answer {_cut(pair)}')
+  return float(value)
+
+
+def _cut(pair):
+  return repr(pair[1] if len(pair[1]) < 60 else pair[1][:60] + '...')
+
+
+def by_text(judge, scorer, theirs, ours, length, mesh):
+  """seen -> score_B by a reward model with a (tokenizer, format) of its own: the conversation is
+  read back out of our tokens, and written anew in its template; control tokens come once."""
+  ask = jax.jit(lambda scorer, tokens_BT, segment_BT: scorer(tokens_BT, segment_BT))
+  length = min(length, scorer.decoder.cfg.length)
+
+  def score(seen):
+    found = rows_here(seen)
+    tokens, segments = {}, {}
+    for n, row in found.items():
+      ids = rewritten(row, theirs, ours)[-length:] if row.prompt else [0]
+      tokens[n] = np.zeros(length, np.int32)
+      tokens[n][: len(ids)] = ids
+      segments[n] = (np.arange(length) < len(ids)).astype(np.int32)
+    rows = seen.length_B.shape[0]
+    return ask(scorer, placed(tokens, rows, mesh), placed(segments, rows, mesh))
+
+  return score
+
+
+def rewritten(row, theirs, ours):
+  """The ids by which a judge of another (tokenizer, format) reads this row."""
+  tokenizer, form = ours
+  turns = chat.turns_of(form, tokenizer, row.prompt)
+  answer = texts(tokenizer, row)[1]
+  lead = form.answer.partition('{answer}')[0]
+  turns = (*turns, Turn('assistant', answer.removeprefix(lead)))
+  their_tokenizer, their_form = theirs
+  ids = chat.encode(their_form, their_tokenizer, Conversation(turns)).tokens.tolist()
+  return ids if row.finished else ids[:-1]  # a text that was cut off has no end
+
+
+def check_readable(judge, theirs, ours):
+  """Before anything is spent: whether what our template writes can be read back out of it."""
+  tokenizer, form = ours
+  if theirs[1] is None:
+    raise UserError(
+      f'judge {judge.name} has another tokenizer than the policy, and no template to write its '
+      'text with: train it by stage reward, which keeps its template'
+    )
+  turns = (Turn('user', 'one'), Turn('assistant', 'two'), Turn('user', 'three'))
+  read = chat.turns_of(form, tokenizer, chat.prompt(form, tokenizer, turns))
+  if read != turns:
+    raise UserError(
+      f'judge {judge.name} reads another template than format {form.name}, out of which the turns '
+      'of a conversation cannot be read back: take a judge that was trained on this format'
+    )

@@ -1,0 +1,221 @@
+"""Policy, critic, reference and judges: one teacher-forced forward each over what was sampled.
+
+A response starts in column P of every row, for prompts end at the right. Arrays of shape BR hold
+its slots alone: slot t is what was decided at token P + t, from the hidden state a column before.
+"""
+
+import dataclasses
+
+import flax
+import jax
+import jax.numpy as jnp
+
+from jaxalign import losses
+from jaxalign.config import UserError
+from jaxalign.models import adapters
+from jaxalign.models.attention import LANES
+from jaxalign.models.heads import Critic
+from jaxalign.rl.sample import generate
+from jaxalign.sharding import pin
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Rules:
+  """The numbers of PPO. There is no top-k or top-p: the ratio would be of another policy."""
+
+  temperature: float = 1.0  # part of the policy: of samples, old, new, reference and entropy alike
+  gamma: float = 1.0
+  lam: float = 0.95
+  bootstrap: bool = False  # a truncated row goes on being worth what the critic says at its end
+  normalise: bool = False  # scores by the mean and spread of all scores so far
+  reward_clip: float | None = None  # then held within +- this
+  missing_eos: float = 0.0  # taken off the score of a row that did not end by itself
+  beta: float = 0.05  # of the KL in the reward
+  kl_target: float | None = None  # nats per sequence; none: beta stays as it is
+  kl_horizon: float = 10_000.0  # sequences over which a full error moves beta by its own size
+  epochs: int = 4
+  clip_low: float = 0.2
+  clip_high: float = 0.2
+  dual_clip: float | None = None
+  value_clip: float | None = None  # in units of reward
+  kl_stop: float | None = None  # nats per token: beyond it an iteration takes no further steps
+  entropy: float = 0.0  # bonus for each nat per token
+  ptx: float = 0.0  # weight of a pretraining token's nats beside the policy's loss
+  critic_first: int = 0  # iterations in which the critic learns and the policy waits
+
+  def check(self):
+    if not self.temperature > 0:
+      raise UserError(
+        f'rules.temperature={self.temperature}: above 0, for PPO needs the probabilities of what '
+        'it sampled (evaluation is greedy too)'
+      )
+    bounds = dict(gamma=(0, 1), lam=(0, 1), clip_low=(0, 1))
+    for name, (low, high) in bounds.items():
+      if not low <= getattr(self, name) <= high:
+        raise UserError(f'rules.{name}={getattr(self, name)}: from {low} to {high}')
+    for name in ('missing_eos', 'beta', 'clip_high', 'entropy', 'ptx', 'critic_first'):
+      if getattr(self, name) < 0:
+        raise UserError(f'rules.{name}={getattr(self, name)}: at least 0')
+    for name in ('reward_clip', 'kl_target', 'kl_horizon', 'epochs', 'value_clip', 'kl_stop'):
+      value = getattr(self, name)
+      if value is not None and value <= 0:
+        raise UserError(f'rules.{name}={value}: above 0')
+    if self.dual_clip is not None and self.dual_clip <= 1 + self.clip_high:
+      raise UserError(f'rules.dual_clip={self.dual_clip}: above 1 + clip_high')
+    if self.kl_target is not None and self.beta == 0:
+      raise UserError('rules.beta=0 cannot adapt to kl_target: no factor leads away from 0')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Game:
+  """What the two compiled programs are told: all of it decides the program."""
+
+  rules: Rules
+  response: int  # slots
+  minibatches: int  # in the rollout batch
+  microbatches: int  # in a minibatch
+  weights: tuple[float, ...] = (1.0,)  # of the judges, in the order of their scores
+  names: tuple[str, ...] = ('score',)  # of the judges, in the metrics
+  lora: adapters.Lora | None = None
+
+
+@flax.struct.dataclass
+class Seen:
+  """A batch of samples, and what every player says of it."""
+
+  tokens_BT: jax.Array  # prompt and response
+  segment_BT: jax.Array  # 0 for padding on either side
+  response_BR: jax.Array  # bool: sampled here, the end token included; from lengths, not from ids
+  length_B: jax.Array
+  finished_B: jax.Array  # bool: ended by itself
+  live_B: jax.Array  # bool: has a prompt, rather than filling the batch
+  sampled_BR: jax.Array  # the sampler's own logprobs: for a metric alone
+  said: 'Said'
+
+
+@flax.struct.dataclass
+class Said:
+  """Log-probabilities and entropies at the rules' temperature, over whole distributions."""
+
+  logprob_BR: jax.Array
+  entropy_BR: jax.Array
+  ref_logprob_BR: jax.Array
+  ref_entropy_BR: jax.Array
+  value_BR: jax.Array
+  after_B: jax.Array  # the value after the last slot, where the rules ask for it
+  scores: tuple[jax.Array, ...]  # a B each, of the judges that read these very tokens
+
+
+def policy_of(model, given, lora):
+  """The policy; under LoRA it is its adapter, laid over the reference."""
+  policy = model['policy']
+  return policy if lora is None else adapters.attach(given['reference'], policy, lora)
+
+
+def critic_of(model, given, lora):
+  critic = model['critic']
+  if lora is None:
+    return critic
+  laid = adapters.attach(given['reference'], critic['adapter'], lora)
+  return Critic(laid, score_D=critic['score_D'])
+
+
+def fresh_players(build, lora=None):
+  """key -> the weights that are trained: a policy and a critic, or their adapters."""
+
+  def whole(key):
+    policy_key, critic_key = jax.random.split(key)
+    return dict(policy=build(policy_key), critic=Critic(build(policy_key), critic_key))
+
+  def thin(key):
+    policy_key, critic_key = jax.random.split(key)
+    base = build(policy_key)
+    critic = dict(adapter=adapters.make_adapter(base, lora, critic_key))
+    critic |= dict(score_D=Critic(base, critic_key).score_D)
+    return dict(policy=adapters.make_adapter(base, lora, policy_key), critic=critic)
+
+  return whole if lora is None else thin
+
+
+def columns(T):
+  """How many columns a forward reads: the last token decides nothing, so it is left out, but where
+  a kernel works on tiles that the whole row fills."""
+  return T if T % LANES == 0 else T - 1
+
+
+def read(policy, tokens_BT, segment_BT, response_BR, temperature):
+  """(logprob_BR, entropy_BR) of the response; logits exist for its slots alone, chunk by chunk."""
+  T, R = tokens_BT.shape[1], response_BR.shape[1]
+  fed = columns(T)
+  x_BTD = policy(tokens_BT[:, :fed], segment_BT[:, :fed])
+  x_BRD = x_BTD[:, T - R - 1 : T - 1]
+  head_VD, bias_V = policy.head()
+  bias_V = None if bias_V is None else bias_V[...]
+  with jax.default_matmul_precision('highest' if policy.cfg.dtype == 'float32' else 'default'):
+    both = losses.token_logprobs_from_hidden(
+      x_BRD, head_VD[...], bias_V, tokens_BT[:, T - R :], temperature
+    )
+  return tuple(jnp.where(response_BR, x_BR, 0) for x_BR in both)
+
+
+def values(critic, tokens_BT, segment_BT, response_BR, after=False):
+  """(value_BR before each token of the response, the value after the last column or 0)."""
+  T, R = tokens_BT.shape[1], response_BR.shape[1]
+  fed = T if after else columns(T)
+  value_BT = critic(tokens_BT[:, :fed], segment_BT[:, :fed])
+  value_BR = jnp.where(response_BR, value_BT[:, T - R - 1 : T - 1], 0)
+  return value_BR, value_BT[:, -1] if after else jnp.zeros(tokens_BT.shape[0])
+
+
+def row_keys(key, step, rows):
+  """A key for each row of an iteration: nothing else decides what a row samples."""
+  fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
+  return fold(jax.random.fold_in(key, step), jnp.arange(rows))
+
+
+def collect(game, model, batch, key_B, given, greedy=False):
+  """Samples a response to every prompt, and asks every player about it: Seen.
+
+  The players read as many rows at a time as the update does. The sampler takes the weights as they
+  are now, cast to the arithmetic's type once: nothing of an older policy is left anywhere.
+  """
+  rules = game.rules
+  policy = policy_of(model, given, game.lora)
+  prompt_BP, segment_BP = batch['tokens_BT'], batch['segment_BT']
+  out = generate(
+    policy, prompt_BP, segment_BP, key_B, game.response, rules.temperature, 1.0,
+    slots=game.response, eos=policy.cfg.eos, greedy=greedy,
+  )  # fmt: skip
+  response_BR = jnp.arange(game.response) < out.length_B[:, None]
+  tokens_BT = pin(jnp.concatenate([prompt_BP, out.tokens_BR], 1), 'B')
+  segment_BT = jnp.concatenate([(segment_BP != 0).astype(jnp.int32), response_BR], 1)
+  rows = tokens_BT, pin(segment_BT.astype(jnp.int32), 'B'), response_BR
+  ask = lambda rows: said(game, model, given, *rows)
+  seen = Seen(
+    *rows, out.length_B, out.finished_B, segment_BP[:, -1] != 0, out.logprob_BR,
+    in_groups(ask, game.minibatches * game.microbatches, rows),
+  )  # fmt: skip
+  return jax.tree.map(lambda x: pin(x, 'B'), seen)
+
+
+def said(game, model, given, tokens_BT, segment_BT, response_BR):
+  rows, rules = (tokens_BT, segment_BT, response_BR), game.rules
+  policy, critic = policy_of(model, given, game.lora), critic_of(model, given, game.lora)
+  ours = read(policy, *rows, rules.temperature)
+  theirs = read(given['reference'], *rows, rules.temperature)
+  worth = values(critic, *rows, after=rules.bootstrap)
+  scores = tuple(scorer(tokens_BT, segment_BT) for scorer in given['scorers'])
+  return Said(*ours, *theirs, *worth, scores)
+
+
+def in_groups(f, groups, rows):
+  """f of all rows, in groups one after the other; row r in group r mod n, as microbatches are."""
+  if groups == 1:
+    return f(rows)
+
+  def part(x):
+    x = x.reshape(x.shape[0] // groups, groups, *x.shape[1:]).swapaxes(0, 1)
+    return pin(x, 'NB')
+
+  join = lambda x: x.swapaxes(0, 1).reshape(-1, *x.shape[2:])
+  return jax.tree.map(join, jax.lax.map(f, jax.tree.map(part, rows)))

@@ -1,0 +1,105 @@
+"""What PPO says of itself: (total, weight) pairs, and flags that go up before a policy is lost."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxalign.rl import ppo
+
+QUARTERS = 4
+
+
+def rows_mean(x_B, live_B):
+  return ppo.total(x_B, live_B)
+
+
+def distinct(tokens_BR, mask_BR, n):
+  """(different n-grams, n-grams), each within its own row, summed."""
+  R = tokens_BR.shape[1]
+  if n > R:
+    return jnp.zeros(()), jnp.zeros(())
+  code = jnp.zeros((tokens_BR.shape[0], R - n + 1), jnp.uint32)
+  whole = jnp.ones(code.shape, bool)
+  for i in range(n):  # a hash: n-grams of 32 bits that agree by chance are too few to matter
+    code = code * jnp.uint32(2654435761) + tokens_BR[:, i : R - n + 1 + i].astype(jnp.uint32) + 1
+    whole &= mask_BR[:, i : R - n + 1 + i]
+  last = jnp.uint32(2**32 - 1)
+  code = jnp.sort(jnp.where(whole, jnp.minimum(code, last - 1), last), axis=1)
+  new = jnp.diff(code, axis=1, prepend=code[:, :1] - 1) != 0
+  return (new & (code != last)).sum(dtype=jnp.float32), whole.sum(dtype=jnp.float32)
+
+
+def of_rollout(rules, seen, raw_B, score_B, reward_BR, beta):
+  """Metrics of a batch of samples. KL: nats per sequence, per token, and per token of each quarter
+  of the response's slots."""
+  said, mask_BR, live_B = seen.said, seen.response_BR, seen.live_B
+  k1_BR = ppo.kl_estimate(said.logprob_BR, said.ref_logprob_BR, 'k1')
+  k3_BR = ppo.kl_estimate(said.logprob_BR, said.ref_logprob_BR, 'k3')
+  gap_BR = jnp.abs(seen.sampled_BR - said.logprob_BR)
+  tokens_BR = seen.tokens_BT[:, -mask_BR.shape[1] :]
+  one = jnp.float32(1)
+  rows = dict(
+    reward_raw=raw_B, reward=score_B, reward_shaped=jnp.where(mask_BR, reward_BR, 0).sum(1),
+    length=seen.length_B, finished=seen.finished_B, truncated=~seen.finished_B,
+  )  # fmt: skip
+  spread = ppo.RunningMoments().update(raw_B, live_B).std
+  repeated = distinct(tokens_BR, mask_BR, 4)
+  metrics = {name: rows_mean(x_B, live_B) for name, x_B in rows.items()}
+  metrics |= dict(
+    reward_std=(spread, one),
+    kl_sequence=ppo.sequence_kl(said.logprob_BR, said.ref_logprob_BR, mask_BR),
+    kl_token=ppo.total(k1_BR, mask_BR),
+    kl_token_k3=ppo.total(k3_BR, mask_BR),
+    entropy=ppo.total(said.entropy_BR, mask_BR),
+    entropy_reference=ppo.total(said.ref_entropy_BR, mask_BR),
+    sampler_gap=ppo.total(gap_BR, mask_BR),
+    sampler_gap_max=(jnp.where(mask_BR, gap_BR, 0).max(initial=0), one),
+    explained_variance=_explained(seen, reward_BR, rules),
+    distinct_2=distinct(tokens_BR, mask_BR, 2),
+    repetition=(repeated[1] - repeated[0], repeated[1]),
+    beta=(beta, one),
+  )
+  R = mask_BR.shape[1]
+  for n in range(QUARTERS):
+    part = slice(n * R // QUARTERS, (n + 1) * R // QUARTERS)
+    metrics[f'kl_token_q{n + 1}'] = ppo.total(k1_BR[:, part], mask_BR[:, part])
+  return metrics
+
+
+def _explained(seen, reward_BR, rules):
+  """Of the returns to the end (lam 1): what GAE makes of the critic itself says less of it."""
+  said, mask_BR = seen.said, seen.response_BR
+  after_B = jnp.where(seen.finished_B, 0, said.after_B) if rules.bootstrap else None
+  _, return_BR = ppo.gae(reward_BR, said.value_BR, mask_BR, rules.gamma, 1.0, bootstrap_B=after_B)
+  return ppo.explained_variance(said.value_BR, return_BR, mask_BR), jnp.float32(1)
+
+
+def of_updates(told):
+  """Sums over the optimizer steps, the first step's own, and how many were taken."""
+  stats = told['stats']
+  metrics = jax.tree.map(lambda x: x.sum(0), stats)
+  for name in ('ratio', 'ratio_max', 'clip_fraction', 'approx_kl'):
+    metrics[f'first_{name}'] = tuple(x[0] for x in stats[name])
+  one, masked = jnp.float32(1), told['masked']
+  counts = dict(
+    optimizer_steps=told['ok'] & ~masked, masked_steps=masked, skipped=~told['ok'] & ~masked
+  )
+  metrics |= {name: (x.sum(dtype=jnp.float32), one) for name, x in counts.items()}
+  policy, value = metrics['policy_loss'], metrics['value_loss']
+  return metrics | dict(loss=(policy[0] + value[0], policy[1]))
+
+
+def flags(rules, metrics):
+  """1 where something is wrong that is seen early, 0 elsewhere; and their sum."""
+  mean = {name: total / jnp.maximum(weight, 1e-30) for name, (total, weight) in metrics.items()}
+  raised = dict(
+    flag_entropy=mean['entropy'] < 0.3 * mean['entropy_reference'],  # it says one thing only
+    flag_repetition=mean['repetition'] > 0.5,
+    flag_truncated=mean['truncated'] > 0.5,
+    flag_critic=mean['explained_variance'] < -0.5,  # worse than no critic at all
+    flag_sampler=mean['sampler_gap'] > 0.1,  # the sampler is not the policy that is trained
+  )
+  if rules.kl_target is not None:
+    raised |= dict(flag_kl=mean['kl_sequence'] > 3 * rules.kl_target)
+  one = jnp.float32(1)
+  raised = {name: (x.astype(jnp.float32), one) for name, x in raised.items()}
+  return raised | dict(flags=(sum(x for x, _ in raised.values()), one))

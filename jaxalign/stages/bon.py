@@ -1,0 +1,222 @@
+"""Best-of-n: many answers to every prompt, scored by the proxy and by gold; the simplest optimiser
+of a reward, and the yardstick of every other. Ends with the over-optimisation report.
+
+Answers are kept as they come, bon-00000.jsonl and so on; a run that was stopped goes on behind
+them. Each answer is drawn by a key of its prompt and its number alone.
+"""
+
+import dataclasses
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxalign.config import Mesh, UserError, diff, read, tree
+from jaxalign.data import batches, chat, sources
+from jaxalign.models import llama2, phi2
+from jaxalign.rl import bon, judges, players
+from jaxalign.rl import overoptimisation as over
+from jaxalign.rl.sample import generate
+from jaxalign.sharding import make_mesh, pin
+from jaxalign.stages import (
+  bon_doctor,
+  finished,
+  judging,
+  overoptimisation,
+  overoptimisation_page,
+  ppo,
+  training,
+)
+from jaxalign.train.feed import Feed
+
+KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
+FREE = ('mesh', 'ppo', 'prepared')  # what may change while a run goes on
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Config:
+  model: llama2.Config | phi2.Config
+  init: str | None = None  # the policy: a workdir of sft, a Hugging Face directory; none: chance
+  tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
+  format: chat.ChatFormat
+  prompts: sources.Source
+  prepared: str | None = None  # where tokenised prompts are kept; None: in the workdir
+  proxy: tuple[judges.Judge, ...]  # picks the best; several are summed, as in ppo
+  gold: tuple[judges.Judge, ...] = ()  # judges what was picked; none of it may be the proxy
+  ppo: str | None = None  # the workdir of a PPO run, to stand beside it in the report
+  count: int = 128  # prompts, the first of them
+  n: int = 256  # answers to each
+  prompt: int = 512  # tokens of the longest prompt; longer ones are dropped and counted
+  response: int = 512  # tokens at most
+  temperature: float = 1.0
+  batch: int = 256  # answers in a call
+  mesh: Mesh = dataclasses.field(default_factory=Mesh)
+  seed: int = 0
+
+  @property
+  def length(self):
+    return self.prompt + self.response
+
+  def check(self):
+    for name in ('count', 'n', 'prompt', 'response', 'batch'):
+      if getattr(self, name) < 1:
+        raise UserError(f'{name}={getattr(self, name)}: at least 1')
+    if self.n > bon.MOST:
+      raise UserError(f'n={self.n}: at most {bon.MOST} answers to a prompt')
+    if self.n % self.batch and self.batch % self.n:
+      raise UserError(f'n={self.n} and batch={self.batch}: one must be a multiple of the other')
+    if self.length > self.model.length:
+      raise UserError(
+        f'prompt={self.prompt} and response={self.response} are {self.length} tokens: the model '
+        f'was trained on {self.model.length} positions'
+      )
+    if not self.temperature > 0:
+      raise UserError(f'temperature={self.temperature}: above 0, or all answers are the same')
+    if not 0 <= self.seed < 2**32:
+      raise UserError(f'seed={self.seed}: at least 0 and below 2**32')
+    if not any(judge.weight for judge in self.proxy):
+      raise UserError('proxy: no judge with a weight, so nothing would be picked')
+
+
+def run(cfg, workdir):
+  overoptimisation_page.pyplot()  # before hours of sampling
+  prints = judging.refuse_same_judge(cfg.proxy, cfg.gold)
+  tokenizer = training.open_tokenizer(cfg)
+  mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
+  refuse_other_settings(cfg, workdir, prints)
+  ready = open_prompts(cfg, tokenizer, workdir)
+  count = min(cfg.count, len(ready))
+  feed = Feed(rows_of(ready, cfg, count), cfg.batch, mesh)
+  each, calls = max(1, cfg.batch // cfg.n), max(1, cfg.n // cfg.batch)
+  with jax.set_mesh(mesh):
+    ask = asker(cfg, tokenizer, mesh)
+    for chunk in range(-(-count // each)):
+      path = workdir / f'bon-{chunk:05d}.jsonl'
+      if not path.exists():
+        rows = [row for k in range(calls) for row in ask(feed, chunk * calls + k)]
+        write(path, rows, cfg.n)
+        note(f'{min((chunk + 1) * each, count):,} of {count:,} prompts, {cfg.n} answers each')
+  if jax.process_index() == 0:
+    finish(cfg, workdir, prints)
+
+
+def prepare(cfg, workdir):
+  """`jaxalign prepare`: what run would do first, and no more; run finds it done."""
+  open_prompts(cfg, training.open_tokenizer(cfg), workdir)
+
+
+doctor = bon_doctor.examine
+
+
+def finish(cfg, workdir, prints):
+  curves = overoptimisation.report(workdir, best_of=workdir, ppo=cfg.ppo)
+  c = overoptimisation.as_json(curves)['best-of-n']
+  about = dict(judges=prints, prompts=c['prompts'], answers=c['answers'], n=c['label'])
+  about |= dict(kl=bon.kl(np.array(c['label'])).tolist(), mean=c['means'])
+  about |= dict(low=c['low'], high=c['high'])
+  overoptimisation.replace(workdir / 'bon.json', json.dumps(about, indent=2) + '\n')
+  note(f'done: {workdir}/overoptimisation.html')
+
+
+def note(text):
+  if jax.process_index() == 0:
+    print(text, flush=True)
+
+
+def refuse_other_settings(cfg, workdir, prints):
+  """Answers that are there were drawn by the run this is."""
+  policy = finished.fingerprint_of(cfg.init) if cfg.init and finished.is_workdir(cfg.init) else None
+  fields = {name: value for name, value in tree(cfg).items() if name not in FREE}
+  now = json.loads(json.dumps(dict(fields, judges=prints, policy=policy)))
+  path = workdir / 'answers.json'
+  if path.exists() and any(workdir.glob('bon-*.jsonl')):
+    changed = diff(read(path), now)
+    if changed:
+      words = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed[:4])
+      raise UserError(f'{workdir} holds answers of another run: {words}; take another --workdir')
+  if jax.process_index() == 0:
+    overoptimisation.replace(path, json.dumps(now, indent=2) + '\n')
+
+
+def open_prompts(cfg, tokenizer, workdir):
+  corpus = training.Corpus(source=cfg.prompts, long='drop')
+  return training.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt)[0]
+
+
+def rows_of(ready, cfg, count):
+  """(call, indices) -> rows: answer a of prompt p is row p n + a of all; the last call is filled
+  with empty rows."""
+  prompts = batches.Prompts(ready, cfg.prompt, len(ready), None)
+
+  def rows(call, indices):
+    at = call * cfg.batch + np.asarray(indices)
+    which, again = np.unique(np.minimum(at // cfg.n, count - 1), return_inverse=True)
+    made = {name: x[again] for name, x in prompts.rows(0, which).items()}
+    live = at < count * cfg.n
+    made = {name: np.where(live[:, None], x, 0) for name, x in made.items()}
+    return made | dict(prompt_B=(at // cfg.n).astype(np.int32), answer_B=at % cfg.n)
+
+  return rows
+
+
+def asker(cfg, tokenizer, mesh):
+  """(feed, call) -> what is kept of each answer, on every host."""
+  policy = ppo.weights_of(cfg, cfg.init, mesh)
+  policy = finished.cast(policy, cfg.model.dtype)
+  score_by = {
+    side: judging.summed(cfg, tokenizer, mesh, getattr(cfg, side)) for side in ('proxy', 'gold')
+  }
+  draw = functools.partial(jax.jit(sample, static_argnums=0), (cfg.response, cfg.temperature))
+  everywhere = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))
+
+  def ask(feed, call):
+    stacked, key = feed.at(call, 1), jax.random.key(cfg.seed)
+    seen = draw(policy, {name: x[0] for name, x in stacked.items()}, key)
+    scores = {side: score(seen) for side, score in score_by.items() if score}
+    seen, scores = everywhere((seen, scores))
+    scores = jax.device_get(scores)
+    return [
+      dict(zip(('prompt', 'answer'), judges.texts(tokenizer, row)), tokens=len(row.answer),
+           finished=row.finished, distinct_2=over.distinct_2(row.answer),
+           **{side: float(s_B[r]) for side, s_B in scores.items()})
+      for r, row in judges.rows_here(seen).items() if row.prompt
+    ]  # fmt: skip
+
+  return ask
+
+
+def sample(how, policy, batch, key):
+  """Seen of one answer to each row; no other player has read it."""
+  response, temperature = how
+  fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
+  key_B = jax.vmap(jax.random.fold_in)(fold(key, batch['prompt_B']), batch['answer_B'])
+  prompt_BP, segment_BP = batch['tokens_BT'], batch['segment_BT']
+  out = generate(
+    policy, prompt_BP, segment_BP, key_B, response, temperature, 1.0,
+    slots=response, eos=policy.cfg.eos,
+  )  # fmt: skip
+  response_BR = jnp.arange(response) < out.length_B[:, None]
+  tokens_BT = pin(jnp.concatenate([prompt_BP, out.tokens_BR], 1), 'B')
+  segment_BT = jnp.concatenate([(segment_BP != 0).astype(jnp.int32), response_BR], 1)
+  live_B = segment_BP[:, -1] != 0
+  return players.Seen(
+    tokens_BT, pin(segment_BT.astype(jnp.int32), 'B'), response_BR, out.length_B,
+    out.finished_B, live_B, out.logprob_BR, None,
+  )  # fmt: skip
+
+
+def write(path, rows, n):
+  """A line for each prompt, whole or not at all."""
+  if jax.process_index() != 0:
+    return
+  lines = []
+  for at in range(0, len(rows), n):
+    some = rows[at : at + n]
+    columns = {name: [row[name] for row in some] for name in KEPT}
+    gold = [row['gold'] for row in some] if 'gold' in some[0] else None
+    line = dict(prompt=some[0]['prompt'], answers=[row['answer'] for row in some], gold=gold)
+    lines.append(json.dumps(line | columns) + '\n')
+  overoptimisation.replace(path, ''.join(lines))

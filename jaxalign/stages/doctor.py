@@ -1,0 +1,224 @@
+"""`--doctor`: what can be known of a run before its machines are paid for, one line a check.
+
+A check is a function that returns what it found, raises UserError (what is wrong, and the remedy)
+or raises Skip (why it cannot be told here). A stage strings them together in `doctor(cfg, workdir,
+machine)` with a Visit; what a failed check would have given makes the checks after it skip.
+"""
+
+import contextlib
+import dataclasses
+import os
+import re
+import uuid
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import AbstractMesh, NamedSharding
+
+from jaxalign.config import AdamW, UserError
+from jaxalign.sharding import AXES, leaf_spec, mesh_sizes
+from jaxalign.train.optim import learning_rate, make_optimizer
+
+# GiB of one device, and what a slice's name counts of one device: v4-8 is four chips of two cores.
+SLICES = {
+  'v4': (32, 2), 'v5e': (16, 1), 'v5p': (95, 2), 'v6e': (32, 1),
+  'a100': (80, 1), 'h100': (80, 1), 'h200': (141, 1),
+}  # fmt: skip
+ROOM = 0.9  # of a device's memory: the rest is the compiler's and the runtime's
+EPS = (1e-15, 1e-4)  # of Adam: below, bf16 gradients of 0 divide by it; above, it slows every step
+
+
+class Skip(Exception):
+  """A check that cannot be made here, and why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+  name: str
+  state: Literal['ok', 'FAIL', 'skipped']
+  why: str
+
+  @property
+  def ok(self):
+    return self.state != 'FAIL'
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+  """Stands for what a check that did not pass would have given."""
+
+  name: str
+
+
+class Visit:
+  """The checks of one run, in order."""
+
+  def __init__(self):
+    self.checks = []
+
+  def check(self, name, test, *given):
+    """test(*given) -> what it found, in words, or (words, a thing that later checks are given)."""
+    lost = next((x for x in given if isinstance(x, Missing)), None)
+    thing = Missing(name)
+    try:
+      if lost:
+        raise Skip(f'needs {lost.name}')
+      found = test(*given)
+      why, thing = found if isinstance(found, tuple) else (found, None)
+      state = 'ok'
+    except Skip as skip:
+      state, why = 'skipped', str(skip)
+    except UserError as error:
+      state, why = 'FAIL', str(error)
+    except Exception as error:  # a check that falls over is a finding too, and the others go on
+      state, why = 'FAIL', f'{type(error).__name__}: {error} (report this: a check fell over)'
+    self.checks.append(Check(name, state, ' '.join(why.split())))
+    return thing
+
+
+def table(checks):
+  """The lines that a user reads."""
+  wide = max(len(check.name) for check in checks)
+  yield from (f'{check.name:<{wide}}  {check.state:<7}  {check.why}' for check in checks)
+  count = lambda state: sum(check.state == state for check in checks)
+  yield f'{count("ok")} ok, {count("FAIL")} FAIL, {count("skipped")} skipped'
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+  """What the run will be paid on: so many devices, of so many bytes each (None: not known)."""
+
+  name: str
+  devices: int
+  memory: int | None
+
+  @classmethod
+  def here(cls):
+    device = jax.local_devices()[0]
+    memory = (device.memory_stats() or {}).get('bytes_limit')
+    return cls(f'{jax.device_count()} x {device.device_kind}', jax.device_count(), memory)
+
+  @classmethod
+  def of(cls, text):
+    """'v5e-64': a slice by its name; 'h100-8': so many of these."""
+    match = re.fullmatch(r'(\w+)-(\d+)', text)
+    if not match or match[1] not in SLICES or int(match[2]) % SLICES[match[1]][1]:
+      known = ', '.join(SLICES)
+      raise UserError(f'--slice={text}: write KIND-COUNT, as v5e-64; kinds are {known}')
+    gib, per = SLICES[match[1]]
+    return cls(text, max(1, int(match[2]) // per), gib << 30)
+
+
+def writable(workdir):
+  """A file can be written there, and is taken away again, with the directories made for it."""
+  made = []
+  for place in (workdir, *workdir.parents):
+    if place.exists():
+      break
+    made.append(place)
+  probe = workdir / f'.doctor-{os.getpid()}-{uuid.uuid4().hex[:8]}'
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    probe.write_text('a run writes here')
+    probe.unlink()
+    for place in made:
+      with contextlib.suppress(OSError):  # another run began to use it
+        place.rmdir()
+  except (OSError, ImportError, NotImplementedError) as error:
+    raise UserError(f'{workdir} cannot be written ({error}): choose another') from error
+  return f'{workdir} can be written'
+
+
+def mesh_fits(mesh, machine):
+  sizes = mesh_sizes(mesh.data, mesh.fsdp, mesh.tensor, machine.devices)
+  return f'{dict(zip(AXES, sizes))} on {machine.name}', AbstractMesh(sizes, AXES)
+
+
+def divides(name, rows, parts, mesh):
+  """Rows go evenly into parts, and each part's rows onto the ways that the mesh splits a batch."""
+  ways = mesh.shape['data'] * mesh.shape['fsdp']
+  if rows % (parts * ways):
+    less = ', take fewer parts' if rows < parts * ways and parts > 1 else ''
+    raise UserError(
+      f'{name}={rows} in {parts} parts over {ways} ways (data x fsdp) leaves '
+      f'{rows / parts / ways:.3g} rows each: make it a multiple of {parts * ways}{less}, '
+      'or fewer ways (mesh.tensor takes the others)'
+    )
+  return f'{name}={rows}: {parts} parts x {ways} ways x {rows // parts // ways} rows'
+
+
+def optimizer_sane(optim, steps):
+  """The rate in optimizer steps, epsilon, and a clip that is applied: on a gradient too large."""
+  rate = learning_rate(optim, steps)
+  warm, end = (float(rate(n)) for n in (optim.schedule.warmup, steps - 1))
+  if optim.lr > 0.1:
+    raise UserError(f'optim.lr={optim.lr}: above .1 no language model trains; lower it')
+  if optim.clip is None:
+    raise UserError('optim.clip=None: one bad batch moves every weight; set it, 1.0 is usual')
+  words = f'lr {warm:.3g} after {optim.schedule.warmup} optimizer steps, {end:.3g} after {steps}'
+  if not isinstance(optim, AdamW):
+    return f'{words}; clip {optim.clip}'
+  if not EPS[0] <= optim.eps <= EPS[1]:
+    raise UserError(f'optim.eps={optim.eps}: outside {EPS[0]} to {EPS[1]}; 1e-8 or 1e-5 is usual')
+  clip_applied(make_optimizer(dataclasses.replace(optim, frozen=()), steps), optim)
+  return f'{words}; eps {optim.eps}, b2 {optim.b2}, clip {optim.clip} applied'
+
+
+def clip_applied(tx, optim):
+  """Adam's first moment after one step is (1 - b1) of the gradient that the clip let through."""
+  weights = dict(w_FD=jnp.ones((4, 4)))
+  _, state = tx.update(dict(w_FD=jnp.full((4, 4), 1e3)), tx.init(weights), weights)
+  seen = float(optax.tree.norm(optax.tree.get(state, 'mu'))) / (1 - optim.b1)
+  if not np.isclose(seen, optim.clip, rtol=1e-3):
+    raise UserError(
+      f'optim.clip={optim.clip}, but of a gradient of norm 4000 the optimizer saw {seen:.3g}: '
+      'the clip is not applied'
+    )
+
+
+def device_bytes(tree, mesh):
+  """Bytes of a tree of shapes on one device, under the layout of the house."""
+
+  def one(path, x):
+    home = NamedSharding(mesh, leaf_spec(path, x, mesh))
+    return int(np.prod(home.shard_shape(x.shape), dtype=np.int64)) * x.dtype.itemsize
+
+  return sum(jax.tree.leaves(jax.tree.map_with_path(one, tree)))
+
+
+def fits_memory(parts, machine):
+  """parts: {what: bytes on one device}."""
+  gib = lambda n: f'{n / 2**30:.2f}'
+  total = sum(parts.values())
+  words = ' + '.join(f'{gib(n)} {what}' for what, n in parts.items())
+  words = f'{gib(total)} GiB a device: {words}'
+  if machine.memory is None:
+    raise Skip(f'{words}; {machine.name} does not say what it has: name a --slice')
+  if total > ROOM * machine.memory:
+    raise UserError(
+      f'{words}; {machine.name} has {gib(machine.memory)}: more devices, a larger fsdp or tensor, '
+      'more microbatches, or lora'
+    )
+  return f'{words}; {machine.name} has {gib(machine.memory)}'
+
+
+class Unsaved:
+  """Stands for a run's checkpoints where there are none."""
+
+  path = 'a rehearsal'
+
+  def restore(self, twin):
+    return None
+
+
+def twin(cfg, length=None):
+  """A tiny model of the same kind: two narrow layers under the same arithmetic and vocabulary."""
+  heads = 4
+  small = dict(depth=2, heads=heads, width=64, mlp=128, attention='auto', unroll=1)
+  small['kv_heads'] = heads if cfg.kv_heads == cfg.heads else 2
+  if hasattr(cfg, 'head_dim'):
+    small['head_dim'] = None
+  return dataclasses.replace(cfg, **small, length=length or cfg.length)

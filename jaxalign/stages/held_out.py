@@ -1,0 +1,113 @@
+"""What a policy makes of prompts it never trains on: greedy and sampled, always by one key."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxalign.data import batches
+from jaxalign.rl import judges, players, ppo, watch
+from jaxalign.rl import overoptimisation as over
+from jaxalign.stages import training
+from jaxalign.train import metrics
+from jaxalign.train.feed import Feed
+
+WINDOW = 5  # evaluations that a warning looks back over
+SCORES = (
+  'held_out_cost', 'held_out_reward', 'held_out_kl', 'held_out_length', 'held_out_finished',
+  'held_out_entropy', 'held_out_distinct_2', 'greedy_reward', 'greedy_kl', 'greedy_length',
+  'greedy_finished', 'greedy_entropy', 'greedy_distinct_2',
+)  # fmt: skip
+
+
+def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold=None):
+  """(period, state -> scores) on held-out prompts, or None without any. What was written goes to
+  samples.jsonl, with its scores. gold: Seen -> the score_B of judges that nothing is trained on."""
+  if cfg.held_out is None:
+    return None
+  corpus = training.Corpus(source=cfg.held_out, long='drop')
+  ready = training.open_data(cfg, (corpus,), 'held_out', tokenizer, workdir, cfg.prompt)
+  prompts = batches.Prompts(ready[0], cfg.prompt, cfg.batch, None)
+  wanted = min(cfg.eval_prompts, len(ready[0]))
+  calls = -(-wanted // cfg.batch)
+  feed = Feed(rows_until(prompts.rows, cfg.batch, wanted), cfg.batch, mesh)
+  key = jax.random.fold_in(jax.random.key(cfg.seed), 2)  # of no state: the same in every evaluation
+  sums = jax.jit(lambda seen, scores, gold_B: totals(game, seen, scores, gold_B))
+
+  def evaluate(state):
+    means, written = {}, []
+    for name, greedy in (('held_out', False), ('greedy', True)):
+      counts = None
+      for n, (stacked, _) in enumerate(feed.ahead(0, calls)):
+        key_B = players.row_keys(key, n, cfg.batch)
+        seen = collect(state.model, stacked, key_B, given, greedy=greedy)
+        scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
+        now, said = sums(seen, scores, gold and gold(seen))
+        counts = now if counts is None else jax.tree.map(jnp.add, counts, now)
+        written += lines(int(state.step), tokenizer, seen, said, greedy)
+      counts = jax.device_get(counts)
+      means |= {f'{name}_{k}': float(t / max(w, 1e-30)) for k, (t, w) in counts.items()}
+    over = cfg.kl_bound is not None and means['held_out_kl'] > cfg.kl_bound
+    means['held_out_cost'] = float('inf') if over else -means['held_out_reward']
+    means |= warned(workdir, int(state.step), means, cfg.rules.kl_target)
+    name = 'samples.jsonl' if jax.process_index() == 0 else f'samples{jax.process_index()}.jsonl'
+    metrics.append(workdir / name, written, int(state.step))
+    return means
+
+  return cfg.eval_every, evaluate
+
+
+def rows_until(rows, batch, wanted):
+  """Rows from `wanted` on are empty: they only fill the last batch."""
+
+  def some(step, indices):
+    made = rows(step, indices)
+    live = step * batch + np.asarray(indices) < wanted
+    return {name: np.where(live[:, None], x, 0) for name, x in made.items()}
+
+  return some
+
+
+def totals(game, seen, scores, gold_B):
+  """({name: (sum, rows)}, what is said of each row)."""
+  said, mask_BR = seen.said, seen.response_BR
+  reward_B = sum(w * s_B for w, s_B in zip(game.weights, scores))
+  rows = dict(reward=reward_B, length=seen.length_B, finished=seen.finished_B)
+  rows |= dict(gold=gold_B) if gold_B is not None else {}
+  counts = {name: ppo.total(x_B, seen.live_B) for name, x_B in rows.items()}
+  counts |= dict(kl=ppo.sequence_kl(said.logprob_BR, said.ref_logprob_BR, mask_BR))
+  counts |= dict(entropy=ppo.total(said.entropy_BR, mask_BR))
+  counts |= dict(distinct_2=watch.distinct(seen.tokens_BT[:, -mask_BR.shape[1] :], mask_BR, 2))
+  kl_B = jnp.where(mask_BR, said.logprob_BR - said.ref_logprob_BR, 0).sum(1)
+  return counts, dict(score=reward_B, kl=kl_B) | (dict(gold=gold_B) if gold_B is not None else {})
+
+
+def lines(step, tokenizer, seen, said, greedy):
+  """What each row that lies here says, as JSON."""
+  made = []
+  said = {name: judges.mine(x_B) for name, x_B in said.items()}
+  for n, row in judges.rows_here(seen).items():
+    if row.prompt:
+      prompt, answer = judges.texts(tokenizer, row)
+      made.append(
+        dict(step=step, greedy=greedy, row=n, prompt=prompt, answer=answer,
+             tokens=len(row.answer), finished=row.finished,
+             distinct_2=over.distinct_2(row.answer))
+        | {name: float(x[n]) for name, x in said.items()}
+      )  # fmt: skip
+  return made
+
+
+def warned(workdir, step, means, kl_target):
+  """{warn_..: 1 where over-optimisation shows}, by this evaluation and those before it."""
+  before = metrics.lines_until(workdir / 'evals.jsonl', step - 1)
+  history = [as_history(row) for row in (*before, means)]
+  up = over.warnings(history, kl_target=kl_target, limits=over.Limits(window=WINDOW))
+  return {f'warn_{name}': float(x) for name, x in up.items()}
+
+
+def as_history(row):
+  """An evaluation in the words of metrics.jsonl, which the flags read."""
+  words = dict(reward_raw='reward', kl_sequence='kl')
+  names = ('gold', 'length', 'entropy', 'distinct_2')
+  found = {name: row.get(f'held_out_{words.get(name, name)}') for name in (*words, *names)}
+  return found | dict(truncated=1 - row['held_out_finished'])

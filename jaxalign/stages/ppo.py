@@ -1,0 +1,318 @@
+"""Stage 4: PPO against any mixture of reward models and functions, from what SFT made."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
+from jaxalign.data import batches, chat, sources
+from jaxalign.models import adapters, heads, hub, llama2, phi2
+from jaxalign.rl import improve, judges, players
+from jaxalign.sharding import born, make_mesh
+from jaxalign.stages import finished, held_out, judging, ppo_doctor, training
+from jaxalign.train import saving
+from jaxalign.train.feed import Feed, split
+from jaxalign.train.fingerprint import checksum
+from jaxalign.train.loop import fit
+from jaxalign.train.metrics import Log
+from jaxalign.train.optim import make_optimizer
+from jaxalign.train.state import make_state, tensor_names
+
+adam = lambda lr: dataclasses.field(default_factory=lambda: AdamW(lr=lr, eps=1e-5))
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Config:
+  """An iteration: `batch` prompts, one response to each, rules.epochs passes over them."""
+
+  model: llama2.Config | phi2.Config
+  init: str | None = None  # the policy: a workdir of sft, a Hugging Face directory; none: chance
+  reference: str | None = None  # what KL is measured against, frozen; none: init
+  critic: str | None = None  # a workdir of stage reward; none: init, with a fresh head
+  lora: adapters.Lora | None = None  # one base for policy, critic and reference
+  tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
+  format: chat.ChatFormat
+  prompts: sources.Source
+  held_out: sources.Source | None = None  # prompts for evaluation
+  pretraining: tuple[training.Corpus, ...] = ()  # mixed in with weight rules.ptx
+  prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir
+  judges: tuple[judges.Judge, ...]
+  gold: tuple[judges.Judge, ...] = ()  # score held-out answers, and nothing is trained on them
+  rules: players.Rules = dataclasses.field(default_factory=players.Rules)
+  prompt: int = 512  # tokens of the longest prompt; longer ones are dropped and counted
+  response: int = 512  # tokens at most
+  ptx_length: int = 512  # of a row of pretraining text, of which each prompt brings one along
+  batch: int = 128  # prompts in an iteration, all hosts
+  minibatch: int = 32  # of these, in an optimizer step
+  microbatches: int = 1  # in a minibatch, one after the other
+  steps: int = 200  # iterations
+  eval_every: int = 20
+  eval_prompts: int = 128
+  kl_bound: float | None = None  # nats a sequence; beyond it a policy is never the best
+  optim: AdamW | Adafactor = adam(1e-6)
+  critic_optim: AdamW | Adafactor = adam(5e-6)
+  mesh: Mesh = dataclasses.field(default_factory=Mesh)
+  saving: Saving = dataclasses.field(default_factory=lambda: Saving(every=20))
+  logging: Logging = dataclasses.field(default_factory=Logging)
+  seed: int = 0
+
+  @property
+  def length(self):
+    return self.prompt + self.response
+
+  @property
+  def minibatches(self):
+    return self.batch // self.minibatch
+
+  @property
+  def optimizer_steps(self):
+    return self.steps * self.rules.epochs * self.minibatches
+
+  def check(self):
+    names = 'prompt response ptx_length batch minibatch microbatches steps eval_every eval_prompts'
+    for name in names.split():
+      if getattr(self, name) < 1:
+        raise UserError(f'{name}={getattr(self, name)}: at least 1')
+    if self.length > self.model.length:
+      raise UserError(
+        f'prompt={self.prompt} and response={self.response} are {self.length} tokens: the model '
+        f'was trained on {self.model.length} positions'
+      )
+    for whole, part in (('batch', 'minibatch'), ('minibatch', 'microbatches')):
+      if getattr(self, whole) % getattr(self, part):
+        raise UserError(
+          f'{whole}={getattr(self, whole)} is not a multiple of {part}={getattr(self, part)}'
+        )
+    if not 0 <= self.seed < 2**32:
+      raise UserError(f'seed={self.seed}: at least 0 and below 2**32')
+    if not any(judge.weight for judge in self.judges):
+      raise UserError('judges: none with a weight, so nothing would be learned')
+    if self.gold and self.held_out is None:
+      raise UserError('gold scores the answers to held_out prompts, and there are none: name them')
+    if self.rules.critic_first >= self.steps:
+      raise UserError(f'rules.critic_first={self.rules.critic_first}: below steps={self.steps}')
+    if self.lora and (self.critic or self.reference or self.init is None):
+      raise UserError(
+        'lora: policy, critic and reference share the base that init names; leave critic and '
+        'reference out'
+      )
+    if bool(self.rules.ptx) != bool(self.pretraining):
+      raise UserError('rules.ptx and pretraining: one without the other does nothing')
+    if self.rules.ptx and self.ptx_length > self.model.length:
+      raise UserError(f'ptx_length={self.ptx_length}: at most model.length={self.model.length}')
+    for name in ('optim', 'critic_optim'):
+      if getattr(self, name).frozen:
+        raise UserError(f'{name}.frozen is not for ppo: use lora to train fewer weights')
+    self._check_best()
+
+  def _check_best(self):
+    known = held_out.SCORES if self.held_out else ()
+    if self.saving.best not in (None, *known):
+      there = ', '.join(known) or 'nothing: there are no held_out prompts'
+      raise UserError(f'saving.best={self.saving.best}: evaluation gives {there}')
+
+
+def run(cfg, workdir):
+  mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
+  refuse_early(cfg, mesh)
+  tokenizer = training.open_tokenizer(cfg)
+  tx = optimizers_of(cfg)
+  feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
+  about = finished.text_side(tokenizer, cfg.format)
+  with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving, about) as saves:
+    readers, hosts, names, weights = judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
+    game = game_of(cfg, names, weights)
+    state, given = start(cfg, tx, mesh, saves, readers)
+    step = make_step(game, tx, hosts)
+    ask = functools.partial(collect, game)
+    gold = judging.summed(cfg, tokenizer, mesh, cfg.gold)
+    evaluate = held_out.evaluator(cfg, game, ask, given, hosts, mesh, tokenizer, workdir, gold)
+    begin = int(state.step)
+    log = Log(
+      workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=cfg.batch * cfg.length, feed=feed
+    )
+    with log:
+      if begin:
+        log.note(f'going on from iteration {begin:,} of {cfg.steps:,}')
+      elif evaluate:
+        log.scores(0, evaluate[1](state))  # where the policy began: every gain is measured from it
+      state = fit(
+        state, step, feed, steps=cfg.steps, given=given, saves=saves, log=log,
+        names=tensor_names(state.model), evaluate=evaluate,
+      )  # fmt: skip
+      log.note(f'done: {cfg.steps:,} iterations, in {workdir}')
+  return state
+
+
+def optimizers_of(cfg):
+  """Of the policy, whose schedule waits as long as it does, and of the critic."""
+  all_steps, waits = cfg.optimizer_steps, cfg.rules.critic_first
+  policy_steps = all_steps * (cfg.steps - waits) // cfg.steps
+  return optimizers(cfg.optim, cfg.critic_optim, policy_steps, all_steps)
+
+
+def prepare(cfg, workdir):
+  """`jaxalign prepare`: what run would do first, and no more; run finds it done."""
+  open_prompts(cfg, training.open_tokenizer(cfg), workdir)
+
+
+def refuse_early(cfg, mesh):
+  """What can be known before anything is read."""
+  split(cfg.batch, mesh)
+  ways = mesh.shape['data'] * mesh.shape['fsdp']
+  if cfg.minibatch // cfg.microbatches % ways:
+    raise UserError(
+      f'minibatch={cfg.minibatch} in {cfg.microbatches} microbatches: the rows of one are not a '
+      f'multiple of the {ways} ways that data x fsdp split them'
+    )
+  for name in ('init', 'reference'):
+    if getattr(cfg, name) is not None:
+      try:
+        hub.resolve(getattr(cfg, name))
+      except UserError as error:
+        raise UserError(f'{name} is missing: {error}') from error
+  for what, path in (('critic', cfg.critic), *(('judge', j.by) for j in (*cfg.judges, *cfg.gold))):
+    if isinstance(path, str) and not finished.is_workdir(path):
+      raise UserError(f'{what} {path}: there is no such workdir of stage reward, with checkpoints')
+  judging.refuse_same_judge(cfg.judges, cfg.gold)
+
+
+def game_of(cfg, names, weights):
+  return players.Game(
+    rules=cfg.rules, response=cfg.response, minibatches=cfg.minibatches,
+    microbatches=cfg.microbatches, names=names, weights=weights, lora=cfg.lora,
+  )  # fmt: skip
+
+
+def open_prompts(cfg, tokenizer, workdir):
+  """(step, indices) -> rows of prompts, each with a row of pretraining text where that is asked."""
+  corpus = training.Corpus(source=cfg.prompts, long='drop')
+  ready = training.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt)
+  prompts = batches.Prompts(ready[0], cfg.prompt, cfg.batch, cfg.seed)
+  if not cfg.rules.ptx:
+    return prompts.rows
+  texts = training.open_data(
+    cfg, cfg.pretraining, 'pretraining', tokenizer, workdir, cfg.ptx_length
+  )
+  parts = [batches.Part(p, c.weight) for p, c in zip(texts, cfg.pretraining)]
+  plain = batches.Batches(parts, cfg.ptx_length, cfg.batch, cfg.seed)
+
+  def rows(step, indices):
+    beside = {f'ptx_{name}': x for name, x in plain.rows(step, indices).items()}
+    return prompts.rows(step, indices) | beside
+
+  return rows
+
+
+def start(cfg, tx, mesh, saves, scorers=()):
+  """(state, what is frozen): resumed, else from init, else from chance."""
+  first = weights_of(cfg, cfg.init, mesh)
+  other = weights_of(cfg, cfg.reference, mesh) if cfg.reference else first
+  frozen = dataclasses.replace(cfg.model, weights=cfg.model.dtype)
+  reference = jax.tree.map(lambda w: jnp.array(w, frozen.weights, copy=True), other).under(frozen)
+  mark = checksum(reference)
+  scorer = critic_from(cfg, mesh)
+  build = players.fresh_players(cfg.model.build, cfg.lora)
+  if scorer is not None:
+    shapes = lambda: jax.tree.map(lambda w: jnp.zeros(w.shape, w.dtype), scorer)
+    build = lambda key: dict(policy=cfg.model.build(key), critic=shapes())
+  twin, make = make_state(build, tx, cfg.seed, mesh, functools.partial(improve.carried, cfg.rules))
+  given = dict(reference=reference, scorers=tuple(scorers))
+  state = saves.restore(twin)
+  if state is not None:
+    if int(state.extra.reference) != int(mark):
+      raise UserError(
+        f'{saves.path} was trained against another reference than reference={cfg.reference}, '
+        f'init={cfg.init} hold now: put back the weights that the run began with'
+      )
+    return state, given
+  if cfg.lora is not None:
+    state = make()
+  else:
+    key = jax.random.fold_in(jax.random.key(cfg.seed), 1)
+    fresh = lambda: heads.Critic(jax.tree.map(lambda w: jnp.array(w, copy=True), first), key)
+    state = make(dict(policy=first, critic=fresh() if scorer is None else scorer))
+  return state.replace(extra=state.extra.replace(reference=mark)), given
+
+
+def weights_of(cfg, init, mesh):
+  """A decoder with the weights of `init` under this run's config; of the seed where it is none."""
+  if init is None:
+    return born(cfg.model.build, mesh, jax.random.key(cfg.seed))
+  return training.initial(dataclasses.replace(cfg, init=init), mesh)
+
+
+def critic_from(cfg, mesh):
+  """The critic that a reward model starts as, or None. It reads the policy's tokens."""
+  if cfg.critic is None:
+    return None
+  scorer, theirs, _ = finished.scorer_of(cfg.critic, dtype=cfg.model.weights, mesh=mesh)
+  ours = training.open_tokenizer(cfg)
+  if theirs.hash != ours.hash:
+    raise UserError(
+      f'critic={cfg.critic} has another tokenizer than the policy, whose tokens it reads'
+    )
+  how = {name: getattr(cfg.model, name) for name in ('dtype', 'remat', 'attention', 'unroll')}
+  decoder = scorer.decoder.under(dataclasses.replace(scorer.decoder.cfg, **how))
+  return heads.Critic(decoder, score_D=scorer.score_D)
+
+
+@functools.cache
+def optimizers(policy, critic, policy_steps, critic_steps):
+  """The same object for the same configs, so that a second run of a process compiles nothing."""
+  return improve.both(make_optimizer(policy, policy_steps), make_optimizer(critic, critic_steps))
+
+
+@functools.partial(jax.jit, static_argnames=('game', 'greedy'))
+def collect(game, model, stacked, key_B, given, greedy=False):
+  """The first program: a Seen of the one batch that is stacked."""
+  batch = jax.tree.map(lambda x: x[0], stacked)
+  return players.collect(game, model, batch, key_B, given, greedy)
+
+
+@functools.partial(jax.jit, static_argnames=('game', 'tx'), donate_argnames='state')
+def learn(game, tx, state, stacked, seen, scores, given):
+  """The second: (state, what fit is told)."""
+  batch = jax.tree.map(lambda x: x[0], stacked)
+  return improve.improve(game, tx, state, batch, seen, scores, given)
+
+
+@functools.partial(jax.jit, static_argnames='rows')
+def keys(key, step, rows):
+  return players.row_keys(jax.random.fold_in(key, 0), step, rows)
+
+
+def make_step(game, tx, hosts):
+  """(state, batches, given) -> (state, what fit is told): the two programs, and the judges of text
+  between them."""
+
+  def step(state, stacked, given):
+    key_B = keys(state.key, state.step, stacked['tokens_BT'].shape[1])
+    seen = collect(game, state.model, stacked, key_B, given)
+    scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
+    return learn(game, tx, state, stacked, seen, scores, given)
+
+  return step
+
+
+def once(cfg, rows, saves):
+  """An iteration from chance on one device, judged by length: (the policy as it sampled, Seen,
+  metrics). What --doctor looks at."""
+  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
+  game, tx = game_of(cfg, ('length',), (1.0,)), optimizers_of(cfg)
+  stacked = {name: jnp.asarray(x)[None] for name, x in rows.items()}
+  with jax.set_mesh(mesh):
+    state, given = start(cfg, tx, mesh, saves)
+    step = make_step(game, tx, [lambda seen: seen.length_B.astype(jnp.float32)])
+    policy = jax.tree.map(jnp.copy, players.policy_of(state.model, given, cfg.lora))
+    key_B = players.row_keys(jax.random.key(cfg.seed), 0, cfg.batch)
+    seen = collect(game, state.model, stacked, key_B, given)
+    _, (metrics, _) = step(state, stacked, given)
+  return policy, *jax.device_get((seen, metrics))
+
+
+def doctor(cfg, workdir, machine):
+  del workdir
+  return ppo_doctor.examine(cfg, machine, once)

@@ -1,0 +1,279 @@
+"""Rules 11 to 23 of PPO.md, and the same update from any split of the batch and on any mesh."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxalign.models.adapters import Lora
+from jaxalign.rl import improve, players, ppo, watch
+from jaxalign.rl.players import Rules
+from tests.golden.cases import compiled_quickly  # noqa: F401
+from tests.rl import playing
+
+SLOW = pytest.mark.slow
+
+
+def scored(finished, length, *, R=4, logprob=-1.0, reference=-1.5, value=0.0, after=9.0):
+  """A Seen of these rows: finished or truncated, of these lengths; what players say is constant."""
+  B = len(length)
+  mask_BR = np.arange(R) < np.array(length)[:, None]
+  of = lambda x: np.where(mask_BR, np.float32(x), np.float32(0))
+  said = players.Said(
+    of(logprob), of(1.0), of(reference), of(1.0), of(value), np.full(B, after, np.float32), ()
+  )
+  tokens_BT = np.full((B, 2 + R), 5, np.int32)
+  segment_BT = np.concatenate([np.ones((B, 2), np.int32), mask_BR], 1)
+  live_B = np.array(length) > 0
+  return players.Seen(
+    tokens_BT, segment_BT, mask_BR, np.array(length), np.array(finished), live_B, of(logprob), said
+  )
+
+
+def test_rule_11_the_order_normalise_clip_penalty_then_kl():
+  """Each of the steps lands where another order would give another number."""
+  seen = scored([True, True, True, False], [4, 4, 4, 4])
+  rules = Rules(normalise=True, reward_clip=1.0, missing_eos=3.0, beta=0.5)
+  raw_B = np.array([10.0, 11.0, 12.0, 30.0], np.float32)
+  start = ppo.RunningMoments().update(jnp.array([0.0, 2.0] * 8))
+  got_raw, score_B, moments = improve.judged(rules, (2.0,), (raw_B,), seen, start)
+  np.testing.assert_allclose(got_raw, 2 * raw_B)
+  whole = np.concatenate([[0.0, 2.0] * 8, 2 * raw_B])
+  expected = np.clip((2 * raw_B - whole.mean()) / whole.std(ddof=1), -1, 1)
+  expected[3] -= 3.0  # after the clip, so it is felt
+  np.testing.assert_allclose(score_B, expected, rtol=1e-5)
+  assert moments.count == 20
+  reward_BR, *_ = improve.advantages(rules, score_B, seen, jnp.float32(0.5))
+  np.testing.assert_allclose(reward_BR[:, :3], -0.25)  # beta * k1, after all of the above
+  np.testing.assert_allclose(reward_BR[:, 3], expected - 0.25, rtol=1e-5)
+
+
+def test_rule_12_the_score_is_a_float_on_the_last_valid_token():
+  """Tunix cut 0.7 to 0, TRL put it one slot after the end; here a truncated row has one too."""
+  seen = scored([True, False, True], [2, 4, 1])
+  reward_BR, *_ = improve.advantages(Rules(), jnp.array([0.7, 0.8, 0.9]), seen, 0.0)
+  expected = np.zeros((3, 4))
+  expected[0, 1], expected[1, 3], expected[2, 0] = 0.7, 0.8, 0.9
+  np.testing.assert_allclose(reward_BR, expected, rtol=1e-6)
+
+
+def test_rule_11_several_judges_add_up_and_idle_rows_are_not_counted():
+  seen = scored([True, True, True], [2, 4, 0])
+  scores = jnp.array([1.0, 2.0, 50.0]), jnp.array([10.0, 20.0, 50.0])
+  rules = Rules(normalise=True)
+  raw_B, _, moments = improve.judged(rules, (1.0, -0.5), scores, seen, ppo.RunningMoments())
+  np.testing.assert_allclose(raw_B, [-4.0, -8.0, 0.0])
+  assert moments.count == 2 and moments.mean == -6
+
+
+def test_rule_14_truncated_rows_may_go_on_being_worth_something():
+  seen = scored([True, False], [4, 4], after=9.0)
+  zero = jnp.zeros(2)
+  for bootstrap, ends in ((False, [0, 0]), (True, [0, 9])):
+    rules = Rules(bootstrap=bootstrap, lam=1.0)
+    _, _, return_BR = improve.advantages(rules, zero, seen, 0.0)
+    np.testing.assert_allclose(return_BR[:, 0], ends)
+
+
+def test_rule_15_advantages_are_whitened_over_the_batch_and_returns_are_not():
+  seen = scored([True] * 4, [4, 3, 2, 1])
+  _, advantage_BR, return_BR = improve.advantages(Rules(), jnp.arange(4.0) * 10, seen, 0.0)
+  live = np.asarray(advantage_BR)[seen.response_BR]
+  np.testing.assert_allclose([live.mean(), live.std(ddof=1)], [0, 1], atol=1e-5)
+  assert return_BR.max() == 30
+
+
+@pytest.mark.parametrize('finished', [[True] * 3, [False] * 3], ids=['finished', 'truncated'])
+def test_rule_15_no_variance_gives_zero_and_no_nan(finished):
+  """Zero-variance rewards, one-token responses: what cannot be compared teaches nothing."""
+  seen = scored(finished, [1, 1, 1], R=1)
+  reward_BR, advantage_BR, return_BR = improve.advantages(Rules(), jnp.full(3, 0.1), seen, 0.0)
+  assert (advantage_BR == 0).all() and np.allclose(return_BR, 0.1)
+  metrics = watch.of_rollout(Rules(), seen, np.full(3, 0.1), np.full(3, 0.1), reward_BR, 0.0)
+  assert all(np.isfinite(np.asarray(x)).all() for x in jax.tree.leaves(metrics))
+
+
+@functools.cache
+def played(steps=2, **how):
+  state, told = playing.play(playing.world(lr=1e-3, **how), steps)
+  return playing.weights(state), told
+
+
+@pytest.mark.parametrize(
+  'how',
+  [
+    dict(mesh=(2, 2, 2), microbatches=2),
+    pytest.param(dict(mesh=(8, 1, 1)), marks=SLOW),
+    pytest.param(dict(mesh=(1, 8, 1)), marks=SLOW),
+    pytest.param(dict(mesh=(2, 2, 2)), marks=SLOW),
+    pytest.param(dict(microbatches=8), marks=SLOW),
+  ],
+  ids=str,
+)
+def test_rule_18_the_same_updates_from_any_split_and_on_any_mesh(how):
+  """Answers have unequal lengths, so a mean of means would be another update."""
+  weights, told = played()
+  others, again = played(**how)
+  assert max(np.abs(a - b).max() for a, b in zip(weights, others)) < 1e-5
+  for one, other in zip(told, again):
+    for name in ('reward_raw', 'kl_sequence', 'policy_loss', 'value_loss', 'entropy'):
+      np.testing.assert_allclose(one[name], other[name], atol=1e-5)
+
+
+def test_rule_18_is_a_mean_over_tokens_not_over_microbatches():
+  world = playing.world()
+  seen = playing.see(world)
+  rollout = improve.rollout_of(seen, seen.said.logprob_BR, seen.said.logprob_BR)
+  assert len(set(seen.length_B.tolist())) > 1
+  rows = dict(rollout=rollout)
+  count = dict(tokens=seen.response_BR.sum())
+  loss = jax.jit(
+    lambda rows: improve.loss_of(world.game, world.state.model, rows, world.given, count)
+  )
+  whole, _ = loss(rows)
+  parts = [loss(jax.tree.map(lambda x, i=i: x[i::2], rows))[0] for i in range(2)]
+  np.testing.assert_allclose(sum(parts), whole, rtol=1e-5)
+
+
+def test_rules_20_22_23_every_optimizer_step_is_taken_and_counted():
+  """TRL took 4, 4, 4, 16 of 16, EasyDeL one epoch of any number: epochs x minibatches, always, in
+  the state, in Adam's own count, and in the metrics. The policy and its schedule wait while the
+  critic warms up."""
+  world = playing.world(minibatches=4, microbatches=2, epochs=3, critic_first=1)
+  before = jax.device_get(world.state.model)
+  state, told = playing.play(world, 1)
+  moved = lambda name: max(
+    np.abs(a - b).max()
+    for a, b in zip(jax.tree.leaves(before[name]), jax.tree.leaves(state.model[name]))
+  )
+  assert moved('policy') == 0 and moved('critic') > 1e-4 and told[0]['ratio_max'] == 1
+  state, more = playing.play(world, 1)
+  assert moved('policy') > 1e-4
+  assert [m['optimizer_steps'] for m in told + more] == [12, 12]
+  assert state.extra.taken['critic'] == 24 and state.extra.taken['policy'] == 12
+  counts = {}
+  for name in ('policy', 'critic'):
+    leaves = jax.tree.leaves_with_path(state.opt[name])
+    counts[name] = {int(x) for path, x in leaves if 'count' in jax.tree_util.keystr(path)}
+  assert counts == dict(policy={12}, critic={24})
+
+
+def test_rule_23_a_fresh_permutation_in_every_epoch_and_iteration():
+  world = playing.world()
+  key = jax.random.key(0)
+  order_SM = np.asarray(improve.order(world.game, key, 16))
+  assert order_SM.shape == (4 * 2, 8)
+  epochs = order_SM.reshape(4, 16)
+  assert (np.sort(epochs, 1) == np.arange(16)).all()
+  assert len({tuple(row) for row in epochs}) == 4
+  other = np.asarray(improve.order(world.game, jax.random.fold_in(key, 1), 16))
+  assert (other != order_SM).any()
+
+
+def test_rule_23_the_kl_stop_masks_what_remains_and_counts_it():
+  """The step that goes too far is not taken; nothing after it either, and it costs nothing."""
+  world = playing.world(lr=3e-2, kl_stop=0.02)
+  state, told = playing.play(world, 1)
+  masked, steps = told[0]['masked_steps'], told[0]['optimizer_steps']
+  assert masked >= 1 and masked + steps == 8 and steps >= 1
+  assert state.extra.taken['policy'] == steps
+  assert state.skipped == 0 and told[0]['skipped'] == 0
+
+
+def test_rule_22_a_gradient_that_is_not_finite_is_skipped_counted_and_named():
+  """Nothing moves, not even Adam's moments; the first bad tensor is known to fit."""
+  world = playing.world(judge=lambda seen: jnp.where(seen.length_B > 0, jnp.inf, 0))
+  before = [np.asarray(x) for x in jax.tree.leaves((world.state.model, world.state.opt))]
+  stacked = world.feed.at(0, 1)
+  with jax.set_mesh(world.mesh):
+    state, (metrics, (bad, skipped)) = world.step(world.state, stacked, world.given)
+  after = [np.asarray(x) for x in jax.tree.leaves((state.model, state.opt))]
+  assert all((a == b).all() for a, b in zip(before, after))
+  assert skipped.tolist() == [8] and bad.any() and playing.means(metrics)['skipped'] == 8
+  assert state.extra.taken['policy'] == 0
+
+
+def test_rules_11_13_learning_from_chance_to_the_maximum_under_an_adaptive_beta():
+  """A function of the answer goes from 1/32 to 1 within 40 iterations, the critic explains it, beta
+  moves with the KL of whole sequences, and running moments count every answer."""
+  world = playing.world(
+    rows=32, R=6, lr=1e-2, beta=0.02, kl_target=15.0, kl_horizon=320.0, normalise=True,
+    minibatches=2,
+  )  # fmt: skip
+  state, told = playing.play(world, 40)
+  rewards = [m['reward_raw'] for m in told]
+  assert np.mean(rewards[:2]) < 0.15 and np.mean(rewards[-3:]) > 0.95, rewards
+  assert max(m['explained_variance'] for m in told) > 0.5
+  beta = 0.02
+  for metrics in told:
+    assert metrics['beta'] == pytest.approx(beta, rel=1e-4)
+    error = np.clip(metrics['kl_sequence'] / 15.0 - 1, -0.2, 0.2)
+    beta *= 1 + error * 32 / 320
+  assert told[0]['beta'] > min(m['beta'] for m in told) and told[-1]['kl_sequence'] > 3
+  assert state.extra.moments.count == 40 * 32
+
+
+def test_rule_21_lora_one_base_for_all_and_only_adapters_learn():
+  """The reference is the base without an adapter: KL 0 to begin with, and the base never moves."""
+  world = playing.world(lora=Lora(rank=4), lr=1e-2)
+  base = [np.asarray(x) for x in jax.tree.leaves(world.given['reference'])]
+  state, told = playing.play(world, 3)
+  assert told[0]['kl_sequence'] == 0 and told[2]['kl_sequence'] > 1e-3
+  assert told[1]['first_ratio_max'] == pytest.approx(1, abs=1e-6)
+  assert all((a == b).all() for a, b in zip(base, jax.tree.leaves(world.given['reference'])))
+  size = lambda tree: sum(x.size for x in jax.tree.leaves(tree))
+  assert size(state.model['policy']) < size(world.given['reference']) / 2
+  assert set(state.model['critic']) == {'adapter', 'score_D'}
+
+
+def test_rule_19_pretraining_text_and_entropy_are_mixed_in():
+  """The loss gains c * NLL of the rows' own text, and loses c * entropy; by the same weights."""
+  world = playing.world()
+  seen = playing.see(world)
+  said = seen.said
+  advantage_BR = jnp.where(seen.response_BR, 1.0, 0.0)
+  rows = dict(rollout=improve.rollout_of(seen, advantage_BR, said.value_BR))
+  text_BT = jax.random.randint(jax.random.key(3), (16, 12), 3, 32)
+  rows |= dict(ptx_tokens_BT=text_BT, ptx_weight_BT=jnp.ones((16, 12)))
+  rows |= dict(ptx_segment_BT=jnp.ones_like(text_BT))
+  rows |= dict(ptx_position_BT=jnp.broadcast_to(jnp.arange(12), (16, 12)))
+  count = dict(tokens=seen.response_BR.sum(), ptx=16 * 11)
+
+  def loss(**rules):
+    game = players.Game(rules=Rules(**rules), response=6, minibatches=1, microbatches=1)
+    return improve.loss_of(game, world.state.model, rows, world.given, count)
+
+  plain, _ = loss()
+  mixed, stats = loss(ptx=0.5)
+  logits = np.asarray(world.state.model['policy'].logits(text_BT), np.float64)[:, :-1]
+  top = logits.max(-1, keepdims=True)
+  logp = logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
+  nll = -np.take_along_axis(logp, np.asarray(text_BT)[:, 1:, None], -1).mean()
+  np.testing.assert_allclose(mixed - plain, 0.5 * nll, rtol=1e-4)
+  assert stats['ptx_loss'][1] == 16 * 11
+  bonus, stats = loss(entropy=0.1)
+  mean = said.entropy_BR.sum() / seen.response_BR.sum()
+  np.testing.assert_allclose(plain - bonus, 0.1 * mean, rtol=1e-4)
+
+
+def test_distinct_counts_ngrams_within_rows():
+  tokens_BR = jnp.array([[1, 2, 1, 2, 1], [3, 3, 3, 3, 3], [4, 5, 6, 7, 8]])
+  mask_BR = jnp.arange(5) < jnp.array([5, 4, 3])[:, None]
+  assert [float(x) for x in watch.distinct(tokens_BR, mask_BR, 2)] == [2 + 1 + 2, 4 + 3 + 2]
+  assert [float(x) for x in watch.distinct(tokens_BR, mask_BR, 6)] == [0, 0]
+  assert [float(x) for x in watch.distinct(tokens_BR[:, :1], mask_BR[:, :1], 1)] == [3, 3]
+
+
+def test_flags_go_up_for_what_they_name():
+  one = lambda x: (jnp.float32(x), jnp.float32(1))
+  fine = dict(
+    entropy=one(2), entropy_reference=one(3), repetition=one(0.1), truncated=one(0.1),
+    explained_variance=one(0.5), sampler_gap=one(0.001), kl_sequence=one(4),
+  )  # fmt: skip
+  rules = Rules(kl_target=5.0)
+  assert watch.flags(rules, fine)['flags'][0] == 0
+  worse = dict(entropy=0.5, repetition=0.9, truncated=0.9, explained_variance=-2, sampler_gap=1)
+  for name, value in (worse | dict(kl_sequence=40)).items():
+    assert watch.flags(rules, fine | {name: one(value)})['flags'][0] == 1, name

@@ -1,0 +1,234 @@
+"""The stage: refusals before anything is spent, runs that go on as if unbroken, evaluation."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxalign
+from jaxalign import config, main
+from jaxalign.config import UserError
+from jaxalign.data import chat
+from jaxalign.models import llama2
+from jaxalign.models.adapters import Lora
+from jaxalign.rl import overoptimisation as over
+from jaxalign.rl.judges import Judge
+from jaxalign.rl.players import Rules
+from jaxalign.stages import held_out, ppo
+from tests.golden.cases import compiled_quickly  # noqa: F401
+from tests.stages import finished_test
+from tests.train import running
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DRIVER = str(ROOT / 'tests/rl/driver.py')
+ONE = config.Mesh(data=1, fsdp=4)
+
+
+def small(**changes):
+  cfg = main.load(DRIVER)
+  vars(cfg).update(dict(mesh=config.Mesh(fsdp=4, data=2), minibatch=8) | changes)
+  return cfg
+
+
+def start(cfg, workdir):
+  main.run_stage(main.stage_of(config.seal(cfg)), cfg, workdir, False)
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('unbroken')
+  start(small(), workdir)
+  return workdir
+
+
+def test_rule_24_broken_by_its_judge_and_resumed_it_is_the_unbroken_run(unbroken, tmp_path):
+  """A judge that fails in iteration 6 ends the run with one line, and nothing is overwritten: what
+  follows is the unbroken run bit for bit, beta, moments, prompts, metrics and samples included."""
+  broken, calls = small(), []
+
+  @functools.wraps(broken.judges[0].by)
+  def failing(prompt, answer):
+    calls.append(prompt)
+    value = broken.judges[0].by.__wrapped__(prompt, answer)
+    return float('nan') if len(calls) == 16 + 5 * 8 + 3 else value
+
+  broken.judges = (Judge(by=failing),)
+  with pytest.raises(UserError, match='judge share_of_e gave nan for the answer'):
+    start(broken, tmp_path)
+  assert len(running.metrics(tmp_path)) == 4 and not (tmp_path / 'final.npz').exists()
+  start(small(), tmp_path)
+  running.assert_same_run(tmp_path, unbroken)
+  final = running.final(tmp_path)
+  assert final['.extra.moments.count'] == 8 * 8 and final[".extra.taken['policy']"] == 16
+  assert final['.extra.kl.beta'] != np.float32(0.05)
+  for name in ('samples.jsonl', 'evals.jsonl'):
+    assert (tmp_path / name).read_text() == (unbroken / name).read_text()
+
+
+def test_evaluation_is_greedy_and_sampled_by_fixed_keys_and_written_down(unbroken):
+  lines = [json.loads(line) for line in (unbroken / 'samples.jsonl').read_text().splitlines()]
+  assert [line['step'] for line in lines] == [0] * 16 + [4] * 16 + [8] * 16
+  assert sum(line['greedy'] for line in lines) == 24
+  for line in lines:
+    assert line['score'] == pytest.approx(line['answer'].count('e') / max(len(line['answer']), 1))
+  prompts = [[x['prompt'] for x in lines if x['step'] == step] for step in (0, 4, 8)]
+  assert prompts[0] == prompts[1] == prompts[2]  # the same at every evaluation
+  evals = [json.loads(line) for line in (unbroken / 'evals.jsonl').read_text().splitlines()]
+  flags = {f'warn_{name}' for name in over.FLAGS}
+  assert {*held_out.SCORES, 'step', *flags} == set(evals[0])
+  sampled = [x['score'] for x in lines if x['step'] == 0 and not x['greedy']]
+  assert evals[0]['held_out_reward'] == pytest.approx(np.mean(sampled), rel=1e-5)
+  assert evals[0]['held_out_cost'] == -evals[0]['held_out_reward']
+
+
+def test_what_it_trained_loads_as_a_language_model(unbroken, monkeypatch):
+  raw = json.loads((unbroken / 'config.json').read_text())
+  monkeypatch.setattr('jaxalign.stages.finished.PPO', raw['class'])  # the driver's, here
+  model = jaxalign.load(unbroken)
+  final = running.final(unbroken)
+  np.testing.assert_array_equal(model.embed_VD, final[".model['policy'].embed_VD.value"])
+
+
+def test_every_metric_that_others_plot_is_there(unbroken):
+  rows = running.metrics(unbroken)
+  wanted = (
+    'reward_raw reward reward_shaped kl_sequence kl_token kl_token_q1 beta entropy ratio '
+    'clip_fraction approx_kl explained_variance value_loss length finished truncated sampler_gap '
+    'distinct_2 repetition optimizer_steps masked_steps skipped flags score_share_of_e ptx_loss '
+    'first_ratio_max policy_grad_norm critic_grad_norm'
+  )
+  for name in wanted.split():
+    assert all(row[name] is not None for row in rows), name
+  assert all(row['optimizer_steps'] == 2 for row in rows)
+  assert rows[0]['kl_sequence'] == 0
+
+
+def test_a_kl_bound_keeps_a_policy_that_went_too_far_from_being_the_best(tmp_path):
+  cfg = small(kl_bound=1e-9, saving=config.Saving(every=4, best='held_out_cost'))
+  start(cfg, tmp_path)
+  costs = [
+    json.loads(x)['held_out_cost'] for x in (tmp_path / 'evals.jsonl').read_text().splitlines()
+  ]
+  assert costs[0] is not None  # before the first step KL is 0, within any bound
+  assert costs[1:] and set(costs[1:]) == {None}  # JSON has no infinity
+
+
+def exported(directory, seed):
+  cfg = main.load(DRIVER).model
+  model = jax.jit(cfg.build)(jax.random.key(seed))
+  jaxalign.export(model, directory, overwrite=True)
+  return str(directory)
+
+
+def test_rule_21_resumed_with_another_reference_is_refused(tmp_path):
+  """The directory that init names holds other weights by now: the run does not go on against
+  them, and nothing is overwritten."""
+  cfg = lambda: small(init=exported_to)
+  exported_to = exported(tmp_path / 'hf', 0)
+  first = cfg()
+  tokenizer = ppo.training.open_tokenizer(first)
+  assert tokenizer.vocab == 1024
+  start(first, tmp_path / 'run')
+  before = (tmp_path / 'run' / 'metrics.jsonl').read_text()
+  exported(tmp_path / 'hf', 1)
+  with pytest.raises(UserError, match='was trained against another reference than'):
+    start(cfg(), tmp_path / 'run')
+  assert (tmp_path / 'run' / 'metrics.jsonl').read_text() == before
+
+
+@pytest.fixture
+def reward(tmp_path):
+  finished_test.store(tmp_path / 'reward')
+  return str(tmp_path / 'reward')
+
+
+def opened(cfg, tmp_path):
+  """(state, given) as the run starts, and what the players say of its first prompts."""
+  mesh = ppo.make_mesh(1, 4, 2)
+  tokenizer = ppo.training.open_tokenizer(cfg)
+  tx = ppo.optimizers(cfg.optim, cfg.critic_optim, 10, 10)
+  with jax.set_mesh(mesh), ppo.saving.Saves(tmp_path / 'run', cfg.saving) as saves:
+    readers, hosts, names, weights = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
+    game = ppo.game_of(cfg, names, weights)
+    state, given = ppo.start(cfg, tx, mesh, saves, readers)
+    feed = ppo.Feed(ppo.open_prompts(cfg, tokenizer, tmp_path), cfg.batch, mesh)
+    key_B = ppo.keys(state.key, 0, cfg.batch)
+    seen = jax.device_get(ppo.collect(game, state.model, feed.at(0, 1), key_B, given))
+  return state, given, seen, hosts, names
+
+
+def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(reward, tmp_path):
+  """Its hashes agree with the policy's, so tokens pass; its score is that of the row alone, read at
+  the last real token; and the critic's values there are its scores."""
+  judges = (Judge(by=reward), Judge(by=finished_test.store, weight=0.5))
+  cfg = config.seal(small(judges=judges, critic=reward))
+  state, given, seen, hosts, names = opened(cfg, tmp_path)
+  assert len(given['scorers']) == len(hosts) == 1 and names == ('reward', 'store')
+  scorer, _, _ = ppo.finished.scorer_of(reward)
+  for a, b in zip(jax.tree.leaves(scorer), jax.tree.leaves(state.model['critic'])):
+    np.testing.assert_array_equal(a, b)
+  for row in range(8):
+    tokens = seen.tokens_BT[row][seen.segment_BT[row] != 0]
+    alone = scorer(jnp.asarray(tokens)[None])[0]
+    np.testing.assert_allclose(seen.said.scores[0][row], alone, rtol=1e-4)
+    if seen.length_B[row] > 1:  # the value before the last token is of the text without it
+      short = scorer(jnp.asarray(tokens[:-1])[None])[0]
+      at = seen.length_B[row] - 1
+      np.testing.assert_allclose(seen.said.value_BR[row, at], short, rtol=1e-4)
+
+
+def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
+  cfg = config.seal(small(judges=(Judge(by=reward),), format=chat.PHI2_INSTRUCT))
+  _, given, seen, hosts, _ = opened(cfg, tmp_path)
+  assert given['scorers'] == () and len(hosts) == 1
+  assert np.isfinite(np.asarray(hosts[0](jax.tree.map(jnp.asarray, seen)))).all()
+
+
+@pytest.mark.parametrize(
+  'change, says',
+  [
+    (dict(rules=Rules(temperature=0.0)), 'rules.temperature=0.0: above 0'),
+    (dict(minibatch=3), 'batch=8 is not a multiple of minibatch=3'),
+    (dict(microbatches=3), 'minibatch=8 is not a multiple of microbatches=3'),
+    (dict(microbatches=2), 'rows of one are not a multiple of the 8 ways'),
+    (dict(prompt=500, response=100), 'are 600 tokens: the model was trained on 512 positions'),
+    (dict(init='/no/such/place'), 'init is missing: /no/such/place'),
+    (dict(reference='/no/such/place'), 'reference is missing: /no/such/place'),
+    (dict(judges=(Judge(by='/no/rm'),)), 'judge /no/rm: there is no such workdir of stage reward'),
+    (dict(critic='/no/rm'), 'critic /no/rm: there is no such workdir'),
+    (dict(judges=()), 'judges: none with a weight'),
+    (dict(lora=Lora()), 'share the base that init names'),
+    (dict(pretraining=()), 'one without the other does nothing'),
+    (dict(rules=Rules(critic_first=9, ptx=0.1)), 'critic_first=9: below steps=8'),
+    (dict(held_out=None, saving=config.Saving(best='held_out_cost')), 'no held_out prompts'),
+    (dict(saving=config.Saving(best='reward')), 'saving.best=reward: evaluation gives held_out'),
+    (dict(optim=config.AdamW(frozen=('norm*',))), 'optim.frozen is not for ppo'),
+    (dict(model=llama2.tiny(vocab=1000)), '1024 ids, model.vocab=1000'),
+    (dict(prompt=2), 'nothing is left .* longer than 2 tokens'),
+    (dict(batch=0), 'batch=0: at least 1'),
+  ],
+  ids=str,
+)
+def test_bad_config_is_one_line_before_anything_is_spent(change, says, tmp_path):
+  with pytest.raises(UserError, match=says):
+    start(small(**change), tmp_path)
+  assert not (tmp_path / 'metrics.jsonl').exists()
+
+
+def test_rule_1_long_prompts_are_dropped_and_counted_not_cut(unbroken):
+  manifests = [json.loads(p.read_text()) for p in (unbroken / 'prepared').glob('*/manifest.json')]
+  (prompts,) = (m for m in manifests if m['kind'] == 'prompt')
+  assert prompts['dropped'] == {'longer than 32 tokens': 124 - prompts['examples']}
+  assert 0 < prompts['examples'] < 124
+
+
+def test_rule_22_the_defaults_of_the_optimizers():
+  for field in dataclasses.fields(ppo.Config):
+    if field.name in ('optim', 'critic_optim'):
+      adam = field.default_factory()
+      assert (adam.eps, adam.b2, adam.weight_decay, adam.clip) == (1e-5, 0.95, 0.0, 1.0)
