@@ -15,8 +15,10 @@ from jaxalign.stages import training
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*.py') if p.name != '__init__.py')
 NAMES = [p.stem for p in CONFIGS]
-# By how much the loss falls in 20 steps. Of pairs it begins at log 2 and can fall no further.
-FALLS = dict(explain=0.3, sft=0.3, reward=0.05, dpo=0.02)
+# By how much the loss falls in 20 steps; of pairs it is known where that begins, and batches of so
+# few pairs are noisy.
+FALLS = dict(explain=0.3, sft=0.3, reward=0.03, dpo=0.02)
+BEGINS = dict(reward=math.log(2), dpo=math.log(2))
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
@@ -77,4 +79,5 @@ def test_smoke_runs_and_learns(path, tmp_path, request, monkeypatch):
     assert jnp.abs(folded.blocks.q_HKD - base.blocks.q_HKD).max() > 1e-4
     assert (folded.embed_VD == base.embed_VD).all()
   else:
-    assert last < first - FALLS[path.stem.split('_')[0]]
+    stage = path.stem.split('_')[0]
+    assert last < BEGINS.get(stage, first) - FALLS[stage]

@@ -76,6 +76,7 @@ def test_killed_at_sixteen_moments_more(tmp_path, cache, unbroken):
   assert met >= 16
 
 
+@pytest.mark.slow
 def test_a_reward_run_is_killed_and_goes_on(tmp_path, cache):
   """The stage itself: batches of changing widths, margins, evaluations, the card."""
   fields = dict(steps=12, saving_every=3, eval_every=6, length=160, batch=4)
