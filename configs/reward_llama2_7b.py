@@ -8,8 +8,8 @@ Slice: v5e-64. Cost (estimated, not run yet): about 35 minutes, 37 chip-hours, f
 160,000 pairs (75 M tokens, both sides).
 Expect (likewise): held-out accuracy of 70 to 73 % on helpful-base, as others report; longer wins
 59.9 % there, and 44.5 % on harmless-base. card.html in the workdir has the rest.
-:smoke   a tiny Llama from scratch on the 200 training pairs that ship: well under a minute, to
-about 80 % of the 48 held-out pairs.
+:smoke   a tiny Llama from scratch on the 200 training pairs that ship: about a minute, to over
+70 % of the 48 held-out pairs.
 """
 
 from typing import Literal

@@ -7,7 +7,8 @@
 Slice: v5e-16. Cost (estimated, not run yet): about 60 minutes, 16 chip-hours, for one epoch of
 160,000 pairs (75 M tokens, both sides).
 Expect (likewise): held-out accuracy some points below Llama-2-7B's, well above longer wins.
-:smoke   a tiny Phi from scratch on the 200 training pairs that ship: well under a minute.
+:smoke   a tiny Phi from scratch on the 200 training pairs that ship: about a minute
+(83 % of the 48 held-out pairs).
 """
 
 from typing import Literal

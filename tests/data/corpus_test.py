@@ -154,3 +154,27 @@ def test_replies_are_not_copied_between_pairs(pairs):
   replies = [split_turns(p[side])[-1][1] for p in pairs for side in ('chosen', 'rejected')]
   assert len(set(replies)) == len(replies)
   assert most_shared(replies, 8) <= 3
+
+
+def test_the_pairs_are_what_their_readme_says(pairs):
+  """Chosen are the dialogues' own; rejected ones are careless, from elsewhere, or curt."""
+  dialogues = {pair['chosen']: n for n, pair in enumerate(pairs)}
+  answers = {split_turns(chosen)[-1][1]: n for chosen, n in dialogues.items()}
+  curt, subsets = collections.defaultdict(set), collections.Counter()
+  for row in read_jsonl('pairs.jsonl'):
+    assert set(row) == {'chosen', 'rejected', 'subset', 'split'}
+    chosen, rejected = split_turns(row['chosen']), split_turns(row['rejected'])
+    assert chosen[:-1] == rejected[:-1] and chosen[-1] != rejected[-1]
+    n, answer = dialogues[row['chosen']], rejected[-1][1]
+    assert row['split'] == ('validation' if n % 5 == 4 else 'train')
+    subsets[row['subset']] += 1
+    if row['subset'] == 'careless':
+      assert not re.search('[A-Z.,;:!?]', answer)
+    elif row['subset'] == 'elsewhere':
+      assert answers[answer] != n and (answers[answer] % 5 == 4) == (n % 5 == 4)
+    else:
+      curt[row['split']].add(answer)
+      assert len(answer) < 60
+  assert subsets == {'careless': 124, 'elsewhere': 62, 'curt': 62}
+  assert len(curt['train']) == 25 and len(curt['validation']) == 6
+  assert not curt['train'] & curt['validation']

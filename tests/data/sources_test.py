@@ -128,6 +128,14 @@ def test_the_shipped_conversations():
     seal(Shipped(name='conversations', split='train'))
 
 
+def test_the_shipped_pairs():
+  read = lambda split: [r for _, r in Shipped(name='pairs', split=split).read()]
+  train, validation, both = read('train'), read('validation'), read(None)
+  assert len(train) == 200 and len(validation) == 48 and len(both) == 248
+  assert {pair.subset for pair in train} == {pair.subset for pair in validation}
+  assert not {pair.prompt for pair in train} & {pair.prompt for pair in validation}
+
+
 @pytest.mark.parametrize(
   'source',
   [
