@@ -215,6 +215,7 @@ def test_rules_11_13_learning_from_chance_to_the_maximum_under_an_adaptive_beta(
   assert state.extra.moments.count == 40 * 32
 
 
+@SLOW
 def test_rule_21_lora_one_base_for_all_and_only_adapters_learn():
   """The reference is the base without an adapter: KL 0 to begin with, and the base never moves."""
   world = playing.world(lora=Lora(rank=4), lr=1e-2)
@@ -243,7 +244,9 @@ def test_rule_19_pretraining_text_and_entropy_are_mixed_in():
 
   def loss(**rules):
     game = players.Game(rules=Rules(**rules), response=6, minibatches=1, microbatches=1)
-    return improve.loss_of(game, world.state.model, rows, world.given, count)
+    return jax.jit(functools.partial(improve.loss_of, game))(
+      world.state.model, rows, world.given, count
+    )
 
   plain, _ = loss()
   mixed, stats = loss(ptx=0.5)

@@ -176,6 +176,7 @@ def test_bad_rules(change, says):
     Rules(**change).check()
 
 
+@SLOW
 def test_one_token_responses_and_all_truncated():
   """R = 1: the first slot is the last; and without an end token no row ever finishes."""
   cfg = dataclasses.replace(playing.CFG, eos=())

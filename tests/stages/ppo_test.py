@@ -172,14 +172,13 @@ def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(rewar
   scorer, _, _ = ppo.finished.scorer_of(reward)
   for a, b in zip(jax.tree.leaves(scorer), jax.tree.leaves(state.model['critic'])):
     np.testing.assert_array_equal(a, b)
+  run = jax.jit(lambda tokens_BT, segment_BT: scorer(tokens_BT, segment_BT))
+  alone = lambda ids: run(np.resize(ids, 40)[None], (np.arange(40) < len(ids)).astype(int)[None])[0]
   for row in range(8):
-    tokens = seen.tokens_BT[row][seen.segment_BT[row] != 0]
-    alone = scorer(jnp.asarray(tokens)[None])[0]
-    np.testing.assert_allclose(seen.said.scores[0][row], alone, rtol=1e-4)
-    if seen.length_B[row] > 1:  # the value before the last token is of the text without it
-      short = scorer(jnp.asarray(tokens[:-1])[None])[0]
-      at = seen.length_B[row] - 1
-      np.testing.assert_allclose(seen.said.value_BR[row, at], short, rtol=1e-4)
+    tokens = seen.tokens_BT[row][seen.segment_BT[row] != 0]  # padded on the right, here
+    np.testing.assert_allclose(seen.said.scores[0][row], alone(tokens), rtol=1e-4)
+    at = seen.length_B[row] - 1  # the value before the last token is of the text without it
+    np.testing.assert_allclose(seen.said.value_BR[row, at], alone(tokens[:-1]), rtol=1e-4)
 
 
 def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
