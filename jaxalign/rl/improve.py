@@ -85,7 +85,7 @@ def loss_of(game, model, rows, given, count):
   rules, batch = game.rules, rows['rollout']
   text = batch.tokens_BT, batch.segment_BT, batch.response_BR
   policy = policy_of(model, given, game.lora)
-  logprob_BR, entropy_BR = read(policy, *text, rules.temperature)
+  logprob_BR, entropy_BR = read(policy, *text, rules.temperature, entropy=rules.entropy > 0)
   loss, stats = ppo.policy_loss(
     logprob_BR, batch.logprob_BR, batch.advantage_BR, batch.response_BR,
     rules.clip_low, rules.clip_high, rules.dual_clip, count=count['tokens'],
@@ -96,10 +96,10 @@ def loss_of(game, model, rows, given, count):
     value_BR, batch.value_BR, batch.return_BR, batch.response_BR, rules.value_clip,
     count=count['tokens'],
   )  # fmt: skip
-  entropy = ppo.total(entropy_BR, batch.response_BR)
-  stats |= more | dict(entropy=jax.lax.stop_gradient(entropy))
+  stats |= more
   loss += worth
-  if rules.entropy:
+  if rules.entropy:  # its gradient costs as much as the rest of the head's
+    entropy = ppo.total(entropy_BR, batch.response_BR)
     loss -= rules.entropy * entropy[0] / jnp.maximum(count['tokens'], 1)
   if rules.ptx:
     nll, weight = pretraining(policy, rows)

@@ -143,8 +143,8 @@ def columns(T):
   return T if T % LANES == 0 else T - 1
 
 
-def read(policy, tokens_BT, segment_BT, response_BR, temperature):
-  """(logprob_BR, entropy_BR) of the response; logits exist for its slots alone, chunk by chunk."""
+def read(policy, tokens_BT, segment_BT, response_BR, temperature, entropy=True):
+  """(logprob_BR, entropy_BR or None) of the response; logits exist for its slots alone, chunked."""
   T, R = tokens_BT.shape[1], response_BR.shape[1]
   fed = columns(T)
   x_BTD = policy(tokens_BT[:, :fed], segment_BT[:, :fed])
@@ -153,9 +153,9 @@ def read(policy, tokens_BT, segment_BT, response_BR, temperature):
   bias_V = None if bias_V is None else bias_V[...]
   with jax.default_matmul_precision('highest' if policy.cfg.dtype == 'float32' else 'default'):
     both = losses.token_logprobs_from_hidden(
-      x_BRD, head_VD[...], bias_V, tokens_BT[:, T - R :], temperature
+      x_BRD, head_VD[...], bias_V, tokens_BT[:, T - R :], temperature, entropy=entropy
     )
-  return tuple(jnp.where(response_BR, x_BR, 0) for x_BR in both)
+  return jax.tree.map(lambda x_BR: jnp.where(response_BR, x_BR, 0), tuple(both))
 
 
 def values(critic, tokens_BT, segment_BT, response_BR, after=False):
