@@ -31,33 +31,17 @@ def get_config(variant: Literal['', 'smoke'] = ''):
 
 def full(model, init, reward, form):
   prompts = lambda split: sources.HH(path='hh-rlhf', split=split, as_='prompt')
-  optim = lambda lr: AdamW(lr=lr, eps=1e-5, schedule=Schedule(warmup=20))
+  adam = lambda lr: AdamW(lr=lr, eps=1e-5, schedule=Schedule(warmup=20))
   return ppo.Config(
-    model=model,
-    init=init,
-    critic=reward,
-    judges=(Judge(by=reward),),
-    format=form,
-    prompts=prompts('train'),
-    held_out=prompts('test'),
+    model=model, init=init, critic=reward, judges=(Judge(by=reward),), format=form,
+    prompts=prompts('train'), held_out=prompts('test'), batch=512, minibatch=256, steps=400,
     rules=Rules(
-      kl_target=10.0,
-      normalise=True,
-      reward_clip=5.0,
-      missing_eos=1.0,
-      epochs=2,
-      critic_first=10,
-      value_clip=0.2,
-      kl_stop=0.1,
-    ),  # fmt: skip
-    batch=512,
-    minibatch=256,
-    steps=400,
-    kl_bound=25.0,
-    optim=optim(1e-6),
-    critic_optim=optim(5e-6),
+      kl_target=10.0, normalise=True, reward_clip=5.0, missing_eos=1.0, epochs=2, critic_first=10,
+      value_clip=0.2, kl_stop=0.1,
+    ),
+    kl_bound=25.0, optim=adam(1e-6), critic_optim=adam(5e-6),
     saving=Saving(every=20, keep=1, best='held_out_cost'),
-  )
+  )  # fmt: skip
 
 
 def share_of_e(prompt, answer):
@@ -66,23 +50,11 @@ def share_of_e(prompt, answer):
 
 def smoke(model):
   prompts = sources.Shipped(name='conversations', as_='prompt')
+  adam = AdamW(lr=1e-2, eps=1e-5, schedule=Schedule(shape='constant'))
   return ppo.Config(
-    model=model,
-    tokenizer='shipped',
-    format=chat.TRANSCRIPT,
-    prompts=prompts,
-    held_out=prompts,
-    judges=(Judge(by=share_of_e),),
-    rules=Rules(beta=0.002),
-    prompt=48,
-    response=16,
-    batch=32,
-    minibatch=16,
-    steps=40,
-    eval_every=20,
-    eval_prompts=32,
-    optim=AdamW(lr=1e-2, eps=1e-5, schedule=Schedule(shape='constant')),
-    critic_optim=AdamW(lr=1e-2, eps=1e-5, schedule=Schedule(shape='constant')),
-    saving=Saving(every=20, keep=2, best='held_out_cost'),
-    logging=Logging(every=5),
-  )
+    model=model, tokenizer='shipped', format=chat.TRANSCRIPT, prompts=prompts, held_out=prompts,
+    judges=(Judge(by=share_of_e),), rules=Rules(beta=0.002), prompt=48, response=16,
+    batch=32, minibatch=16, steps=40, eval_every=20, eval_prompts=32,
+    optim=adam, critic_optim=adam,
+    saving=Saving(every=20, keep=2, best='held_out_cost'), logging=Logging(every=5),
+  )  # fmt: skip
