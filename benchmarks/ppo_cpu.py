@@ -11,7 +11,8 @@ alternate, nobody computes while another does, and the best round counts. On one
 of CPU time, which a neighbour cannot stretch; on two it is of the clock: run it alone.
 
 TRL runs as it comes ('trl': it asks for gradient checkpointing) and without that ('fast'); the
-faster one counts. Ours keeps freed memory, as jaxalign.main does (jaxalign/allocator.py). The floor is the arithmetic of jaxalign's iteration, product by product at the core's own rate.
+faster one counts. Ours keeps freed memory, as jaxalign.main does (jaxalign/allocator.py). The floor
+is the arithmetic of jaxalign's iteration, product by product at the core's own rate.
 Expected: at most 0.85 of TRL's time on one core, and 0.55 on two, which is the exit status.
 """
 
