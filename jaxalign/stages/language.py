@@ -72,11 +72,13 @@ def run(cfg, workdir):
 
   def begin(saves):
     state, given, trained = start(cfg, tx, mesh, saves)
-    return state, given, trained, evaluator(cfg, trained, given, mesh, tokenizer, workdir)
+    judge = evaluator(cfg, trained, given, mesh, tokenizer, workdir)
+    return state, given, training.step_of(cfg, tx, trained), judge
 
   return training.train(
-    cfg, workdir, tx, feed=Feed(data.rows, cfg.batch, mesh, cfg.steps_per_call), start=begin,
+    cfg, workdir, feed=Feed(data.rows, cfg.batch, mesh, cfg.steps_per_call), start=begin,
     about=finished.text_side(tokenizer, cfg.format), tokens=cfg.batch * cfg.length,
+    flops=cfg.model.flops(cfg.length),
   )  # fmt: skip
 
 

@@ -59,11 +59,12 @@ def run(cfg, workdir, title, start):
   def begin(saves):
     state, given, loss, rewards = start(cfg, tx, mesh, saves)
     said = dict(title=title, about=about, workdir=workdir)
-    return state, given, loss, evaluator(cfg, rewards, given, mesh, held_out, said)
+    judge = evaluator(cfg, rewards, given, mesh, held_out, said)
+    return state, given, training.step_of(cfg, tx, loss), judge
 
   return training.train(
-    cfg, workdir, tx, feed=Feed(data.rows, cfg.batch, mesh), start=begin, about=about,
-    tokens=round(2 * cfg.batch * float(data.lengths.mean())),
+    cfg, workdir, feed=Feed(data.rows, cfg.batch, mesh), start=begin, about=about,
+    tokens=round(2 * cfg.batch * float(data.lengths.mean())), flops=cfg.model.flops(cfg.length),
   )  # fmt: skip
 
 

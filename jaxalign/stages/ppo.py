@@ -12,13 +12,10 @@ from jaxalign.models import adapters, heads, hub, llama2, phi2
 from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import born, make_mesh
 from jaxalign.stages import finished, held_out, judging, ppo_doctor, training
-from jaxalign.train import saving
 from jaxalign.train.feed import Feed, split
 from jaxalign.train.fingerprint import checksum
-from jaxalign.train.loop import fit
-from jaxalign.train.metrics import Log
 from jaxalign.train.optim import make_optimizer
-from jaxalign.train.state import make_state, tensor_names
+from jaxalign.train.state import make_state
 
 adam = lambda lr: dataclasses.field(default_factory=lambda: AdamW(lr=lr, eps=1e-5))
 
@@ -120,30 +117,20 @@ def run(cfg, workdir):
   tokenizer = training.open_tokenizer(cfg)
   tx = optimizers_of(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
-  about = finished.text_side(tokenizer, cfg.format)
-  with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving, about) as saves:
+
+  def begin(saves):
     readers, hosts, names, weights = judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = game_of(cfg, names, weights)
     state, given = start(cfg, tx, mesh, saves, readers)
-    step = make_step(game, tx, hosts)
     ask = functools.partial(collect, game)
     gold = judging.summed(cfg, tokenizer, mesh, cfg.gold)
-    evaluate = held_out.evaluator(cfg, game, ask, given, hosts, mesh, tokenizer, workdir, gold)
-    begin = int(state.step)
-    log = Log(
-      workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=cfg.batch * cfg.length, feed=feed
-    )
-    with log:
-      if begin:
-        log.note(f'going on from iteration {begin:,} of {cfg.steps:,}')
-      elif evaluate:
-        log.scores(0, evaluate[1](state))  # where the policy began: every gain is measured from it
-      state = fit(
-        state, step, feed, steps=cfg.steps, given=given, saves=saves, log=log,
-        names=tensor_names(state.model), evaluate=evaluate,
-      )  # fmt: skip
-      log.note(f'done: {cfg.steps:,} iterations, in {workdir}')
-  return state
+    judge = held_out.evaluator(cfg, game, ask, given, hosts, mesh, tokenizer, workdir, gold)
+    return state, given, make_step(game, tx, hosts), judge
+
+  return training.train(
+    cfg, workdir, feed=feed, start=begin, about=finished.text_side(tokenizer, cfg.format),
+    tokens=cfg.batch * cfg.length, judged_first=True,  # every gain is measured from there
+  )  # fmt: skip
 
 
 def optimizers_of(cfg):

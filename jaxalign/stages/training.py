@@ -68,29 +68,34 @@ def open_run(cfg):
   return tokenizer, mesh, make_optimizer(cfg.optim, cfg.steps)
 
 
-def train(cfg, workdir, tx, *, feed, start, about, tokens):
+def train(cfg, workdir, *, feed, start, about, tokens, flops=None, judged_first=False):
   """From where the run stands to its end.
 
-  start(saves) -> (state, what the loss is given, the loss, evaluation as fit takes it or None);
-  about: what each checkpoint says about itself; tokens: of a step.
+  start(saves) -> (state, what the step is given, the step, evaluation as fit takes it or None);
+  about: what each checkpoint says about itself; tokens: of a step, and the flops of one;
+  judged_first: what is at the start is evaluated too.
   """
   with jax.set_mesh(feed.mesh), saving.Saves(workdir, cfg.saving, about) as saves:
-    state, given, loss, evaluate = start(saves)
-    step = make_step(loss, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen)
+    state, given, step, evaluate = start(saves)
     begin = int(state.step)
     log = Log(
-      workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=tokens,
-      flops=cfg.model.flops(cfg.length), feed=feed,
-    )  # fmt: skip
+      workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=tokens, flops=flops, feed=feed
+    )
     with log:
       if begin:
         log.note(f'going on from step {begin:,} of {cfg.steps:,}')
+      elif evaluate and judged_first:
+        log.scores(0, evaluate[1](state))
       state = fit(
         state, step, feed, steps=cfg.steps, given=given, saves=saves, log=log,
         names=tensor_names(state.model), evaluate=evaluate,
       )  # fmt: skip
       log.note(f'done: {cfg.steps:,} steps, in {workdir}')
   return state
+
+
+def step_of(cfg, tx, loss):
+  return make_step(loss, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen)
 
 
 def begin(cfg, tx, mesh, saves, build, first=lambda: None):

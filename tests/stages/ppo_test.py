@@ -20,6 +20,7 @@ from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
 from jaxalign.stages import held_out, ppo
+from jaxalign.train import saving
 from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.stages import finished_test
 from tests.train import running
@@ -152,7 +153,7 @@ def opened(cfg, tmp_path):
   mesh = ppo.make_mesh(1, 4, 2)
   tokenizer = ppo.training.open_tokenizer(cfg)
   tx = ppo.optimizers(cfg.optim, cfg.critic_optim, 10, 10)
-  with jax.set_mesh(mesh), ppo.saving.Saves(tmp_path / 'run', cfg.saving) as saves:
+  with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
     readers, hosts, names, weights = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = ppo.game_of(cfg, names, weights)
     state, given = ppo.start(cfg, tx, mesh, saves, readers)
