@@ -50,6 +50,15 @@ def test_rule_11_the_order_normalise_clip_penalty_then_kl():
   np.testing.assert_allclose(reward_BR[:, 3], expected - 0.25, rtol=1e-5)
 
 
+def test_rule_5_old_logprobs_are_those_of_the_forward_not_of_the_sampler():
+  """What the sampler said, from a cache and in another shape, is kept for a metric alone."""
+  seen = scored([True, False], [2, 4]).replace(sampled_BR=np.full((2, 4), np.nan, np.float32))
+  reward_BR, advantage_BR, return_BR = improve.advantages(Rules(), jnp.ones(2), seen, 0.1)
+  rollout = improve.rollout_of(seen, advantage_BR, return_BR)
+  np.testing.assert_array_equal(rollout.logprob_BR, seen.said.logprob_BR)
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves((reward_BR, rollout)))
+
+
 def test_rule_12_the_score_is_a_float_on_the_last_valid_token():
   """Tunix cut 0.7 to 0, TRL put it one slot after the end; here a truncated row has one too."""
   seen = scored([True, False, True], [2, 4, 1])
@@ -213,6 +222,30 @@ def test_rules_11_13_learning_from_chance_to_the_maximum_under_an_adaptive_beta(
     beta *= 1 + error * 32 / 320
   assert told[0]['beta'] > min(m['beta'] for m in told) and told[-1]['kl_sequence'] > 3
   assert state.extra.moments.count == 40 * 32
+
+
+def test_rules_15_23_no_step_whitens_again_and_every_iteration_shuffles_anew(monkeypatch):
+  """Advantages that are all 1 cost -1 a token: whitened by any part of the batch they would cost 0.
+  And the same rows, seen in another iteration, come in another order."""
+  world = playing.world(epochs=1, minibatches=4)
+  seen, scores_B = playing.see(world), jnp.zeros(16)
+  plain = lambda rules, score_B, seen, beta: (
+    seen.said.value_BR, seen.response_BR.astype(jnp.float32), seen.said.value_BR
+  )  # fmt: skip
+  monkeypatch.setattr(improve, 'advantages', plain)
+  learn = jax.jit(functools.partial(improve.improve, world.game, world.tx))
+
+  def after(step):
+    state, (metrics, _) = learn(
+      world.state.replace(step=jnp.int32(step)), {}, seen, (scores_B,), world.given
+    )
+    return playing.weights(state), playing.means(metrics)
+
+  with jax.set_mesh(world.mesh):
+    (one, told), (again, _), (other, _) = after(0), after(0), after(1)
+  assert told['policy_loss'] == pytest.approx(-1, abs=0.1)
+  assert all((a == b).all() for a, b in zip(one, again))
+  assert max(np.abs(a - b).max() for a, b in zip(one, other)) > 1e-5
 
 
 @SLOW

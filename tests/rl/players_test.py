@@ -84,6 +84,18 @@ def test_rule_4_greedy_and_cold_policies_and_truncated_sampling_are_refused():
   assert not names & {'top_k', 'top_p'}
 
 
+def test_rule_4_every_token_is_a_draw_from_the_whole_distribution_at_temperature():
+  """EasyDeL sampled with top_p .95, EasyLM at .7, and both scored at 1. The row's key and the slot
+  decide a draw, so it can be drawn again from the logits of a plain forward."""
+  world, got = seen()
+  key_B = ppo.keys(world.state.key, 0, 16)
+  logits_BTV = world.state.model['policy'].logits(got.tokens_BT, got.segment_BT)
+  logits_BRV = logits_BTV[:, -7:-1] / COLD
+  draw = lambda key, t, logits_V: jax.random.categorical(jax.random.fold_in(key, t), logits_V)
+  again_BR = jax.vmap(jax.vmap(draw, (None, 0, 0)), (0, None, 0))(key_B, jnp.arange(6), logits_BRV)
+  np.testing.assert_array_equal(again_BR[got.response_BR], got.tokens_BT[:, 8:][got.response_BR])
+
+
 SLOW = pytest.mark.slow
 
 

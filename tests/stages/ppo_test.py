@@ -21,6 +21,7 @@ from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
 from jaxalign.stages import held_out, ppo
 from jaxalign.train import saving
+from jaxalign.train.optim import learning_rate
 from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.stages import finished_test
 from tests.train import running
@@ -232,3 +233,18 @@ def test_rule_22_the_defaults_of_the_optimizers():
     if field.name in ('optim', 'critic_optim'):
       adam = field.default_factory()
       assert (adam.eps, adam.b2, adam.weight_decay, adam.clip) == (1e-5, 0.95, 0.0, 1.0)
+
+
+def test_rules_20_22_each_player_has_its_own_rate_schedule_and_clip():
+  """Constant gradients, so that Adam moves by the rate; every other one is 100 times too long."""
+  adam = lambda lr: config.AdamW(lr=lr, eps=1e-5, schedule=config.Schedule(warmup=1, end=0.0))
+  rules = Rules(epochs=2, critic_first=4, ptx=0.1)
+  cfg = small(optim=adam(1e-2), critic_optim=adam(3e-2), rules=rules)
+  tx, weights = ppo.optimizers_of(cfg), dict(policy={'w': jnp.ones(1)}, critic={'w': jnp.ones(1)})
+  state = tx.init(weights)
+  for n in range(8):  # as many as the policy takes, half of the critic's
+    grads = jax.tree.map(lambda w, n=n: w * (100.0 if n % 2 else 1.0), weights)
+    moved, state = tx.update(grads, state, weights)
+    for name, player, steps in (('policy', cfg.optim, 8), ('critic', cfg.critic_optim, 16)):
+      rate = learning_rate(player, steps)(n)
+      np.testing.assert_allclose(moved[name]['w'], -rate, rtol=1e-3, atol=1e-9)
