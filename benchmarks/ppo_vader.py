@@ -1,6 +1,6 @@
 """A real tiny language model learns to write happier stories, and they stay stories.
 
-  python benchmarks/ppo_vader.py [--steps=40] [--seed=0] [--workdir=DIR]
+  python benchmarks/ppo_vader.py [--steps=32] [--seed=0] [--workdir=DIR]
 
 stories260K (shared data) by PPO against the compound of VADER (pip install vaderSentiment), a
 sentiment from -1 to 1, of what it writes after an opening. Measured before and after on openings of
@@ -106,7 +106,7 @@ def configured(work, steps, seed):
     held_out=written('held_out', openings(*HELD_OUT)),
     judges=(Judge(by=compound),),
     rules=players.Rules(
-      beta=0.05, kl_target=4.0, kl_horizon=200.0, epochs=2, lam=0.97, critic_first=2
+      beta=0.05, kl_target=5.0, kl_horizon=200.0, epochs=2, lam=0.97, critic_first=2
     ),
     prompt=PROMPT,
     response=RESPONSE,
@@ -207,7 +207,7 @@ def table(before, after):
 
 def run():
   flags = argparse.ArgumentParser()
-  flags.add_argument('--steps', type=int, default=40)
+  flags.add_argument('--steps', type=int, default=32)
   flags.add_argument('--seed', type=int, default=0)
   flags.add_argument('--workdir')
   given = flags.parse_args()
