@@ -67,12 +67,12 @@ def configured(place):
     response=R,
     batch=64,
     minibatch=32,
-    steps=60,
-    eval_every=3,
+    steps=30,
+    eval_every=2,
     eval_prompts=128,
     optim=adam(3e-3),
     critic_optim=adam(3e-3),
-    saving=Saving(every=60, keep=1),
+    saving=Saving(every=30, keep=1),
     logging=Logging(every=100),
   )  # fmt: skip
 
@@ -104,10 +104,16 @@ def test_gold_rises_turns_and_falls_while_the_proxy_rises(ran):
   proxy_N, gold_N = at['held_out_reward'], at['held_out_gold']
   peak, last = int(gold_N.argmax()), len(gold_N) - 1
   assert 0 < peak < last
-  assert gold_N[peak] > gold_N[0] + 0.15 and gold_N[-1] < gold_N[peak] - 0.15
-  assert np.corrcoef(np.arange(peak, last + 1), gold_N[peak:])[0, 1] < -0.8
-  rises = np.diff(proxy_N[:: max(1, len(proxy_N) // 6)])
-  assert (rises > -0.05).all() and proxy_N[-1] > proxy_N[peak] + 0.1
+  assert gold_N[peak] > gold_N[0] + 0.3, 'it rises, for most of what the proxy likes is good'
+  assert gold_N[-5:].max() < gold_N[peak] - 0.3, 'it falls, and does not come back'
+  # All the while the proxy rises; Adam carries it a little beyond its optimum at this beta, and back.
+  assert (proxy_N - np.maximum.accumulate(proxy_N) > -0.12).all()
+  assert proxy_N[-5:].min() > proxy_N[peak] + 0.2
+  reached = peak + int(gold_N[peak:].argmin())
+  assert (np.diff(gold_N[peak : reached + 1]) < 0.05).all()
+  assert (np.diff(proxy_N[: reached + 1]) > -0.02).all()
+  up = np.flatnonzero(at['warn_proxy_up_gold_down'])
+  assert len(up) and peak < up[0] < last, 'the run says so while it runs, and not before the turn'
 
 
 def test_the_end_is_the_optimum_in_closed_form_and_never_beyond_it(ran):
@@ -118,11 +124,12 @@ def test_the_end_is_the_optimum_in_closed_form_and_never_beyond_it(ran):
   assert at['held_out_gold'][0] == pytest.approx(begins, abs=0.06)
   worth_N = at['held_out_reward'] - BETA * at['held_out_kl']
   best = best_objective(vocab)
-  assert (worth_N < best + 0.03).all() and worth_N[-1] > best - 0.15
+  assert (worth_N < best + 0.03).all() and worth_N[-5:].mean() > best - 0.05
   x = 1 / (BETA * R)
-  share = len(GOOD) * np.exp(x) / (len(GOOD) * np.exp(x) + np.exp(WORTH * x) + vocab - 25)
-  assert share < 0.5 * begins, 'the closed form must want the trick, or nothing was tested'
-  assert at['held_out_gold'][-1] < 0.5 * at['held_out_gold'].max()
+  good, trick = len(GOOD) * np.exp(x), np.exp(WORTH * x)
+  share = good / (good + trick + vocab - len(GOOD) - 1)
+  assert share < begins, 'the closed form must want the trick, or nothing was tested'
+  assert at['held_out_gold'][-5:].mean() == pytest.approx(share, abs=0.12)
 
 
 def test_the_report_sees_both_sides_of_the_turn(ran):
