@@ -5,7 +5,6 @@ the share of one TRICK. Of all policies at some KL from the uniform one the best
 exp(x * proxy of the word): small x raises the many good words, large x leaves the trick alone.
 """
 
-import dataclasses
 import functools
 import json
 
@@ -106,7 +105,7 @@ def test_gold_rises_turns_and_falls_while_the_proxy_rises(ran):
   assert 0 < peak < last
   assert gold_N[peak] > gold_N[0] + 0.3, 'it rises, for most of what the proxy likes is good'
   assert gold_N[-5:].max() < gold_N[peak] - 0.3, 'it falls, and does not come back'
-  # All the while the proxy rises; Adam carries it a little beyond its optimum at this beta, and back.
+  # All the while the proxy rises; Adam carries it a little beyond its optimum, and back.
   assert (proxy_N - np.maximum.accumulate(proxy_N) > -0.12).all()
   assert proxy_N[-5:].min() > proxy_N[peak] + 0.2
   reached = peak + int(gold_N[peak:].argmin())
