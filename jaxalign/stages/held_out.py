@@ -43,7 +43,7 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold=N
         scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
         now, said = sums(seen, scores, gold and gold(seen))
         counts = now if counts is None else jax.tree.map(jnp.add, counts, now)
-        written += lines(int(state.step), tokenizer, seen, said, greedy)
+        written += lines(int(state.step), tokenizer, seen, said, greedy, first=n * cfg.batch)
       counts = jax.device_get(counts)
       means |= {f'{name}_{k}': float(t / max(w, 1e-30)) for k, (t, w) in counts.items()}
     over = cfg.kl_bound is not None and means['held_out_kl'] > cfg.kl_bound
@@ -81,15 +81,16 @@ def totals(game, seen, scores, gold_B):
   return counts, dict(score=reward_B, kl=kl_B) | (dict(gold=gold_B) if gold_B is not None else {})
 
 
-def lines(step, tokenizer, seen, said, greedy):
-  """What each row that lies here says, as JSON."""
+def lines(step, tokenizer, seen, said, greedy, first):
+  """What each row that lies here says, as JSON. first: the row of the prompts that row 0 is; the
+  report tells prompts by theirs."""
   made = []
   said = {name: judges.mine(x_B) for name, x_B in said.items()}
   for n, row in judges.rows_here(seen).items():
     if row.prompt:
       prompt, answer = judges.texts(tokenizer, row)
       made.append(
-        dict(step=step, greedy=greedy, row=n, prompt=prompt, answer=answer,
+        dict(step=step, greedy=greedy, row=first + n, prompt=prompt, answer=answer,
              tokens=len(row.answer), finished=row.finished,
              distinct_2=over.distinct_2(row.answer))
         | {name: float(x[n]) for name, x in said.items()}
