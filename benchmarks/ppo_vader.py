@@ -237,8 +237,8 @@ def run():
     print('ok  ' if ok else 'FAIL', what)
   print(
     f'{given.steps} iterations of {cfg.batch}, seed {given.seed}; '
-    f'{spent.ru_utime + spent.ru_stime:.0f} CPU seconds, {time.time() - began:.0f} s; '
-    f'jax {jax.__version__}; {work}'
+    f'{spent.ru_utime + spent.ru_stime:.0f} CPU seconds, '
+    f'{time.time() - began:.0f} s; jax {jax.__version__}; {work}'
   )
   return 0 if all(ok for _, ok in checks) else 1
 
