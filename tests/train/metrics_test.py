@@ -9,7 +9,6 @@ import pytest
 
 from jaxalign.config import Logging, UserError
 from jaxalign.train.metrics import Log
-from tests.models.conftest import bucket  # noqa: F401, a fixture
 
 
 def log_of(path, start=0, steps=100, tokens=10, **logging):
