@@ -91,7 +91,7 @@ def test_scores_have_their_own_file_and_each_step_once(tmp_path):
   assert lines(tmp_path) == [] and not list(tmp_path.glob('*.part'))
 
 
-def test_a_bucket_holds_the_same_lines(bucket):  # noqa: F811
+def test_a_bucket_holds_the_same_lines(bucket):
   from etils import epath
 
   path = epath.Path(bucket) / 'run'
