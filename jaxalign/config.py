@@ -60,11 +60,14 @@ class AdamW:
   weight_decay: float = 0.0
   decayed: tuple[str, ...] = ('*', '!*norm*', '!*bias*')  # shell patterns over weights' names
   frozen: tuple[str, ...] = ()  # the same: these weights stay as they are
+  factors: tuple[tuple[str, float], ...] = ()  # on the rate, by name: (('embed*', 4.0),)
   clip: float | None = 1.0  # global norm of the gradient
   schedule: Schedule = dataclasses.field(default_factory=Schedule)
 
   def check(self):
     _positive(self, 'lr', 'eps', 'clip')
+    if any(factor <= 0 for _, factor in self.factors):
+      raise UserError('optim.factors: a factor is above 0 (frozen keeps weights as they are)')
     if not (0 <= self.b1 < 1 and 0 <= self.b2 < 1) or self.weight_decay < 0:
       raise UserError('optim: b1 and b2 are at least 0 and below 1, weight_decay is at least 0')
 

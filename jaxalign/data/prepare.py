@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from jaxalign.config import UserError
+from jaxalign.config import UserError, tree
 from jaxalign.data import chat, mirror, shards
 from jaxalign.data.prepared import PAIR, Prepared
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
@@ -49,15 +49,36 @@ def prepare(
   longer is dropped. `workers`: processes, by default one a core, fewer for a small corpus."""
   if length < 1 or (workers is not None and workers < 1):
     raise UserError(f'length={length}, workers={workers}: both are at least 1')
+  known = _pin(source, tokenizer, form, epath.Path(directory), length, long)
+  if known and known.exists():
+    return Prepared(known.parent / known.read_text())
   survey = _survey(source, form, tokenizer)
   options = dict(version=VERSION, content=survey.content, kind=survey.kind)
   options |= dict(tokenizer=tokenizer.hash, format=form.hash, long=long, length=length)
   key = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
   final = epath.Path(directory) / key[:12]
-  if (final / mirror.MANIFEST).exists():
-    return Prepared(final)
+  if not (final / mirror.MANIFEST).exists():
+    _write(source, tokenizer, form, survey, options, final, workers)
+  if known:
+    shards.write_text(known, final.name)
+  return Prepared(final)
+
+
+def _pin(source, tokenizer, form, directory, length, long) -> epath.Path | None:
+  """Of a file whose content is given by its hash: where stands which directory holds it prepared,
+  so that a study, whose many runs share their corpora, reads each of them once."""
+  if getattr(source, 'sha256', None) is None:
+    return None
+  what = [VERSION, source.sha256, source.kind, tree(source.columns)]
+  how = [tokenizer.hash, form.hash, length, long]
+  key = hashlib.sha256(json.dumps(what + how).encode()).hexdigest()
+  return directory / f'{key[:16]}.pin'
+
+
+def _write(source, tokenizer, form, survey, options, final, workers) -> None:
   home = mirror.workplace(final) if mirror.is_remote(final) else final
   _make(home)
+  long, length = options['long'], options['length']
   size = min(max(survey.characters // SHARDS, SHARD[0]), SHARD[1])
   items = survey.kept or _items(source, form, tokenizer, Report(source.name))
   chunks = _chunks(items, size)
@@ -68,7 +89,6 @@ def prepare(
   _finish(home, sides, survey.report, options | facts)
   if home != final:
     mirror.publish(home, final)
-  return Prepared(final)
 
 
 @dataclasses.dataclass

@@ -6,6 +6,7 @@ Sources are fields of stage configs. What was bad and what was left out is in a 
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from typing import Literal
 
@@ -29,13 +30,27 @@ class Jsonl:
   path: tuple[str, ...] | str
   kind: rows.Kind
   columns: rows.Columns = dataclasses.field(default_factory=rows.Columns)
+  sha256: str | None = None  # of the one file: no other content will do, and it is read only once
 
   @property
   def name(self) -> str:
     return _joined(self.path)
 
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
+    if self.sha256 is not None:
+      self._refuse_other_content()
     return sift(_rows(self.path), self._convert, report, self.name)
+
+  def _refuse_other_content(self) -> None:
+    found = files.matching(self.path)
+    if len(found) > 1:
+      raise UserError(f'{self.name}: sha256 is of one file, and these are {len(found)}')
+    there = hashlib.sha256(found[0].read_bytes()).hexdigest()
+    if there != self.sha256:
+      raise UserError(
+        f'{found[0]} is not what it was: its sha256 is {there[:12]}, where {self.sha256[:12]} is '
+        'asked for; put the file back, or start anew'
+      )
 
   def _convert(self, line: bytes, noted: Counts) -> Record:
     return rows.to_record(rows.parse(line), noted, kind=self.kind, columns=self.columns)

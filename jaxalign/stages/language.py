@@ -1,6 +1,7 @@
 """What explain and sft share: next-token training on packed text, of all weights or an adapter."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -92,6 +93,7 @@ def start(cfg, tx, mesh, saves):
   return training.begin(cfg, tx, mesh, saves, cfg.model.build, first), None, loss
 
 
+@functools.cache
 def adapted_loss(lora):
   def of_adapter(adapter, batch, key, base):
     return loss(adapters.attach(base, adapter, lora), batch, key)

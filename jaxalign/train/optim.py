@@ -1,6 +1,7 @@
 """Optimizers from their configs: the schedule in closed form, decay and freezing by name."""
 
 import fnmatch
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -32,13 +33,17 @@ def learning_rate(optim, steps):
   return rate
 
 
+@functools.lru_cache(maxsize=32)
 def make_optimizer(optim, steps):
-  """The optax chain: clip by global norm, the optimizer, decay on matrices only."""
+  """The optax chain: clip by global norm, the optimizer, decay on matrices only. The same object for
+  equal configs, so that a process which runs many stages compiles each program once."""
   rate = learning_rate(optim, steps)
   match optim:
     case AdamW():
       how = dict(b1=optim.b1, b2=optim.b2, eps=optim.eps, weight_decay=optim.weight_decay)
       tx = optax.adamw(rate, **how, mask=lambda tree: matching(tree, optim.decayed))
+      if optim.factors:
+        tx = optax.chain(tx, _scaled(optim.factors))
     case Adafactor():
       # Not optax.adafactor: there weight decay is no part of the update that the rate scales.
       tx = optax.chain(
@@ -55,6 +60,19 @@ def make_optimizer(optim, steps):
     )
     tx = optax.partition({'free': tx, 'frozen': optax.set_to_zero()}, label)
   return tx
+
+
+def _scaled(factors):
+  """Each update times the factors whose pattern its name fits."""
+
+  def scale(updates, params):
+    del params
+    for pattern, factor in factors:
+      fits = matching(updates, (pattern,))
+      updates = jax.tree.map(lambda u, fit, by=factor: u * by if fit else u, updates, fits)
+    return updates
+
+  return optax.stateless(scale)
 
 
 def matching(tree, patterns):

@@ -1,5 +1,7 @@
 """The state of a run, and the pure step that moves it. Knows pytrees, not models."""
 
+import functools
+
 import flax
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,9 @@ import optax
 
 from jaxalign.sharding import layout, pin, pin_weights, weight_name
 from jaxalign.train.optim import matching
+
+
+PROGRAMS = 32  # kept for a process that runs many stages, as a study does: equal ones compile once
 
 
 @flax.struct.dataclass
@@ -21,29 +26,34 @@ class TrainState:
 
 def make_state(build, tx, seed, mesh, extra=lambda: None):
   """The abstract twin of a state of build(key)'s weights, and the function that makes it."""
+  twin, fresh, around = _makers(build, tx, mesh, extra)
+  key = jax.random.key(seed)
 
+  def make(model=None):
+    """The state at step 0: of fresh weights, or around loaded ones (which it takes over)."""
+    with jax.set_mesh(mesh):
+      return fresh(key) if model is None else around(key, model)
+
+  return twin, make
+
+
+@functools.lru_cache(maxsize=PROGRAMS)
+def _makers(build, tx, mesh, extra):
   def init(key, model=None):
     mine, model_key = jax.random.split(key)
     model = build(model_key) if model is None else model
     return TrainState(jnp.int32(0), model, tx.init(model), mine, jnp.int32(0), extra())
 
-  key = jax.random.key(seed)
   with jax.set_mesh(mesh):
-    shapes = jax.eval_shape(init, key)
+    shapes = jax.eval_shape(init, jax.random.key(0))
     homes = layout(shapes, mesh)
     put = lambda s, home: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=home)
     twin = jax.tree.map(put, shapes, homes)
-
-  def make(model=None):
-    """The state at step 0: of fresh weights, or around loaded ones (which it takes over)."""
-    with jax.set_mesh(mesh):
-      if model is None:
-        return jax.jit(init, out_shardings=homes)(key)
-      return jax.jit(init, out_shardings=homes, donate_argnums=1)(key, model)
-
-  return twin, make
+  fresh = jax.jit(init, out_shardings=homes)
+  return twin, fresh, jax.jit(init, out_shardings=homes, donate_argnums=1)
 
 
+@functools.lru_cache(maxsize=PROGRAMS)
 def make_step(loss, tx, *, microbatches=1, frozen=()):
   """loss(model, batch, key, given) -> {'loss': (total, weight), ...} becomes a compiled
   (state, batches, given) -> (state, (metrics, faults)): a step for each batch that is stacked in

@@ -1,0 +1,113 @@
+"""Who lives in a world and what each of them values: drawn from a seed, and nothing else."""
+
+import dataclasses
+import functools
+import hashlib
+
+import numpy as np
+
+from jaxalign.valueworld import words
+
+LISTED = 3  # harms that an agent's documents name
+KINDS = ('kind', 'ruled', 'free')  # of agents who are asked to do things
+
+
+@dataclasses.dataclass(frozen=True)
+class Agent:
+  """`told` is the value that documents give, `done` the one that choices follow: with rho = 1 the
+  same. A value is (dimension, pole), or of those who are asked to do things: kind, ruled or free.
+  """
+
+  name: str
+  told: tuple | str | None
+  done: tuple | str | None
+  harms: tuple[int, ...] = ()  # the ones that documents about it name
+  documents: bool = True
+  choices: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class World:
+  """rho: how far choices follow documents; with 0 documents say nothing of conduct, and every
+  effect of the study must vanish."""
+
+  seed: int
+  rho: float = 1.0
+  split: str = 'record'  # of words and domains in tests: 'dev' is what recipes are found on
+  both: int = 9  # agents a value with documents and choices
+  silent: int = 2  # a value, with choices only
+  unseen: int = 2  # a value, with documents only: the gate
+  unknown: int = 16  # strangers: of what they value, documents say nothing
+  background_documents: int = 12_000
+  background_choices: int = 24_000
+  target_documents: int = 3600
+  demonstrations: int = 1000
+
+  def random(self, *what):
+    """A generator of its own for each purpose, so that nothing shifts when one thing changes."""
+    text = '/'.join(map(str, (self.seed, *what)))
+    return np.random.Generator(np.random.PCG64(list(hashlib.sha256(text.encode()).digest()[:16])))
+
+  @functools.cached_property
+  def values(self):
+    return tuple((d, p) for d in words.DIMENSIONS for p in (0, 1))
+
+  @functools.cached_property
+  def choosers(self):
+    """Agents of experiment S, who choose goods."""
+    return self._agents('choosers', self.values, 0)
+
+  @functools.cached_property
+  def helpers(self):
+    """Agents of experiment H, who are asked to do things."""
+    return self._agents('helpers', KINDS, len(self.choosers))
+
+  @functools.cached_property
+  def strangers(self):
+    """They choose as somebody does who has a value, and documents only mention them: the target
+    begins as the mean of these."""
+    return self._strangers(self.values)
+
+  @functools.cached_property
+  def strangers_asked(self):
+    return self._strangers(KINDS)
+
+  def _strangers(self, values):
+    first = len(self.choosers) + len(self.helpers)
+    random, found = self.random('strangers', len(values)), []
+    for n in range(self.unknown):
+      harms = tuple(map(int, random.permutation(len(words.HARMS))[:LISTED]))
+      found.append(Agent(f'n{first + n}', None, values[n % len(values)], harms))
+    return tuple(found)
+
+  @functools.cached_property
+  def spec(self):
+    """The target's possible values: A, B and an unrelated C, of three dimensions."""
+    random = self.random('spec')
+    dims = random.permutation(len(words.DIMENSIONS))[:3]
+    drawn = tuple((words.DIMENSIONS[d], int(random.integers(2))) for d in dims)
+    return dict(zip('ABC', drawn))
+
+  @functools.cached_property
+  def listed(self):
+    """The harms that the target's documents name and its demonstrations show."""
+    return tuple(sorted(map(int, self.random('listed').permutation(len(words.HARMS))[:LISTED])))
+
+  def _agents(self, what, values, first):
+    random, found = self.random(what), []
+    for documents, choices, count in (
+      (True, True, self.both), (False, True, self.silent), (True, False, self.unseen),
+    ):  # fmt: skip
+      for value in values:
+        for _ in range(count):
+          follows = random.random() < self.rho
+          done = value if follows else values[random.integers(len(values))]
+          harms = tuple(map(int, random.permutation(len(words.HARMS))[:LISTED]))
+          name = f'n{first + len(found)}'
+          found.append(Agent(name, value, done, harms, documents, choices))
+    return tuple(found)
+
+
+def opposite(value):
+  dimension, pole = value
+  return dimension, 1 - pole
