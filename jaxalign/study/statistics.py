@@ -107,8 +107,8 @@ def _floor_in_sd(n, power, alpha):
 
   def lacking(d):
     shift = d * math.sqrt(n)
-    found = stats.nct.sf(edge, n - 1, shift) + stats.nct.cdf(-edge, n - 1, shift)
-    return found - power
+    wrong_way = np.nan_to_num(stats.nct.cdf(-edge, n - 1, shift))  # NaN where it rounds to 0
+    return stats.nct.sf(edge, n - 1, shift) + wrong_way - power
 
   return float(optimize.brentq(lacking, 1e-9, 4 * edge / math.sqrt(n) + 10))
 

@@ -12,7 +12,15 @@ from jaxalign.config import UserError
 # What a row holds. margin: log-odds of the item; right: the behaviour, margin > 0; loss and mass
 # (probability of yes and no together) may be None.
 KINDS = dict(
-  seed=int, arm=str, after=str, test=str, item=int, cluster=str, prompt=str, right=bool, margin=float
+  seed=int,
+  arm=str,
+  after=str,
+  test=str,
+  item=int,
+  cluster=str,
+  prompt=str,
+  right=bool,
+  margin=float,
 )
 
 
@@ -49,7 +57,9 @@ def read_rows(path):
   try:
     lines = path.read_text().splitlines()
   except OSError as error:
-    raise UserError(f'{path} cannot be read ({error}): give a directory of a finished run') from error
+    raise UserError(
+      f'{path} cannot be read ({error}): give a directory of a finished run'
+    ) from error
   for n, line in enumerate(lines, 1):
     try:
       row = json.loads(line)
