@@ -45,17 +45,26 @@ class Interval(NamedTuple):
 
 def paired(differences_S, level=0.95):
   d_S = checked(differences_S)
-  n, mean = len(d_S), float(d_S.mean())
-  rest = dict(n=n, p=sign_flip(d_S), better=float(np.mean((np.sign(d_S) + 1) / 2)))
-  rest['seeds'] = tuple(map(float, d_S))
-  if n == 1:
-    return Estimate(mean, None, None, sd=None, d_z=None, p_t=None, floor=None, **rest)
-  sd = spread(d_S)
+  mean, low, high = t_interval(d_S, level)
+  n, sd = len(d_S), spread(d_S)
+  return Estimate(
+    mean=mean, low=low, high=high, n=n, sd=sd,
+    d_z=mean / sd if sd else None,
+    p=sign_flip(d_S),
+    p_t=None if sd is None else min(1.0, 2 * tail(abs(mean), sd, n)),
+    floor=None if sd is None else detection_floor(sd, n),
+    better=float(np.mean((np.sign(d_S) + 1) / 2)),
+    seeds=tuple(map(float, d_S)),
+  )  # fmt: skip
+
+
+def t_interval(x_S, level=0.95):
+  x_S = checked(x_S)
+  mean, sd, n = float(x_S.mean()), spread(x_S), len(x_S)
+  if sd is None:
+    return Interval(mean, None, None)
   half = float(special.stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
-  p_t = 2 * tail(abs(mean), sd, n) if mean or sd else 1.0
-  d_z = mean / sd if sd else None
-  floor = detection_floor(sd, n)
-  return Estimate(mean, mean - half, mean + half, sd=sd, d_z=d_z, p_t=p_t, floor=floor, **rest)
+  return Interval(mean, mean - half, mean + half)
 
 
 def checked(differences_S):
@@ -66,7 +75,9 @@ def checked(differences_S):
 
 
 def spread(d_S):
-  """Sample SD; rounding alone is no spread."""
+  """Sample SD, of one None; rounding alone is no spread."""
+  if len(d_S) == 1:
+    return None
   return 0.0 if np.ptp(d_S) <= 1e-12 * np.abs(d_S).max() else float(d_S.std(ddof=1))
 
 
@@ -83,6 +94,7 @@ def sign_flip(differences_S, draws=FLIPS, seed=0):
   Python; here all sums of n + 1 seeds are those of n, once plus and once minus the last.
   """
   d_S = checked(differences_S)
+  d_S = d_S[d_S != 0]  # flipped or not, a 0 is the same
   least = abs(d_S.sum()) - 1e-9 * np.abs(d_S).sum()  # equal sums differ by rounding
   if len(d_S) <= EXACT:
     sums = np.zeros(1)
@@ -90,9 +102,10 @@ def sign_flip(differences_S, draws=FLIPS, seed=0):
       sums = np.concatenate([sums + d, sums - d])
     return float(np.mean(np.abs(sums) >= least))
   rng, hits = np.random.default_rng(seed), 0
-  for start in range(0, draws, 10_000):
-    sign_NS = 2.0 * rng.integers(0, 2, (min(10_000, draws - start), len(d_S))) - 1
-    hits += int(np.sum(np.abs(sign_NS @ d_S) >= least))
+  for size in blocks(draws, len(d_S)):
+    bytes_NB = rng.integers(0, 256, (size, -(-len(d_S) // 8)), np.uint8)
+    plus_NS = np.unpackbits(bytes_NB, axis=1, count=len(d_S))
+    hits += int(np.sum(np.abs(2 * (plus_NS @ d_S) - d_S.sum()) >= least))
   return (1 + hits) / (1 + draws)
 
 
@@ -101,7 +114,7 @@ def detection_floor(sd, n, power=0.8, alpha=0.05):
   return sd * _floor_in_sd(n, power, alpha)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _floor_in_sd(n, power, alpha):
   edge = float(special.stdtrit(n - 1, 1 - alpha / 2))
 
@@ -209,7 +222,12 @@ def resampled_seed(clusters, draws, rng):
 
 
 def resampled_total(x_I, draws, rng):
-  step = max(1, BLOCK // len(x_I))
-  sizes = (min(step, draws - start) for start in range(0, draws, step))
-  totals = [x_I[rng.integers(len(x_I), size=(n, len(x_I)))].sum(1) for n in sizes]
-  return np.concatenate(totals) if totals else np.zeros(0)
+  sizes = blocks(draws, len(x_I))
+  totals = [x_I[rng.integers(len(x_I), size=(size, len(x_I)))].sum(1) for size in sizes]
+  return np.concatenate([np.zeros(0), *totals])
+
+
+def blocks(draws, width):
+  """So many draws in turns that fit in memory, each `width` numbers."""
+  step = max(1, BLOCK // width)
+  return [min(step, draws - start) for start in range(0, draws, step)]

@@ -90,8 +90,10 @@ def shut(deciding, gates, rules):
     if len(seeds) - len(failed) < rules.needed_share * len(seeds) - 1e-9:
       values = ((seed, gate.values.get(seed)) for seed in failed)
       where = ', '.join(f'{s} ({"not measured" if v is None else f"{v:.2f}"})' for s, v in values)
-      passed = f'passed on {len(seeds) - len(failed)} of {len(seeds)} seeds'
-      yield f'gate {bar.name} ({bar.what}, {bar.shown}) {passed}, not on {where}'
+      passed = f'passed on {len(seeds) - len(failed)} of {len(seeds)} seeds, not on {where}'
+      there = any(value is not None for value in gate.values.values())
+      said = passed if there else 'was not measured'
+      yield f'gate {bar.name} ({bar.what}, {bar.shown}) {said}'
 
 
 def shown_in(control, rules):
@@ -135,7 +137,8 @@ def missed(one, p_holm, rules):
     why.append('its sign is not the same on every scale')
   if equal is not None and equal < rules.alpha:
     why.append(f'it is within {rules.sesoi_of(one.scale):g} of none')
-  why.append(f'such seeds would find {one.primary.floor:.3g} in 4 studies of 5')
+  unit = ' nats' if one.scale == 'margin' else ''
+  why.append(f'{one.primary.n} such seeds find {one.primary.floor:.3g}{unit} in 4 studies of 5')
   return f'not shown: that {one.what} ({one.name} {effects.said(one, p_holm)}; {"; ".join(why)})'
 
 
