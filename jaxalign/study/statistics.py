@@ -179,9 +179,10 @@ def bootstrap(*parts_SCI, draws=10_000, seed=0, level=0.95):
   and items may be ragged lists. The statistic is the mean over seeds of the sum of the parts' item
   means (harm and benign are two parts). The parts share the draw of the seeds.
 
-  Percentiles of few seeds are too close: a resampled variance lacks (S-1)/S, and nothing stands for
-  t. Resampled items add what the seeds' spread holds already. So the draws give the shape, and are
-  read at those percentiles at which a normal shape would give the t interval of the seeds.
+  Plain percentiles are wrong both ways: a resampled variance lacks (S-1)/S and its tails are not
+  t's, so few seeds are read too short; and resampled items add what the seeds' spread holds already.
+  So the percentiles are moved from the mean by what makes a normal shape the seeds' t interval: the
+  draws give the shape, lop-sided as it is, and the seeds the scale.
   """
   parts = [[[np.asarray(x_I, np.float64) for x_I in x_CI] for x_CI in x_SCI] for x_SCI in parts_SCI]
   seeds = len(parts[0])
@@ -193,9 +194,9 @@ def bootstrap(*parts_SCI, draws=10_000, seed=0, level=0.95):
   width = drawn_N.std()
   if width <= 1e-12 * np.abs(seed_S).max():
     return Interval(mean, mean, mean)
-  se = seed_S.std(ddof=1) / math.sqrt(seeds)
-  reach = float(special.stdtrit(seeds - 1, (1 + level) / 2)) * se / width
-  low, high = np.quantile(drawn_N, special.ndtr([-reach, reach]))
+  t = special.stdtrit(seeds - 1, (1 + level) / 2)
+  scale = t * seed_S.std(ddof=1) / math.sqrt(seeds) / (special.ndtri((1 + level) / 2) * width)
+  low, high = mean + scale * (np.quantile(drawn_N, [(1 - level) / 2, (1 + level) / 2]) - mean)
   return Interval(mean, float(low), float(high))
 
 
