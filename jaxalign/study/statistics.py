@@ -180,7 +180,7 @@ def bootstrap(*parts_SCI, draws=10_000, seed=0, level=0.95):
   means (harm and benign are two parts). The parts share the draw of the seeds.
 
   Plain percentiles are wrong both ways: a resampled variance lacks (S-1)/S and its tails are not
-  t's, so few seeds are read too short; and resampled items add what the seeds' spread holds already.
+  t's, so few seeds are read too short; resampled items add what the seeds' spread already holds.
   So the percentiles are moved from the mean by what makes a normal shape the seeds' t interval: the
   draws give the shape, lop-sided as it is, and the seeds the scale.
   """
