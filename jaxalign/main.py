@@ -92,7 +92,9 @@ def start(argv):
     raise UserError(f'{error} (--help lists the flags)') from error
   command = extra.pop(0) if extra and extra[0] in COMMANDS else 'run'
   if command == 'compare' and not values.help:
-    return compare_runs(extra, values)
+    if assignments or any(values[name].value for name in ('config', 'doctor', 'slice')):
+      raise UserError('compare takes runs, and --workdir for compare.json: leave the rest out')
+    return compare_runs(extra, values.workdir)
   if extra:
     raise UserError(f'{extra[0]}: every argument is a flag, --name=value (--help lists them)')
   cfg = load(values.config) if values.config else None
@@ -116,12 +118,10 @@ def start(argv):
   return run_stage(run, cfg, values.workdir, values.debug)
 
 
-def compare_runs(runs, values):
-  if values.config or values.doctor:
-    raise UserError('compare takes runs and --workdir, where compare.json goes: leave the rest out')
+def compare_runs(runs, workdir):
   from jaxalign.study import compare  # scipy, only where it is used
 
-  print(compare.compare(runs, values.workdir and config.absolute(values.workdir)), end='')
+  print(compare.compare(runs, workdir and config.absolute(workdir)), end='')
   return 0
 
 

@@ -119,13 +119,16 @@ def _numbers(one, scale):
 
 
 def said(one, p_holm=None):
-  """'+12.8 nats [1.2, 24.4], p = 0.0078 (Holm 0.039), 8 seeds', on the primary scale."""
-  estimate, unit = one.primary, ' nats' if one.scale == 'margin' else ''
+  """'+12.8 nats [1.2, 24.4], rate +0.44, p = 0.0078 (Holm 0.039), 8 seeds'; primary scale first."""
+  words = dict(margin='{:+.3g} nats{}', rate='rate {:+.3g}{}')
+  other = 'rate' if one.scale == 'margin' else 'margin'
+  beside = words[other].format(one.estimates[other].mean, '')
+  estimate = one.primary
   if estimate.low is None:
-    return f'{estimate.mean:+.3g}{unit}, one seed'
+    return f'{words[one.scale].format(estimate.mean, "")}, {beside}, one seed'
+  first = words[one.scale].format(estimate.mean, f' [{estimate.low:.3g}, {estimate.high:.3g}]')
   holm = '' if p_holm is None else f' (Holm {p_holm:.2g})'
-  between = f'[{estimate.low:.3g}, {estimate.high:.3g}]'
-  return f'{estimate.mean:+.3g}{unit} {between}, p = {estimate.p:.2g}{holm}, {estimate.n} seeds'
+  return f'{first}, {beside}, p = {estimate.p:.2g}{holm}, {estimate.n} seeds'
 
 
 def least_p(seeds):

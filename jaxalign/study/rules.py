@@ -40,7 +40,7 @@ class Bar:
       raise UserError(f'gate {self.name}: give least or most')
 
   def passed(self, value):
-    """None or NaN, a value that was not measured, does not pass."""
+    """None, a value that was not measured, does not pass."""
     if value is None:
       return False
     return value >= self.least if self.most is None else value <= self.most

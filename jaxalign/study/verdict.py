@@ -12,6 +12,7 @@ the same sign on every scale. Eight seeds can: .0078 x 5 = .039. Six and seven c
 """
 
 import dataclasses
+import math
 
 from jaxalign import config
 from jaxalign.study import contrasts as effects
@@ -43,7 +44,12 @@ def gates(values, rules):
   for name in values:
     if name not in known:
       raise config.UserError(f'no gate is called {name}: the rules have {", ".join(known)}')
-  return tuple(Gate(bar=bar, values=dict(values.get(bar.name, {}))) for bar in rules.bars)
+  by_bar = [(bar, values.get(bar.name, {}).items()) for bar in rules.bars]
+  return tuple(Gate(bar=bar, values={s: known_or_none(v) for s, v in of}) for bar, of in by_bar)
+
+
+def known_or_none(value):
+  return None if value is None or not math.isfinite(value) else float(value)
 
 
 def judge(contrasts, gates, control, rules):

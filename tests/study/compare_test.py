@@ -154,6 +154,7 @@ def test_a_test_that_one_arm_lacks_is_left_out_and_said(tmp_path):
     (('a',), 'a:a is given twice'),
     (('--config=x.py',), 'leave the rest out'),
     (('--doctor',), 'leave the rest out'),
+    (('--config.steps=3',), 'leave the rest out'),
   ],
 )
 def test_runs_that_are_none(tmp_path, capsys, monkeypatch, args, says):

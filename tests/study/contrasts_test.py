@@ -1,5 +1,6 @@
 """Planned contrasts from rows, against sums written out by hand."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -120,11 +121,14 @@ def test_results_json_holds_the_numbers_of_both_scales():
 
 
 def test_a_line_of_numbers():
-  one = of_values('C1', np.arange(1.0, 9))
+  up_S = np.arange(1.0, 9)
+  one = of_values('C1', up_S, up_S / 10)
   assert contrasts.said(one, 0.0390625) == (
-    '+4.5 nats [2.45, 6.55], p = 0.0078 (Holm 0.039), 8 seeds'
+    '+4.5 nats [2.45, 6.55], rate +0.45, p = 0.0078 (Holm 0.039), 8 seeds'
   )
-  assert contrasts.said(of_values('C1', np.array([0.5]))) == '+0.5 nats, one seed'
+  by_rate = dataclasses.replace(one, scale='rate')
+  assert contrasts.said(by_rate) == 'rate +0.45 [0.245, 0.655], +4.5 nats, p = 0.0078, 8 seeds'
+  assert contrasts.said(of_values('C1', up_S[:1])) == '+1 nats, rate +1, one seed'
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def failing(name, seeds, value):
 
 TABLE = [
   # C1 .. C5, what else is changed, the word, a part of the sentence
-  ([UP, UP, *REST], {}, 'SUPPORTED', 'C1 +4.5 nats [2.45, 6.55], p = 0.0078 (Holm 0.039), 8 seeds'),
+  ([UP, UP, *REST], {}, 'SUPPORTED', '(C1 +4.5 nats [2.45, 6.55], rate +0.045, p = 0.0078 (Holm'),
   ([UP, UP, *REST], {}, 'SUPPORTED', 'with rho = 0 neither shows'),
   ([UP, NULL, *REST], {}, 'PARTIAL', 'not shown: that value documents make held-out harm'),
   ([NULL, UP, *REST], {}, 'PARTIAL', 'not shown: that documents that give reasons steer'),
@@ -60,7 +60,7 @@ TABLE = [
   ([x[:6] for x in [UP] * 5], {}, 'NOT SUPPORTED', 'too few seeds to survive Holm over 5: 6 have'),
   ([x[:5] for x in [UP] * 5], {}, 'UNINFORMATIVE', 'C1 has 5 of the 6 seeds that a verdict needs'),
   ([UP, UP[:5], *REST], {}, 'UNINFORMATIVE', 'C2 has 5 of the 6 seeds'),
-  ([UP[:1], UP, *REST], {}, 'UNINFORMATIVE', 'C1 +1 nats, one seed'),
+  ([UP[:1], UP, *REST], {}, 'UNINFORMATIVE', 'C1 +1 nats, rate +0.01, one seed'),
   ([None, UP, *REST], {}, 'UNINFORMATIVE', 'C1 was not measured'),
   ([UP, None, *REST], {}, 'UNINFORMATIVE', 'C2 was not measured'),
   # the control
@@ -105,7 +105,7 @@ def test_the_scale_that_was_declared_decides():
   by_rate = config.seal(Rules(scale='rate'))
   values = [(NULL + 0.1, UP / 10)] * 2 + REST
   assert judge(values, rules=by_rate).word == 'SUPPORTED' != judge(values).word
-  assert '+0.45 [0.245, 0.655]' in judge(values, rules=by_rate).sentence
+  assert 'rate +0.45 [0.245, 0.655]' in judge(values, rules=by_rate).sentence
 
 
 def test_gates_of_other_seeds_do_not_count():
