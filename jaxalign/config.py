@@ -256,11 +256,15 @@ def to_json(cfg):
 
 
 def write(cfg, path):
+  write_text(to_json(cfg), path)
+
+
+def write_text(text, path):
   """Whole or not at all: under a temporary name first, then renamed."""
   path = epath.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-  temporary.write_text(to_json(cfg))
+  temporary.write_text(text)
   temporary.replace(path)
 
 

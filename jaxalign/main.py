@@ -1,8 +1,10 @@
 """jaxalign: run one stage of alignment from one config file.
 
   jaxalign [prepare] --config=FILE.py[:VARIANT] --workdir=DIR [--config.FIELD=VALUE ...]
+  jaxalign compare RUN_A RUN_B ... [--workdir=DIR]
 
   prepare                   only tokenises the config's corpora and counts their tokens
+  compare                   pairs finished arms item by item; a RUN is a directory, or DIR:ARM
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
 
   --config.optim.lr=3e-6    sets any field at any depth; its type decides how the text is read:
@@ -27,7 +29,7 @@ from jaxalign import config, overrides
 from jaxalign.config import UserError
 
 FREE = ('mesh', 'saving', 'logging')  # of a config: what a run may change when it goes on
-COMMANDS = ('prepare',)  # besides run, which needs no word
+COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
 OVERRIDE = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
 
 
@@ -89,6 +91,10 @@ def start(argv):
   except flags.Error as error:
     raise UserError(f'{error} (--help lists the flags)') from error
   command = extra.pop(0) if extra and extra[0] in COMMANDS else 'run'
+  if command == 'compare' and not values.help:
+    if assignments or any(values[name].value for name in ('config', 'doctor', 'slice')):
+      raise UserError('compare takes runs, and --workdir for compare.json: leave the rest out')
+    return compare_runs(extra, values.workdir)
   if extra:
     raise UserError(f'{extra[0]}: every argument is a flag, --name=value (--help lists them)')
   cfg = load(values.config) if values.config else None
@@ -110,6 +116,13 @@ def start(argv):
   allocator.keep_freed()
   pod.join(values.coordinator, values.processes, values.process_id)
   return run_stage(run, cfg, values.workdir, values.debug)
+
+
+def compare_runs(runs, workdir):
+  from jaxalign.study import compare  # scipy, only where it is used
+
+  print(compare.compare(runs, workdir and config.absolute(workdir)), end='')
+  return 0
 
 
 def run_stage(run, cfg, workdir, debug):

@@ -1,0 +1,141 @@
+"""The store of outcomes: JSONL, one row an item, arm and seed; and its rows as aligned arrays."""
+
+import collections
+import dataclasses
+import json
+
+import numpy as np
+from etils import epath
+
+from jaxalign.config import UserError
+
+# What a row holds. margin: log-odds of the item; right: the behaviour, margin > 0; loss and mass
+# (probability of yes and no together) may be None.
+KINDS = dict(
+  seed=int,
+  arm=str,
+  after=str,
+  test=str,
+  item=int,
+  cluster=str,
+  prompt=str,
+  right=bool,
+  margin=float,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+  """One test, arms x seeds x items, with nothing missing: every arm was asked the same."""
+
+  test: str
+  after: str
+  arms: tuple[str, ...]
+  seeds: tuple[int, ...]
+  items: tuple[int, ...]
+  margin_ASN: np.ndarray
+  right_ASN: np.ndarray  # 0.0 or 1.0
+  loss_ASN: np.ndarray  # NaN where the store has none
+  mass_ASN: np.ndarray
+  cluster_SN: np.ndarray  # labels; a seed's items may be others than another seed's
+
+  def on(self, scale):
+    """[A, S, N] of the items on 'margin' or 'rate'."""
+    return dict(margin=self.margin_ASN, rate=self.right_ASN)[scale]
+
+  def cells(self, x_SN):
+    """A list of each seed's clusters' items: what the bootstrap draws from."""
+    return [
+      [x_N[label_N == label] for label in dict.fromkeys(label_N)]
+      for x_N, label_N in zip(x_SN, self.cluster_SN)
+    ]
+
+
+def read_rows(path):
+  """The rows of a JSONL file, every one checked."""
+  path, rows = epath.Path(path), []
+  try:
+    lines = path.read_text().splitlines()
+  except OSError as error:
+    raise UserError(
+      f'{path} cannot be read ({error}): give a directory of a finished run'
+    ) from error
+  for n, line in enumerate(lines, 1):
+    try:
+      row = json.loads(line)
+    except ValueError as error:
+      raise UserError(f'{path}, line {n} is no JSON ({error}): run its arm again') from error
+    for field, kind in KINDS.items():
+      value = row.get(field) if isinstance(row, dict) else None
+      if kind is float and type(value) is int:
+        value = float(value)
+      if type(value) is not kind:
+        raise UserError(f'{path}, line {n}: {field}={value!r} is no {kind.__name__}')
+    rows.append(row)
+  if not rows:
+    raise UserError(f'{path} is empty: run its arms first')
+  return rows
+
+
+def table(rows, test, arms=None, seeds=None, after='sft'):
+  """The rows of a test as a Table, of the arms (in their order) and seeds asked for, or of all."""
+  wanted = [
+    row
+    for row in rows
+    if (row['test'], row['after']) == (test, after)
+    and (arms is None or row['arm'] in arms)
+    and (seeds is None or row['seed'] in seeds)
+  ]
+  arms = tuple(arms or dict.fromkeys(row['arm'] for row in wanted))
+  seeds = tuple(sorted(seeds or {row['seed'] for row in wanted}))
+  items = tuple(sorted({row['item'] for row in wanted}))
+  at = {}
+  for row in wanted:
+    key = row['arm'], row['seed'], row['item']
+    if key in at:
+      raise UserError(f'{_where(test, after, *key)} is in the store twice: run that arm again')
+    at[key] = row
+  _refuse_holes(at, test, after, arms, seeds, items)
+  grid = [[[at[arm, seed, item] for item in items] for seed in seeds] for arm in arms]
+  _refuse_other_prompts(grid, test, after)
+
+  def array(field):
+    return np.array([[[row.get(field) for row in rows] for rows in part] for part in grid], float)
+
+  margin_ASN = array('margin')
+  for a, s, n in np.argwhere(~np.isfinite(margin_ASN))[:1]:
+    where = _where(test, after, arms[a], seeds[s], items[n])
+    raise UserError(f'{where}: the margin is {margin_ASN[a, s, n]}: that run diverged')
+  return Table(
+    test=test, after=after, arms=arms, seeds=seeds, items=items, margin_ASN=margin_ASN,
+    right_ASN=array('right'), loss_ASN=array('loss'), mass_ASN=array('mass'),
+    cluster_SN=np.array([[row['cluster'] for row in rows] for rows in grid[0]]),
+  )  # fmt: skip
+
+
+def _where(test, after, arm, seed, item):
+  return f'{test} after {after}, arm {arm}, seed {seed}, item {item}'
+
+
+def _refuse_holes(at, test, after, arms, seeds, items):
+  if not (arms and seeds and items):
+    wanted = f' of {", ".join(arms)}' if arms else ''
+    raise UserError(f'the store has no rows for {test} after {after}{wanted}: run it first')
+  count = collections.Counter((arm, seed) for arm, seed, _ in at)
+  for arm in arms:
+    for seed in seeds:
+      if count[arm, seed] != len(items):
+        first = next(item for item in items if (arm, seed, item) not in at)
+        raise UserError(
+          f'{_where(test, after, arm, seed, first)} is missing ({count[arm, seed]} of {len(items)} '
+          'items are there): finish that run, or leave the seed out'
+        )
+
+
+def _refuse_other_prompts(grid, test, after):
+  for part in grid[1:]:
+    for first, other in zip(grid[0], part):
+      for a, b in zip(first, other):
+        if (a['prompt'], a['cluster']) != (b['prompt'], b['cluster']):
+          where = _where(test, after, b['arm'], b['seed'], b['item'])
+          raise UserError(f'{where} is another prompt than in {a["arm"]}: they cannot be paired')
