@@ -74,7 +74,7 @@ def pair_sums(logodds_N, utility_N, cluster_N):
 
 def totals(sums, weight_RK):
   """Each sum over all pairs of options, where cluster k was drawn weight[k] times: [R] each."""
-  return [np.einsum('RK,KL,RL->R', weight_RK, sum_KK, weight_RK) / 2 for sum_KK in sums]
+  return [((weight_RK @ sum_KK) * weight_RK).sum(1) / 2 for sum_KK in sums]
 
 
 def _tau_right(score_R, unlike_R, ordered_R):

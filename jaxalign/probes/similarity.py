@@ -86,9 +86,9 @@ def _gram(x_ND):
 
 
 def _rsa(x_ND, y_ND):
-  far_x, far_y = pdist(x_ND, 'correlation'), pdist(y_ND, 'correlation')
   if flat(x_ND) or flat(y_ND):
     return np.nan
+  far_x, far_y = pdist(x_ND, 'correlation'), pdist(y_ND, 'correlation')
   return float(spearmanr(far_x, far_y).statistic)
 
 
