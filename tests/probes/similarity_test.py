@@ -16,12 +16,12 @@ def normal(*shape, seed=0):
 
 def test_hsic_is_its_definition_over_four_different_items():
   x_ND, y_ND = normal(7, 3), normal(7, 2, seed=1)
-  k, l = x_ND @ x_ND.T, y_ND @ y_ND.T
+  k, m = x_ND @ x_ND.T, y_ND @ y_ND.T
   terms = [
-    k[i, j] * (l[i, j] + l[q, r] - 2 * l[i, q])
+    k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q])
     for i, j, q, r in itertools.permutations(range(7), 4)
   ]
-  assert hsic(k, l) == pytest.approx(np.mean(terms))
+  assert hsic(k, m) == pytest.approx(np.mean(terms))
 
 
 @pytest.mark.parametrize('N, D', [(40, 8), (12, 30)])
