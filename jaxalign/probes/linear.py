@@ -1,7 +1,8 @@
 """Linear probes that cannot flatter: types never seen in training, and a control task. Pure numpy.
 
 A probe is ridge regression on one-hot labels, on standardised states. Its accuracy is taken on
-items of types (words, say) that it never saw. The control task (Hewitt and Liang 2019,
+items of types (words, say) that it never saw: types are dealt into folds, each fold is tested once,
+and its neighbour chooses the ridge. The control task (Hewitt and Liang 2019,
 https://arxiv.org/abs/1909.03368) gives every type a random label: what a probe learns of that is
 its own doing, and selectivity is by how much the real labels are easier. It needs types seen in
 training, so selectivity compares the two on new items of those.
@@ -14,18 +15,20 @@ import numpy as np
 from jaxalign.config import UserError
 
 RIDGES = tuple(10.0**k for k in range(-4, 4))  # per item, on standardised states
-SHARES = (0.6, 0.2, 0.2)  # to fit, to choose the ridge by, to test; of types, and of their items
+FOLDS = 5
 NOISE = 1e-6  # of a layer's size: what varies less is rounding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Probe:
-  """Accuracies layer by layer, each a mean over splits."""
+  """Accuracies, layer by layer."""
 
-  accuracy_L: np.ndarray  # on types never seen
-  develop_L: np.ndarray  # on other such types, by which ridge (and layer) are chosen
-  chance: float  # of the most frequent label, on the types never seen
-  p_L: np.ndarray  # of accuracy_L, against random labels of the types
+  accuracy_L: np.ndarray  # on types never seen; every item once
+  p_L: np.ndarray  # against labels permuted between types, the same procedure throughout
+  best: float  # the same with the layer chosen on other unseen types, fold by fold
+  best_p: float  # the choice of the layer included
+  layer: int  # the one that is best on those types over all folds
+  chance: float  # of the most frequent label
   seen_L: np.ndarray  # on new items of types seen in training
   control_L: np.ndarray  # the same, for random labels of the types: a mean over draws
   types: int
@@ -36,30 +39,39 @@ class Probe:
   def selectivity_L(self):
     return self.seen_L - self.control_L
 
-  @property
-  def layer(self):
-    """The best one, chosen on the development types; of equals the lowest."""
-    return int(np.argmax(self.develop_L))
 
+def probe(x_LND, label_N, type_N, *, draws=100, seed=0):
+  """How well a linear probe reads the labels (0, 1, ..) of each layer: Probe.
 
-def probe(x_LND, label_N, type_N, *, draws=100, splits=4, seed=0):
-  """How well a linear probe reads the labels (0, 1, ..) of each layer: Probe."""
+  Where labels vary within types, p is of labels permuted within each type.
+  """
   x_LND, label_N, type_N = checked(x_LND, label_N, type_N)
   rng = np.random.default_rng(seed)
-  label_NP = control_labels(label_N, type_N, draws, rng)
-  parts = [split(label_N, type_N, rng) for _ in range(splits)]
-  found = np.array([[_one(x_ND, label_NP, part) for part in parts] for x_ND in x_LND]).mean(1)
-  accuracy_LP, develop_LP, seen_LP = np.moveaxis(found, 1, 0)
-  true_L = accuracy_LP[:, :1]
-  chances = [np.bincount(label_N[part['types']]).max() / len(part['types']) for part in parts]
+  label_K, varies = type_labels(label_N, type_N, rng)
+  fold_K = dealt(label_K, rng)
+  control = [permuted(label_K, fold_K, rng)[type_N] for _ in range(draws)]
+  null = [permuted(label_N, type_N, rng) for _ in range(draws * varies)]
+  label_NP = np.stack([label_N, *control, *null], axis=1)
+  folds = [parts(fold_K[type_N], fold, type_N, rng) for fold in range(fold_K.max() + 1)]
+  weights = [np.array([len(fold[name]) for fold in folds]) for name in ('test', 'develop', 'seen')]
+  found = np.array([[_one(x_ND, label_NP, fold) for fold in folds] for x_ND in x_LND])
+  pooled = [np.average(found[:, :, n], axis=1, weights=w_F) for n, w_F in enumerate(weights)]
+  accuracy_LP, develop_LP, seen_LP = pooled
+  chosen_FP = found[:, :, 1].argmax(0)[None]  # of equal layers the lowest
+  best_FP = np.take_along_axis(found[:, :, 0], chosen_FP, 0)[0]
+  best_P = np.average(best_FP, axis=0, weights=weights[0])
+  against = slice(1 + draws * varies, None)
+  p_of = lambda of_P: (1 + (of_P[..., against] >= of_P[..., :1] - 1e-12).sum(-1)) / (1 + draws)
   return Probe(
-    accuracy_L=true_L[:, 0],
-    develop_L=develop_LP[:, 0],
-    chance=float(np.mean(chances)),
-    p_L=(1 + (accuracy_LP[:, 1:] >= true_L - 1e-12).sum(1)) / (1 + draws),
+    accuracy_L=accuracy_LP[:, 0],
+    p_L=p_of(accuracy_LP),
+    best=float(best_P[0]),
+    best_p=float(p_of(best_P)),
+    layer=int(develop_LP[:, 0].argmax()),
+    chance=float(np.bincount(label_N).max() / len(label_N)),
     seen_L=seen_LP[:, 0],
-    control_L=seen_LP[:, 1:].mean(1),
-    types=int(type_N.max()) + 1,
+    control_L=seen_LP[:, 1 : 1 + draws].mean(1),
+    types=len(label_K),
     items=len(label_N),
     draws=draws,
   )
@@ -69,12 +81,11 @@ def capacity_gap(found, rate):
   """Capacity against capability: what a probe reads less what the model does.
 
   rate: the share of the same kind of items on which the model's conduct is right, with the same
-  chance as the probe. The probe's layer is the one chosen on the development types.
+  chance as the probe. The probe's layer is chosen without the types it is tested on.
   """
   if not 0 <= rate <= 1:
     raise UserError(f'rate={rate}: the share of items on which conduct is right, from 0 to 1')
-  read = float(found.accuracy_L[found.layer])
-  return dict(layer=found.layer, probe=read, conduct=float(rate), gap=read - float(rate))
+  return dict(layer=found.layer, probe=found.best, conduct=float(rate), gap=found.best - rate)
 
 
 def checked(x_LND, label_N, type_N):
@@ -90,57 +101,72 @@ def checked(x_LND, label_N, type_N):
   return x_LND, label_N.astype(np.int64), type_N
 
 
-def most_common(label_N, type_N):
-  """Each type's label."""
-  counts_KC = np.zeros((type_N.max() + 1, label_N.max() + 1))
-  np.add.at(counts_KC, (type_N, label_N), 1)
-  return counts_KC.argmax(1)
+def type_labels(label_N, type_N, rng):
+  """(a label for each type, whether labels vary within types): the types' own; or, where these
+  vary, random ones as frequent as the items'."""
+  _, first_K = np.unique(type_N, return_index=True)
+  label_K = label_N[first_K]
+  varies = bool((label_K[type_N] != label_N).any())
+  if varies:
+    place_K = ((np.arange(len(label_K)) + 0.5) / len(label_K) * len(label_N)).astype(int)
+    label_K = rng.permutation(np.sort(label_N)[place_K])
+  counts = np.bincount(label_K, minlength=label_N.max() + 1)
+  if counts.min() < 3:
+    few = int(counts.argmin())
+    raise UserError(f'label {few} has {counts[few]} types: a probe needs at least 3 of each')
+  return label_K, varies
 
 
-def control_labels(label_N, type_N, draws, rng):
-  """[N, 1 + draws]: the labels, then random ones fixed per type, as frequent as the true ones."""
-  K = type_N.max() + 1
-  place_K = ((np.arange(K) + 0.5) / K * len(label_N)).astype(int)
-  label_K = np.sort(label_N)[place_K]
-  if len(set(label_K.tolist())) < 2:
-    raise UserError(f'{K} types are too few for a control task of labels as uneven as these')
-  drawn = [label_N, *(rng.permutation(label_K)[type_N] for _ in range(draws))]
-  return np.stack(drawn, axis=1)
-
-
-def split(label_N, type_N, rng):
-  """{part: items}. Types are dealt out within each label, then the items of those to fit on."""
-  label_K = most_common(label_N, type_N)
-  dealt_K = np.zeros(len(label_K), int)
+def dealt(label_K, rng):
+  """The fold of each type: as many of each label in every fold as can be."""
+  folds = min(FOLDS, np.bincount(label_K).min())
+  fold_K = np.zeros(len(label_K), int)
   for label in np.unique(label_K):
     types = np.flatnonzero(label_K == label)
-    if len(types) < 3:
-      raise UserError(f'label {label} has {len(types)} types: a probe needs at least 3 of each')
-    dealt_K[types] = dealt(len(types), rng)
-  of_N = dealt_K[type_N]
-  items = np.flatnonzero(of_N == 0)
-  if len(items) < 3:
-    raise UserError(f'{len(items)} items to fit a probe on: at least 3')
-  own = dealt(len(items), rng)
-  return dict(
-    fit=items[own == 0], develop_seen=items[own == 1], seen=items[own == 2],
-    develop=np.flatnonzero(of_N == 1), types=np.flatnonzero(of_N == 2),
-  )  # fmt: skip
+    fold_K[rng.permutation(types)] = np.arange(len(types)) % folds
+  return fold_K
 
 
-def dealt(n, rng):
-  """[n] of 0, 1, 2: by SHARES, at least one each, in random order."""
-  few = [max(1, round(share * n)) for share in SHARES[1:]]
-  return rng.permutation(np.repeat([0, 1, 2], [n - sum(few), *few]))
+def permuted(value_N, group_N, rng):
+  """Values permuted within each group. So no part of a split has other labels than in truth: a
+  probe trained on too many of one label and tested on too few does worse than chance."""
+  moved_N = np.empty_like(value_N)
+  moved_N[np.argsort(group_N, kind='stable')] = value_N[
+    np.lexsort((rng.random(len(value_N)), group_N))
+  ]
+  return moved_N
+
+
+def parts(fold_N, fold, type_N, rng):
+  """{part: items}, with one fold for the test and the next one to choose the ridge by; the items of
+  each other type are parted too: .6 to fit, .2 to choose by, .2 to test."""
+  order_N = np.lexsort((rng.random(len(type_N)), type_N))
+  counts_K = np.bincount(type_N)
+  rank_N = np.empty(len(type_N))
+  rank_N[order_N] = np.arange(len(type_N)) - np.repeat(np.cumsum(counts_K) - counts_K, counts_K)
+  place_N = (rank_N + 0.5) / counts_K[type_N]
+  test_N, develop_N = fold_N == fold, fold_N == (fold + 1) % (fold_N.max() + 1)
+  known_N = ~test_N & ~develop_N
+  masks = dict(
+    test=test_N,
+    develop=develop_N,
+    fit=known_N & (place_N < 0.6),
+    develop_seen=known_N & (place_N >= 0.6) & (place_N < 0.8),
+    seen=known_N & (place_N >= 0.8),
+  )
+  if not (masks['develop_seen'].any() and masks['seen'].any()):
+    raise UserError('too few items a type to try a probe on new ones: give 4 or more of each')
+  return {name: np.flatnonzero(mask_N) for name, mask_N in masks.items()}
 
 
 def _one(x_ND, label_NP, part):
-  """[3, P] of one layer and split: accuracy on unseen types, on development types, on seen ones."""
+  """[3, P] of one layer and fold: accuracy on the test's types, on the development types, on new
+  items of seen types."""
   right = _right(x_ND, label_NP, part)  # part -> [ridge, P]
   chosen_P = lambda name: len(RIDGES) - 1 - right[name][::-1].argmax(0)  # of equals the strongest
   at = lambda name, ridge_P: np.take_along_axis(right[name], ridge_P[None], 0)[0]
   by_types_P, by_items_P = chosen_P('develop'), chosen_P('develop_seen')
-  return at('types', by_types_P), at('develop', by_types_P), at('seen', by_items_P)
+  return at('test', by_types_P), at('develop', by_types_P), at('seen', by_items_P)
 
 
 def _right(x_ND, label_NP, part):
@@ -150,17 +176,16 @@ def _right(x_ND, label_NP, part):
   size = np.sqrt((fit_ND**2).mean())
   scale_D = np.where(spread_D > NOISE * size, 1 / np.maximum(spread_D, 1e-300), 0)
   u, s, vt = np.linalg.svd((fit_ND - middle_D) * scale_D, full_matrices=False)
-  C = label_NP.max() + 1
-  hot_NPC = np.eye(C)[label_NP[part['fit']]]
+  hot_NPC = np.eye(label_NP.max() + 1)[label_NP[part['fit']]]
   prior_PC = hot_NPC.mean(0)
-  target_KPC = np.einsum('NK,NPC->KPC', u, hot_NPC - prior_PC, optimize=True)
+  target_KPC = np.tensordot(u.T, hot_NPC - prior_PC, 1)
   right = {}
-  for name in ('develop', 'develop_seen', 'seen', 'types'):
+  for name in ('test', 'develop', 'develop_seen', 'seen'):
     z_NK = (x_ND[part[name]] - middle_D) * scale_D @ vt.T
     of_ridge = []
     for ridge in RIDGES:
       shrunk_NK = z_NK * (s / (s**2 + ridge * len(fit_ND)))
-      score_NPC = np.einsum('NK,KPC->NPC', shrunk_NK, target_KPC, optimize=True) + prior_PC
+      score_NPC = np.tensordot(shrunk_NK, target_KPC, 1) + prior_PC
       of_ridge.append((score_NPC.argmax(2) == label_NP[part[name]]).mean(0))
     right[name] = np.array(of_ridge)
   return right

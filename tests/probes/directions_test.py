@@ -47,14 +47,14 @@ def test_planted_directions_are_found_with_their_sign():
 def test_the_null_of_round_noise_is_that_of_random_vectors():
   """A cosine with a random direction in D dimensions has variance 1 / D; here 1 / 100."""
   rng = np.random.default_rng(1)
-  given = [(rng.standard_normal((2, 200, 100)), np.arange(200) % 2) for _ in range(2)]
-  found = agreement(*given, draws=2000, levels=(0.025, 0.5, 0.975))
-  assert found.null_QL.shape == (3, 2) and found.draws == 2000
+  given = [(rng.standard_normal((2, 1500, 100)), np.arange(1500) % 2) for _ in range(2)]
+  found = agreement(*given, draws=1000, levels=(0.025, 0.5, 0.975))
+  assert found.null_QL.shape == (3, 2) and found.draws == 1000
   np.testing.assert_allclose(found.null_QL[:, 0], [-0.196, 0, 0.196], atol=0.025)
-  again = agreement(*given, draws=2000, levels=(0.025, 0.5, 0.975))
+  again = agreement(*given, draws=1000, levels=(0.025, 0.5, 0.975))
   np.testing.assert_array_equal(again.null_QL, found.null_QL)
   np.testing.assert_array_equal(again.p_L, found.p_L)
-  other = agreement(*given, draws=2000, seed=1, levels=(0.025, 0.5, 0.975))
+  other = agreement(*given, draws=1000, seed=1, levels=(0.025, 0.5, 0.975))
   assert (other.null_QL != found.null_QL).any()
 
 
