@@ -35,8 +35,8 @@ def learning_rate(optim, steps):
 
 @functools.lru_cache(maxsize=32)
 def make_optimizer(optim, steps):
-  """The optax chain: clip by global norm, the optimizer, decay on matrices only. The same object for
-  equal configs, so that a process which runs many stages compiles each program once."""
+  """The optax chain: clip by global norm, the optimizer, decay on matrices only. The same object
+  for equal configs, so that a process which runs many stages compiles each program once."""
   rate = learning_rate(optim, steps)
   match optim:
     case AdamW():

@@ -10,7 +10,6 @@ import optax
 from jaxalign.sharding import layout, pin, pin_weights, weight_name
 from jaxalign.train.optim import matching
 
-
 PROGRAMS = 32  # kept for a process that runs many stages, as a study does: equal ones compile once
 
 

@@ -1,0 +1,97 @@
+"""How alike two models hold the same items, layer by layer: linear CKA and RSA.
+
+CKA (Kornblith et al. 2019, https://arxiv.org/abs/1905.00414) with the unbiased HSIC of Song et al.
+2012: without it any two models look alike when items are fewer than dimensions. NaN where a layer
+tells no two items apart. Give both models the same items, in the same order.
+"""
+
+import dataclasses
+
+import numpy as np
+from scipy.spatial.distance import pdist
+from scipy.stats import spearmanr
+
+from jaxalign.config import UserError
+
+NOISE = 1e-6  # of a layer's size: what varies less is rounding
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Against:
+  """Similarities of pairs [P,L], and of the pairs that are the ceiling [Q,L]."""
+
+  pairs_PL: np.ndarray
+  ceiling_QL: np.ndarray
+
+  @property
+  def gap_L(self):
+    """How far below the ceiling, in the mean."""
+    return self.ceiling_QL.mean(0) - self.pairs_PL.mean(0)
+
+
+def cka(x_LND, y_LND):
+  """[L]: debiased linear CKA; 1 for equal up to rotation and scale, about 0 for independent."""
+  return np.array([_cka(x_ND, y_ND) for x_ND, y_ND in zip(*checked(x_LND, y_LND, least=4))])
+
+
+def rsa(x_LND, y_LND):
+  """[L]: Spearman's correlation of which items lie far apart, by correlation distance.
+
+  It does not see scale, nor a number added to all features of an item; a rotation it does see.
+  """
+  return np.array([_rsa(x_ND, y_ND) for x_ND, y_ND in zip(*checked(x_LND, y_LND, least=3))])
+
+
+def against_ceiling(pairs, ceiling_pairs, measure=cka):
+  """Similarity between arms, beside what two seeds of one arm have: Against.
+
+  Both are lists of (x_LND, y_LND). Pair arms across seeds as the ceiling's are: two arms that grew
+  from one seed's base are alike for that reason alone, and may lie above this ceiling.
+  """
+  if not pairs or not ceiling_pairs:
+    raise UserError('against_ceiling takes at least one pair, and one pair for the ceiling')
+  found = (np.stack([measure(x, y) for x, y in some]) for some in (pairs, ceiling_pairs))
+  return Against(**dict(zip(('pairs_PL', 'ceiling_QL'), found)))
+
+
+def checked(x_LND, y_LND, least):
+  x_LND, y_LND = (np.asarray(x, np.float64) for x in (x_LND, y_LND))
+  if x_LND.ndim != 3 or x_LND.shape[:2] != y_LND.shape[:2]:
+    raise UserError(f'states [L, N, D] of the same layers and items: {x_LND.shape}, {y_LND.shape}')
+  if x_LND.shape[1] < least:
+    raise UserError(f'{x_LND.shape[1]} items: this similarity needs at least {least}')
+  return x_LND, y_LND
+
+
+def hsic(k_NN, l_NN):
+  """The unbiased estimate from two Gram matrices, whose diagonals it leaves out."""
+  n = len(k_NN)
+  k_NN, l_NN = (m - np.diag(np.diag(m)) for m in (k_NN, l_NN))
+  k_N, l_N = k_NN.sum(0), l_NN.sum(0)
+  both = (k_NN * l_NN).sum() + k_N.sum() * l_N.sum() / ((n - 1) * (n - 2))
+  return (both - 2 / (n - 2) * (k_N @ l_N)) / (n * (n - 3))
+
+
+def _cka(x_ND, y_ND):
+  if flat(x_ND) or flat(y_ND):
+    return np.nan
+  k_NN, l_NN = _gram(x_ND), _gram(y_ND)
+  size = hsic(k_NN, k_NN) * hsic(l_NN, l_NN)
+  return hsic(k_NN, l_NN) / np.sqrt(size) if size > 0 else np.nan
+
+
+def _gram(x_ND):
+  x_ND = x_ND - x_ND.mean(0)  # changes nothing but the rounding
+  return x_ND @ x_ND.T / (x_ND**2).sum()
+
+
+def _rsa(x_ND, y_ND):
+  if flat(x_ND) or flat(y_ND):
+    return np.nan
+  far_x, far_y = pdist(x_ND, 'correlation'), pdist(y_ND, 'correlation')
+  return float(spearmanr(far_x, far_y).statistic)
+
+
+def flat(x_ND):
+  """Whether all items are one, but for rounding."""
+  return np.abs(x_ND - x_ND.mean(0)).max() <= NOISE * np.abs(x_ND).max()
