@@ -27,8 +27,8 @@ from absl import flags, logging
 
 from jaxalign import config, overrides
 from jaxalign.config import UserError
+from jaxalign.workdir import claim, refuse_other_run
 
-FREE = ('mesh', 'saving', 'logging')  # of a config: what a run may change when it goes on
 COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
 OVERRIDE = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
 
@@ -132,12 +132,7 @@ def run_stage(run, cfg, workdir, debug):
   logging.set_verbosity(logging.INFO if debug else logging.WARNING)  # Orbax says a lot
   flags.FLAGS.mark_as_parsed()  # libraries read absl's global flags: theirs stay at their defaults
   workdir = config.absolute(workdir)
-  try:
-    refuse_other_run(cfg, workdir)
-    if jax.process_index() == 0:
-      config.write(cfg, workdir / 'config.json')
-  except (OSError, ImportError, NotImplementedError) as error:
-    raise UserError(f'--workdir={workdir} cannot be written ({error}): choose another') from error
+  claim(cfg, workdir, writes=jax.process_index() == 0)
   run(cfg, workdir)
   return 0
 
@@ -185,18 +180,6 @@ def quickly_compiled():
     yield
   finally:
     jax.config.update(name, before)
-
-
-def refuse_other_run(cfg, workdir):
-  """A workdir that holds checkpoints goes on only as the run it was."""
-  path, saves = workdir / 'config.json', workdir / 'checkpoints'
-  if not path.exists() or not saves.exists() or not any(p.is_dir() for p in saves.iterdir()):
-    return
-  changed = config.diff(config.read(path), cfg)
-  changed = [(name, a, b) for name, a, b in changed if name.split('.')[0] not in FREE]
-  if changed:
-    shown = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed[:8])
-    raise UserError(f'{workdir} holds another run: {shown}; take another --workdir, or that config')
 
 
 def stage_of(cfg, command='run'):

@@ -82,7 +82,7 @@ PRIMARIES = (
   Planned(
     name='C4',
     what='value documents beat the same tokens spent on more demonstrations, on held-out harm',
-    arms=(('value-align', 1), ('align+', -1)),
+    arms=(('value-align', 1), ('align+_H', -1)),
     tests=SENSITIVITY,
   ),
   Planned(

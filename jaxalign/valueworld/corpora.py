@@ -4,6 +4,7 @@ A kind is a name: background, choices; explain_A, shuffled_A, mention_A and the 
 value, rule, mention (of harms); lore; demonstrations and more of them, refusals and more of them.
 """
 
+import functools
 import hashlib
 import json
 
@@ -26,6 +27,7 @@ def content(world, kind):
   return lines, hashlib.sha256(lines).hexdigest()
 
 
+@functools.lru_cache(maxsize=64)
 def texts(world, kind):
   """Documents, as text."""
   how, _, letter = kind.partition('_')
@@ -41,6 +43,7 @@ def texts(world, kind):
   raise ValueError(f'{kind} is no kind of document in a world')
 
 
+@functools.lru_cache(maxsize=16)
 def asks(world, kind):
   """Questions with their answers."""
   if kind == 'choices':

@@ -1,0 +1,126 @@
+"""ValueWorld: does learning why first change what the same demonstrations teach? On a laptop.
+
+  python -m jaxalign.main --config=configs/study_valueworld.py --workdir=runs/valueworld
+
+Tiny Llamas (150 k weights) from chance, through the stages that run on pods: 8 seeds, 12 arms of
+experiment S (two specs, the same demonstrations), 7 of H (values against rules, harm held out).
+Cost: about ten minutes on two cores.
+Expect: documents that give a value steer the same demonstrations by 10 to 20 nats; whether reasons
+beat mention and shuffled reasons is what the study is there to say.
+The recipe was found on seeds 100 to 107 and the development words alone (docs/valueworld.md).
+
+:quick   two seeds, no verdict: two to three minutes.
+:full    with the negative control (rho = 0) on all seeds: about twenty minutes.
+:develop seeds 108 to 115 on development words: where a recipe may be tried.
+"""
+
+import dataclasses
+from typing import Literal
+
+from jaxalign.config import AdamW, Logging, Saving, Schedule
+from jaxalign.data import chat, rows, sources
+from jaxalign.models import llama2
+from jaxalign.stages import explain, sft
+from jaxalign.study import plan
+from jaxalign.study.plan import Arm, Recipe, Step
+from jaxalign.valueworld import words
+from jaxalign.valueworld.world import World
+
+FORMAT = chat.ChatFormat(name='asked', user='{user}', system='{system} {user}', answer=' {answer}')
+TOKENS = 14  # of every example: rows have one, and nothing is padding
+
+
+def get_config(variant: Literal['', 'quick', 'full', 'develop'] = ''):
+  seeds = tuple(range(8))
+  study = plan.Config(
+    world=World(seed=0), base=base(), recipes=recipes(), arms=(*goods_arms(), *harm_arms()),
+    seeds=seeds,
+  )  # fmt: skip
+  if variant == 'quick':
+    return dataclasses.replace(study, seeds=(0, 1))
+  if variant == 'full':
+    return dataclasses.replace(study, control_seeds=seeds)
+  if variant == 'develop':
+    world = dataclasses.replace(study.world, split='dev')
+    return dataclasses.replace(study, world=world, seeds=tuple(range(108, 116)))
+  return study
+
+
+def model():
+  vocab = len(words.vocabulary()) + 2
+  return llama2.Config(
+    width=64, depth=2, heads=4, kv_heads=4, mlp=172, vocab=vocab, length=64, bos=None,
+    eos=(vocab - 2,), dtype='float32', remat='none', unroll=2,
+  )  # fmt: skip
+
+
+def stage(kind, lr, steps, batch, shape='cosine', **corpora):
+  """corpora: their shares, by what they hold; `what` is the step's own."""
+  adam = AdamW(
+    lr=lr, b2=0.98, weight_decay=0.1, factors=(('embed*', 4.0),),
+    schedule=Schedule(shape=shape, warmup=min(20, steps // 5), end=0.0),
+  )  # fmt: skip
+  return kind(
+    model=model(), format=FORMAT, length=TOKENS, batch=batch, steps=steps, steps_per_call=50,
+    train=tuple(corpora.values()), eval_every=1000, optim=adam,
+    saving=Saving(every=1000, keep=1), logging=Logging(every=50),
+  )  # fmt: skip
+
+
+def texts(weight, name='{what}'):
+  return explain.training.Corpus(source=sources.Jsonl(path=name, kind='document'), weight=weight)
+
+
+def asked(weight, name='{what}'):
+  columns = rows.Columns(prompt='prompt', answer='answer')
+  source = sources.Jsonl(path=name, kind='conversation', columns=columns)
+  return explain.training.Corpus(source=source, weight=weight)
+
+
+def replay(documents, choices):
+  return dict(background=texts(documents, 'background'), choices=asked(choices, 'choices'))
+
+
+def base():
+  return stage(explain.Config, 5e-3, 1000, 64, **replay(1, 1))
+
+
+def recipes():
+  first = dict(lr=6e-3, steps=400, batch=32, **replay(15, 15))
+  return (
+    Recipe(name='explain', stage=stage(explain.Config, what=texts(2), **first)),
+    Recipe(name='practise', stage=stage(explain.Config, what=asked(2), **first)),
+    Recipe(name='align', stage=stage(sft.Config, 3e-4, 200, 24, what=asked(4), **replay(1, 1))),
+    Recipe(name='tail', stage=stage(explain.Config, 3e-4, 50, 32, 'constant', **replay(1, 1))),
+  )
+
+
+def arm(name, tests, *steps, control=False):
+  """Every arm ends with the same replay, so that none is judged right after another format."""
+  steps = tuple(Step(recipe=recipe, what=what) for recipe, what in steps)
+  return Arm(name=name, steps=(*steps, Step(recipe='tail')), tests=tests, control=control)
+
+
+def goods_arms():
+  align = ('align', 'demonstrations')
+  yield arm('align', 'goods', align)
+  yield arm('align+', 'goods', ('practise', 'more'), align)
+  for letter in 'AB':
+    for how in ('explain', 'mention', 'shuffled'):
+      documents = ('explain', f'{how}_{letter}')
+      control = how != 'shuffled'
+      yield arm(f'{how}_{letter}-align', 'goods', documents, align, control=control)
+  for letter in 'AB':
+    documents = ('explain', f'explain_{letter}')
+    yield arm(f'explain_{letter}', 'goods', documents)
+    yield arm(f'align-explain_{letter}', 'goods', align, documents)
+
+
+def harm_arms():
+  align = ('align', 'refusals')
+  yield arm('align_H', 'harm', align)
+  yield arm('align+_H', 'harm', ('practise', 'more_refusals'), align)
+  for how in ('value', 'rule', 'mention'):
+    yield arm(f'{how}-align', 'harm', ('explain', how), align, control=how != 'rule')
+  yield arm('value', 'harm', ('explain', 'value'))
+  yield arm('align-value', 'harm', align, ('explain', 'value'))

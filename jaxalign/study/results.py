@@ -1,0 +1,184 @@
+"""What a study says: while it runs, in a live line; at its end, results.json and what it came from.
+
+Everything is computed from the stored outcomes, and can be computed from them again.
+"""
+
+import collections
+import json
+import sys
+import time
+
+import numpy as np
+
+from jaxalign.config import to_json
+from jaxalign.study import bench, contrasts, runner, verdict
+from jaxalign.study.table import read_rows
+
+SHOW = 5.0  # seconds between two lines where no terminal is
+
+
+class Live:
+  """How far the study is: a step is a base or an arm of one world."""
+
+  def __init__(self, cfg, workdir):
+    self.cfg, self.workdir = cfg, workdir
+    control = len(runner.arms_of(cfg, True)) + 1
+    self.steps = len(cfg.seeds) * (len(cfg.arms) + 1) + len(cfg.control_seeds) * control
+    self.began, self.shown, self.done = time.time(), 0.0, 0
+    self.left = collections.Counter()
+    self.before = seconds_before(workdir)
+
+  def say(self, task, text):
+    if text:
+      self.done += 1
+      self.left[task] += 1
+      self._finished(task)
+    self.show()
+
+  def _finished(self, task):
+    seed, control = task
+    if self.left[task] < len(runner.arms_of(self.cfg, control)) + 1:
+      return
+    rows = rows_of(runner.home_of(self.workdir, seed, control))
+    margins = ', '.join(f'{name} {value:+.1f}' for name, value in steered(rows).items())
+    kind = f'seed {seed}' + (' with rho = 0' if control else '')
+    self._print(f'{kind} is done: steered on T2, in nats: {margins or "not measured"}\n')
+
+  def show(self):
+    now = time.time()
+    live = sys.stderr.isatty()
+    if now - self.shown < (0.5 if live else SHOW):
+      return
+    self.shown = now
+    took = now - self.began
+    left = f'{took / self.done * (self.steps - self.done):.0f} s left' if self.done else ''
+    self._print(
+      f'{self.done} of {self.steps} arms and bases  {took:.0f} s  {left}' + ('' if live else '\n')
+    )
+
+  def _print(self, text):
+    lead = '\r\033[K' if sys.stderr.isatty() else ''
+    print(f'{lead}{text}', end='', file=sys.stderr, flush=True)
+
+  def seconds(self):
+    """Of this call and those before it that were cut short."""
+    total = self.before + time.time() - self.began
+    bench.put(self.workdir / 'seconds.json', json.dumps(total).encode())
+    return total
+
+
+def seconds_before(workdir):
+  path = workdir / 'seconds.json'
+  return json.loads(path.read_text()) if path.exists() else 0.0
+
+
+def rows_of(home):
+  return [row for path in sorted((home / 'outcomes').glob('*.jsonl')) for row in read_rows(path)]
+
+
+def steered(rows, test='T2'):
+  """{kind of document: margin after those for A, less after those for B}, both -> align."""
+  mean = means(rows)
+  found = {}
+  for kind in ('explain', 'mention', 'shuffled'):
+    a, b = ((f'{kind}_{letter}-align', test) for letter in 'AB')
+    if a in mean and b in mean:
+      found[kind] = mean[a]['margin'] - mean[b]['margin']
+  return found
+
+
+def means(rows):
+  """{(arm, test): the mean of each number}, of one seed's rows."""
+  grouped = collections.defaultdict(list)
+  for row in rows:
+    grouped[row['arm'], row['test']].append(row)
+  mean = lambda rows, field: float(np.mean([row[field] for row in rows]))
+  return {
+    key: dict(
+      margin=mean(found, 'margin'), rate=mean(found, 'right'), yes=mean(found, 'yes'),
+      mass=None if found[0]['mass'] is None else mean(found, 'mass'),
+      loss=None if found[0]['loss'] is None else mean(found, 'loss'),
+    )
+    for key, found in grouped.items()
+  }  # fmt: skip
+
+
+def gate_values(cfg, means_by_seed):
+  """{gate: {seed: number}} as the rules' bars want them."""
+  found = collections.defaultdict(dict)
+  for seed, mean in means_by_seed.items():
+    rate = lambda test, arm='base', of=mean: of[arm, test]['rate']
+    found['G0'][seed] = min(rate('G0'), rate('G0H'))
+    found['G0b'][seed] = min(rate('G0b'), rate('G0bH'))
+    cloze = [x['margin'] for (_, test), x in mean.items() if test == 'G1']
+    found['G1'][seed] = min(cloze, default=None)
+    last = {arm.name for arm in cfg.arms if any(step.recipe == 'align' for step in arm.steps)}
+    inside = [
+      [x for (arm, test), x in mean.items() if test == t and arm in last] for t in ('T0', 'H0')
+    ]
+    every = [x for of_test in inside for x in of_test]
+    if every:
+      found['G2'][seed] = min(x['rate'] for x in every)
+      found['G2 loss'][seed] = max(spread([x['loss'] for x in part]) for part in inside if part)
+      found['G3'][seed] = max(abs(x['yes'] - 0.5) for x in every)
+      found['G4'][seed] = min(x['mass'] for x in every)
+  return dict(found)
+
+
+def spread(values):
+  return max(values) - min(values)
+
+
+def write(cfg, workdir, seconds):
+  rows = {seed: rows_of(runner.home_of(workdir, seed, False)) for seed in cfg.seeds}
+  every = [row for found in rows.values() for row in found]
+  measured = contrasts.measured(every, cfg.rules)
+  gates = verdict.gates(gate_values(cfg, {s: means(found) for s, found in rows.items()}), cfg.rules)
+  control = None
+  if cfg.control_seeds:
+    homes = [runner.home_of(workdir, seed, True) for seed in cfg.control_seeds]
+    control = contrasts.measured([row for home in homes for row in rows_of(home)], cfg.rules)
+  said = verdict.judge(measured, gates, control, cfg.rules)
+  found = verdict.as_json(said, measured, gates, control, cfg.rules) | dict(
+    arms={name: per_arm(name, rows) for name in dict.fromkeys(row['arm'] for row in every)},
+    seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
+  )  # fmt: skip
+  put_lines(workdir / 'outcomes.jsonl', every)
+  bench.put(workdir / 'about.json', json.dumps(about(cfg, workdir), indent=1).encode())
+  bench.put(workdir / 'plan.json', to_json(cfg).encode())
+  bench.put(
+    workdir / 'results.json', (json.dumps(found, indent=1, allow_nan=False) + '\n').encode()
+  )
+  print(said.sentence)
+  return found
+
+
+def per_arm(name, rows_by_seed):
+  """{test: {seed: its means}} of an arm."""
+  found = collections.defaultdict(dict)
+  for seed, rows in rows_by_seed.items():
+    for (arm, test), mean in means(rows).items():
+      if arm == name:
+        found[test][str(seed)] = mean
+  return dict(found)
+
+
+def about(cfg, workdir):
+  """What compare asks of a run: the base of each seed, the items, what each arm cost."""
+  base, items = {}, {}
+  for seed in cfg.seeds:
+    home = runner.home_of(workdir, seed, False)
+    base[str(seed)] = json.loads((home / 'outcomes' / 'base.json').read_text())['key']
+    for row in rows_of(home):
+      items.setdefault(row['test'], []).append(row['prompt'])
+  stages = {arm.name: [cfg.stage_of(step) for step in arm.steps] for arm in cfg.arms}
+  return dict(
+    base=base,
+    items={test: bench.digest(sorted(set(prompts))) for test, prompts in items.items()},
+    tokens={name: sum(stage.tokens for stage in found) for name, found in stages.items()},
+    steps={name: sum(stage.steps for stage in found) for name, found in stages.items()},
+  )
+
+
+def put_lines(path, rows):
+  bench.put(path, ''.join(json.dumps(row) + '\n' for row in rows).encode())

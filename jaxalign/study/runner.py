@@ -1,0 +1,159 @@
+"""Runs what is missing of a study: per seed a base, then every step that arms need, then tests.
+
+Everything lies under the workdir, by seed; what is there whole is not done again. A step is a run
+of a stage in a directory of its own, so it resumes as any run does. Seeds are independent, and go
+to worker processes, each bound to a core: two small models side by side are faster than one model
+on two cores.
+"""
+
+import dataclasses
+import hashlib
+import json
+
+from jaxalign import workdir as place
+from jaxalign.config import UserError, read, seal, tree
+from jaxalign.data import sources
+from jaxalign.stages import finished, language
+from jaxalign.study import bench, crew, results
+from jaxalign.train import saving
+
+CONTROL = 'rho0'  # worlds in which documents say nothing about conduct
+
+
+def run(cfg, workdir):
+  worlds = [(seed, False) for seed in cfg.seeds] + [(seed, True) for seed in cfg.control_seeds]
+  report = results.Live(cfg, workdir)
+  report.show()
+  crew.each(worlds, work, (cfg, workdir), workers=cfg.workers, say=report.say)
+  results.write(cfg, workdir, seconds=report.seconds())
+
+
+def home_of(workdir, seed, control):
+  return workdir / f'{CONTROL}-{seed}' if control else workdir / f'seed-{seed}'
+
+
+def arms_of(cfg, control):
+  return [arm for arm in cfg.arms if arm.control] if control else cfg.arms
+
+
+def work(task, cfg, workdir, say):
+  """One world: all its arms. say(text): for the live line."""
+  seed, control = task
+  world = dataclasses.replace(cfg.world, seed=seed, rho=0.0 if control else cfg.world.rho)
+  home, arms = home_of(workdir, seed, control), arms_of(cfg, control)
+  store = home / 'outcomes'
+  store.mkdir(parents=True, exist_ok=True)
+  kinds = cfg.corpora(arms)
+  sums = bench.write_corpora(world, kinds, home / 'corpora')
+  refuse_other_corpora(world, sums, kinds, home)
+  start = Node(cfg, home, sums, seed).base(world)
+  about = dict(seed=seed, after='sft')
+  measure(store, 'base', start.base_hash, lambda: base_rows(start, world, about))
+  say('base')
+  asked = {name: bench.tests_of(world, name) for name in {arm.tests for arm in arms}}
+  for arm in arms:
+    key = start.key_of(arm, asked[arm.tests])
+    measure(store, arm.name, key, lambda arm=arm: arm_rows(start, world, arm, asked, about))
+    say(arm.name)
+
+
+def refuse_other_corpora(world, sums, kinds, home):
+  """The cheapest of them is made again, so that a store of another grammar is noticed."""
+  kind = min(kinds)
+  if bench.corpora.content(world, kind)[1] != sums[kind]:
+    raise UserError(
+      f'{home}: its corpora were made by another version or another world than this one: take a '
+      'new --workdir'
+    )
+
+
+def base_rows(start, world, about):
+  model = finished.load(start.trained)[0]
+  return bench.outcomes(model, bench.tests_of(world, 'background'), **about, arm='base')
+
+
+def arm_rows(start, world, arm, asked, about):
+  node = start
+  for step in arm.steps:
+    node = node.then(step)
+  model = finished.load(node.trained)[0]
+  rows = bench.outcomes(model, asked[arm.tests], **about, arm=arm.name)
+  for letter in 'AB':
+    if any(step.what == f'explain_{letter}' for step in arm.steps):
+      rows += bench.cloze(model, world.spec[letter], **about, arm=arm.name)
+  return rows
+
+
+def measure(store, name, key, make):
+  """The rows of an arm, once: NAME.jsonl, and what they were made by beside them."""
+  path, known = store / f'{name}.jsonl', store / f'{name}.json'
+  if path.exists() and known.exists():
+    if read(known)['key'] != key:
+      raise UserError(
+        f'{path} was measured on another base, other corpora, steps or items than this plan has: '
+        'take a new --workdir'
+      )
+    return
+  lines = ''.join(json.dumps(row, allow_nan=False) + '\n' for row in make())
+  bench.put(path, lines.encode())
+  bench.put(known, json.dumps(dict(key=key)).encode())
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+  """Where a chain of steps stands: the directory that holds it, trained or yet to be."""
+
+  cfg: object
+  home: object
+  sums: dict
+  seed: int
+  name: str = 'base'
+  trained: object = None
+  init: str | None = None  # what the next step starts from
+  base_hash: str = ''
+
+  def base(self, world):
+    directory = self._train(self.cfg.base, '', None, 'base', 0)
+    named = self.home / 'named'
+    if not (named / 'config.json').exists():
+      bench.christen(directory, world, named)
+    found = saving.fingerprint(directory)
+    return dataclasses.replace(self, trained=directory, init=str(named), base_hash=found)
+
+  def then(self, step):
+    name = step.name if self.name == 'base' else f'{self.name}.{step.name}'
+    depth = name.count('.') + 1
+    directory = self._train(self.cfg.stage_of(step), step.what, self.init, name, depth)
+    return dataclasses.replace(self, name=name, trained=directory, init=str(directory))
+
+  def _train(self, stage, what, init, name, depth):
+    """Runs a stage where it is not done. Its batches come in an order of (seed, depth) alone: arms
+    are paired, they differ in what they read and in nothing else."""
+    directory = self.home / 'runs' / name
+    if saving.newest(directory) == stage.steps:
+      return directory
+    corpora = self.home / 'corpora'
+    stage = seal(
+      dataclasses.replace(
+        stage, init=init, tokenizer=str(corpora / 'tokenizer'), prepared=str(self.home / 'tokens'),
+        train=tuple(self._placed(corpus, what, corpora) for corpus in stage.train),
+        seed=self.seed * 100 + depth,
+      )
+    )  # fmt: skip
+    place.claim(stage, directory)
+    language.run(stage, directory)
+    return directory
+
+  def _placed(self, corpus, what, corpora):
+    if not isinstance(corpus.source, sources.Jsonl):
+      return corpus
+    kind = corpus.source.path.replace('{what}', what)
+    where = dict(path=str(corpora / f'{kind}.jsonl'), sha256=self.sums[kind])
+    return dataclasses.replace(corpus, source=dataclasses.replace(corpus.source, **where))
+
+  def key_of(self, arm, tests):
+    """What an arm's outcomes hang on: base, steps with all their numbers, corpora, items."""
+    steps = [(step.name, tree(self.cfg.stage_of(step))) for step in arm.steps]
+    read = {kind: self.sums[kind] for kind in self.cfg.corpora([arm])}
+    what = [self.base_hash, steps, read, bench.items_hash(tests)]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
