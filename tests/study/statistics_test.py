@@ -58,7 +58,7 @@ def test_the_sign_flip_counts_every_pattern(n):
       assert abs(d_S.sum()) < 1e-12 or statistics.sign_flip(d_S) == pytest.approx(same.pvalue)
 
 
-def test_the_least_p_of_eight_seeds_and_what_is_drawn_above_twenty(monkeypatch):
+def test_the_least_p_of_eight_seeds_and_what_is_drawn_above_EXACT(monkeypatch):
   assert [statistics.sign_flip(np.arange(1.0, n + 1)) for n in (6, 7, 8)] == [
     2 / 64, 2 / 128, 2 / 256,
   ]  # fmt: skip
@@ -163,6 +163,27 @@ def test_the_bootstrap_takes_ragged_clusters_and_repeats_itself():
   assert found != statistics.bootstrap(ragged, seed=1)
   assert statistics.bootstrap(np.full((6, 2, 3), 0.4)) == pytest.approx((0.4, 0.4, 0.4))
   assert statistics.bootstrap(ragged[:4])[1:] == (None, None), 'four seeds have too few draws'
+
+
+def test_a_seed_of_ragged_clusters_is_the_mean_of_the_items_drawn():
+  drawn_N = statistics.resampled_seed(
+    [np.zeros(1), np.full(3, 6.0)], 4000, np.random.default_rng(0)
+  )
+  values, counts = np.unique(drawn_N, return_counts=True)
+  assert list(values) == [0.0, 4.5, 6.0]
+  assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
+
+
+def test_the_bootstrap_of_a_normal_shape_is_the_t_interval():
+  """Whether the spread is the seeds' or their items'; and what is lop-sided stays so."""
+  seed_S = stats.norm.ppf((np.arange(8) + 0.5) / 8)
+  item_I = stats.norm.ppf((np.arange(50) + 0.5) / 50)
+  for d_SCI in (seed_S[:, None, None] + np.zeros((8, 2, 2)), seed_S[:, None, None] + 3 * item_I):
+    t, found = statistics.t_interval(seed_S, 0.9), statistics.bootstrap(d_SCI, level=0.9)
+    assert (found.low, found.high) == pytest.approx((t.low, t.high), rel=0.05)
+  _, low, high = statistics.bootstrap(np.exp(2 * seed_S)[:, None, None])
+  mean = np.exp(2 * seed_S).mean()
+  assert high - mean > 1.3 * (mean - low)
 
 
 STUDIES = [  # seeds; the spread between seeds, between clusters of a seed, between items; plain is

@@ -34,6 +34,7 @@ def test_rows_in_any_order_become_aligned_arrays():
   assert np.isnan(seen.loss_ASN).all() and (seen.mass_ASN == 0.99).all()
   assert seen.on('rate') is seen.right_ASN and seen.on('margin') is seen.margin_ASN
   assert table(rows, 'T2', seeds=[2]).margin_ASN.shape == (2, 1, 4)
+  assert table(rows, 'T2', seeds=(2, 0)).seeds == (0, 2)
   cells = seen.cells(seen.margin_ASN[1])
   assert [[list(np.round(x, 1)) for x in clusters] for clusters in cells][1] == [
     [0, 0.2],

@@ -133,6 +133,9 @@ def test_results_json():
   assert [one['name'] for one in told['control']] == ['C1', 'C2']
   gate = next(gate for gate in told['gates'] if gate['name'] == 'G0b')
   assert (gate['passed'], gate['of'], gate['ok'], gate['seeds']['3']) == (7, 8, True, 0.7)
+  bare = verdict.gates(failing('G0b', [3], np.nan), RULES)
+  bare = json.dumps(verdict.as_json(judged, found, bare, None, RULES), allow_nan=False)
+  assert json.loads(bare)['gates'][1]['seeds']['3'] is None
   assert told['rules']['scale'] == 'margin' and told['rules']['contrasts'][4]['name'] == 'C5'
   assert verdict.as_json(judged, found, gates, None, RULES)['control'] is None
 
