@@ -64,14 +64,15 @@ def false_alarms(make, reps=150):
   return np.mean(np.array(p_R) <= 0.05)
 
 
-def test_one_real_direction_and_one_of_noise_are_no_agreement():
-  """Even along the strongest axis of the space, where a difference of anything points."""
+@pytest.mark.parametrize('turn', [1, -1])
+def test_one_real_direction_and_one_of_noise_are_no_agreement(turn):
+  """Though it lies along the strongest axis of the other space, where a difference of anything
+  points: cosines are large every time."""
 
   def make(rng):
-    strong_D = np.array([6.0, 3.0] + [1.0] * 14)
-    x_LND, label_N = planted(rng, np.eye(16)[0])
-    noise_LND = rng.standard_normal((1, 60, 16))
-    return (x_LND * strong_D, label_N), (noise_LND * strong_D, np.arange(60) % 2)
+    real = planted(rng, np.eye(16)[0])
+    noise_LND = rng.standard_normal((1, 60, 16)) * ([12.0] + [1.0] * 15)
+    return (real, (noise_LND, np.arange(60) % 2))[::turn]
 
   assert false_alarms(make) <= 0.09  # 3 standard errors above .05 is .103
 
@@ -93,6 +94,7 @@ def test_labels_are_permuted_over_types():
   sides = worded(np.random.default_rng(0), typed=True)
   few = agreement(*[(x[:, ::30], y[::30], t[::30]) for x, y, t in sides[:1] * 2], draws=50)
   assert set(np.round(few.null_QL[[0, -1], 0], 9)) == {-1, 1}  # two words: only the sign is left
+  assert few.cosine_L[0] == pytest.approx(1) and few.p_L[0] == 1  # and a sign is no evidence
 
 
 def test_a_layer_that_holds_nothing_says_nothing():

@@ -87,7 +87,7 @@ def test_every_prompt_may_have_its_own_two_answers():
 
 def test_neither_batch_nor_length_nor_order_matters():
   odds_N, mass_N = answers(model(), PROMPTS, 11, 50, length=16, batch=4)
-  for how in (dict(batch=7), dict(batch=32, length=24), dict(batch=3, length=12)):
+  for how in (dict(batch=7), dict(batch=3, length=24)):
     again = answers(model(), PROMPTS, 11, 50, **how)
     np.testing.assert_allclose(again, (odds_N, mass_N), atol=TOLERANCE)
   back = answers(model(), PROMPTS[::-1], 11, 50, length=16, batch=4)
