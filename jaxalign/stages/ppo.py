@@ -67,6 +67,11 @@ class Config:
   def optimizer_steps(self):
     return self.steps * self.rules.epochs * self.minibatches
 
+  @property
+  def policy_steps(self):
+    """Those in which the policy does not wait for the critic."""
+    return self.optimizer_steps * (self.steps - self.rules.critic_first) // self.steps
+
   def check(self):
     names = 'prompt response ptx_length batch minibatch microbatches steps eval_every eval_prompts'
     for name in names.split():
@@ -138,9 +143,7 @@ def run(cfg, workdir):
 
 def optimizers_of(cfg):
   """Of the policy, whose schedule waits as long as it does, and of the critic."""
-  all_steps, waits = cfg.optimizer_steps, cfg.rules.critic_first
-  policy_steps = all_steps * (cfg.steps - waits) // cfg.steps
-  return optimizers(cfg.optim, cfg.critic_optim, policy_steps, all_steps)
+  return optimizers(cfg.optim, cfg.critic_optim, cfg.policy_steps, cfg.optimizer_steps)
 
 
 def prepare(cfg, workdir):

@@ -54,7 +54,8 @@ def examine(cfg, machine, once):
 def optimizer(name, cfg):
   """Rule 22, for the policy's and for the critic's."""
   optim = getattr(cfg, name)
-  words = doctor.optimizer_sane(optim, cfg.optimizer_steps)
+  steps = cfg.policy_steps if name == 'optim' else cfg.optimizer_steps
+  words = doctor.optimizer_sane(optim, steps)
   if isinstance(optim, AdamW):
     other = {field: getattr(optim, field) for field in ADAM if getattr(optim, field) != ADAM[field]}
     if other:

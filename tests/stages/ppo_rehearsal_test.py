@@ -133,7 +133,9 @@ def test_optimizers_of_pretraining_fail():
     (dict(optim=AdamW(eps=1e-5, clip=None)), 'set it'),
   ):
     assert says in of(ppo_doctor.optimizer, 'optim', smoke(**broken))
-  assert 'after 320' in ppo_doctor.optimizer('optim', smoke(minibatch=16, batch=32))
+  waits = smoke(minibatch=16, batch=32, rules=players.Rules(critic_first=10))
+  assert 'after 240' in ppo_doctor.optimizer('optim', waits)
+  assert 'after 320' in ppo_doctor.optimizer('critic_optim', waits)
 
 
 def no_number(prompt, answer):
