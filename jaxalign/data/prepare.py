@@ -202,7 +202,10 @@ def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str
         report.give_up(where, reason)
   if not report.kept:
     why = ', '.join(f'{count} {reason}' for reason, count in report.dropped.most_common())
-    raise UserError(f"{report.name}: nothing is left ({why}): raise length, or set long='split'")
+    raise UserError(
+      f'{report.name}: nothing is left ({why}): raise length (for prompts: prompt), or set '
+      "long='split'"
+    )
   lengths = np.concatenate([np.array(side['lengths'], np.int32) for side in sides])
   counts = dict(records=report.kept, examples=len(lengths), tokens=int(lengths.sum(dtype=np.int64)))
   counts |= dict(learned=sum(side['learned'] for side in sides))

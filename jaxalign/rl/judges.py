@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from absl import logging
 from jax.sharding import NamedSharding
 
 from jaxalign.config import UserError, shown
@@ -115,7 +116,7 @@ def ask(judge, pair):
       f'judge {judge.name} gave a {type(value).__name__}{size}, not one number, for the answer '
       f'{_cut(pair)}: it is asked about one text at a time'
     )
-  if not math.isfinite(value):
+  if not abs(value) <= np.finfo(np.float32).max:  # which is what it becomes
     raise UserError(f'judge {judge.name} gave {value} for the answer {_cut(pair)}')
   return float(value)
 
@@ -131,13 +132,20 @@ def by_text(judge, scorer, theirs, ours, length, mesh):
   length = min(length, scorer.decoder.cfg.length)
 
   def score(seen):
-    found = rows_here(seen)
+    texts = {
+      n: rewritten(row, theirs, ours) if row.prompt else [0] for n, row in rows_here(seen).items()
+    }
     tokens, segments = {}, {}
-    for n, row in found.items():
-      ids = rewritten(row, theirs, ours)[-length:] if row.prompt else [0]
+    for n, ids in texts.items():
       tokens[n] = np.zeros(length, np.int32)
-      tokens[n][: len(ids)] = ids
+      tokens[n][: len(ids)] = ids[-length:]
       segments[n] = (np.arange(length) < len(ids)).astype(np.int32)
+    cut = sum(len(ids) > length for ids in texts.values())
+    if cut:
+      logging.warning(
+        'judge %s: %d of %d texts have more than %d tokens in its template; of these it reads the '
+        'last alone', judge.name, cut, len(texts), length,
+      )  # fmt: skip
     rows = seen.length_B.shape[0]
     return ask(scorer, placed(tokens, rows, mesh), placed(segments, rows, mesh))
 

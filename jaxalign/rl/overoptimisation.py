@@ -91,7 +91,7 @@ def fit(d, gain, kind, *, weight=None, drawn=None, draws=1000, seed=0, level=0.9
   rest = gain - columns(d, kind) @ np.array([a, b])
   spread = gain - np.average(gain, weights=weight)
   total = (weight * spread**2).sum()
-  edges = interval(turning(*ab.T, kind), level) if turn is not None else None
+  edges = whole_interval(turning(*ab.T, kind), level) if turn is not None else None
   return Fit(
     kind=kind, a=float(a), b=float(b),
     a_interval=(float(low[0]), float(high[0])), b_interval=(float(low[1]), float(high[1])),
@@ -99,6 +99,12 @@ def fit(d, gain, kind, *, weight=None, drawn=None, draws=1000, seed=0, level=0.9
     r2=float(1 - (weight * rest**2).sum() / total) if total > 0 else 0.0,
     points=len(d), reach=(float(d[d > 0].min()), float(d.max())),
   )  # fmt: skip
+
+
+def whole_interval(drawn, level):
+  """Percentiles that are members, rounded outwards: between two infinities lies no number."""
+  low, high = (1 - level) / 2, (1 + level) / 2
+  return np.quantile(drawn, low, method='lower'), np.quantile(drawn, high, method='higher')
 
 
 def _check(d, gain, weight):

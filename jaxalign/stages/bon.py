@@ -83,6 +83,8 @@ class Config:
 
 def run(cfg, workdir):
   overoptimisation_page.pyplot()  # before hours of sampling
+  if cfg.ppo is not None:
+    overoptimisation.refuse_no_evaluations(cfg.ppo)
   prints = judging.refuse_same_judge(cfg.proxy, cfg.gold)
   tokenizer = training.open_tokenizer(cfg)
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)

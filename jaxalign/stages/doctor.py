@@ -104,12 +104,14 @@ class Machine:
   @classmethod
   def of(cls, text):
     """'v5e-64': a slice by its name; 'h100-8': so many of these."""
-    match = re.fullmatch(r'(\w+)-(\d+)', text)
-    if not match or match[1] not in SLICES or int(match[2]) % SLICES[match[1]][1]:
+    match = re.fullmatch(r'(\w+)-([1-9]\d*)', text)
+    if not match or match[1] not in SLICES:
       known = ', '.join(SLICES)
       raise UserError(f'--slice={text}: write KIND-COUNT, as v5e-64; kinds are {known}')
     gib, per = SLICES[match[1]]
-    return cls(text, max(1, int(match[2]) // per), gib << 30)
+    if int(match[2]) % per:
+      raise UserError(f'--slice={text}: {match[1]} counts cores, {per} a chip: name a multiple')
+    return cls(text, int(match[2]) // per, gib << 30)
 
 
 def writable(workdir):
@@ -208,7 +210,7 @@ def fits_memory(parts, machine):
 class Unsaved:
   """Stands for a run's checkpoints where there are none."""
 
-  path = 'a rehearsal'
+  path, about = 'a rehearsal', None
 
   def restore(self, twin):
     return None

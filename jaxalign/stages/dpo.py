@@ -36,7 +36,12 @@ class Config(pairs.Pairwise):
 
 
 def run(cfg, workdir):
-  return pairs.run(cfg, workdir, 'DPO: implicit rewards', start)
+  return pairs.run(cfg, workdir, 'DPO: implicit rewards', start, flops(cfg))
+
+
+def flops(cfg):
+  """length -> of a token: forward and backward, and the reference's forward, a third of that."""
+  return lambda length: cfg.model.flops(length) * 4 / 3
 
 
 prepare = training.prepare_corpora
@@ -49,7 +54,9 @@ def logprobs(model, batch):
   after = lambda a_BT: jnp.pad(a_BT[:, 1:], ((0, 0), (0, 1)))
   head_VD, bias_V = model.head()
   bias_V = None if bias_V is None else bias_V[...]
-  logprob_BT, _ = losses.token_logprobs_from_hidden(x_BTD, head_VD[...], bias_V, after(tokens_BT))
+  logprob_BT, _ = losses.token_logprobs_from_hidden(
+    x_BTD, head_VD[...], bias_V, after(tokens_BT), entropy=False
+  )
   weight_BT = after(weight_BT)
   return jnp.where(weight_BT > 0, logprob_BT, 0), weight_BT
 
@@ -99,7 +106,7 @@ def start(cfg, tx, mesh, saves):
     given = first() or training.chance(cfg, mesh, build)
     given = finished.cast(given, cfg.reference)
     read = reader(cfg, lambda model, reference: (model, reference))
-  state = training.begin(cfg, tx, mesh, saves, build, first)
+  state = training.begin(cfg, tx, mesh, saves, build, first, given)
   return state, given, loss_of(cfg, read), lambda *args: read(*args)[0]
 
 

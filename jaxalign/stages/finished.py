@@ -23,11 +23,15 @@ def is_workdir(path):
   return (path / saving.DIRECTORY).is_dir() and (path / 'config.json').exists()
 
 
+def refuse_no_run(what, path):
+  if not is_workdir(path):
+    raise UserError(f'{what} {path}: there is no such workdir of stage reward, with checkpoints')
+
+
 def load(workdir, *, dtype=None, mesh=None):
   """(model, tokenizer) of a run that trained a language model, at its newest checkpoint."""
   raw = read(epath.Path(workdir) / 'config.json')
-  if raw.get('class') == REWARD:
-    raise UserError(f'{workdir} holds a reward model, which writes no text: name another workdir')
+  refuse_no_text(workdir, raw)
   cfg = model_config(workdir, raw)
   part = 'policy.' if raw.get('class') == PPO else ''
   if raw.get('lora') is None:
@@ -35,6 +39,11 @@ def load(workdir, *, dtype=None, mesh=None):
   else:
     model = merged(workdir, raw, cfg, mesh, part)
   return cast(model, dtype), tokenizer_of(raw)
+
+
+def refuse_no_text(workdir, raw):
+  if raw.get('class') == REWARD:
+    raise UserError(f'{workdir} holds a reward model, which writes no text: name another workdir')
 
 
 def scorer_of(workdir, *, dtype=None, mesh=None):

@@ -7,16 +7,11 @@ import numpy as np
 from jaxalign.data import batches
 from jaxalign.rl import judges, players, ppo, watch
 from jaxalign.rl import overoptimisation as over
-from jaxalign.stages import training
+from jaxalign.stages import judging, training
 from jaxalign.train import metrics
 from jaxalign.train.feed import Feed
 
 WINDOW = 5  # evaluations that a warning looks back over
-SCORES = (
-  'held_out_cost', 'held_out_reward', 'held_out_kl', 'held_out_length', 'held_out_finished',
-  'held_out_entropy', 'held_out_distinct_2', 'greedy_reward', 'greedy_kl', 'greedy_length',
-  'greedy_finished', 'greedy_entropy', 'greedy_distinct_2',
-)  # fmt: skip
 
 
 def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold=None):
@@ -41,6 +36,7 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold=N
         key_B = players.row_keys(key, n, cfg.batch)
         seen = collect(state.model, stacked, key_B, given, greedy=greedy)
         scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
+        judging.refuse_not_finite(game.names, scores, seen.live_B)
         now, said = sums(seen, scores, gold and gold(seen))
         counts = now if counts is None else jax.tree.map(jnp.add, counts, now)
         written += lines(int(state.step), tokenizer, seen, said, greedy, first=n * cfg.batch)

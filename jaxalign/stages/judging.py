@@ -2,6 +2,7 @@
 proxy that it is itself."""
 
 import jax
+import jax.numpy as jnp
 
 from jaxalign.config import UserError, shown
 from jaxalign.rl import judges
@@ -9,17 +10,34 @@ from jaxalign.stages import finished
 
 
 def refuse_same_judge(proxy, gold):
-  """{judge: fingerprint}; a gold judge that is one of the proxy's says nothing about it."""
-  prints = {side: {j.name: fingerprint(j) for j in listed if j.weight} for side, listed in
-            (('proxy', proxy), ('gold', gold))}  # fmt: skip
-  for name, mark in prints['gold'].items():
-    same = [other for other, theirs in prints['proxy'].items() if theirs == mark]
-    if same:
-      raise UserError(
-        f'gold judge {name} is the proxy {same[0]} (fingerprint {mark[:12]}): it would agree with '
-        'itself; name one that was trained on other data'
-      )
-  return prints
+  """{side: {judge: fingerprint}}; a gold judge that is one of the proxy's says nothing about it."""
+  refuse_absent((*proxy, *gold))
+  ours, theirs = ([(j, fingerprint(j)) for j in side if j.weight] for side in (proxy, gold))
+  for judge, mark in theirs:
+    for other, their_mark in ours:
+      if mark == their_mark:
+        _refuse_alike(judge, other, mark)
+  named = lambda marked: dict(zip(unique(j.name for j, _ in marked), (mark for _, mark in marked)))
+  return dict(proxy=named(ours), gold=named(theirs))
+
+
+def _refuse_alike(gold, proxy, mark):
+  code = lambda judge: getattr(judge.by, '__code__', judge.by)  # a module may be loaded twice
+  if callable(gold.by) and code(gold) != code(proxy):
+    raise UserError(
+      f'gold judge {gold.name} and the proxy are two functions of one name, {mark}: give each a '
+      'name of its own by def, for a judge is known by it'
+    )
+  raise UserError(
+    f'gold judge {gold.name} is the proxy {proxy.name} (fingerprint {mark[:12]}): it would agree '
+    'with itself; name one that was trained on other data'
+  )
+
+
+def unique(names):
+  """The names; numbered where two are the same."""
+  names = tuple(names)
+  return names if len(set(names)) == len(names) else tuple(f'{x}_{n}' for n, x in enumerate(names))
 
 
 def fingerprint(judge):
@@ -32,10 +50,32 @@ def fingerprint(judge):
 def refuse_absent(listed):
   """Every reward model is there, with a checkpoint."""
   for judge in listed:
-    if isinstance(judge.by, str) and not finished.is_workdir(judge.by):
+    if isinstance(judge.by, str):
+      finished.refuse_no_run('judge', judge.by)
+
+
+def refuse_short(who, there, cfg):
+  """there: the model config of one who reads the policy's tokens."""
+  if there.length < cfg.length:
+    raise UserError(
+      f'{who} was trained on {there.length} positions, and prompt={cfg.prompt} and '
+      f'response={cfg.response} are {cfg.length} tokens: shorten them, or name another'
+    )
+
+
+def refuse_not_finite(names, scores, live_B):
+  """Before anything is learned from it; what has no prompt may score anything."""
+  for name, fine in zip(names, jax.device_get(_finite(scores, live_B))):
+    if not fine:
       raise UserError(
-        f'judge {judge.by}: there is no such workdir of stage reward, with checkpoints'
+        f'judge {name} gave a score that is not a finite number: look at its weights and its '
+        'card.json, or let it compute in float32 (model.dtype)'
       )
+
+
+@jax.jit
+def _finite(scores, live_B):
+  return [jnp.isfinite(jnp.where(live_B, s_B, 0)).all() for s_B in scores]
 
 
 def open_judges(cfg, tokenizer, mesh, listed):
@@ -48,29 +88,28 @@ def open_judges(cfg, tokenizer, mesh, listed):
       continue
     scorer, *theirs = finished.scorer_of(judge.by, dtype=cfg.model.dtype, mesh=mesh)
     if theirs[0].hash == tokenizer.hash and theirs[1] and theirs[1].hash == cfg.format.hash:
+      refuse_short(f'judge {judge.name}', scorer.decoder.cfg, cfg)
       readers.append((judge, scorer))
     else:
       judges.check_readable(judge, theirs, ours)
       score = judges.by_text(judge, scorer, theirs, ours, 2 * cfg.length, mesh)
       hosts.append((judge, score))
   every = [judge for judge, _ in (*readers, *hosts)]
-  names = [judge.name for judge in every]
-  if len(set(names)) < len(names):
-    names = [f'{name}_{n}' for n, name in enumerate(names)]
-  weights = tuple(float(judge.weight) for judge in every)
-  return [s for _, s in readers], [s for _, s in hosts], tuple(names), weights
+  names, weights = unique(j.name for j in every), tuple(float(j.weight) for j in every)
+  return [s for _, s in readers], [s for _, s in hosts], names, weights
 
 
 def summed(cfg, tokenizer, mesh, listed):
   """seen -> the weighted sum of these judges, or None where there are none."""
   if not listed:
     return None
-  readers, hosts, _, weights = open_judges(cfg, tokenizer, mesh, listed)
+  readers, hosts, names, weights = open_judges(cfg, tokenizer, mesh, listed)
   read = jax.jit(lambda model, tokens_BT, segment_BT: model(tokens_BT, segment_BT))
 
   def score(seen):
     scores = [read(model, seen.tokens_BT, seen.segment_BT) for model in readers]
     scores += [judge(seen) for judge in hosts]
+    refuse_not_finite(names, scores, seen.live_B)
     return sum(w * s_B for w, s_B in zip(weights, scores))
 
   return score

@@ -88,7 +88,7 @@ def start(cfg, tx, mesh, saves):
   if cfg.lora is not None:
     build = lambda key: adapters.make_adapter(cfg.model.build(key), cfg.lora, key)
     given, trained = training.initial(cfg, mesh), adapted_loss(cfg.lora)
-    return training.begin(cfg, tx, mesh, saves, build), given, trained
+    return training.begin(cfg, tx, mesh, saves, build, frozen=given), given, trained
   first = lambda: None if cfg.init is None else training.initial(cfg, mesh)
   return training.begin(cfg, tx, mesh, saves, cfg.model.build, first), None, loss
 

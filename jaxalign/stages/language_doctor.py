@@ -54,6 +54,7 @@ def init_fits(cfg):
     seen = 'every tensor is there' if whole else 'its weights come with the run'
     return f'{cfg.init} fits model; {seen}', str(hub.resolve(cfg.init, weights=False))
   raw = read(f'{cfg.init}/config.json')
+  finished.refuse_no_text(cfg.init, raw)
   training.refuse_other_model(cfg, finished.model_config(cfg.init, raw))
   step = saving.newest(cfg.init)
   if step is None:

@@ -133,15 +133,22 @@ def curve(kind, label, d, d_drawn, per_prompt, drawn, **more):
   )  # fmt: skip
 
 
+def refuse_no_evaluations(workdir):
+  """Early, too: answers are long in the making, and the report comes after them."""
+  for name in ('samples.jsonl', 'evals.jsonl'):
+    file = epath.Path(workdir) / name
+    if not file.exists() or not file.read_text().strip():
+      raise UserError(
+        f'{workdir} holds no samples.jsonl with an evals.jsonl: the report needs a PPO run that '
+        'evaluates (held_out and eval_every)'
+      )
+
+
 def of_ppo(workdir, draws=DRAWS):
   """The evaluations of a PPO run: what was sampled there, one answer to each held-out prompt."""
+  refuse_no_evaluations(workdir)
   rows = [row for row in lines(workdir, 'samples*.jsonl') if not row['greedy']]
   evals = {row['step']: row for row in lines(workdir, 'evals.jsonl')}
-  if not rows or not evals:
-    raise UserError(
-      f'{workdir} holds no samples.jsonl with an evals.jsonl: the report needs a PPO run that '
-      'evaluates (held_out and eval_every)'
-    )
   by_step = {}
   for row in rows:
     by_step.setdefault(row['step'], {})[row['row']] = row

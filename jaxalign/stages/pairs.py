@@ -47,9 +47,10 @@ class Pairwise:
     training.check(self, ('held_out_loss', 'held_out_ece'))
 
 
-def run(cfg, workdir, title, start):
+def run(cfg, workdir, title, start, flops):
   """start(cfg, tx, mesh, saves) -> (state, what is given, the loss, rewards), where
-  rewards(model, batch, given) are two numbers a pair, of the chosen and of the rejected answer."""
+  rewards(model, batch, given) are two numbers a pair, of the chosen and of the rejected answer.
+  flops: length -> of a token."""
   tokenizer, mesh, tx = training.open_run(cfg)
   ready = training.open_data(cfg, training.corpora_of(cfg.train), 'train', tokenizer, workdir)
   data = batches.Pairs(ready, cfg.length, cfg.batch, cfg.seed)
@@ -62,9 +63,10 @@ def run(cfg, workdir, title, start):
     judge = evaluator(cfg, rewards, given, mesh, held_out, said)
     return state, given, training.step_of(cfg, tx, loss), judge
 
+  mean = float(data.lengths.mean())
   return training.train(
     cfg, workdir, feed=Feed(data.rows, cfg.batch, mesh), start=begin, about=about,
-    tokens=round(2 * cfg.batch * float(data.lengths.mean())), flops=cfg.model.flops(cfg.length),
+    tokens=round(2 * cfg.batch * mean), flops=flops(mean),
   )  # fmt: skip
 
 

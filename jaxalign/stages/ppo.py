@@ -5,6 +5,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat, sources
@@ -13,7 +14,6 @@ from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import born, make_mesh
 from jaxalign.stages import finished, held_out, judging, ppo_doctor, training
 from jaxalign.train.feed import Feed, split
-from jaxalign.train.fingerprint import checksum
 from jaxalign.train.optim import make_optimizer
 from jaxalign.train.state import make_state
 
@@ -67,6 +67,11 @@ class Config:
   def optimizer_steps(self):
     return self.steps * self.rules.epochs * self.minibatches
 
+  @property
+  def policy_steps(self):
+    """Those in which the policy does not wait for the critic."""
+    return self.optimizer_steps * (self.steps - self.rules.critic_first) // self.steps
+
   def check(self):
     names = 'prompt response ptx_length batch minibatch microbatches steps eval_every eval_prompts'
     for name in names.split():
@@ -105,10 +110,13 @@ class Config:
     self._check_best()
 
   def _check_best(self):
-    known = held_out.SCORES if self.held_out else ()
-    if self.saving.best not in (None, *known):
-      there = ', '.join(known) or 'nothing: there are no held_out prompts'
-      raise UserError(f'saving.best={self.saving.best}: evaluation gives {there}')
+    """The lowest is kept: of most scores, of reward above all, that would be the worst."""
+    known = 'held_out_cost' if self.held_out else None
+    if self.saving.best not in (None, known):
+      there = f'{known}, minus the reward' if known else 'nothing: there are no held_out prompts'
+      raise UserError(
+        f'saving.best={self.saving.best} (the lowest is kept): evaluation gives {there}'
+      )
 
 
 def run(cfg, workdir):
@@ -135,9 +143,7 @@ def run(cfg, workdir):
 
 def optimizers_of(cfg):
   """Of the policy, whose schedule waits as long as it does, and of the critic."""
-  all_steps, waits = cfg.optimizer_steps, cfg.rules.critic_first
-  policy_steps = all_steps * (cfg.steps - waits) // cfg.steps
-  return optimizers(cfg.optim, cfg.critic_optim, policy_steps, all_steps)
+  return optimizers(cfg.optim, cfg.critic_optim, cfg.policy_steps, cfg.optimizer_steps)
 
 
 def prepare(cfg, workdir):
@@ -160,9 +166,8 @@ def refuse_early(cfg, mesh):
         hub.resolve(getattr(cfg, name))
       except UserError as error:
         raise UserError(f'{name} is missing: {error}') from error
-  for what, path in (('critic', cfg.critic), *(('judge', j.by) for j in (*cfg.judges, *cfg.gold))):
-    if isinstance(path, str) and not finished.is_workdir(path):
-      raise UserError(f'{what} {path}: there is no such workdir of stage reward, with checkpoints')
+  if cfg.critic is not None:
+    finished.refuse_no_run('critic', cfg.critic)
   judging.refuse_same_judge(cfg.judges, cfg.gold)
 
 
@@ -199,7 +204,7 @@ def start(cfg, tx, mesh, saves, scorers=()):
   other = weights_of(cfg, cfg.reference, mesh) if cfg.reference else first
   frozen = dataclasses.replace(cfg.model, weights=cfg.model.dtype)
   reference = jax.tree.map(lambda w: jnp.array(w, frozen.weights, copy=True), other).under(frozen)
-  mark = checksum(reference)
+  mark = training.mark_of(cfg.reference or cfg.init, reference)
   scorer = critic_from(cfg, mesh)
   build = players.fresh_players(cfg.model.build, cfg.lora)
   if scorer is not None:
@@ -209,7 +214,7 @@ def start(cfg, tx, mesh, saves, scorers=()):
   given = dict(reference=reference, scorers=tuple(scorers))
   state = saves.restore(twin)
   if state is not None:
-    if int(state.extra.reference) != int(mark):
+    if int(state.extra.reference) != mark:
       raise UserError(
         f'{saves.path} was trained against another reference than reference={cfg.reference}, '
         f'init={cfg.init} hold now: put back the weights that the run began with'
@@ -221,6 +226,7 @@ def start(cfg, tx, mesh, saves, scorers=()):
     key = jax.random.fold_in(jax.random.key(cfg.seed), 1)
     fresh = lambda: heads.Critic(jax.tree.map(lambda w: jnp.array(w, copy=True), first), key)
     state = make(dict(policy=first, critic=fresh() if scorer is None else scorer))
+  mark = jax.device_put(np.uint32(mark), twin.extra.reference.sharding)
   return state.replace(extra=state.extra.replace(reference=mark)), given
 
 
@@ -241,6 +247,7 @@ def critic_from(cfg, mesh):
     raise UserError(
       f'critic={cfg.critic} has another tokenizer than the policy, whose tokens it reads'
     )
+  judging.refuse_short(f'critic={cfg.critic}', scorer.decoder.cfg, cfg)
   how = {name: getattr(cfg.model, name) for name in ('dtype', 'remat', 'attention', 'unroll')}
   decoder = scorer.decoder.under(dataclasses.replace(scorer.decoder.cfg, **how))
   return heads.Critic(decoder, score_D=scorer.score_D)
@@ -279,6 +286,7 @@ def make_step(game, tx, hosts):
     key_B = keys(state.key, state.step, stacked['tokens_BT'].shape[1])
     seen = collect(game, state.model, stacked, key_B, given)
     scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
+    judging.refuse_not_finite(game.names, scores, seen.live_B)
     return learn(game, tx, state, stacked, seen, scores, given)
 
   return step

@@ -28,8 +28,7 @@ def examine(cfg, machine, once):
   if cfg.reference is not None:
     visit.check('reference', other_init, dataclasses.replace(cfg, init=cfg.reference))
   visit.check('critic', critic, cfg, tokenizer)
-  for n, judge in enumerate(cfg.judges):
-    visit.check(f'judge {n}', text_read, judge, cfg, tokenizer)
+  judges_read(visit, cfg, tokenizer, judge=cfg.judges, gold=cfg.gold)
   visit.check('gold', gold_differs, cfg)
   look = functools.partial(language_doctor.corpus, kind='prompt', length=cfg.prompt)
   found = {}
@@ -55,7 +54,8 @@ def examine(cfg, machine, once):
 def optimizer(name, cfg):
   """Rule 22, for the policy's and for the critic's."""
   optim = getattr(cfg, name)
-  words = doctor.optimizer_sane(optim, cfg.optimizer_steps)
+  steps = cfg.policy_steps if name == 'optim' else cfg.optimizer_steps
+  words = doctor.optimizer_sane(optim, steps)
   if isinstance(optim, AdamW):
     other = {field: getattr(optim, field) for field in ADAM if getattr(optim, field) != ADAM[field]}
     if other:
@@ -71,31 +71,39 @@ def other_init(cfg):
 def critic(cfg, tokenizer):
   if cfg.critic is None:
     return 'none: starts as the policy, with a fresh head (a reward model is a better start)'
-  raw = reward_config(cfg.critic)
+  raw = reward_config('critic', cfg.critic)
+  judging.refuse_short(f'critic={cfg.critic}', finished.model_config(cfg.critic, raw), cfg)
   theirs = finished.tokenizer_of(raw)
   if theirs.hash != tokenizer.hash:
     raise UserError(f'critic={cfg.critic} reads {theirs}, the policy writes {tokenizer}')
   return f"{cfg.critic}, step {saving.newest(cfg.critic):,}, reads the policy's tokens"
 
 
-def reward_config(workdir):
-  if not finished.is_workdir(workdir) or saving.newest(workdir) is None:
-    raise UserError(f'{workdir}: there is no such workdir of stage reward, with checkpoints')
+def reward_config(what, workdir):
+  finished.refuse_no_run(what, workdir)
+  saving.newest_path(workdir)
   raw = read(f'{workdir}/config.json')
   if raw.get('class') != finished.REWARD:
     raise UserError(f'{workdir} holds no reward model: its config.json is of {raw.get("class")}')
   return raw
 
 
+def judges_read(visit, cfg, tokenizer, **sides):
+  for side, listed in sides.items():
+    for n, judge in enumerate(listed):
+      visit.check(f'{side} {n}', text_read, judge, cfg, tokenizer)
+
+
 def text_read(judge, cfg, tokenizer):
   """Rule 9: tokens pass through where both hashes agree; else text is read and written anew."""
   if callable(judge.by):
     return f'{judge.name} reads text, weight {judge.weight}; {asked(judge)}'
-  raw = reward_config(judge.by)
+  raw = reward_config('judge', judge.by)
   theirs = finished.tokenizer_of(raw), finished.format_of(raw)
   finished.refuse_other_text(judge.by, *theirs)
   named = f'{judge.name}, weight {judge.weight}, {judging.fingerprint(judge)[:12]}'
   if (theirs[0].hash, theirs[1].hash) == (tokenizer.hash, cfg.format.hash):
+    judging.refuse_short(f'judge {judge.name}', finished.model_config(judge.by, raw), cfg)
     return f'{named}: same tokenizer and template, tokens pass through'
   judges.check_readable(judge, theirs, (tokenizer, cfg.format))
   return f'{named}: text is written anew in its template {theirs[1].name} by {theirs[0]}'
@@ -105,7 +113,6 @@ def gold_differs(cfg):
   """Rule 26: what says where the proxy is exploited is not the proxy."""
   if not cfg.gold:
     raise doctor.Skip('no gold judge: the report and the warnings cannot say where gold turns')
-  judging.refuse_absent((*cfg.judges, *cfg.gold))
   judging.refuse_same_judge(cfg.judges, cfg.gold)
   return f'{", ".join(judge.name for judge in cfg.gold)}: not the proxy'
 
@@ -120,7 +127,6 @@ def memory(cfg, mesh, machine):
   """Policy, critic and their moments, the reference, the judges, a rollout's cache."""
   model = jax.eval_shape(cfg.model.build, jax.random.key(0))
   size = functools.partial(doctor.device_bytes, mesh=mesh)
-  cast = lambda tree: jax.tree.map(lambda w: jax.ShapeDtypeStruct(w.shape, cfg.model.dtype), tree)
   trained = model
   if cfg.lora is not None:
     key = jax.random.key(0)
@@ -129,21 +135,26 @@ def memory(cfg, mesh, machine):
   for name in ('optim', 'critic_optim'):
     tx = training.make_optimizer(getattr(cfg, name), cfg.optimizer_steps)
     moments[name] = size(jax.eval_shape(tx.init, trained))
-  frozen = size(cast(model))
-  scorers = sum(isinstance(judge.by, str) for judge in cfg.judges)
-  ways = mesh.shape['data'] * mesh.shape['fsdp']
-  over = mesh.shape['tensor'] if cfg.model.kv_heads % mesh.shape['tensor'] == 0 else 1
-  head = cfg.model.kv_heads // over * cfg.model.head_size
-  cache = 2 * cfg.batch / ways * cfg.length * cfg.model.depth * head
   rows = cfg.minibatch / cfg.microbatches
   parts = {
     'policy and critic': 2 * size(trained), 'moments': sum(moments.values()),
     'gradients': 2 * size(trained) * (2 if cfg.microbatches > 1 else 1),
-    'reference': frozen, f'{scorers} judges of its size': scorers * frozen,
-    'cache': int(cache * jnp.dtype(cfg.model.dtype).itemsize),
+    **frozen(cfg, mesh, 'reference', (*cfg.judges, *cfg.gold)),
     'activations': int(language_doctor.activations(cfg.model, rows, cfg.length, mesh)),
   }  # fmt: skip
   return doctor.fits_memory(parts, machine)
+
+
+def frozen(cfg, mesh, name, listed):
+  """Of what is not trained: a decoder in the arithmetic's type, the judges, and a batch's cache."""
+  model = dataclasses.replace(cfg.model, weights=cfg.model.dtype)
+  whole = doctor.device_bytes(jax.eval_shape(model.build, jax.random.key(0)), mesh)
+  scorers = sum(isinstance(judge.by, str) for judge in listed)
+  ways = mesh.shape['data'] * mesh.shape['fsdp']
+  over = mesh.shape['tensor'] if model.kv_heads % mesh.shape['tensor'] == 0 else 1
+  head = model.kv_heads // over * model.head_size * jnp.dtype(model.dtype).itemsize
+  cache = 2 * cfg.batch / ways * cfg.length * model.depth * head
+  return {name: whole, f'{scorers} judges of its size': scorers * whole, 'cache': int(cache)}
 
 
 def rehearsed(cfg, tokenizer, examples, once):

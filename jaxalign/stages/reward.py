@@ -25,7 +25,12 @@ class Config(pairs.Pairwise):
 
 
 def run(cfg, workdir):
-  return pairs.run(cfg, workdir, 'Reward model', start)
+  return pairs.run(cfg, workdir, 'Reward model', start, flops(cfg))
+
+
+def flops(cfg):
+  """length -> of a token: a decoder's, less the unembedding that a reward model does without."""
+  return lambda length: cfg.model.flops(length) - 6 * cfg.model.width * cfg.model.vocab
 
 
 prepare = training.prepare_corpora
@@ -61,7 +66,7 @@ def start(cfg, tx, mesh, saves):
   else:
     base, read = None, rewards
     build, first = heads.fresh(cfg.model), lambda: None if cfg.init is None else beginner(cfg, mesh)
-  state = training.begin(cfg, tx, mesh, saves, build, first)
+  state = training.begin(cfg, tx, mesh, saves, build, first, base)
   return state, base, loss_of(read, cfg.center), read
 
 

@@ -19,6 +19,7 @@ from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished
 from jaxalign.train import saving
 from jaxalign.train.feed import split
+from jaxalign.train.fingerprint import checksum
 from jaxalign.train.loop import fit
 from jaxalign.train.metrics import Log
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
@@ -98,12 +99,24 @@ def step_of(cfg, tx, loss):
   return make_step(loss, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen)
 
 
-def begin(cfg, tx, mesh, saves, build, first=lambda: None):
-  """The state: resumed, else around first(), else (where that is None) of build(key)."""
+def begin(cfg, tx, mesh, saves, build, first=lambda: None, frozen=None):
+  """The state: resumed, else around first(), else (where that is None) of build(key).
+
+  frozen: weights beside it (a base, a reference), without which it must not go on."""
+  if frozen is not None and cfg.init is not None:
+    saves.about = dict(saves.about or {}, frozen_weights=f'{mark_of(cfg.init, frozen):08x}')
   twin, make = make_state(build, tx, cfg.seed, mesh)
   refuse_unmatched(twin.model, cfg.optim.frozen)
   state = saves.restore(twin)
   return make(first()) if state is None else state
+
+
+def mark_of(init, weights):
+  """32 bits by which a run that goes on knows the weights it read from `init`; the same on every
+  mesh, where folding an adapter in is only the same to rounding."""
+  if init is not None and finished.is_workdir(init):
+    return int(finished.fingerprint_of(init)[:8], 16)
+  return int(checksum(weights))
 
 
 def chance(cfg, mesh, build):

@@ -84,6 +84,7 @@ def fails(prompt, answer):
   [
     (lambda p, a: float('nan'), 'judge <lambda> gave nan for the answer'),
     (lambda p, a: float('inf'), 'gave inf'),
+    (lambda p, a: 1e39, 'gave 1e.39'),  # more than a float32 holds
     (lambda p, a: None, 'gave a NoneType, not one number'),
     (lambda p, a: [0.1, 0.2], 'gave a list of 2, not one number.*one text at a time'),
     (lambda p, a: np.zeros(3), 'gave a ndarray of 3'),
@@ -141,3 +142,19 @@ def test_rules_9_10_a_reward_model_scores_the_rewritten_text_at_its_last_token()
   for n in (0, 1, 3):
     ids = np.array(judges.rewritten(rows[n], theirs, ours))
     np.testing.assert_allclose(score_B[n], scorer(ids[None])[0], rtol=1e-4)
+
+
+def test_texts_too_long_for_a_judge_are_counted(caplog):
+  tokenizer = shipped()
+  cfg = llama2.tiny(width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=1024)
+  scorer = jax.jit(lambda key: Scorer(cfg.build(key), key))(jax.random.key(0))
+  theirs, ours = (tokenizer, chat.PHI2_INSTRUCT), (tokenizer, chat.TRANSCRIPT)
+  rows = [answered('Because.'), answered('No', finished=False), None, answered('Why not?')]
+  sizes = [len(judges.rewritten(row, theirs, ours)) for row in rows if row]
+  score = judges.by_text(Judge(by='rm'), scorer, theirs, ours, max(sizes) - 1, mesh())
+  score_B = score(seen_of(rows))
+  cut = sum(n == max(sizes) for n in sizes)
+  assert f'judge rm: {cut} of 4 texts have more than {max(sizes) - 1} tokens' in caplog.text
+  ids = np.array(judges.rewritten(rows[sizes.index(max(sizes))], theirs, ours))[1:]
+  at = [0, 1, 3][sizes.index(max(sizes))]
+  np.testing.assert_allclose(score_B[at], scorer(ids[None])[0], rtol=1e-4)

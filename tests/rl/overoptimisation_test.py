@@ -86,6 +86,14 @@ def test_a_curve_that_falls_from_the_start_turns_before_the_first_point():
     assert got.turn is None and 'before the first' in got.why
 
 
+def test_a_turn_that_some_curves_never_reach_has_no_end():
+  """Their b is above 0, and yet exp(a / b - 1) is more than a number holds."""
+  d = np.linspace(0.1, 3, 20)
+  b = np.where(np.arange(400) < 40, 1e-3, 1.0)[:, None]
+  got = over.fit(d, SHAPE[RL](d, 1.0, 1.0), RL, drawn=(d, SHAPE[RL](d, 1.0, b)))
+  assert got.turn == pytest.approx(1) and got.turn_interval == (pytest.approx(1), np.inf)
+
+
 def test_zero_distance_is_no_harm():
   d, gain = noisy(RL)
   with_zero = over.fit(np.append(0, d), np.append(0, gain), RL)

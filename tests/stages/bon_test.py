@@ -123,11 +123,25 @@ def test_reward_models_judge_and_a_copy_of_the_proxy_is_refused(tmp_path):
   assert not np.allclose(row['gold'], row['proxy'])
 
 
+def no_number(prompt, answer):
+  return 'good'
+
+
+def test_a_ppo_run_that_is_not_there_is_missed_before_any_answer(tmp_path):
+  with pytest.raises(UserError, match='nowhere holds no samples.jsonl with an evals.jsonl'):
+    bon.run(smoke(ppo='nowhere'), epath.Path(tmp_path))
+  assert not list(tmp_path.iterdir())
+
+
 def test_the_doctor_passes_the_smoke_and_finds_what_is_broken():
   one = doctor.Machine('one', 1, None)
   state = lambda **c: {x.name: x.state for x in bon.doctor(smoke(**c), None, one)}
-  assert set(state().values()) == {'ok'}
+  assert {name for name, x in state().items() if x != 'ok'} == {'memory'}  # nobody knows it here
+  small = doctor.Machine('small', 1, 1 << 18)
+  assert {x.name: x.state for x in bon.doctor(smoke(), None, small)}['memory'] == 'FAIL'
   assert state(proxy=(Judge(by='nowhere'),))['judges'] == 'FAIL'
+  assert state(gold=(Judge(by=no_number),))['gold 0'] == 'FAIL'
+  assert state(ppo='nowhere')['ppo'] == 'FAIL'
   assert state(gold=smoke().proxy)['judges'] == 'FAIL'
   assert state(prompt=2)['prompts'] == 'FAIL'
   assert state(mesh=config.Mesh(data=3))['mesh'] == 'FAIL'

@@ -41,9 +41,11 @@ def test_slices_are_known_by_name():
   assert (POD.devices, POD.memory) == (64, 16 << 30)
   assert Machine.of('v4-8').devices == 4 and Machine.of('v5p-128').memory == 95 << 30
   assert Machine.here().devices == jax.device_count()
-  for bad in ('v5e', 'v9-4', 'v4-7', '64'):
+  for bad in ('v5e', 'v9-4', 'v5e-0', '64'):
     with pytest.raises(UserError, match='write KIND-COUNT'):
       Machine.of(bad)
+  with pytest.raises(UserError, match='v4 counts cores, 2 a chip'):
+    Machine.of('v4-7')
 
 
 def test_writable_leaves_nothing_behind(tmp_path):

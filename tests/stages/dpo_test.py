@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import jaxalign
-from jaxalign.config import AdamW, UserError
+from jaxalign.config import AdamW, Mesh, UserError
 from jaxalign.data import batches
 from jaxalign.models.adapters import Lora
 from jaxalign.models.export import export
+from jaxalign.sharding import make_mesh
 from jaxalign.stages import dpo, training
 from tests.stages import pair_runs
 from tests.stages.pair_runs import without_optimizations  # noqa: F401
@@ -125,6 +126,44 @@ def test_the_reference_may_be_half_as_large_and_stays_where_it_was(tmp_path, bas
   assert reference.embed_VD.dtype == jnp.bfloat16 and int(again.step) == 1
   assert jnp.abs(again.model.embed_VD[...] - 1).max() < 0.5
   assert (still.embed_VD[...] == reference.embed_VD[...]).all()
+
+
+def test_a_reference_that_is_another_by_now_is_refused(tmp_path):
+  """The files that init names were written anew: a run that goes on would measure from there."""
+  from jaxalign.train import optim, saving
+
+  build = jax.jit(pair_runs.MODEL.build)
+  export(build(jax.random.key(9)), tmp_path / 'base')
+  cfg = pair_runs.small(dpo, tmp_path, init=str(tmp_path / 'base'))
+  mesh, tx = training.make_mesh(), optim.make_optimizer(cfg.optim, cfg.steps)
+  begin = lambda: dpo.start(cfg, tx, mesh, saves)[0]
+  with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
+    saves.save(begin().replace(step=jnp.int32(1)))
+    saves.wait()
+    assert int(begin().step) == 1
+    export(build(jax.random.key(8)), tmp_path / 'base', overwrite=True)
+    with pytest.raises(UserError, match='trained with another frozen_weights than this run has'):
+      begin()
+
+
+def test_eight_devices_do_what_one_does(tmp_path, base, monkeypatch):
+  how = dict(init=base, steps=2, held_out=())
+  pair_runs.run(dpo, pair_runs.small(dpo, tmp_path, **how), tmp_path / 'one')
+  monkeypatch.setattr(training, 'make_mesh', make_mesh)
+  cfg = pair_runs.small(dpo, tmp_path, mesh=Mesh(data=8, fsdp=1), **how)
+  pair_runs.run(dpo, cfg, tmp_path / 'eight')
+  one, eight = (pair_runs.lines(tmp_path / name) for name in ('one', 'eight'))
+  for name in ('loss', 'margin', 'kl', 'grad_norm'):
+    np.testing.assert_allclose(*([row[name] for row in rows] for rows in (one, eight)), atol=1e-5)
+
+
+def test_no_entropy_is_computed_that_nobody_reads(models, batch, monkeypatch):
+  asked = []
+  real = dpo.losses.token_logprobs_from_hidden
+  spy = lambda *a, **how: asked.append(how.get('entropy', True)) or real(*a, **how)
+  monkeypatch.setattr(dpo.losses, 'token_logprobs_from_hidden', spy)
+  jax.eval_shape(dpo.logprobs, models[0], batch)
+  assert asked == [False]
 
 
 @pytest.mark.parametrize(

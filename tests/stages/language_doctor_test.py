@@ -14,7 +14,7 @@ from jaxalign.data import chat, sources
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import adapters, llama2
 from jaxalign.models.export import export
-from jaxalign.stages import doctor, language_doctor, sft
+from jaxalign.stages import doctor, finished, language_doctor, sft
 from jaxalign.stages.training import Corpus
 from jaxalign.train.state import make_state
 
@@ -118,6 +118,10 @@ def test_init_is_looked_at_and_not_read(tmp_path):
   (tmp_path / 'run/checkpoints').mkdir(parents=True)
   config.write(smoke(), tmp_path / 'run/config.json')
   with pytest.raises(UserError, match='no checkpoint is there'):
+    language_doctor.init_fits(smoke(init=str(tmp_path / 'run')))
+  raw = json.loads((tmp_path / 'run/config.json').read_text()) | {'class': finished.REWARD}
+  (tmp_path / 'run/config.json').write_text(json.dumps(raw))
+  with pytest.raises(UserError, match='holds a reward model, which writes no text'):
     language_doctor.init_fits(smoke(init=str(tmp_path / 'run')))
   file = next((tmp_path / 'base').glob('*.safetensors'))
   file.write_bytes(file.read_bytes()[:-100])

@@ -133,7 +133,9 @@ def test_optimizers_of_pretraining_fail():
     (dict(optim=AdamW(eps=1e-5, clip=None)), 'set it'),
   ):
     assert says in of(ppo_doctor.optimizer, 'optim', smoke(**broken))
-  assert 'after 320' in ppo_doctor.optimizer('optim', smoke(minibatch=16, batch=32))
+  waits = smoke(minibatch=16, batch=32, rules=players.Rules(critic_first=10))
+  assert 'after 240' in ppo_doctor.optimizer('optim', waits)
+  assert 'after 320' in ppo_doctor.optimizer('critic_optim', waits)
 
 
 def no_number(prompt, answer):
@@ -147,10 +149,11 @@ def test_judges_that_cannot_judge_fail():
   assert 'gives 0.09' in ppo_doctor.text_read(smoke().judges[0], *ours)
 
 
-def reward_run(workdir, monkeypatch, form=chat.TRANSCRIPT, about=None):
+def reward_run(workdir, monkeypatch, form=chat.TRANSCRIPT, about=None, length=512):
   """The files that a reward model's text side is known by; no weights are read for it."""
   (workdir / 'checkpoints/7').mkdir(parents=True, exist_ok=True)
   raw = {'class': finished.REWARD, 'init': None, 'tokenizer': 'shipped', 'lora': None}
+  raw |= dict(model=config.tree(dataclasses.replace(smoke().model, length=length)))
   (workdir / 'config.json').write_text(json.dumps(raw | dict(format=config.tree(form))))
   said = about or finished.text_side(shipped(), form)
   monkeypatch.setattr(ppo_doctor.finished.saving, 'about', lambda path: said)
@@ -167,8 +170,28 @@ def test_a_reward_model_s_template_and_tokenizer_are_compared(tmp_path, monkeypa
   changed = dict(finished.text_side(shipped(), chat.TRANSCRIPT), template='0' * 64)
   judge = reward_run(tmp_path, monkeypatch, about=changed)
   assert 'trained with template 000000000000' in of(ppo_doctor.text_read, judge, *ours)
+  judge = reward_run(tmp_path, monkeypatch, length=smoke().length - 1)
+  assert 'was trained on 63 positions' in of(ppo_doctor.text_read, judge, *ours)
+  assert 'was trained on 63 positions' in of(
+    ppo_doctor.critic, smoke(critic=str(tmp_path)), shipped()
+  )
+  reward_run(tmp_path, monkeypatch)
   words = Tokenizer.from_vocab(['a', 'b'])
   assert 'the policy writes' in of(ppo_doctor.critic, smoke(critic=str(tmp_path)), words)
+
+
+def test_gold_is_asked_and_counted_too():
+  visit = doctor.Visit()
+  ppo_doctor.judges_read(
+    visit, smoke(), shipped(), judge=smoke().judges, gold=(Judge(by=no_number),)
+  )
+  assert [(check.name, check.state) for check in visit.checks] == [
+    ('judge 0', 'ok'),
+    ('gold 0', 'FAIL'),
+  ]
+  big = smoke(gold=(Judge(by='gold'),))
+  mesh = doctor.mesh_fits(big.mesh, ONE)[1]
+  assert '1 judges of its size' in ppo_doctor.memory(big, mesh, doctor.Machine('one', 1, 1 << 40))
 
 
 def test_a_gold_judge_that_is_the_proxy_fails():

@@ -19,7 +19,7 @@ from jaxalign.models.adapters import Lora
 from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
-from jaxalign.stages import held_out, ppo
+from jaxalign.stages import ppo
 from jaxalign.train import saving
 from jaxalign.train.optim import learning_rate
 from tests.golden.cases import compiled_quickly  # noqa: F401
@@ -29,6 +29,11 @@ from tests.train import running
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DRIVER = str(ROOT / 'tests/rl/driver.py')
 ONE = config.Mesh(data=1, fsdp=4)
+SCORES = (
+  'held_out_cost', 'held_out_reward', 'held_out_kl', 'held_out_length', 'held_out_finished',
+  'held_out_entropy', 'held_out_distinct_2', 'greedy_reward', 'greedy_kl', 'greedy_length',
+  'greedy_finished', 'greedy_entropy', 'greedy_distinct_2',
+)  # fmt: skip
 
 
 def small(**changes):
@@ -82,7 +87,7 @@ def test_evaluation_is_greedy_and_sampled_by_fixed_keys_and_written_down(unbroke
   assert prompts[0] == prompts[1] == prompts[2]  # the same at every evaluation
   evals = [json.loads(line) for line in (unbroken / 'evals.jsonl').read_text().splitlines()]
   flags = {f'warn_{name}' for name in over.FLAGS}
-  assert {*held_out.SCORES, 'step', *flags} == set(evals[0])
+  assert {*SCORES, 'step', *flags} == set(evals[0])
   sampled = [x['score'] for x in lines if x['step'] == 0 and not x['greedy']]
   assert evals[0]['held_out_reward'] == pytest.approx(np.mean(sampled), rel=1e-5)
   assert evals[0]['held_out_cost'] == -evals[0]['held_out_reward']
@@ -207,7 +212,11 @@ def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
     (dict(pretraining=()), 'one without the other does nothing'),
     (dict(rules=Rules(critic_first=9, ptx=0.1)), 'critic_first=9: below steps=8'),
     (dict(held_out=None, saving=config.Saving(best='held_out_cost')), 'no held_out prompts'),
-    (dict(saving=config.Saving(best='reward')), 'saving.best=reward: evaluation gives held_out'),
+    (dict(saving=config.Saving(best='reward')), 'evaluation gives held_out_cost'),
+    (
+      dict(saving=config.Saving(best='held_out_reward')),
+      'the lowest is kept.*held_out_cost, minus',
+    ),
     (dict(optim=config.AdamW(frozen=('norm*',))), 'optim.frozen is not for ppo'),
     (dict(model=llama2.tiny(vocab=1000)), '1024 ids, model.vocab=1000'),
     (dict(prompt=2), 'nothing is left .* longer than 2 tokens'),

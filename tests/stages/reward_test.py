@@ -143,6 +143,15 @@ def test_bad_config_is_one_line(change, says, tmp_path):
   assert not (tmp_path / 'run/metrics.jsonl').exists()
 
 
+def test_its_work_is_a_decoder_s_without_the_unembedding(tmp_path):
+  """6 a weight of every matrix that is multiplied with, and causal attention."""
+  cfg = pair_runs.small(reward, tmp_path)
+  model = jax.eval_shape(cfg.model.build, jax.random.key(0))
+  matrices = sum(w.size for w in jax.tree.leaves(model.blocks) if w.ndim > 2)
+  attention = 6 * cfg.model.depth * cfg.model.width * 20
+  assert reward.flops(cfg)(20) == 6 * matrices + attention
+
+
 def test_documents_are_no_pairs(tmp_path):
   from jaxalign.data.sources import Shipped
 
