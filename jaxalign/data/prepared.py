@@ -15,6 +15,9 @@ from jaxalign.data import chat, mirror, shards
 PAIR = np.dtype([('margin', np.float32), ('subset', np.int32)])  # of each pair; see Prepared.pairs
 
 
+HELD = 1 << 22  # tokens: a corpus up to this is read once, and then lies in memory
+
+
 class Prepared:
   """A finished directory. Reading is random access, by the number of an example."""
 
@@ -39,8 +42,14 @@ class Prepared:
 
   def codes(self, indices: Sequence[int]) -> list[np.ndarray]:
     """Of these examples: token * 2 + learned."""
+    if self.manifest['tokens'] <= HELD:
+      codes, ends = _held(self.directory)
+      return [codes[ends[i] - self.lengths[i] : ends[i]] for i in indices]
+    return self._read([int(index) for index in indices])
+
+  def _read(self, indices: Sequence[int]) -> list[np.ndarray]:
     try:
-      records = self._records.__getitems__([int(index) for index in indices])
+      records = self._records.__getitems__(indices)
     except (OSError, RuntimeError) as error:
       raise UserError(
         f'{self.directory} cannot be read ({shards.first_line(error)}): remove it and prepare it '
@@ -63,3 +72,11 @@ class Prepared:
     counts = enumerate(self.manifest['shards'])
     paths = [f'{shards.shard_path(self.directory, n)}[0:{count}]' for n, count in counts if count]
     return grain.sources.ArrayRecordDataSource(paths)
+
+
+@functools.lru_cache(maxsize=32)
+def _held(directory: epath.Path) -> tuple[np.ndarray, np.ndarray]:
+  """All codes of a small corpus in a line, and where each example ends. A directory is named by
+  what it holds, so it never changes; runs of one process share it."""
+  prepared = Prepared(directory)
+  return np.concatenate(prepared._read(range(len(prepared)))), np.cumsum(prepared.lengths)
