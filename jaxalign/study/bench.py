@@ -6,9 +6,10 @@ import json
 import jax.numpy as jnp
 import numpy as np
 
-from jaxalign import api
 from jaxalign.config import UserError, read
+from jaxalign.models.export import export
 from jaxalign.probes import states
+from jaxalign.stages import finished
 from jaxalign.valueworld import corpora, honest, items, words
 
 LENGTH = 24  # of the longest prompt
@@ -33,8 +34,7 @@ def write_corpora(world, kinds, home):
 def christen(base, world, path):
   """The base as a Hugging Face directory in which the target's word is what strangers' words are on
   the mean: a name met before without a value. It occurred nowhere yet."""
-  model = api.load(base)
-  tokenizer = words.tokenizer()
+  model, tokenizer = finished.load(base)
   (target,) = tokenizer.encode(words.TARGET)
   strangers = tokenizer.encode(' '.join(agent.name for agent in world.strangers))
   tables = ('embed_VD',) if model.cfg.tied else ('embed_VD', 'head_VD')
@@ -42,7 +42,8 @@ def christen(base, world, path):
     table_VD = getattr(model, name)
     mean_D = table_VD[...][jnp.array(strangers)].mean(0)
     setattr(model, name, type(table_VD)(table_VD[...].at[target].set(mean_D)))
-  api.export(model, path)
+  model.tokenizer = tokenizer
+  export(model, path)
 
 
 def outcomes(model, tests, **about):

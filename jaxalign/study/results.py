@@ -11,7 +11,8 @@ import time
 import numpy as np
 
 from jaxalign.config import to_json
-from jaxalign.study import bench, contrasts, runner, verdict
+from jaxalign.study import bench, contrasts, verdict
+from jaxalign.study.homes import arms_of, home_of
 from jaxalign.study.table import read_rows
 
 SHOW = 5.0  # seconds between two lines where no terminal is
@@ -22,7 +23,7 @@ class Live:
 
   def __init__(self, cfg, workdir):
     self.cfg, self.workdir = cfg, workdir
-    control = len(runner.arms_of(cfg, True)) + 1
+    control = len(arms_of(cfg, True)) + 1
     self.steps = len(cfg.seeds) * (len(cfg.arms) + 1) + len(cfg.control_seeds) * control
     self.began, self.shown, self.done = time.time(), 0.0, 0
     self.left = collections.Counter()
@@ -37,9 +38,9 @@ class Live:
 
   def _finished(self, task):
     seed, control = task
-    if self.left[task] < len(runner.arms_of(self.cfg, control)) + 1:
+    if self.left[task] < len(arms_of(self.cfg, control)) + 1:
       return
-    rows = rows_of(runner.home_of(self.workdir, seed, control))
+    rows = rows_of(home_of(self.workdir, seed, control))
     margins = ', '.join(f'{name} {value:+.1f}' for name, value in steered(rows).items())
     kind = f'seed {seed}' + (' with rho = 0' if control else '')
     self._print(f'{kind} is done: steered on T2, in nats: {margins or "not measured"}\n')
@@ -112,7 +113,7 @@ def gate_values(cfg, means_by_seed):
     found['G0b'][seed] = min(rate('G0b'), rate('G0bH'))
     cloze = [x['margin'] for (_, test), x in mean.items() if test == 'G1']
     found['G1'][seed] = min(cloze, default=None)
-    last = {arm.name for arm in cfg.arms if any(step.recipe == 'align' for step in arm.steps)}
+    last = {arm.name for arm in cfg.arms if aligned_last(arm)}
     inside = [
       [x for (arm, test), x in mean.items() if test == t and arm in last] for t in ('T0', 'H0')
     ]
@@ -125,18 +126,25 @@ def gate_values(cfg, means_by_seed):
   return dict(found)
 
 
+def aligned_last(arm):
+  """Whether the demonstrations are the last lesson: in the order arms documents come after them,
+  and what they forget over these is a result, not a fault of the instrument."""
+  taught = [step.recipe for step in arm.steps if step.what]
+  return bool(taught) and taught[-1] == 'align'
+
+
 def spread(values):
   return max(values) - min(values)
 
 
 def write(cfg, workdir, seconds):
-  rows = {seed: rows_of(runner.home_of(workdir, seed, False)) for seed in cfg.seeds}
+  rows = {seed: rows_of(home_of(workdir, seed, False)) for seed in cfg.seeds}
   every = [row for found in rows.values() for row in found]
   measured = contrasts.measured(every, cfg.rules)
   gates = verdict.gates(gate_values(cfg, {s: means(found) for s, found in rows.items()}), cfg.rules)
   control = None
   if cfg.control_seeds:
-    homes = [runner.home_of(workdir, seed, True) for seed in cfg.control_seeds]
+    homes = [home_of(workdir, seed, True) for seed in cfg.control_seeds]
     control = contrasts.measured([row for home in homes for row in rows_of(home)], cfg.rules)
   said = verdict.judge(measured, gates, control, cfg.rules)
   found = verdict.as_json(said, measured, gates, control, cfg.rules) | dict(
@@ -167,7 +175,7 @@ def about(cfg, workdir):
   """What compare asks of a run: the base of each seed, the items, what each arm cost."""
   base, items = {}, {}
   for seed in cfg.seeds:
-    home = runner.home_of(workdir, seed, False)
+    home = home_of(workdir, seed, False)
     base[str(seed)] = json.loads((home / 'outcomes' / 'base.json').read_text())['key']
     for row in rows_of(home):
       items.setdefault(row['test'], []).append(row['prompt'])

@@ -15,9 +15,8 @@ from jaxalign.config import UserError, read, seal, tree
 from jaxalign.data import sources
 from jaxalign.stages import finished, language
 from jaxalign.study import bench, crew, results
+from jaxalign.study.homes import arms_of, home_of
 from jaxalign.train import saving
-
-CONTROL = 'rho0'  # worlds in which documents say nothing about conduct
 
 
 def run(cfg, workdir):
@@ -26,14 +25,6 @@ def run(cfg, workdir):
   report.show()
   crew.each(worlds, work, (cfg, workdir), workers=cfg.workers, say=report.say)
   results.write(cfg, workdir, seconds=report.seconds())
-
-
-def home_of(workdir, seed, control):
-  return workdir / f'{CONTROL}-{seed}' if control else workdir / f'seed-{seed}'
-
-
-def arms_of(cfg, control):
-  return [arm for arm in cfg.arms if arm.control] if control else cfg.arms
 
 
 def work(task, cfg, workdir, say):
