@@ -1,7 +1,8 @@
-"""Eight fake CPU devices, and where the shared data lies.
+"""Eight fake CPU devices, how programs are compiled, the order of files, and the shared data.
 
-No persistent compilation cache: a fresh checkout would gain nothing, and a cached executable could
-hide what a test is there to see. Whoever reruns much can set JAX_COMPILATION_CACHE_DIR.
+Programs are compiled without most of XLA's optimizations, which take more time than they save where
+everything is tiny: what is tested here does not depend on them. Where it does, a file says
+`pytestmark = pytest.mark.usefixtures('optimized')`.
 """
 
 import os
@@ -16,7 +17,44 @@ if 'xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', '')
   flags = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
   os.environ['XLA_FLAGS'] = flags.strip()
 
-SHARED = pathlib.Path(__file__).resolve().parents[1] / '../shared/data'
+TESTS = pathlib.Path(__file__).resolve().parent
+SHARED = TESTS / '../../shared/data'
+
+# The longest files, longest first: the rest fills what is left, and all workers end together.
+LONGEST = ('ppo_resume_test.py',)
+
+
+def pytest_collection_modifyitems(items):
+  rank = {name: n for n, name in enumerate(LONGEST)}
+  items.sort(key=lambda item: rank.get(str(item.path.relative_to(TESTS)), len(rank)))
+
+
+def pytest_configure():
+  optimizations(False)
+
+
+def optimizations(on):
+  import jax
+
+  jax.config.update('jax_disable_most_optimizations', not on)
+
+
+@pytest.fixture(scope='module')
+def optimized():
+  """As users compile, for a whole file."""
+  optimizations(True)
+  yield
+  optimizations(False)
+
+
+@pytest.fixture(scope='session')
+def cache(tmp_path_factory):
+  """Where the processes that tests start keep compiled programs: one place for all of a session."""
+  place = tmp_path_factory.getbasetemp()
+  if 'PYTEST_XDIST_WORKER' in os.environ:
+    place = place.parent  # of all workers
+  (place / 'compiled').mkdir(exist_ok=True)
+  return place / 'compiled'
 
 
 @pytest.fixture(scope='session')

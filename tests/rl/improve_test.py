@@ -10,7 +10,6 @@ import pytest
 from jaxalign.models.adapters import Lora
 from jaxalign.rl import improve, players, ppo, watch
 from jaxalign.rl.players import Rules
-from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.rl import playing
 
 SLOW = pytest.mark.slow

@@ -12,7 +12,6 @@ from jaxalign.config import UserError
 from jaxalign.rl import players
 from jaxalign.rl.players import Rules
 from jaxalign.stages import ppo
-from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.rl import playing
 
 EIGHT = (8, 1, 1)

@@ -14,7 +14,6 @@ from jaxalign.models.adapters import Lora
 from jaxalign.models.export import export
 from jaxalign.stages import dpo, training
 from tests.stages import pair_runs
-from tests.stages.pair_runs import without_optimizations  # noqa: F401
 
 
 @pytest.fixture(scope='module', autouse=True)

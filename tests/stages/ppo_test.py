@@ -22,7 +22,6 @@ from jaxalign.rl.players import Rules
 from jaxalign.stages import held_out, ppo
 from jaxalign.train import saving
 from jaxalign.train.optim import learning_rate
-from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.stages import finished_test
 from tests.train import running
 
