@@ -2,7 +2,9 @@
 
 Programs are compiled without most of XLA's optimizations, which take more time than they save where
 everything is tiny: what is tested here does not depend on them. Where it does, a file says
-`pytestmark = pytest.mark.usefixtures('optimized')`.
+`pytestmark = pytest.mark.usefixtures('optimized')`. On jax 0.10, which Python 3.11 gets, XLA's new
+fusion emitters are left out as well: they take two thirds of what compiling then costs. The newest
+jax knows no other way; and children that are given XLA_FLAGS of their own compile as users do.
 """
 
 import os
@@ -10,18 +12,33 @@ import pathlib
 
 import pytest
 
+from tests.train import running  # no jax
+
 # Before jax is imported, and only where the caller has not chosen otherwise.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('HF_HUB_OFFLINE', '1')  # a test that reaches for the network fails at once
 if 'xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
   flags = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
-  os.environ['XLA_FLAGS'] = flags.strip()
+  os.environ['XLA_FLAGS'] = f'{flags} {running.EMITTERS}'.strip()
 
 TESTS = pathlib.Path(__file__).resolve().parent
 SHARED = TESTS / '../../shared/data'
 
 # The longest files, longest first: the rest fills what is left, and all workers end together.
-LONGEST = ('ppo_resume_test.py',)
+LONGEST = (
+  'resume_test.py',
+  'ppo_resume_test.py',
+  'configs_test.py',
+  'stages/ppo_vader_test.py',
+  'rl/improve_test.py',
+  'stages/ppo_test.py',
+  'rl/players_test.py',
+  'stages/ppo_turn_test.py',
+  'launch/rehearse_test.py',
+  'stages/ppo_rehearsal_test.py',
+  'stages/reward_test.py',
+  'stages/dpo_test.py',
+)
 
 
 def pytest_collection_modifyitems(items):

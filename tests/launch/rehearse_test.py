@@ -98,7 +98,8 @@ def test_every_process_gets_its_number_its_devices_and_a_prefix():
   assert status == 0
   for n in range(3):
     mine = [line for line in lines if line.startswith(f'[{n}] ')]
-    assert mine[1:] == [f'[{n}] {n} of 3', f'[{n}] --xla_force_host_platform_device_count=3 cpu']
+    flags = f'{running.EMITTERS} --xla_force_host_platform_device_count=3'.strip()
+    assert mine[1:] == [f'[{n}] {n} of 3', f'[{n}] {flags} cpu']
 
 
 def test_it_ends_as_the_first_that_fails(monkeypatch):

@@ -11,6 +11,7 @@ from tests.golden.cases import TOLERANCE
 
 pytestmark = pytest.mark.usefixtures('optimized')
 
+
 def qkv(B, H, G, T, K, S=None, seed=0):
   draw = np.random.default_rng(seed).standard_normal
   shapes = (B, H, T, K), (B, G, S or T, K), (B, G, S or T, K)

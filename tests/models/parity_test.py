@@ -12,6 +12,7 @@ from tests.golden.cases import SEGMENT_BT, TOLERANCE, apart
 
 pytestmark = pytest.mark.usefixtures('optimized')
 
+
 def forward(model, tokens_BT, segment_BT):
   """(logits, every layer's output)."""
   x_BTD, seen_NBTD = model(tokens_BT, segment_BT, tap=lambda x_BTD: x_BTD)

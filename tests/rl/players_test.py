@@ -135,6 +135,7 @@ def test_rule_8_samples_are_of_seed_iteration_and_row_alone():
   assert (other.tokens_BT[:, 8:] != got.tokens_BT[:, 8:]).any()
 
 
+@SLOW
 def test_generation_takes_the_weights_as_they_are_after_every_update():
   """Cast anew: what is sampled after an update is likely under the new weights, not the old. And
   rule 5 in bf16: the sampler is not quite the policy, the two programs that read it all but are."""
