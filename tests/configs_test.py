@@ -99,7 +99,7 @@ def test_smoke_runs_and_learns(path, tmp_path, request, one_device):
 
 
 @pytest.mark.slow
-def test_explain_reaches_its_stated_loss(tmp_path, one_device):
+def test_explain_reaches_its_stated_loss(tmp_path, one_device, optimized):
   """The whole of explain:smoke, from scratch: what its docstring says, held out."""
   text = (ROOT / 'configs/explain_llama2_7b.py').read_text()
   stated = float(re.search(r'held-out loss below ([\d.]+)', text)[1])

@@ -5,6 +5,9 @@ everything is tiny: what is tested here does not depend on them. Where it does, 
 `pytestmark = pytest.mark.usefixtures('optimized')`. On jax 0.10, which Python 3.11 gets, XLA's new
 fusion emitters are left out as well: they take two thirds of what compiling then costs. The newest
 jax knows no other way; and children that are given XLA_FLAGS of their own compile as users do.
+
+No persistent compilation cache in the tests' own processes: a cached executable could hide what a
+test is there to see. Their children, who run the same program again and again, share one.
 """
 
 import os
