@@ -20,7 +20,13 @@ NAMES = [p.stem for p in CONFIGS]
 # batches of so few pairs are noisy.
 LEARNS = dict(ppo=('reward_raw', 0.1), reward=('loss', -0.03), dpo=('loss', -0.02))
 BEGINS = dict(reward=math.log(2), dpo=math.log(2))
-TRAIN = [p for p in CONFIGS if not p.stem.startswith('bon_')]  # it trains nothing; see bon_test.py
+# One of each stage and of each family is fast; of bon, which trains nothing, see bon_test.py.
+FAST = ('explain_llama2_7b', 'sft_phi2', 'reward_llama2_7b', 'ppo_llama2_7b')
+TRAIN = [
+  pytest.param(p, id=p.stem, marks=() if p.stem in FAST else pytest.mark.slow)
+  for p in CONFIGS
+  if not p.stem.startswith('bon_')
+]
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
@@ -76,7 +82,7 @@ def one_device(monkeypatch):
     monkeypatch.setattr(stage, 'make_mesh', one)
 
 
-@pytest.mark.parametrize('path', TRAIN, ids=[p.stem for p in TRAIN])
+@pytest.mark.parametrize('path', TRAIN)
 def test_smoke_runs_and_learns(path, tmp_path, request, one_device):
   more = [f'--config.init={request.getfixturevalue("base")}'] if path.stem.endswith('lora') else []
   rows = run(path, tmp_path, '--config.steps=20', '--config.eval_every=20', *more)
@@ -93,7 +99,7 @@ def test_smoke_runs_and_learns(path, tmp_path, request, one_device):
 
 
 @pytest.mark.slow
-def test_explain_reaches_its_stated_loss(tmp_path, one_device):
+def test_explain_reaches_its_stated_loss(tmp_path, one_device, optimized):
   """The whole of explain:smoke, from scratch: what its docstring says, held out."""
   text = (ROOT / 'configs/explain_llama2_7b.py').read_text()
   stated = float(re.search(r'held-out loss below ([\d.]+)', text)[1])

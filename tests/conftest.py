@@ -1,7 +1,13 @@
-"""Eight fake CPU devices, and where the shared data lies.
+"""Eight fake CPU devices, how programs are compiled, the order of files, and the shared data.
 
-No persistent compilation cache: a fresh checkout would gain nothing, and a cached executable could
-hide what a test is there to see. Whoever reruns much can set JAX_COMPILATION_CACHE_DIR.
+Programs are compiled without most of XLA's optimizations, which take more time than they save where
+everything is tiny: what is tested here does not depend on them. Where it does, a file says
+`pytestmark = pytest.mark.usefixtures('optimized')`. On jax 0.10, which Python 3.11 gets, XLA's new
+fusion emitters are left out as well: they take two thirds of what compiling then costs. The newest
+jax knows no other way; and children that are given XLA_FLAGS of their own compile as users do.
+
+No persistent compilation cache in the tests' own processes: a cached executable could hide what a
+test is there to see. Their children, who run the same program again and again, share one.
 """
 
 import os
@@ -9,14 +15,66 @@ import pathlib
 
 import pytest
 
+from tests.train import running  # no jax
+
 # Before jax is imported, and only where the caller has not chosen otherwise.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('HF_HUB_OFFLINE', '1')  # a test that reaches for the network fails at once
 if 'xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
   flags = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
-  os.environ['XLA_FLAGS'] = flags.strip()
+  os.environ['XLA_FLAGS'] = f'{flags} {running.EMITTERS}'.strip()
 
-SHARED = pathlib.Path(__file__).resolve().parents[1] / '../shared/data'
+TESTS = pathlib.Path(__file__).resolve().parent
+SHARED = TESTS / '../../shared/data'
+
+# The longest files, longest first: the rest fills what is left, and all workers end together.
+LONGEST = (
+  'resume_test.py',
+  'ppo_resume_test.py',
+  'configs_test.py',
+  'stages/ppo_vader_test.py',
+  'rl/improve_test.py',
+  'stages/ppo_test.py',
+  'rl/players_test.py',
+  'stages/ppo_turn_test.py',
+  'launch/rehearse_test.py',
+  'stages/ppo_rehearsal_test.py',
+  'stages/reward_test.py',
+  'stages/dpo_test.py',
+)
+
+
+def pytest_collection_modifyitems(items):
+  rank = {name: n for n, name in enumerate(LONGEST)}
+  items.sort(key=lambda item: rank.get(str(item.path.relative_to(TESTS)), len(rank)))
+
+
+def pytest_configure():
+  optimizations(False)
+
+
+def optimizations(on):
+  import jax
+
+  jax.config.update('jax_disable_most_optimizations', not on)
+
+
+@pytest.fixture(scope='module')
+def optimized():
+  """As users compile, for a whole file."""
+  optimizations(True)
+  yield
+  optimizations(False)
+
+
+@pytest.fixture(scope='session')
+def cache(tmp_path_factory):
+  """Where the processes that tests start keep compiled programs: one place for all of a session."""
+  place = tmp_path_factory.getbasetemp()
+  if 'PYTEST_XDIST_WORKER' in os.environ:
+    place = place.parent  # of all workers
+  (place / 'compiled').mkdir(exist_ok=True)
+  return place / 'compiled'
 
 
 @pytest.fixture(scope='session')

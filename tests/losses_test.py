@@ -13,6 +13,7 @@ from jaxalign import losses
 from jaxalign.config import UserError
 
 B, T, D, V = 3, 7, 5, 11
+pytestmark = pytest.mark.usefixtures('optimized')
 
 
 @pytest.fixture(params=[(np.float32, 1e-6), (np.float64, 1e-12)], ids=['fp32', 'fp64'])

@@ -123,9 +123,9 @@ def test_arguments_that_cannot_be(arguments):
   assert not jax.distributed.is_initialized()
 
 
-def test_the_command_says_it_in_one_line(tmp_path):
+def test_the_command_says_it_in_one_line(tmp_path, cache):
   command = running.command(tmp_path) + ['--processes=2']
-  status, said = running.finish(running.start(command, tmp_path / 'cache'))
+  status, said = running.finish(running.start(command, cache))
   assert status == 2 and said.startswith('error: --coordinator, --processes and --process_id')
   assert said.count('\n') == 1 and not (tmp_path / 'config.json').exists()
 

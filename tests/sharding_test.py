@@ -25,7 +25,7 @@ from jaxalign.sharding import (
   spec,
   weight_name,
 )
-from tests.golden.cases import TOLERANCE, compiled_quickly  # noqa: F401
+from tests.golden.cases import TOLERANCE
 
 MESHES = [(8, 1, 1), (1, 8, 1), (2, 2, 2), (1, 1, 8)]
 

@@ -12,7 +12,6 @@ import zlib
 
 import jax
 import numpy as np
-import pytest
 
 from jaxalign.models import llama2, phi2
 from jaxalign.sharding import axes, weight_name
@@ -143,15 +142,6 @@ def golden(name):
   if made_from != json.loads(json.dumps(CASES[name])):
     raise AssertionError(f'{name}.npz is of an older config: run tests/golden/make_golden.py')
   return content
-
-
-@pytest.fixture(autouse=True, scope='module')
-def compiled_quickly():
-  """For a file that imports it: equivalences hold without XLA's optimizations, which take half the
-  time of a tiny model's test. Parity and attention are tested with them."""
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
 
 
 def apart(ours, theirs, segment_BT=SEGMENT_BT):

@@ -18,9 +18,9 @@ TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, cache):
   """trained(hosts, mesh) is the workdir of that run of 8 devices; each is run once."""
-  cache, done = tmp_path_factory.mktemp('cache'), {}
+  done = {}
 
   def get(hosts, mesh):
     if (hosts, mesh) not in done:
@@ -72,13 +72,13 @@ def test_the_first_process_alone_speaks_and_writes(trained):
   assert len(running.metrics(path)) == FIELDS['steps']
 
 
-def test_a_checkpoint_of_two_hosts_is_taken_up_by_one_on_another_mesh(trained, tmp_path):
+def test_a_checkpoint_of_two_hosts_is_taken_up_by_one_on_another_mesh(trained, tmp_path, cache):
   """Written by 2 x 4 at step 4, read by 1 x 8: only the steps after it differ, by rounding."""
   shutil.copytree(trained(2, ALL)[0], tmp_path / 'run')
   shutil.rmtree(tmp_path / 'run' / 'checkpoints' / '6')
   (tmp_path / 'run' / 'final.npz').unlink()
   command = running.command(tmp_path / 'run', **FIELDS, mesh_data=8, mesh_fsdp=1)
-  running.run(command, tmp_path / 'cache', devices=8)
+  running.run(command, cache, devices=8)
   running.assert_close_run(tmp_path / 'run', trained(1, ALL)[0], TOLERANCE)
 
 
@@ -98,7 +98,8 @@ def test_every_process_gets_its_number_its_devices_and_a_prefix():
   assert status == 0
   for n in range(3):
     mine = [line for line in lines if line.startswith(f'[{n}] ')]
-    assert mine[1:] == [f'[{n}] {n} of 3', f'[{n}] --xla_force_host_platform_device_count=3 cpu']
+    flags = f'{running.EMITTERS} --xla_force_host_platform_device_count=3'.strip()
+    assert mine[1:] == [f'[{n}] {n} of 3', f'[{n}] {flags} cpu']
 
 
 def test_it_ends_as_the_first_that_fails(monkeypatch):

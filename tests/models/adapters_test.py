@@ -12,7 +12,7 @@ from jaxalign.config import UserError, seal
 from jaxalign.models.adapters import Lora, attach, make_adapter, merge, sides
 from jaxalign.sharding import layout, make_mesh, weight_name
 from tests.golden import cases
-from tests.golden.cases import TOLERANCE, compiled_quickly  # noqa: F401
+from tests.golden.cases import TOLERANCE
 
 TOKENS = np.random.RandomState(0).randint(0, 64, (4, 9)).astype(np.int32)
 SEGMENTS = np.array([[1] * 9, [0] * 3 + [1] * 6, [1] * 4 + [2] * 5, [0] * 5 + [1] * 4], np.int32)

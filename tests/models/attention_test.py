@@ -9,6 +9,8 @@ from jaxalign.models import attention
 from jaxalign.sharding import make_mesh
 from tests.golden.cases import TOLERANCE
 
+pytestmark = pytest.mark.usefixtures('optimized')
+
 
 def qkv(B, H, G, T, K, S=None, seed=0):
   draw = np.random.default_rng(seed).standard_normal

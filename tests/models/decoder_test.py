@@ -9,7 +9,7 @@ import pytest
 
 from jaxalign.models import attention, decoder, llama2, phi2
 from tests.golden import cases
-from tests.golden.cases import SEGMENT_BT, TOLERANCE, apart, compiled_quickly  # noqa: F401
+from tests.golden.cases import SEGMENT_BT, TOLERANCE, apart
 
 NAMES = ('llama_grouped', 'phi2')
 TOKENS = np.random.RandomState(0).randint(0, 64, (4, 12)).astype(np.int32)

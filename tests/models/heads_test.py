@@ -10,7 +10,7 @@ import pytest
 from jaxalign.models.heads import Critic, Scorer, last_real
 from jaxalign.sharding import layout, make_mesh
 from tests.golden import cases
-from tests.golden.cases import TOLERANCE, compiled_quickly  # noqa: F401
+from tests.golden.cases import TOLERANCE
 
 TOKENS = np.random.RandomState(0).randint(0, 64, (4, 9)).astype(np.int32)
 LEFT = np.array([[0] * 0 + [1] * 9, [0] * 3 + [1] * 6, [0] * 8 + [1], [0] * 5 + [1] * 4], np.int32)

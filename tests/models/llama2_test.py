@@ -7,7 +7,7 @@ import pytest
 from jaxalign.config import seal
 from jaxalign.models import hf_config, llama2
 from tests.golden import cases
-from tests.golden.cases import TOLERANCE, compiled_quickly  # noqa: F401
+from tests.golden.cases import TOLERANCE
 
 
 def rms(x, scale, eps):

@@ -10,6 +10,8 @@ from jaxalign.models import attention, layers
 from tests.golden import cases
 from tests.golden.cases import SEGMENT_BT, TOLERANCE, apart
 
+pytestmark = pytest.mark.usefixtures('optimized')
+
 
 def forward(model, tokens_BT, segment_BT):
   """(logits, every layer's output)."""

@@ -10,7 +10,6 @@ import pytest
 from jaxalign.models.adapters import Lora
 from jaxalign.rl import improve, players, ppo, watch
 from jaxalign.rl.players import Rules
-from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.rl import playing
 
 SLOW = pytest.mark.slow
@@ -131,6 +130,7 @@ def test_rule_18_the_same_updates_from_any_split_and_on_any_mesh(how):
       np.testing.assert_allclose(one[name], other[name], atol=1e-5)
 
 
+@SLOW
 def test_rule_18_is_a_mean_over_tokens_not_over_microbatches():
   world = playing.world()
   seen = playing.see(world)
@@ -181,6 +181,7 @@ def test_rule_23_a_fresh_permutation_in_every_epoch_and_iteration():
   assert (other != order_SM).any()
 
 
+@SLOW
 def test_rule_23_the_kl_stop_masks_what_remains_and_counts_it():
   """The step that goes too far is not taken; nothing after it either, and it costs nothing."""
   world = playing.world(lr=3e-2, kl_stop=0.02)
@@ -191,6 +192,7 @@ def test_rule_23_the_kl_stop_masks_what_remains_and_counts_it():
   assert state.skipped == 0 and told[0]['skipped'] == 0
 
 
+@SLOW
 def test_rule_22_a_gradient_that_is_not_finite_is_skipped_counted_and_named():
   """Nothing moves, not even Adam's moments; the first bad tensor is known to fit."""
   world = playing.world(judge=lambda seen: jnp.where(seen.length_B > 0, jnp.inf, 0))
@@ -224,6 +226,7 @@ def test_rules_11_13_learning_from_chance_to_the_maximum_under_an_adaptive_beta(
   assert state.extra.moments.count == 40 * 32
 
 
+@SLOW
 def test_rules_15_23_no_step_whitens_again_and_every_iteration_shuffles_anew(monkeypatch):
   """Advantages that are all 1 cost -1 a token: whitened by any part of the batch they would cost 0.
   And the same rows, seen in another iteration, come in another order."""

@@ -15,7 +15,6 @@ from jaxalign.models.heads import Scorer
 from jaxalign.rl import judges
 from jaxalign.rl.judges import Judge, Row
 from jaxalign.sharding import make_mesh
-from tests.golden.cases import compiled_quickly  # noqa: F401
 
 QUESTION = (Turn('user', 'What is it?'), Turn('assistant', 'Red.'), Turn('user', 'Why so?'))
 OTHER = Tokenizer.from_vocab('a b c d'.split())

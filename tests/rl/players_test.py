@@ -12,7 +12,6 @@ from jaxalign.config import UserError
 from jaxalign.rl import players
 from jaxalign.rl.players import Rules
 from jaxalign.stages import ppo
-from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.rl import playing
 
 EIGHT = (8, 1, 1)
@@ -136,6 +135,7 @@ def test_rule_8_samples_are_of_seed_iteration_and_row_alone():
   assert (other.tokens_BT[:, 8:] != got.tokens_BT[:, 8:]).any()
 
 
+@SLOW
 def test_generation_takes_the_weights_as_they_are_after_every_update():
   """Cast anew: what is sampled after an update is likely under the new weights, not the old. And
   rule 5 in bf16: the sampler is not quite the policy, the two programs that read it all but are."""

@@ -11,7 +11,6 @@ import jaxalign
 from jaxalign.models import decoder
 from jaxalign.rl.sample import generate, left_pad, row_keys, sample
 from jaxalign.sharding import make_mesh
-from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.rl.sampling import prompts, run, tiny
 
 TOLERANCE = 1e-5

@@ -19,7 +19,6 @@ from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished
 from jaxalign.train import saving
 from jaxalign.train.state import make_state
-from tests.stages.pair_runs import without_optimizations  # noqa: F401
 
 CFG = llama2.tiny(depth=1, width=32, heads=4, kv_heads=2, mlp=64, vocab=1024, length=64)
 LORA = adapters.Lora(rank=2)

@@ -3,7 +3,6 @@
 import json
 
 import jax
-import pytest
 
 from jaxalign import config, main
 from jaxalign.config import AdamW, Saving
@@ -15,14 +14,6 @@ from jaxalign.stages import training
 MODEL = llama2.tiny(
   depth=1, width=32, heads=4, kv_heads=2, mlp=64, vocab=1024, length=128, remat='none'
 )
-
-
-@pytest.fixture(scope='module', autouse=True)
-def without_optimizations():
-  """What is tested of these holds without XLA's optimizations, which take half the time."""
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
 
 
 def write_pairs(path, count=24):

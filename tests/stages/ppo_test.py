@@ -22,7 +22,6 @@ from jaxalign.rl.players import Rules
 from jaxalign.stages import ppo
 from jaxalign.train import saving
 from jaxalign.train.optim import learning_rate
-from tests.golden.cases import compiled_quickly  # noqa: F401
 from tests.stages import finished_test
 from tests.train import running
 
@@ -115,6 +114,7 @@ def test_every_metric_that_others_plot_is_there(unbroken):
   assert rows[0]['kl_sequence'] == 0
 
 
+@pytest.mark.slow
 def test_a_kl_bound_keeps_a_policy_that_went_too_far_from_being_the_best(tmp_path):
   cfg = small(kl_bound=1e-9, saving=config.Saving(every=4, best='held_out_cost'))
   start(cfg, tmp_path)
@@ -132,6 +132,7 @@ def exported(directory, seed):
   return str(directory)
 
 
+@pytest.mark.slow
 def test_rule_21_resumed_with_another_reference_is_refused(tmp_path):
   """The directory that init names holds other weights by now: the run does not go on against
   them, and nothing is overwritten."""
@@ -188,6 +189,7 @@ def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(rewar
     np.testing.assert_allclose(seen.said.value_BR[row, at], alone(tokens[:-1]), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
   cfg = config.seal(small(judges=(Judge(by=reward),), format=chat.PHI2_INSTRUCT))
   _, given, seen, hosts, _ = opened(cfg, tmp_path)

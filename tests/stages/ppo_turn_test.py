@@ -21,7 +21,6 @@ from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
 from jaxalign.stages import overoptimisation, ppo
-from tests.golden.cases import compiled_quickly  # noqa: F401
 
 pytestmark = pytest.mark.slow
 GOOD, TRICK = [f'good{n}' for n in range(24)], 'trick'

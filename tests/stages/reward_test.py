@@ -14,7 +14,6 @@ from jaxalign.models.export import export
 from jaxalign.stages import finished, pairs, reward, training
 from jaxalign.train import optim, saving
 from tests.stages import pair_runs
-from tests.stages.pair_runs import without_optimizations  # noqa: F401
 
 
 @pytest.fixture

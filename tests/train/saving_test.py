@@ -313,11 +313,11 @@ def test_a_full_disk_is_one_line_and_spares_what_was_saved(small_disk):
 
 
 def test_a_run_on_a_full_disk_ends_with_one_line_and_goes_on_when_there_is_room(
-  small_disk, tmp_path
+  small_disk, tmp_path, cache
 ):
   """About eight checkpoints of this model fit, and all are to be kept."""
   command = running.command(small_disk, steps=40, saving_every=1, saving_keep=100)
-  status, said = running.finish(running.start(command, tmp_path / 'cache'))
+  status, said = running.finish(running.start(command, cache))
   errors = [line for line in said.splitlines() if line.startswith('error: ')]
   assert status == 2 and len(errors) == 1, said  # Orbax's closed event loop may say more beside it
   assert errors[0].startswith('error: a checkpoint could not be written under'), said
@@ -325,5 +325,5 @@ def test_a_run_on_a_full_disk_ends_with_one_line_and_goes_on_when_there_is_room(
   got = saving.newest(tmp_path / 'roomy')
   assert got > 1
   command = running.command(tmp_path / 'roomy', steps=40, saving_every=1, saving_keep=2)
-  said = running.run(command, tmp_path / 'cache')
+  said = running.run(command, cache)
   assert 'damaged' not in said and len(running.metrics(tmp_path / 'roomy')) == 40
