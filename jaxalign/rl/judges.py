@@ -116,7 +116,7 @@ def ask(judge, pair):
       f'judge {judge.name} gave a {type(value).__name__}{size}, not one number, for the answer '
       f'{_cut(pair)}: it is asked about one text at a time'
     )
-  if not abs(value) <= np.finfo(np.float32).max:  # which is what it becomes
+  if not abs(value) <= float(np.finfo(np.float32).max):  # which is what it becomes
     raise UserError(f'judge {judge.name} gave {value} for the answer {_cut(pair)}')
   return float(value)
 

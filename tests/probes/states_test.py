@@ -12,7 +12,7 @@ from jaxalign.probes import states as probes
 from jaxalign.probes.states import answers, mean, states, token
 from jaxalign.sharding import born, make_mesh
 from tests.golden import cases
-from tests.golden.cases import TOLERANCE, compiled_quickly  # noqa: F401
+from tests.golden.cases import TOLERANCE
 
 RANDOM = np.random.default_rng(3)
 PROMPTS = [RANDOM.integers(1, 64, n).tolist() for n in (5, 1, 9, 12, 3, 7, 2)]
