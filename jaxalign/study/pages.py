@@ -9,6 +9,8 @@ import html
 import io
 import re
 
+from absl import logging
+
 INK = '#010203'  # in pictures: becomes the colour of the page's text, be it dark or light
 
 STYLE = """
@@ -37,7 +39,7 @@ table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-num
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th{vertical-align:bottom;font-weight:600}
 th:first-child,td:first-child{text-align:left;padding-left:0}
-td.text{text-align:left;white-space:normal;min-width:11rem}th.text{text-align:left}
+td.text{text-align:left;white-space:normal;min-width:10rem;overflow-wrap:anywhere}th.text{text-align:left}
 td.bad{color:var(--bad);font-weight:700}
 code{font-size:.85em;word-break:break-all}
 pre{background:var(--card);padding:.7rem .9rem;white-space:pre-wrap;border-radius:.3rem}
@@ -61,6 +63,21 @@ PICTURE = {
 
 def text(value):
   return html.escape(str(value))
+
+
+def drawable(name):
+  """Whether there is something to draw with; else one line says why the page is missing."""
+  try:
+    import matplotlib  # noqa: F401
+  except ImportError:
+    logging.warning(f'{name} is not drawn: pip install jaxalign[report] has what it needs')
+    return False
+  return True
+
+
+def named(arm):
+  """How an arm is called where it is read: its lessons in their order."""
+  return arm.replace('-', ' → ')
 
 
 def frame(title, parts):
@@ -99,11 +116,14 @@ def table(head, rows):
       for x, words in zip(row, worded)
     )
     cells = (
-      f'<td{kind}>{"✗ " * isinstance(x, Failed)}{text(shown(x))}</td>' for x, kind in zip(row, kinds)
+      f'<td{kind}>{"✗ " * isinstance(x, Failed)}{text(shown(x))}</td>'
+      for x, kind in zip(row, kinds)
     )
     lines.append(f'<tr>{"".join(cells)}</tr>')
   body = ''.join(lines)
-  return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+  return (
+    f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+  )
 
 
 def download(name, head, rows):

@@ -17,12 +17,6 @@ LOOK = {
   'A': (BLUE, 'o'), 'B': (ORANGE, 's'), '': (GREEN, '^'),
   'harm': (RED, 'D'), 'benign': (SKY, 'o'), 'd': (PURPLE, '^'),
 }  # fmt: skip
-UNIT = dict(margin='nats', rate='of the rate')
-
-
-def named(arm):
-  """How an arm is called beside a picture: its lessons in their order."""
-  return arm.replace('-', ' → ')
 
 
 def figure(height, rows=1, columns=1, **how):
@@ -34,22 +28,26 @@ def figure(height, rows=1, columns=1, **how):
 
 def scattered(count):
   """A height for each seed, the same in every row, so that a seed can be followed."""
-  return np.linspace(-0.22, 0.22, count) if count > 1 else np.zeros(1)
+  return np.linspace(-0.22, 0.22, count) if count != 1 else np.zeros(1)
 
 
 def forest(contrasts, xlabel):
-  """A row for each contrast: claim, every seed, mean with interval, the floor beside a null."""
-  made, ((ax,),) = figure(0.35 + 0.95 * len(contrasts))
-  low, high = reach(contrasts)
-  ax.axvline(0, color=INK, lw=0.8)
-  for n, one in enumerate(contrasts):
-    words = textwrap.wrap(f'{one["name"]}: {one["what"]}', 62)
-    ax.text(0, -n + 0.34, '\n'.join(words), transform=ax.get_yaxis_transform(), va='bottom',
-            fontsize=8.5)  # fmt: skip
-    ax.text(0, -n - 0.16, told(one), transform=ax.get_yaxis_transform(), va='top', fontsize=7.5,
-            color=GREY)  # fmt: skip
+  """A row for each planned contrast: claim, seeds, mean with interval, the floor beside a null."""
+  rows = [(f'{one["name"]}: {one["what"]}', one, told(one)) for one in contrasts]
+  return intervals(rows, xlabel, 1.05)
+
+
+def intervals(rows, xlabel, high_inches):
+  """rows: [(heading, numbers, what is written below)]."""
+  made, ((ax,),) = figure(0.4 + high_inches * len(rows))
+  low, high = reach([one for _, one, _ in rows])
+  for n, (heading, one, below) in enumerate(rows):
+    words = textwrap.wrap(heading, 56)
+    at = ax.get_yaxis_transform()
+    ax.text(0, -n + 0.32, '\n'.join(words), transform=at, va='bottom', fontsize=8.5)
+    ax.text(0, -n - 0.12, below, transform=at, va='top', fontsize=7.5)
     row(ax, one, -n, low, high)
-  ax.set(xlim=(low, high), ylim=(-len(contrasts) + 0.55, 0.95), yticks=[], xlabel=xlabel)
+  ax.set(xlim=(low, high), ylim=(-len(rows) + 0.6, 0.72), yticks=[], xlabel=xlabel)
   ax.spines['left'].set_visible(False)
   return made
 
@@ -57,7 +55,8 @@ def forest(contrasts, xlabel):
 def row(ax, one, y, low, high):
   color, filled = (BLUE, BLUE) if one['holds'] else (RED, 'none')
   seeds = one['differences']
-  ax.plot(seeds, y + 0.24 + scattered(len(seeds)) / 4, 'o', color=GREY, ms=3.5, alpha=0.9,
+  ax.plot([0, 0], [y - 0.1, y + 0.32], color=INK, lw=0.8)  # nowhere through the words
+  ax.plot(seeds, y + 0.2 + scattered(len(seeds)) / 4, 'o', color=GREY, ms=3.5, alpha=0.9,
           label='seeds')  # fmt: skip
   if one['low'] is not None:
     ends = np.clip([one['low'], one['high']], low, high)
@@ -89,7 +88,7 @@ def told(one):
   said += f', p = {one["p"]:.2g}, Holm {one["p_holm"]:.2g}'
   if one['holds']:
     return f'{said}: holds'
-  floor = '' if one['floor'] is None else f'; 4 studies of 5 would find ±{one["floor"]:.3g}'
+  floor = '' if one['floor'] is None else f'; floor ±{one["floor"]:.3g}'
   return f'{said}: not shown{floor}'
 
 
@@ -121,28 +120,33 @@ def dots(groups, xlabel, xlim=None):
     tick.set_fontweight('bold' if label in titles else 'normal')
   ax.tick_params(axis='y', length=0)
   ax.spines['left'].set_visible(False)
-  if len(seen) > 1:
+  if any(len(series) > 1 for _, rows in groups for _, series in rows):
     ax.legend(seen.values(), seen, ncols=len(seen), loc='lower right', bbox_to_anchor=(1, 1))
   return made
 
 
-HUES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, INK, GREY)
-DASHES = ('-', '--', ':', '-.')
+HUES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
+SIDES = {'A': '-', 'B': '--', '': '-'}
 
 
 def curves(panels, ylabel):
-  """panels: {title: {line: (steps, [losses of each seed])}}; lines are means over seeds."""
-  made, axes_RC = figure(1.9 * len(panels), len(panels), 1)
+  """panels: {title: {line: (kind, side, steps, [losses of each seed])}}; a line is a mean.
+
+  A kind of documents has a colour, its two sides have two dashes.
+  """
+  made, axes_RC = figure(1.75 * len(panels), len(panels), 1)
   for ax, (title, lines) in zip(axes_RC[:, 0], panels.items()):
-    for n, (name, (steps, loss_SN)) in enumerate(lines.items()):
-      look = dict(color=HUES[n % len(HUES)], ls=DASHES[n % len(DASHES)])
+    kinds = list(dict.fromkeys(kind for kind, *_ in lines.values()))
+    for name, (kind, side, steps, loss_SN) in lines.items():
+      color = HUES[kinds.index(kind) % len(HUES)]
       if len(lines) == 1:
-        ax.plot(steps, np.transpose(loss_SN), '-', color=look['color'], lw=0.5, alpha=0.6)
-      ax.plot(steps, np.mean(loss_SN, axis=0), lw=1.4, label=named(name), **look)
+        ax.plot(steps, np.transpose(loss_SN), '-', color=color, lw=0.5, alpha=0.6)
+      ax.plot(steps, np.mean(loss_SN, axis=0), SIDES[side], color=color, lw=1.3, label=name)
     ax.set_title(title, loc='left', fontweight='bold')
     ax.set_ylabel(ylabel)
     ax.grid(alpha=0.3, lw=0.4)
     if len(lines) > 1:
-      ax.legend(loc='upper left', bbox_to_anchor=(1, 1.05), handlelength=1.8, borderaxespad=0.2)
+      ax.legend(loc='upper left', bbox_to_anchor=(1, 1.1), handlelength=1.8, borderaxespad=0.2,
+                fontsize=7.5)  # fmt: skip
   axes_RC[-1, 0].set_xlabel('step')
   return made

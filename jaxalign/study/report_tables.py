@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from jaxalign.study.pages import named
+
 PRESSURES = ('', 'prefill', 'elder', 'rook', 'time', 'others')
-GOODS = ('T0', 'T1', 'T2', 'T3A', 'T3B', 'T4', 'T5_elder', 'T5_rook', 'T5_time', 'T5_others')
+GOODS = 'T0', 'T1', 'T2', 'T3A', 'T3B', 'T4', 'T5'
 
 
 def estimates(contrasts):
@@ -41,14 +43,18 @@ def mean(found, arm, test, field):
 
 def other_tests(found):
   """Experiment S: margin and rate, means over seeds."""
-  tests = [t for t in GOODS if any(t in asked for asked in found['arms'].values())]
-  cell = lambda arm, t: f'{mean(found, arm, t, "margin"):+.1f} ({mean(found, arm, t, "rate"):.2f})'
-  rows = [
-    (arm, *(cell(arm, t) if t in asked else None for t in tests))
-    for arm, asked in found['arms'].items()
-    if any(t in asked for t in tests)
-  ]
-  return ('arm', *(t.replace('_', ' ') for t in tests)), rows
+  rows = []
+  for arm, asked in found['arms'].items():
+    cells = []
+    for test in GOODS:  # T5 is the mean of its wrappers
+      of_test = [name for name in asked if name.split('_')[0] == test]
+      over = lambda field, names=of_test, arm=arm: np.mean(
+        [mean(found, arm, t, field) for t in names]
+      )
+      cells.append(f'{over("margin"):+.1f} ({over("rate"):.2f})' if of_test else None)
+    if any(cells):
+      rows.append((named(arm), *cells))
+  return ('arm', *GOODS), rows
 
 
 def harm_tests(found):
@@ -64,31 +70,31 @@ def harm_tests(found):
            for w in ways]  # fmt: skip
       cells = (None if x is None else f'{x:+.2f}' for x in d)
       plain = f'{share(arm, "benign"):.2f}' if 'benign' in asked else None
-      rows.append((arm, *cells, plain))
+      rows.append((named(arm), *cells, plain))
   return ('arm', *(way[1:] or 'plain' for way in ways), 'benign refused'), rows
 
 
 def gate_rows(gates, seeds):
   """Cells are (value, whether it failed)."""
-  head = ('gate', 'bar', *(f'seed {seed}' for seed in seeds), 'passed', 'what it asks')
+  head = ('gate', 'what it asks', 'bar', 'passed', *(f'seed {seed}' for seed in seeds))
   rows = []
   for gate in gates:
     least, most = gate['least'], gate['most']
-    passed = lambda x, least=least, most=most: x is not None and (
-      x >= least if most is None else x <= most
+    passed = lambda x, least=least, most=most: (
+      x is not None and (x >= least if most is None else x <= most)
     )
     values = [gate['seeds'].get(str(seed)) for seed in seeds]
     bar = f'≥ {least:g}' if most is None else f'≤ {most:g}'
     cells = (('not measured' if x is None else x, not passed(x)) for x in values)
     count = f'{gate["passed"]} of {gate["of"]}'
-    rows.append([(gate['name'], False), (bar, False), *cells, (count, not gate['ok']),
-                 (gate['what'], False)])  # fmt: skip
+    rows.append([(gate['name'], False), (gate['what'], False), (bar, False),
+                 (count, not gate['ok']), *cells])  # fmt: skip
   return head, rows
 
 
 def costs(about):
-  rows = [(arm, about['tokens'][arm], about['steps'].get(arm)) for arm in about['tokens']]
-  return ('arm', 'tokens after the base', 'steps'), rows
+  rows = [(named(a), about['tokens'][a], about['steps'].get(a)) for a in about['tokens']]
+  return ('arm', 'tokens', 'steps'), rows
 
 
 def sums_rows(beside):
@@ -99,3 +105,7 @@ def sums_rows(beside):
     for seed, sums in beside.sums.items()
   ]
   return ('seed', 'base weights', *kinds), rows
+
+
+def side_of(arm):
+  return next((letter for letter in 'AB' if f'_{letter}' in arm), '')
