@@ -9,8 +9,8 @@ from jaxalign.study.report_tables import margins, side_of
 
 ARMS_S = (
   'explain: documents that give a value as the reason; mention: the same words and the name, '
-  'without a stance; shuffled: the reasons swapped, word for word; align: the demonstrations; align+: the '
-  'documents’ tokens spent on more demonstrations. An arrow: then.'
+  'without a stance; shuffled: the reasons swapped, word for word; align: the demonstrations; '
+  'align+: the documents’ tokens spent on more demonstrations. An arrow: then.'
 )
 ARMS_H = (
   'value: documents with the value behind the refusals; rule: with a bare rule; mention: the harms '

@@ -10,11 +10,16 @@ from jaxalign.study.pages import text
 from jaxalign.study.report_tables import costs, side_of, sums_rows
 
 ASSUMED = (
-  'Stage 0 holds consistent agents: what is written of an agent does predict what it does '
-  + '(rho = 1). Where it does not, nothing should show: the negative control asks that.',
+  'Stage 0 holds consistent agents: what is written of one predicts what it does (rho = 1).',
   'A closed vocabulary: a few hundred words, a grammar that was written by hand.',
   'The attributes of what is chosen stand in the prompt; nothing has to be known of the world.',
   'No claim about large models: these have some 150 thousand weights.',
+)
+EQUAL = (
+  'Arms of a seed start from one base, have a fresh optimizer in every lesson, read the same '
+  'demonstrations byte for byte, and end with the same replay; the order of batches hangs on the '
+  'seed and the place of the lesson (first, second) alone. Arms differ in the documents, and where '
+  'the table says so in how much they read.'
 )
 TESTS = dict(goods='S', harm='H')
 RECIPES = dict(base='base, from chance', documents='documents', align='demonstrations')
@@ -40,7 +45,8 @@ def curves(found, beside):
   caption = (
     'Training loss of every lesson, averaged over seeds (of the base: a line a seed) and over '
     'parts of the steps. Colours tell the documents, dashes are value B, late is after the '
-    'demonstrations. Batches are mostly background replay and come in one order, so the lines lie close.'
+    'demonstrations. Batches are mostly background replay and come in one order, so '
+    'the lines lie close.'
   )
   table = pages.table(('lesson', 'arm so far', 'seeds', 'first part', 'last part'), ends)
   return (
@@ -66,12 +72,7 @@ def line(name, recipe, by_seed):
 
 
 def held_equal(found, beside):
-  parts = [
-    '<p>Arms of a seed start from one base, have a fresh optimizer in every lesson, read the same '
-    + 'demonstrations byte for byte, and end with the same replay; the order of batches hangs on '
-    + 'the seed and the place of the lesson (first, second) alone. Arms differ in the documents, '
-    + 'and where the table says so in how much they read.</p>'
-  ]
+  parts = [f'<p>{EQUAL}</p>']
   if beside.about:
     parts.append(pages.table(*costs(beside.about)))
   if beside.sums:
@@ -97,8 +98,8 @@ def rerun(found, beside):
   command = ' \\\n  '.join(['python -m jaxalign.main', *flags])
   return (
     f'<pre>{text(command)}</pre><p>In the same directory it makes only what is missing: judging '
-    'and drawing again trains nothing. The plan with every number is plan.json, the answer to every '
-    'question outcomes.jsonl, and all that stands here results.json, beside this page.</p>'
+    'and drawing again trains nothing. The plan with every number is plan.json, the answer to '
+    'every question outcomes.jsonl, and all that stands here results.json, beside this page.</p>'
     f'<p>Wall-clock: {clock(found["seconds"])}.</p>'
   )
 
