@@ -55,7 +55,7 @@ def intervals(rows, xlabel, high_inches):
 def row(ax, one, y, low, high):
   color, filled = (BLUE, BLUE) if one['holds'] else (RED, 'none')
   seeds = one['differences']
-  ax.plot([0, 0], [y - 0.1, y + 0.32], color=INK, lw=0.8)  # nowhere through the words
+  ax.plot([0, 0], [y - 0.07, y + 0.3], color=INK, lw=0.8)  # nowhere through the words
   ax.plot(seeds, y + 0.2 + scattered(len(seeds)) / 4, 'o', color=GREY, ms=3.5, alpha=0.9,
           label='seeds')  # fmt: skip
   if one['low'] is not None:
