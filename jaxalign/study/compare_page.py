@@ -40,7 +40,7 @@ def of_test(number, test, found):
   caption = (
     f'Log-odds margin. Grey dots: seeds; diamond and line: mean and 95 % interval. Below, what '
     f'each arm differs by from {found["against"]}: filled where the interval leaves out 0; '
-    'elsewhere black ticks are the detection floor, what so many would find in 4 studies of 5.'
+    'elsewhere upright ticks are the detection floor, what so many would find in 4 studies of 5.'
   )
   draw = lambda: report_pictures.intervals(list(shown(test, found['against'])), 'nats', 0.72)
   name = f'test{number}'

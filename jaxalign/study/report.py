@@ -62,7 +62,7 @@ def forest(found, beside):
   return contrasts('contrasts', found['contrasts'], found, (
     'A row is a claim fixed beforehand. Grey dots: every seed. Diamond and line: their mean and '
     f'its {found["rules"]["level"]:.0%} t interval (an arrow: it goes on); filled and blue where '
-    'the claim holds after Holm over all five. Black ticks beside a null: the detection floor, the '
+    'the claim holds after Holm over all five. Upright ticks beside a null: the detection floor, the '
     'effect that such seeds would find in 4 studies of 5 (written out where it lies off the axis); '
     'less than that could have been missed.'
   ))  # fmt: skip

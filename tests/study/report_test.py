@@ -35,7 +35,7 @@ def rows(arm, tests, seed, effect):
     mean = dict(T=0.0, h=-0.3, b=-5.0).get(test[0], 5.0)
     if test == 'T0':
       mean = 5.0
-    elif test[0] == 'T' and arm.startswith('explain'):
+    elif test[0] == 'T' and arm.startswith(('explain', 'shuffled')):
       mean = effect * side
     elif test[0] == 'h' and arm == 'value-align':
       mean += effect
@@ -139,7 +139,7 @@ def test_every_section_is_there_in_order_and_says_what_it_must(whole):
   ):  # fmt: skip
     assert part in said, part
   assert 'These are development seeds' not in said
-  assert data(page, 'curves')[-1]['arm so far'] == 'explain_A'  # in the plan's order, by panel
+  assert data(page, 'curves')[-1]['arm so far'] == 'explain_A-demonstrations'
   assert said.index('explain_A → align') < said.index('align → explain_A')
 
 
