@@ -138,9 +138,10 @@ def download(name, head, rows):
   )
 
 
-def numbers(name, head, rows):
+def numbers(name, head, rows, seen=None):
+  """A table to be opened, and all of it to be downloaded; seen: tables where all is too wide."""
   return (
-    f'<details><summary>The numbers as a table</summary>{table(head, rows)}</details>'
+    f'<details><summary>The numbers as a table</summary>{seen or table(head, rows)}</details>'
     f'<p>{download(name, head, rows)}</p>'
   )
 

@@ -62,9 +62,9 @@ def forest(found, beside):
   return contrasts('contrasts', found['contrasts'], found, (
     'A row is a claim fixed beforehand. Grey dots: every seed. Diamond and line: their mean and '
     f'its {found["rules"]["level"]:.0%} t interval (an arrow: it goes on); filled and blue where '
-    'the claim holds after Holm over all five. Upright ticks beside a null: the detection floor, the '
-    'effect that such seeds would find in 4 studies of 5 (written out where it lies off the axis); '
-    'less than that could have been missed.'
+    'the claim holds after Holm over all five. Upright ticks beside a null: the detection floor, '
+    'the effect that such seeds would find in 4 studies of 5 (off the axis: written only); less '
+    'than that could have been missed.'
   ))  # fmt: skip
 
 
@@ -74,7 +74,13 @@ def contrasts(name, every, found, caption):
   scale = found['rules']['scale']
   alt = '; '.join(f'{one["name"]} {pictures.told(one)}' for one in every)
   draw = lambda: pictures.forest(every, SCALE[scale])
-  numbers = pages.numbers(name, *estimates(every))
+  head, rows = estimates(every)
+  wide = {'sd', 'p_t', 'better', 'claim'}
+  some = [n for n, column in enumerate(head) if column not in wide and 'seed ' not in column]
+  each = [n for n, column in enumerate(head) if n < 2 or 'seed ' in column]
+  seen = (pages.table([head[n] for n in of], [[row[n] for n in of] for row in rows])
+          for of in (some, each))  # fmt: skip
+  numbers = pages.numbers(name, head, rows, ''.join(seen))
   return pages.picture(name, draw, alt, caption) + numbers
 
 

@@ -41,7 +41,7 @@ def arms_s(found, beside):
   return (
     pages.picture('arms', draw, alt, caption)
     + f'<p class="soft">{ARMS_S}</p>'
-    + pages.numbers('arms', *of_seeds(found, [(a, 'T2') for a, _ in margins(found, 'T2')]))
+    + numbers('arms', found, [(a, 'T2') for a, _ in margins(found, 'T2')])
     + (f'<h3>Steering: margin after A less margin after B, nats</h3>{steer}' if steer else '')
   )
 
@@ -82,7 +82,7 @@ def arms_h(found, beside):
     pages.picture('harm', draw, 'Log-odds of refusing harm and benign requests', said)
     + pages.picture('sensitivity', draw_d, 'Sensitivity d of every arm and seed', shown_d)
     + f'<p class="soft">{ARMS_H}</p>'
-    + pages.numbers('harm', *of_seeds(found, [(a, t) for a in arms for t in ('harm', 'benign')]))
+    + numbers('harm', found, [(a, t) for a in arms for t in ('harm', 'benign')])
   )
 
 
@@ -95,3 +95,18 @@ def of_seeds(found, cells):
     for seed, one in found['arms'][arm][test].items()
   ]
   return head, rows
+
+
+def numbers(name, found, cells):
+  """To be read: a row an arm and test, a column a seed."""
+  head = ('arm', 'test', *(f'seed {seed}' for seed in found['seeds']))
+  rows = [
+    (named(arm), test, *(both(found['arms'][arm][test].get(str(seed))) for seed in found['seeds']))
+    for arm, test in cells
+  ]
+  seen = '<p class="soft">Margin in nats (rate).</p>' + pages.table(head, rows)
+  return pages.numbers(name, *of_seeds(found, cells), seen)
+
+
+def both(one):
+  return one and f'{one["margin"]:+.2f} ({one["rate"]:.2f})'
