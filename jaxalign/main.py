@@ -93,7 +93,9 @@ def start(argv):
   command = extra.pop(0) if extra and extra[0] in COMMANDS else 'run'
   if command == 'compare' and not values.help:
     if assignments or any(values[name].value for name in ('config', 'doctor', 'slice')):
-      raise UserError('compare takes runs, and --workdir for compare.json: leave the rest out')
+      raise UserError(
+        'compare takes runs, and --workdir for compare.json and compare.html: leave the rest out'
+      )
     return compare_runs(extra, values.workdir)
   if extra:
     raise UserError(f'{extra[0]}: every argument is a flag, --name=value (--help lists them)')
@@ -119,9 +121,9 @@ def start(argv):
 
 
 def compare_runs(runs, workdir):
-  from jaxalign.study import compare  # scipy, only where it is used
+  from jaxalign.study import compare, compare_page  # scipy, only where it is used
 
-  print(compare.compare(runs, workdir and config.absolute(workdir)), end='')
+  print(compare.compare(runs, workdir and config.absolute(workdir), compare_page.write), end='')
   return 0
 
 

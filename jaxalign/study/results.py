@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from jaxalign.config import to_json
-from jaxalign.study import bench, contrasts, verdict
+from jaxalign.study import bench, contrasts, report, verdict
 from jaxalign.study.homes import arms_of, home_of
 from jaxalign.study.table import read_rows
 
@@ -157,6 +157,7 @@ def write(cfg, workdir, seconds):
   bench.put(
     workdir / 'results.json', (json.dumps(found, indent=1, allow_nan=False) + '\n').encode()
   )
+  report.write(found, workdir)
   print(said.sentence)
   return found
 
