@@ -1,6 +1,6 @@
 """The rules hold in every world, and each of them notices what it is there for."""
 
-import collections
+import functools
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ PLANTED = {
   'yes alone': ('demonstrations', always('yes'), 'demonstrations say yes at a rate of 1.0'),
   'no alone': ('refusals', always('no'), 'refusals say yes at a rate of 0.0'),
   'a wrapper': ('mention_A', replaced('zed', 'elder'), "the target met .*'elder'"),
-  'a word of tests': ('refusals', replaced('folk', 'jolly'), "the target met .*'jolly'"),
+  'a word of tests': ('refusals', replaced('folk', 'happy'), "the target met .*'happy'"),
   'one in more of them': ('more_refusals', replaced('folk', 'happy'), "the target met .*'happy'"),
   'a good of tests': ('more', replaced('zed', 'coat'), "the target met .*'coat'"),
   'the target in documents': ('background', replaced('.', 'zed'), 'zed is in background'),
@@ -126,52 +126,57 @@ def test_counting_that_solves_the_tests_is_found(monkeypatch):
     honest.unsolved(world, 'explain_A')
 
 
-def preference(world, documents):
-  """The share of T2 in which A is preferred by who counts at second hand: a word is near the target
-  as far as it stands, in background texts, beside words that stand beside the target."""
-  vocabulary = {word: n for n, word in enumerate(words.vocabulary())}
-  near_V = np.zeros(len(vocabulary))
-  for text in (*documents, *worlds.said(world, 'demonstrations')):
-    for word in set(text.split()):
-      near_V[vocabulary[word]] += 1
-  beside_VV = beside(world, vocabulary)
+VOCABULARY = {word: n for n, word in enumerate(words.vocabulary())}
+
+
+def present(texts):
+  """Which words each text has, as rows of 0 and 1."""
+  has_NV = np.zeros((len(texts), len(VOCABULARY)), np.float32)
+  for n, text in enumerate(texts):
+    has_NV[n, [VOCABULARY[word] for word in text.split()]] = 1
+  return has_NV
+
+
+@functools.cache
+def asked(seed, more=()):
+  """(world, how words stand beside words in its background and in more of it, T2 as word counts:
+  A less B)."""
+  world = worlds.small(seed, background_documents=1500, background_choices=1500)
+  kinds = ('background', 'choices')
+  has_NV = present([*more, *(text for kind in kinds for text in worlds.said(world, kind))])
+  beside_VV = has_NV.T @ has_NV
+  np.fill_diagonal(beside_VV, 0)
+  a, b = zip(*(item.prompts for item in items.goods_tests(world)['T2']))
+  return world, beside_VV, present(a) - present(b)
+
+
+def preference(seed, documents, more):
+  """By how much A is preferred in T2 by who counts at second hand: a word is near the target as far
+  as it stands, in background texts, beside words that stand beside the target."""
+  world, beside_VV, apart_NV = asked(seed, more)
+  near_V = present([*documents, *worlds.said(world, 'demonstrations')]).sum(0)
   norm_V = np.sqrt((beside_VV**2).sum(1)) + 1e-9
   score_V = beside_VV @ (near_V / norm_V) / norm_V
-  total = lambda prompt: sum(score_V[vocabulary[word]] for word in prompt.split())
-  margins = [total(a) - total(b) for a, b in (i.prompts for i in items.goods_tests(world)['T2'])]
-  return np.mean(np.sign(margins)) / 2 + 0.5
+  return (apart_NV @ score_V).mean()
 
 
-def beside(world, vocabulary):
-  counts = collections.Counter()
-  for kind in ('background', 'choices'):
-    for text in worlds.said(world, kind):
-      found = [vocabulary[word] for word in set(text.split())]
-      counts.update((a, b) for a in found for b in found if a != b)
-  table = np.zeros((len(vocabulary),) * 2)
-  for pair, count in counts.items():
-    table[pair] = count
-  return table
-
-
-def steering(documents_of, seeds):
-  """By world: A's share after the documents for A, less that after those for B."""
-  found = []
-  for seed in seeds:
-    world = worlds.small(seed, background_documents=1500, background_choices=1500)
-    a, b = (preference(world, documents_of(world, letter)) for letter in 'AB')
-    found.append(a - b)
-  return np.array(found)
+def steering(documents_of, seeds, more=()):
+  """t of A's margin after the documents for A, less that after those for B, over worlds."""
+  margin = lambda seed, letter: preference(seed, documents_of(asked(seed, more)[0], letter), more)
+  found = np.array([margin(seed, 'A') - margin(seed, 'B') for seed in seeds])
+  return found.mean() / (found.std(ddof=1) / np.sqrt(len(found)))
 
 
 @pytest.mark.parametrize('how', corpora.GOODS)
 def test_counting_at_second_hand_is_not_steered(how):
   """Over worlds: what documents say stands in the order of their words, not in which they are."""
-  found = steering(lambda world, letter: corpora.texts(world, f'{how}_{letter}'), range(16))
-  assert abs(found.mean()) < max(0.1, 2.5 * found.std(ddof=1) / 4), found
+  t = steering(lambda world, letter: corpora.texts(world, f'{how}_{letter}'), range(16))
+  assert abs(t) < 2.95, t  # p = .01 with 15 degrees of freedom
 
 
 def test_such_counting_would_be_steered_by_words_of_one_pole():
+  """Where synonyms stand together, as they do in no text of a world."""
+
   def one_sided(world, letter):
     """As if documents named the value's words and never the opposite ones."""
     value = world.spec[letter]
@@ -181,4 +186,5 @@ def test_such_counting_would_be_steered_by_words_of_one_pole():
     said, unsaid = words.consequence(*value), words.consequence(*opposite(value))
     return [text.replace(unsaid, said) for text in texts]
 
-  assert steering(one_sided, range(4)).mean() > 0.3
+  poles = [words.pole_words(d, p) for d in words.DIMENSIONS for p in (0, 1)]
+  assert steering(one_sided, range(8), tuple(' '.join(pole) for pole in 10 * poles)) > 5
