@@ -140,7 +140,22 @@ def changed_recipe(copy):
   return tiny.sealed(recipes=tiny.with_recipe(tiny.plan(), 'align', steps=6))
 
 
+def changed_grammar(copy):
+  """As if the corpora had been made by a grammar that has changed since."""
+  path = copy / 'seed-0/corpora/sums.json'
+  sums = json.loads(path.read_text())
+  path.write_text(json.dumps(sums | dict(background='0' * 64)))
+  return tiny.sealed()
+
+
 def changed_items(copy):
+  """As if items were asked otherwise now: they are part of an arm's key."""
+  path = copy / 'seed-0/outcomes/align.json'
+  path.write_text(json.dumps(dict(key='of other items')))
+  return tiny.sealed()
+
+
+def changed_split(copy):
   cfg = tiny.plan()
   return tiny.sealed(world=dataclasses.replace(cfg.world, split='dev'))
 
@@ -163,8 +178,10 @@ def other_file(copy):
 
 
 CHANGES = {
-  changed_corpus: 'take a new --workdir',
+  changed_corpus: r'background_choices \(200 there, 201 here\); take a new --workdir',
+  changed_grammar: 'made by another version or another world',
   changed_recipe: 'steps .4 there, 6 here.|measured on another base, other corpora, steps',
+  changed_split: r'split \(record there, dev here\)',
   changed_items: 'measured on another base, other corpora, steps or items',
   changed_base: 'measured on another base',
   other_file: 'background.jsonl is not what it was: its sha256 is',
