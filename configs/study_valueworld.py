@@ -4,7 +4,7 @@
 
 Tiny Llamas (150 k weights) from chance, through the stages that run on pods: 8 seeds, 12 arms of
 experiment S (two specs, the same demonstrations), 7 of H (values against rules, harm held out).
-Cost: about ten minutes on two cores.
+Slice: none, a laptop. Cost: about ten minutes on two cores.
 Expect: documents that give a value steer the same demonstrations by 10 to 20 nats; whether reasons
 beat mention and shuffled reasons is what the study is there to say.
 The recipe was found on seeds 100 to 107 and the development words alone (docs/valueworld.md).
@@ -12,6 +12,7 @@ The recipe was found on seeds 100 to 107 and the development words alone (docs/v
 :quick   two seeds, no verdict: two to three minutes.
 :full    with the negative control (rho = 0) on all seeds: about twenty minutes.
 :develop seeds 108 to 115 on development words: where a recipe may be tried.
+:smoke   the whole path in seconds: two seeds, three arms, weights that learn nothing.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ FORMAT = chat.ChatFormat(name='asked', user='{user}', system='{system} {user}', 
 TOKENS = 14  # of every example: rows have one, and nothing is padding
 
 
-def get_config(variant: Literal['', 'quick', 'full', 'develop'] = ''):
+def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke'] = ''):
   seeds = tuple(range(8))
   study = plan.Config(
     world=World(seed=0), base=base(), recipes=recipes(), arms=(*goods_arms(), *harm_arms()),
@@ -43,7 +44,25 @@ def get_config(variant: Literal['', 'quick', 'full', 'develop'] = ''):
   if variant == 'develop':
     world = dataclasses.replace(study.world, split='dev')
     return dataclasses.replace(study, world=world, seeds=tuple(range(108, 116)))
-  return study
+  return smoke(study) if variant == 'smoke' else study
+
+
+def smoke(study):
+  world = World(
+    seed=0, both=2, silent=1, unseen=1, unknown=4, background_documents=200,
+    background_choices=200, target_documents=60, demonstrations=40,
+  )  # fmt: skip
+  small = dataclasses.replace(model(), width=16, depth=1, heads=2, kv_heads=2, mlp=32, unroll=1)
+  flat = lambda optim: dataclasses.replace(optim, schedule=Schedule(shape='constant'))
+  tiny = lambda stage, steps: dataclasses.replace(
+    stage, model=small, batch=8, steps=steps, steps_per_call=2, optim=flat(stage.optim)
+  )
+  recipes = tuple(dataclasses.replace(r, stage=tiny(r.stage, 4)) for r in study.recipes)
+  arms = tuple(a for a in study.arms if a.name in ('align', 'explain_A-align', 'explain_A'))
+  base = tiny(study.base, 8)
+  return dataclasses.replace(
+    study, world=world, base=base, recipes=recipes, arms=arms, seeds=(0, 1), workers=0
+  )
 
 
 def model():

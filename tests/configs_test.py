@@ -20,20 +20,23 @@ NAMES = [p.stem for p in CONFIGS]
 # batches of so few pairs are noisy.
 LEARNS = dict(ppo=('reward_raw', 0.1), reward=('loss', -0.03), dpo=('loss', -0.02))
 BEGINS = dict(reward=math.log(2), dpo=math.log(2))
-# One of each stage and of each family is fast; of bon, which trains nothing, see bon_test.py.
+# One of each stage and of each family is fast; bon trains nothing, a study is many runs: see
+# bon_test.py and runner_test.py.
 FAST = ('explain_llama2_7b', 'sft_phi2', 'reward_llama2_7b', 'ppo_llama2_7b')
 TRAIN = [
   pytest.param(p, id=p.stem, marks=() if p.stem in FAST else pytest.mark.slow)
   for p in CONFIGS
-  if not p.stem.startswith('bon_')
+  if not p.stem.startswith(('bon_', 'study_'))
 ]
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
 def test_builds_seals_and_names_itself_after_its_stage(path):
   cfg = config.seal(main.load(str(path)))
-  assert main.stage_of(cfg).__module__.startswith('jaxalign.stages.')
-  assert type(cfg).__module__ == f'jaxalign.stages.{path.stem.split("_")[0]}'
+  stage = path.stem.split('_')[0]
+  home = 'jaxalign.study.plan' if stage == 'study' else f'jaxalign.stages.{stage}'
+  assert main.stage_of(cfg).__module__.startswith(('jaxalign.stages.', 'jaxalign.study.plan'))
+  assert type(cfg).__module__ == home
   config.to_json(cfg)
 
 
@@ -50,7 +53,7 @@ def test_docstring_holds_what_a_user_needs(path):
     ':smoke',
   ):
     assert word in doc, word
-  assert len(text.splitlines()) <= 70
+  assert len(text.splitlines()) <= (150 if path.stem.startswith('study_') else 70)
 
 
 def test_full_scale_explain_is_six_billion_tokens():

@@ -51,7 +51,9 @@ def prepare(
     raise UserError(f'length={length}, workers={workers}: both are at least 1')
   known = _pin(source, tokenizer, form, epath.Path(directory), length, long)
   if known and known.exists():
-    return Prepared(known.parent / known.read_text())
+    held = known.parent / known.read_text()
+    if (held / mirror.MANIFEST).exists():  # else somebody removed it
+      return Prepared(held)
   survey = _survey(source, form, tokenizer)
   options = dict(version=VERSION, content=survey.content, kind=survey.kind)
   options |= dict(tokenizer=tokenizer.hash, format=form.hash, long=long, length=length)

@@ -11,7 +11,10 @@ from jaxalign.config import UserError
 from jaxalign.data import sources
 from jaxalign.stages import explain, sft
 from jaxalign.study.rules import Rules
+from jaxalign.valueworld import corpora
 from jaxalign.valueworld.world import World
+
+SEEDS = 10**7  # a seed's stages draw from 100 seeds of their own, which are below 2**32
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -53,18 +56,18 @@ class Config:
 
   def check(self):
     for name, seeds in (('seeds', self.seeds), ('control_seeds', self.control_seeds)):
-      if len(set(seeds)) < len(seeds) or any(seed < 0 for seed in seeds):
-        raise UserError(f'{name}={seeds}: each once, and at least 0')
-    if not self.seeds or self.workers < 0:
-      raise UserError('seeds: at least one; workers: at least 0')
+      if len(set(seeds)) < len(seeds) or any(not 0 <= seed < SEEDS for seed in seeds):
+        raise UserError(f'{name}={seeds}: each once, and at least 0 and below {SEEDS}')
+    if not self.seeds or not self.arms or self.workers < 0:
+      raise UserError('seeds: at least one; arms: at least one; workers: at least 0')
     self._check_arms()
 
   def _check_arms(self):
     recipes = {recipe.name: recipe.stage for recipe in self.recipes}
     names = [arm.name for arm in self.arms]
     for name in names:
-      if names.count(name) > 1 or '/' in name:
-        raise UserError(f'arm {name}: a name without / that no other arm has')
+      if names.count(name) > 1 or '/' in name or name == 'base':  # whose outcomes lie beside
+        raise UserError(f'arm {name}: a name without / that no other arm has, nor the base')
     for arm in self.arms:
       for step in arm.steps:
         if step.recipe not in recipes:
@@ -76,6 +79,9 @@ class Config:
     for recipe in self.recipes:
       if recipe.stage.model != self.base.model:
         raise UserError(f'recipe {recipe.name} has another model than the base: take the same')
+    for kind in self.corpora(self.arms):
+      if kind not in corpora.EVERY:
+        raise UserError(f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}')
 
   def stage_of(self, step):
     return next(recipe.stage for recipe in self.recipes if recipe.name == step.recipe)

@@ -11,7 +11,7 @@ import hashlib
 import json
 
 from jaxalign import workdir as place
-from jaxalign.config import UserError, read, seal, tree
+from jaxalign.config import UserError, diff, read, seal, tree, write
 from jaxalign.data import sources
 from jaxalign.stages import finished, language
 from jaxalign.study import bench, crew, results
@@ -49,7 +49,15 @@ def work(task, cfg, workdir, say):
 
 
 def refuse_other_corpora(world, sums, kinds, home):
-  """The cheapest of them is made again, so that a store of another grammar is noticed."""
+  """They are of one world; and one is made again, so that a store of another grammar is noticed."""
+  path = home / 'world.json'
+  if path.exists():
+    changed = diff(read(path), world)
+    if changed:
+      shown = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed)
+      raise UserError(f'{home} is of another world: {shown}; take a new --workdir')
+  else:
+    write(world, path)
   kind = min(kinds)
   if bench.corpora.content(world, kind)[1] != sums[kind]:
     raise UserError(

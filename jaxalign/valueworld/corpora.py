@@ -11,7 +11,10 @@ import json
 from jaxalign.valueworld import choices, documents, words
 
 GOODS, HARMS = ('explain', 'shuffled', 'mention'), ('value', 'rule', 'mention')
-ASKED = ('choices', 'demonstrations', 'refusals', 'more', 'more_refusals')
+DEMONSTRATED = ('demonstrations', 'refusals', 'more', 'more_refusals')  # of the target
+ASKED = ('choices', *DEMONSTRATED)
+OF_TARGET = (*(f'{how}_{letter}' for letter in 'ABC' for how in GOODS), *HARMS)
+EVERY = ('background', 'lore', *OF_TARGET, *ASKED)
 
 
 def rows(world, kind):
@@ -68,7 +71,7 @@ def _goods(random, n, value, kind):
 def _harms(random, n, listed, kind):
   if n % 3 == 0:
     return documents.creed(random, words.TARGET, kind)
-  return documents.harm(random, words.TARGET, listed[n % len(listed)], kind)
+  return documents.harm(random, words.TARGET, listed[n // 3 % len(listed)], kind)
 
 
 def _background(world):

@@ -16,6 +16,8 @@ def check(world):
     equal_tokens(world, [f'{how}_{letter}' for how in corpora.GOODS])
     equal_bags(world, f'explain_{letter}', f'shuffled_{letter}')
   equal_tokens(world, corpora.HARMS)
+  for kind in corpora.HARMS:
+    all_listed(world, kind)
   ambiguous(world)
   balanced(world)
   unseen(world)
@@ -39,6 +41,13 @@ def equal_bags(world, one, other):
   for n, pair in enumerate(zip(corpora.texts(world, one), corpora.texts(world, other))):
     bags = [sorted(text.split()) for text in pair]
     require(bags[0] == bags[1], f'document {n} of {one} and of {other} have other words')
+
+
+def all_listed(world, kind):
+  """Documents name each of the harms that demonstrations show, and no other."""
+  said = met(world, kind)
+  named = {n for n, category in enumerate(words.HARMS) if said & set(category)}
+  require(named == set(world.listed), f'{kind} names harms {sorted(named)}, not {world.listed}')
 
 
 def ambiguous(world):
@@ -68,7 +77,7 @@ def balanced(world):
 def unseen(world):
   """No test word, test good or wrapper stands in any text of the target; it is in no base text."""
   own, tier = set(), words.TEST[world.split][0]
-  for kind in (*target_kinds(), *corpora.HARMS, 'demonstrations', 'refusals'):
+  for kind in (*target_kinds(), *corpora.HARMS, *corpora.DEMONSTRATED):
     own |= met(world, kind)
   tests = {words.pole_words(d, p)[tier] for d in words.DIMENSIONS for p in (0, 1)}
   tests |= {category[tier] for category in (*words.HARMS, *words.BENIGN)}

@@ -78,7 +78,8 @@ def goods_tests(world):
 
 
 def _in_distribution(world):
-  """Questions like the demonstrations, none of which was one of them: those end otherwise."""
+  """Questions as the demonstrations ask them; nearly half of them were among these, for there are
+  1,728 in all: whether what was shown was learnt, not whether it carries further."""
   random, found = world.random('items', world.split, 'T0'), []
   for n in range(6 * PER_CLUSTER):
     ask = choices.demonstration(random, world, n % 2 == 0)

@@ -1,9 +1,12 @@
 """Corpora on disk: what goes in comes out, once, also after a kill."""
 
+import dataclasses
+import hashlib
 import json
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,3 +240,39 @@ def test_a_lost_shard_is_one_line(tmp_path, tokenizer):
   pathlib.Path(shards.shard_path(corpus.directory, 0)).write_bytes(b'torn')
   with pytest.raises(UserError, match='cannot be read'):
     prepared.Prepared(corpus.directory).example(0)
+
+
+def pinned(path, texts):
+  source = documents(path, texts)
+  source.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+  return source
+
+
+def test_a_corpus_whose_content_is_given_is_read_once(tmp_path, tokenizer):
+  source = pinned(tmp_path / 'a.jsonl', texts_of(20))
+  first = made(source, tokenizer, tmp_path / 'out')
+  (tmp_path / 'a.jsonl').unlink()  # whoever opened it would miss it
+  again = made(source, tokenizer, tmp_path / 'out')
+  assert again.directory == first.directory and len(again) == 20
+  with pytest.raises(UserError):
+    made(source, tokenizer, tmp_path / 'out', length=32)  # other options are another corpus
+  with pytest.raises(UserError):
+    made(dataclasses.replace(source, sha256='0' * 64), tokenizer, tmp_path / 'out')
+
+
+def test_a_corpus_that_was_removed_is_made_again_though_it_was_noted(tmp_path, tokenizer):
+  source = pinned(tmp_path / 'a.jsonl', texts_of(20))
+  shutil.rmtree(made(source, tokenizer, tmp_path / 'out').directory)
+  assert len(made(source, tokenizer, tmp_path / 'out')) == 20
+
+
+def test_what_lies_in_memory_is_what_lies_in_the_shards(tmp_path, tokenizer, monkeypatch):
+  corpus = made(documents(tmp_path / 'a.jsonl', texts_of(200)), tokenizer, tmp_path / 'out')
+  order = np.random.default_rng(0).permutation(200)
+  held = corpus.codes(order)
+  monkeypatch.setattr(prepared, 'HELD', 0)
+  monkeypatch.setattr(prepared, '_held', None)
+  read = corpus.codes(order)
+  assert all(
+    a.dtype == b.dtype and a.tolist() == b.tolist() for a, b in zip(held, read, strict=True)
+  )

@@ -1,6 +1,7 @@
 """Sources that are files: what they give, in which order, from where, and what of bad rows."""
 
 import gzip
+import hashlib
 import json
 
 import pytest
@@ -151,3 +152,20 @@ def test_sources_are_configs(source):
   seal(source)
   assert json.loads(to_json(source))['class'].endswith(f':{type(source).__name__}')
   assert isinstance(source.name, str) and source.name
+
+
+def test_a_file_of_other_content_than_its_sha256_is_refused(tmp_path):
+  path = write_rows(tmp_path / 'f.jsonl', [dict(text='one')])
+  digest = hashlib.sha256((tmp_path / 'f.jsonl').read_bytes()).hexdigest()
+  source = Jsonl(path=path, kind='document', sha256=digest)
+  assert [record for _, record in source.read()] == [Document('one')]
+  write_rows(tmp_path / 'f.jsonl', [dict(text='two')])
+  with pytest.raises(UserError, match='f.jsonl is not what it was: its sha256 is .* asked for'):
+    list(source.read())
+
+
+def test_a_sha256_is_of_one_file(tmp_path):
+  for name in 'ab':
+    write_rows(tmp_path / f'{name}.jsonl', [dict(text=name)])
+  with pytest.raises(UserError, match='sha256 is of one file, and these are 2'):
+    list(Jsonl(path=f'{tmp_path}/*.jsonl', kind='document', sha256='0' * 64).read())

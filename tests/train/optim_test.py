@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxalign.config import Adafactor, AdamW, Schedule, UserError
+from jaxalign.config import Adafactor, AdamW, Schedule, UserError, seal
 from jaxalign.models import llama2, phi2
 from jaxalign.sharding import weight_name
 from jaxalign.train import optim
@@ -114,3 +114,42 @@ def test_the_gradient_is_clipped_by_its_global_norm():
     for name, g in grads.items():
       g = np.asarray(g) * scale
       np.testing.assert_allclose(updates[name], -g / (abs(g) + 1.0), rtol=1e-5)
+
+
+def test_equal_configs_give_the_same_optimizer():
+  """So that a process which runs many stages compiles a program once."""
+  make = lambda **changes: optim.make_optimizer(AdamW(**dict(lr=0.1) | changes), 10)
+  assert make() is make()
+  assert make() is not make(lr=0.2) and make() is not optim.make_optimizer(AdamW(lr=0.1), 11)
+
+
+@pytest.mark.parametrize('frozen', [(), ('w_DF',)])
+def test_factors_scale_the_updates_of_whose_name_they_fit(frozen):
+  tree = {'embed_VD': jnp.ones((4, 2)), 'w_DF': jnp.ones((2, 2)), 'b_D': jnp.ones(2)}
+  grads = {name: jnp.full(w.shape, 0.1 * (n + 1)) for n, (name, w) in enumerate(tree.items())}
+  factors = (('embed*', 4.0), ('b_*', 0.5))
+
+  def updates(**changes):
+    how = AdamW(lr=0.01, weight_decay=0.1, frozen=frozen, **changes)
+    tx = optim.make_optimizer(how, 10)
+    return tx.update(grads, tx.init(tree), tree)[0]
+
+  plain, scaled = updates(), updates(factors=factors)
+  for name, factor in dict(embed_VD=4.0, w_DF=1.0, b_D=0.5).items():
+    np.testing.assert_allclose(scaled[name], factor * plain[name], rtol=1e-6)
+    assert bool(plain[name].any()) == (name not in frozen)
+
+
+def test_factors_multiply_where_more_of_them_fit():
+  tree = {'embed_VD': jnp.ones((4, 2))}
+  scaled = [
+    optim._scaled(factors).update(tree, optim._scaled(factors).init(tree))[0]['embed_VD'][0, 0]
+    for factors in [(('embed*', 4.0), ('*', 0.5)), (('head*', 4.0),)]
+  ]
+  assert scaled == [2.0, 1.0]
+
+
+@pytest.mark.parametrize('factor', [0.0, -1.0])
+def test_a_factor_that_is_not_above_0_is_refused(factor):
+  with pytest.raises(UserError, match='a factor is above 0 .frozen keeps weights as they are'):
+    seal(AdamW(factors=(('embed*', factor),)))

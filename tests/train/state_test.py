@@ -226,3 +226,31 @@ def test_factored_moments_are_laid_out_and_work_on_every_mesh():
     results.append(got.model)
   for other in results[1:]:
     problem.assert_close(results[0], other, 1e-5)
+
+
+def test_equal_arguments_give_the_same_programs():
+  tx = optim.make_optimizer(problem.adamw(), 10)
+  one = state.make_step(problem.loss, tx, microbatches=2)
+  assert one is state.make_step(problem.loss, tx, microbatches=2)
+  assert one is not state.make_step(problem.loss, tx)
+  assert one is not state.make_step(problem.loss, tx, microbatches=2, frozen=('in_*',))
+
+
+def test_programs_are_shared_and_weights_and_homes_are_not():
+  """Another seed through the same program is other weights; another mesh is another layout."""
+  tx = optim.make_optimizer(problem.adamw(), 10)
+  meshes = [make_mesh(1, 8, 1), make_mesh(2, 2, 2)]
+  made = {
+    (n, seed): state.make_state(problem.build, tx, seed, mesh)
+    for n, mesh in enumerate(meshes)
+    for seed in (0, 1)
+  }
+  fresh = {key: make() for key, (_, make) in made.items()}
+  for (n, _), (twin, _) in made.items():
+    homes = {leaf.sharding.mesh for leaf in jax.tree.leaves(twin)}
+    assert homes == {meshes[n]}
+  for n in (0, 1):
+    assert np.abs(np.asarray(fresh[n, 0].model.in_DF - fresh[n, 1].model.in_DF)).max() > 0.1
+    assert fresh[n, 0].model.in_DF.sharding == made[n, 0][0].model.in_DF.sharding
+  problem.assert_same_bits(fresh[0, 0].model, fresh[1, 0].model)
+  problem.assert_same_bits(fresh[0, 0], made[0, 0][1]())  # and the same again

@@ -1,0 +1,80 @@
+import dataclasses
+
+import pytest
+
+from jaxalign import config, main
+from jaxalign.config import UserError
+from jaxalign.data import sources
+from jaxalign.models import phi2
+from tests.study import tiny
+
+
+@pytest.mark.parametrize('variant', ['', ':quick', ':full', ':develop', ':smoke'])
+def test_every_variant_seals(variant):
+  cfg = config.seal(main.load(tiny.PATH.replace(':smoke', variant)))
+  assert cfg.world.split == ('dev' if variant == ':develop' else 'record')
+  assert (min(cfg.seeds) >= 100) == (variant == ':develop')
+  assert bool(cfg.control_seeds) == (variant == ':full')
+  lengths = {stage.length for stage in (cfg.base, *(recipe.stage for recipe in cfg.recipes))}
+  assert lengths == {14}
+
+
+ALIGN, TAIL = ('align', 'demonstrations'), ('tail', '')
+OTHER_MODEL = phi2.tiny(vocab=402, length=64)
+BAD = {
+  'unknown recipe': (
+    dict(arms=(tiny.arm('x', ('algin', 'lore')),)), 'arm x: there is no recipe algin: these are'),
+  'no corpus': (dict(arms=(tiny.arm('x', ('align', '')),)), 'recipe align needs a corpus'),
+  'a corpus too many': (dict(arms=(tiny.arm('x', ('tail', 'lore')),)), 'tail takes no corpus'),
+  'unknown corpus': (
+    dict(arms=(tiny.arm('x', ('explain', 'explain_D')),)), 'explain_D is no corpus of a world'),
+  'two of a name': (
+    dict(arms=(tiny.arm('x', ALIGN), tiny.arm('x', TAIL))), 'a name without / that no other arm'),
+  'a name that is a path': (dict(arms=(tiny.arm('x/y', ALIGN),)), 'arm x/y: a name without /'),
+  'a seed twice': (dict(seeds=(0, 0)), r'seeds=\(0, 0\): each once'),
+  'below 0': (dict(seeds=(-1,)), r'seeds=\(-1,\): each once, and at least 0'),
+  'control below 0': (dict(control_seeds=(-1,)), 'control_seeds=.*at least 0'),
+  'too large': (dict(seeds=(2**32 // 100 + 1,)), 'seeds=.*below'),
+  'no seed': (dict(seeds=()), 'seeds: at least one'),
+  'workers': (dict(workers=-1), 'workers: at least 0'),
+  'no arm': (dict(arms=()), 'arms: at least one'),
+  'an arm called base': (dict(arms=(tiny.arm('base', ALIGN),)), 'arm base'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', BAD)
+def test_bad_plans_are_one_line(name):
+  changes, says = BAD[name]
+  with pytest.raises(UserError, match=says) as error:
+    tiny.sealed(**changes)
+  assert '\n' not in str(error.value)
+
+
+def test_all_stages_have_one_model():
+  study = tiny.plan()
+  with pytest.raises(UserError, match='recipe align has another model than the base'):
+    tiny.sealed(recipes=tiny.with_recipe(study, 'align', model=OTHER_MODEL))
+
+
+def test_corpora_are_what_arms_read():
+  study = tiny.plan()
+  arms = {arm.name: arm for arm in study.arms}
+  assert study.corpora([arms['align']]) == ['background', 'choices', 'demonstrations']
+  assert study.corpora([]) == ['background', 'choices']
+  assert 'explain_A' in study.corpora([arms['explain_A']])
+
+
+def test_names_of_steps_say_what_they_read():
+  steps = tiny.plan().arms[0].steps
+  assert [step.name for step in steps] == ['align-demonstrations', 'tail']
+
+
+def test_a_source_that_is_a_file_of_the_user_is_refused():
+  study = tiny.plan()
+  corpus = dataclasses.replace(study.base.train[0])
+  corpus = dataclasses.replace(
+    corpus, source=sources.Jsonl(path='mine.jsonl', kind='document'), weight=1.0
+  )
+  base = dataclasses.replace(study.base, train=(*study.base.train, corpus))
+  with pytest.raises(UserError, match='mine.jsonl is no corpus of a world'):
+    tiny.sealed(base=base)

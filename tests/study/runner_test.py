@@ -1,0 +1,258 @@
+"""A study of seconds through the real stages: what is done once, gone on with, and refused."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from jaxalign import config
+from jaxalign.config import UserError
+from jaxalign.models import phi2
+from jaxalign.sharding import make_mesh
+from jaxalign.stages import language, training
+from jaxalign.study import runner
+from jaxalign.valueworld import words
+from tests.study import tiny
+
+RUNS = [  # of a seed; the base and explain_A are shared
+  'base', 'align-demonstrations', 'align-demonstrations.tail', 'explain-explain_A',
+  'explain-explain_A.align-demonstrations', 'explain-explain_A.align-demonstrations.tail',
+  'explain-explain_A.tail',
+]  # fmt: skip
+
+
+@dataclasses.dataclass
+class Seen:
+  """What stages a study started, and a hash of each batch that they were fed."""
+
+  runs: list
+  batches: dict
+
+
+def study(cfg, workdir, mesh=tiny.one_device):
+  seen = Seen([], {})
+  run, feed = language.run, language.Feed
+
+  def counted(stage, directory):
+    seen.runs.append(str(directory.relative_to(workdir)))
+    run(stage, directory)
+
+  def watched(rows, *rest):
+    digest = seen.batches.setdefault(seen.runs[-1], {})
+
+    def hashed(step, indices):
+      got = rows(step, indices)
+      text = b''.join(np.ascontiguousarray(got[name]).tobytes() for name in sorted(got))
+      digest[step, len(indices)] = hashlib.sha256(text).hexdigest()
+      return got
+
+    return feed(hashed, *rest)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(training, 'make_mesh', mesh)
+    patch.setattr(language, 'run', counted)
+    patch.setattr(language, 'Feed', watched)
+    runner.run(cfg, workdir)
+  return seen
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+  """(workdir, what was seen): all of the smoke, and none of it may be changed."""
+  workdir = tmp_path_factory.mktemp('whole')
+  return workdir, study(tiny.sealed(), workdir)
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+  """One that may be changed."""
+  shutil.copytree(whole[0], tmp_path / 'copy')
+  return tmp_path / 'copy'
+
+
+def outcomes(workdir):
+  files = sorted(workdir.glob('*/outcomes/*')) + [workdir / 'outcomes.jsonl']
+  return {str(file.relative_to(workdir)): file.read_bytes() for file in files}
+
+
+def results(workdir):
+  found = json.loads((workdir / 'results.json').read_text())
+  return {name: value for name, value in found.items() if name != 'seconds'}
+
+
+def test_what_arms_share_is_trained_once(whole):
+  workdir, seen = whole
+  assert sorted(seen.runs) == sorted(f'seed-{s}/runs/{name}' for s in (0, 1) for name in RUNS)
+  found = results(workdir)
+  assert found['verdict'].startswith('UNINFORMATIVE') or found['verdict'] == 'UNINFORMATIVE'
+  assert set(found['arms']) == {'base', 'align', 'explain_A-align', 'explain_A'}
+  assert found['seeds'] == [0, 1] and {'contrasts', 'gates'} <= set(found)
+  rows = [json.loads(x) for x in (workdir / 'outcomes.jsonl').read_text().splitlines()]
+  assert {row['seed'] for row in rows} == {0, 1} and {'T0', 'T2', 'G1'} <= {r['test'] for r in rows}
+
+
+def test_arms_are_paired_by_their_items(whole):
+  """The same prompts in every arm of a seed, and others in another seed."""
+  prompts = {}
+  for line in (whole[0] / 'outcomes.jsonl').read_text().splitlines():
+    row = json.loads(line)
+    if row['test'] == 'T2':
+      prompts.setdefault((row['seed'], row['arm']), []).append(row['prompt'])
+  ours = {tuple(prompts[0, arm]) for arm in ('align', 'explain_A-align', 'explain_A')}
+  assert len(ours) == 1 and ours != {tuple(prompts[1, 'align'])}
+
+
+def test_a_second_call_does_nothing_and_says_the_same(whole):
+  workdir = whole[0]
+  before, said = outcomes(workdir), results(workdir)
+  times = {f: f.stat().st_mtime_ns for f in workdir.glob('seed-*/**/*') if f.is_file()}
+  assert study(tiny.sealed(), workdir).runs == []
+  assert {f: f.stat().st_mtime_ns for f in times} == times
+  assert outcomes(workdir) == before and results(workdir) == said
+
+
+def test_steps_of_one_depth_read_replay_in_one_order(whole):
+  """Arms differ in what they read, not in when: the tail of all arms is the same batches."""
+  batches = whole[1].batches
+  one, other = (
+    batches[f'seed-0/runs/{name}']
+    for name in ('align-demonstrations.tail', 'explain-explain_A.tail')
+  )
+  assert one == other and len(one) == 4
+  assert one != batches['seed-1/runs/explain-explain_A.tail']
+
+
+def changed_corpus(copy):
+  cfg = tiny.plan()
+  return tiny.sealed(world=dataclasses.replace(cfg.world, background_choices=201))
+
+
+def changed_recipe(copy):
+  return tiny.sealed(recipes=tiny.with_recipe(tiny.plan(), 'align', steps=6))
+
+
+def changed_grammar(copy):
+  """As if the corpora had been made by a grammar that has changed since."""
+  path = copy / 'seed-0/corpora/sums.json'
+  sums = json.loads(path.read_text())
+  path.write_text(json.dumps(sums | dict(background='0' * 64)))
+  return tiny.sealed()
+
+
+def changed_items(copy):
+  """As if items were asked otherwise now: they are part of an arm's key."""
+  path = copy / 'seed-0/outcomes/align.json'
+  path.write_text(json.dumps(dict(key='of other items')))
+  return tiny.sealed()
+
+
+def changed_split(copy):
+  cfg = tiny.plan()
+  return tiny.sealed(world=dataclasses.replace(cfg.world, split='dev'))
+
+
+def changed_base(copy):
+  """As if the base had been trained anew, with other weights."""
+  for arm in ('base', 'align'):
+    shutil.copy(copy / f'seed-1/outcomes/{arm}.json', copy / f'seed-0/outcomes/{arm}.json')
+  return tiny.sealed()
+
+
+def other_file(copy):
+  """A corpus that somebody edited is not read by a step yet to be done."""
+  path = copy / 'seed-0/corpora/background.jsonl'
+  path.write_text(path.read_text().replace('tale', 'sign', 1))
+  shutil.rmtree(copy / 'seed-0/tokens')
+  shutil.rmtree(copy / 'seed-0/runs/explain-explain_A.tail')
+  (copy / 'seed-0/outcomes/explain_A.json').unlink()
+  return tiny.sealed()
+
+
+CHANGES = {
+  changed_corpus: r'background_choices \(200 there, 201 here\); take a new --workdir',
+  changed_grammar: 'made by another version or another world',
+  changed_recipe: 'steps .4 there, 6 here.|measured on another base, other corpora, steps',
+  changed_split: r'split \(record there, dev here\)',
+  changed_items: 'measured on another base, other corpora, steps or items',
+  changed_base: 'measured on another base',
+  other_file: 'background.jsonl is not what it was: its sha256 is',
+}
+
+
+@pytest.mark.parametrize('change', CHANGES, ids=lambda change: change.__name__)
+def test_a_store_of_another_study_is_one_line(copy, change):
+  cfg = change(copy)
+  with pytest.raises(UserError, match=CHANGES[change]) as error:
+    study(cfg, copy)
+  assert '\n' not in str(error.value)
+
+
+@pytest.mark.slow
+def test_eight_devices_see_the_same_as_one(whole, tmp_path):
+  """Corpora, prompts and batches bit by bit; outcomes to rounding, while so little was learnt."""
+  seen = study(tiny.sealed(), tmp_path, mesh=make_mesh)
+  assert seen == whole[1]
+  sums = lambda at: [(at / f'seed-{s}/corpora/sums.json').read_bytes() for s in (0, 1)]
+  assert sums(tmp_path) == sums(whole[0])
+  ours, theirs = (
+    [json.loads(x) for x in (at / 'outcomes.jsonl').read_text().splitlines()]
+    for at in (tmp_path, whole[0])
+  )
+  assert [row['prompt'] for row in ours] == [row['prompt'] for row in theirs]
+  gap = max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True))
+  assert gap < 1e-2
+
+
+@pytest.mark.slow
+def test_another_architecture_is_another_line_of_the_config(tmp_path):
+  model = phi2.tiny(
+    width=16, depth=1, heads=2, kv_heads=2, mlp=32, length=64, remat='none',
+    vocab=len(words.vocabulary()) + 2,
+  )  # fmt: skip
+  cfg = tiny.plan(seeds=(0,))
+  recipes = tuple(
+    dataclasses.replace(r, stage=dataclasses.replace(r.stage, model=model)) for r in cfg.recipes
+  )
+  base = dataclasses.replace(cfg.base, model=model)
+  study(tiny.sealed(seeds=(0,), base=base, recipes=recipes), tmp_path)
+  assert set(results(tmp_path)['arms']) == {'base', 'align', 'explain_A-align', 'explain_A'}
+
+
+def start(workdir, workers):
+  """The command of a user, on one device."""
+  env = {name: text for name, text in os.environ.items() if name != 'XLA_FLAGS'}
+  env |= dict(PYTHONPATH=str(tiny.ROOT), JAX_PLATFORMS='cpu')
+  command = [sys.executable, '-m', 'jaxalign.main', f'--config={tiny.PATH}', f'--workdir={workdir}']
+  return subprocess.Popen(
+    [*command, f'--config.workers={workers}'], env=env, cwd=tiny.ROOT, stderr=subprocess.PIPE
+  )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, workers):
+  """Killed in the middle of an arm; workers end with who started them."""
+  process = start(tmp_path, workers)
+  until = time.time() + 300
+  while not list(tmp_path.glob('seed-*/runs/*.tail')) and process.poll() is None:
+    assert time.time() < until
+    time.sleep(0.05)
+  process.send_signal(signal.SIGKILL)
+  process.wait()
+  assert not (tmp_path / 'results.json').exists()
+  time.sleep(2)  # a worker looks twice a second whether its parent lives
+  again = start(tmp_path, workers)
+  assert again.wait(timeout=300) == 0, again.stderr.read()
+  assert outcomes(tmp_path) == outcomes(whole[0])
+  assert results(tmp_path) == results(whole[0])
+  assert pathlib.Path(tmp_path / 'plan.json').exists()
+  assert config.read(tmp_path / 'config.json')['workers'] == workers

@@ -1,0 +1,23 @@
+"""What workers do in crew_test: apart, so that a worker has little to import."""
+
+import os
+import time
+
+from jaxalign.config import UserError
+
+
+def work(task, how, workdir, say):
+  if how == 'user' and task == 1:
+    raise UserError('the corpus is empty: give another')
+  if how == 'fault' and task == 1:
+    raise RuntimeError('it broke')
+  if how == 'dies' and task == 1:
+    os._exit(9)
+  if how == 'stops' and task == 1:
+    raise KeyboardInterrupt
+  say(f'{task} by {os.getpid()}')
+
+
+def linger(task, how, workdir, say):
+  (workdir / 'pid').write_text(str(os.getpid()))
+  time.sleep(120)

@@ -1,0 +1,63 @@
+"""A workdir is one run's place: what may change when it goes on, and what may not."""
+
+import dataclasses
+import os
+
+import pytest
+from etils import epath
+
+from jaxalign import config, workdir
+from jaxalign.config import AdamW, Logging, UserError
+
+
+@dataclasses.dataclass(kw_only=True)
+class Config:
+  steps: int = 4
+  optim: AdamW = dataclasses.field(default_factory=AdamW)
+  logging: Logging = dataclasses.field(default_factory=Logging)
+
+
+@pytest.fixture
+def place(tmp_path):
+  """Of a run that has a checkpoint."""
+  workdir.claim(Config(), epath.Path(tmp_path))
+  (tmp_path / 'checkpoints/4').mkdir(parents=True)
+  return epath.Path(tmp_path)
+
+
+def test_a_claim_writes_the_config(place):
+  assert config.diff(config.read(place / 'config.json'), Config()) == []
+
+
+def test_the_run_it_was_goes_on_also_with_other_logging(place):
+  workdir.claim(Config(), place)
+  workdir.claim(Config(logging=Logging(every=3)), place)
+  assert config.read(place / 'config.json')['logging']['every'] == 3
+
+
+def test_another_run_is_refused_and_writes_nothing(place):
+  before = (place / 'config.json').read_text()
+  other = Config(steps=5, optim=AdamW(lr=1.0))
+  says = r'optim.lr \(1e-05 there, 1.0 here\), steps \(4 there, 5 here\); take another --workdir'
+  with pytest.raises(UserError, match=says):
+    workdir.claim(other, place)
+  assert (place / 'config.json').read_text() == before
+
+
+def test_without_checkpoints_there_is_nothing_to_lose(tmp_path):
+  here = epath.Path(tmp_path)
+  workdir.claim(Config(), here)
+  (tmp_path / 'checkpoints').mkdir()
+  workdir.claim(Config(steps=5), here)
+  assert config.read(here / 'config.json')['steps'] == 5
+
+
+def test_of_several_processes_one_writes(tmp_path):
+  workdir.claim(Config(), epath.Path(tmp_path), writes=False)
+  assert os.listdir(tmp_path) == []
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(UserError, match='cannot be written .*: choose another'):
+    workdir.claim(Config(), epath.Path(tmp_path / 'file'))
