@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 import signal
@@ -22,6 +21,7 @@ from jaxalign.stages import language, training
 from jaxalign.study import runner
 from jaxalign.valueworld import words
 from tests.study import tiny
+from tests.train import running
 
 RUNS = [  # of a seed; the base and explain_A are shared
   'base', 'align-demonstrations', 'align-demonstrations.tail', 'explain-explain_A',
@@ -227,21 +227,20 @@ def test_another_architecture_is_another_line_of_the_config(tmp_path):
   assert set(results(tmp_path)['arms']) == {'base', 'align', 'explain_A-align', 'explain_A'}
 
 
-def start(workdir, workers):
-  """The command of a user, on one device."""
-  env = {name: text for name, text in os.environ.items() if name != 'XLA_FLAGS'}
-  env |= dict(PYTHONPATH=str(tiny.ROOT), JAX_PLATFORMS='cpu')
+def start(workdir, workers, cache):
+  """The command of a user, on one device, compiled as the tests' own process compiles."""
   command = [sys.executable, '-m', 'jaxalign.main', f'--config={tiny.PATH}', f'--workdir={workdir}']
   return subprocess.Popen(
-    [*command, f'--config.workers={workers}'], env=env, cwd=tiny.ROOT, stderr=subprocess.PIPE
-  )
+    [*command, f'--config.workers={workers}'], env=running.environment(cache, 1), cwd=tiny.ROOT,
+    stderr=subprocess.PIPE,
+  )  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('workers', [0, 2])
-def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, workers):
+def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, workers, cache):
   """Killed in the middle of an arm; workers end with who started them."""
-  process = start(tmp_path, workers)
+  process = start(tmp_path, workers, cache)
   until = time.time() + 300
   while not list(tmp_path.glob('seed-*/runs/*.tail')) and process.poll() is None:
     assert time.time() < until
@@ -250,7 +249,7 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, worke
   process.wait()
   assert not (tmp_path / 'results.json').exists()
   time.sleep(2)  # a worker looks twice a second whether its parent lives
-  again = start(tmp_path, workers)
+  again = start(tmp_path, workers, cache)
   assert again.wait(timeout=300) == 0, again.stderr.read()
   assert outcomes(tmp_path) == outcomes(whole[0])
   assert results(tmp_path) == results(whole[0])
