@@ -194,8 +194,9 @@ def test_rule_23_the_kl_stop_masks_what_remains_and_counts_it():
 
 @SLOW
 def test_rule_22_a_gradient_that_is_not_finite_is_skipped_counted_and_named():
-  """Nothing moves, not even Adam's moments; the first bad tensor is known to fit."""
-  world = playing.world(judge=lambda seen: jnp.where(seen.length_B > 0, jnp.inf, 0))
+  """Nothing moves, not even Adam's moments; the first bad tensor is known to fit. The score itself
+  is finite (another is refused by its judge's name), and its square is not."""
+  world = playing.world(judge=lambda seen: jnp.where(seen.length_B > 0, 3e38, 0.0))
   before = [np.asarray(x) for x in jax.tree.leaves((world.state.model, world.state.opt))]
   stacked = world.feed.at(0, 1)
   with jax.set_mesh(world.mesh):

@@ -1,4 +1,5 @@
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ from jaxalign.valueworld import corpora
 from jaxalign.valueworld.world import World
 from tests.valueworld import worlds
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Of World(seed=0). A change of grammar is a new world: outcomes of the old one cannot be gone on
 # with. Make these again only if that is meant.
 GOLDEN = dict(
@@ -35,7 +37,8 @@ def test_the_same_world_is_the_same_bytes_in_another_process():
     'import json; from jaxalign.valueworld import corpora; from tests.valueworld import worlds\n'
     'print(json.dumps({k: corpora.content(worlds.small(5), k)[1] for k in worlds.KINDS}))'
   )
-  there = subprocess.run([sys.executable, '-c', program], capture_output=True, check=True)
+  command = [sys.executable, '-c', program]
+  there = subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
   assert json.loads(there.stdout) == here
   assert len(set(here.values())) == len(here)  # and another kind is another corpus
 
