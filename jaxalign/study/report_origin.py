@@ -18,7 +18,7 @@ ASSUMED = (
 EQUAL = (
   'Arms of a seed start from one base, have a fresh optimizer in every lesson, read the same '
   'demonstrations byte for byte, and end with the same replay; the order of batches hangs on the '
-  'seed and the place of the lesson (first, second) alone. Arms differ in the documents, and where '
+  'seed and the lesson alone. Arms differ in the documents, and where '
   'the table says so in how much they read.'
 )
 TESTS = dict(goods='S', harm='H')

@@ -10,13 +10,13 @@ import dataclasses
 import hashlib
 import json
 
-from jaxalign import workdir as place
 from jaxalign.config import UserError, diff, read, seal, tree, write
 from jaxalign.data import sources
 from jaxalign.stages import finished, language
 from jaxalign.study import bench, crew, results
 from jaxalign.study.homes import arms_of, home_of
 from jaxalign.train import saving
+from jaxalign.workdir import FREE, claim
 
 
 def run(cfg, workdir):
@@ -98,6 +98,16 @@ def measure(store, name, key, make):
   bench.put(known, json.dumps(dict(key=key)).encode())
 
 
+def refuse_changed(stage, directory):
+  """A step that is done was done as the plan says now; places differ where a study was moved."""
+  places = ('init', 'tokenizer', 'prepared', 'path')
+  for name, old, new in diff(read(directory / 'config.json'), stage):
+    if name.split('.')[0] not in FREE and name.split('.')[-1] not in places:
+      raise UserError(
+        f'{directory} was trained with {name}={old}, and the plan has {new}: take a new --workdir'
+      )
+
+
 @dataclasses.dataclass(frozen=True)
 class Node:
   """Where a chain of steps stands: the directory that holds it, trained or yet to be."""
@@ -121,25 +131,25 @@ class Node:
 
   def then(self, step):
     name = step.name if self.name == 'base' else f'{self.name}.{step.name}'
-    depth = name.count('.') + 1
-    directory = self._train(self.cfg.stage_of(step), step.what, self.init, name, depth)
+    place = 1 + [recipe.name for recipe in self.cfg.recipes].index(step.recipe)
+    directory = self._train(self.cfg.stage_of(step), step.what, self.init, name, place)
     return dataclasses.replace(self, name=name, trained=directory, init=str(directory))
 
-  def _train(self, stage, what, init, name, depth):
-    """Runs a stage where it is not done. Its batches come in an order of (seed, depth) alone: arms
-    are paired, they differ in what they read and in nothing else."""
-    directory = self.home / 'runs' / name
-    if saving.newest(directory) == stage.steps:
-      return directory
-    corpora = self.home / 'corpora'
+  def _train(self, stage, what, init, name, place):
+    """Runs a stage where it is not done. Its batches come in an order of the seed and the recipe
+    alone: arms are paired, whatever came before, and differ in what they read and nothing else."""
+    directory, corpora = self.home / 'runs' / name, self.home / 'corpora'
     stage = seal(
       dataclasses.replace(
         stage, init=init, tokenizer=str(corpora / 'tokenizer'), prepared=str(self.home / 'tokens'),
         train=tuple(self._placed(corpus, what, corpora) for corpus in stage.train),
-        seed=self.seed * 100 + depth,
+        seed=self.seed * 100 + place,
       )
     )  # fmt: skip
-    place.claim(stage, directory)
+    if saving.newest(directory) == stage.steps:
+      refuse_changed(stage, directory)
+      return directory
+    claim(stage, directory)
     language.run(stage, directory)
     return directory
 

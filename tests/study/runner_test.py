@@ -167,6 +167,12 @@ def changed_base(copy):
   return tiny.sealed()
 
 
+def changed_rate(copy):
+  """Of the base, which is done and would not be trained again."""
+  base = tiny.plan().base
+  return tiny.sealed(base=dataclasses.replace(base, optim=dataclasses.replace(base.optim, lr=1e-4)))
+
+
 def other_file(copy):
   """A corpus that somebody edited is not read by a step yet to be done."""
   path = copy / 'seed-0/corpora/background.jsonl'
@@ -184,6 +190,7 @@ CHANGES = {
   changed_split: r'split \(record there, dev here\)',
   changed_items: 'measured on another base, other corpora, steps or items',
   changed_base: 'measured on another base',
+  changed_rate: r'runs/base was trained with optim.lr=[\d.e-]+, and the plan has 0.0001',
   other_file: 'background.jsonl is not what it was: its sha256 is',
 }
 
