@@ -4,13 +4,13 @@
 
 Tiny Llamas (150 k weights) from chance, through the stages that run on pods: 8 seeds, 12 arms of
 experiment S (two specs, the same demonstrations), 7 of H (values against rules, harm held out).
-Slice: none, a laptop. Cost: about ten minutes on two cores.
-Expect: documents that give a value steer the same demonstrations by 10 to 20 nats; whether reasons
-beat mention and shuffled reasons is what the study is there to say.
+Slice: none, a laptop. Cost: eleven to twelve minutes on two cores.
+Expect: documents that give a value steer the same demonstrations by some 12 nats (0 to 27, on eight
+development seeds); whether reasons beat mention and shuffled reasons is what the study is to say.
 The recipe was found on seeds 100 to 107 and the development words alone (docs/valueworld.md).
 
-:quick   two seeds, no verdict: two to three minutes.
-:full    with the negative control (rho = 0) on all seeds: about twenty minutes.
+:quick   two development seeds, no verdict: about four minutes. The record's seeds stay unseen.
+:full    with the negative control (rho = 0) on all seeds: about twenty minutes (estimated).
 :develop seeds 108 to 115 on development words: where a recipe may be tried.
 :smoke   the whole path in seconds: two seeds, three arms, weights that learn nothing.
 """
@@ -37,13 +37,12 @@ def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke'] = ''):
     world=World(seed=0), base=base(), recipes=recipes(), arms=(*goods_arms(), *harm_arms()),
     seeds=seeds,
   )  # fmt: skip
-  if variant == 'quick':
-    return dataclasses.replace(study, seeds=(0, 1))
   if variant == 'full':
     return dataclasses.replace(study, control_seeds=seeds)
-  if variant == 'develop':
+  if variant in ('quick', 'develop'):
     world = dataclasses.replace(study.world, split='dev')
-    return dataclasses.replace(study, world=world, seeds=tuple(range(108, 116)))
+    seeds = (100, 101) if variant == 'quick' else tuple(range(108, 116))
+    return dataclasses.replace(study, world=world, seeds=seeds)
   return smoke(study) if variant == 'smoke' else study
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from jaxalign.config import UserError, tree
+from jaxalign.config import UserError, tree, write_text
 from jaxalign.data import chat, mirror, shards
 from jaxalign.data.prepared import PAIR, Prepared
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
@@ -62,7 +62,7 @@ def prepare(
   if not (final / mirror.MANIFEST).exists():
     _write(source, tokenizer, form, survey, options, final, workers)
   if known:
-    shards.write_text(known, final.name)
+    write_text(final.name, known)
   return Prepared(final)
 
 
@@ -222,7 +222,7 @@ def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str
       rows = [(margin, subsets.index(subset)) for margin, subset in pairs]
       _save(home / 'pairs.npy', np.array(rows, PAIR))
     _save(home / 'lengths.npy', lengths)
-    shards.write_text(home / mirror.MANIFEST, json.dumps(manifest, indent=2) + '\n')
+    write_text(json.dumps(manifest, indent=2) + '\n', home / mirror.MANIFEST)
   except OSError as error:
     raise UserError(f'{home} cannot be written ({error}): make room, then run again') from error
   for side in home.glob('shard-*.arrayrecord.json'):

@@ -17,7 +17,7 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordWriter
 from etils import epath
 
-from jaxalign.config import UserError
+from jaxalign.config import UserError, write_text
 from jaxalign.data import chat
 from jaxalign.data.text import Tokenizer
 
@@ -80,7 +80,7 @@ def write(job: Job, tokenizer: Tokenizer) -> dict[str, Any]:
     side = dict(lengths=lengths, learned=learned, largest=largest, dropped=dropped)
     side |= dict(records=len(job.items), characters=sum(item.characters for item in job.items))
     side |= dict(items=fingerprint(job), pairs=pairs)
-    write_text(side_file(job.path), json.dumps(side))
+    write_text(json.dumps(side), side_file(job.path))
   except (OSError, RuntimeError) as error:  # the writer raises RuntimeError
     epath.Path(temporary).unlink(missing_ok=True)
     raise UserError(
@@ -88,13 +88,6 @@ def write(job: Job, tokenizer: Tokenizer) -> dict[str, Any]:
       'directory, then run the same again; finished shards are kept'
     ) from error
   return side
-
-
-def write_text(path: epath.Path, text: str) -> None:
-  """Whole or not at all."""
-  temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-  temporary.write_text(text)
-  temporary.replace(path)
 
 
 def _codes(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxalign.config import Mesh, UserError, diff, read, tree
+from jaxalign.config import Mesh, UserError, diff, read, tree, write_text
 from jaxalign.data import batches, chat, sources
 from jaxalign.models import llama2, phi2
 from jaxalign.rl import bon, judges, players
@@ -119,7 +119,7 @@ def finish(cfg, workdir, prints):
   about = dict(judges=prints, prompts=c['prompts'], answers=c['answers'], n=c['label'])
   about |= dict(kl=bon.kl(np.array(c['label'])).tolist(), mean=c['means'])
   about |= dict(low=c['low'], high=c['high'])
-  overoptimisation.replace(workdir / 'bon.json', json.dumps(about, indent=2) + '\n')
+  write_text(json.dumps(about, indent=2) + '\n', workdir / 'bon.json')
   note(f'done: {workdir}/overoptimisation.html')
 
 
@@ -140,7 +140,7 @@ def refuse_other_settings(cfg, workdir, prints):
       words = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed[:4])
       raise UserError(f'{workdir} holds answers of another run: {words}; take another --workdir')
   if jax.process_index() == 0:
-    overoptimisation.replace(path, json.dumps(now, indent=2) + '\n')
+    write_text(json.dumps(now, indent=2) + '\n', path)
 
 
 def open_prompts(cfg, tokenizer, workdir):
@@ -221,4 +221,4 @@ def write(path, rows, n):
     gold = [row['gold'] for row in some] if 'gold' in some[0] else None
     line = dict(prompt=some[0]['prompt'], answers=[row['answer'] for row in some], gold=gold)
     lines.append(json.dumps(line | columns) + '\n')
-  overoptimisation.replace(path, ''.join(lines))
+  write_text(''.join(lines), path)

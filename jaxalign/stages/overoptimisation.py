@@ -11,7 +11,7 @@ import math
 import numpy as np
 from etils import epath
 
-from jaxalign.config import UserError, read
+from jaxalign.config import UserError, read, write_text
 from jaxalign.rl import bon
 from jaxalign.rl import overoptimisation as over
 from jaxalign.stages import overoptimisation_page as page
@@ -52,15 +52,9 @@ def report(out, *, best_of=None, ppo=None, draws=DRAWS):
   out = epath.Path(out)
   out.mkdir(parents=True, exist_ok=True)
   html = page.write(curves, dict(best_of=best_of, ppo=ppo))  # before anything is overwritten
-  replace(out / 'overoptimisation.json', json.dumps(as_json(curves), indent=2) + '\n')
-  replace(out / 'overoptimisation.html', html)
+  write_text(json.dumps(as_json(curves), indent=2) + '\n', out / 'overoptimisation.json')
+  write_text(html, out / 'overoptimisation.html')
   return curves
-
-
-def replace(path, text):
-  part = path.with_name(f'{path.name}.part')
-  part.write_text(text)
-  part.replace(path)
 
 
 def as_json(curves):

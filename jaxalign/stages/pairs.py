@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving
+from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, write_text
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.models import adapters, llama2, phi2
@@ -126,17 +126,10 @@ def scores(made):
 
 def write_card(made, workdir):
   """card.json, and card.html where matplotlib is there to draw it."""
-  write_text(workdir / 'card.json', json.dumps(made, indent=1) + '\n')
+  write_text(json.dumps(made, indent=1) + '\n', workdir / 'card.json')
   try:
     import matplotlib  # noqa: F401
   except ImportError:
     logging.warning('card.html is not drawn: pip install jaxalign[report] has what it needs')
     return
-  write_text(workdir / 'card.html', card.page(made))
-
-
-def write_text(path, text):
-  """Whole or not at all."""
-  part = path.with_name(f'{path.name}.part')
-  part.write_text(text)
-  part.replace(path)
+  write_text(card.page(made), workdir / 'card.html')

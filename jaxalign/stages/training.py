@@ -10,7 +10,7 @@ import optax
 from etils import epath
 from jax.experimental import multihost_utils
 
-from jaxalign.config import UserError, read, tree
+from jaxalign.config import UserError, read, tree, write_text
 from jaxalign.data import batches, prepare, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.prepared import Prepared
@@ -161,9 +161,7 @@ def open_data(cfg, corpora, name, tokenizer, workdir, length=None):
       prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long)
       for c in corpora
     ]
-    part = known.with_name(f'{known.name}.part')
-    part.write_text(json.dumps(dict(key=key, homes=[str(p.directory) for p in done])) + '\n')
-    part.replace(known)
+    write_text(json.dumps(dict(key=key, homes=[str(p.directory) for p in done])) + '\n', known)
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(f'{name} is prepared')
   ready = [Prepared(home) for home in read(known)['homes']]

@@ -6,7 +6,7 @@ import json
 import jax.numpy as jnp
 import numpy as np
 
-from jaxalign.config import UserError, read
+from jaxalign.config import read, write_text
 from jaxalign.models.export import export
 from jaxalign.probes import states
 from jaxalign.stages import finished
@@ -26,8 +26,8 @@ def write_corpora(world, kinds, home):
     words.tokenizer().save(str(home / 'tokenizer'))
     for kind in missing:
       content, sums[kind] = corpora.content(world, kind)
-      put(home / f'{kind}.jsonl', content)
-    put(home / 'sums.json', json.dumps(sums, indent=1).encode())
+      write_text(content.decode(), home / f'{kind}.jsonl')
+    write_text(json.dumps(sums, indent=1), home / 'sums.json')
   return sums
 
 
@@ -103,17 +103,3 @@ def items_hash(tests):
 
 def digest(texts):
   return hashlib.sha256(''.join(texts).encode()).hexdigest()
-
-
-def put(path, content):
-  """Whole or not at all."""
-  part = path.with_name(f'{path.name}.part')
-  part.write_bytes(content)
-  part.replace(path)
-
-
-def read_lines(path):
-  try:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-  except (OSError, ValueError) as error:
-    raise UserError(f'{path} cannot be read ({error}): remove it, and it is made again') from error

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from jaxalign.config import to_json
+from jaxalign.config import write, write_text
 from jaxalign.study import bench, contrasts, report, verdict
 from jaxalign.study.homes import arms_of, home_of
 from jaxalign.study.table import read_rows
@@ -51,6 +51,7 @@ class Live:
     if now - self.shown < (0.5 if live else SHOW):
       return
     self.shown = now
+    self.seconds()
     took = now - self.began
     left = f'{took / self.done * (self.steps - self.done):.0f} s left' if self.done else ''
     self._print(
@@ -62,9 +63,9 @@ class Live:
     print(f'{lead}{text}', end='', file=sys.stderr, flush=True)
 
   def seconds(self):
-    """Of this call and those before it that were cut short."""
+    """Of this call and of those before it; kept as it grows, for a call may be cut short."""
     total = self.before + time.time() - self.began
-    bench.put(self.workdir / 'seconds.json', json.dumps(total).encode())
+    write_text(json.dumps(total), self.workdir / 'seconds.json')
     return total
 
 
@@ -137,7 +138,7 @@ def spread(values):
   return max(values) - min(values)
 
 
-def write(cfg, workdir, seconds):
+def conclude(cfg, workdir, seconds):
   rows = {seed: rows_of(home_of(workdir, seed, False)) for seed in cfg.seeds}
   every = [row for found in rows.values() for row in found]
   measured = contrasts.measured(every, cfg.rules)
@@ -151,12 +152,10 @@ def write(cfg, workdir, seconds):
     arms={name: per_arm(name, rows) for name in dict.fromkeys(row['arm'] for row in every)},
     seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
   )  # fmt: skip
-  put_lines(workdir / 'outcomes.jsonl', every)
-  bench.put(workdir / 'about.json', json.dumps(about(cfg, workdir), indent=1).encode())
-  bench.put(workdir / 'plan.json', to_json(cfg).encode())
-  bench.put(
-    workdir / 'results.json', (json.dumps(found, indent=1, allow_nan=False) + '\n').encode()
-  )
+  write_text(''.join(json.dumps(row) + '\n' for row in every), workdir / 'outcomes.jsonl')
+  write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')
+  write(cfg, workdir / 'plan.json')
+  write_text(json.dumps(found, indent=1, allow_nan=False) + '\n', workdir / 'results.json')
   report.write(found, workdir)
   print(said.sentence)
   return found
@@ -187,7 +186,3 @@ def about(cfg, workdir):
     tokens={name: sum(stage.tokens for stage in found) for name, found in stages.items()},
     steps={name: sum(stage.steps for stage in found) for name, found in stages.items()},
   )
-
-
-def put_lines(path, rows):
-  bench.put(path, ''.join(json.dumps(row) + '\n' for row in rows).encode())

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 
-from jaxalign.config import UserError, diff, read, seal, tree, write
+from jaxalign.config import UserError, diff, read, seal, tree, write, write_text
 from jaxalign.data import sources
 from jaxalign.stages import finished, language
 from jaxalign.study import bench, crew, results
@@ -24,7 +24,7 @@ def run(cfg, workdir):
   report = results.Live(cfg, workdir)
   report.show()
   crew.each(worlds, work, (cfg, workdir), workers=cfg.workers, say=report.say)
-  results.write(cfg, workdir, seconds=report.seconds())
+  results.conclude(cfg, workdir, seconds=report.seconds())
 
 
 def work(task, cfg, workdir, say):
@@ -94,8 +94,8 @@ def measure(store, name, key, make):
       )
     return
   lines = ''.join(json.dumps(row, allow_nan=False) + '\n' for row in make())
-  bench.put(path, lines.encode())
-  bench.put(known, json.dumps(dict(key=key)).encode())
+  write_text(lines, path)
+  write_text(json.dumps(dict(key=key)), known)
 
 
 def refuse_changed(stage, directory):

@@ -78,7 +78,7 @@ def study(workdir, seeds, control=(), effect=6.0):
     world(home_of(workdir, seed, False), cfg.arms, seed, effect)
   for seed in control:
     world(home_of(workdir, seed, True), results.arms_of(cfg, True), seed, 0.0)
-  results.write(cfg, workdir, 83.0)
+  results.conclude(cfg, workdir, 83.0)
   found = json.loads((workdir / 'results.json').read_text())
   return found, (workdir / 'report.html').read_text()
 
