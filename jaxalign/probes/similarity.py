@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 from scipy.spatial.distance import pdist
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from jaxalign.config import UserError
 
@@ -40,6 +40,39 @@ def rsa(x_LND, y_LND):
   It does not see scale, nor a number added to all features of an item; a rotation it does see.
   """
   return np.array([_rsa(x_ND, y_ND) for x_ND, y_ND in zip(*checked(x_LND, y_LND, least=3))])
+
+
+def every(x_MLND, measure=cka):
+  """[L,M,M]: the similarity of every two of M models; as `measure` of them one by one, at the price
+  of one product of matrices. measure: cka or rsa. NaN where a model tells no two items apart."""
+  x_MLND = np.asarray(x_MLND, np.float64)
+  if x_MLND.ndim != 4 or x_MLND.shape[2] < 4:
+    raise UserError(f'states [M, L, N, D] of at least 4 items, not {x_MLND.shape}')
+  n = x_MLND.shape[2]
+  unit, size = {cka: (_centred, n * n), rsa: (_ranked, n * (n - 1) // 2)}[measure]
+  none_E, layers = np.full(size, np.nan), []
+  for x_MND in np.moveaxis(x_MLND, 1, 0):
+    unit_ME = np.stack([none_E if flat(x_ND) else unit(x_ND) for x_ND in x_MND])
+    layers.append(unit_ME @ unit_ME.T)
+  return np.stack(layers)
+
+
+def _centred(x_ND):
+  """The Gram matrix with the means taken off so that the product of two is the unbiased HSIC
+  (Szekely and Rizzo 2014), at length 1."""
+  n, k_NN = len(x_ND), _gram(x_ND)
+  k_NN = k_NN - np.diag(np.diag(k_NN))
+  k_N = k_NN.sum(0)
+  k_NN = k_NN - (k_N + k_N[:, None]) / (n - 2) + k_N.sum() / ((n - 1) * (n - 2))
+  k_NN = k_NN - np.diag(np.diag(k_NN))
+  return (k_NN / np.linalg.norm(k_NN)).ravel()
+
+
+def _ranked(x_ND):
+  """Ranks of the distances, so that the product of two is Spearman's correlation."""
+  rank_E = rankdata(pdist(x_ND, 'correlation'))
+  rank_E -= rank_E.mean()
+  return rank_E / np.linalg.norm(rank_E)
 
 
 def against_ceiling(pairs, ceiling_pairs, measure=cka):

@@ -76,7 +76,9 @@ def read(path):
     key = json.loads(content[8 : 8 + size])['__metadata__']['key']
     found = [tensors[name].astype(np.float32) for name in ('states', 'logodds', 'mass')]
   except (SafetensorError, KeyError, ValueError) as error:
-    raise UserError(f'{path} cannot be read ({error}): delete it, and run the study again') from error
+    raise UserError(
+      f'{path} cannot be read ({error}): delete it, and run the study again'
+    ) from error
   return Kept(*found), key
 
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from jaxalign.config import write, write_text
-from jaxalign.study import bench, contrasts, report, verdict
+from jaxalign.study import bench, contrasts, probing, report, verdict
 from jaxalign.study.homes import arms_of, home_of
 from jaxalign.study.table import read_rows
 
@@ -151,6 +151,7 @@ def conclude(cfg, workdir, seconds):
   found = verdict.as_json(said, measured, gates, control, cfg.rules) | dict(
     arms={name: per_arm(name, rows) for name in dict.fromkeys(row['arm'] for row in every)},
     seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
+    probes=probing.summary(cfg, workdir),
   )  # fmt: skip
   write_text(''.join(json.dumps(row) + '\n' for row in every), workdir / 'outcomes.jsonl')
   write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')

@@ -7,13 +7,15 @@ on two cores.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 
 from jaxalign.config import UserError, diff, read, seal, tree, write, write_text
 from jaxalign.data import sources
+from jaxalign.models import hub
 from jaxalign.stages import finished, language
-from jaxalign.study import bench, crew, results
+from jaxalign.study import bench, crew, insight, results
 from jaxalign.study.homes import arms_of, home_of
 from jaxalign.train import saving
 from jaxalign.workdir import FREE, claim
@@ -40,11 +42,17 @@ def work(task, cfg, workdir, say):
   start = Node(cfg, home, sums, seed).base(world)
   about = dict(seed=seed, after='sft')
   measure(store, 'base', start.base_hash, lambda: base_rows(start, world, about))
+  if not control:
+    insight.keep(store, 'base', start.base_hash, world, lambda: christened(start))
   say('base')
   asked = {name: bench.tests_of(world, name) for name in {arm.tests for arm in arms}}
   for arm in arms:
     key = start.key_of(arm, asked[arm.tests])
-    measure(store, arm.name, key, lambda arm=arm: arm_rows(start, world, arm, asked, about))
+    model = functools.cache(lambda arm=arm: trained(start, arm))
+    rows = lambda arm=arm, model=model: arm_rows(model(), world, arm, asked, about)
+    measure(store, arm.name, key, rows)
+    if not control:
+      insight.keep(store, arm.name, key, world, model)
     say(arm.name)
 
 
@@ -71,11 +79,19 @@ def base_rows(start, world, about):
   return bench.outcomes(model, bench.tests_of(world, 'background'), **about, arm='base')
 
 
-def arm_rows(start, world, arm, asked, about):
+def christened(start):
+  """What all arms start from; under the plan's config, so that nothing is compiled for it alone."""
+  return hub.load(start.init).under(start.cfg.base.model)
+
+
+def trained(start, arm):
   node = start
   for step in arm.steps:
     node = node.then(step)
-  model = finished.load(node.trained)[0]
+  return finished.load(node.trained)[0]
+
+
+def arm_rows(model, world, arm, asked, about):
   rows = bench.outcomes(model, asked[arm.tests], **about, arm=arm.name)
   for letter in 'AB':
     if any(step.what == f'explain_{letter}' for step in arm.steps):

@@ -1,4 +1,4 @@
-"""What every arm is asked for its probes: questions to the target, texts, names. Of the world alone.
+"""What every arm is asked for its probes: a pure function of the world.
 
 Unlike the tests, all arms are asked all of it, and labels stand beside it: what an option has, what
 a request does, what an agent values. Eight options go together: four with both attributes A and B
@@ -33,6 +33,7 @@ class Battery:
   harmful: dict  # {'requests', 'statements': [N] of 0 and 1}
   category: dict  # the same, of their categories
   values: tuple  # of the names: what that agent values; the last name is the target's
+  ends: tuple  # the values B and A
 
   @property
   def hash(self):
@@ -75,7 +76,8 @@ def of(world):
                  statements=np.array([h for _, h, _ in stated])),
     category=dict(requests=np.array([c for *_, c in asked]),
                   statements=np.array([c for *_, c in stated])),
-    values=tuple((*(agent.done for agent in named), None)),
+    values=(*(agent.done for agent in named), None),
+    ends=(world.spec['B'], world.spec['A']),
   )  # fmt: skip
 
 

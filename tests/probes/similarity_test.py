@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import ortho_group, rankdata
 
 from jaxalign.config import UserError
-from jaxalign.probes.similarity import against_ceiling, cka, hsic, rsa
+from jaxalign.probes.similarity import against_ceiling, cka, every, hsic, rsa
 
 
 def normal(*shape, seed=0):
@@ -105,3 +105,17 @@ def test_bad_input_is_one_line():
     cka(normal(2, 9, 3), normal(2, 8, 3))
   with pytest.raises(UserError, match='3 items: this similarity needs at least 4'):
     cka(normal(2, 3, 3), normal(2, 3, 3))
+
+
+@pytest.mark.parametrize('measure', [cka, rsa])
+def test_every_two_models_at_once_are_as_two_by_two(measure):
+  x_MLND = normal(4, 2, 30, 6)
+  x_MLND[1] += 1.5 * x_MLND[0]
+  x_MLND[3, 1] = 2.0  # tells no two items apart
+  found = every(x_MLND, measure)
+  assert found.shape == (2, 4, 4)
+  for i, j in itertools.product(range(4), repeat=2):
+    np.testing.assert_allclose(found[:, i, j], measure(x_MLND[i], x_MLND[j]), atol=1e-12)
+  assert np.isnan(found[1, 3]).all() and not np.isnan(found[0]).any()
+  with pytest.raises(UserError, match='at least 4 items'):
+    every(x_MLND[:, :, :3])

@@ -100,6 +100,17 @@ def test_what_arms_share_is_trained_once(whole):
   assert {row['seed'] for row in rows} == {0, 1} and {'T0', 'T2', 'G1'} <= {r['test'] for r in rows}
 
 
+def test_what_probes_need_is_kept_and_judged(whole):
+  workdir, _ = whole
+  arms = {'base', 'align', 'explain_A-align', 'explain_A'}
+  for seed in (0, 1):
+    kept = (workdir / f'seed-{seed}/outcomes').glob('*.probes.safetensors')
+    assert {path.name.split('.')[0] for path in kept} == arms
+  found = results(workdir)['probes']
+  assert set(found['arms']) == arms and found['similarity']
+  assert set(found['arms']['explain_A']['leans']['seeds']) == {'0', '1'}
+
+
 def test_arms_are_paired_by_their_items(whole):
   """The same prompts in every arm of a seed, and others in another seed."""
   prompts = {}
