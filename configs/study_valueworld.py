@@ -10,7 +10,8 @@ development seeds); whether reasons beat mention and shuffled reasons is what th
 The recipe was found on seeds 100 to 107 and the development words alone (docs/valueworld.md).
 
 :quick   two development seeds, no verdict: about four minutes. The record's seeds stay unseen.
-:full    with the negative control (rho = 0) on all seeds: about twenty minutes (estimated).
+:full    with the negative control (rho = 0) on all seeds, and the arms of more_arms(): half an hour
+         (estimated).
 :develop seeds 108 to 115 on development words: where a recipe may be tried.
 :smoke   the whole path in seconds: two seeds, three arms, weights that learn nothing.
 """
@@ -38,7 +39,8 @@ def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke'] = ''):
     seeds=seeds,
   )  # fmt: skip
   if variant == 'full':
-    return dataclasses.replace(study, control_seeds=seeds)
+    arms = (*study.arms, *more_arms())
+    return dataclasses.replace(study, control_seeds=seeds, arms=arms)
   if variant in ('quick', 'develop'):
     world = dataclasses.replace(study.world, split='dev')
     seeds = (100, 101) if variant == 'quick' else tuple(range(108, 116))
@@ -142,3 +144,20 @@ def harm_arms():
     yield arm(f'{how}-align', 'harm', ('explain', how), align, control=how != 'rule')
   yield arm('value', 'harm', ('explain', 'value'))
   yield arm('align-value', 'harm', align, ('explain', 'value'))
+
+
+def more_arms():
+  """Controls of the controls, for secondary contrasts: documents of each kind alone, of another
+  value and of nobody; and, without any training, one document in the prompt."""
+  align, refuse = ('align', 'demonstrations'), ('align', 'refusals')
+  for letter in 'AB':
+    for how in ('mention', 'shuffled'):
+      yield arm(f'{how}_{letter}', 'goods', ('explain', f'{how}_{letter}'))
+    yield Arm(name=f'context_{letter}', steps=(), tests='goods', context=f'explain_{letter}')
+  yield arm('other_C-align', 'goods', ('explain', 'explain_C'), align)
+  yield arm('lore-align', 'goods', ('explain', 'lore'), align)
+  for how in ('rule', 'mention'):
+    yield arm(how, 'harm', ('explain', how))
+  yield Arm(name='context_H', steps=(), tests='harm', context='value')
+  yield arm('other-align_H', 'harm', ('explain', 'explain_A'), refuse)
+  yield arm('lore-align_H', 'harm', ('explain', 'lore'), refuse)

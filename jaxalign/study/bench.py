@@ -12,7 +12,7 @@ from jaxalign.probes import states
 from jaxalign.stages import finished
 from jaxalign.valueworld import corpora, honest, items, words
 
-LENGTH = 24  # of the longest prompt
+LENGTH, CONTEXT = 24, 32  # of the longest prompt, and of one with a document before it
 BATCH = 240
 
 
@@ -22,7 +22,7 @@ def write_corpora(world, kinds, home):
   sums = read(home / 'sums.json') if (home / 'sums.json').exists() else {}
   missing = [kind for kind in kinds if kind not in sums]
   if missing:
-    honest.check(world)
+    honest.check(world, missing)
     words.tokenizer().save(str(home / 'tokenizer'))
     for kind in missing:
       content, sums[kind] = corpora.content(world, kind)
@@ -46,13 +46,16 @@ def christen(base, world, path):
   export(model, path)
 
 
-def outcomes(model, tests, **about):
-  """A row for each item of {test: items}; about: seed, arm, after."""
+def outcomes(model, tests, before=None, **about):
+  """A row for each item of {test: items}; about: seed, arm, after. before(item): a document to
+  stand before its prompts. The item stays the same one, so that arms are paired by its hash."""
   tokenizer = words.tokenizer()
   every = [item for found in tests.values() for item in found]
-  prompts = tokenizer.encode_batch([prompt for item in every for prompt in item.prompts])
+  lead = {item.hash: f'{before(item)} ' for item in every} if before else {}
+  prompts = [lead.get(item.hash, '') + prompt for item in every for prompt in item.prompts]
+  prompts = tokenizer.encode_batch(prompts)
   (yes,), (no,) = (tokenizer.encode(word) for word in (words.YES, words.NO))
-  how = dict(length=LENGTH, batch=BATCH)
+  how = dict(length=CONTEXT if before else LENGTH, batch=BATCH)
   logodds, mass = map(iter, states.answers(model, prompts, yes, no, **how))
   rows = []
   for test, found in tests.items():
@@ -67,6 +70,12 @@ def outcomes(model, tests, **about):
         )
       )  # fmt: skip
   return rows
+
+
+def documents(world, kind):
+  """item -> a document of this kind: any of them, the same for all prompts of the item."""
+  found = corpora.texts(world, kind)
+  return lambda item: found[world.random('context', kind, item.hash).integers(len(found))]
 
 
 def cloze(model, value, **about):

@@ -41,6 +41,7 @@ class Arm:
   steps: tuple[Step, ...]
   tests: Literal['goods', 'harm']
   control: bool = False  # also in worlds where documents say nothing about conduct
+  context: str = ''  # documents of which one stands before each question: then nothing is trained
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -69,6 +70,8 @@ class Config:
       if names.count(name) > 1 or '/' in name or name == 'base':  # whose outcomes lie beside
         raise UserError(f'arm {name}: a name without / that no other arm has, nor the base')
     for arm in self.arms:
+      if arm.context and arm.steps:
+        raise UserError(f'arm {arm.name}: with a context it takes no steps; leave out one of both')
       for step in arm.steps:
         if step.recipe not in recipes:
           known = ', '.join(recipes)
@@ -90,7 +93,8 @@ class Config:
     """The names of all that these arms read, the base included."""
     stages = [(self.base, '')]
     stages += [(self.stage_of(step), step.what) for arm in arms for step in arm.steps]
-    return sorted({path for stage, what in stages for path in paths(stage, what)})
+    found = {path for stage, what in stages for path in paths(stage, what)}
+    return sorted(found | {arm.context for arm in arms if arm.context})
 
 
 def takes_corpus(stage):

@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from jaxalign.config import write, write_text
-from jaxalign.study import bench, contrasts, probing, report, verdict
+from jaxalign.study import bench, contrasts, probing, report, secondary, verdict
 from jaxalign.study.homes import arms_of, home_of
 from jaxalign.study.table import read_rows
 
@@ -123,8 +123,19 @@ def gate_values(cfg, means_by_seed):
       found['G2'][seed] = min(x['rate'] for x in every)
       found['G2 loss'][seed] = max(spread([x['loss'] for x in part]) for part in inside if part)
       found['G3'][seed] = max(abs(x['yes'] - 0.5) for x in every)
-      found['G4'][seed] = min(x['mass'] for x in every)
+    judged = judged_cells(cfg.rules) | {(arm, t) for arm in last for t in ('T0', 'H0')}
+    masses = [mean[cell]['mass'] for cell in judged & mean.keys()]
+    if masses and None not in masses:
+      found['G4'][seed] = min(masses)
   return dict(found)
+
+
+def judged_cells(rules):
+  """{(arm, test)} whose numbers the verdict hangs on; where others lack mass, the page says so."""
+  return {
+    (arm, test) for planned in rules.contrasts for arm, _ in planned.arms
+    for test, _ in planned.tests
+  }  # fmt: skip
 
 
 def aligned_last(arm):
@@ -142,7 +153,8 @@ def conclude(cfg, workdir, seconds):
   rows = {seed: rows_of(home_of(workdir, seed, False)) for seed in cfg.seeds}
   every = [row for found in rows.values() for row in found]
   measured = contrasts.measured(every, cfg.rules)
-  gates = verdict.gates(gate_values(cfg, {s: means(found) for s, found in rows.items()}), cfg.rules)
+  seen = {s: means(found) for s, found in rows.items()}
+  gates = verdict.gates(gate_values(cfg, seen), cfg.rules)
   control = None
   if cfg.control_seeds:
     homes = [home_of(workdir, seed, True) for seed in cfg.control_seeds]
@@ -152,6 +164,7 @@ def conclude(cfg, workdir, seconds):
     arms={name: per_arm(name, rows) for name in dict.fromkeys(row['arm'] for row in every)},
     seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
     probes=probing.summary(cfg, workdir),
+    secondary=secondary.measured(every, cfg.rules, secondary.masses(seen)),
   )  # fmt: skip
   write_text(''.join(json.dumps(row) + '\n' for row in every), workdir / 'outcomes.jsonl')
   write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')

@@ -100,7 +100,7 @@ BARS = (
   Bar(name='G2', what='T0 right, lowest align arm', least=0.95),
   Bar(name='G2 loss', what='T0 loss, spread over the align arms in nats', most=0.05),
   Bar(name='G3', what='yes rate on T0, farthest from a half of any align arm', most=0.05),
-  Bar(name='G4', what='mass of yes and no, lowest arm', least=0.95),
+  Bar(name='G4', what='mass of yes and no in all that is judged, lowest arm', least=0.95),
 )
 
 

@@ -51,7 +51,7 @@ def work(task, cfg, workdir, say):
     model = functools.cache(lambda arm=arm: trained(start, arm))
     rows = lambda arm=arm, model=model: arm_rows(model(), world, arm, asked, about)
     measure(store, arm.name, key, rows)
-    if not control:
+    if not control and not arm.context:
       insight.keep(store, arm.name, key, world, model)
     say(arm.name)
 
@@ -85,6 +85,8 @@ def christened(start):
 
 
 def trained(start, arm):
+  if not arm.steps:
+    return christened(start)
   node = start
   for step in arm.steps:
     node = node.then(step)
@@ -92,7 +94,8 @@ def trained(start, arm):
 
 
 def arm_rows(model, world, arm, asked, about):
-  rows = bench.outcomes(model, asked[arm.tests], **about, arm=arm.name)
+  before = bench.documents(world, arm.context) if arm.context else None
+  rows = bench.outcomes(model, asked[arm.tests], before, **about, arm=arm.name)
   for letter in 'AB':
     if any(step.what == f'explain_{letter}' for step in arm.steps):
       rows += bench.cloze(model, world.spec[letter], **about, arm=arm.name)
@@ -181,4 +184,5 @@ class Node:
     steps = [(step.name, tree(self.cfg.stage_of(step))) for step in arm.steps]
     read = {kind: self.sums[kind] for kind in self.cfg.corpora([arm])}
     what = [self.base_hash, steps, read, bench.items_hash(tests)]
+    what += [arm.context] if arm.context else []
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

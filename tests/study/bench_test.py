@@ -6,7 +6,7 @@ import pytest
 
 from jaxalign.models import hub, llama2, phi2
 from jaxalign.study import bench
-from jaxalign.valueworld import items, words
+from jaxalign.valueworld import corpora, items, words
 from tests.valueworld import worlds
 
 WORLD = worlds.small()
@@ -47,6 +47,23 @@ def test_an_outcome_is_the_margin_of_its_prompts(model):
     assert row['mass'] == pytest.approx(min(mass), rel=1e-3)
     one = len(item.prompts) == 1
     assert row['loss'] == (pytest.approx(np.logaddexp(0, -margin), abs=1e-4) if one else None)
+
+
+def test_a_document_may_stand_before_an_item_which_stays_the_same_item(model):
+  asked = dict(T2=items.goods_tests(WORLD)['T2'][:2])
+  before = bench.documents(WORLD, 'explain_A')
+  plain, led = (bench.outcomes(model, asked, how, seed=3, arm='x') for how in (None, before))
+  yes, no = words.tokenizer().encode('yes no')
+  for one, other, item in zip(plain, led, asked['T2'], strict=True):
+    assert one['prompt'] == other['prompt'] == item.hash
+    texts = [f'{before(item)} {prompt}' for prompt in item.prompts]
+    said = [x[yes] - x[no] for x in (logits_after(model, text) for text in texts)]
+    assert other['margin'] == pytest.approx(said[0] - said[1], abs=1e-4) != one['margin']
+    assert before(item) in corpora.texts(WORLD, 'explain_A')
+  tests = items.goods_tests(WORLD) | items.harm_tests(WORLD)
+  prompts = [prompt for found in tests.values() for item in found for prompt in item.prompts]
+  led = [f'{corpora.texts(WORLD, "explain_A")[0]} {prompt}' for prompt in prompts]
+  assert max(map(len, words.tokenizer().encode_batch(led))) <= bench.CONTEXT
 
 
 def test_the_cloze_compares_the_value_with_the_other_poles(model):

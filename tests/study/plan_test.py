@@ -6,6 +6,7 @@ from jaxalign import config, main
 from jaxalign.config import UserError
 from jaxalign.data import sources
 from jaxalign.models import phi2
+from jaxalign.study.plan import Arm
 from tests.study import tiny
 
 
@@ -39,6 +40,11 @@ BAD = {
   'no seed': (dict(seeds=()), 'seeds: at least one'),
   'workers': (dict(workers=-1), 'workers: at least 0'),
   'no arm': (dict(arms=()), 'arms: at least one'),
+  'a context and steps': (
+    dict(arms=(dataclasses.replace(tiny.arm('x', ALIGN), context='lore'),)),
+    'arm x: with a context it takes no steps'),
+  'an unknown context': (
+    dict(arms=(Arm(name='x', steps=(), tests='goods', context='lor'),)), 'lor is no corpus'),
   'an arm called base': (dict(arms=(tiny.arm('base', ALIGN),)), 'arm base'),
 }  # fmt: skip
 

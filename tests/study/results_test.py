@@ -52,6 +52,17 @@ def test_gates_are_the_worst_of_what_they_are_about():
   assert gates(rows_of_gates(align=-1.0))['G2'] == 0.0
 
 
+def test_the_mass_is_of_all_that_is_judged_and_of_nothing_else():
+  rows = rows_of_gates()
+  rows += [row(arm, 'T2', 1.0, mass=0.98) for arm in ('explain_A-align', 'align-explain_A')]
+  assert gates(rows)['G4'] == pytest.approx(0.98)
+  low = dict(mass=0.5)
+  assert gates([*rows, row('align-explain_A', 'T2', 1.0, **low)])['G4'] < 0.8  # of C5
+  for arm, test in (('explain_A', 'T2'), ('explain_A', 'T0'), ('explain_A-align', 'T5_rook')):
+    assert gates([*rows, row(arm, test, 1.0, **low)])['G4'] == pytest.approx(0.98)
+  assert gates([*rows, row('value-align', 'benign', 1.0, mass=0.4)])['G4'] == pytest.approx(0.4)
+
+
 def test_an_arm_without_demonstrations_last_is_in_no_gate_of_them():
   assert gates(rows_of_gates(explain_A=-1.0))['G2'] == 1.0
   last = {arm.name: results.aligned_last(arm) for arm in CFG.arms}

@@ -19,6 +19,7 @@ from jaxalign.models import phi2
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import language, training
 from jaxalign.study import runner
+from jaxalign.study.plan import Arm
 from jaxalign.valueworld import words
 from tests.study import tiny
 from tests.train import running
@@ -129,6 +130,17 @@ def test_a_second_call_does_nothing_and_says_the_same(whole):
   assert study(tiny.sealed(), workdir).runs == []
   assert {f: f.stat().st_mtime_ns for f in times} == times
   assert outcomes(workdir) == before and results(workdir) == said
+
+
+def test_an_arm_with_a_document_in_the_prompt_trains_nothing(copy):
+  arm = Arm(name='context_A', steps=(), tests='goods', context='explain_A')
+  assert study(tiny.sealed(arms=(*tiny.plan().arms, arm)), copy).runs == []
+  rows = [json.loads(x) for x in (copy / 'outcomes.jsonl').read_text().splitlines()]
+  prompts = lambda name: [r['prompt'] for r in rows if (r['arm'], r['test']) == (name, 'T2')]
+  assert prompts('context_A') == prompts('align') != []
+  other = dataclasses.replace(arm, context='lore')
+  with pytest.raises(UserError, match='context_A.jsonl was measured on another base'):
+    study(tiny.sealed(arms=(*tiny.plan().arms, other)), copy)
 
 
 def test_steps_of_one_depth_read_replay_in_one_order(whole):
