@@ -10,6 +10,10 @@ from jaxalign.study import report_pictures as pictures
 from jaxalign.study.pages import Failed, text
 from jaxalign.study.report_arms import arms_h, arms_s, of_seeds
 from jaxalign.study.report_origin import assumed, curves, held_equal, rerun
+from jaxalign.study.report_probes import alike, held, layers, preferred
+from jaxalign.study.report_probes import contrasts as probe_contrasts
+from jaxalign.study.report_secondary import beside as secondary
+from jaxalign.study.report_secondary import unanswered
 from jaxalign.study.report_tables import estimates, gate_rows, harm_tests, other_tests
 
 QUESTION = 'Does learning why first change what the same demonstrations teach?'
@@ -92,6 +96,7 @@ def gates(found, beside):
     '<p>Whether the instrument works at all, seed by seed. A seed that misses the bar is marked ✗; '
     f'each gate needs {found["rules"]["needed_share"]:.1%} of the seeds, else the study cannot '
     f'tell.</p>{pages.table(head, marked)}<p>{pages.download("gates", head, plain)}</p>'
+    + unanswered(found)
   )
 
 
@@ -134,6 +139,12 @@ SECTIONS = (
   ('Experiment S: what each arm chooses', arms_s),
   ('Experiment H: what each arm refuses', arms_h),
   ('Gates', gates),
+  ('Contrasts beside the five', secondary),
+  ('Probes: what the models prefer', preferred),
+  ('Probes: what they hold, and what they do', held),
+  ('Probes: directions, layer by layer', layers),
+  ('Probes: how alike the arms are', alike),
+  ('Probes: the five contrasts', probe_contrasts),
   ('Training', curves),
   ('Other tests', others),
   ('Negative control', control),

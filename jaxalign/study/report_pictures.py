@@ -16,6 +16,7 @@ PURPLE, SKY = '#CC79A7', '#56B4E9'
 LOOK = {
   'A': (BLUE, 'o'), 'B': (ORANGE, 's'), '': (GREEN, '^'),
   'harm': (RED, 'D'), 'benign': (SKY, 'o'), 'd': (PURPLE, '^'),
+  'read': (BLUE, 'o'), 'done': (ORANGE, 's'), 'cosine': (GREEN, 'o'), 'chance': (GREY, '|'),
 }  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def intervals(rows, xlabel, high_inches):
 
 
 def row(ax, one, y, low, high):
-  color, filled = (BLUE, BLUE) if one['holds'] else (RED, 'none')
+  color, filled = {True: (BLUE, BLUE), False: (RED, 'none'), None: (GREEN, 'none')}[one['holds']]
   seeds = one['differences']
   ax.plot([0, 0], [y - 0.07, y + 0.3], color=INK, lw=0.8)  # nowhere through the words
   ax.plot(seeds, y + 0.2 + scattered(len(seeds)) / 4, 'o', color=GREY, ms=3.5, alpha=0.9,
@@ -92,7 +93,7 @@ def told(one):
   return f'{said}: not shown{floor}'
 
 
-def dots(groups, xlabel, xlim=None):
+def dots(groups, xlabel, xlim=None, mean=True):
   """groups: [(title, [(label, {series: [a number a seed]})])]. A dot a seed, a bar at the mean."""
   count = sum(len(rows) + bool(title) for title, rows in groups)
   made, ((ax,),) = figure(0.6 + 0.27 * count)
@@ -108,9 +109,11 @@ def dots(groups, xlabel, xlim=None):
       for name, values in series.items():
         color, mark = LOOK[name]
         (seen[name],) = ax.plot(
-          values, y + scattered(len(values)), mark, color=color, ms=4.2, alpha=0.85, mew=0
-        )
-        ax.plot([np.mean(values)] * 2, [y - 0.36, y + 0.36], '-', color=color, lw=2, label='mean')
+          values, y + mean * scattered(len(values)), mark, color=color, alpha=0.85,
+          **(dict(ms=9, mew=1.2) if mark == '|' else dict(ms=4.2, mew=0)),
+        )  # fmt: skip
+        if mean:
+          ax.plot([np.mean(values)] * 2, [y - 0.36, y + 0.36], '-', color=color, lw=2, label='mean')
       y -= 1
   ax.set(ylim=(y + 0.4, 0.6), xlabel=xlabel, yticks=[*ticks])
   if xlim:

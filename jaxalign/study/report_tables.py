@@ -21,7 +21,7 @@ def estimates(contrasts):
       numbers, first = one['scales'][scale], scale == one['scale']
       drawn = numbers['bootstrap'] or {}
       by_seed = dict(zip(one['seeds'], numbers['differences']))
-      last = [one[name] if first else None for name in ('p_holm', 'holds', 'agree')]
+      last = [one.get(name) if first else None for name in ('p_holm', 'holds', 'agree')]
       rows.append((one['name'], scale, *(numbers[field] for field in fields), drawn.get('low'),
                    drawn.get('high'), *last, *(by_seed.get(seed) for seed in seeds),
                    one['what'] if first else ''))  # fmt: skip

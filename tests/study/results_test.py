@@ -56,7 +56,7 @@ def test_the_mass_is_of_all_that_is_judged_and_of_nothing_else():
   rows = rows_of_gates()
   rows += [row(arm, 'T2', 1.0, mass=0.98) for arm in ('explain_A-align', 'align-explain_A')]
   assert gates(rows)['G4'] == pytest.approx(0.98)
-  low = dict(mass=0.5)
+  low = dict(mass=0.5, loss=0.1)
   assert gates([*rows, row('align-explain_A', 'T2', 1.0, **low)])['G4'] < 0.8  # of C5
   for arm, test in (('explain_A', 'T2'), ('explain_A', 'T0'), ('explain_A-align', 'T5_rook')):
     assert gates([*rows, row(arm, test, 1.0, **low)])['G4'] == pytest.approx(0.98)

@@ -29,7 +29,7 @@ def found():
 def test_each_is_a_contrast_and_none_is_a_primary():
   names = [name for _, name in EVERY]
   for one in EVERY.values():
-    config.seal(one)
+    one.check()
     assert sum(weight for _, weight in one.arms) == 0
   assert not {(p.arms, p.tests) for p in PRIMARIES} & {(p.arms, p.tests) for p in EVERY.values()}
   assert len(EVERY) == len(names)
