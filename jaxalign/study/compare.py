@@ -2,7 +2,8 @@
 
 A run is a directory with outcomes.jsonl (the rows of table.py, of one arm or several) and
 about.json: base (sha256 of the base weights), items ({test: sha256 of the item set}), and, to be
-shown, tokens and steps. base may be {seed: ..}, tokens and steps {arm: ..}. DIR:ARM takes one arm.
+shown, tokens and steps. base and what items holds may be {seed: ..}, tokens and steps {arm: ..}.
+DIR:ARM takes one arm.
 
 The first arm is what the others are held against. The seed is the unit. Of one seed only, the
 items are, and the table says so: that interval knows nothing of another training run.
@@ -18,11 +19,13 @@ from etils import epath
 from jaxalign import config
 from jaxalign.config import UserError
 from jaxalign.rl.calibration import wilson
-from jaxalign.study import statistics
+from jaxalign.study import compare_text, statistics
+from jaxalign.study.rules import Rules
 from jaxalign.study.table import read_rows, table
 
 OUTCOMES, ABOUT = 'outcomes.jsonl', 'about.json'
 SCALES = 'margin', 'rate'
+RULES = Rules()  # the smallest effects of interest, as in a study
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ def compare(runs, workdir=None, page=None):
     config.write_text(json.dumps(found, indent=2, allow_nan=False) + '\n', path / 'compare.json')
     if page:
       page(found, path / 'compare.html')
-  return text(found)
+  return compare_text.text(found)
 
 
 def load(run):
@@ -138,10 +141,16 @@ def refuse_others(first, arm, seeds):
       )
   ours, others = first.about['items'], arm.about['items']
   for test in sorted(ours.keys() | others.keys()):
-    if ours.get(test) != others.get(test):
-      raise UserError(
-        f'{first.label} and {arm.label} were asked other items in {test}: measure both on the same'
-      )
+    for seed in seeds:
+      if of_seed(ours.get(test), seed) != of_seed(others.get(test), seed):
+        raise UserError(
+          f'{first.label} and {arm.label} were asked other items in {test}: measure both on the '
+          'same'
+        )
+
+
+def of_seed(value, seed):
+  return value.get(str(seed)) if isinstance(value, dict) else value
 
 
 def numbered(arm, seeds):
@@ -182,7 +191,7 @@ def of_test(seen):
       for a, arm in enumerate(seen.arms)
     ],
     differences=[
-      dict(arm=arm, **{scale: beside(seen, per_unit[scale], scale, a) for scale in SCALES})
+      dict(arm=arm, **difference(seen, per_unit, a))
       for a, arm in enumerate(seen.arms)
       if a
     ],
@@ -203,51 +212,25 @@ def alone(x_U, scale, unit):
   return dict(mean=mean, low=low, high=high, each=each)
 
 
+def difference(seen, per_unit, a):
+  """Of an arm from the first one, on the scales of a study, and whether their signs agree: else a
+  bound of the rate, not the arms, may have made it."""
+  found = {scale: beside(seen, per_unit[scale], scale, a) for scale in SCALES}
+  if len(seen.seeds) > 1:
+    on = statistics.on_scales(seen.right_ASN.mean(-1), len(seen.items))
+    for scale in ('logit', 'arcsine'):
+      found[scale] = dataclasses.asdict(statistics.paired(on[scale][a] - on[scale][0]))
+      found[scale]['differences'] = found[scale].pop('seeds')
+  signs = {np.sign(one['mean']) for one in found.values()}
+  return found | dict(agree=len(signs) == 1 and 0 not in signs)
+
+
 def beside(seen, x_AU, scale, a):
   one = dataclasses.asdict(statistics.paired(x_AU[a] - x_AU[0]))
   each = one.pop('seeds')
   x_ASN = seen.on(scale)
   drawn = statistics.bootstrap(seen.cells(x_ASN[a] - x_ASN[0]))
   one['bootstrap'] = drawn._asdict()
+  one['tost'] = statistics.tost(x_AU[a] - x_AU[0], RULES.sesoi_of(scale))
   one['differences'] = each if len(seen.seeds) > 1 else None
   return one
-
-
-def text(found):
-  arms, seeds = found['arms'], found['seeds']
-  wide = max(len(arm['arm']) for arm in arms)
-  lines = [f'{arm["arm"]:{wide}}  {costs(arm)}'.rstrip() for arm in arms]
-  lines.append(f'seeds {" ".join(map(str, seeds))}; differences are against {found["against"]}')
-  if found['seeds_left_out']:
-    lines.append(f'left out, not in all: seeds {" ".join(map(str, found["seeds_left_out"]))}')
-  if found['tests_left_out']:
-    lines.append(f'left out, not in all: {", ".join(found["tests_left_out"])}')
-  for test in found['tests']:
-    lines += ['', *test_lines(test, wide)]
-  return '\n'.join(lines) + '\n'
-
-
-def costs(arm):
-  known = [(field, arm[field]) for field in ('tokens', 'steps') if arm[field] is not None]
-  return f'{arm["run"]}' + ''.join(f', {value:,} {field}' for field, value in known)
-
-
-def test_lines(test, wide):
-  many = f'{test["items"]} items, {test["clusters"]} clusters'
-  yield f'{test["test"]} after {test["after"]} ({many})'
-  if test['unit'] == 'item':
-    yield 'one seed: intervals are over its items, and know nothing of another training run'
-  wide = max(wide, len('log-odds'))
-  for scale, name in zip(SCALES, ('log-odds', 'rate')):
-    yield f'  {name:{wide}} {"mean":>8}  {"difference":28} {"p":>7} {"n":>5} {"floor":>7}'
-    by_arm = {one['arm']: one[scale] for one in test['differences']}
-    for one in test['arms']:
-      line = f'  {one["arm"]:{wide}} {one[scale]["mean"]:8.3f}'
-      yield line + difference(by_arm[one['arm']]) if one['arm'] in by_arm else line
-
-
-def difference(one):
-  between = '' if one['low'] is None else f' [{one["low"]:.3f}, {one["high"]:.3f}]'
-  floor = '' if one['floor'] is None else f'{one["floor"]:.3f}'
-  shown = f'{one["mean"]:+.3f}{between}'
-  return f'  {shown:28} {one["p"]:7.2g} {one["n"]:5} {floor:>7}'

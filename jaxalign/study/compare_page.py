@@ -4,8 +4,8 @@ from jaxalign.config import write_text
 from jaxalign.study import pages, report_pictures
 from jaxalign.study.pages import text
 
-NAMES = dict(margin='log-odds', rate='rate')
-FIELDS = 'mean', 'low', 'high', 'n', 'sd', 'd_z', 'p', 'p_t', 'floor'
+NAMES = dict(margin='log-odds', rate='rate', logit='logit', arcsine='arcsine')
+FIELDS = 'mean', 'low', 'high', 'n', 'sd', 'd_z', 'p', 'p_t', 'floor', 'better', 'tost'
 
 
 def write(found, path):
@@ -40,7 +40,8 @@ def of_test(number, test, found):
   caption = (
     f'Log-odds margin. Grey dots: seeds; diamond and line: mean and 95 % interval. Below, what '
     f'each arm differs by from {found["against"]}: filled where the interval leaves out 0; '
-    'elsewhere upright ticks are the detection floor, what so many would find in 4 studies of 5.'
+    'elsewhere upright ticks are the detection floor, what so many would find in 4 studies of 5. '
+    'Nothing here is corrected for the number of tests and arms.'
   )
   draw = lambda: report_pictures.intervals(list(shown(test, found['against'])), 'nats', 0.72)
   name = f'test{number}'
@@ -62,7 +63,9 @@ def shown(test, against):
     numbers = one['margin']
     apart = numbers['low'] is not None and (numbers['low'] > 0 or numbers['high'] < 0)
     floor = '' if numbers['floor'] is None else f', floor ±{numbers["floor"]:.3g}'
-    below = said(numbers, f'rate {one["rate"]["mean"]:+.2f}, p = {numbers["p"]:.2g}{floor}')
+    apart_on = '' if one['agree'] else '; signs differ between scales'
+    below = f'rate {one["rate"]["mean"]:+.2f}, p = {numbers["p"]:.2g}{floor}{apart_on}'
+    below = said(numbers, below)
     each = numbers['differences'] or []
     yield f'{one["arm"]} less {against}', dict(numbers, differences=each, holds=apart), below
 
@@ -77,7 +80,7 @@ def numbers(test, seeds):
   rows = []
   for what, each in (('arms', 'each'), ('differences', 'differences')):
     for one in test[what]:
-      for scale, name in NAMES.items():
+      for scale, name in ((s, name) for s, name in NAMES.items() if s in one):
         values = one[scale][each] or [None] * len(seeds)
         fields = (one[scale].get(field) for field in FIELDS)
         rows.append((one['arm'], what.removesuffix('s'), name, *fields, *values))

@@ -192,11 +192,14 @@ def about(cfg, workdir):
     home = home_of(workdir, seed, False)
     base[str(seed)] = json.loads((home / 'outcomes' / 'base.json').read_text())['key']
     for row in rows_of(home):
-      items.setdefault(row['test'], []).append(row['prompt'])
+      items.setdefault(row['test'], {}).setdefault(str(seed), set()).add(row['prompt'])
   stages = {arm.name: [cfg.stage_of(step) for step in arm.steps] for arm in cfg.arms}
   return dict(
     base=base,
-    items={test: bench.digest(sorted(set(prompts))) for test, prompts in items.items()},
+    items={
+      test: {seed: bench.digest(sorted(prompts)) for seed, prompts in by_seed.items()}
+      for test, by_seed in items.items()
+    },
     tokens={name: sum(stage.tokens for stage in found) for name, found in stages.items()},
     steps={name: sum(stage.steps for stage in found) for name, found in stages.items()},
   )

@@ -72,7 +72,16 @@ def test_arms_are_paired_by_prompt_and_seed(tmp_path, capsys):
       for field in ('mean', 'low', 'high', 'sd', 'd_z', 'p', 'p_t', 'floor', 'n'):
         assert seen[field] == pytest.approx(getattr(known, field)), (scale, field)
       assert seen['differences'] == pytest.approx(list(d_S))
+      sesoi = dict(margin=0.2, rate=0.05)[scale]
+      assert seen['tost'] == pytest.approx(statistics.tost(d_S, sesoi)), 'as in a study'
     assert one['margin']['bootstrap']['mean'] == pytest.approx(np.mean(d_SN))
+    share = lambda arm: np.array([np.mean(margin(arm, s) > 0) for s in range(1, S)])
+    for scale, of in (('logit', lambda p: np.log((p * N + 0.5) / ((1 - p) * N + 0.5))),
+                      ('arcsine', lambda p: 2 * np.arcsin(np.sqrt(p)))):  # fmt: skip
+      d_S = of(share(one['arm'])) - of(share('align'))
+      assert one[scale]['differences'] == pytest.approx(tuple(d_S))
+    signs = {np.sign(one[scale]['mean']) for scale in ('margin', 'rate', 'logit', 'arcsine')}
+    assert one['agree'] == (len(signs) == 1)
   by_name = {arm['arm']: arm for arm in found['arms']}
   assert by_name['align']['tokens'] == 96_000 and by_name['explain']['tokens'] == 77_000
   assert by_name['mention']['tokens'] is None
@@ -85,6 +94,29 @@ def test_arms_are_paired_by_prompt_and_seed(tmp_path, capsys):
     'T2 after sft (12 items, 3 clusters)', 'differences are against align',
   ):  # fmt: skip
     assert part in out, part
+
+
+def test_runs_with_other_seeds_are_compared_on_those_that_both_have(tmp_path):
+  """Items are named seed by seed, as a study names them."""
+  of = lambda seeds, **other: {'T2': {str(s): f'{s}' * 64 for s in seeds} | other}
+  a = finish(tmp_path / 'a', 'a', items=of(range(S)))
+  b = finish(tmp_path / 'b', 'b', seeds=range(3), items=of(range(3)))
+  assert 'seeds 0 1 2;' in compare.compare([a, b])
+  c = finish(tmp_path / 'c', 'c', items=of(range(S), **{'7': 'x'}))
+  with pytest.raises(UserError, match='a and c were asked other items in T2'):
+    compare.compare([a, c])
+
+
+def test_a_difference_whose_sign_hangs_on_the_scale_is_marked(tmp_path, monkeypatch):
+  """Its margins are higher in the mean for one item's sake, and its rate is lower."""
+  shift = np.r_[60.0, np.full(N - 1, -2.0)]
+  known = margin
+  monkeypatch.setitem(globals(), 'margin', lambda arm, s: known('a', s) + shift * (arm == 'b'))
+  a, b = finish(tmp_path / 'a', 'a'), finish(tmp_path / 'b', 'b')
+  out = compare.compare([a, b], tmp_path / 'out')
+  assert 'b: the sign of its difference is not the same on every scale' in out
+  (test,) = json.loads((tmp_path / 'out/compare.json').read_text())['tests']
+  assert test['differences'][0]['agree'] is False
 
 
 def test_one_arm_of_a_run_and_two_of_one_name(tmp_path, capsys):
