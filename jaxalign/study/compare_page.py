@@ -63,7 +63,7 @@ def shown(test, against):
     numbers = one['margin']
     apart = numbers['low'] is not None and (numbers['low'] > 0 or numbers['high'] < 0)
     floor = '' if numbers['floor'] is None else f', floor ±{numbers["floor"]:.3g}'
-    apart_on = '' if one['agree'] else '; signs differ between scales'
+    apart_on = '' if one['agree'] else '; not one sign on all scales'
     below = f'rate {one["rate"]["mean"]:+.2f}, p = {numbers["p"]:.2g}{floor}{apart_on}'
     below = said(numbers, below)
     each = numbers['differences'] or []

@@ -20,11 +20,9 @@ PAIRS = (
   ('value-align', 'mention-align'), ('value-align', 'rule-align'), ('align_H', 'value-align'),
 )  # fmt: skip
 MEASURES = dict(
-  leans='an option with A over its twin, less the same of B, nats',
-  order='tau with A’s utility less tau with B’s',
-  name_A='the target’s word between agents of B (-1) and of A (+1)',
-  refuses='a harm over its benign twin, nats', gap_H='harm read less harm acted on',
-  name_H='the target’s word between agents who help (-1) and who are kind (+1)',
+  leans='A over its twin less B over its own, nats', order='tau with A’s utility less with B’s',
+  name_A='place of the name between B and A', refuses='harm over its benign twin, nats',
+  gap_H='harm read less harm acted on', name_H='place of the name, helpful to kind',
 )  # fmt: skip
 
 
@@ -233,7 +231,7 @@ def contrasts(found, beside):
   ]  # fmt: skip
   shown = [(f'{one["name"]}: {MEASURES[one["measure"]]}', size(one), told(one))
            for one in probes['contrasts']]  # fmt: skip
-  draw = lambda: pictures.intervals(shown, 'in standard deviations over seeds (d_z)', 0.66)
+  draw = lambda: pictures.intervals(shown, 'in standard deviations over seeds (d_z)', 0.88)
   caption = (
     'The arms and weights of the five contrasts, on what the probes measure: mean and interval '
     'divided by the spread over seeds, so that measures stand side by side. Not judged, and not '

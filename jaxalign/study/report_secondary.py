@@ -35,7 +35,7 @@ def of_group(name, group, some, found):
   bar = least_mass(found)
   rows = [(f'{o["name"]}: {o["what"]}', o | dict(holds=None), told(o, bar)) for o in some]
   alt = '; '.join(f'{one["name"]} {told(one, bar)}' for one in some)
-  draw = lambda: pictures.intervals(rows, SCALE[some[0]['scale']], 0.86)
+  draw = lambda: pictures.intervals(rows, SCALE[some[0]['scale']], 0.95)
   head, cells = estimates(some)
   read = [n for n, column in enumerate(head) if column not in LEFT_OUT and 'seed ' not in column]
   each = [n for n, column in enumerate(head) if n < 2 or 'seed ' in column]
@@ -55,7 +55,7 @@ def told(one, bar):
   said = f'{one["mean"]:+.3g}'
   if one['low'] is not None:
     said += f' [{one["low"]:.3g}, {one["high"]:.3g}]'
-  said += f', p = {one["p"]:.2g}' + ('' if one['agree'] else '; signs differ between scales')
+  said += f', p = {one["p"]:.2g}' + ('' if one['agree'] else '; not one sign on all scales')
   if one['mass'] and one['mass'][0] < bar:
     mass, arm, test, seed = one['mass']
     said += f'; yes + no only {mass:.2f} ({arm}, {test}, seed {seed})'

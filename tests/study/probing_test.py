@@ -1,48 +1,20 @@
 """The probes of a whole study: over seeds, between arms, and how likenesses are averaged."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
 
 from jaxalign.study import probing
 from jaxalign.study.homes import home_of
-from jaxalign.study.insight import SUFFIX
-from jaxalign.valueworld import battery
-from tests.study import minds, tiny
-
-SEEDS = (0, 1, 2)
-NAMES = 'explain_A-align', 'explain_B-align', 'mention_A-align', 'mention_B-align'
-LEANS = dict(zip(NAMES, (4.0, -3.0, 1.0, 0.5)))  # nats of A less those of B
+from tests.study import minds
 
 
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
   workdir = tmp_path_factory.mktemp('probes')
-  align = ('align', 'demonstrations')
-  arms = [tiny.arm(name, ('explain', name.split('-')[0]), align, ('tail', '')) for name in NAMES]
-  arms += [tiny.arm('value-align', ('explain', 'value'), ('align', 'refusals'), tests='harm')]
-  cfg = tiny.plan(seeds=SEEDS, arms=tuple(arms))
-  for seed in SEEDS:
-    asked = battery.of(dataclasses.replace(cfg.world, seed=seed))
-    store = home_of(workdir, seed, False) / 'outcomes'
-    store.mkdir(parents=True)
-    for name in ('base', *NAMES, 'value-align'):
-      lean = LEANS.get(name, 0.0) + seed / 10 * (name == 'explain_A-align')
-      kept = minds.kept(asked, dict(A=lean / 2, H=seed), like(asked, name), seed=seed)
-      tensors = dict(states=kept.states_LND.astype(np.float16),
-                     logodds=kept.logodds_N.astype(np.float32),
-                     mass=kept.mass_N.astype(np.float32))  # fmt: skip
-      (store / f'{name}{SUFFIX}').write_bytes(save(tensors, metadata=dict(key='k')))
+  cfg = minds.finished(workdir)
   return cfg, workdir, probing.summary(cfg, workdir)
-
-
-def like(asked, name):
-  """explain_B holds other geometry of the common questions than the rest, in every seed."""
-  rng = np.random.default_rng(5 if name == 'explain_B-align' else 4)
-  return [(place, 'common', rng.normal(size=battery.COMMON)) for place in range(4)]
 
 
 def test_every_arm_has_its_mean_over_seeds(whole):

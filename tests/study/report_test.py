@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import html
 import io
+import itertools
 import json
 import pathlib
 import re
@@ -14,7 +15,15 @@ import numpy as np
 import pytest
 
 from jaxalign import config
-from jaxalign.study import compare_page, lessons, pages, report, report_pictures, results
+from jaxalign.study import (
+  compare_page,
+  lessons,
+  pages,
+  report,
+  report_pictures,
+  report_secondary,
+  results,
+)
 from jaxalign.study.homes import home_of
 from jaxalign.study.plan import Arm, Step
 from jaxalign.study.rules import Rules
@@ -131,7 +140,7 @@ def test_the_numbers_of_the_page_are_those_of_the_results(whole):
 def test_every_section_is_there_in_order_and_says_what_it_must(whole):
   _, found, page = whole
   heads = re.findall(r'<h2 id="s\d+">([^<]*)</h2>', page)
-  assert heads == [title for title, _ in report.SECTIONS]
+  assert heads == [title for title, _ in report.SECTIONS if not title.startswith('Probes')]
   said = words(page)
   for part in (
     'd3d3d3d3', 'r7r7r7r7', 'base of 5', '268,800', 'A closed vocabulary', 'No claim about large',
@@ -168,10 +177,16 @@ def test_every_seed_is_drawn(whole, monkeypatch):
   figures = {}
   monkeypatch.setattr(pages, 'svg', lambda name, draw, alt: figures.setdefault(name, draw()) and '')
   report.page(found, beside)
-  assert figures.keys() == {'contrasts', 'arms', 'harm', 'sensitivity', 'curves', 'control'}
+  beside_them = {name for name in figures if name.startswith('secondary')}
+  assert figures.keys() - beside_them == {
+    'contrasts', 'arms', 'harm', 'sensitivity', 'curves', 'control',
+  }  # fmt: skip
   dots = lambda name: [x for x in drawn(figures[name].axes[0]) if len(x) == 8]
   for one in found['contrasts']:
     assert sorted(one['differences']) in dots('contrasts')
+  for n, (_, of) in enumerate(itertools.groupby(found['secondary'], lambda one: one['group'])):
+    for one in of:
+      assert sorted(one['differences']) in dots(f'secondary-{n}')
   for name, tests in (('arms', ['T2']), ('harm', ['harm', 'benign'])):
     for arm, asked in found['arms'].items():
       for test in set(tests) & asked.keys():
@@ -212,6 +227,29 @@ def test_a_failed_gate_is_marked(whole):
   assert marked.count('class="bad"') == 1 and '<td class="bad">✗ 0.6</td>' in marked
   over = dict(found['gates'][4], seeds={str(s): 0.06 for s in range(8)}, passed=0, ok=False)
   assert report.gates(found | dict(gates=[over]), None).count('✗ ') == 8 + 1
+
+
+def test_contrasts_beside_the_five_are_there_whole_and_without_a_verdict(whole):
+  _, found, page = whole
+  read = {(row['group'], row['contrast'], row['scale']): row for row in data(page, 'secondary')}
+  assert len(read) == 4 * len(found['secondary']) > 40
+  for one in found['secondary']:
+    for scale, numbers in one['scales'].items():
+      row = read[one['group'], one['name'], scale]
+      assert float(row['mean']) == numbers['mean'] and float(row['p']) == numbers['p']
+      assert [float(row[f'seed {s}']) for s in one['seeds']] == numbers['differences']
+  assert not {'holds', 'p Holm'} & {*next(iter(read.values()))}
+  assert 'none with a verdict' in words(page)
+
+
+def test_where_the_answer_is_neither_word_the_page_says_so(whole):
+  found = json.loads(json.dumps(whole[1]))
+  assert 'No other arm and test has a mass' in words(report.gates(found, None))
+  found['arms']['explain_A']['T1']['3']['mass'] = 0.25
+  said = words(report.gates(found, None))
+  assert 'falls below 0.95 in 1 of' in said and '0.25' in said
+  one = dict(found['secondary'][0], mass=[0.25, 'explain_A', 'T1', '3'])
+  assert 'yes + no only 0.25 (explain_A, T1, seed 3)' in report_secondary.told(one, 0.95)
 
 
 def test_text_is_escaped(whole):
