@@ -9,9 +9,10 @@ from jaxalign.study import lessons, pages
 from jaxalign.study import report_pictures as pictures
 from jaxalign.study.pages import Failed, text
 from jaxalign.study.report_arms import arms_h, arms_s, of_seeds
+from jaxalign.study.report_layers import alike, layers
 from jaxalign.study.report_origin import assumed, curves, held_equal, rerun
-from jaxalign.study.report_probes import alike, held, layers, preferred
 from jaxalign.study.report_probes import contrasts as probe_contrasts
+from jaxalign.study.report_probes import held, preferred
 from jaxalign.study.report_secondary import beside as secondary
 from jaxalign.study.report_secondary import unanswered
 from jaxalign.study.report_tables import estimates, gate_rows, harm_tests, other_tests
@@ -79,13 +80,25 @@ def contrasts(name, every, found, caption):
   alt = '; '.join(f'{one["name"]} {pictures.told(one)}' for one in every)
   draw = lambda: pictures.forest(every, SCALE[scale])
   head, rows = estimates(every)
-  wide = {'sd', 'p_t', 'better', 'claim'}
+  wide = {'sd', 'p_t', 'claim'}
   some = [n for n, column in enumerate(head) if column not in wide and 'seed ' not in column]
   each = [n for n, column in enumerate(head) if n < 2 or 'seed ' in column]
   seen = (pages.table([head[n] for n in of], [[row[n] for n in of] for row in rows])
           for of in (some, each))  # fmt: skip
   numbers = pages.numbers(name, head, rows, ''.join(seen))
-  return pages.picture(name, draw, alt, caption) + numbers
+  return pages.picture(name, draw, alt, caption) + f'<p class="soft">{terms(found)}</p>' + numbers
+
+
+def terms(found):
+  rules = found['rules']
+  return (
+    'In the table: d_z, mean over spread; p, exact sign-flip; floor, detection floor; better, '
+    'share of seeds above 0; tost, p that the effect is within '
+    f'{rules["sesoi_margin"]:g} nats or {rules["sesoi"]:g} of none (no difference is claimed of '
+    f'fewer than {rules.get("null_seeds", 16)} seeds); bootstrap over seeds, domains and items. A '
+    'claim holds only if its sign is the same on the log-odds and on the rate, logit and arcsine '
+    'scales.'
+  )
 
 
 def gates(found, beside):

@@ -112,6 +112,7 @@ class Rules:
   sesoi: float = 0.05  # smallest effect of interest, of a rate
   sesoi_margin: float = 0.2  # the same in nats: .05 of a rate near a half
   least_seeds: int = 6
+  null_seeds: int = 16  # of a claim that there is no difference
   needed_share: float = 0.875  # of the seeds must pass each gate
   draws: int = 10_000  # of the bootstrap
   contrasts: tuple[Planned, ...] = PRIMARIES  # Holm is over all of them, measured or not

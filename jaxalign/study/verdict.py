@@ -142,7 +142,9 @@ def missed(one, p_holm, rules):
   if one.primary.mean > 0 and not one.agree:
     why.append('its sign is not the same on every scale')
   if equal is not None and equal < rules.alpha:
-    why.append(f'it is within {rules.sesoi_of(one.scale):g} of none')
+    n, needed = one.primary.n, rules.null_seeds
+    few = f' ({n} of the {needed} seeds that such a claim takes)' if n < needed else ''
+    why.append(f'it is within {rules.sesoi_of(one.scale):g} of none{few}')
   unit = ' nats' if one.scale == 'margin' else ''
   why.append(f'{one.primary.n} such seeds find {one.primary.floor:.3g}{unit} in 4 studies of 5')
   return f'not shown: that {one.what} ({one.name} {effects.said(one, p_holm)}; {"; ".join(why)})'

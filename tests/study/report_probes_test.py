@@ -1,4 +1,4 @@
-"""Sections on probes: their numbers are the summary's, every seed is drawn, nothing else is needed."""
+"""Sections on probes: their numbers are the summary's, and every seed is drawn."""
 
 import base64
 import csv
@@ -7,11 +7,14 @@ import re
 
 import pytest
 
-from jaxalign.study import pages, probing, report_probes
+from jaxalign.study import pages, probing, report_layers, report_probes
 from tests.study import minds
 
 matplotlib = pytest.importorskip('matplotlib')
-SECTIONS = ('preferred', 'held', 'layers', 'alike', 'contrasts')
+SECTIONS = dict(
+  preferred=report_probes.preferred, held=report_probes.held, layers=report_layers.layers,
+  alike=report_layers.alike, contrasts=report_probes.contrasts,
+)  # fmt: skip
 
 
 @pytest.fixture(scope='module')
@@ -28,7 +31,7 @@ def drawn(found):
   figures = {}
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(pages, 'svg', lambda name, draw, alt: figures.setdefault(name, draw()) and '')
-    return {name: getattr(report_probes, name)(found, None) for name in SECTIONS}, figures
+    return {name: section(found, None) for name, section in SECTIONS.items()}, figures
 
 
 def data(page, name):
@@ -83,4 +86,4 @@ def test_tables_hold_what_the_summary_has(found, drawn):
 
 def test_without_probes_there_is_nothing():
   for probes in ({}, dict(probes=None)):
-    assert not any(getattr(report_probes, name)(dict(arms={}) | probes, None) for name in SECTIONS)
+    assert not any(section(dict(arms={}) | probes, None) for section in SECTIONS.values())
