@@ -12,6 +12,11 @@ ARMS_S = (
   'without a stance; shuffled: the reasons swapped, word for word; align: the demonstrations; '
   'align+: the documents’ tokens spent on more demonstrations. An arrow: then.'
 )
+MORE_S = (
+  ' other_C: documents that give an unrelated value; lore: as many about goods and of nobody; '
+  'context: no training, one document before each question (stage 0 held no two texts in a row, so '
+  'the base never learnt to use one).'
+)
 ARMS_H = (
   'value: documents with the value behind the refusals; rule: with a bare rule; mention: the harms '
   'named without a stance; align_H: demonstrations of refusing; align+_H: more of them instead of '
@@ -40,7 +45,7 @@ def arms_s(found, beside):
   steer = steering(found)
   return (
     pages.picture('arms', draw, alt, caption)
-    + f'<p class="soft">{ARMS_S}</p>'
+    + f'<p class="soft">{ARMS_S}{MORE_S * ("lore-align" in found["arms"])}</p>'
     + numbers('arms', found, [(a, 'T2') for a, _ in margins(found, 'T2')])
     + (f'<h3>Steering: margin after A less margin after B, nats</h3>{steer}' if steer else '')
   )

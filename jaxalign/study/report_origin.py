@@ -14,6 +14,7 @@ ASSUMED = (
   'A closed vocabulary: a few hundred words, a grammar that was written by hand.',
   'The attributes of what is chosen stand in the prompt; nothing has to be known of the world.',
   'No claim about large models: these have some 150 thousand weights.',
+  'Probes correlate: what can be read from a state need not be what the model acts on.',
 )
 EQUAL = (
   'Arms of a seed start from one base, have a fresh optimizer in every lesson, read the same '
@@ -88,7 +89,8 @@ def assumed(found, beside):
 
 
 def rerun(found, beside):
-  flags = ['--config=configs/study_valueworld.py', '--workdir=runs/valueworld']
+  full = ':full' * any(arm.get('context') for arm in beside.plan.get('arms', ()))
+  flags = [f'--config=configs/study_valueworld.py{full}', '--workdir=runs/valueworld']
   for name in ('seeds', 'control_seeds'):
     if found[name]:
       value = ','.join(map(str, found[name])) + ',' * (len(found[name]) == 1)
