@@ -5,9 +5,9 @@
 Tiny Llamas (150 k weights) from chance, through the stages that run on pods: 8 seeds, 12 arms of
 experiment S (two specs, the same demonstrations), 7 of H (values against rules, harm held out).
 Slice: none, a laptop. Cost: eleven to twelve minutes on two cores.
-Expect: documents that give a value steer the same demonstrations by some 20 nats; whether reasons beat
-mention and shuffled reasons is what the study is to say. The recipe was found on seeds from 100 up
-and the development words alone (docs/valueworld.md).
+Expect: documents that give a value steer the same demonstrations by some 20 nats; if reasons beat
+mention and shuffled reasons is what the study is to say. The recipe was found on seeds from 100
+up and the development words alone (docs/valueworld.md).
 
 :quick   two development seeds, no verdict: about four minutes. The record's seeds stay unseen.
 :full    with the negative control (rho = 0) on all seeds: about twenty minutes (estimated).
