@@ -5,14 +5,14 @@
 Tiny Llamas (150 k weights) from chance, through the stages that run on pods: 8 seeds, 12 arms of
 experiment S (two specs, the same demonstrations), 7 of H (values against rules, harm held out).
 Slice: none, a laptop. Cost: eleven to twelve minutes on two cores.
-Expect: documents that give a value steer the same demonstrations by some 12 nats (0 to 27, on eight
-development seeds); whether reasons beat mention and shuffled reasons is what the study is to say.
-The recipe was found on seeds 100 to 107 and the development words alone (docs/valueworld.md).
+Expect: documents that give a value steer the same demonstrations by some 20 nats; if reasons beat
+mention and shuffled reasons is what the study is to say. The recipe was found on seeds from 100
+up and the development words alone (docs/valueworld.md).
 
 :quick   two development seeds, no verdict: about four minutes. The record's seeds stay unseen.
 :full    with the negative control (rho = 0) on all seeds, and the arms of more_arms(): half an hour
          (estimated).
-:develop seeds 108 to 115 on development words: where a recipe may be tried.
+:develop seeds 120 to 127 on development words: where a recipe may be tried.
 :smoke   the whole path in seconds: two seeds, three arms, weights that learn nothing.
 """
 
@@ -43,7 +43,7 @@ def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke'] = ''):
     return dataclasses.replace(study, control_seeds=seeds, arms=arms)
   if variant in ('quick', 'develop'):
     world = dataclasses.replace(study.world, split='dev')
-    seeds = (100, 101) if variant == 'quick' else tuple(range(108, 116))
+    seeds = (100, 101) if variant == 'quick' else tuple(range(120, 128))
     return dataclasses.replace(study, world=world, seeds=seeds)
   return smoke(study) if variant == 'smoke' else study
 
@@ -74,10 +74,11 @@ def model():
   )  # fmt: skip
 
 
-def stage(kind, lr, steps, batch, shape='cosine', **corpora):
-  """corpora: their shares, by what they hold; `what` is the step's own."""
+def stage(kind, lr, steps, batch, shape='cosine', embed=4.0, **corpora):
+  """corpora: their shares, by what they hold; `what` is the step's own. embed: how much faster the
+  embedding learns than the rest."""
   adam = AdamW(
-    lr=lr, b2=0.98, weight_decay=0.1, factors=(('embed*', 4.0),),
+    lr=lr, b2=0.98, weight_decay=0.1, factors=(('embed*', embed),),
     schedule=Schedule(shape=shape, warmup=min(20, steps // 5), end=0.0),
   )  # fmt: skip
   return kind(
@@ -106,12 +107,14 @@ def base():
 
 
 def recipes():
-  first = dict(lr=6e-3, steps=400, batch=32, **replay(15, 15))
+  # It is the name that is to learn what documents say of it, not how the world goes.
+  first = dict(lr=5e-4, embed=48.0, steps=200, batch=32, **replay(15, 15))
+  last = replay(1, 1)
   return (
     Recipe(name='explain', stage=stage(explain.Config, what=texts(2), **first)),
     Recipe(name='practise', stage=stage(explain.Config, what=asked(2), **first)),
-    Recipe(name='align', stage=stage(sft.Config, 3e-4, 200, 24, what=asked(4), **replay(1, 1))),
-    Recipe(name='tail', stage=stage(explain.Config, 3e-4, 50, 32, 'constant', **replay(1, 1))),
+    Recipe(name='align', stage=stage(sft.Config, 3e-4, 200, 24, embed=16.0, what=asked(4), **last)),
+    Recipe(name='tail', stage=stage(explain.Config, 3e-4, 50, 32, 'constant', **last)),
   )
 
 
