@@ -8,8 +8,8 @@ import dataclasses
 from typing import Literal
 
 from jaxalign.config import UserError
-from jaxalign.data import sources
-from jaxalign.stages import explain, sft
+from jaxalign.stages import bon, explain, ppo, reward, sft
+from jaxalign.study import holes
 from jaxalign.study.rules import Rules
 from jaxalign.valueworld import corpora
 from jaxalign.valueworld.world import World
@@ -19,20 +19,22 @@ SEEDS = 10**7  # a seed's stages draw from 100 seeds of their own, which are bel
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Recipe:
-  """How a step trains. In its sources, the path {what} stands for the step's own corpus."""
+  """How a step trains, and what of it is open (see holes)."""
 
   name: str
-  stage: explain.Config | sft.Config
+  stage: explain.Config | sft.Config | reward.Config | ppo.Config | bon.Config
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Step:
   recipe: str
   what: str = ''
+  start: str = ''  # the recipe of the earlier step that it starts from; none: the one before it
 
   @property
   def name(self):
-    return f'{self.recipe}-{self.what}' if self.what else self.recipe
+    name = f'{self.recipe}-{self.what}' if self.what else self.recipe
+    return f'{name}@{self.start}' if self.start else name
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -41,6 +43,26 @@ class Arm:
   steps: tuple[Step, ...]
   tests: Literal['goods', 'harm']
   control: bool = False  # also in worlds where documents say nothing about conduct
+  after: Literal['sft', 'ppo'] = 'sft'  # of the same arm, tested again
+
+  @property
+  def stored(self):
+    """What its outcomes are called."""
+    return self.name if self.after == 'sft' else f'{self.name}.{self.after}'
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Climb:
+  """Up a proxy by its last step, best-of-n or PPO, and what gold says on the way."""
+
+  mode: str  # the picture that it is in
+  line: str  # what it is called there
+  arm: str  # whose last model it starts from
+  steps: tuple[Step, ...]  # all of them, that arm's first
+
+  @property
+  def stored(self):
+    return f'{self.mode}.{self.line}.{self.arm}.{self.steps[-1].recipe}'
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -51,37 +73,57 @@ class Config:
   arms: tuple[Arm, ...]
   seeds: tuple[int, ...]
   control_seeds: tuple[int, ...] = ()  # of the negative control, rho = 0
+  rl_arms: tuple[Arm, ...] = ()  # arms that go on through reward and PPO, and are tested again
+  climbs: tuple[Climb, ...] = ()
+  rl_seeds: tuple[int, ...] = ()  # of the seeds, those on which these two are run
   rules: Rules = dataclasses.field(default_factory=Rules)
   workers: int = 2  # processes, each on a core of its own; 0: this one does it all
 
   def check(self):
-    for name, seeds in (('seeds', self.seeds), ('control_seeds', self.control_seeds)):
+    for name in ('seeds', 'control_seeds', 'rl_seeds'):
+      seeds = getattr(self, name)
       if len(set(seeds)) < len(seeds) or any(not 0 <= seed < SEEDS for seed in seeds):
         raise UserError(f'{name}={seeds}: each once, and at least 0 and below {SEEDS}')
     if not self.seeds or not self.arms or self.workers < 0:
       raise UserError('seeds: at least one; arms: at least one; workers: at least 0')
+    if strange := set(self.rl_seeds) - set(self.seeds):
+      raise UserError(f'rl_seeds={self.rl_seeds}: {min(strange)} is none of the seeds')
     self._check_arms()
 
   def _check_arms(self):
-    recipes = {recipe.name: recipe.stage for recipe in self.recipes}
-    names = [arm.name for arm in self.arms]
+    every = (*self.arms, *self.rl_arms, *self.climbs)
+    names = [arm.stored for arm in every]
     for name in names:
       if names.count(name) > 1 or '/' in name or name == 'base':  # whose outcomes lie beside
         raise UserError(f'arm {name}: a name without / that no other arm has, nor the base')
+    for arm in every:
+      self._check_steps(arm)
     for arm in self.arms:
-      for step in arm.steps:
-        if step.recipe not in recipes:
-          known = ', '.join(recipes)
-          raise UserError(f'arm {arm.name}: there is no recipe {step.recipe}: these are {known}')
-        if bool(step.what) != takes_corpus(recipes[step.recipe]):
-          verb = 'needs a' if not step.what else 'takes no'
-          raise UserError(f'arm {arm.name}: recipe {step.recipe} {verb} corpus; mend its step')
+      if arm.after != 'sft':
+        raise UserError(f'arm {arm.name}: after={arm.after} is for rl_arms')
     for recipe in self.recipes:
       if recipe.stage.model != self.base.model:
         raise UserError(f'recipe {recipe.name} has another model than the base: take the same')
-    for kind in self.corpora(self.arms):
+    for kind in self.corpora(every):
       if kind not in corpora.EVERY:
         raise UserError(f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}')
+
+  def _check_steps(self, arm):
+    recipes, before = {recipe.name: recipe.stage for recipe in self.recipes}, []
+    for step in arm.steps:
+      if step.recipe not in recipes:
+        known = ', '.join(recipes)
+        raise UserError(f'arm {arm.stored}: there is no recipe {step.recipe}: these are {known}')
+      stage = recipes[step.recipe]
+      if bool(step.what) != holes.takes_corpus(stage):
+        verb = 'needs a' if not step.what else 'takes no'
+        raise UserError(f'arm {arm.stored}: recipe {step.recipe} {verb} corpus; mend its step')
+      for name in (*filter(None, [step.start]), *holes.runs(stage)):
+        if name not in before:
+          raise UserError(
+            f'arm {arm.stored}: step {step.name} needs a step of recipe {name} before it'
+          )
+      before.append(step.recipe)
 
   def stage_of(self, step):
     return next(recipe.stage for recipe in self.recipes if recipe.name == step.recipe)
@@ -90,17 +132,7 @@ class Config:
     """The names of all that these arms read, the base included."""
     stages = [(self.base, '')]
     stages += [(self.stage_of(step), step.what) for arm in arms for step in arm.steps]
-    return sorted({path for stage, what in stages for path in paths(stage, what)})
-
-
-def takes_corpus(stage):
-  return any('{what}' in path for path in paths(stage, None))
-
-
-def paths(stage, what):
-  """The corpora of a stage by name; what=None leaves the open one open."""
-  named = [c.source.path for c in stage.train if isinstance(c.source, sources.Jsonl)]
-  return [path if what is None else path.replace('{what}', what) for path in named]
+    return sorted({path for stage, what in stages for path in holes.paths(stage, what)})
 
 
 def run(cfg, workdir):

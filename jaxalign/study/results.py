@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxalign.config import write, write_text
 from jaxalign.study import bench, contrasts, report, verdict
-from jaxalign.study.homes import arms_of, home_of
+from jaxalign.study.homes import home_of, parts_of
 from jaxalign.study.table import read_rows
 
 SHOW = 5.0  # seconds between two lines where no terminal is
@@ -23,8 +23,8 @@ class Live:
 
   def __init__(self, cfg, workdir):
     self.cfg, self.workdir = cfg, workdir
-    control = len(arms_of(cfg, True)) + 1
-    self.steps = len(cfg.seeds) * (len(cfg.arms) + 1) + len(cfg.control_seeds) * control
+    worlds = [(s, False) for s in cfg.seeds] + [(s, True) for s in cfg.control_seeds]
+    self.steps = sum(parts_of(cfg, *world) for world in worlds)
     self.began, self.shown, self.done = time.time(), 0.0, 0
     self.left = collections.Counter()
     self.before = seconds_before(workdir)
@@ -38,7 +38,7 @@ class Live:
 
   def _finished(self, task):
     seed, control = task
-    if self.left[task] < len(arms_of(self.cfg, control)) + 1:
+    if self.left[task] < parts_of(self.cfg, seed, control):
       return
     rows = rows_of(home_of(self.workdir, seed, control))
     margins = ', '.join(f'{name} {value:+.1f}' for name, value in steered(rows).items())
@@ -74,8 +74,10 @@ def seconds_before(workdir):
   return json.loads(path.read_text()) if path.exists() else 0.0
 
 
-def rows_of(home):
-  return [row for path in sorted((home / 'outcomes').glob('*.jsonl')) for row in read_rows(path)]
+def rows_of(home, after='sft'):
+  """after=None: of arms that went on through PPO too."""
+  rows = [row for path in sorted((home / 'outcomes').glob('*.jsonl')) for row in read_rows(path)]
+  return [row for row in rows if after in (None, row['after'])]
 
 
 def steered(rows, test='T2'):

@@ -9,12 +9,12 @@ on two cores.
 import dataclasses
 import hashlib
 import json
+import sys
 
 from jaxalign.config import UserError, diff, read, seal, tree, write, write_text
-from jaxalign.data import sources
-from jaxalign.stages import finished, language
-from jaxalign.study import bench, crew, results
-from jaxalign.study.homes import arms_of, home_of
+from jaxalign.stages import finished
+from jaxalign.study import bench, crew, goodhart, holes, results
+from jaxalign.study.homes import arms_of, home_of, rl_of
 from jaxalign.train import saving
 from jaxalign.workdir import FREE, claim
 
@@ -32,20 +32,25 @@ def work(task, cfg, workdir, say):
   seed, control = task
   world = dataclasses.replace(cfg.world, seed=seed, rho=0.0 if control else cfg.world.rho)
   home, arms = home_of(workdir, seed, control), arms_of(cfg, control)
+  rl_arms, climbs = rl_of(cfg, seed, control)
   store = home / 'outcomes'
   store.mkdir(parents=True, exist_ok=True)
-  kinds = cfg.corpora(arms)
+  kinds = cfg.corpora((*arms, *rl_arms, *climbs))
   sums = bench.write_corpora(world, kinds, home / 'corpora')
   refuse_other_corpora(world, sums, kinds, home)
   start = Node(cfg, home, sums, seed).base(world)
   about = dict(seed=seed, after='sft')
   measure(store, 'base', start.base_hash, lambda: base_rows(start, world, about))
   say('base')
-  asked = {name: bench.tests_of(world, name) for name in {arm.tests for arm in arms}}
-  for arm in arms:
+  asked = {name: bench.tests_of(world, name) for name in {arm.tests for arm in (*arms, *rl_arms)}}
+  for arm in (*arms, *rl_arms):
     key = start.key_of(arm, asked[arm.tests])
-    measure(store, arm.name, key, lambda arm=arm: arm_rows(start, world, arm, asked, about))
-    say(arm.name)
+    measure(store, arm.stored, key, lambda arm=arm: arm_rows(start, world, arm, asked, seed))
+    say(arm.stored)
+  for climb in climbs:
+    make = lambda climb=climb: goodhart.rows(start.through(climb.steps).trained, climb, seed)
+    measure(home / 'goodhart', climb.stored, start.key_of(climb, {}), make)
+    say(climb.stored)
 
 
 def refuse_other_corpora(world, sums, kinds, home):
@@ -71,11 +76,9 @@ def base_rows(start, world, about):
   return bench.outcomes(model, bench.tests_of(world, 'background'), **about, arm='base')
 
 
-def arm_rows(start, world, arm, asked, about):
-  node = start
-  for step in arm.steps:
-    node = node.then(step)
-  model = finished.load(node.trained)[0]
+def arm_rows(start, world, arm, asked, seed):
+  about = dict(seed=seed, after=arm.after)
+  model = finished.load(start.through(arm.steps).trained)[0]
   rows = bench.outcomes(model, asked[arm.tests], **about, arm=arm.name)
   for letter in 'AB':
     if any(step.what == f'explain_{letter}' for step in arm.steps):
@@ -100,12 +103,19 @@ def measure(store, name, key, make):
 
 def refuse_changed(stage, directory):
   """A step that is done was done as the plan says now; places differ where a study was moved."""
-  places = ('init', 'tokenizer', 'prepared', 'path')
+  places = ('init', 'tokenizer', 'prepared', 'path', 'by', 'critic')
   for name, old, new in diff(read(directory / 'config.json'), stage):
     if name.split('.')[0] not in FREE and name.split('.')[-1] not in places:
       raise UserError(
         f'{directory} was trained with {name}={old}, and the plan has {new}: take a new --workdir'
       )
+
+
+def is_done(stage, directory):
+  """Of a stage without steps, which is best-of-n: what it writes last is there."""
+  if hasattr(stage, 'steps'):
+    return saving.newest(directory) == stage.steps
+  return (directory / 'bon.json').exists()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,49 +126,58 @@ class Node:
   home: object
   sums: dict
   seed: int
+  world: object = None
   name: str = 'base'
   trained: object = None
   init: str | None = None  # what the next step starts from
+  runs: dict = dataclasses.field(default_factory=dict)  # {recipe: directory} of the steps so far
   base_hash: str = ''
 
   def base(self, world):
-    directory = self._train(self.cfg.base, '', None, 'base', 0)
+    directory = self._train(self.cfg.base, '', 'base', 0)
     named = self.home / 'named'
     if not (named / 'config.json').exists():
       bench.christen(directory, world, named)
     found = saving.fingerprint(directory)
-    return dataclasses.replace(self, trained=directory, init=str(named), base_hash=found)
+    return dataclasses.replace(
+      self, world=world, trained=directory, init=str(named), base_hash=found
+    )
 
   def then(self, step):
     name = step.name if self.name == 'base' else f'{self.name}.{step.name}'
     place = 1 + [recipe.name for recipe in self.cfg.recipes].index(step.recipe)
-    directory = self._train(self.cfg.stage_of(step), step.what, self.init, name, place)
-    return dataclasses.replace(self, name=name, trained=directory, init=str(directory))
+    start = dataclasses.replace(self, init=self.runs.get(step.start, self.init))
+    directory = start._train(self.cfg.stage_of(step), step.what, name, place)
+    runs = self.runs | {step.recipe: str(directory)}
+    return dataclasses.replace(self, name=name, trained=directory, init=str(directory), runs=runs)
 
-  def _train(self, stage, what, init, name, place):
+  def through(self, steps):
+    node = self
+    for step in steps:
+      node = node.then(step)
+    return node
+
+  def _train(self, stage, what, name, place):
     """Runs a stage where it is not done. Its batches come in an order of the seed and the recipe
     alone: arms are paired, whatever came before, and differ in what they read and nothing else."""
     directory, corpora = self.home / 'runs' / name, self.home / 'corpora'
+
+    def corpus(path):
+      kind = path.replace('{what}', what)
+      return str(corpora / f'{kind}.jsonl'), self.sums[kind]
+
     stage = seal(
-      dataclasses.replace(
-        stage, init=init, tokenizer=str(corpora / 'tokenizer'), prepared=str(self.home / 'tokens'),
-        train=tuple(self._placed(corpus, what, corpora) for corpus in stage.train),
-        seed=self.seed * 100 + place,
+      holes.closed(
+        stage, corpus, self.runs, self.world, init=self.init, tokenizer=str(corpora / 'tokenizer'),
+        prepared=str(self.home / 'tokens'), seed=self.seed * 100 + place,
       )
     )  # fmt: skip
-    if saving.newest(directory) == stage.steps:
+    if is_done(stage, directory):
       refuse_changed(stage, directory)
       return directory
     claim(stage, directory)
-    language.run(stage, directory)
+    sys.modules[type(stage).__module__].run(stage, directory)  # as main finds it
     return directory
-
-  def _placed(self, corpus, what, corpora):
-    if not isinstance(corpus.source, sources.Jsonl):
-      return corpus
-    kind = corpus.source.path.replace('{what}', what)
-    where = dict(path=str(corpora / f'{kind}.jsonl'), sha256=self.sums[kind])
-    return dataclasses.replace(corpus, source=dataclasses.replace(corpus.source, **where))
 
   def key_of(self, arm, tests):
     """What an arm's outcomes hang on: base, steps with all their numbers, corpora, items."""
