@@ -69,13 +69,15 @@ def donors(documents, sizes, seed):
         f'{count} of {len(group)} documents have the value {value or "(none)"!r}: reasons cannot '
         'all go to another; a corpus needs meta `value`, and none of them in over a half'
       )
-    drawn = lambda text: hashlib.sha256(f'{seed} {text}'.encode()).hexdigest()
-    key = lambda n: (
-      drawn(field(documents[n], 'value')), sizes[n], drawn(documents[n].text)
-    )  # fmt: skip
-    order = sorted(group, key=key)
+    order = sorted(group, key=lambda n: drawn(documents[n], sizes[n], seed))
     for place, n in enumerate(order):  # a value is a run no longer than the step
       yield n, order[(place + most[1]) % len(order)]
+
+
+def drawn(document, size, seed):
+  """By which documents are put in order: values at random, each value's from short to long."""
+  lot = lambda text: hashlib.sha256(f'{seed} {text}'.encode()).hexdigest()
+  return lot(field(document, 'value')), size, lot(document.text)
 
 
 def largest(documents, group):

@@ -176,5 +176,3 @@ def asked(benches):
         raise UserError(f'bench {type(bench).__name__} has no items for {test}: look at its files')
       found[test] = items
   return found
-
-

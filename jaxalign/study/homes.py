@@ -19,3 +19,10 @@ def rl_of(cfg, seed, control):
 def parts_of(cfg, seed, control):
   """How many things are made of a world: a base, its arms, what comes after PPO, climbs."""
   return 1 + len(arms_of(cfg, control)) + sum(map(len, rl_of(cfg, seed, control)))
+
+
+def aligned_last(arm):
+  """Whether the demonstrations are the last lesson: in the order arms documents come after them,
+  and what they forget over these is a result, not a fault of the instrument."""
+  taught = [step.recipe for step in arm.steps if step.what]
+  return bool(taught) and taught[-1] == 'align'

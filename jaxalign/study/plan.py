@@ -9,7 +9,7 @@ from typing import Literal
 
 from jaxalign.config import UserError
 from jaxalign.stages import bon, explain, ppo, reward, sft
-from jaxalign.study import holes
+from jaxalign.study import declared, holes, texts
 from jaxalign.study.rules import Rules
 from jaxalign.valueworld import corpora
 from jaxalign.valueworld.world import World
@@ -41,7 +41,7 @@ class Step:
 class Arm:
   name: str
   steps: tuple[Step, ...]
-  tests: Literal['goods', 'harm']
+  tests: Literal['goods', 'harm', 'texts']
   control: bool = False  # also in worlds where documents say nothing about conduct
   after: Literal['sft', 'ppo'] = 'sft'  # of the same arm, tested again
 
@@ -67,8 +67,8 @@ class Climb:
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Config:
-  world: World
-  base: explain.Config  # stage 0, from chance
+  world: World | texts.Texts
+  base: explain.Config | None  # stage 0, from chance; None: where the recipes start from
   recipes: tuple[Recipe, ...]
   arms: tuple[Arm, ...]
   seeds: tuple[int, ...]
@@ -84,8 +84,8 @@ class Config:
       seeds = getattr(self, name)
       if len(set(seeds)) < len(seeds) or any(not 0 <= seed < SEEDS for seed in seeds):
         raise UserError(f'{name}={seeds}: each once, and at least 0 and below {SEEDS}')
-    if not self.seeds or not self.arms or self.workers < 0:
-      raise UserError('seeds: at least one; arms: at least one; workers: at least 0')
+    if not (self.seeds and self.arms and self.recipes) or self.workers < 0:
+      raise UserError('seeds, arms, recipes: at least one of each; workers: at least 0')
     if strange := set(self.rl_seeds) - set(self.seeds):
       raise UserError(f'rl_seeds={self.rl_seeds}: {min(strange)} is none of the seeds')
     self._check_arms()
@@ -102,11 +102,19 @@ class Config:
       if arm.after != 'sft':
         raise UserError(f'arm {arm.name}: after={arm.after} is for rl_arms')
     for recipe in self.recipes:
-      if recipe.stage.model != self.base.model:
+      if recipe.stage.model != self.first.model:
         raise UserError(f'recipe {recipe.name} has another model than the base: take the same')
+    real = isinstance(self.world, texts.Texts)
+    known = texts.EVERY if real else corpora.EVERY
     for kind in self.corpora(every):
-      if kind not in corpora.EVERY:
-        raise UserError(f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}')
+      if kind not in known:
+        raise UserError(f'{kind} is no corpus of a world: these are {", ".join(known)}')
+    for arm in every if real else ():
+      if getattr(arm, 'tests', 'texts') != 'texts':
+        raise UserError(f'arm {arm.stored}: tests={arm.tests} are of ValueWorld: set tests=texts')
+    if real:
+      declared.check_start(self)
+    declared.check(self)
 
   def _check_steps(self, arm):
     recipes, before = {recipe.name: recipe.stage for recipe in self.recipes}, []
@@ -125,12 +133,17 @@ class Config:
           )
       before.append(step.recipe)
 
+  @property
+  def first(self):
+    """The stage that says which model all of this is."""
+    return self.base or self.recipes[0].stage
+
   def stage_of(self, step):
     return next(recipe.stage for recipe in self.recipes if recipe.name == step.recipe)
 
   def corpora(self, arms):
     """The names of all that these arms read, the base included."""
-    stages = [(self.base, '')]
+    stages = [(self.base, '')] if self.base else []
     stages += [(self.stage_of(step), step.what) for arm in arms for step in arm.steps]
     return sorted({path for stage, what in stages for path in holes.paths(stage, what)})
 

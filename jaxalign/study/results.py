@@ -11,8 +11,8 @@ import time
 import numpy as np
 
 from jaxalign.config import write, write_text
-from jaxalign.study import bench, contrasts, report, verdict
-from jaxalign.study.homes import home_of, parts_of
+from jaxalign.study import bench, contrasts, hosts, report, texts, texts_rules, verdict
+from jaxalign.study.homes import aligned_last, home_of, parts_of
 from jaxalign.study.table import read_rows
 
 SHOW = 5.0  # seconds between two lines where no terminal is
@@ -41,11 +41,16 @@ class Live:
     if self.left[task] < parts_of(self.cfg, seed, control):
       return
     rows = rows_of(home_of(self.workdir, seed, control))
+    if not hosts.writes():
+      return
     margins = ', '.join(f'{name} {value:+.1f}' for name, value in steered(rows).items())
     kind = f'seed {seed}' + (' with rho = 0' if control else '')
-    self._print(f'{kind} is done: steered on T2, in nats: {margins or "not measured"}\n')
+    said = f': steered on T2, in nats: {margins}' if margins else ''
+    self._print(f'{kind} is done{said}\n')
 
   def show(self):
+    if not hosts.writes():
+      return
     now = time.time()
     live = sys.stderr.isatty()
     if now - self.shown < (0.5 if live else SHOW):
@@ -129,13 +134,6 @@ def gate_values(cfg, means_by_seed):
   return dict(found)
 
 
-def aligned_last(arm):
-  """Whether the demonstrations are the last lesson: in the order arms documents come after them,
-  and what they forget over these is a result, not a fault of the instrument."""
-  taught = [step.recipe for step in arm.steps if step.what]
-  return bool(taught) and taught[-1] == 'align'
-
-
 def spread(values):
   return max(values) - min(values)
 
@@ -144,7 +142,8 @@ def conclude(cfg, workdir, seconds):
   rows = {seed: rows_of(home_of(workdir, seed, False)) for seed in cfg.seeds}
   every = [row for found in rows.values() for row in found]
   measured = contrasts.measured(every, cfg.rules)
-  gates = verdict.gates(gate_values(cfg, {s: means(found) for s, found in rows.items()}), cfg.rules)
+  values = texts_rules.gate_values if isinstance(cfg.world, texts.Texts) else gate_values
+  gates = verdict.gates(values(cfg, {s: means(found) for s, found in rows.items()}), cfg.rules)
   control = None
   if cfg.control_seeds:
     homes = [home_of(workdir, seed, True) for seed in cfg.control_seeds]
