@@ -22,5 +22,4 @@ from jaxalign.models import llama2
 
 def get_config(variant: Literal['', 'tfds', 'smoke'] = ''):
   small = dict(width=64, mlp=172, depth=2, kv_heads=4, vocab=1024, length=512, remat='none')
-  model = llama2.llama2_7b(weights='bfloat16')
-  return study(model, 'meta-llama/Llama-2-7b-hf', variant, llama2.tiny(**small))
+  return study(llama2.llama2_7b(), 'meta-llama/Llama-2-7b-hf', variant, llama2.tiny(**small))

@@ -34,13 +34,13 @@ from jaxalign.study.plan import Arm, Recipe, Step
 from jaxalign.study.texts import Texts
 
 C4 = 'en/c4-train.00000-of-01024.json.gz'  # one shard of 1,024: some 150 M tokens
-MATRICES = ('q_*', 'k_*', 'v_*', 'o_*', 'gate_*', 'up_*', 'down_*')
+MATRICES = ('q_*', 'k_*', 'v_*', 'o_*', '*_FD', 'down_*')  # of both families
 SHIPPED = epath.resource_path('jaxalign') / 'data/corpus/benches'
 
 
 def get_config(variant: Literal['', 'tfds', 'smoke'] = ''):
   tiny = phi2.tiny(width=64, mlp=256, depth=2, vocab=1024, length=512, remat='none')
-  return study(phi2.phi2(weights='bfloat16'), 'microsoft/phi-2', variant, tiny)
+  return study(phi2.phi2(), 'microsoft/phi-2', variant, tiny)
 
 
 def study(model, init, variant, tiny, form=chat.TRANSCRIPT):
@@ -155,7 +155,7 @@ def smoke(model):
 
   def stage(kind, lr, steps, batch, *train, lora=small, **_):
     return kind(
-      model=model, format=chat.TRANSCRIPT, lora=lora, init='base' if lora else None, length=512,
+      model=model, format=chat.TRANSCRIPT, lora=lora, init='base' if lora else None, length=256,
       batch=batch, steps=steps, steps_per_call=10, train=train, eval_every=steps,
       optim=AdamW(lr=lr, schedule=Schedule(warmup=4)), saving=Saving(every=steps, keep=1),
       logging=Logging(every=steps),
@@ -163,8 +163,8 @@ def smoke(model):
 
   names = ('explain-align', 'neutral-align', 'shuffled-align')
   return plan.Config(
-    world=world, base=stage(explain.Config, 3e-3, 40, 4, document('background', 1), lora=None),
-    recipes=plan_of(stage, (1e-2, 20, 4), (1e-2, 20, 4), (1e-3, 10, 4)), seeds=(0, 1),
+    world=world, base=stage(explain.Config, 3e-3, 20, 4, document('background', 1), lora=None),
+    recipes=plan_of(stage, (1e-2, 10, 4), (1e-2, 10, 4), (1e-3, 10, 4)), seeds=(0, 1),
     arms=tuple(arm for arm in arms() if arm.name in names), rules=texts_rules.rules(), workers=2,
   )  # fmt: skip
 

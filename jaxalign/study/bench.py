@@ -1,6 +1,6 @@
 """A world on disk: its corpora as files, its base with the target in it, its tests on a model.
 
-The first functions are what the runner asks of a world; texts.py has the same for real text.
+The first functions are what the runner asks of a world; real.py has the same for real text.
 """
 
 import dataclasses

@@ -152,3 +152,9 @@ def run(cfg, workdir):
   from jaxalign.study import runner  # which knows this file
 
   runner.run(cfg, workdir)
+
+
+def doctor(cfg, workdir, machine):
+  from jaxalign.study import study_doctor
+
+  return study_doctor.examine(cfg, workdir, machine)

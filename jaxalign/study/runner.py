@@ -12,7 +12,7 @@ import json
 import sys
 
 from jaxalign.config import UserError, diff, read, seal, tree, write, write_text
-from jaxalign.study import crew, goodhart, holes, hosts, kinds, results, texts
+from jaxalign.study import crew, goodhart, holes, hosts, kinds, real, results
 from jaxalign.study.bench import items_hash
 from jaxalign.study.homes import arms_of, home_of, rl_of
 from jaxalign.train import saving
@@ -35,7 +35,7 @@ def begin(cfg, workdir):
   """What all seeds share, where they share any."""
   corpora = kinds.of(cfg.world).begin(cfg.world, workdir)
   if corpora and cfg.base is not None:
-    Node(cfg, workdir / texts.ALL, corpora, 0, cfg.world)._train(cfg.base, '', 'base', 0)
+    Node(cfg, workdir / real.ALL, corpora, 0, cfg.world)._train(cfg.base, '', 'base', 0)
 
 
 def work(task, cfg, workdir, say):
