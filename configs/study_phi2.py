@@ -73,10 +73,10 @@ def texts(init, form):
   )  # fmt: skip
 
 
-def published(data):
+def published(data, hh='hh-rlhf'):
   """What is measured, from the published files."""
   for test in ('helpful', 'harmless'):
-    pairs = sources.HH(path='hh-rlhf', split='test', subsets=(f'{test}-base',))
+    pairs = sources.HH(path=hh, split='test', subsets=(f'{test}-base',))
     yield benches.Preferences(test=test, source=pairs)
   yield benches.Truthful(path=f'{data}/truthfulqa/TruthfulQA.csv')
   yield benches.OverRefusal(path=f'{data}/xstest/xstest_prompts.csv')
