@@ -6,7 +6,7 @@
 The same arms, corpora, benches, rules and numbers of steps; its tokens are counted by its own
 tokenizer, so that its controls are its own too.
 
-Slice: v5e-16. Cost (estimated, not run yet): about 400 chip-hours, 28 hours on the slice, without
+Slice: v5e-16. Cost (estimated, not run yet): about 170 chip-hours, 11 hours on the slice, without
 the benches; --doctor --slice=v5e-16 counts it step by step.
 Expect (likewise): as study_phi2.py says.
 
