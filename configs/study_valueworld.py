@@ -21,10 +21,14 @@ from typing import Literal
 from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import chat, rows, sources
 from jaxalign.models import llama2
-from jaxalign.stages import explain, sft
+from jaxalign.rl.bag import BagOfWords
+from jaxalign.rl.judges import Judge
+from jaxalign.rl.players import Rules
+from jaxalign.stages import bon, explain, ppo, reward, sft
 from jaxalign.study import plan
-from jaxalign.study.plan import Arm, Recipe, Step
+from jaxalign.study.plan import Arm, Climb, Recipe, Step
 from jaxalign.valueworld import words
+from jaxalign.valueworld.preferences import Picked, Taken
 from jaxalign.valueworld.world import World
 
 FORMAT = chat.ChatFormat(name='asked', user='{user}', system='{system} {user}', answer=' {answer}')
@@ -34,15 +38,16 @@ TOKENS = 14  # of every example: rows have one, and nothing is padding
 def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke'] = ''):
   seeds = tuple(range(8))
   study = plan.Config(
-    world=World(seed=0), base=base(), recipes=recipes(), arms=(*goods_arms(), *harm_arms()),
-    seeds=seeds,
+    world=World(seed=0), base=base(), recipes=(*recipes(), *rl_recipes()),
+    arms=(*goods_arms(), *harm_arms()), seeds=seeds, rl_arms=tuple(rl_arms()),
+    climbs=tuple(climbs()), rl_seeds=seeds[:2],
   )  # fmt: skip
   if variant == 'full':
-    return dataclasses.replace(study, control_seeds=seeds)
+    return dataclasses.replace(study, control_seeds=seeds, rl_seeds=seeds)
   if variant in ('quick', 'develop'):
     world = dataclasses.replace(study.world, split='dev')
     seeds = (100, 101) if variant == 'quick' else tuple(range(108, 116))
-    return dataclasses.replace(study, world=world, seeds=seeds)
+    return dataclasses.replace(study, world=world, seeds=seeds, rl_seeds=seeds[:2])
   return smoke(study) if variant == 'smoke' else study
 
 
@@ -142,3 +147,84 @@ def harm_arms():
     yield arm(f'{how}-align', 'harm', ('explain', how), align, control=how != 'rule')
   yield arm('value', 'harm', ('explain', 'value'))
   yield arm('align-value', 'harm', align, ('explain', 'value'))
+
+
+def rl_recipes():
+  """Free answers are learnt first, then climbed; yes and no are there already."""
+  world = World(seed=0)  # the seed's own is filled in
+  taken, picked = (Judge(by=kind(world=world), called='gold') for kind in (Taken, Picked))
+  proxy = Judge(by='{reward}', called='proxy')
+  bag = BagOfWords(pairs=sources.Jsonl(path='{what}', kind='pair'))
+  bag = dict(critic=None, judges=(Judge(by=bag, called='proxy'),))
+  climb = climbing(proxy, picked, prompts('openings'), prompts('openings_held'))
+  return (
+    Recipe(name='advise', stage=stage(sft.Config, 1e-3, 150, 24, what=asked(4, 'advice'),
+                                      **replay(1, 1))),
+    Recipe(name='reward', stage=rewarding()),
+    Recipe(name='climb', stage=climb),
+    Recipe(name='obey', stage=dataclasses.replace(
+      climb, gold=(taken,), prompts=prompts('questions_A'), held_out=prompts('questions_A'))),
+    Recipe(name='climb_bag', stage=dataclasses.replace(climb, **bag)),
+    Recipe(name='best', stage=bon.Config(
+      model=model(), format=FORMAT, prompts=prompts('openings_held'), proxy=(proxy,),
+      gold=(picked,), count=16, n=256, prompt=12, response=6, batch=512, page=False)),
+  )  # fmt: skip
+
+
+def prompts(name):
+  return sources.Jsonl(path=name, kind='prompt')
+
+
+def rewarding():
+  adam = AdamW(
+    lr=2e-3, b2=0.98, weight_decay=0.1, factors=(('embed*', 4.0),),
+    schedule=Schedule(warmup=5, end=0.0),
+  )  # fmt: skip
+  return reward.Config(
+    model=model(), format=FORMAT, train=(sources.Jsonl(path='{what}', kind='pair'),),
+    length=18, batch=32, steps=80, eval_every=1000, optim=adam,
+    saving=Saving(every=1000, keep=1), logging=Logging(every=50),
+  )  # fmt: skip
+
+
+def climbing(proxy, gold, prompts, held_out):
+  adam = AdamW(lr=2e-3, eps=1e-5, schedule=Schedule(shape='constant'))
+  return ppo.Config(
+    model=model(), format=FORMAT, prompts=prompts, held_out=held_out, judges=(proxy,),
+    gold=(gold,), critic='{reward}', prompt=12, response=6, batch=32, minibatch=32, steps=24,
+    eval_every=4, eval_prompts=64, optim=adam, critic_optim=adam,
+    rules=Rules(beta=0.02, epochs=2, normalise=True, missing_eos=1.0),
+    saving=Saving(every=1000, keep=1), logging=Logging(every=50),
+  )  # fmt: skip
+
+
+def rl_arms():
+  """Against a proxy of what A likes: does what an arm was told before still show?"""
+  first = {arm.name: arm for arm in goods_arms()}
+  for name in ('align', 'mention_A-align', 'explain_A-align', 'explain_B-align'):
+    steps = (Step(recipe='reward', what='pairs_A_2000_20'), Step(recipe='obey', start='tail'))
+    yield dataclasses.replace(
+      first[name], steps=(*first[name].steps, *steps), after='ppo', control=False
+    )
+
+
+def climbs():
+  first = {arm.name: arm.steps for arm in goods_arms()}
+
+  def climb(mode, line, pairs, arm='align', last='climb'):
+    steps = [*first[arm], Step(recipe='advise')]
+    if last == 'climb_bag':
+      steps.append(Step(recipe=last, what=pairs, start='advise'))
+    else:
+      steps += [Step(recipe='reward', what=pairs), Step(recipe=last, start='advise')]
+    return Climb(mode=mode, line=line, arm=arm, steps=tuple(steps))
+
+  for arm in ('align', 'explain_A-align'):
+    for count in (200, 2000, 20_000):
+      for last in ('climb', 'best'):
+        yield climb('size', str(count), f'picks_A_{count}_20', arm, last)
+  for noise in (0, 40):
+    yield climb('regressional', f'{noise} %', f'picks_A_2000_{noise}')
+  yield climb('extremal', 'short answers', 'short_A_2000_0')
+  yield climb('misspecified', 'bag of words', 'picks_A_2000_0', last='climb_bag')
+  yield climb('causal', 'the better is longer', 'longer_A_2000_0')

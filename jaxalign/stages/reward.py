@@ -1,6 +1,7 @@
 """Stage 3: a reward model from pairs (Bradley-Terry): a decoder whose last token is a number."""
 
 import dataclasses
+import functools
 
 import jax
 
@@ -42,6 +43,7 @@ def rewards(scorer, batch, given=None):
   return scorer(pairs.both(batch, '_BT'), pairs.both(batch, '_segment_BT')).reshape(-1, 2)
 
 
+@functools.cache
 def loss_of(rewards, center):
   """Sums over the pairs, as make_step wants them."""
 

@@ -5,6 +5,7 @@ is where it starts. Arms that begin alike share these steps: each is done once.
 """
 
 import dataclasses
+import re
 from typing import Literal
 
 from jaxalign.config import UserError
@@ -62,7 +63,8 @@ class Climb:
 
   @property
   def stored(self):
-    return f'{self.mode}.{self.line}.{self.arm}.{self.steps[-1].recipe}'
+    line = re.sub(r'\W+', '-', self.line)
+    return f'{self.mode}.{line}.{self.arm}.{self.steps[-1].recipe}'
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -105,8 +107,11 @@ class Config:
       if recipe.stage.model != self.base.model:
         raise UserError(f'recipe {recipe.name} has another model than the base: take the same')
     for kind in self.corpora(every):
-      if kind not in corpora.EVERY:
-        raise UserError(f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}')
+      if not corpora.known(kind):
+        raise UserError(
+          f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}, and those of '
+          'valueworld/preferences.py, as pairs_A_2000_20'
+        )
 
   def _check_steps(self, arm):
     recipes, before = {recipe.name: recipe.stage for recipe in self.recipes}, []
