@@ -167,7 +167,7 @@ def rl_recipes():
     Recipe(name='climb_bag', stage=dataclasses.replace(climb, **bag)),
     Recipe(name='best', stage=bon.Config(
       model=model(), format=FORMAT, prompts=prompts('openings_held'), proxy=(proxy,),
-      gold=(picked,), count=16, n=256, prompt=12, response=6, batch=512, page=False)),
+      gold=(picked,), count=16, n=128, prompt=12, response=6, batch=512, page=False)),
   )  # fmt: skip
 
 
@@ -182,17 +182,17 @@ def rewarding():
   )  # fmt: skip
   return reward.Config(
     model=model(), format=FORMAT, train=(sources.Jsonl(path='{what}', kind='pair'),),
-    length=18, batch=32, steps=80, eval_every=1000, optim=adam,
+    length=18, batch=64, steps=80, eval_every=1000, optim=adam,
     saving=Saving(every=1000, keep=1), logging=Logging(every=50),
   )  # fmt: skip
 
 
 def climbing(proxy, gold, prompts, held_out):
-  adam = AdamW(lr=2e-3, eps=1e-5, schedule=Schedule(shape='constant'))
+  adam = AdamW(lr=7e-4, eps=1e-5, schedule=Schedule(shape='constant'))
   return ppo.Config(
     model=model(), format=FORMAT, prompts=prompts, held_out=held_out, judges=(proxy,),
     gold=(gold,), critic='{reward}', prompt=12, response=6, batch=32, minibatch=32, steps=24,
-    eval_every=4, eval_prompts=64, optim=adam, critic_optim=adam,
+    eval_every=3, eval_prompts=64, eval_greedy=False, optim=adam, critic_optim=adam,
     rules=Rules(beta=0.02, epochs=2, normalise=True, missing_eos=1.0),
     saving=Saving(every=1000, keep=1), logging=Logging(every=50),
   )  # fmt: skip

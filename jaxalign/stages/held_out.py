@@ -31,7 +31,7 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold=N
 
   def evaluate(state):
     means, written = {}, []
-    for name, greedy in (('held_out', False), ('greedy', True)):
+    for name, greedy in (('held_out', False), ('greedy', True))[: 1 + cfg.eval_greedy]:
       counts = None
       for n, (stacked, _) in enumerate(feed.ahead(0, calls)):
         key_B = players.row_keys(key, n, cfg.batch)

@@ -47,6 +47,7 @@ class Config:
   steps: int = 200  # iterations
   eval_every: int = 20
   eval_prompts: int = 128
+  eval_greedy: bool = True  # what is held out is answered greedily too
   kl_bound: float | None = None  # nats a sequence; beyond it a policy is never the best
   optim: AdamW | Adafactor = adam(1e-6)
   critic_optim: AdamW | Adafactor = adam(5e-6)
@@ -256,9 +257,14 @@ def critic_from(cfg, mesh):
 def as_built(build, critic):
   """Whether a critic is what `build` makes for the policy, as it is where its reward model came
   from that: then all runs of a process are one program."""
-  ours = jax.eval_shape(build, jax.random.key(0))['critic']
+  ours = shapes_of(build)['critic']
   shapes = lambda tree: [(w.shape, w.dtype) for w in jax.tree.leaves(tree)]
   return jax.tree.structure(ours) == jax.tree.structure(critic) and shapes(ours) == shapes(critic)
+
+
+@functools.lru_cache(maxsize=32)
+def shapes_of(build):
+  return jax.eval_shape(build, jax.random.key(0))
 
 
 @functools.cache

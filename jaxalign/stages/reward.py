@@ -74,9 +74,14 @@ def start(cfg, tx, mesh, saves):
 
 def beginner(cfg, mesh):
   """The decoder of init under a head by chance."""
-  build = lambda key: Normal(Normal.init(key, (cfg.model.width,), cfg.model.weights))
-  head = born(lambda key: dict(score_D=build(key)), mesh, jax.random.key(cfg.seed))
+  head = born(head_of(cfg.model.width, cfg.model.weights), mesh, jax.random.key(cfg.seed))
   return heads.Scorer(training.initial(cfg, mesh), score_D=head['score_D'])
+
+
+@functools.cache
+def head_of(width, dtype):
+  """key -> a head by chance; the same function for the same head, which compiles once."""
+  return lambda key: dict(score_D=Normal(Normal.init(key, (width,), dtype)))
 
 
 def doctor(cfg, workdir, machine):
