@@ -59,4 +59,3 @@ def fitted(pairs, ridge):
 
 def _bag(text):
   return collections.Counter(text.split())
-
