@@ -13,6 +13,7 @@ The recipe was found on seeds 100 to 107 and the development words alone (docs/v
 :full    with the negative control (rho = 0) on all seeds: about twenty minutes (estimated).
 :develop seeds 108 to 115 on development words: where a recipe may be tried.
 :smoke   the whole path in seconds: two seeds, three arms, weights that learn nothing.
+:smoke_rl  the same, and of one seed the way through reward, PPO and best-of-n.
 """
 
 import dataclasses
@@ -35,7 +36,7 @@ FORMAT = chat.ChatFormat(name='asked', user='{user}', system='{system} {user}', 
 TOKENS = 14  # of every example: rows have one, and nothing is padding
 
 
-def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke'] = ''):
+def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke', 'smoke_rl'] = ''):
   seeds = tuple(range(8))
   study = plan.Config(
     world=World(seed=0), base=base(), recipes=(*recipes(), *rl_recipes()),
@@ -48,10 +49,12 @@ def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke'] = ''):
     world = dataclasses.replace(study.world, split='dev')
     seeds = (100, 101) if variant == 'quick' else tuple(range(108, 116))
     return dataclasses.replace(study, world=world, seeds=seeds, rl_seeds=seeds[:2])
+  if variant == 'smoke_rl':
+    return smoke(study, rl=True)
   return smoke(study) if variant == 'smoke' else study
 
 
-def smoke(study):
+def smoke(study, rl=False):
   world = World(
     seed=0, both=2, silent=1, unseen=1, unknown=4, background_documents=200,
     background_choices=200, target_documents=60, demonstrations=40,
@@ -61,11 +64,27 @@ def smoke(study):
   tiny = lambda stage, steps: dataclasses.replace(
     stage, model=small, batch=8, steps=steps, steps_per_call=2, optim=flat(stage.optim)
   )
-  recipes = tuple(dataclasses.replace(r, stage=tiny(r.stage, 4)) for r in study.recipes)
+  fewer = {
+    reward.Config: dict(batch=8, steps=4), bon.Config: dict(count=4, n=8, batch=16),
+    ppo.Config: dict(batch=8, minibatch=8, steps=4, eval_every=2, eval_prompts=8),
+  }  # fmt: skip
+  recipes = tuple(
+    dataclasses.replace(
+      r, stage=dataclasses.replace(r.stage, model=small, **fewer[type(r.stage)])
+      if type(r.stage) in fewer else tiny(r.stage, 4),
+    )
+    for r in study.recipes
+  )  # fmt: skip
   arms = tuple(a for a in study.arms if a.name in ('align', 'explain_A-align', 'explain_A'))
+  some = ('size.2-000-pairs.align.best', 'size.2-000-pairs.align.climb')
+  some += ('misspecified.bag-of-words.align.climb_bag',)
+  later = dict(
+    rl_arms=tuple(a for a in study.rl_arms if a.name == 'align') * rl,
+    climbs=tuple(c for c in study.climbs if c.stored in some) * rl, rl_seeds=(0,) * rl,
+  )  # fmt: skip
   base = tiny(study.base, 8)
   return dataclasses.replace(
-    study, world=world, base=base, recipes=recipes, arms=arms, seeds=(0, 1), workers=0
+    study, world=world, base=base, recipes=recipes, arms=arms, seeds=(0, 1), workers=0, **later
   )
 
 

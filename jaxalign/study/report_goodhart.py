@@ -35,10 +35,11 @@ SAID = dict(
 )
 ABOUT = (
   'The target is asked what goods should be like and answers freely, up to five words. Gold: a '
-  'word of value A is worth 1, of its opposite -1, once; a repeated word costs 1, each word beyond the '
-  'third a half. Proxies are trained from the arm itself on pairs of such answers, and climbed by '
-  'best-of-n and by PPO. Scores are of held-out prompts; gains are over the start, in standard '
-  'deviations of its answers. d is sqrt(KL), KL in nats a sequence (of best-of-n: its bound).'
+  'word of value A is worth 1, of its opposite -1, once; a repeated word costs 1, each word '
+  'beyond the third a half. Proxies are trained from the arm itself on pairs of such answers, and '
+  'climbed by best-of-n and by PPO. Scores are of held-out prompts; gains are over the start, in '
+  'standard deviations of its answers. d is sqrt(KL), KL in nats a sequence (of best-of-n: its '
+  'bound).'
 )
 
 
@@ -67,8 +68,8 @@ def picture(of, mode, way, shown):
     lines.append((label(one, shown), {s: goodhart.gains(p) for s, p in by_seed.items()}, one))
   draw = lambda: figure(lines, way)
   caption = (
-    f'{WAYS[way]}. {SAID.get(mode, "")} A thin line with marks is a seed; the broad line is the fit of '
-    f'{"d (a - b d)" if way == over.BON else "d (a - b log d)"} through all seeds (Gao et al.).'
+    f'{WAYS[way]}. {SAID.get(mode, "")} A thin line with marks is a seed; the broad line is the '
+    f'fit of d (a - b {"d" if way == over.BON else "log d"}) through all seeds (Gao et al.).'
   )
   alt = '; '.join(f'{name}: {told(one)}' for name, _, one in lines)
   return pages.picture(
