@@ -12,6 +12,7 @@ The recipe was found on seeds 100 to 107 and the development words alone (docs/v
 :quick   two development seeds, no verdict: about four minutes. The record's seeds stay unseen.
 :full    with the negative control (rho = 0) on all seeds: about twenty minutes (estimated).
 :develop seeds 108 to 115 on development words: where a recipe may be tried.
+:phi     of models built as Phi-2 is, the same recipes: no gate was tried on them.
 :smoke   the whole path in seconds: two seeds, three arms, weights that learn nothing.
 :smoke_rl  the same, and of one seed the way through reward, PPO and best-of-n.
 """
@@ -21,7 +22,7 @@ from typing import Literal
 
 from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import chat, rows, sources
-from jaxalign.models import llama2
+from jaxalign.models import llama2, phi2
 from jaxalign.rl.bag import BagOfWords
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
@@ -36,7 +37,7 @@ FORMAT = chat.ChatFormat(name='asked', user='{user}', system='{system} {user}', 
 TOKENS = 14  # of every example: rows have one, and nothing is padding
 
 
-def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke', 'smoke_rl'] = ''):
+def get_config(variant: Literal['', 'quick', 'full', 'develop', 'phi', 'smoke', 'smoke_rl'] = ''):
   seeds = tuple(range(8))
   study = plan.Config(
     world=World(seed=0), base=base(), recipes=(*recipes(), *rl_recipes()),
@@ -49,6 +50,8 @@ def get_config(variant: Literal['', 'quick', 'full', 'develop', 'smoke', 'smoke_
     world = dataclasses.replace(study.world, split='dev')
     seeds = (100, 101) if variant == 'quick' else tuple(range(108, 116))
     return dataclasses.replace(study, world=world, seeds=seeds, rl_seeds=seeds[:2])
+  if variant == 'phi':
+    return with_model(study, phi())
   if variant == 'smoke_rl':
     return smoke(study, rl=True)
   return smoke(study) if variant == 'smoke' else study
@@ -94,6 +97,23 @@ def model():
     width=64, depth=2, heads=4, kv_heads=4, mlp=172, vocab=vocab, length=64, bos=None,
     eos=(vocab - 2,), dtype='float32', remat='none', unroll=2,
   )  # fmt: skip
+
+
+def phi():
+  """Of the same size, as Phi-2 is built."""
+  ours = model()
+  return phi2.tiny(
+    width=ours.width, depth=ours.depth, heads=ours.heads, kv_heads=ours.kv_heads,
+    mlp=4 * ours.width, vocab=ours.vocab, length=ours.length, eos=ours.eos, remat='none',
+    unroll=ours.unroll,
+  )  # fmt: skip
+
+
+def with_model(study, model):
+  """The same study of another architecture."""
+  put = lambda stage: dataclasses.replace(stage, model=model)
+  recipes = tuple(dataclasses.replace(r, stage=put(r.stage)) for r in study.recipes)
+  return dataclasses.replace(study, base=put(study.base), recipes=recipes)
 
 
 def stage(kind, lr, steps, batch, shape='cosine', **corpora):

@@ -1,4 +1,4 @@
-"""Free answers and what they are worth; preferences are noisy as they say, and biased as they say."""
+"""Free answers and what they are worth; preferences, noisy and biased as they say they are."""
 
 import numpy as np
 import pytest
