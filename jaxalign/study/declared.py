@@ -5,6 +5,7 @@ any order. A contrast whose arms spend unequal budgets on purpose says so: `uneq
 """
 
 from jaxalign.config import UserError, diff, tree
+from jaxalign.study import texts
 
 READ = ('train', 'class')  # of a stage: what may be another's, its texts and how they are read
 
@@ -46,8 +47,14 @@ def apart(ours, theirs):
   return ''
 
 
-def check_start(cfg):
-  """Of a study of real text: one place to start from, one way to write dialogues."""
+def check_texts(cfg, every):
+  """Of a study of real text: its corpora and tests, one start, one way to write dialogues."""
+  for kind in cfg.corpora(every):
+    if kind not in texts.EVERY:
+      raise UserError(f'{kind} is no corpus of a world: these are {", ".join(texts.EVERY)}')
+  for arm in cfg.arms:
+    if arm.tests != 'texts':
+      raise UserError(f'arm {arm.name}: tests={arm.tests} are of ValueWorld: set tests=texts')
   stages = [recipe.stage for recipe in cfg.recipes]
   starts = {stage.init for stage in stages}
   if cfg.base is None and (len(starts) > 1 or None in starts):

@@ -5,6 +5,7 @@ is where it starts. Arms that begin alike share these steps: each is done once.
 """
 
 import dataclasses
+import re
 from typing import Literal
 
 from jaxalign.config import UserError
@@ -62,7 +63,8 @@ class Climb:
 
   @property
   def stored(self):
-    return f'{self.mode}.{self.line}.{self.arm}.{self.steps[-1].recipe}'
+    line = re.sub(r'\W+', '-', self.line)
+    return f'{self.mode}.{line}.{self.arm}.{self.steps[-1].recipe}'
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -104,17 +106,19 @@ class Config:
     for recipe in self.recipes:
       if recipe.stage.model != self.first.model:
         raise UserError(f'recipe {recipe.name} has another model than the base: take the same')
-    real = isinstance(self.world, texts.Texts)
-    known = texts.EVERY if real else corpora.EVERY
-    for kind in self.corpora(every):
-      if kind not in known:
-        raise UserError(f'{kind} is no corpus of a world: these are {", ".join(known)}')
-    for arm in every if real else ():
-      if getattr(arm, 'tests', 'texts') != 'texts':
-        raise UserError(f'arm {arm.stored}: tests={arm.tests} are of ValueWorld: set tests=texts')
-    if real:
-      declared.check_start(self)
+    if isinstance(self.world, texts.Texts):
+      declared.check_texts(self, every)
+    else:
+      self._check_kinds(every)
     declared.check(self)
+
+  def _check_kinds(self, every):
+    for kind in self.corpora(every):
+      if not corpora.known(kind):
+        raise UserError(
+          f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}, and those of '
+          'valueworld/preferences.py, as pairs_A_2000_20'
+        )
 
   def _check_steps(self, arm):
     recipes, before = {recipe.name: recipe.stage for recipe in self.recipes}, []

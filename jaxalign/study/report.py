@@ -5,7 +5,7 @@ found is results.json, beside what lies next to it. The page is SECTIONS in thei
 """
 
 from jaxalign.config import write_text
-from jaxalign.study import lessons, pages, report_texts
+from jaxalign.study import lessons, pages, report_goodhart, report_texts
 from jaxalign.study import report_pictures as pictures
 from jaxalign.study.pages import Failed, text
 from jaxalign.study.report_arms import arms_h, arms_s, of_seeds
@@ -144,6 +144,8 @@ SECTIONS = (
   ('Gates', gates),
   ('Training', curves),
   ('Other tests', others),
+  ('After PPO: does what documents said survive?', report_goodhart.after_ppo),
+  ('Goodhart: proxy and gold on the way up', report_goodhart.climbs),
   ('Negative control', control),
   ('What was held equal', held_equal),
   ('What is assumed', assumed),

@@ -16,6 +16,7 @@ PURPLE, SKY = '#CC79A7', '#56B4E9'
 LOOK = {
   'A': (BLUE, 'o'), 'B': (ORANGE, 's'), '': (GREEN, '^'),
   'harm': (RED, 'D'), 'benign': (SKY, 'o'), 'd': (PURPLE, '^'),
+  'before': (SKY, 'o'), 'after': (RED, 'D'),
 }  # fmt: skip
 
 

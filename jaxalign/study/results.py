@@ -11,7 +11,16 @@ import time
 import numpy as np
 
 from jaxalign.config import write, write_text
-from jaxalign.study import bench, contrasts, hosts, report, texts, texts_rules, verdict
+from jaxalign.study import (
+  bench,
+  contrasts,
+  goodhart,
+  hosts,
+  report,
+  texts,
+  texts_rules,
+  verdict,
+)  # fmt: skip
 from jaxalign.study.homes import aligned_last, home_of, parts_of
 from jaxalign.study.table import read_rows
 
@@ -153,6 +162,10 @@ def conclude(cfg, workdir, seconds):
     arms={name: per_arm(name, rows) for name in dict.fromkeys(row['arm'] for row in every)},
     seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
   )  # fmt: skip
+  later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}
+  arms = {arm.name: per_arm(arm.name, later) for arm in cfg.rl_arms if cfg.rl_seeds}
+  found |= goodhart.found(cfg, workdir, arms)
+  every += [row for of_seed in later.values() for row in of_seed]
   write_text(''.join(json.dumps(row) + '\n' for row in every), workdir / 'outcomes.jsonl')
   write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')
   write(cfg, workdir / 'plan.json')

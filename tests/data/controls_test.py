@@ -1,4 +1,4 @@
-"""Controls are honest: the same tokens, the same sentences, and nothing of what they control for."""
+"""Controls are honest: as many tokens, the same sentences, and nothing that they control for."""
 
 import dataclasses
 
