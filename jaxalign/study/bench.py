@@ -75,10 +75,10 @@ def base_rows(world, model, home, **about):
   return outcomes(model, tests_of(world, 'background'), **about)
 
 
-def arm_rows(world, model, arm, tests, **about):
+def arm_rows(world, model, steps, tests, **about):
   rows = outcomes(model, tests, **about)
   for letter in 'AB':
-    if any(step.what == f'explain_{letter}' for step in arm.steps):
+    if any(step.what == f'explain_{letter}' for step in steps):
       rows += cloze(model, world.spec[letter], **about)
   return rows
 

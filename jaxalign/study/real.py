@@ -150,5 +150,5 @@ def base_rows(world, model, home, **about):
   return outcomes(world, model, asked(world, 'texts', home), **about)
 
 
-def arm_rows(world, model, arm, tests, **about):
+def arm_rows(world, model, steps, tests, **about):
   return outcomes(world, model, tests, **about)

@@ -159,7 +159,7 @@ class Node:
   def rows_of(self, arm, tests):
     model = self.bench.load(self.cfg, self.through(arm.steps).trained)
     about = dict(seed=self.seed, after=arm.after, arm=arm.name)
-    return self.bench.arm_rows(self.world, model, arm, tests, **about)
+    return self.bench.arm_rows(self.world, model, arm.steps, tests, **about)
 
   def _train(self, stage, what, name, place):
     """Runs a stage where it is not done. Its batches come in an order of the seed and the recipe
