@@ -97,7 +97,7 @@ class Jailbreaks:
     return found
 
   def _template(self):
-    text = content(self.template)
+    text = content(self.template).strip()
     if self.template.endswith('.json'):
       text = json.loads(text)['parameters']['method_parameters']['prompt_template']
     if MARK not in text:
