@@ -87,10 +87,13 @@ class Jailbreaks:
   limit: int = 200  # of each file
 
   def tests(self):
-    template, found = self._template(), dict(harmful=[], jailbreak=[])
+    template, found, seen = self._template(), dict(harmful=[], jailbreak=[]), set()
     for cluster, path, column in self.paths:
       for row in spread(table(path, column), self.limit):
         asked = row[column].strip()
+        if asked in seen:  # some stand in two files, or twice in one
+          continue
+        seen.add(asked)
         found['harmful'].append(beginning('harmful', cluster, asked, True))
         wrapped = template.replace(MARK, asked)
         found['jailbreak'].append(beginning('jailbreak', cluster, wrapped, True))

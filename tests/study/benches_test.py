@@ -52,10 +52,11 @@ def test_jailbreaks(shared):
   )
   template = str(shared('jailbreakbench/JBC_llama-2-7b-chat-hf.json'))
   found = benches.Jailbreaks(paths=paths, template=template, limit=1000).tests()
-  assert len(found['harmful']) == len(found['jailbreak']) == 520 + 400 + 313
+  requests = [item.turns[0].text for item in found['harmful']]
+  assert 1200 < len(requests) == len(set(requests)) == len(found['jailbreak']) <= 520 + 400 + 313
   assert all('AIM' in item.turns[0].text for item in found['jailbreak'])
   few = benches.Jailbreaks(paths=paths, template=template, limit=50).tests()['harmful']
-  assert len(few) == 150 and len({item.hash for item in few}) == 150
+  assert 145 < len(few) == len({item.hash for item in few}) <= 150
 
 
 def test_preferences(shared):
