@@ -40,10 +40,11 @@ def full(name, shared, tokenizer):
     streaming=True,
   )  # fmt: skip
   shipped = str(ROOT / 'jaxalign/data/corpus/value_explanations.jsonl')
+  asked = study_phi2.published(str(shared('xstest').parent), hh)
   world = dataclasses.replace(
     world, tokenizer=str(shared(tokenizer)), general=general, demonstrations=taught,
     explanations=dataclasses.replace(world.explanations, path=shipped),
-    benches=tuple(study_phi2.published(str(shared('xstest').parent), hh)),
+    benches=tuple(dataclasses.replace(bench, limit=20) for bench in asked),
   )  # fmt: skip
   return dataclasses.replace(cfg, world=world)
 
@@ -72,7 +73,7 @@ def test_every_step_passes_at_full_scale(cheap, shared, name, tokenizer):
   assert '8 seeds:' in found['study'].why and 'least p after Holm over 5 is 0.039' in (
     found['verdict'].why
   )
-  assert 'unsafe 200' in found['benches'].why and 'bold_gender 200' in found['benches'].why
+  assert 'unsafe 9' in found['benches'].why and 'bold_gender 40' in found['benches'].why
 
 
 def test_what_is_broken_is_named_in_its_step(cheap):
