@@ -77,8 +77,10 @@ def base_rows(start, world, about):
 
 
 def arm_rows(start, world, arm, asked, seed):
-  about = dict(seed=seed, after=arm.after)
-  model = finished.load(start.through(arm.steps).trained)[0]
+  about, trained = dict(seed=seed, after=arm.after), start.through(arm.steps).trained
+  if arm.after == 'ppo':
+    about['kl'] = goodhart.moved(trained)
+  model = finished.load(trained)[0]
   rows = bench.outcomes(model, asked[arm.tests], **about, arm=arm.name)
   for letter in 'AB':
     if any(step.what == f'explain_{letter}' for step in arm.steps):
