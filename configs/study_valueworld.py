@@ -69,7 +69,7 @@ def smoke(study, rl=False):
     stage, model=small, batch=8, steps=steps, steps_per_call=2, optim=flat(stage.optim)
   )
   fewer = {
-    reward.Config: dict(batch=8, steps=4), bon.Config: dict(count=4, n=8, batch=16),
+    reward.Config: dict(batch=8, steps=8), bon.Config: dict(count=4, n=8, batch=16),
     ppo.Config: dict(batch=8, minibatch=8, steps=4, eval_every=2, eval_prompts=8),
   }  # fmt: skip
   recipes = tuple(

@@ -82,7 +82,7 @@ def test_a_second_call_trains_nothing_and_a_changed_proxy_is_refused(whole):
   before = stored(workdir)
   assert study(plan(), workdir).runs == [] and stored(workdir) == before
   cfg = dataclasses.replace(main.load(SPEC), seeds=(0,), arms=plan().arms)
-  changed = config.seal(dataclasses.replace(cfg, recipes=tiny.with_recipe(cfg, 'reward', steps=6)))
+  changed = config.seal(dataclasses.replace(cfg, recipes=tiny.with_recipe(cfg, 'reward', steps=9)))
   with pytest.raises(UserError, match='measured on another base, other corpora, steps or items'):
     study(changed, workdir)
 
