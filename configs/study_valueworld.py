@@ -30,7 +30,7 @@ from jaxalign.stages import bon, explain, ppo, reward, sft
 from jaxalign.study import plan
 from jaxalign.study.plan import Arm, Climb, Recipe, Step
 from jaxalign.valueworld import words
-from jaxalign.valueworld.preferences import Picked, Taken
+from jaxalign.valueworld.preferences import Picked
 from jaxalign.valueworld.world import World
 
 FORMAT = chat.ChatFormat(name='asked', user='{user}', system='{system} {user}', answer=' {answer}')
@@ -45,7 +45,8 @@ def get_config(variant: Literal['', 'quick', 'full', 'develop', 'phi', 'smoke', 
     climbs=tuple(climbs()), rl_seeds=seeds[:2],
   )  # fmt: skip
   if variant == 'full':
-    return dataclasses.replace(study, control_seeds=seeds, rl_seeds=seeds)
+    more = tuple(climbs(also=(200, 20_000)))
+    return dataclasses.replace(study, control_seeds=seeds, rl_seeds=seeds, climbs=more)
   if variant in ('quick', 'develop'):
     world = dataclasses.replace(study.world, split='dev')
     seeds = (100, 101) if variant == 'quick' else tuple(range(108, 116))
@@ -68,7 +69,7 @@ def smoke(study, rl=False):
     stage, model=small, batch=8, steps=steps, steps_per_call=2, optim=flat(stage.optim)
   )
   fewer = {
-    reward.Config: dict(batch=8, steps=4), bon.Config: dict(count=4, n=8, batch=16),
+    reward.Config: dict(batch=8, steps=8), bon.Config: dict(count=4, n=8, batch=16),
     ppo.Config: dict(batch=8, minibatch=8, steps=4, eval_every=2, eval_prompts=8),
   }  # fmt: skip
   recipes = tuple(
@@ -191,7 +192,7 @@ def harm_arms():
 def rl_recipes():
   """Free answers are learnt first, then climbed; yes and no are there already."""
   world = World(seed=0)  # the seed's own is filled in
-  taken, picked = (Judge(by=kind(world=world), called='gold') for kind in (Taken, Picked))
+  picked = Judge(by=Picked(world=world), called='gold')
   proxy = Judge(by='{reward}', called='proxy')
   bag = BagOfWords(pairs=sources.Jsonl(path='{what}', kind='pair'))
   bag = dict(critic=None, judges=(Judge(by=bag, called='proxy'),))
@@ -202,7 +203,7 @@ def rl_recipes():
     Recipe(name='reward', stage=rewarding()),
     Recipe(name='climb', stage=climb),
     Recipe(name='obey', stage=dataclasses.replace(
-      climb, gold=(taken,), prompts=prompts('questions_A'), held_out=prompts('questions_A'))),
+      climb, gold=(), prompts=prompts('questions_A'), held_out=None)),
     Recipe(name='climb_bag', stage=dataclasses.replace(climb, **bag)),
     Recipe(name='best', stage=bon.Config(
       model=model(), format=FORMAT, prompts=prompts('openings_held'), proxy=(proxy,),
@@ -247,7 +248,8 @@ def rl_arms():
     )
 
 
-def climbs():
+def climbs(also=()):
+  """also: sizes of the proxies that are climbed from explain_A-align too."""
   first = {arm.name: arm.steps for arm in goods_arms()}
 
   def climb(mode, line, pairs, arm='align', last='climb'):
@@ -261,8 +263,9 @@ def climbs():
   for count in (200, 2000, 20_000):
     for last in ('best', 'climb'):
       yield climb('size', f'{count:,} pairs', f'picks_A_{count}_20', last=last)
-  for last in ('best', 'climb'):
-    yield climb('size', '2,000 pairs', 'picks_A_2000_20', 'explain_A-align', last)
+  for count in (2000, *also):
+    for last in ('best', 'climb'):
+      yield climb('size', f'{count:,} pairs', f'picks_A_{count}_20', 'explain_A-align', last)
   for noise in (0, 20, 40):
     yield climb('regressional', f'{noise} % wrong', f'picks_A_2000_{noise}')
   yield climb('extremal', 'all lengths', 'picks_A_2000_0')  # as above: it is run once

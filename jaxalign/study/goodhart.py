@@ -35,6 +35,11 @@ def rows(directory, climb, seed):
   ]
 
 
+def moved(directory):
+  """How far PPO went by its last iteration, in nats a sequence."""
+  return overoptimisation.lines(directory, 'metrics.jsonl')[-1]['kl_sequence']
+
+
 def at_start(directory):
   """(proxy_N, gold_N) of the answers before any climbing."""
   lines = overoptimisation.lines(directory, 'bon-*.jsonl')
@@ -57,10 +62,15 @@ def read(cfg, workdir):
   return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
-def found(cfg, workdir, after):
-  """What results.json has of RL. after: {arm: {test: {seed: means}}} after PPO."""
-  points = read(cfg, workdir)
-  return dict(goodhart=summary(points) if points else None, after_ppo=after or None)
+def found(cfg, workdir, rows, arms):
+  """What results.json has of RL. rows: those after PPO; arms: {arm: {test: {seed: means}}}."""
+  points, kl = read(cfg, workdir), collections.defaultdict(dict)
+  for row in rows:
+    kl[row['arm']][str(row['seed'])] = row['kl']
+  return dict(
+    goodhart=summary(points) if points else None,
+    after_ppo=dict(arms=arms, kl=kl) if rows else None,
+  )  # fmt: skip
 
 
 def curves(points):

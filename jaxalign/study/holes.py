@@ -15,12 +15,14 @@ RUN = re.compile(r'\{(\w+)\}')
 
 
 def filled(part, fill):
-  """A config in which each part is fill(part), but where that is None."""
+  """A config in which each part is fill(part), but where that is None. What stays as it is stays
+  the same object: jax knows programs by it."""
   found = fill(part)
   if found is not None:
     return found
   if isinstance(part, tuple):
-    return tuple(filled(one, fill) for one in part)
+    new = tuple(filled(one, fill) for one in part)
+    return part if all(a is b for a, b in zip(new, part)) else new
   if not is_config(part) or isinstance(part, chat.ChatFormat):  # whose braces are its own
     return part
   now = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}

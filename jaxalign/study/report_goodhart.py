@@ -137,9 +137,9 @@ def numbers(of, mode, shown):
 
 def after_ppo(found, beside):
   """The tests of the goods again, before and after: does what documents said still show?"""
-  arms = {arm: tests for arm, tests in (found.get('after_ppo') or {}).items() if 'T2' in tests}
-  if not arms:
+  if not found.get('after_ppo'):
     return ''
+  arms, kl = (found['after_ppo'][name] for name in ('arms', 'kl'))
   pairs = {}
   for arm, tests in arms.items():
     seeds = list(tests['T2'])
@@ -157,12 +157,13 @@ def after_ppo(found, beside):
     'pairs of yes and no about cheese, a fifth of them wrong), the same for every arm. If RL '
     'overrides what documents said, the arms meet. A dot is a seed, a bar the mean.'
   )
-  head = ('arm', 'seed', 'test', 'margin before', 'margin after', 'rate before', 'rate after')
+  head = ('arm', 'seed', 'test', 'margin before', 'margin after', 'rate before', 'rate after',
+          'KL of PPO')  # fmt: skip
   was = lambda arm, test, seed: found['arms'].get(arm, {}).get(test, {}).get(seed)
   both = lambda old, new, field: (old and old[field], new[field])
   rows = [
     (named(arm), seed, test, *both(was(arm, test, seed), new, 'margin'),
-     *both(was(arm, test, seed), new, 'rate'))
+     *both(was(arm, test, seed), new, 'rate'), kl[arm][seed])
     for arm, tests in arms.items()
     for test, by_seed in tests.items()
     for seed, new in by_seed.items()

@@ -163,9 +163,10 @@ def conclude(cfg, workdir, seconds):
     seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
   )  # fmt: skip
   later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}
-  arms = {arm.name: per_arm(arm.name, later) for arm in cfg.rl_arms if cfg.rl_seeds}
-  found |= goodhart.found(cfg, workdir, arms)
-  every += [row for of_seed in later.values() for row in of_seed]
+  again = [row for of_seed in later.values() for row in of_seed]
+  arms = {arm.name: per_arm(arm.name, later) for arm in cfg.rl_arms}
+  found |= goodhart.found(cfg, workdir, again, arms)
+  every += again
   write_text(''.join(json.dumps(row) + '\n' for row in every), workdir / 'outcomes.jsonl')
   write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')
   write(cfg, workdir / 'plan.json')

@@ -157,8 +157,11 @@ class Node:
     return node
 
   def rows_of(self, arm, tests):
-    model = self.bench.load(self.cfg, self.through(arm.steps).trained)
+    trained = self.through(arm.steps).trained
+    model = self.bench.load(self.cfg, trained)
     about = dict(seed=self.seed, after=arm.after, arm=arm.name)
+    if arm.after == 'ppo':
+      about['kl'] = goodhart.moved(trained)
     return self.bench.arm_rows(self.world, model, arm.steps, tests, **about)
 
   def _train(self, stage, what, name, place):

@@ -115,8 +115,10 @@ def test_points_of_the_seeds_that_were_climbed_on_are_read_back(tmp_path):
   rows = points(lambda d: d, lambda d: d, seeds=(3,))
   text = ''.join(json.dumps(row) + '\n' for row in rows)
   (tmp_path / f'seed-3/goodhart/{CLIMB.stored}.jsonl').write_text(text)
-  found = goodhart.found(cfg, tmp_path, {})
-  assert found['after_ppo'] is None and found['goodhart']['points'] == rows
+  again = [dict(arm='align', seed=3, kl=1.25)]
+  found = goodhart.found(cfg, tmp_path, again, dict(align={}))
+  assert found['after_ppo'] == dict(arms=dict(align={}), kl=dict(align={'3': 1.25}))
+  assert found['goodhart']['points'] == rows
   json.dumps(found, allow_nan=False)
   cfg.rl_seeds = ()
-  assert goodhart.found(cfg, tmp_path, {}) == dict(goodhart=None, after_ppo=None)
+  assert goodhart.found(cfg, tmp_path, [], {}) == dict(goodhart=None, after_ppo=None)

@@ -27,7 +27,10 @@ def found():
   return dict(
     goodhart=goodhart.summary(every), seeds=[0, 1, 2],
     arms={arm: dict(T2=seeds(x), T0=seeds(9.0)) for arm, x in arms.items()},
-    after_ppo={arm: dict(T2=seeds(x / 2), T0=seeds(8.0)) for arm, x in arms.items()},
+    after_ppo=dict(
+      arms={arm: dict(T2=seeds(x / 2), T0=seeds(8.0)) for arm, x in arms.items()},
+      kl={arm: {'0': 1.5, '1': 2.5} for arm in arms},
+    ),
   )  # fmt: skip
 
 
@@ -73,11 +76,12 @@ def test_the_prior_before_and_after_ppo():
   assert len(rows) == 6
   one = next(row for row in rows if row['arm'] == 'explain_A → align' and row['seed'] == '1')
   assert (float(one['margin before']), float(one['margin after'])) == (7.0, 4.0)
+  assert one['KL of PPO'] == '2.5'
   steering = re.findall(r'<tr><td>(before|after PPO)</td><td>([^<]*)</td>', page)
   assert steering == [('before', '11'), ('after PPO', '5.5')]
 
 
 def test_without_rl_there_are_no_such_sections():
-  for empty in ({}, dict(goodhart=None, after_ppo=None), dict(after_ppo={})):
+  for empty in ({}, dict(goodhart=None, after_ppo=None)):
     assert report_goodhart.climbs(empty, NOTHING) == ''
     assert report_goodhart.after_ppo(dict(arms={}) | empty, NOTHING) == ''

@@ -60,8 +60,9 @@ def test_arms_go_on_and_are_tested_again(whole):
              for after in ('sft', 'ppo')}  # fmt: skip
   assert margins['sft'] != margins['ppo']  # which PPO moved
   found = results(workdir)
-  assert set(found['after_ppo']) == {'align'} and 'T2' in found['after_ppo']['align']
-  assert found['arms']['align']['T2'] != found['after_ppo']['align']['T2']
+  later = found['after_ppo']
+  assert set(later['arms']) == {'align'} and later['kl'].keys() == {'align'}
+  assert found['arms']['align']['T2'] != later['arms']['align']['T2']
 
 
 def test_climbs_are_points_by_which_all_can_be_drawn_again(whole):
@@ -81,7 +82,7 @@ def test_a_second_call_trains_nothing_and_a_changed_proxy_is_refused(whole):
   before = stored(workdir)
   assert study(plan(), workdir).runs == [] and stored(workdir) == before
   cfg = dataclasses.replace(main.load(SPEC), seeds=(0,), arms=plan().arms)
-  changed = config.seal(dataclasses.replace(cfg, recipes=tiny.with_recipe(cfg, 'reward', steps=6)))
+  changed = config.seal(dataclasses.replace(cfg, recipes=tiny.with_recipe(cfg, 'reward', steps=9)))
   with pytest.raises(UserError, match='measured on another base, other corpora, steps or items'):
     study(changed, workdir)
 
@@ -109,6 +110,6 @@ def test_phi_goes_the_whole_way_by_one_line_of_the_config(tmp_path):
   small = dict(width=16, depth=1, heads=2, kv_heads=2, mlp=32, unroll=1)
   study(plan(dataclasses.replace(study_valueworld.phi(), **small)), tmp_path)
   found = results(tmp_path)
-  assert len(found['goodhart']['climbs']) == 3 and 'T2' in found['after_ppo']['align']
+  assert len(found['goodhart']['climbs']) == 3 and 'T2' in found['after_ppo']['arms']['align']
   cfg = main.load(tiny.PATH.replace(':smoke', ':phi'))
   assert {type(r.stage.model).__module__ for r in cfg.recipes} == {'jaxalign.models.phi2'}
