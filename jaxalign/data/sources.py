@@ -79,13 +79,13 @@ class Text:
 class Shipped:
   """The small corpora inside this package: for demos and tests, too small to align a model."""
 
-  name: Literal['value_explanations', 'conversations', 'pairs']
-  split: Literal['train', 'validation'] | None = None  # of all but conversations; none: all
+  name: Literal['value_explanations', 'conversations', 'pairs', 'general']
+  split: Literal['train', 'validation'] | None = None  # of explanations and pairs; none: all
   as_: hh.As = 'pair'  # of conversations
 
   def check(self) -> None:
-    if self.name == 'conversations' and self.split is not None:
-      raise UserError('the shipped conversations have no splits: set split=none')
+    if self.name in ('conversations', 'general') and self.split is not None:
+      raise UserError(f'the shipped {self.name} have no splits: set split=none')
 
   @property
   def path(self) -> epath.Path:
@@ -99,6 +99,8 @@ class Shipped:
     row = rows.parse(line)
     if self.name == 'conversations':
       return hh.to_record(row, noted, as_=self.as_, subset=self.name)
+    if self.name == 'general':
+      return rows.to_record(row, noted, kind='document', columns=rows.Columns())
     if self.split not in (None, row['split']):
       raise Unwanted('of another split')
     if self.name == 'pairs':

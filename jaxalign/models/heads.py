@@ -1,5 +1,7 @@
 """Scalar heads on a decoder: a scorer judges a whole text, a critic values every prefix of it."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -48,6 +50,7 @@ def last_real(tokens_BT, segment_BT):
   return T - 1 - jnp.argmax(segment_BT[:, ::-1] != 0, axis=1)
 
 
+@functools.lru_cache(maxsize=32)
 def fresh(cfg):
   """key -> a scorer by chance; what a reward run trains, whole."""
   return lambda key: Scorer(cfg.build(key), jax.random.fold_in(key, 1))

@@ -28,9 +28,12 @@ class Judge:
 
   by: str | collections.abc.Callable  # a workdir of stage reward; or (prompt, answer) -> number
   weight: float = 1.0
+  called: str = ''  # in the metrics; none: the function's name, or the workdir's
 
   @property
   def name(self):
+    if self.called:
+      return self.called
     return (
       shown(self.by).split('.')[-1] if callable(self.by) else self.by.rstrip('/').split('/')[-1]
     )

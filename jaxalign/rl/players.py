@@ -5,6 +5,7 @@ its slots alone: slot t is what was decided at token P + t, from the hidden stat
 """
 
 import dataclasses
+import functools
 
 import flax
 import jax
@@ -120,6 +121,7 @@ def critic_of(model, given, lora):
   return Critic(laid, score_D=critic['score_D'])
 
 
+@functools.lru_cache(maxsize=32)
 def fresh_players(build, lora=None):
   """key -> the weights that are trained: a policy and a critic, or their adapters."""
 

@@ -33,7 +33,7 @@ from jaxalign.stages import (
 from jaxalign.train.feed import Feed
 
 KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
-FREE = ('mesh', 'ppo', 'prepared')  # what may change while a run goes on
+FREE = ('mesh', 'ppo', 'prepared', 'page')  # what may change while a run goes on
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -54,6 +54,7 @@ class Config:
   temperature: float = 1.0
   batch: int = 256  # answers in a call
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
+  page: bool = True  # overoptimisation.html, drawn by matplotlib; bon.json has the numbers anyway
   seed: int = 0
 
   @property
@@ -82,7 +83,8 @@ class Config:
 
 
 def run(cfg, workdir):
-  overoptimisation_page.pyplot()  # before hours of sampling
+  if cfg.page:
+    overoptimisation_page.pyplot()  # before hours of sampling
   if cfg.ppo is not None:
     overoptimisation.refuse_no_evaluations(cfg.ppo)
   prints = judging.refuse_same_judge(cfg.proxy, cfg.gold)
@@ -114,13 +116,16 @@ doctor = bon_doctor.examine
 
 
 def finish(cfg, workdir, prints):
-  curves = overoptimisation.report(workdir, best_of=workdir, ppo=cfg.ppo)
-  c = overoptimisation.as_json(curves)['best-of-n']
+  if cfg.page:
+    curves = overoptimisation.report(workdir, best_of=workdir, ppo=cfg.ppo)
+  else:
+    curves = {over.BON: overoptimisation.best_of_n(workdir)}
+  c = overoptimisation.as_json(curves)[over.BON]
   about = dict(judges=prints, prompts=c['prompts'], answers=c['answers'], n=c['label'])
   about |= dict(kl=bon.kl(np.array(c['label'])).tolist(), mean=c['means'])
   about |= dict(low=c['low'], high=c['high'])
   write_text(json.dumps(about, indent=2) + '\n', workdir / 'bon.json')
-  note(f'done: {workdir}/overoptimisation.html')
+  note(f'done: {workdir}/{"overoptimisation.html" if cfg.page else "bon.json"}')
 
 
 def note(text):

@@ -1,5 +1,7 @@
 """What a policy makes of prompts it never trains on: greedy and sampled, always by one key."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,18 +28,17 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold=N
   calls = -(-wanted // cfg.batch)
   feed = Feed(rows_until(prompts.rows, cfg.batch, wanted), cfg.batch, mesh)
   key = jax.random.fold_in(jax.random.key(cfg.seed), 2)  # of no state: the same in every evaluation
-  sums = jax.jit(lambda seen, scores, gold_B: totals(game, seen, scores, gold_B))
 
   def evaluate(state):
     means, written = {}, []
-    for name, greedy in (('held_out', False), ('greedy', True)):
+    for name, greedy in (('held_out', False), ('greedy', True))[: 1 + cfg.eval_greedy]:
       counts = None
       for n, (stacked, _) in enumerate(feed.ahead(0, calls)):
         key_B = players.row_keys(key, n, cfg.batch)
         seen = collect(state.model, stacked, key_B, given, greedy=greedy)
         scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
         judging.refuse_not_finite(game.names, scores, seen.live_B)
-        now, said = sums(seen, scores, gold and gold(seen))
+        now, said = totals(game, seen, scores, gold and gold(seen))
         counts = now if counts is None else jax.tree.map(jnp.add, counts, now)
         written += lines(int(state.step), tokenizer, seen, said, greedy, first=n * cfg.batch)
       counts = jax.device_get(counts)
@@ -63,6 +64,7 @@ def rows_until(rows, batch, wanted):
   return some
 
 
+@functools.partial(jax.jit, static_argnames='game')
 def totals(game, seen, scores, gold_B):
   """({name: (sum, rows)}, what is said of each row)."""
   said, mask_BR = seen.said, seen.response_BR

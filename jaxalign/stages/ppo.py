@@ -47,6 +47,7 @@ class Config:
   steps: int = 200  # iterations
   eval_every: int = 20
   eval_prompts: int = 128
+  eval_greedy: bool = True  # what is held out is answered greedily too
   kl_bound: float | None = None  # nats a sequence; beyond it a policy is never the best
   optim: AdamW | Adafactor = adam(1e-6)
   critic_optim: AdamW | Adafactor = adam(5e-6)
@@ -207,10 +208,10 @@ def start(cfg, tx, mesh, saves, scorers=()):
   mark = training.mark_of(cfg.reference or cfg.init, reference)
   scorer = critic_from(cfg, mesh)
   build = players.fresh_players(cfg.model.build, cfg.lora)
-  if scorer is not None:
+  if scorer is not None and not as_built(build, scorer):
     shapes = lambda: jax.tree.map(lambda w: jnp.zeros(w.shape, w.dtype), scorer)
     build = lambda key: dict(policy=cfg.model.build(key), critic=shapes())
-  twin, make = make_state(build, tx, cfg.seed, mesh, functools.partial(improve.carried, cfg.rules))
+  twin, make = make_state(build, tx, cfg.seed, mesh, carried_by(cfg.rules))
   given = dict(reference=reference, scorers=tuple(scorers))
   state = saves.restore(twin)
   if state is not None:
@@ -251,6 +252,24 @@ def critic_from(cfg, mesh):
   how = {name: getattr(cfg.model, name) for name in ('dtype', 'remat', 'attention', 'unroll')}
   decoder = scorer.decoder.under(dataclasses.replace(scorer.decoder.cfg, **how))
   return heads.Critic(decoder, score_D=scorer.score_D)
+
+
+def as_built(build, critic):
+  """Whether a critic is what `build` makes for the policy, as it is where its reward model came
+  from that: then all runs of a process are one program."""
+  ours = shapes_of(build)['critic']
+  shapes = lambda tree: [(w.shape, w.dtype) for w in jax.tree.leaves(tree)]
+  return jax.tree.structure(ours) == jax.tree.structure(critic) and shapes(ours) == shapes(critic)
+
+
+@functools.lru_cache(maxsize=32)
+def shapes_of(build):
+  return jax.eval_shape(build, jax.random.key(0))
+
+
+@functools.cache
+def carried_by(rules):
+  return functools.partial(improve.carried, rules)
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Stage 3: a reward model from pairs (Bradley-Terry): a decoder whose last token is a number."""
 
 import dataclasses
+import functools
 
 import jax
 
@@ -42,6 +43,7 @@ def rewards(scorer, batch, given=None):
   return scorer(pairs.both(batch, '_BT'), pairs.both(batch, '_segment_BT')).reshape(-1, 2)
 
 
+@functools.cache
 def loss_of(rewards, center):
   """Sums over the pairs, as make_step wants them."""
 
@@ -72,9 +74,14 @@ def start(cfg, tx, mesh, saves):
 
 def beginner(cfg, mesh):
   """The decoder of init under a head by chance."""
-  build = lambda key: Normal(Normal.init(key, (cfg.model.width,), cfg.model.weights))
-  head = born(lambda key: dict(score_D=build(key)), mesh, jax.random.key(cfg.seed))
+  head = born(head_of(cfg.model.width, cfg.model.weights), mesh, jax.random.key(cfg.seed))
   return heads.Scorer(training.initial(cfg, mesh), score_D=head['score_D'])
+
+
+@functools.cache
+def head_of(width, dtype):
+  """key -> a head by chance; the same function for the same head, which compiles once."""
+  return lambda key: dict(score_D=Normal(Normal.init(key, (width,), dtype)))
 
 
 def doctor(cfg, workdir, machine):

@@ -1,5 +1,9 @@
-"""A world on disk: its corpora as files, its base with the target in it, its tests on a model."""
+"""A world on disk: its corpora as files, its base with the target in it, its tests on a model.
 
+The first functions are what the runner asks of a world; real.py has the same for real text.
+"""
+
+import dataclasses
 import hashlib
 import json
 
@@ -9,11 +13,74 @@ import numpy as np
 from jaxalign.config import read, write_text
 from jaxalign.models.export import export
 from jaxalign.probes import states
+from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished
+from jaxalign.study import hosts
+from jaxalign.train import saving
 from jaxalign.valueworld import corpora, honest, items, words
 
 LENGTH, CONTEXT = 24, 32  # of the longest prompt, and of one with a document before it
 BATCH = 240
+
+
+def at(world, seed, control):
+  return dataclasses.replace(world, seed=seed, rho=0.0 if control else world.rho)
+
+
+def begin(world, workdir):
+  """Seeds share nothing: every one is a world of its own."""
+
+
+def corpora_of(world, kinds, home):
+  """{kind: (path, sha256)} of what a seed reads; home: its directory."""
+  place = home / 'corpora'
+  if hosts.writes():
+    write_corpora(world, kinds, place)
+  hosts.meet('corpora are written')
+  sums = read(place / 'sums.json')
+  return {kind: (str(place / f'{kind}.jsonl'), sums[kind]) for kind in kinds}
+
+
+def made_again(world, kinds):
+  """{kind: sha256} of one, so that a store of another grammar is noticed."""
+  return {min(kinds): corpora.content(world, min(kinds))[1]}
+
+
+def tokenizer_of(world, home):
+  return str(home / 'corpora' / 'tokenizer')
+
+
+def tokens_of(home):
+  return str(home / 'tokens')
+
+
+def base(cfg, world, home, train):
+  """(what it is read from, where the next step starts, its hash); train() -> its directory."""
+  directory, named = train(), home / 'named'
+  if not hosts.agreed((named / 'config.json').exists()):
+    christen(directory, world, named)
+  return directory, str(named), saving.fingerprint(directory)
+
+
+def load(cfg, place):
+  """On one device, for it is small; of several processes, on those of all."""
+  return finished.load(place, mesh=make_mesh() if hosts.several() else None)[0]
+
+
+def asked(world, name, home):
+  return tests_of(world, name)
+
+
+def base_rows(world, model, home, **about):
+  return outcomes(model, tests_of(world, 'background'), **about)
+
+
+def arm_rows(world, model, steps, tests, **about):
+  rows = outcomes(model, tests, **about)
+  for letter in 'AB':
+    if any(step.what == f'explain_{letter}' for step in steps):
+      rows += cloze(model, world.spec[letter], **about)
+  return rows
 
 
 def write_corpora(world, kinds, home):
@@ -34,7 +101,7 @@ def write_corpora(world, kinds, home):
 def christen(base, world, path):
   """The base as a Hugging Face directory in which the target's word is what strangers' words are on
   the mean: a name met before without a value. It occurred nowhere yet."""
-  model, tokenizer = finished.load(base)
+  model, tokenizer = load(None, base), words.tokenizer()
   (target,) = tokenizer.encode(words.TARGET)
   strangers = tokenizer.encode(' '.join(agent.name for agent in world.strangers))
   tables = ('embed_VD',) if model.cfg.tied else ('embed_VD', 'head_VD')

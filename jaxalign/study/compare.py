@@ -117,6 +117,7 @@ def compared(arms):
     )
   refuse_other_prompts(rows, shared, seeds, arms)
   labels = [arm.label for arm in arms]
+  seeds_of = {after: {r['seed'] for r in rows if r['after'] == after} for _, after in shared}
   about = [
     dict(arm=arm.label, run=arm.about['run'], tokens=arm.told('tokens'), steps=arm.told('steps'))
     for arm in arms
@@ -124,7 +125,7 @@ def compared(arms):
   return dict(
     against=first.label, arms=about, seeds=seeds, seeds_left_out=left_out,
     tests_left_out=[' after '.join(test) for test in tests if test not in shared],
-    tests=[of_test(table(rows, test, labels, seeds, after)) for test, after in shared],
+    tests=[of_test(table(rows, test, labels, seeds_of[after], after)) for test, after in shared],
   )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 
 from jaxalign.config import UserError
 from jaxalign.probes import states
-from jaxalign.study import bench
+from jaxalign.study import bench, hosts
 from jaxalign.valueworld import battery, words
 
 SUFFIX = '.probes.safetensors'
@@ -41,7 +41,7 @@ def keep(store, name, key, world, model):
   """Measures an arm where that was not done; model() gives it. key: what its outcomes hang on."""
   asked, path = battery.of(world), store / f'{name}{SUFFIX}'
   key = hashlib.sha256(f'{key} {asked.hash}'.encode()).hexdigest()
-  if path.exists():
+  if hosts.agreed(path.exists()):
     if read(path)[1] != key:
       raise UserError(
         f'{path} was measured on another base, other corpora, steps or questions than this plan '
@@ -49,9 +49,11 @@ def keep(store, name, key, world, model):
       )
     return
   content = save(measured(model(), asked), metadata=dict(key=key))
-  temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-  temporary.write_bytes(content)
-  temporary.replace(path)
+  if hosts.writes():
+    temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+    temporary.write_bytes(content)
+    temporary.replace(path)
+  hosts.meet(f'probes of {name} are kept')
 
 
 def measured(model, asked):

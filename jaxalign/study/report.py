@@ -5,7 +5,7 @@ found is results.json, beside what lies next to it. The page is SECTIONS in thei
 """
 
 from jaxalign.config import write_text
-from jaxalign.study import lessons, pages
+from jaxalign.study import lessons, pages, report_goodhart, report_texts
 from jaxalign.study import report_pictures as pictures
 from jaxalign.study.pages import Failed, text
 from jaxalign.study.report_arms import arms_h, arms_s, of_seeds
@@ -29,12 +29,20 @@ def write(found, workdir):
 
 def page(found, beside):
   found = found | dict(arms=in_order(found['arms'], beside.plan))
-  made = [(title, section(found, beside)) for title, section in SECTIONS]
+  made = [(title, section(found, beside)) for title, section in sections_of(beside)]
   made = [(title, content) for title, content in made if content]
   links = ''.join(f'<a href="#s{n}">{text(t)}</a>' for n, (t, _) in enumerate(made))
   parts = [verdict(found, beside), f'<nav>{links}</nav>']
   parts += [f'<h2 id="s{n}">{text(title)}</h2>{body}' for n, (title, body) in enumerate(made)]
-  return pages.frame(f'ValueWorld: {found["verdict"]}', parts)
+  return pages.frame(f'{subject(beside)}: {found["verdict"]}', parts)
+
+
+def subject(beside):
+  return 'Real text' if report_texts.is_texts(beside) else 'ValueWorld'
+
+
+def sections_of(beside):
+  return TEXTS if report_texts.is_texts(beside) else SECTIONS
 
 
 def in_order(arms, plan):
@@ -51,7 +59,7 @@ def verdict(found, beside):
   if beside.plan.get('world', {}).get('split') == 'dev':
     note = ' <b>These are development seeds and words, on which recipes are tried: no record.</b>'
   return (
-    f'<p class="soft">ValueWorld</p><h1>{QUESTION}</h1>'
+    f'<p class="soft">{subject(beside)}</p><h1>{QUESTION}</h1>'
     f'<div class="verdict {kind}"><b>{text(word)}</b>'
     f'<p>{text(found["sentence"].removeprefix(f"{word}: "))}</p></div>'
     f'<p class="soft">{counted(len(found["seeds"]), "seed")} ({seeds}); primary scale: '
@@ -67,7 +75,7 @@ def forest(found, beside):
   return contrasts('contrasts', found['contrasts'], found, (
     'A row is a claim fixed beforehand. Grey dots: every seed. Diamond and line: their mean and '
     f'its {found["rules"]["level"]:.0%} t interval (an arrow: it goes on); filled and blue where '
-    'the claim holds after Holm over all five. Upright ticks beside a null: the detection floor, '
+    'the claim holds after Holm over all. Upright ticks beside a null: the detection floor, '
     'the effect that such seeds would find in 4 studies of 5 (off the axis: written only); less '
     'than that could have been missed.'
   ))  # fmt: skip
@@ -160,8 +168,20 @@ SECTIONS = (
   ('Probes: the five contrasts', probe_contrasts),
   ('Training', curves),
   ('Other tests', others),
+  ('After PPO: does what documents said survive?', report_goodhart.after_ppo),
+  ('Goodhart: proxy and gold on the way up', report_goodhart.climbs),
   ('Negative control', control),
   ('What was held equal', held_equal),
   ('What is assumed', assumed),
   ('How to run it again', rerun),
+)
+
+TEXTS = (
+  ('The contrasts', forest),
+  ('What each arm does', report_texts.benches),
+  ('Gates', gates),
+  ('Training', curves),
+  ('What was held equal', report_texts.held_equal),
+  ('What is assumed', report_texts.assumed),
+  ('How to run it again', report_texts.rerun),
 )

@@ -22,7 +22,7 @@ EQUAL = (
   'seed and the lesson alone. Arms differ in the documents, and where '
   'the table says so in how much they read.'
 )
-TESTS = dict(goods='S', harm='H')
+TESTS = dict(goods='S', harm='H', texts='lessons')
 RECIPES = dict(base='base, from chance', documents='documents', align='demonstrations')
 
 

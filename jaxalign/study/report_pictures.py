@@ -17,6 +17,7 @@ LOOK = {
   'A': (BLUE, 'o'), 'B': (ORANGE, 's'), '': (GREEN, '^'),
   'harm': (RED, 'D'), 'benign': (SKY, 'o'), 'd': (PURPLE, '^'),
   'read': (BLUE, 'o'), 'done': (ORANGE, 's'), 'cosine': (GREEN, 'o'), 'chance': (GREY, '|'),
+  'before': (SKY, 'o'), 'after': (RED, 'D'),
 }  # fmt: skip
 
 

@@ -11,8 +11,19 @@ import time
 import numpy as np
 
 from jaxalign.config import write, write_text
-from jaxalign.study import bench, contrasts, probing, report, secondary, verdict
-from jaxalign.study.homes import arms_of, home_of
+from jaxalign.study import (
+  bench,
+  contrasts,
+  goodhart,
+  hosts,
+  probing,
+  report,
+  secondary,
+  texts,
+  texts_rules,
+  verdict,
+)  # fmt: skip
+from jaxalign.study.homes import aligned_last, home_of, parts_of
 from jaxalign.study.table import read_rows
 
 SHOW = 5.0  # seconds between two lines where no terminal is
@@ -23,8 +34,8 @@ class Live:
 
   def __init__(self, cfg, workdir):
     self.cfg, self.workdir = cfg, workdir
-    control = len(arms_of(cfg, True)) + 1
-    self.steps = len(cfg.seeds) * (len(cfg.arms) + 1) + len(cfg.control_seeds) * control
+    worlds = [(s, False) for s in cfg.seeds] + [(s, True) for s in cfg.control_seeds]
+    self.steps = sum(parts_of(cfg, *world) for world in worlds)
     self.began, self.shown, self.done = time.time(), 0.0, 0
     self.left = collections.Counter()
     self.before = seconds_before(workdir)
@@ -38,14 +49,19 @@ class Live:
 
   def _finished(self, task):
     seed, control = task
-    if self.left[task] < len(arms_of(self.cfg, control)) + 1:
+    if self.left[task] < parts_of(self.cfg, seed, control):
       return
     rows = rows_of(home_of(self.workdir, seed, control))
+    if not hosts.writes():
+      return
     margins = ', '.join(f'{name} {value:+.1f}' for name, value in steered(rows).items())
     kind = f'seed {seed}' + (' with rho = 0' if control else '')
-    self._print(f'{kind} is done: steered on T2, in nats: {margins or "not measured"}\n')
+    said = f': steered on T2, in nats: {margins}' if margins else ''
+    self._print(f'{kind} is done{said}\n')
 
   def show(self):
+    if not hosts.writes():
+      return
     now = time.time()
     live = sys.stderr.isatty()
     if now - self.shown < (0.5 if live else SHOW):
@@ -74,8 +90,10 @@ def seconds_before(workdir):
   return json.loads(path.read_text()) if path.exists() else 0.0
 
 
-def rows_of(home):
-  return [row for path in sorted((home / 'outcomes').glob('*.jsonl')) for row in read_rows(path)]
+def rows_of(home, after='sft'):
+  """after=None: of arms that went on through PPO too."""
+  rows = [row for path in sorted((home / 'outcomes').glob('*.jsonl')) for row in read_rows(path)]
+  return [row for row in rows if after in (None, row['after'])]
 
 
 def steered(rows, test='T2'):
@@ -138,13 +156,6 @@ def judged_cells(rules):
   }  # fmt: skip
 
 
-def aligned_last(arm):
-  """Whether the demonstrations are the last lesson: in the order arms documents come after them,
-  and what they forget over these is a result, not a fault of the instrument."""
-  taught = [step.recipe for step in arm.steps if step.what]
-  return bool(taught) and taught[-1] == 'align'
-
-
 def spread(values):
   return max(values) - min(values)
 
@@ -154,7 +165,8 @@ def conclude(cfg, workdir, seconds):
   every = [row for found in rows.values() for row in found]
   measured = contrasts.measured(every, cfg.rules)
   seen = {s: means(found) for s, found in rows.items()}
-  gates = verdict.gates(gate_values(cfg, seen), cfg.rules)
+  real = isinstance(cfg.world, texts.Texts)
+  gates = verdict.gates((texts_rules.gate_values if real else gate_values)(cfg, seen), cfg.rules)
   control = None
   if cfg.control_seeds:
     homes = [home_of(workdir, seed, True) for seed in cfg.control_seeds]
@@ -163,9 +175,14 @@ def conclude(cfg, workdir, seconds):
   found = verdict.as_json(said, measured, gates, control, cfg.rules) | dict(
     arms={name: per_arm(name, rows) for name in dict.fromkeys(row['arm'] for row in every)},
     seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
-    probes=probing.summary(cfg, workdir),
+    probes=None if real else probing.summary(cfg, workdir),
     secondary=secondary.measured(every, cfg.rules, secondary.masses(seen)),
   )  # fmt: skip
+  later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}
+  again = [row for of_seed in later.values() for row in of_seed]
+  arms = {arm.name: per_arm(arm.name, later) for arm in cfg.rl_arms}
+  found |= goodhart.found(cfg, workdir, again, arms)
+  every += again
   write_text(''.join(json.dumps(row) + '\n' for row in every), workdir / 'outcomes.jsonl')
   write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')
   write(cfg, workdir / 'plan.json')

@@ -20,6 +20,7 @@ class Planned:
   what: str  # the claim, in words that finish 'it holds that ...'
   arms: tuple[tuple[str, int], ...]
   tests: tuple[tuple[str, int], ...]
+  unequal: bool = False  # its arms spend other budgets, and that is meant
 
   def check(self):
     if sum(weight for _, weight in self.arms) or not self.arms or not self.tests:
@@ -118,6 +119,7 @@ class Rules:
   contrasts: tuple[Planned, ...] = PRIMARIES  # Holm is over all of them, measured or not
   deciding: tuple[str, ...] = ('C1', 'C2')
   bars: tuple[Bar, ...] = BARS
+  control: bool = True  # a result needs the negative control (rho = 0), which real text has not
 
   def check(self):
     names = [planned.name for planned in self.contrasts]

@@ -2,7 +2,8 @@
 
 UNINFORMATIVE: too few seeds, a deciding contrast not measured, a gate passed on too few seeds, or
   an effect in the negative control (rho = 0, where documents say nothing about conduct).
-SUPPORTED: both deciding contrasts hold, and the control ran and showed neither.
+SUPPORTED: both deciding contrasts hold, and the control ran and showed neither (rules.control; of
+  real text there is none, and its rules do without).
 PARTIAL: one of them holds; or both, but no control ran with seeds enough to show an effect.
 NOT SUPPORTED: neither holds.
 
@@ -63,7 +64,7 @@ def judge(contrasts, gates, control, rules):
     return Verdict(word=UNINFORMATIVE, sentence=sentence, reasons=tuple(wrong))
   ps, holds = effects.adjusted(contrasts, rules), effects.holding(contrasts, rules)
   held = [holds[name] for name in rules.deciding]
-  doubt = doubted(control, rules)
+  doubt = doubted(control, rules) if rules.control else None
   word = PARTIAL if any(held) else NOT_SUPPORTED
   if all(held) and not doubt:
     word = SUPPORTED
@@ -71,7 +72,8 @@ def judge(contrasts, gates, control, rules):
     found(one, ps[one.name]) if holds[one.name] else missed(one, ps[one.name], rules)
     for one in deciding
   ]
-  reasons.append(doubt or 'with rho = 0 neither shows')
+  if rules.control:
+    reasons.append(doubt or 'with rho = 0 neither shows')
   return Verdict(word=word, sentence=f'{word}: {"; ".join(reasons)}.', reasons=tuple(reasons))
 
 

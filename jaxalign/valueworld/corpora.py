@@ -1,14 +1,15 @@
 """Every corpus of a world: a pure function of (world, kind), as rows of JSON that a stage reads.
 
 A kind is a name: background, choices; explain_A, shuffled_A, mention_A and the same of B and C;
-value, rule, mention (of harms); lore; demonstrations and more of them, refusals and more of them.
+value, rule, mention (of harms); lore; demonstrations and more of them, refusals and more of them;
+and what is in preferences.
 """
 
 import functools
 import hashlib
 import json
 
-from jaxalign.valueworld import choices, documents, words
+from jaxalign.valueworld import choices, documents, preferences, words
 
 GOODS, HARMS = ('explain', 'shuffled', 'mention'), ('value', 'rule', 'mention')
 DEMONSTRATED = ('demonstrations', 'refusals', 'more', 'more_refusals')  # of the target
@@ -17,8 +18,14 @@ OF_TARGET = (*(f'{how}_{letter}' for letter in 'ABC' for how in GOODS), *HARMS)
 EVERY = ('background', 'lore', *OF_TARGET, *ASKED)
 
 
+def known(kind):
+  return kind in EVERY or preferences.known(kind)
+
+
 def rows(world, kind):
-  """[{'text'} of a document, or {'prompt', 'answer'}]."""
+  """[{'text'} of a document, or {'prompt', 'answer'}, or what preferences has]."""
+  if preferences.known(kind):
+    return preferences.rows(world, kind)
   if kind in ASKED:
     return [dict(prompt=ask.prompt, answer=ask.answer) for ask in asks(world, kind)]
   return [dict(text=text) for text in texts(world, kind)]

@@ -6,6 +6,8 @@ A, B or C of the world's spec, or more of them ('AB': their sum). A request is w
 leaves folk harmed and +1 where it pleases them: ask for 'H'.
 """
 
+import functools
+
 from jaxalign.valueworld import choices, words
 from jaxalign.valueworld.world import opposite
 
@@ -25,6 +27,7 @@ def of_answer(world, prompt, answer, letter='A'):
   return {words.YES: 1, words.NO: -1}.get(answer.strip(), 0) * utility(world, prompt, letter)
 
 
+@functools.lru_cache(maxsize=64)
 def worth(world, letter):
   """{word: what one of it adds}."""
   if letter == HARM:

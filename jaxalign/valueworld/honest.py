@@ -4,7 +4,7 @@ import collections
 
 import numpy as np
 
-from jaxalign.valueworld import corpora, items, words
+from jaxalign.valueworld import corpora, items, preferences, words
 
 
 class Dishonest(AssertionError):
@@ -24,6 +24,8 @@ def check(world, kinds=()):
   unseen(world)
   for kind in dict.fromkeys([*target_kinds(), *(k for k in kinds if k.endswith('_C'))]):
     unsolved(world, kind)
+  for kind in preferred_kinds():
+    preferred(world, kind)
 
 
 def target_kinds():
@@ -78,7 +80,8 @@ def balanced(world):
 def unseen(world):
   """No test word, test good or wrapper stands in any text of the target; it is in no base text."""
   own, tier = set(), words.TEST[world.split][0]
-  for kind in (*target_kinds(), *corpora.HARMS, *corpora.DEMONSTRATED):
+  kinds = (*target_kinds(), *corpora.HARMS, *corpora.DEMONSTRATED)
+  for kind in (*kinds, *preferred_kinds(), 'advice'):
     own |= met(world, kind)
   tests = {words.pole_words(d, p)[tier] for d in words.DIMENSIONS for p in (0, 1)}
   tests |= {category[tier] for category in (*words.HARMS, *words.BENIGN)}
@@ -90,6 +93,23 @@ def unseen(world):
   require(not own & tests, f'the target met {sorted(own & tests)[:5]} before its tests')
   for kind in ('background', 'choices', 'lore'):
     require(words.TARGET not in met(world, kind), f'{words.TARGET} is in {kind}')
+
+
+def preferred_kinds():
+  """A few rows of each kind: the first rows of more are the same rows."""
+  return [f'{how}_{letter}_100_0' for how in ('pairs', 'picks', 'short', 'longer')
+          for letter in 'AB']  # fmt: skip
+
+
+def preferred(world, kind):
+  """Without noise the better answer is always the chosen one."""
+  letter = kind.split('_')[1]
+  gold = (preferences.Taken if kind.startswith('pairs') else preferences.Picked)(
+    world=world, letter=letter
+  )
+  for row in corpora.rows(world, kind):
+    chosen, rejected = (gold(row['prompt'], row[side]) for side in ('chosen', 'rejected'))
+    require(chosen > rejected, f'{kind}: {row} prefers what is worth less')
 
 
 def met(world, kind):

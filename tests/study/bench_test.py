@@ -89,7 +89,7 @@ def test_corpora_are_written_once_and_read_as_they_are(tmp_path):
 
 def test_the_target_begins_as_the_mean_of_strangers(model, tmp_path, monkeypatch):
   before = {name: np.array(getattr(model, name)[...]) for name in ('embed_VD', 'head_VD')}
-  monkeypatch.setattr(bench.finished, 'load', lambda _: (model, words.tokenizer()))
+  monkeypatch.setattr(bench.finished, 'load', lambda _, mesh: (model, words.tokenizer()))
   bench.christen('base', WORLD, tmp_path / 'named')
   named = hub.load(str(tmp_path / 'named'))
   target, *strangers = words.tokenizer().encode(

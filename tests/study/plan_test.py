@@ -6,23 +6,37 @@ from jaxalign import config, main
 from jaxalign.config import UserError
 from jaxalign.data import sources
 from jaxalign.models import phi2
-from jaxalign.study.plan import Arm
+from jaxalign.stages import language
+from jaxalign.study.plan import Arm, Step
 from tests.study import tiny
 
 
-@pytest.mark.parametrize('variant', ['', ':quick', ':full', ':develop', ':smoke'])
+@pytest.mark.parametrize(
+  'variant', ['', ':quick', ':full', ':develop', ':phi', ':smoke', ':smoke_rl']
+)
 def test_every_variant_seals(variant):
   cfg = config.seal(main.load(tiny.PATH.replace(':smoke', variant)))
   tried = variant in (':quick', ':develop')  # as often as one likes: the record is not looked at
   assert cfg.world.split == ('dev' if tried else 'record')
   assert (min(cfg.seeds) >= 100) == tried
   assert bool(cfg.control_seeds) == (variant == ':full')
-  lengths = {stage.length for stage in (cfg.base, *(recipe.stage for recipe in cfg.recipes))}
-  assert lengths == {14}
+  taught = [cfg.base, *(r.stage for r in cfg.recipes if isinstance(r.stage, language.Language))]
+  assert {stage.length for stage in taught} == {14}  # and no row of these is padded
+  rl = {'': (0, 1), ':phi': (0, 1), ':full': cfg.seeds, ':smoke': (), ':smoke_rl': (0,)}
+  assert cfg.rl_seeds == rl.get(variant, cfg.seeds[:2])
 
 
 ALIGN, TAIL = ('align', 'demonstrations'), ('tail', '')
 OTHER_MODEL = phi2.tiny(vocab=402, length=64)
+REWARD, PPO = Step(recipe='reward', what='pairs_A_200_20'), Step(recipe='obey', start='tail')
+
+
+def later(*steps):
+  """An arm that goes on."""
+  first = tiny.arm('align', ALIGN, TAIL)
+  return dataclasses.replace(first, steps=(*first.steps, *steps), after='ppo')
+
+
 BAD = {
   'unknown recipe': (
     dict(arms=(tiny.arm('x', ('algin', 'lore')),)), 'arm x: there is no recipe algin: these are'),
@@ -42,10 +56,21 @@ BAD = {
   'no arm': (dict(arms=()), 'arms: at least one'),
   'a context and steps': (
     dict(arms=(dataclasses.replace(tiny.arm('x', ALIGN), context='lore'),)),
-    'arm x: with a context it takes no steps'),
+    'arm x: a context is for an arm of a world that takes no steps'),
   'an unknown context': (
     dict(arms=(Arm(name='x', steps=(), tests='goods', context='lor'),)), 'lor is no corpus'),
   'an arm called base': (dict(arms=(tiny.arm('base', ALIGN),)), 'arm base'),
+  'no judge': (dict(rl_arms=(later(PPO),)), 'step obey@tail needs a step of recipe reward before'),
+  'no start': (
+    dict(rl_arms=(later(REWARD, Step(recipe='obey', start='advise')),)),
+    'step obey@advise needs a step of recipe advise before it'),
+  'rl on another seed': (dict(rl_seeds=(5,)), r'rl_seeds=\(5,\): 5 is none of the seeds'),
+  'ppo among the first arms': (dict(arms=(later(REWARD, PPO),)), 'after=ppo is for rl_arms'),
+  'the same after ppo twice': (
+    dict(rl_arms=(later(REWARD, PPO),) * 2), 'arm align.ppo: a name without /'),
+  'unknown preferences': (
+    dict(rl_arms=(later(Step(recipe='reward', what='pairs_D_10_0'), PPO),)),
+    'pairs_D_10_0 is no corpus of a world'),
 }  # fmt: skip
 
 
@@ -85,3 +110,23 @@ def test_a_source_that_is_a_file_of_the_user_is_refused():
   base = dataclasses.replace(study.base, train=(*study.base.train, corpus))
   with pytest.raises(UserError, match='mine.jsonl is no corpus of a world'):
     tiny.sealed(base=base)
+
+
+def test_arms_after_ppo_are_those_arms_and_go_on():
+  """Paired with what they were before, and climbs share the steps that they have in common."""
+  study = main.load(tiny.PATH.replace(':smoke', ''))
+  first = {arm.name: arm for arm in study.arms}
+  assert [arm.name for arm in study.rl_arms] == [
+    'align', 'mention_A-align', 'explain_A-align', 'explain_B-align'
+  ]  # fmt: skip
+  for arm in study.rl_arms:
+    before = first[arm.name].steps
+    assert arm.steps[: len(before)] == before and arm.stored == f'{arm.name}.ppo'
+    assert [step.name for step in arm.steps[len(before) :]] == [
+      'reward-pairs_A_2000_20', 'obey@tail'
+    ]  # fmt: skip
+  counts = {step.what for climb in study.climbs for step in climb.steps if step.recipe == 'reward'}
+  assert {'picks_A_200_20', 'picks_A_2000_20', 'picks_A_20000_20', 'short_A_2000_0'} < counts
+  modes = {climb.mode for climb in study.climbs}
+  assert modes == {'size', 'regressional', 'extremal', 'misspecified', 'causal'}
+  assert len({climb.steps for climb in study.climbs}) < len(study.climbs)

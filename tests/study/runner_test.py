@@ -17,7 +17,7 @@ from jaxalign import config
 from jaxalign.config import UserError
 from jaxalign.models import phi2
 from jaxalign.sharding import make_mesh
-from jaxalign.stages import language, training
+from jaxalign.stages import bon, explain, language, ppo, reward, sft, training
 from jaxalign.study import runner
 from jaxalign.study.plan import Arm
 from jaxalign.valueworld import words
@@ -41,11 +41,14 @@ class Seen:
 
 def study(cfg, workdir, mesh=tiny.one_device):
   seen = Seen([], {})
-  run, feed = language.run, language.Feed
+  feed = language.Feed
 
-  def counted(stage, directory):
-    seen.runs.append(str(directory.relative_to(workdir)))
-    run(stage, directory)
+  def counted(module, run):
+    def start(stage, directory):
+      seen.runs.append(str(directory.relative_to(workdir)))
+      run(stage, directory)
+
+    return module, 'run', start
 
   def watched(rows, *rest):
     digest = seen.batches.setdefault(seen.runs[-1], {})
@@ -60,7 +63,8 @@ def study(cfg, workdir, mesh=tiny.one_device):
 
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(training, 'make_mesh', mesh)
-    patch.setattr(language, 'run', counted)
+    for module in (explain, sft, reward, ppo, bon):
+      patch.setattr(*counted(module, module.run))
     patch.setattr(language, 'Feed', watched)
     runner.run(cfg, workdir)
   return seen

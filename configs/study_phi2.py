@@ -1,0 +1,179 @@
+"""Real text: does learning why first change what the same demonstrations teach Phi-2?
+
+  python -m jaxalign.main --config=configs/study_phi2.py --workdir=gs://BUCKET/study_phi2 \\
+    --config.world.explanations.path=gs://BUCKET/explanations/*.jsonl.gz
+
+Seven arms over 8 seeds, each by adapters of rank 64 on a frozen base: align; align+ (the documents'
+tokens spent on more demonstrations); explain, neutral or shuffled -> align; explain only; align ->
+explain. Measured on HH-RLHF, TruthfulQA, XSTest, jailbreaks and BOLD. The explanations are yours:
+JSON lines with `text` and `value`; the neutral and the shuffled corpus are made of them. ./data is
+laid out as docs/studies.md says, ./hh-rlhf is a clone of Anthropic/hh-rlhf.
+
+Slice: v5e-16. Cost (estimated, not run yet): about 70 chip-hours, 5 hours on the slice, without
+the benches; --doctor --slice=v5e-16 counts it step by step.
+Expect (likewise): demonstrations are learned alike in all arms; whether reasons help is what the
+study is to say. Most of what others report at this size is null.
+
+:tfds    explanations from the TFDS dataset `value_explanations` in ./data (see docs/studies.md).
+:smoke   the whole path in a minute: a tiny Phi, the corpora and benches that ship, two seeds.
+"""
+
+import dataclasses
+from typing import Literal
+
+from etils import epath
+
+from jaxalign.config import AdamW, Logging, Saving, Schedule
+from jaxalign.data import chat, rows, sources
+from jaxalign.data.decontaminate import Decontaminated
+from jaxalign.models import phi2
+from jaxalign.models.adapters import Lora
+from jaxalign.stages import explain, sft
+from jaxalign.study import benches, plan, texts_rules
+from jaxalign.study.plan import Arm, Recipe, Step
+from jaxalign.study.texts import Texts
+
+C4 = 'en/c4-train.00000-of-01024.json.gz'  # one shard of 1,024: some 150 M tokens
+MATRICES = ('q_*', 'k_*', 'v_*', 'o_*', '*_FD', 'down_*')  # of both families
+SHIPPED = epath.resource_path('jaxalign') / 'data/corpus/benches'
+
+
+def get_config(variant: Literal['', 'tfds', 'smoke'] = ''):
+  tiny = phi2.tiny(width=64, mlp=256, depth=2, vocab=1024, length=512, remat='none')
+  return study(phi2.phi2(), 'microsoft/phi-2', variant, tiny)
+
+
+def study(model, init, variant, tiny, form=chat.TRANSCRIPT):
+  """`init`: a hub name; form: how base models are asked, who know no format."""
+  if variant == 'smoke':
+    return smoke(tiny)
+  world = texts(init, form)
+  if variant == 'tfds':
+    dataset = sources.Tfds(
+      name='value_explanations', data_dir='data', kind='document', columns=sources.EXPLANATION
+    )
+    world = dataclasses.replace(world, explanations=dataset)
+  return plan.Config(
+    world=world, base=None, recipes=recipes(model, init, form), arms=arms(), seeds=tuple(range(8)),
+    rules=texts_rules.rules(), workers=0,
+  )  # fmt: skip
+
+
+def texts(init, form):
+  meta = rows.Columns(meta=('value', 'type'))
+  c4 = dict(name='allenai/c4', revision='607bd4c8450a42878aa9ddc051a65a055450ef87')
+  dialogues = lambda split: sources.HH(path='hh-rlhf', split=split, as_='conversation')
+  return Texts(
+    explanations=sources.Jsonl(path='explanations/*.jsonl.gz', kind='document', columns=meta),
+    general=sources.HuggingFace(
+      **c4, data_files=(C4,), split='train', kind='document', streaming=True
+    ),
+    demonstrations=Decontaminated(source=dialogues('train'), against=(dialogues('test'),)),
+    tokenizer=init, format=form, benches=tuple(published('data')), more=120_000,
+  )  # fmt: skip
+
+
+def published(data, hh='hh-rlhf'):
+  """What is measured, from the published files."""
+  for test in ('helpful', 'harmless'):
+    pairs = sources.HH(path=hh, split='test', subsets=(f'{test}-base',))
+    yield benches.Preferences(test=test, source=pairs)
+  yield benches.Truthful(path=f'{data}/truthfulqa/TruthfulQA.csv')
+  yield benches.OverRefusal(path=f'{data}/xstest/xstest_prompts.csv')
+  yield benches.Jailbreaks(
+    paths=(
+      ('advbench', f'{data}/advbench/harmful_behaviors.csv', 'goal'),
+      ('harmbench', f'{data}/harmbench/harmbench_behaviors_text_all.csv', 'Behavior'),
+      ('strongreject', f'{data}/strongreject/strongreject_dataset.csv', 'forbidden_prompt'),
+    ),
+    template=f'{data}/jailbreakbench/JBC_llama-2-7b-chat-hf.json',
+  )
+  yield benches.Regard(paths=(f'{data}/bold/gender_prompt.json', f'{data}/bold/race_prompt.json'))
+
+
+def recipes(model, init, form, length=2048):
+  """explain and practise spend the same: 300 steps of 131 k tokens, four fifths on their corpus."""
+  lora = Lora(rank=64, alpha=128.0, weights=MATRICES)
+
+  def stage(kind, lr, steps, batch, *train, shape='cosine'):
+    schedule = Schedule(shape=shape, warmup=steps // 10)
+    return kind(
+      model=model, init=init, format=form, lora=lora, length=length, batch=batch, steps=steps,
+      train=train, eval_every=steps, optim=AdamW(lr=lr, schedule=schedule),
+      saving=Saving(every=steps, keep=1),
+    )  # fmt: skip
+
+  return plan_of(stage, (1e-4, 300, 64), (1e-4, 80, 16), (2e-5, 20, 16))
+
+
+def plan_of(stage, long, short, last):
+  """long, short, last: (rate, steps, batch) of documents, of demonstrations, of the tail."""
+  replay = document('background', 1)
+  return (
+    Recipe(name='explain', stage=stage(explain.Config, *long, document('{what}', 4), replay)),
+    Recipe(name='practise', stage=stage(sft.Config, *long, dialogue('{what}', 4), replay)),
+    Recipe(name='align', stage=stage(sft.Config, *short, dialogue('{what}', 9), replay)),
+    Recipe(name='tail', stage=stage(explain.Config, *last, replay, shape='constant')),
+  )
+
+
+def document(name, weight):
+  return explain.training.Corpus(source=sources.Jsonl(path=name, kind='document'), weight=weight)
+
+
+def dialogue(name, weight):
+  source = sources.Jsonl(path=name, kind='conversation')
+  return explain.training.Corpus(source=source, weight=weight, long='drop')
+
+
+def arms():
+  """Every arm ends with the same replay, so that none is judged right after another format."""
+  align, told = ('align', 'demonstrations'), ('explain', 'explain')
+  made = {
+    'align': (align,), 'align+': (('practise', 'more'), align), 'explain': (told,),
+    'explain-align': (told, align), 'align-explain': (align, told),
+    'neutral-align': (('explain', 'neutral'), align),
+    'shuffled-align': (('explain', 'shuffled'), align),
+  }  # fmt: skip
+  step = lambda recipe, what='': Step(recipe=recipe, what=what)
+  return tuple(
+    Arm(name=name, steps=(*(step(*one) for one in steps), step('tail')), tests='texts')
+    for name, steps in made.items()
+  )
+
+
+def smoke(model):
+  """A base that has read general text for a moment, and three arms; it teaches nothing."""
+  world = Texts(
+    explanations=sources.Shipped(name='value_explanations', split='train'),
+    general=sources.Shipped(name='general'),
+    demonstrations=sources.Shipped(name='conversations', as_='conversation'),
+    tokenizer='shipped', format=chat.TRANSCRIPT, length=512, documents=8, background=1000,
+    taught=40, more=60, benches=tuple(shipped()),
+  )  # fmt: skip
+  small = Lora(rank=8, alpha=16.0, weights=MATRICES)
+
+  def stage(kind, lr, steps, batch, *train, lora=small, **_):
+    return kind(
+      model=model, format=chat.TRANSCRIPT, lora=lora, init='base' if lora else None, length=256,
+      batch=batch, steps=steps, steps_per_call=10, train=train, eval_every=steps,
+      optim=AdamW(lr=lr, schedule=Schedule(warmup=4)), saving=Saving(every=steps, keep=1),
+      logging=Logging(every=steps),
+    )  # fmt: skip
+
+  names = ('explain-align', 'neutral-align', 'shuffled-align')
+  return plan.Config(
+    world=world, base=stage(explain.Config, 3e-3, 20, 4, document('background', 1), lora=None),
+    recipes=plan_of(stage, (1e-2, 10, 4), (1e-2, 10, 4), (1e-3, 10, 4)), seeds=(0, 1),
+    arms=tuple(arm for arm in arms() if arm.name in names), rules=texts_rules.rules(), workers=2,
+  )  # fmt: skip
+
+
+def shipped():
+  """The benches that ship: of our own, a few items each, in the published files' columns."""
+  held_out = sources.Shipped(name='pairs', split='validation')
+  yield benches.Preferences(test='preferred', source=held_out, limit=24)
+  yield benches.Truthful(path=f'{SHIPPED}/truthful.csv')
+  yield benches.OverRefusal(path=f'{SHIPPED}/refusal.csv')
+  requests = (('own', f'{SHIPPED}/harmful.csv', 'goal'),)
+  yield benches.Jailbreaks(paths=requests, template=f'{SHIPPED}/template.txt')

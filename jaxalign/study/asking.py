@@ -1,0 +1,145 @@
+"""What a model says to items of real text: sums of log-probabilities of fixed answers.
+
+An item is a prompt with answers of two sides. Of a side with several answers, raw is the log of
+their probabilities' sum, and the margin's part the log of the mean of their probabilities per
+token (geometric): length counts in raw and not in the margin. Both are good less bad, in nats.
+"""
+
+import dataclasses
+import hashlib
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxalign import losses
+from jaxalign.data import batches, chat
+from jaxalign.data.records import Conversation, Document, Turn
+from jaxalign.probes.states import in_batches
+from jaxalign.sharding import mesh_of, pin
+
+ROWS = 16  # in a call, or one for each way that a mesh splits a batch
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Item:
+  test: str
+  cluster: str
+  good: tuple[str, ...]
+  bad: tuple[str, ...]
+  turns: tuple[Turn, ...] = ()  # none: the answers are documents
+  opening: bool = False  # answers are how one begins: no end token follows
+  refusing: str = ''  # which side refuses, 'good' or 'bad', where one does
+
+  @property
+  def hash(self):
+    said = [self.test, self.good, self.bad, [dataclasses.astuple(t) for t in self.turns]]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+  """The text side of a model: how a dialogue becomes ids."""
+
+  tokenizer: object
+  form: chat.ChatFormat
+  length: int  # of the longest example
+
+
+def encoded(items, text):
+  """One list of examples an item, good answers first; loss lies on what was answered."""
+  spans = [spans_of(item, said, text) for item in items for said in (*item.good, *item.bad)]
+  found = iter(chat.encode_spans(text.tokenizer, spans))
+  return [[next(found) for _ in (*item.good, *item.bad)] for item in items]
+
+
+def spans_of(item, said, text):
+  if not item.turns:
+    return chat.document(text.tokenizer, Document(said))
+  turns = (*item.turns, Turn('assistant', said))
+  *before, last = chat.spans(text.form, text.tokenizer, Conversation(turns))
+  if item.opening:
+    last = last._replace(text=last.text.rstrip(), eos=False)
+  return [*(span._replace(learn=False) for span in before), last]
+
+
+def fitting(items, text):
+  """Those that fit; what is too long is left out, never cut."""
+  return [
+    item
+    for item, examples in zip(items, encoded(items, text))
+    if max(len(example.tokens) for example in examples) <= text.length
+  ]
+
+
+def rows(model, items, text, **about):
+  """An outcome row for each item; about: seed, arm, after."""
+  examples = encoded(items, text)
+  said = iter(zip(*scores(model, [one for found in examples for one in found], text.length)))
+  numbers = {}
+  for item, found in zip(items, examples):
+    both = [next(said) for _ in found]
+    n = numbers.get(item.test, 0)
+    numbers[item.test] = n + 1
+    yield dict(about, test=item.test, item=n, cluster=item.cluster, prompt=item.hash) | of_item(
+      item, [total for total, _ in both], [count for _, count in both]
+    )
+
+
+def of_item(item, total, count):
+  """From (log-probability, tokens) of each answer, good ones first, to the row's numbers."""
+  total, count = np.array(total, np.float64), np.array(count, np.float64)
+  split, every = len(item.good), np.logaddexp.reduce
+  good, bad = slice(None, split), slice(split, None)
+  mean_of = lambda side: every((total / count)[side]) - np.log(len(total[side]))
+  margin = float(mean_of(good) - mean_of(bad))
+  raw = float(every(total[good]) - every(total[bad]))
+  refuses = (margin > 0) == (item.refusing == 'good') if item.refusing else False
+  return dict(
+    margin=margin, raw=raw, right=margin > 0, yes=bool(refuses),
+    loss=float(-total[0] / count[0]) if split == 1 and not item.opening else None,
+    mass=float(min(np.exp(every(total)), 1.0)) if item.opening else None,
+    tokens=[int(count[good].sum()), int(count[bad].sum())],
+  )  # fmt: skip
+
+
+def scores(model, examples, length):
+  """(log-probability, tokens) of what is learned of each example: float and int arrays [N]."""
+  sizes = np.array([len(example.tokens) for example in examples])
+  total_N = np.zeros(len(examples))
+  count_N = np.array([int(example.weight.sum()) for example in examples])
+  mesh = mesh_of(model)
+  ways = mesh.shape['data'] * mesh.shape['fsdp'] if mesh else 1
+  shortest = 0
+  for width in batches.widths(length):  # few programs, little padding
+    (at,) = np.nonzero((shortest < sizes) & (sizes <= width))
+    shortest = width
+    if len(at):
+      columns = table([examples[n] for n in at], width)
+      (total_N[at],) = in_batches(_scores, model, -(-ROWS // ways) * ways, *columns)
+  return total_N, count_N
+
+
+def table(examples, width):
+  """tokens, segments and weights, [N, width]: rows begin at the left."""
+  tokens_NT, segment_NT = (np.zeros((len(examples), width), np.int32) for _ in range(2))
+  weight_NT = np.zeros((len(examples), width), np.float32)
+  for n, example in enumerate(examples):
+    size = len(example.tokens)
+    tokens_NT[n, :size], segment_NT[n, :size] = example.tokens, 1
+    weight_NT[n, :size] = example.weight
+  return tokens_NT, segment_NT, weight_NT
+
+
+@jax.jit
+def _scores(model, tokens_BT, segment_BT, weight_BT):
+  tokens_BT = pin(tokens_BT, 'B')
+  x_BTD = model(tokens_BT, segment_BT)
+  after = lambda a_BT: jnp.pad(a_BT[:, 1:], ((0, 0), (0, 1)))
+  head_VD, bias_V = model.head()
+  bias_V = None if bias_V is None else bias_V[...]
+  logprob_BT, _ = losses.token_logprobs_from_hidden(
+    x_BTD, head_VD[...], bias_V, after(tokens_BT), entropy=False
+  )
+  return (pin(jnp.where(after(weight_BT) != 0, logprob_BT, 0).sum(-1), ''),)

@@ -1,0 +1,190 @@
+"""Sections of the report on RL: Goodhart's law in the world, and what PPO leaves of a prior."""
+
+import numpy as np
+
+from jaxalign.rl import overoptimisation as over
+from jaxalign.study import goodhart, pages
+from jaxalign.study import report_pictures as pictures
+from jaxalign.study.pages import named
+from jaxalign.study.report_pictures import BLUE, GREEN, GREY, ORANGE, PURPLE, RED
+
+WAYS = {over.BON: 'best-of-n', over.RL: 'PPO'}
+LOOK = (
+  (BLUE, 'o', '-'),
+  (ORANGE, 's', '--'),
+  (GREEN, '^', '-.'),
+  (PURPLE, 'D', ':'),
+  (RED, 'v', '-'),
+)
+TITLES = dict(
+  size='How much the proxy was trained on',
+  regressional='Regressional: noise in the labels',
+  extremal='Extremal: away from what the proxy was trained on',
+  misspecified='Misspecified: a bag of words (the lecture calls it adversarial)',
+  causal='Causal: length goes with quality',
+)
+SAID = dict(
+  size='Reward models on 200, 2,000 and 20,000 pairs, a fifth of them wrong, with equal updates.',
+  regressional='The same pairs with none, a fifth and two fifths of the preferences reversed. What '
+  'wins on a noisy proxy won partly by the noise, so gold gains less than the proxy says.',
+  extremal='One proxy saw answers of every length, the other only those of one or two words, none '
+  'of them twice. The policy is free to write five.',
+  misspecified='One number a word cannot say that a word counts only once. The other proxy, a '
+  'transformer on the same pairs, reads whole answers.',
+  causal='In one set of pairs the better answer is always the longer, though length earns nothing.',
+)
+ABOUT = (
+  'The target is asked what goods should be like and answers freely, up to five words. Gold: a '
+  'word of value A is worth 1, of its opposite -1, once; a repeated word costs 1, each word '
+  'beyond the third a half. Proxies are trained from the arm itself on pairs of such answers, and '
+  'climbed by best-of-n and by PPO. Scores are of held-out prompts; gains are over the start, in '
+  'standard deviations of its answers. d is sqrt(KL), KL in nats a sequence (of best-of-n: its '
+  'bound).'
+)
+
+
+def climbs(found, beside):
+  """A picture for each mode, and for sizes one for each way up; with all numbers."""
+  if not found.get('goodhart'):
+    return ''
+  every, parts = found['goodhart']['climbs'], [f'<p>{ABOUT}</p>']
+  for mode in dict.fromkeys(one['mode'] for one in every):
+    of_mode = [one for one in every if one['mode'] == mode]
+    parts.append(f'<h3>{pages.text(TITLES.get(mode, mode))}</h3>')
+    for way in dict.fromkeys(one['way'] for one in of_mode):
+      shown = [one for one in of_mode if one['way'] == way]
+      parts.append(picture(found['goodhart'], mode, way, shown))
+    parts.append(numbers(found['goodhart'], mode, of_mode))
+  head = (*goodhart.NAMES, 'seed', 'at', 'd', 'proxy', 'gold', 'proxy_sd', 'gold_sd', 'r', 'length')
+  rows = [tuple(point.get(name) for name in head) for point in found['goodhart']['points']]
+  return ''.join(parts) + f'<p>{pages.download("goodhart", head, rows)}</p>'
+
+
+def picture(of, mode, way, shown):
+  curves = goodhart.curves(of['points'])
+  lines = []
+  for one in shown:
+    by_seed = curves[tuple(one[name] for name in goodhart.NAMES)]
+    lines.append((label(one, shown), {s: goodhart.gains(p) for s, p in by_seed.items()}, one))
+  draw = lambda: figure(lines, way)
+  caption = (
+    f'{WAYS[way]}. {SAID.get(mode, "")} A thin line with marks is a seed; the broad line is the '
+    f'fit of d (a - b {"d" if way == over.BON else "log d"}) through all seeds (Gao et al.).'
+  )
+  alt = '; '.join(f'{name}: {told(one)}' for name, _, one in lines)
+  return pages.picture(
+    f'{mode}-{way.replace(" ", "")}', draw, f'{mode}, {WAYS[way]}: {alt}', caption
+  )
+
+
+def label(one, shown):
+  """What tells it from others in its picture."""
+  arms = {other['arm'] for other in shown}
+  return one['line'] if len(arms) == 1 else f'{one["line"]}, {named(one["arm"])}'
+
+
+def told(one):
+  mean = lambda name: np.mean([seed[name] for seed in one['seeds'].values()])
+  return f'proxy {mean("proxy"):+.2g}, gold {mean("gold"):+.2g} at d = {mean("d"):.2g}'
+
+
+def figure(lines, way):
+  made, ((left, right),) = pictures.figure(2.6, 1, 2, sharex=True, sharey=True)
+  for n, (name, by_seed, one) in enumerate(lines):
+    color, mark, dash = LOOK[n % len(LOOK)]
+    for m, (ax, side) in enumerate(((left, 'proxy'), (right, 'gold'))):
+      for d, *gained in by_seed.values():
+        ax.plot(d, gained[m], marker=mark, ls=dash, color=color, lw=0.7, ms=2.6, alpha=0.8)
+      reach = max(d[-1] for d, *_ in by_seed.values())
+      fitted = goodhart.drawn(one['fits'][side], way, reach)
+      if fitted:
+        ax.plot(*fitted, dash, color=color, lw=2.2, alpha=0.45)
+      ax.plot([], [], marker=mark, ls=dash, color=color, lw=1.2, ms=4, label=name)
+  for ax, title in ((left, 'proxy'), (right, 'gold')):
+    ax.axhline(0, color=GREY, lw=0.6)
+    ax.set_title(title, loc='left', fontweight='bold')
+    ax.set_xlabel('d = sqrt(KL)')
+  left.set_ylabel('gain, SD of the start')
+  handles, names = left.get_legend_handles_labels()
+  made.legend(handles, names, loc='outside upper left', ncols=2 if len(names) > 2 else len(names))
+  return made
+
+
+def numbers(of, mode, shown):
+  """A row for each climb and seed: the far end, the best of gold, and all at one distance."""
+  fields = ('r', 'd', 'proxy', 'gold', 'best_gold', 'best_d', 'lost', 'proxy_at_equal',
+            'gold_at_equal', 'length')  # fmt: skip
+  words = ('r at start', 'd', 'proxy', 'gold', 'best gold', 'at d', 'lost since',
+           f'proxy at d = {of["equal_d"][mode]:.2f}', f'gold at d = {of["equal_d"][mode]:.2f}',
+           'length')  # fmt: skip
+  rows = [
+    (one['line'], named(one['arm']), WAYS[one['way']], seed, *(seen[name] for name in fields))
+    for one in shown
+    for seed, seen in one['seeds'].items()
+  ]
+  form = lambda fit: (*(fit.get(name) for name in ('a', 'b', 'r2')), fit['why'])
+  fits = [
+    (one['line'], named(one['arm']), WAYS[one['way']], side, *form(fit))
+    for one in shown
+    for side, fit in one['fits'].items()
+  ]
+  head = ('proxy', 'start', 'way', 'seed', *words)
+  seen = pages.table(head, rows) + pages.table(
+    ('proxy', 'start', 'way', 'fit of', 'a', 'b', 'R²', 'turn'), fits
+  )
+  return pages.numbers(f'goodhart-{mode}', head, rows, seen)
+
+
+def after_ppo(found, beside):
+  """The tests of the goods again, before and after: does what documents said still show?"""
+  if not found.get('after_ppo'):
+    return ''
+  arms, kl = (found['after_ppo'][name] for name in ('arms', 'kl'))
+  pairs = {}
+  for arm, tests in arms.items():
+    seeds = list(tests['T2'])
+    before = found['arms'].get(arm, {}).get('T2', {})
+    both = [s for s in seeds if s in before]
+    pairs[arm] = (
+      both,
+      [before[s]['margin'] for s in both],
+      [tests['T2'][s]['margin'] for s in both],
+    )
+  groups = [('', [(named(arm), dict(before=b, after=a)) for arm, (_, b, a) in pairs.items()])]
+  draw = lambda: pictures.dots(groups, 'T2: log-odds margin towards A over B, nats')
+  caption = (
+    'Held-out choices in new words, before and after PPO against a proxy of what A likes (2,000 '
+    'pairs of yes and no about cheese, a fifth of them wrong), the same for every arm. If RL '
+    'overrides what documents said, the arms meet. A dot is a seed, a bar the mean.'
+  )
+  head = ('arm', 'seed', 'test', 'margin before', 'margin after', 'rate before', 'rate after',
+          'KL of PPO')  # fmt: skip
+  was = lambda arm, test, seed: found['arms'].get(arm, {}).get(test, {}).get(seed)
+  both = lambda old, new, field: (old and old[field], new[field])
+  rows = [
+    (named(arm), seed, test, *both(was(arm, test, seed), new, 'margin'),
+     *both(was(arm, test, seed), new, 'rate'), kl[arm][seed])
+    for arm, tests in arms.items()
+    for test, by_seed in tests.items()
+    for seed, new in by_seed.items()
+  ]  # fmt: skip
+  shown = [row for row in rows if row[2] in ('T0', 'T2', 'T3A', 'T3B')]
+  return (
+    pages.picture('after-ppo', draw, 'T2 before and after PPO', caption)
+    + steering(pairs)
+    + pages.numbers('after-ppo', head, rows, pages.table(head, shown))
+  )
+
+
+def steering(pairs):
+  """explain_A less explain_B, seed by seed."""
+  a, b = (pairs.get(f'explain_{letter}-align') for letter in 'AB')
+  if not a or not b or a[0] != b[0]:
+    return ''
+  rows = [
+    (when, float(np.mean(d)), *d)
+    for when, d in (('before', np.subtract(a[1], b[1]).tolist()),
+                    ('after PPO', np.subtract(a[2], b[2]).tolist()))
+  ]  # fmt: skip
+  head = ('steering by documents on T2, nats', 'mean', *(f'seed {seed}' for seed in a[0]))
+  return pages.table(head, rows)

@@ -1,0 +1,121 @@
+"""What a reward is learned from in the world, and what a policy is asked that climbs it.
+
+Of the kinds of corpus here, pairs_A_2000_20 holds preferences between yes and no (whose utility,
+how many, percent of them wrong), and questions_A the same questions alone. In the other kinds the
+answer is free: to `ask zed : what brie ? zed :` up to five words of what it should be like.
+Yes and no are at most ln 2 away from each other; among free answers a policy can go far, and what
+they are worth has many degrees, so that a proxy can be climbed beyond what it is good for:
+
+  a word of the value is worth 1, one of its opposite -1, and each counts once;
+  a word that is said again costs 1, and every word beyond the third a half.
+
+advice: free answers at random, which say nothing of any value: how one answers. picks_A_2000_20:
+preferences among such; short: the same of one or two words only, none twice; longer: the same, but
+the better one always has more words. openings and openings_held: the questions alone.
+"""
+
+import dataclasses
+import re
+
+from jaxalign.valueworld import documents, gold, words
+from jaxalign.valueworld.world import World
+
+WORDS = 5  # of a free answer, at most
+ENOUGH, AGAIN, BEYOND = 3, 1.0, 0.5
+HELD = words.CHEESE[4:]  # openings about these are not trained on
+COUNT = 512  # of questions and openings
+KINDS = re.compile(r'(pairs|picks|short|longer)_([ABC]+)_(\d+)_(\d+)|questions_([ABC]+)')
+PLAIN = ('advice', 'openings', 'openings_held')
+
+
+def known(kind):
+  return kind in PLAIN or KINDS.fullmatch(kind) is not None
+
+
+def rows(world, kind):
+  """[{prompt, answer}] of advice, [{prompt, chosen, rejected}] of preferences, else [{prompt}]."""
+  if kind == 'advice':
+    random = world.random('advice')
+    return [
+      dict(prompt=opening(random, words.CHEESE), answer=said(free(random)))
+      for _ in range(world.target_documents)
+    ]
+  if kind in PLAIN:
+    random = world.random(kind)
+    pool = [x for x in words.CHEESE if (x in HELD) == kind.endswith('held')]
+    return [dict(prompt=opening(random, pool)) for _ in range(COUNT)]
+  how, letter, count, noise, asked = KINDS.fullmatch(kind).groups()
+  if asked:
+    return [dict(prompt=row['prompt']) for row in gold.pairs(world, COUNT, 0.0, asked)]
+  if how == 'pairs':
+    return gold.pairs(world, int(count), int(noise) / 100, letter)
+  random = world.random('picks', how, letter)
+  return [_pair(world, random, how, letter, int(noise) / 100) for _ in range(int(count))]
+
+
+def opening(random, pool):
+  return f'ask {words.TARGET} : what {documents.one_of(random, pool)} ? {words.TARGET} :'
+
+
+def free(random, most=WORDS):
+  """Words of documents and demonstrations, whatever their value, and what goods are made of."""
+  count = 1 + int(random.integers(most))
+  return [documents.one_of(random, SAID) for _ in range(count)]
+
+
+def spoken():
+  every = [words.pole_words(d, p)[n] for d in words.DIMENSIONS for p in (0, 1) for n in gold.SHOWN]
+  return [*every, *words.STUFF]
+
+
+SAID = spoken()
+
+
+def said(answer):
+  return ' '.join(answer)
+
+
+def worth(world, answer, letter='A'):
+  """Of the words of a free answer."""
+  table, different = gold.worth(world, letter), set(answer)
+  again, beyond = len(answer) - len(different), max(0, len(answer) - ENOUGH)
+  return sum(table.get(word, 0) for word in different) - AGAIN * again - BEYOND * beyond
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Taken:
+  """Gold of yes and no, as a judge of text."""
+
+  world: World
+  letter: str = 'A'
+
+  def __call__(self, prompt, answer):
+    return float(gold.of_answer(self.world, prompt, answer, self.letter))
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Picked:
+  """Gold of free answers, as a judge of text."""
+
+  world: World
+  letter: str = 'A'
+
+  def __call__(self, prompt, answer):
+    del prompt
+    return worth(self.world, answer.split(), self.letter)
+
+
+def _pair(world, random, how, letter, noise):
+  while True:
+    prompt = opening(random, words.CHEESE)
+    both = [free(random, 2 if how == 'short' else WORDS) for _ in range(2)]
+    better, worse = sorted(both, key=lambda answer: -worth(world, answer, letter))
+    if worth(world, better, letter) == worth(world, worse, letter):
+      continue
+    if how == 'short' and any(len(set(answer)) < len(answer) for answer in both):
+      continue
+    if how != 'longer' or len(better) > len(worse):
+      break
+  if random.random() < noise:
+    better, worse = worse, better
+  return dict(prompt=prompt, chosen=said(better), rejected=said(worse))

@@ -1,0 +1,133 @@
+"""The smoke of a study on real texts, to its end: what is shared, gone on with, refused, a pod."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+
+from jaxalign import config, main
+from jaxalign.config import UserError
+from jaxalign.stages import training
+from jaxalign.study import real, runner
+from tests.study import tiny
+from tests.train import running
+
+pytestmark = pytest.mark.slow
+PATH = f'{tiny.ROOT}/configs/study_phi2.py:smoke'
+TESTS = {'T0', 'D0', 'preferred', 'truthful', 'truthful_all', 'safe', 'unsafe', 'harmful',
+         'jailbreak'}  # fmt: skip
+
+
+def plan(**changes):
+  return config.seal(dataclasses.replace(main.load(PATH), workers=0, **changes))
+
+
+def study(cfg, workdir):
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(training, 'make_mesh', tiny.one_device)
+    patch.setattr(real, 'make_mesh', tiny.one_device)
+    runner.run(cfg, workdir)
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('real')
+  study(plan(), workdir)
+  return workdir
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+  shutil.copytree(whole, tmp_path / 'copy')
+  return tmp_path / 'copy'
+
+
+def rows(workdir):
+  return [json.loads(line) for line in (workdir / 'outcomes.jsonl').read_text().splitlines()]
+
+
+def test_it_ends_as_any_study_does(whole):
+  found = json.loads((whole / 'results.json').read_text())
+  assert found['verdict'] == 'UNINFORMATIVE' and '2 of the 6 seeds' in found['sentence']
+  assert set(found['arms']) == {'base', 'explain-align', 'neutral-align', 'shuffled-align'}
+  assert [one['name'] for one in found['contrasts']] == ['R1', 'R2']
+  assert {row['test'] for row in rows(whole)} == TESTS
+  assert (whole / 'report.html').exists()
+  base = [row['margin'] for row in rows(whole) if row['arm'] == 'base' and row['test'] == 'safe']
+  assert base[:12] == base[12:]  # of both seeds: one base
+  assert len(list(whole.glob('*/runs/base'))) == 1
+  about = json.loads((whole / 'about.json').read_text())
+  assert len(set(about['base'].values())) == 1
+
+
+def test_arms_of_a_seed_are_asked_the_same(whole):
+  prompts = {}
+  for row in rows(whole):
+    prompts.setdefault((row['seed'], row['test'], row['arm']), []).append(row['prompt'])
+  arms = [arm.name for arm in plan().arms]
+  for (seed, test, arm), asked in prompts.items():
+    assert asked == prompts[seed, test, arms[0]], (seed, test, arm)
+  t0 = [prompts[seed, 'T0', 'base'] for seed in (0, 1)]
+  assert t0[0] != t0[1] and prompts[0, 'safe', 'base'] == prompts[1, 'safe', 'base']
+
+
+def test_a_second_call_makes_nothing(whole):
+  times = {f: f.stat().st_mtime_ns for f in whole.glob('*/**/*') if f.is_file()}
+  before = (whole / 'outcomes.jsonl').read_bytes()
+  study(plan(), whole)
+  assert {f: f.stat().st_mtime_ns for f in whole.glob('*/**/*') if f.is_file()} == times
+  assert (whole / 'outcomes.jsonl').read_bytes() == before
+
+
+def edited_corpus(copy):
+  """Of a step that is yet to be done."""
+  path = copy / 'all/corpora/shuffled.jsonl'
+  path.write_text(path.read_text() + '\n')
+  shutil.rmtree(copy / 'tokens')
+  shutil.rmtree(copy / 'seed-0/runs/explain-shuffled')
+  (copy / 'seed-0/outcomes/shuffled-align.json').unlink()
+  return plan()
+
+
+def changed_source(copy):
+  path = copy / 'all/corpora/sums.json'
+  path.write_text(json.dumps(json.loads(path.read_text()) | dict(explain='0' * 64)))
+  return plan()
+
+
+def changed_sample(copy):
+  return plan(world=dataclasses.replace(main.load(PATH).world, taught=41))
+
+
+def changed_recipe(copy):
+  return plan(recipes=tiny.with_recipe(main.load(PATH), 'tail', steps=20))
+
+
+CHANGES = {
+  edited_corpus: 'shuffled.jsonl is not what it was: its sha256 is',
+  changed_source: 'explain.* or of a source that has changed',
+  changed_sample: r'taught \(40 there, 41 here\); take a new --workdir',
+  changed_recipe: 'measured on another base, other corpora, steps|steps=10, and the plan has 20',
+}
+
+
+@pytest.mark.parametrize('change', CHANGES, ids=lambda change: change.__name__)
+def test_a_store_of_another_study_is_one_line(copy, change):
+  cfg = change(copy)
+  with pytest.raises(UserError, match=CHANGES[change]) as error:
+    study(cfg, copy)
+  assert '\n' not in str(error.value)
+
+
+def test_two_processes_do_what_one_does(whole, tmp_path, cache):
+  """The same corpora, items and order; margins to rounding, for so little was learned."""
+  command = [running.sys.executable, '-m', 'jaxalign.main', f'--config={PATH}']
+  command += [f'--workdir={tmp_path}', '--config.seeds=0,']
+  said = running.run(running.pod(command, 2, 1), cache, devices=1)
+  assert '[1] step' not in said and (tmp_path / 'results.json').exists()
+  ours = rows(tmp_path)
+  theirs = [row for row in rows(whole) if row['seed'] == 0]
+  assert [(r['arm'], r['prompt']) for r in ours] == [(r['arm'], r['prompt']) for r in theirs]
+  assert max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True)) < 2e-2
+  assert not list(tmp_path.glob('**/*.tmp'))

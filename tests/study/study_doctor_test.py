@@ -1,0 +1,97 @@
+"""--doctor of a study: every step of every arm, at full scale, without weights."""
+
+import dataclasses
+
+import pytest
+
+from configs import study_phi2
+from jaxalign import config, main
+from jaxalign.data import rows, sources
+from jaxalign.stages import doctor, language_doctor
+from jaxalign.study import study_doctor
+from tests.study.tiny import ROOT, with_recipe
+
+MACHINE = doctor.Machine.of('v5e-16')
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+  """Without the one step, which language_doctor_test makes, and which is most of the time."""
+  monkeypatch.setattr(language_doctor, 'one_step', lambda cfg, examples: 'not here')
+
+
+def states(cfg, machine=MACHINE):
+  checks = study_doctor.examine(config.seal(cfg), None, machine)
+  return {check.name.strip(): check for check in checks}
+
+
+def full(name, shared, tokenizer):
+  """A config with local files for what its user fetches."""
+  cfg = main.load(f'{ROOT}/configs/{name}.py')
+  hh = str(shared('hh-rlhf'))
+  world = cfg.world
+  taught = dataclasses.replace(
+    world.demonstrations,
+    source=sources.HH(path=f'{hh}/single-turn/harmless_train_a.jsonl.gz', as_='conversation'),
+    against=(sources.HH(path=hh, split='test', subsets=('harmless-base',), as_='conversation'),),
+  )
+  general = sources.HuggingFace(
+    name=f'{hh}/helpful-base/test.jsonl.gz', kind='document', columns=rows.Columns(text='chosen'),
+    streaming=True,
+  )  # fmt: skip
+  shipped = str(ROOT / 'jaxalign/data/corpus/value_explanations.jsonl')
+  asked = study_phi2.published(str(shared('xstest').parent), hh)
+  world = dataclasses.replace(
+    world, tokenizer=str(shared(tokenizer)), general=general, demonstrations=taught,
+    explanations=dataclasses.replace(world.explanations, path=shipped),
+    benches=tuple(dataclasses.replace(bench, limit=20) for bench in asked),
+  )  # fmt: skip
+  return dataclasses.replace(cfg, world=world)
+
+
+ARMS = 'align', 'align+', 'explain', 'explain-align', 'align-explain', 'neutral-align'
+
+
+@pytest.mark.parametrize(
+  'name, tokenizer',
+  [
+    ('study_phi2', 'tokenizers/phi2'),
+    ('study_llama2_7b', 'tokenizers/llama2/tokenizer.model'),
+  ],
+)
+def test_every_step_passes_at_full_scale(cheap, shared, name, tokenizer):
+  pytest.importorskip('vaderSentiment')
+  found = states(full(name, shared, tokenizer))
+  assert {check.state for check in found.values()} <= {'ok', 'skipped'}, found
+  assert [n for n, c in found.items() if c.state == 'skipped'] == ['init']  # offline: a hub's name
+  for arm in ARMS:
+    assert f'{arm}: tail' in found
+  first = found['align: align-demonstrations'].why
+  assert '2,621,440 tokens' in first and 'GiB a device' in first and 'chip-hours' in first
+  assert 'shared with align' in found['align-explain: align-demonstrations'].why
+  assert 'shared with explain' in found['explain-align: explain-explain'].why
+  assert '8 seeds:' in found['study'].why and 'least p after Holm over 5 is 0.039' in (
+    found['verdict'].why
+  )
+  assert 'unsafe 9' in found['benches'].why and 'bold_gender 40' in found['benches'].why
+
+
+def test_what_is_broken_is_named_in_its_step(cheap):
+  study = main.load(f'{ROOT}/configs/study_phi2.py:smoke')
+  recipes = with_recipe(study, 'tail', batch=6)
+  found = states(dataclasses.replace(study, recipes=recipes))
+  for arm in study.arms:
+    assert found[f'{arm.name}: tail'].state == 'FAIL'
+    assert 'batch: batch=6 in 1 parts over 16 ways' in found[f'{arm.name}: tail'].why
+  few = dataclasses.replace(study.world, benches=study.world.benches[:1], length=16)
+  found = states(dataclasses.replace(study, world=few))
+  assert found['benches'].state == 'FAIL' and 'raise world.length' in found['benches'].why
+  assert 'UNINFORMATIVE' in found['verdict'].why
+
+
+@pytest.mark.slow
+def test_the_command(capsys, tmp_path):
+  path = f'--config={ROOT}/configs/study_phi2.py:smoke'
+  assert main.main(['jaxalign', path, f'--workdir={tmp_path}', '--doctor']) == 0
+  said = capsys.readouterr().out
+  assert 'explain-align: explain-explain' in said and ' 0 FAIL' in said
