@@ -70,6 +70,8 @@ def least_mass(found):
 def unanswered(found):
   """What G4 does not gate: cells whose log-odds are of two things that the model would not say."""
   bar = least_mass(found)
+  if not bar:
+    return ''
   masses = {
     (arm, test): {seed: one['mass'] for seed, one in by_seed.items()}
     for arm, tests in found['arms'].items() for test, by_seed in tests.items()
