@@ -16,6 +16,7 @@ class Contrast:
   scale: str  # the primary one
   estimates: dict[str, Estimate]  # by scale; margin and rate always
   seeds: tuple[int, ...]
+  crossed: bool = False  # a difference of differences: claimed only if all scales agree
   bootstrap: dict[str, Interval] = dataclasses.field(default_factory=dict)  # by scale
   tost: dict[str, float | None] = dataclasses.field(default_factory=dict)
 
@@ -28,6 +29,11 @@ class Contrast:
     """Whether the sign is the same on all scales: else a bound, not the arms, may have made it."""
     return statistics.agree(self.estimates.values())
 
+  @property
+  def bound(self):
+    """Whether it cannot be claimed for that."""
+    return self.crossed and not self.agree
+
 
 def contrast(planned, values, seeds, rules, bootstrap=None):
   """A Contrast from {scale: one value a seed}."""
@@ -37,7 +43,7 @@ def contrast(planned, values, seeds, rules, bootstrap=None):
   }
   return Contrast(
     name=planned.name, what=planned.what, scale=rules.scale, estimates=estimates,
-    seeds=tuple(seeds), tost=tost, bootstrap=bootstrap or {},
+    seeds=tuple(seeds), crossed=planned.crossed, tost=tost, bootstrap=bootstrap or {},
   )  # fmt: skip
 
 
@@ -89,10 +95,12 @@ def adjusted(contrasts, rules):
 
 
 def holding(contrasts, rules):
-  """{name: whether it holds}: Holm's p below alpha, the mean above 0, one sign on all scales."""
+  """{name: whether it holds}: Holm's p below alpha, the mean above 0, and of a difference of
+  differences one sign on all scales."""
   ps = adjusted(contrasts, rules)
   return {
-    one.name: ps[one.name] < rules.alpha and one.primary.mean > 0 and one.agree for one in contrasts
+    one.name: ps[one.name] < rules.alpha and one.primary.mean > 0 and not one.bound
+    for one in contrasts
   }
 
 

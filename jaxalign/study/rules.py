@@ -22,6 +22,11 @@ class Planned:
   tests: tuple[tuple[str, int], ...]
   unequal: bool = False  # its arms spend other budgets, and that is meant
 
+  @property
+  def crossed(self):
+    """Whether it is a difference of differences: where a scale ends, that alone can make one."""
+    return len(self.arms) > 2
+
   def check(self):
     if sum(weight for _, weight in self.arms) or not self.arms or not self.tests:
       raise UserError(f'contrast {self.name}: it needs tests, and weights of arms that sum to 0')

@@ -7,9 +7,10 @@ SUPPORTED: both deciding contrasts hold, and the control ran and showed neither 
 PARTIAL: one of them holds; or both, but no control ran with seeds enough to show an effect.
 NOT SUPPORTED: neither holds.
 
-To hold is to have a Holm-adjusted exact p below alpha over the whole family, a mean above 0, and
-the same sign on every scale. Eight seeds can: .0078 x 5 = .039. Six and seven cannot (.031 x 5,
-.016 x 5): by the rule their verdict is NOT SUPPORTED whatever they show, and the sentence says so.
+To hold is to have a Holm-adjusted exact p below alpha over the whole family, a mean above 0, and,
+of a difference of differences, the same sign on every scale. Eight seeds can: .0078 x 5 = .039. Six
+and seven cannot (.031 x 5, .016 x 5): by the rule their verdict is NOT SUPPORTED whatever they
+show, and the sentence says so.
 """
 
 import dataclasses
@@ -141,7 +142,7 @@ def missed(one, p_holm, rules):
     why.append(f'it does not survive Holm over {family}')
   if one.primary.p < rules.alpha and one.primary.mean < 0:
     why.append('the effect is the other way')
-  if one.primary.mean > 0 and not one.agree:
+  if one.primary.mean > 0 and one.bound:
     why.append('its sign is not the same on every scale')
   if equal is not None and equal < rules.alpha:
     n, needed = one.primary.n, rules.null_seeds

@@ -50,7 +50,8 @@ TABLE = [
   ([NULL, NULL, UP, UP, UP], {}, 'NOT SUPPORTED', ''),  # the others do not decide
   ([-UP, -UP, *REST], {}, 'NOT SUPPORTED', 'the effect is the other way'),
   ([(UP, -UP), UP, *REST], {}, 'PARTIAL', 'its sign is not the same on every scale'),
-  ([(UP, -UP), (UP, 0 * UP), *REST], {}, 'NOT SUPPORTED', 'sign is not the same'),
+  ([(UP, -UP), NULL, *REST], {}, 'NOT SUPPORTED', 'sign is not the same'),
+  ([UP, (UP, 0 * UP), *REST], {}, 'SUPPORTED', ''),  # two arms at the same end of the rate
   ([NULL / 100, UP, *REST], {}, 'PARTIAL', 'within 0.2 of none (8 of the 16 seeds that such a'),
   ([[*NULL, *NULL] / np.float64(100), UP, *REST], {}, 'PARTIAL', 'it is within 0.2 of none;'),
   # Holm is over five whether measured or not; a p of .0156 is not enough
