@@ -15,7 +15,7 @@ PYTEST := $(RUN) -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder 
 .PHONY: demo test test-fast lint format install clean
 
 demo: install
-	@$(RUN) -m jaxalign.demo
+	@$(RUN) -m jaxalign.main --config=configs/study_valueworld.py --workdir=runs/valueworld
 
 test: install
 	@$(PYTEST)

@@ -11,7 +11,7 @@ FLOORS = (
   'losses rl evals probes attacks valueworld',
   'stages',
   'study',
-  'main demo api __init__ configs launch',
+  'main api __init__ configs launch',
 )
 FLOOR_OF = {room: n for n, rooms in enumerate(FLOORS) for room in rooms.split()}
 BLIND = FLOORS[1].split()  # rooms that do not see each other though they share a floor

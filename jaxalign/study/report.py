@@ -25,6 +25,7 @@ def write(found, workdir):
   """report.html, where matplotlib is there to draw it."""
   if pages.drawable('report.html'):
     write_text(page(found, lessons.beside(workdir, found['seeds'])), workdir / 'report.html')
+    print(f'the page: {workdir / "report.html"}')
 
 
 def page(found, beside):

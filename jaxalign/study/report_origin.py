@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxalign.study import pages
 from jaxalign.study import report_pictures as pictures
+from jaxalign.study.clock import said
 from jaxalign.study.pages import text
 from jaxalign.study.report_tables import costs, side_of, sums_rows
 
@@ -102,7 +103,7 @@ def rerun(found, beside):
     f'<pre>{text(command)}</pre><p>In the same directory it makes only what is missing: judging '
     'and drawing again trains nothing. The plan with every number is plan.json, the answer to '
     'every question outcomes.jsonl, and all that stands here results.json, beside this page.</p>'
-    f'<p>Wall-clock: {clock(found["seconds"])}.</p>'
+    f'<p>Wall-clock: {clock(found["seconds"])}; {said(found.get("where", {}))}.</p>'
   )
 
 

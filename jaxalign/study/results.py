@@ -13,6 +13,7 @@ import numpy as np
 from jaxalign.config import write, write_text
 from jaxalign.study import (
   bench,
+  clock,
   contrasts,
   goodhart,
   hosts,
@@ -183,11 +184,13 @@ def conclude(cfg, workdir, seconds):
   arms = {arm.name: per_arm(arm.name, later) for arm in cfg.rl_arms}
   found |= goodhart.found(cfg, workdir, again, arms)
   every += again
+  found['where'] = clock.total(path.parent for path in sorted(workdir.glob(f'*/{clock.FILE}')))
   write_text(''.join(json.dumps(row) + '\n' for row in every), workdir / 'outcomes.jsonl')
   write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')
   write(cfg, workdir / 'plan.json')
   write_text(json.dumps(found, indent=1, allow_nan=False) + '\n', workdir / 'results.json')
   report.write(found, workdir)
+  print(clock.said(found['where']))
   print(said.sentence)
   return found
 

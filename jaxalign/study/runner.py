@@ -15,7 +15,7 @@ import sys
 from jaxalign.config import UserError, diff, read, seal, tree, write, write_text
 from jaxalign.models import hub
 from jaxalign.sharding import make_mesh
-from jaxalign.study import crew, goodhart, holes, hosts, insight, kinds, real, results
+from jaxalign.study import clock, crew, goodhart, holes, hosts, insight, kinds, real, results
 from jaxalign.study.bench import items_hash
 from jaxalign.study.homes import arms_of, home_of, rl_of
 from jaxalign.train import saving
@@ -38,7 +38,9 @@ def begin(cfg, workdir):
   """What all seeds share, where they share any."""
   corpora = kinds.of(cfg.world).begin(cfg.world, workdir)
   if corpora and cfg.base is not None:
-    Node(cfg, workdir / real.ALL, corpora, 0, cfg.world)._train(cfg.base, '', 'base', 0)
+    home = workdir / real.ALL
+    timed = clock.Clock(home, hosts.writes())
+    Node(cfg, home, corpora, 0, cfg.world, timed)._train(cfg.base, '', 'base', 0)
 
 
 def work(task, cfg, workdir, say):
@@ -51,28 +53,35 @@ def work(task, cfg, workdir, say):
   every = (*arms, *rl_arms)
   store = home / 'outcomes'
   store.mkdir(parents=True, exist_ok=True)
-  corpora = bench.corpora_of(world, cfg.corpora((*every, *climbs)), home)
-  refuse_other_corpora(bench, world, corpora, home)
-  asked = {name: bench.asked(world, name, home) for name in {arm.tests for arm in every}}
-  start = Node(cfg, home, corpora, seed, world).base()
+  timed = clock.Clock(home, hosts.writes())
+  with timed.on('corpora and tests'):
+    corpora = bench.corpora_of(world, cfg.corpora((*every, *climbs)), home)
+    refuse_other_corpora(bench, world, corpora, home)
+    asked = {name: bench.asked(world, name, home) for name in {arm.tests for arm in every}}
+  start = Node(cfg, home, corpora, seed, world, timed).base()
   about = dict(seed=seed, after='sft', arm='base')
   first = lambda: bench.base_rows(world, bench.load(cfg, start.trained), home, **about)
-  measure(store, 'base', start.base_hash, first)
+  with timed.on('asking'):
+    measure(store, 'base', start.base_hash, first)
   probed = bench is kinds.bench and not control
   if probed:
-    insight.keep(store, 'base', start.base_hash, world, start.christened)
+    with timed.on('probes'):
+      insight.keep(store, 'base', start.base_hash, world, start.christened)
   say('base')
   for arm in every:
     key = start.key_of(arm, asked[arm.tests])
     model = functools.cache(lambda arm=arm: start.model_of(arm))
     rows = lambda arm=arm, model=model: start.rows_of(arm, asked[arm.tests], model())
-    measure(store, arm.stored, key, rows)
+    with timed.on('asking'):
+      measure(store, arm.stored, key, rows)
     if probed and arm.after == 'sft' and not arm.context:
-      insight.keep(store, arm.name, key, world, model)
+      with timed.on('probes'):
+        insight.keep(store, arm.name, key, world, model)
     say(arm.stored)
   for climb in climbs:
     make = lambda climb=climb: goodhart.rows(start.through(climb.steps).trained, climb, seed)
-    measure(home / 'goodhart', climb.stored, start.key_of(climb, {}), make)
+    with timed.on('asking'):
+      measure(home / 'goodhart', climb.stored, start.key_of(climb, {}), make)
     say(climb.stored)
 
 
@@ -137,6 +146,7 @@ class Node:
   corpora: dict  # {kind: (path, sha256)}
   seed: int
   world: object
+  timed: clock.Clock
   name: str = 'base'
   trained: object = None
   init: str | None = None  # what the next step starts from
@@ -202,7 +212,8 @@ class Node:
       refuse_changed(stage, directory)
       return directory
     claim(stage, directory, writes=hosts.writes())
-    sys.modules[type(stage).__module__].run(stage, directory)  # as main finds it
+    with self.timed.on(name.rpartition('.')[2].partition('-')[0].partition('@')[0]):  # the recipe
+      sys.modules[type(stage).__module__].run(stage, directory)  # as main finds it
     return directory
 
   def key_of(self, arm, tests):
