@@ -11,7 +11,7 @@ FILE = 'times.json'
 
 
 class Clock:
-  """Charges every moment to the innermost work that is going on; adds to what calls before spent."""
+  """Charges every moment to the innermost work going on, on top of what earlier calls spent."""
 
   def __init__(self, home, writes=True):
     self.path, self.writes = home / FILE, writes
