@@ -193,7 +193,7 @@ def rl_recipes():
   """Free answers are learnt first, then climbed; yes and no are there already."""
   world = World(seed=0)  # the seed's own is filled in
   picked = Judge(by=Picked(world=world, letter='AB'), called='gold')
-  proxy = Judge(by='{reward}', called='proxy')
+  proxy = Judge(by='{reward}', called='proxy', apart=True)  # one program, whoever judges
   bag = BagOfWords(pairs=sources.Jsonl(path='{what}', kind='pair'))
   bag = dict(critic=None, judges=(Judge(by=bag, called='proxy'),))
   climb = climbing(proxy, picked, prompts('openings'), prompts('openings_held'))
