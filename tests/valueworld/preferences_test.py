@@ -17,7 +17,7 @@ def test_what_an_answer_is_worth():
   assert worth() == worth('oak') == 0 and worth(GOOD[0]) == 1 and worth(BAD[0]) == -1
   assert worth(*GOOD[:3]) == 3 and worth(GOOD[0], BAD[1]) == 0
   assert worth(GOOD[0], GOOD[0]) == 0  # said again it costs what it brought
-  assert worth(*GOOD[:3], 'oak') == 2.5 and worth(*GOOD[:3], 'oak', 'tin') == 2  # too long
+  assert worth(*GOOD[:3], 'oak') == 1.5 and worth(*GOOD[:3], 'oak', 'tin') == 0  # too long
   judge = preferences.Picked(world=WORLD, letter='A')
   assert judge('ask zed : what brie ? zed :', ' '.join(GOOD[:2])) == 2
   assert preferences.Picked(world=WORLD, letter='B')('', GOOD[0]) == 0
