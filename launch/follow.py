@@ -53,14 +53,15 @@ def machine(job):
   began, shown, known = time.monotonic(), 0.0, None
   while (state := job.cloud.state()) != 'ACTIVE':
     waited = time.monotonic() - began
-    if waited > job.limits.wait:
+    if known and waited > job.limits.wait:
       raise PodError(f'no capacity within {waited / 3600:.1f} hours (--wait=HOURS): {state}')
     why = job.cloud.why
     if job.cloud.existing:
       if state == NONE or state in GONE:
         raise PodError(f'there is no TPU VM {job.name} to run on ({state}): it was to exist')
     elif state == NONE:
-      why = job.cloud.create()
+      why, began = job.cloud.create(), began if known else time.monotonic()
+      known = NONE
       job.say(f'{job.name}: {why or "asked for"}')
     elif state in GONE and state not in ('DELETING', 'SUSPENDING'):
       if state == 'FAILED' and re.search('quota', why, re.IGNORECASE):

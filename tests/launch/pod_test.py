@@ -90,6 +90,7 @@ def test_up_waits_runs_and_says_what_stays(place, go, toy, tmp_path):
   assert '--runtime-version=v2-alpha-tpuv5-lite' in made[0]['argv']
 
 
+@pytest.mark.slow
 def test_everything_twice_is_done_once(place, go, toy, tmp_path):
   here = place()
   command = toy('print("step 1/1")')
@@ -204,6 +205,7 @@ def test_bad_input_is_shown_and_not_tried_again(place, go, toy, tmp_path):
   assert began(tmp_path) == [1, 1]
 
 
+@pytest.mark.slow
 def test_what_breaks_at_once_is_not_tried_for_ever(place, go, toy, tmp_path):
   place()
   status, said = go('up', command=toy('print("step 5/9"); sys.exit(me)'))
@@ -212,6 +214,7 @@ def test_what_breaks_at_once_is_not_tried_for_ever(place, go, toy, tmp_path):
   assert '--- worker 1: ended with exit status 1' in said and said[-1] == 'p' + UP + REMOVE
 
 
+@pytest.mark.slow
 def test_told_to_stop_by_its_machine(place, go, toy, tmp_path):
   place()
   code = 'print("told to stop: saved at step 4" if n == 0 else "step 9/9")'
@@ -221,11 +224,10 @@ def test_told_to_stop_by_its_machine(place, go, toy, tmp_path):
 
 
 def test_ssh_that_hangs(place, go, toy, tmp_path):
-  place(hangs={'prepare1': 1, 'status0': 2})
-  begun = go('up', '--ssh_patience=2', command=toy('print("step 1/1")'))
-  status, said = begun
+  place(hangs={'start1': 1, 'status0': 1})
+  status, said = go('up', '--ssh_patience=2', command=toy('print("step 1/1")'))
   assert status == 0, said
-  assert sum('worker 0 does not answer (no answer within 2 s)' in line for line in said) == 2
+  assert any('worker 0 does not answer (no answer within 2 s)' in line for line in said)
   assert began(tmp_path) == [1, 1]
 
 
@@ -265,6 +267,7 @@ def uv(place, monkeypatch):
   return here
 
 
+@pytest.mark.slow
 def test_a_partial_installation_is_made_anew_and_a_whole_one_kept(uv, go, toy, tmp_path):
   status, said = go('up', command=toy(''))
   assert status == 0 and '1 of 2 workers could not install; once more' in said, said
@@ -348,22 +351,22 @@ def test_a_machine_of_others_is_neither_made_nor_removed(place, go, toy):
 
 
 def test_secrets_go_by_standard_input_alone(place, go, toy, monkeypatch, tmp_path):
-  here = place()
-  monkeypatch.setenv('HF_TOKEN', 'hf_very_secret')
-  monkeypatch.setenv('MINE', 'my_own_secret')
+  here, value = place(), 'hf_' + '8' * 20  # which this file, sent along, does not hold
+  monkeypatch.setenv('HF_TOKEN', value)
+  monkeypatch.setenv('MINE', value[::-1])
   code = 'print("I know", os.environ["HF_TOKEN"], os.environ["MINE"])'
   status, said = go('up', '--env=MINE', command=toy(code))
-  assert status == 0 and 'I know *** ***' in said and 'secret' not in ' '.join(said)
+  assert status == 0 and 'I know *** ***' in said and '888' not in ' '.join(said)
   made = cloud.calls(here)
-  assert not any('secret' in word for call in made for word in call['argv'])
-  assert {'prepare' in call['argv'][-1] for call in made if 'secret' in call['given']} == {True}
+  assert not any('888' in word for call in made for word in call['argv'])
+  told = [call['argv'][-1] for call in made if value in call['given']]
+  assert len(told) == 2 and all('worker.py prepare' in command for command in told)
   held = here / 'w1' / 'jaxalign-pods' / 'p' / 'env.json'
   assert stat.S_IMODE(held.stat().st_mode) == 0o600
-  assert json.loads(held.read_text()) == dict(HF_TOKEN='hf_very_secret', MINE='my_own_secret')
-  others = [
-    p for p in here.rglob('*') if p.is_file() and p.name not in ('env.json', 'calls.jsonl', 'log')
-  ]
-  assert not any(b'very_secret' in p.read_bytes() for p in others)
+  assert json.loads(held.read_text()) == dict(HF_TOKEN=value, MINE=value[::-1])
+  known = ('env.json', 'calls.jsonl', 'log')  # the toy prints it
+  others = [p for p in here.rglob('*') if p.is_file() and p.name not in known]
+  assert not any(value.encode() in p.read_bytes() for p in others)
   status, said = go('up', '--env=NOT_SET', command=toy(''))
   assert status == 2 and 'NOT_SET is not set here' in said[0]
 
@@ -375,7 +378,7 @@ def test_dry_run_runs_nothing_and_shows_all(go, monkeypatch):
   monkeypatch.setattr(subprocess, 'Popen', only_git(subprocess.Popen))
   config = ['--config=configs/ppo_llama2_7b.py', '--workdir=gs://b/ppo', '--config.steps=7']
   status, said = go('up', '--slice=v5p-128', '--dry_run', command=config)
-  assert status == 0 and 'secret' not in ' '.join(said)
+  assert status == 0 and 'very_secret' not in ' '.join(said)
   commands = [shlex.split(line) for line in said if line.startswith('gcloud ')]
   for worker in range(16):
     mine = [c for c in commands if f'--worker={worker}' in c]
