@@ -15,7 +15,7 @@ from launch import shell
 from launch.rehearse import free_port
 from launch.shell import PodError
 
-PASSED = ('JAX_', 'XLA_', 'HF_', 'TF_')  # of this process' environment
+PASSED = ('JAX_', 'XLA_', 'HF_')  # of this process' environment
 
 
 class Local:
@@ -35,7 +35,7 @@ class Local:
     for worker in self.workers():
       (self.root / f'w{worker}' / 'bin').mkdir(parents=True, exist_ok=True)
       python = self.root / f'w{worker}' / 'bin' / 'python3'
-      python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+      python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
       python.chmod(0o755)
     (self.root / 'up').write_text(f'{self.hosts}\n')
 
