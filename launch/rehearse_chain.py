@@ -22,7 +22,8 @@ import time
 from launch import local, pod
 
 SIZES = dict(width=64, mlp=172, depth=2, heads=4, kv_heads=4)
-STEPS = dict(steps=8, eval_every=8, **{'saving.every': 2, 'logging.every': 2})
+STEPS = dict(steps=8, eval_every=8)
+STEPS |= {'saving.every': 2, 'logging.every': 2, 'optim.schedule.warmup': 2}
 TEXT = dict(STEPS, length=128, batch=4, steps_per_call=1)
 STAGES = {
   'explain': ('explain_llama2_7b', TEXT),

@@ -27,7 +27,9 @@ def test_a_chain_that_is_broken_in_every_stage_ends_as_the_unbroken_one(tmp_path
   assert sum('going on from step' in line for line in said) == 4
   for stage in rehearse_chain.STAGES:
     assert len(rehearse_chain.metrics(root / 'broken' / stage)) == 8
-  last = root / 'broken' / 'ppo' / 'metrics.jsonl'  # what is found equal could have been found other
+  last = (
+    root / 'broken' / 'ppo' / 'metrics.jsonl'
+  )  # what is found equal could have been found other
   last.write_text(last.read_text().replace('"step": 8', '"step": 9'))
   assert list(rehearse_chain.differences(root, 'ppo')) == ['ppo: metrics differ from step 8 on']
 
