@@ -14,6 +14,8 @@ NONE = 'NONE'
 class Slice:
   """A queued resource and its TPU VM of the same name; or, `existing`, a TPU VM made by others."""
 
+  costs = True
+
   def __init__(self, name, slice_, zone, project=None, *, run=shell.run, spot=False, existing=False,
                runtime=None, internal_ip=False, flags=()):  # fmt: skip
     self.name, self.slice, self.run, self.existing = name, slice_, run, existing

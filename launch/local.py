@@ -19,7 +19,7 @@ PASSED = ('JAX_', 'XLA_', 'HF_')  # of this process' environment
 
 
 class Local:
-  existing, why = False, ''
+  existing, costs, why = False, False, ''
 
   def __init__(self, name, hosts, devices=1, root=None):
     self.name, self.hosts, self.devices = name, hosts, devices

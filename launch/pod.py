@@ -23,6 +23,7 @@ import shlex
 import signal
 import sys
 import time
+import traceback
 
 from launch import accelerators, checkout, dry, follow, gcloud, gke, local, shell, workers
 from launch.gcloud import NONE
@@ -170,6 +171,7 @@ def run(job, args):
     job.say('left: what runs there goes on; up or run follow it again, stop ends it')
     status = 130
   except Exception as error:  # a fault of ours must not hide that a machine is up
+    traceback.print_exc()
     job.say(f'error: {type(error).__name__}: {error} (report this)')
   finally:
     job.say(leftover(job, args.down_after and status != 130))
@@ -196,6 +198,7 @@ def leftover(job, remove):
       f'{job.name} is {state}: it costs nothing and is still listed; this removes it: {command}'
     )
   verb = 'is up and costs money' if state == 'ACTIVE' else f'is {state} and will cost money'
+  verb = verb if job.cloud.costs else 'is up'
   return f'{job.name} {verb} until this is run: {command}'
 
 

@@ -8,7 +8,7 @@ import time
 
 from launch.shell import PodError
 
-AT_ONCE = 16  # gcloud processes; each is a Python of its own on the user's laptop
+AT_ONCE = 32  # gcloud processes; each is a Python of its own on the user's laptop
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -46,12 +46,10 @@ class Job:
 
 
 def everywhere(job, act, workers=None):
-  """{worker: act(worker)}. The first goes ahead: gcloud makes its ssh key on the first call."""
-  first, *rest = workers = list(job.cloud.workers() if workers is None else workers)
-  got = {first: act(first)}
+  """{worker: act(worker)}"""
+  workers = list(job.cloud.workers() if workers is None else workers)
   with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-    got |= zip(rest, pool.map(act, rest))
-  return got
+    return dict(zip(workers, pool.map(act, workers)))
 
 
 def ask(job, worker, words, *, given='', patience=None, tries=None):
@@ -87,7 +85,9 @@ def prepare(job, packed):
         break
     return got
 
-  lost = {w: got.why for w, got in everywhere(job, copy).items() if got.status}
+  first, *rest = job.cloud.workers()
+  got = {first: copy(first)} | everywhere(job, copy, rest)  # the first call makes gcloud's ssh key
+  lost = {w: done.why for w, done in got.items() if done.status}
   refuse(job, 'received no checkout', lost)
   tree = f'{job.home}/tree-{mark}'
   command = (

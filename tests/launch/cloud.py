@@ -16,6 +16,9 @@ import sys
 import time
 
 HERE = pathlib.Path(os.environ.get('CLOUD_HERE', '.'))
+BASE = ['--name=p', '--zone=z1', '--project=q', '--poll=0.02', '--grace=5', '--ssh_patience=20']
+REMOVE = 'gcloud compute tpus queued-resources delete p --zone=z1 --project=q --force --quiet'
+UP = 'p is up and costs money until this is run: ' + REMOVE  # a last line
 
 
 def install(place, workers=2, **script):
@@ -27,6 +30,10 @@ def install(place, workers=2, **script):
   (place / 'script.json').write_text(json.dumps(dict(workers=workers, account='me', **script)))
   (place / 'state.json').write_text(json.dumps(dict(queue=None, node=None, counts={})))
   (place / 'calls.jsonl').touch()
+
+
+def began(tmp_path):
+  return [len((tmp_path / f'began{w}').read_text()) for w in range(2)]
 
 
 def calls(place, *words):
