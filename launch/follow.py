@@ -146,6 +146,8 @@ def verdict(job, step, offset):
   if any(a.get('stopped') for a in got.values()):
     return 'stopped', step
   bad = {w: a for w, a in got.items() if broken(a) or a['state'] == 'unreachable'}
+  taken = {w: a for w, a in bad.items() if a['state'] != 'ended' or a['rc'] < 0}
+  bad = taken | bad  # those to whom it was done come before those who only saw it
   if not bad:
     if any(a['state'] == 'running' for a in got.values()):
       return 'some workers ended and others did not', step
@@ -157,7 +159,6 @@ def verdict(job, step, offset):
     job.say(f'{job.name} is {state}: preempted, or removed')
     return 'gone', step
   workers.show_tails(job, bad)
-  taken = [a for a in bad.values() if a['state'] != 'ended' or a['rc'] < 0]
   if not taken and any(a['rc'] == BAD_INPUT for a in bad.values()):
     raise PodError('the command refused its input: see the lines above; mend it and run again')
   worker, answer = next(iter(bad.items()))

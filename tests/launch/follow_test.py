@@ -25,9 +25,11 @@ def test_one_worker_is_killed(place, go, toy, tmp_path):
   """The other waits for it in vain: both begin again, and what was said is streamed once."""
   place()
   code = """
-if n == 0 and me == 1:
-  time.sleep(0.3); os.kill(os.getpid(), 9)
-if n == 0: print('step 3/9', flush=True); time.sleep(100)
+said = tally.with_name('said')
+while n == 0 and me == 1:
+  if said.exists(): os.kill(os.getpid(), 9)
+  time.sleep(0.01)
+if n == 0: print('step 3/9', flush=True); said.touch(); time.sleep(100)
 print('step 9/9')
 """
   status, said = go('up', '--grace=0.2', command=toy(code))
@@ -64,11 +66,12 @@ def test_told_to_stop_by_its_machine(place, go, toy, tmp_path):
   assert began(tmp_path) == [2, 2]
 
 
+@pytest.mark.slow
 def test_ssh_that_hangs(place, go, toy, tmp_path):
   place(hangs={'start1': 1, 'status0': 1})
-  status, said = go('up', '--ssh_patience=2', command=toy('print("step 1/1")'))
+  status, said = go('up', '--ssh_patience=10', command=toy('print("step 1/1")'))
   assert status == 0, said
-  assert any('worker 0 does not answer (no answer within 2 s)' in line for line in said)
+  assert any('worker 0 does not answer (no answer within 10 s)' in line for line in said)
   assert began(tmp_path) == [1, 1]
 
 
