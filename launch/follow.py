@@ -4,6 +4,7 @@ import pathlib
 import re
 import tempfile
 import time
+from signal import SIGABRT  # by which jax ends itself when another process has died
 
 from launch import checkout, workers
 from launch.gcloud import GONE, NONE, UNKNOWN
@@ -139,14 +140,13 @@ def verdict(job, step, offset):
       break
     time.sleep(job.limits.poll)
     got = workers.states(job)
-  first = ask(job, 0, f'status {job.home} --offset={offset}', tries=1)
-  if first.get('text'):  # what it said at the end
-    job.say(first['text'].rstrip('\n'))
-    step = max([step, *steps_in(first['text'])])
+  while text := (first := ask(job, 0, f'status {job.home} --offset={offset}')).get('text'):
+    job.say(text.rstrip('\n'))  # what it said at the end
+    step, offset = max([step, *steps_in(text)]), first['offset']
   if any(a.get('stopped') for a in got.values()):
     return 'stopped', step
   bad = {w: a for w, a in got.items() if broken(a) or a['state'] == 'unreachable'}
-  taken = {w: a for w, a in bad.items() if a['state'] != 'ended' or a['rc'] < 0}
+  taken = {w: a for w, a in bad.items() if a['state'] != 'ended' or -SIGABRT != a['rc'] < 0}
   bad = taken | bad  # those to whom it was done come before those who only saw it
   if not bad:
     if any(a['state'] == 'running' for a in got.values()):

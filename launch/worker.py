@@ -133,7 +133,12 @@ def hold(args):
       write(args.home / 'rc', '127')
       return
     write(args.home / 'pid', f'{child.pid} {born(child.pid)}')
-    write(args.home / 'rc', str(child.wait()))
+    rc = child.wait()
+    try:  # what it started and left behind would hold the chips
+      os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+      pass
+    write(args.home / 'rc', str(rc))
 
 
 def state(home):

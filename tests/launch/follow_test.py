@@ -41,8 +41,10 @@ print('step 9/9')
 
 
 def test_bad_input_is_shown_and_not_tried_again(place, go, toy, tmp_path):
+  """One refuses, the other sees it die: jax then ends by SIGABRT."""
   place()
-  status, said = go('up', command=toy('print("error: no such field"); sys.exit(2)'))
+  code = 'print("error: no such field", flush=True)\nsys.exit(2) if me == 0 else os.abort()'
+  status, said = go('up', command=toy(code))
   assert status == 1 and 'the command refused its input' in said[-2] and said[-1] == UP
   assert said.count('error: no such field') == 3  # streamed, and both tails
   assert began(tmp_path) == [1, 1]

@@ -1,11 +1,13 @@
 """What a worker does with what it is sent: packages, secrets, and nothing twice."""
 
 import json
+import os
 import stat
 import sys
 
 import pytest
 
+from launch import worker
 from tests.launch import cloud
 from tests.launch.cloud import UP
 
@@ -70,3 +72,37 @@ def test_secrets_go_by_standard_input_alone(place, go, toy, monkeypatch, tmp_pat
   assert not any(value.encode() in p.read_bytes() for p in others)
   status, said = go('up', '--env=NOT_SET', command=toy(''))
   assert status == 2 and 'NOT_SET is not set here' in said[0]
+
+
+def test_a_log_comes_in_whole_lines_once(tmp_path, monkeypatch):
+  log = tmp_path / 'log'
+  assert worker.chunk(log, 0, whole=True) == dict(text='', offset=0)
+  log.write_text('one\ntwo\nthr')
+  assert worker.chunk(log, 0, whole=True) == dict(text='one\ntwo\n', offset=8)
+  assert worker.chunk(log, 8, whole=True) == dict(text='', offset=8)
+  assert worker.chunk(log, 8, whole=False) == dict(text='thr', offset=11)  # it has ended
+  assert worker.chunk(log, -7, whole=True) == dict(text='two\n', offset=8)
+  assert worker.chunk(log, 99, whole=False) == dict(text='', offset=11)
+  monkeypatch.setattr(worker, 'CHUNK', 6)
+  assert worker.chunk(log, 0, whole=False) == dict(text='one\n', offset=4)
+  log.write_text('a line longer than any answer')
+  assert worker.chunk(log, 0, whole=True) == dict(text='a line', offset=6)
+
+
+def test_what_became_of_a_run(tmp_path):
+  said = lambda: worker.state(tmp_path)['state']
+  assert said() == 'none'
+  (tmp_path / 'pid').write_text(f'{os.getpid()} {worker.born(os.getpid())}')
+  assert said() == 'running'
+  (tmp_path / 'pid').write_text(f'{os.getpid()} another-boot:77')  # a number that came again
+  assert said() == 'lost'
+  (tmp_path / 'rc').write_text('-9')
+  assert worker.state(tmp_path)['rc'] == -9 and said() == 'ended'
+
+
+def test_a_file_of_secrets_is_never_readable_by_others(tmp_path):
+  (tmp_path / 'env.json').write_text('old')
+  (tmp_path / 'env.json').chmod(0o644)
+  worker.write(tmp_path / 'env.json', 'new', mode=0o600)
+  assert stat.S_IMODE((tmp_path / 'env.json').stat().st_mode) == 0o600
+  assert (tmp_path / 'env.json').read_text() == 'new' and len(list(tmp_path.iterdir())) == 1
