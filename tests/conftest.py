@@ -29,8 +29,12 @@ SHARED = TESTS / '../../shared/data'
 
 # The longest files, longest first: the rest fills what is left, and all workers end together.
 LONGEST = (
+  'launch/rehearse_chain_test.py',
   'resume_test.py',
   'ppo_resume_test.py',
+  'pairs_resume_test.py',
+  'launch/pod_test.py',
+  'launch/follow_test.py',
   'configs_test.py',
   'stages/ppo_vader_test.py',
   'rl/improve_test.py',

@@ -25,9 +25,9 @@ def attend(q_BHTK, k_BGSK, v_BGSK, *, segment_BT=None, segment_BS=None, filled=N
   kernel = choose(impl, q_BHTK, k_BGSK, cached=filled is not None)
   if kernel == 'splash':
     return _splash(q_BHTK, k_BGSK, v_BGSK, segment_BT)
-  mask_BTS = visible(q_BHTK.shape[2], k_BGSK.shape[2], segment_BT, segment_BS, filled)
   if kernel == 'cudnn':
-    return _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT, mask_BTS)
+    return _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT)
+  mask_BTS = visible(q_BHTK.shape[2], k_BGSK.shape[2], segment_BT, segment_BS, filled)
   return _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS)
 
 
@@ -98,11 +98,12 @@ def _core_backward(saved, dout_BGQTK):
 _core.defvjp(_core_forward, _core_backward)
 
 
-def _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT, mask_BTS):
-  if segment_BT is None:
-    how = dict(is_causal=True)
-  else:
-    how = dict(mask=jnp.broadcast_to(mask_BTS, (q_BHTK.shape[0], *mask_BTS.shape[1:]))[:, None])
+def _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT):
+  """Causal by its own flag, so that the kernel leaves out the upper half; a mask for segments."""
+  mask_B1TS = None
+  if segment_BT is not None:
+    mask_B1TS = (segment_BT[:, :, None] == segment_BT[:, None, :])[:, None]
+  how = dict(is_causal=True, mask=mask_B1TS)
   sequence_first = (x.swapaxes(1, 2) for x in (q_BHTK, k_BGSK, v_BGSK))
   out_BTHK = jax.nn.dot_product_attention(*sequence_first, implementation='cudnn', **how)
   return out_BTHK.swapaxes(1, 2)

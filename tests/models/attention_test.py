@@ -172,3 +172,22 @@ def test_auto_takes_the_platform_that_runs():
   assert attention.choose('auto', q, k, cached=False) == 'xla'  # these tests run on CPU
   ours, expected = (attention.attend(q, k, v, impl=impl) for impl in ('auto', 'xla'))
   np.testing.assert_array_equal(ours, expected)
+
+
+@pytest.mark.parametrize('segments', [False, True], ids=['whole', 'segments'])
+def test_what_cudnn_is_told_is_what_xla_computes(segments, monkeypatch):
+  """Its kernel is not here: what it is asked for is, and another implementation answers that."""
+  given = jax.nn.dot_product_attention
+  asked = []
+
+  def by_xla(*arrays, implementation, **how):
+    asked.append((implementation, how['is_causal']))
+    return given(*arrays, implementation='xla', **how)
+
+  monkeypatch.setattr(jax.nn, 'dot_product_attention', by_xla)
+  segment_BT = packed(2, 128) if segments else None
+  q, k, v = (x.astype(BF16) for x in qkv(2, 4, 2, 128, 16))
+  ours = attention.attend(q, k, v, segment_BT=segment_BT, impl='cudnn')
+  xla = attention.attend(q, k, v, segment_BT=segment_BT, impl='xla')
+  assert asked == [('cudnn', True)] and ours.dtype == BF16
+  np.testing.assert_allclose(ours.astype(FP32), xla.astype(FP32), atol=0.02)

@@ -1,0 +1,64 @@
+"""What a slice is called where it is rented, how many hosts it has, and what its VMs start with."""
+
+import dataclasses
+import re
+
+from launch.shell import PodError
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+  type: str  # of the accelerator, in front of the count
+  cores: int  # that the count counts, of one chip
+  runtime: str  # version of the VMs' software
+  gke: str  # node label
+  topologies: tuple[str, ...]
+
+
+FLAT = ('1x1', '2x2', '2x4', '4x4', '4x8', '8x8', '8x16', '16x16')
+CUBE = (
+  '2x2x1', '2x2x2', '2x2x4', '2x4x4', '4x4x4', '4x4x8', '4x8x8', '8x8x8', '8x8x16', '8x16x16',
+)  # fmt: skip
+KINDS = {
+  'v4': Kind('v4', 2, 'tpu-ubuntu2204-base', 'tpu-v4-podslice', CUBE),
+  'v5e': Kind('v5litepod', 1, 'v2-alpha-tpuv5-lite', 'tpu-v5-lite-podslice', FLAT),
+  'v5p': Kind('v5p', 2, 'v2-alpha-tpuv5', 'tpu-v5p-slice', CUBE),
+  'v6e': Kind('v6e', 1, 'v2-alpha-tpuv6e', 'tpu-v6e-slice', FLAT),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+  name: str  # as the user writes it: v5e-64; of v4 and v5p the number counts cores, two a chip
+  type: str
+  chips: int
+  hosts: int
+  runtime: str
+  gke: str
+  topology: str
+
+
+def find(name):
+  """The slice 'v5e-64', or the one line that says which there are."""
+  match = re.fullmatch(r'(\w+)-([1-9]\d*)', name)
+  kind = KINDS.get(match[1]) if match else None
+  if kind is None:
+    raise PodError(f'--slice={name}: write KIND-COUNT, as v5e-64; kinds are {", ".join(KINDS)}')
+  sizes = {size(topology): topology for topology in kind.topologies}
+  count = int(match[2])
+  chips, odd = divmod(count, kind.cores)
+  if odd or chips not in sizes:
+    known = ', '.join(f'{match[1]}-{n * kind.cores}' for n in sizes)
+    raise PodError(f'--slice={name}: there is no such slice; there are {known}')
+  # Up to eight chips of a flat kind are one machine; everything larger is of machines of four.
+  hosts = 1 if chips <= 8 and kind.topologies is FLAT else chips // 4
+  return Slice(
+    name, f'{kind.type}-{count}', chips, hosts, kind.runtime, kind.gke, sizes[chips]
+  )  # fmt: skip
+
+
+def size(topology):
+  chips = 1
+  for side in topology.split('x'):
+    chips *= int(side)
+  return chips

@@ -1,0 +1,62 @@
+"""Commands as argument lists, each with its patience: what hangs is ended, and said."""
+
+import dataclasses
+import os
+import shlex
+import signal
+import subprocess
+
+HUNG = 124  # the exit status of what was ended for taking too long, as timeout(1) has it
+
+
+class PodError(Exception):
+  """The user's to mend: names the thing and the remedy, and is shown without a traceback."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+  status: int
+  out: str
+  err: str
+
+  @property
+  def why(self):
+    """The last lines it said, as one."""
+    lines = [line.strip() for line in (self.err or self.out).splitlines() if line.strip()]
+    return ' '.join(lines[-6:]) or f'exit status {self.status}'
+
+
+def run(argv, *, given='', patience=60, env=None, cwd=None):
+  """Runs it with `given` as its standard input. Never raises for what the command does."""
+  try:
+    process = subprocess.Popen(
+      argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+      errors='replace', start_new_session=True, env=env, cwd=cwd,
+    )  # fmt: skip
+  except OSError as error:
+    raise PodError(f'{argv[0]} cannot be started ({error.strerror}): is it on PATH?') from error
+  try:
+    out, err = process.communicate(given, timeout=patience)
+    return Done(process.returncode, out, err)
+  except subprocess.TimeoutExpired:
+    end(process)
+    return Done(HUNG, '', f'no answer within {patience:g} s')
+  except BaseException:  # Ctrl-C: it is in a session of its own, and would stay
+    end(process)
+    raise
+
+
+def end(process):
+  """It, and what it started: gcloud is a shell that starts Python that starts ssh."""
+  try:
+    os.killpg(process.pid, signal.SIGKILL)
+  except ProcessLookupError:
+    pass
+  process.wait()
+  for pipe in (process.stdin, process.stdout, process.stderr):
+    pipe.close()
+
+
+def shown(argv, given=''):
+  """As a user would type it. What goes in by standard input may be secret and is not shown."""
+  return shlex.join(argv) + (' <<< (standard input)' if given else '')

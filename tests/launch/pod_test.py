@@ -1,0 +1,229 @@
+"""The launcher against a cloud where things go wrong, and what its last line says."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from launch import checkout
+from tests.launch import cloud
+from tests.launch.cloud import BASE, REMOVE, UP, began
+
+
+def test_up_waits_runs_and_says_what_stays(place, go, toy, tmp_path):
+  here = place(states=['WAITING_FOR_RESOURCES'] * 3 + ['PROVISIONING', 'ACTIVE'])
+  status, said = go('up', command=toy('print("step 7/7")'))
+  assert status == 0, said
+  assert said[:3] == [
+    'p: asked for',
+    'waiting for p: WAITING_FOR_RESOURCES',
+    'waiting for p: PROVISIONING',
+  ]
+  assert 'begin 0' in said and 'step 7/7' in said and said[-2] == 'done'
+  assert said[-1] == UP
+  assert began(tmp_path) == [1, 1]
+  made = cloud.calls(here, 'create')
+  assert len(made) == 1 and '--accelerator-type=v5litepod-16' in made[0]['argv']
+  assert '--runtime-version=v2-alpha-tpuv5-lite' in made[0]['argv']
+
+
+@pytest.mark.slow
+def test_everything_twice_is_done_once(place, go, toy, tmp_path):
+  here = place()
+  command = toy('print("step 1/1")')
+  for _ in range(2):
+    assert go('up', command=command)[0] == 0
+  assert len(cloud.calls(here, 'create')) == 1 and began(tmp_path) == [2, 2]
+  for _ in range(2):
+    status, said = go('down')
+    assert status == 0 and said[-1] == 'nothing is left up: p is not there', said
+  assert len(cloud.calls(here, 'delete')) == 1
+  assert go('status') == (0, ['p: NONE'])
+  assert go('stop') == (0, ['p is not there: nothing runs'])
+  status, said = go('run', command=command)
+  assert status == 1 and 'up asks for it' in said[0] and said[-1].startswith('nothing is left up')
+
+
+def test_stop_ends_it_well(place, go, toy, tmp_path):
+  place()
+  wait = 'signal.signal(15, lambda *_: sys.exit(0))\nprint("step 1/9", flush=True)\ntime.sleep(60)'
+  first = subprocess.Popen(
+    [sys.executable, '-m', 'launch.pod', 'up', *BASE, '--slice=v5e-16', '--', *toy(wait)],
+    stdout=subprocess.PIPE, text=True,
+  )  # fmt: skip
+  for line in first.stdout:
+    if 'step 1/9' in line:
+      break
+  assert 'worker 1: running  step 1/9' in go('status')[1]
+  assert go('logs', '--worker=1')[1][-1] == 'step 1/9'
+  assert 'there are 2, from 0' in go('logs', '--worker=2')[1][-1]
+  refused, said = go('run', command=['python', 'other.py'])
+  assert refused == 1 and 'runs another command' in said[-2] and said[-1] == UP
+  status, said = go('stop')
+  assert status == 0 and said[-3:-1] == [f'worker {n}: ended with exit status 0' for n in range(2)]
+  rest = first.communicate(timeout=60)[0].splitlines()
+  assert first.returncode == 0 and rest[-2].startswith('stopped, as asked'), rest
+  assert rest[-1] == UP and began(tmp_path) == [1, 1]
+
+
+def test_no_capacity_for_a_while(place, go, toy):
+  here = place(create=['RESOURCE_EXHAUSTED: There is no more capacity in the zone', ''])
+  status, said = go('up', command=toy(''))
+  assert status == 0 and 'no more capacity' in said[0] and len(cloud.calls(here, 'create')) == 2
+
+
+def test_no_capacity_ever(place, go, toy):
+  place(states=['WAITING_FOR_RESOURCES'])
+  status, said = go('up', '--wait=0.0001', command=toy(''))
+  assert status == 1 and 'no capacity within' in said[-2]
+  assert said[-1] == 'p is WAITING_FOR_RESOURCES and will cost money until this is run: ' + REMOVE
+
+
+def test_a_quota_is_not_waited_for(place, go, toy):
+  here = place(create=["Quota limit 'TPUV5s' has been exceeded: RESOURCE_EXHAUSTED"] * 9)
+  status, said = go('up', command=toy(''))
+  assert status == 1 and 'was refused' in said[-2] and 'Quota' in said[-2]
+  assert said[-1] == 'nothing is left up: p is not there' and len(cloud.calls(here, 'create')) == 1
+
+
+def test_a_request_that_failed(place, go, toy):
+  here = place(states=['FAILED:quota TPUV5s exceeded'])
+  status, said = go('up', command=toy(''))
+  assert status == 1 and 'the request failed: quota' in said[-2]
+  assert said[-1].startswith('p is FAILED: it costs nothing') and said[-1].endswith(REMOVE)
+  (here / 'script.json').write_text(json.dumps(dict(workers=2, account='me')))
+  state = json.loads((here / 'state.json').read_text())
+  state['queue'] = ['FAILED:no capacity in the interval']
+  (here / 'state.json').write_text(json.dumps(state))
+  status, said = go('up', command=toy(''))
+  assert status == 0 and 'p is FAILED (no capacity in the interval): asking anew' in said
+  assert len(cloud.calls(here, 'delete')) == 1 and len(cloud.calls(here, 'create')) == 2
+
+
+def test_nobody_is_logged_in(place, go, toy):
+  here = place()
+  (here / 'script.json').write_text(json.dumps(dict(workers=2, account='')))
+  status, said = go('up', command=toy(''))
+  assert status == 1 and said[0] == 'error: gcloud has no active account: gcloud auth login'
+  assert not cloud.calls(here, 'create')
+
+
+def test_no_gcloud_at_all(go, toy, monkeypatch, tmp_path):
+  monkeypatch.setenv('PATH', '/nowhere')
+  status, said = go('up', command=toy(''))
+  assert status == 1 and 'gcloud cannot be started' in said[0] and REMOVE in said[-1]
+
+
+def test_an_up_that_breaks_off_says_what_it_left(place, go, toy):
+  """The request was made, and its answer was lost."""
+  place(create_breaks=True)
+  status, said = go('up', command=toy(''))
+  assert status == 1 and 'broke off' in said[-2]
+  assert said[-1] == 'p is WAITING_FOR_RESOURCES and will cost money until this is run: ' + REMOVE
+
+
+def test_where_nobody_can_say_it_may_be_up(place, go, toy):
+  place(describe='PERMISSION_DENIED: reauth needed')
+  status, said = go('up', command=toy(''))
+  assert (
+    status == 1
+    and said[-1].startswith('p may be up and cost money (')
+    and said[-1].endswith(REMOVE)
+  )
+
+
+def test_down_that_fails_says_so(place, go, toy):
+  here = place()
+  go('up', command=toy(''))
+  script = json.loads((here / 'script.json').read_text())
+  (here / 'script.json').write_text(json.dumps(script | dict(delete='INTERNAL: try later')))
+  status, said = go('down')
+  assert status == 1 and 'could not be removed' in said[-2] and said[-1] == UP
+
+
+def test_down_after_removes_it_also_when_the_run_fails(place, go, toy):
+  here = place()
+  status, said = go('up', '--down_after', command=toy('sys.exit(2)'))
+  assert status == 1 and said[-1] == 'nothing is left up: p is not there'
+  assert len(cloud.calls(here, 'delete')) == 1
+
+
+def test_a_machine_of_others_is_neither_made_nor_removed(place, go, toy):
+  here = place()
+  status, said = go('up', '--existing', command=toy(''))
+  assert status == 1 and 'there is no TPU VM p to run on' in said[0]
+  with_node = json.loads((here / 'state.json').read_text()) | dict(node='READY')
+  (here / 'state.json').write_text(json.dumps(with_node))
+  for worker in range(2):
+    cloud.machine(here / f'w{worker}')
+  status, said = go('up', '--existing', '--down_after', command=toy(''))
+  assert status == 0 and said[-1].endswith('tpu-vm delete p --zone=z1 --project=q --quiet')
+  assert 'add --existing' in go('status')[1][-1]
+  status, said = go('down', '--existing')
+  assert status == 2 and 'was not made here' in said[0]
+  assert not cloud.calls(here, 'create') and not cloud.calls(here, 'delete')
+
+
+def test_dry_run_runs_nothing_and_shows_all(go, monkeypatch):
+  monkeypatch.setenv('HF_TOKEN', 'hf_very_secret')
+  path = [d for d in os.environ['PATH'].split(':') if os.path.exists(f'{d}/git')][0]
+  monkeypatch.setenv('PATH', path)
+  monkeypatch.setattr(subprocess, 'Popen', only_git(subprocess.Popen))
+  config = ['--config=configs/ppo_llama2_7b.py', '--workdir=gs://b/ppo', '--config.steps=7']
+  status, said = go('up', '--slice=v5p-128', '--dry_run', command=config)
+  assert status == 0 and 'very_secret' not in ' '.join(said)
+  commands = [shlex.split(line) for line in said if line.startswith('gcloud ')]
+  for worker in range(16):
+    mine = [c for c in commands if f'--worker={worker}' in c]
+    assert {'scp', 'ssh'} <= {c[4] for c in mine}
+    assert any('start ~/jaxalign-pods/p' in c[-1] and '--config.steps=7' in c[-1] for c in mine)
+  assert '--accelerator-type=v5p-128' in next(c for c in commands if 'create' in c)
+  for verb in ('stop', 'down', 'status', 'logs', 'run'):
+    status, said = go(verb, '--dry_run', command=config if verb == 'run' else None)
+    assert status == 0 and said[0].startswith('gcloud '), verb
+
+
+def only_git(real):
+  def start(argv, *given, **how):
+    assert argv[0] == 'git', argv
+    return real(argv, *given, **how)
+
+  return start
+
+
+@pytest.mark.parametrize(
+  'flags, command, says',
+  [
+    (['--name=Big_Name'], ['x'], '--name=Big_Name: lower case'),
+    (['--slice=v5e-63'], ['x'], 'there is no such slice; there are v5e-1, v5e-4'),
+    (['--slice=h100-8'], ['x'], 'kinds are v4, v5e, v5p, v6e'),
+    ([], None, 'give the command after --'),
+    ([], ['--config=configs/none.py', '--workdir=gs://b/x'], 'git tracks no such file'),
+    ([], ['--config=configs/ppo_phi2.py', '--workdir=out'], '--workdir=out: name a gs:// place'),
+    (['--slice=local-2'], ['--config=configs/ppo_phi2.py', '--workdir=out'], 'from the root'),
+    (['--slice=local-0'], ['x'], 'from 1 to 64'),
+    (['--zone='], ['x'], '--zone is missing'),
+    (['--gke'], ['x'], '--image is missing'),
+  ],
+)
+def test_bad_arguments(go, flags, command, says):
+  status, said = go('up', *flags, command=command)
+  assert status == 2 and len(said) == 1 and says in said[0], said
+
+
+def test_a_pod_of_local_processes(go, toy, tmp_path):
+  flags = ['--slice=local-2', f'--root={tmp_path}/pods']
+  code = 'print(os.environ["JAX_PROCESS_ID"], "of", os.environ["JAX_NUM_PROCESSES"])'
+  status, said = go('up', *flags, command=toy(code))
+  assert status == 0 and '0 of 2' in said and began(tmp_path) == [1, 1], said
+  assert 'worker 1: ended with exit status 0  1 of 2' in go('status', *flags)[1]
+  assert go('down', *flags)[0] == 0 and not (tmp_path / 'pods' / 'p').exists()
+
+
+def test_a_laptop_needs_no_packages():
+  """-S: without site-packages."""
+  code = 'import launch.pod, launch.worker, sys; sys.exit("jax" in sys.modules)'
+  assert subprocess.run([sys.executable, '-S', '-c', code], cwd=checkout.ROOT).returncode == 0

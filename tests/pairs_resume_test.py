@@ -1,0 +1,54 @@
+"""The stages of pairs on two hosts: either one is killed, and nothing is lost but time."""
+
+import json
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+from launch.rehearse_chain import last_state, metrics
+from tests.train import running
+
+pytestmark = pytest.mark.slow
+FIELDS = dict(steps=30, eval_every=15, saving_every=3, length=160, batch=4)
+
+
+def two_hosts(stage, workdir):
+  config = f'{running.ROOT}/configs/{stage}_llama2_7b.py:smoke'
+  return running.pod(running.command(workdir, config, **FIELDS), hosts=2, devices=1)
+
+
+def whole(workdir):
+  return {p.name for p in pathlib.Path(workdir, 'checkpoints').glob('*') if p.name.isdigit()}
+
+
+def broken(stage, workdir, cache, host):
+  """Kills one host after the next save; (exit status, what was said, seconds the other took)."""
+  before = whole(workdir)
+  process = running.start(two_hosts(stage, workdir), cache)
+  pid = running.host_pid(process, host)
+  assert running.wait_for(lambda: whole(workdir) - before, process), running.finish(process)[1]
+  begun = time.monotonic()
+  os.kill(pid, signal.SIGKILL)
+  return *running.finish(process), time.monotonic() - begun
+
+
+@pytest.mark.parametrize('stage', ['reward', 'dpo'])
+def test_either_host_is_killed_and_the_run_is_the_unbroken_one(stage, tmp_path, cache):
+  one, other = tmp_path / 'broken', tmp_path / 'unbroken'
+  for host in range(2):
+    status, said, took = broken(stage, one, cache, host)
+    assert status in (137, 1) and took < 60, said  # of whichever was seen to end first
+    survivor = [line for line in said.splitlines() if line.startswith(f'[{1 - host}]')]
+    assert any('error' in line or 'UNAVAILABLE' in line for line in survivor), said
+    assert not (one / 'card.json').exists(), said
+  for workdir in (one, other):
+    running.run(two_hosts(stage, workdir), cache)
+  assert metrics(one) == metrics(other)
+  assert [line['step'] for line in metrics(one)] == list(range(1, FIELDS['steps'] + 1))
+  assert last_state(one) == last_state(other)
+  cards = [json.loads((w / 'card.json').read_text()) for w in (one, other)]
+  assert cards[0] == cards[1]
+  assert (one / 'evals.jsonl').read_text() == (other / 'evals.jsonl').read_text()
