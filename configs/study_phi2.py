@@ -21,8 +21,6 @@ study is to say. Most of what others report at this size is null.
 import dataclasses
 from typing import Literal
 
-from etils import epath
-
 from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import chat, rows, sources
 from jaxalign.data.decontaminate import Decontaminated
@@ -35,7 +33,6 @@ from jaxalign.study.texts import Texts
 
 C4 = 'en/c4-train.00000-of-01024.json.gz'  # one shard of 1,024: some 150 M tokens
 MATRICES = ('q_*', 'k_*', 'v_*', 'o_*', '*_FD', 'down_*')  # of both families
-SHIPPED = epath.resource_path('jaxalign') / 'data/corpus/benches'
 
 
 def get_config(variant: Literal['', 'tfds', 'smoke'] = ''):
@@ -69,26 +66,8 @@ def texts(init, form):
       **c4, data_files=(C4,), split='train', kind='document', streaming=True
     ),
     demonstrations=Decontaminated(source=dialogues('train'), against=(dialogues('test'),)),
-    tokenizer=init, format=form, benches=tuple(published('data')), more=120_000,
+    tokenizer=init, format=form, benches=benches.published('data', 'hh-rlhf'), more=120_000,
   )  # fmt: skip
-
-
-def published(data, hh='hh-rlhf'):
-  """What is measured, from the published files."""
-  for test in ('helpful', 'harmless'):
-    pairs = sources.HH(path=hh, split='test', subsets=(f'{test}-base',))
-    yield benches.Preferences(test=test, source=pairs)
-  yield benches.Truthful(path=f'{data}/truthfulqa/TruthfulQA.csv')
-  yield benches.OverRefusal(path=f'{data}/xstest/xstest_prompts.csv')
-  yield benches.Jailbreaks(
-    paths=(
-      ('advbench', f'{data}/advbench/harmful_behaviors.csv', 'goal'),
-      ('harmbench', f'{data}/harmbench/harmbench_behaviors_text_all.csv', 'Behavior'),
-      ('strongreject', f'{data}/strongreject/strongreject_dataset.csv', 'forbidden_prompt'),
-    ),
-    template=f'{data}/jailbreakbench/JBC_llama-2-7b-chat-hf.json',
-  )
-  yield benches.Regard(paths=(f'{data}/bold/gender_prompt.json', f'{data}/bold/race_prompt.json'))
 
 
 def recipes(model, init, form, length=2048):
@@ -149,7 +128,7 @@ def smoke(model):
     general=sources.Shipped(name='general'),
     demonstrations=sources.Shipped(name='conversations', as_='conversation'),
     tokenizer='shipped', format=chat.TRANSCRIPT, length=512, documents=8, background=1000,
-    taught=40, more=60, benches=tuple(shipped()),
+    taught=40, more=60, benches=benches.shipped(),
   )  # fmt: skip
   small = Lora(rank=8, alpha=16.0, weights=MATRICES)
 
@@ -167,13 +146,3 @@ def smoke(model):
     recipes=plan_of(stage, (1e-2, 10, 4), (1e-2, 10, 4), (1e-3, 10, 4)), seeds=(0, 1),
     arms=tuple(arm for arm in arms() if arm.name in names), rules=texts_rules.rules(), workers=2,
   )  # fmt: skip
-
-
-def shipped():
-  """The benches that ship: of our own, a few items each, in the published files' columns."""
-  held_out = sources.Shipped(name='pairs', split='validation')
-  yield benches.Preferences(test='preferred', source=held_out, limit=24)
-  yield benches.Truthful(path=f'{SHIPPED}/truthful.csv')
-  yield benches.OverRefusal(path=f'{SHIPPED}/refusal.csv')
-  requests = (('own', f'{SHIPPED}/harmful.csv', 'goal'),)
-  yield benches.Jailbreaks(paths=requests, template=f'{SHIPPED}/template.txt')

@@ -88,7 +88,7 @@ class Config:
       if len(set(seeds)) < len(seeds) or any(not 0 <= seed < SEEDS for seed in seeds):
         raise UserError(f'{name}={seeds}: each once, and at least 0 and below {SEEDS}')
     if not (self.seeds and self.arms and self.recipes) or self.workers < 0:
-      raise UserError('seeds, arms, recipes: at least one of each; workers: at least 0')
+      raise UserError('seeds: at least one; arms: at least one, and recipes; workers: at least 0')
     if strange := set(self.rl_seeds) - set(self.seeds):
       raise UserError(f'rl_seeds={self.rl_seeds}: {min(strange)} is none of the seeds')
     self._check_arms()

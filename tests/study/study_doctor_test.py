@@ -4,11 +4,10 @@ import dataclasses
 
 import pytest
 
-from configs import study_phi2
 from jaxalign import config, main
 from jaxalign.data import rows, sources
 from jaxalign.stages import doctor, language_doctor
-from jaxalign.study import study_doctor
+from jaxalign.study import benches, study_doctor
 from tests.study.tiny import ROOT, with_recipe
 
 MACHINE = doctor.Machine.of('v5e-16')
@@ -40,7 +39,7 @@ def full(name, shared, tokenizer):
     streaming=True,
   )  # fmt: skip
   shipped = str(ROOT / 'jaxalign/data/corpus/value_explanations.jsonl')
-  asked = study_phi2.published(str(shared('xstest').parent), hh)
+  asked = benches.published(str(shared('xstest').parent), hh)
   world = dataclasses.replace(
     world, tokenizer=str(shared(tokenizer)), general=general, demonstrations=taught,
     explanations=dataclasses.replace(world.explanations, path=shipped),
