@@ -24,7 +24,7 @@ from jaxalign.study import (
   report_secondary,
   results,
 )
-from jaxalign.study.homes import home_of
+from jaxalign.study.homes import arms_of, home_of
 from jaxalign.study.plan import Arm, Step
 from jaxalign.study.rules import Rules
 from tests.study import compare_test
@@ -80,13 +80,13 @@ def study(workdir, seeds, control=(), effect=6.0):
 
   cfg = dataclasses.replace(
     main.load(str(STUDY)), seeds=tuple(seeds), control_seeds=tuple(control),
-    rules=Rules(draws=1000),
+    rl_seeds=(), rules=Rules(draws=1000),
   )  # fmt: skip
   cfg = config.seal(cfg)
   for seed in seeds:
     world(home_of(workdir, seed, False), cfg.arms, seed, effect)
   for seed in control:
-    world(home_of(workdir, seed, True), results.arms_of(cfg, True), seed, 0.0)
+    world(home_of(workdir, seed, True), arms_of(cfg, True), seed, 0.0)
   results.conclude(cfg, workdir, 83.0)
   found = json.loads((workdir / 'results.json').read_text())
   return found, (workdir / 'report.html').read_text()
@@ -140,10 +140,11 @@ def test_the_numbers_of_the_page_are_those_of_the_results(whole):
 def test_every_section_is_there_in_order_and_says_what_it_must(whole):
   _, found, page = whole
   heads = re.findall(r'<h2 id="s\d+">([^<]*)</h2>', page)
-  assert heads == [title for title, _ in report.SECTIONS if not title.startswith('Probes')]
+  elsewhere = ('Probes', 'After PPO', 'Goodhart')  # of which nothing is kept here
+  assert heads == [title for title, _ in report.SECTIONS if not title.startswith(elsewhere)]
   said = words(page)
   for part in (
-    'd3d3d3d3', 'r7r7r7r7', 'base of 5', '268,800', 'A closed vocabulary', 'No claim about large',
+    'd3d3d3d3', 'r7r7r7r7', 'base of 5', '179,200', 'A closed vocabulary', 'No claim about large',
     '--config.control_seeds=0,1,2', '1 min 23 s', 'detection floor', 'in 8 worlds where documents',
   ):  # fmt: skip
     assert part in said, part
