@@ -15,7 +15,7 @@ import pytest
 
 from jaxalign import config
 from jaxalign.study import compare_page, lessons, pages, report, report_pictures, results
-from jaxalign.study.homes import home_of
+from jaxalign.study.homes import arms_of, home_of
 from jaxalign.study.plan import Arm, Step
 from jaxalign.study.rules import Rules
 from tests.study import compare_test
@@ -77,7 +77,7 @@ def study(workdir, seeds, control=(), effect=6.0):
   for seed in seeds:
     world(home_of(workdir, seed, False), cfg.arms, seed, effect)
   for seed in control:
-    world(home_of(workdir, seed, True), results.arms_of(cfg, True), seed, 0.0)
+    world(home_of(workdir, seed, True), arms_of(cfg, True), seed, 0.0)
   results.conclude(cfg, workdir, 83.0)
   found = json.loads((workdir / 'results.json').read_text())
   return found, (workdir / 'report.html').read_text()
