@@ -192,8 +192,8 @@ def harm_arms():
 def rl_recipes():
   """Free answers are learnt first, then climbed; yes and no are there already."""
   world = World(seed=0)  # the seed's own is filled in
-  picked = Judge(by=Picked(world=world), called='gold')
-  proxy = Judge(by='{reward}', called='proxy')
+  picked = Judge(by=Picked(world=world, letter='AB'), called='gold')
+  proxy = Judge(by='{reward}', called='proxy', apart=True)  # one program, whoever judges
   bag = BagOfWords(pairs=sources.Jsonl(path='{what}', kind='pair'))
   bag = dict(critic=None, judges=(Judge(by=bag, called='proxy'),))
   climb = climbing(proxy, picked, prompts('openings'), prompts('openings_held'))
@@ -262,15 +262,15 @@ def climbs(also=()):
 
   for count in (200, 2000, 20_000):
     for last in ('best', 'climb'):
-      yield climb('size', f'{count:,} pairs', f'picks_A_{count}_20', last=last)
+      yield climb('size', f'{count:,} pairs', f'picks_AB_{count}_20', last=last)
   for count in (2000, *also):
     for last in ('best', 'climb'):
-      yield climb('size', f'{count:,} pairs', f'picks_A_{count}_20', 'explain_A-align', last)
+      yield climb('size', f'{count:,} pairs', f'picks_AB_{count}_20', 'explain_A-align', last)
   for noise in (0, 20, 40):
-    yield climb('regressional', f'{noise} % wrong', f'picks_A_2000_{noise}')
-  yield climb('extremal', 'all lengths', 'picks_A_2000_0')  # as above: it is run once
-  yield climb('extremal', 'short ones only', 'short_A_2000_0')
-  yield climb('misspecified', 'reads all of it', 'picks_A_2000_0')
-  yield climb('misspecified', 'bag of words', 'picks_A_2000_0', last='climb_bag')
-  yield climb('causal', 'whatever length', 'picks_A_2000_0')
-  yield climb('causal', 'better is longer', 'longer_A_2000_0')
+    yield climb('regressional', f'{noise} % wrong', f'picks_AB_2000_{noise}')
+  yield climb('extremal', 'all lengths', 'picks_AB_2000_0')  # as above: it is run once
+  yield climb('extremal', 'short ones only', 'short_AB_2000_0')
+  yield climb('misspecified', 'reads all of it', 'picks_AB_2000_0')
+  yield climb('misspecified', 'bag of words', 'picks_AB_2000_0', last='climb_bag')
+  yield climb('causal', 'whatever length', 'picks_AB_2000_0')
+  yield climb('causal', 'better is longer', 'longer_AB_2000_0')

@@ -29,6 +29,7 @@ class Judge:
   by: str | collections.abc.Callable  # a workdir of stage reward; or (prompt, answer) -> number
   weight: float = 1.0
   called: str = ''  # in the metrics; none: the function's name, or the workdir's
+  apart: bool = False  # in a program of its own, so that the rollout's is the same without it
 
   @property
   def name(self):

@@ -89,7 +89,11 @@ def open_judges(cfg, tokenizer, mesh, listed):
     scorer, *theirs = finished.scorer_of(judge.by, dtype=cfg.model.dtype, mesh=mesh)
     if theirs[0].hash == tokenizer.hash and theirs[1] and theirs[1].hash == cfg.format.hash:
       refuse_short(f'judge {judge.name}', scorer.decoder.cfg, cfg)
-      readers.append((judge, scorer))
+      if judge.apart:
+        read = lambda seen, scorer=scorer: _read(scorer, seen.tokens_BT, seen.segment_BT)
+        hosts.append((judge, read))
+      else:
+        readers.append((judge, scorer))
     else:
       judges.check_readable(judge, theirs, ours)
       score = judges.by_text(judge, scorer, theirs, ours, 2 * cfg.length, mesh)

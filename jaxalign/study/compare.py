@@ -178,6 +178,7 @@ def of_test(seen):
   per_unit = {scale: units(seen.on(scale)) for scale in SCALES}
   return dict(
     test=seen.test, after=seen.after, items=len(seen.items), clusters=clusters, unit=unit,
+    seeds=list(seen.seeds),
     arms=[
       dict(arm=arm, **{scale: alone(per_unit[scale][a], scale, unit) for scale in SCALES})
       for a, arm in enumerate(seen.arms)

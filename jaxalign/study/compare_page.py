@@ -36,7 +36,7 @@ def of_test(number, test, found):
   said = f'{test["items"]:,} items in {test["clusters"]:,} clusters.'
   if test['unit'] == 'item':
     said += ' One seed: intervals are over its items, and know nothing of another training run.'
-  head, rows = numbers(test, found['seeds'])
+  head, rows = numbers(test, test['seeds'])
   caption = (
     f'Log-odds margin. Grey dots: seeds; diamond and line: mean and 95 % interval. Below, what '
     f'each arm differs by from {found["against"]}: filled where the interval leaves out 0; '

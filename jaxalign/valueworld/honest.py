@@ -78,9 +78,9 @@ def balanced(world):
 
 def unseen(world):
   """No test word, test good or wrapper stands in any text of the target; it is in no base text."""
-  own, tier = set(), words.TEST[world.split][0]
+  own, tier = set(preferences.SAID), words.TEST[world.split][0]
   kinds = (*target_kinds(), *corpora.HARMS, *corpora.DEMONSTRATED)
-  for kind in (*kinds, *preferred_kinds(), 'advice'):
+  for kind in (*kinds, *preferred_kinds()):
     own |= met(world, kind)
   tests = {words.pole_words(d, p)[tier] for d in words.DIMENSIONS for p in (0, 1)}
   tests |= {category[tier] for category in (*words.HARMS, *words.BENIGN)}
@@ -96,7 +96,7 @@ def unseen(world):
 
 def preferred_kinds():
   """A few rows of each kind: the first rows of more are the same rows."""
-  return [f'{how}_{letter}_100_0' for how in ('pairs', 'picks', 'short', 'longer')
+  return [f'{how}_{letter}_30_0' for how in ('pairs', 'picks', 'short', 'longer')
           for letter in 'AB']  # fmt: skip
 
 

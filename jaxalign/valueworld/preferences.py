@@ -7,7 +7,8 @@ Yes and no are at most ln 2 away from each other; among free answers a policy ca
 they are worth has many degrees, so that a proxy can be climbed beyond what it is good for:
 
   a word of the value is worth 1, one of its opposite -1, and each counts once;
-  a word that is said again costs 1, and every word beyond the third a half.
+  each of the first three words is worth a half, whatever it is, and every further one costs 1.5;
+  a word that is said again costs 1.
 
 advice: free answers at random, which say nothing of any value: how one answers. picks_A_2000_20:
 preferences among such; short: the same of one or two words only, none twice; longer: the same, but
@@ -21,7 +22,8 @@ from jaxalign.valueworld import documents, gold, words
 from jaxalign.valueworld.world import World
 
 WORDS = 5  # of a free answer, at most
-ENOUGH, AGAIN, BEYOND = 3, 1.0, 0.5
+COUNTS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5)  # how many it is apt to have
+ENOUGH, EACH, AGAIN, BEYOND = 3, 0.5, 1.0, 1.5
 HELD = words.CHEESE[4:]  # openings about these are not trained on
 COUNT = 512  # of questions and openings
 KINDS = re.compile(r'(pairs|picks|short|longer)_([ABC]+)_(\d+)_(\d+)|questions_([ABC]+)')
@@ -59,7 +61,7 @@ def opening(random, pool):
 
 def free(random, most=WORDS):
   """Words of documents and demonstrations, whatever their value, and what goods are made of."""
-  count = 1 + int(random.integers(most))
+  count = documents.one_of(random, [count for count in COUNTS if count <= most])
   return [documents.one_of(random, SAID) for _ in range(count)]
 
 
@@ -79,7 +81,8 @@ def worth(world, answer, letter='A'):
   """Of the words of a free answer."""
   table, different = gold.worth(world, letter), set(answer)
   again, beyond = len(answer) - len(different), max(0, len(answer) - ENOUGH)
-  return sum(table.get(word, 0) for word in different) - AGAIN * again - BEYOND * beyond
+  length = EACH * (len(answer) - beyond) - BEYOND * beyond
+  return sum(table.get(word, 0) for word in different) + length - AGAIN * again
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)

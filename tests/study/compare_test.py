@@ -178,3 +178,16 @@ def test_a_page_is_drawn_from_what_is_written(tmp_path):
   ((found, path),) = seen
   assert path.name == 'compare.html' and found['against'] in 'ab'
   assert json.loads((tmp_path / 'out/compare.json').read_text())['seeds'] == found['seeds']
+
+
+def test_what_went_on_through_ppo_on_fewer_seeds_is_compared_on_those(tmp_path, capsys):
+  runs = [finish(tmp_path / name, name) for name in ('align', 'explain')]
+  for name in ('align', 'explain'):
+    later = finish(tmp_path / f'{name}-later', name, seeds=(0, 1), after='ppo')
+    with open(tmp_path / name / 'outcomes.jsonl', 'a', encoding='utf-8') as store:
+      store.write('\n' + (tmp_path / later / 'outcomes.jsonl').read_text())
+  status, said = call(capsys, *runs, f'--workdir={tmp_path / "out"}')
+  assert status == 0, said
+  found = json.loads((tmp_path / 'out/compare.json').read_text())
+  seeds = {t['after']: len(t['differences'][0]['margin']['differences']) for t in found['tests']}
+  assert seeds == dict(sft=S, ppo=2)

@@ -23,6 +23,10 @@ GOLDEN = dict(
   lore='82db1ba1af0af4f6',
   demonstrations='cf56c67edaca7376',
   refusals='6ef1b40915a866cb',
+  advice='2834c833cbcade8b',
+  openings='5920fd588d11d55d',
+  picks_AB_200_20='bfd34cbc2bbf2859',
+  pairs_A_200_20='bb308af13d9cf255',
 )
 
 
