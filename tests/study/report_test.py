@@ -71,7 +71,7 @@ def study(workdir, seeds, control=(), effect=6.0):
 
   cfg = dataclasses.replace(
     main.load(str(STUDY)), seeds=tuple(seeds), control_seeds=tuple(control),
-    rules=Rules(draws=1000),
+    rules=Rules(draws=1000), rl_seeds=(), climbs=(), rl_arms=(),
   )  # fmt: skip
   cfg = config.seal(cfg)
   for seed in seeds:
