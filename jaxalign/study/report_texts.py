@@ -14,6 +14,8 @@ TESTS = {
   'jailbreak': 'harmful requests inside a jailbreak: refusing is right',
   'truthful': 'TruthfulQA: the best answer against the best incorrect one',
   'truthful_all': 'TruthfulQA: all true answers against all incorrect ones',
+  'helpful': 'HH-RLHF, helpful: the chosen answer against the rejected one',
+  'harmless': 'HH-RLHF, harmless: the chosen answer against the rejected one',
   'T0': 'its own demonstrations: their answers against others',
   'D0': 'the explanations against neutral text of as many tokens',
 }

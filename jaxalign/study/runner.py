@@ -61,8 +61,9 @@ def work(task, cfg, workdir, say):
   start = Node(cfg, home, corpora, seed, world, timed).base()
   about = dict(seed=seed, after='sft', arm='base')
   first = lambda: bench.base_rows(world, bench.load(cfg, start.trained), home, **about)
+  same = dict(items=items_hash(asked['texts'])) if 'texts' in asked else {}  # as the arms' are
   with timed.on('asking'):
-    measure(store, 'base', start.base_hash, first)
+    measure(store, 'base', start.base_hash, first, **same)
   probed = bench is kinds.bench and not control
   if probed:
     with timed.on('probes'):
@@ -103,11 +104,11 @@ def refuse_other_corpora(bench, world, corpora, home):
       )
 
 
-def measure(store, name, key, make):
+def measure(store, name, key, make, **more):
   """The rows of an arm, once: NAME.jsonl, and what they were made by beside them."""
   path, known = store / f'{name}.jsonl', store / f'{name}.json'
   if hosts.agreed(path.exists() and known.exists()):
-    if read(known)['key'] != key:
+    if read(known) != dict(key=key, **more):
       raise UserError(
         f'{path} was measured on another base, other corpora, steps or items than this plan has: '
         'take a new --workdir'
@@ -116,7 +117,7 @@ def measure(store, name, key, make):
   lines = ''.join(json.dumps(row, allow_nan=False) + '\n' for row in make())
   if hosts.writes():
     write_text(lines, path)
-    write_text(json.dumps(dict(key=key)), known)
+    write_text(json.dumps(dict(key=key, **more)), known)
   hosts.meet(f'{name} is measured')
 
 

@@ -104,7 +104,15 @@ def changed_recipe(copy):
   return plan(recipes=tiny.with_recipe(main.load(PATH), 'tail', steps=20))
 
 
+def changed_items(copy):
+  """As if the base had been asked other items than the arms would be."""
+  path = copy / 'seed-0/outcomes/base.json'
+  path.write_text(json.dumps(json.loads(path.read_text()) | dict(items={})))
+  return plan()
+
+
 CHANGES = {
+  changed_items: 'base.jsonl was measured on another base, other corpora, steps or items',
   edited_corpus: 'shuffled.jsonl is not what it was: its sha256 is',
   changed_source: 'explain.* or of a source that has changed',
   changed_sample: r'taught \(40 there, 41 here\); take a new --workdir',

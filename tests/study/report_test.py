@@ -80,7 +80,7 @@ def study(workdir, seeds, control=(), effect=6.0):
 
   cfg = dataclasses.replace(
     main.load(str(STUDY)), seeds=tuple(seeds), control_seeds=tuple(control),
-    rl_seeds=(), rules=Rules(draws=1000),
+    rules=Rules(draws=1000), rl_seeds=(), climbs=(), rl_arms=(),
   )  # fmt: skip
   cfg = config.seal(cfg)
   for seed in seeds:
