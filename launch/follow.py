@@ -139,7 +139,7 @@ def verdict(job, step, offset):
     if time.monotonic() - began > patience:
       break
     time.sleep(job.limits.poll)
-    got = workers.states(job)
+    got = workers.states(job, tries=job.limits.tries)
   while text := (first := ask(job, 0, f'status {job.home} --offset={offset}')).get('text'):
     job.say(text.rstrip('\n'))  # what it said at the end
     step, offset = max([step, *steps_in(text)]), first['offset']

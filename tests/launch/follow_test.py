@@ -71,9 +71,9 @@ def test_told_to_stop_by_its_machine(place, go, toy, tmp_path):
 @pytest.mark.slow
 def test_ssh_that_hangs(place, go, toy, tmp_path):
   place(hangs={'start1': 1, 'status0': 1})
-  status, said = go('up', '--ssh_patience=10', command=toy('print("step 1/1")'))
+  status, said = go('up', '--ssh_patience=15', command=toy('print("step 1/1")'))
   assert status == 0, said
-  assert any('worker 0 does not answer (no answer within 10 s)' in line for line in said)
+  assert any('worker 0 does not answer (no answer within 15 s)' in line for line in said)
   assert began(tmp_path) == [1, 1]
 
 
