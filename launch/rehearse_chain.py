@@ -118,8 +118,8 @@ def metrics(workdir):
 def last_state(workdir):
   """(its step, the fingerprint of every array) of the newest checkpoint."""
   step = max(int(p.name) for p in (workdir / 'checkpoints').iterdir() if p.name.isdigit())
-  files = sorted((workdir / 'checkpoints' / str(step) / 'fingerprint').iterdir())
-  return step, [json.loads(p.read_text()) for p in files]
+  record = workdir / 'checkpoints' / str(step) / 'fingerprint' / 'metadata'
+  return step, json.loads(record.read_text())
 
 
 if __name__ == '__main__':
