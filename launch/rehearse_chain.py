@@ -6,7 +6,7 @@ Two chains of the four `:smoke` stages, made even smaller, each stage from what 
 In the second, a process is killed in every stage after its first save, a different one each time,
 and the launcher starts the stage again. All goes through launch/pod.py: the checkout is sent,
 worker.py starts and watches, follow.py restarts; only ssh is left out. Both must end alike, to the
-bit: every step's metrics and every array of the last state. About ten minutes on two cores.
+bit: every step's metrics and every array of the last state. Some fifteen minutes of CPU.
 """
 
 import argparse
