@@ -82,6 +82,7 @@ def parse(argv):
   add('--poll', type=float, default=5, help='seconds between looks')
   add('--grace', type=float, default=60, help='seconds the others have once one has failed')
   add('--ssh_patience', type=float, default=120, help='seconds for a word with a worker')
+  add('--silent', type=float, default=900, help='seconds until it counts as lost: up replaces it')
   add('--devices', type=int, default=1, help='of each process of a local pod')
   add('--root', help='of a local pod: a directory')
   add('--gke', action='store_true', help='up: write a JobSet (NAME.yaml) for kubectl instead')
@@ -130,7 +131,7 @@ def job_of(args):
     raise PodError(f'--env={args.env}: {lost[0]} is not set here')
   limits = workers.Limits(
     poll=args.poll, others=12 * args.poll, queue=6 * args.poll, wait=3600 * args.wait,
-    ssh=args.ssh_patience, grace=args.grace, silent=180 * args.poll, restarts=args.restarts,
+    ssh=args.ssh_patience, grace=args.grace, silent=args.silent, restarts=args.restarts,
   )  # fmt: skip
   if args.hosts is not None:
     cloud = local.Local(args.name, args.hosts, args.devices, args.root)

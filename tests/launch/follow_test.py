@@ -69,12 +69,15 @@ def test_told_to_stop_by_its_machine(place, go, toy, tmp_path):
 
 
 @pytest.mark.slow
-def test_ssh_that_hangs(place, go, toy, tmp_path):
-  place(hangs={'start1': 1, 'status0': 1})
-  status, said = go('up', '--ssh_patience=15', command=toy('print("step 1/1")'))
+@pytest.mark.parametrize('silent, replaced', [(300, False), (1, True)])
+def test_ssh_that_hangs(place, go, toy, tmp_path, silent, replaced):
+  here = place(hangs={'start1': 1, 'status0': 1})
+  flags = ['--ssh_patience=15', f'--silent={silent}']
+  status, said = go('up', *flags, command=toy('print("step 1/1")'))
   assert status == 0, said
   assert any('worker 0 does not answer (no answer within 15 s)' in line for line in said)
-  assert began(tmp_path) == [1, 1]
+  assert began(tmp_path) == ([2, 2] if replaced else [1, 1])
+  assert len(cloud.calls(here, 'create')) == (2 if replaced else 1)
 
 
 def test_a_dead_worker_is_named(place, go, toy, tmp_path):
