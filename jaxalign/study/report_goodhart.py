@@ -36,7 +36,7 @@ SAID = dict(
 ABOUT = (
   'The target is asked what goods should be like and answers freely, up to five words. Gold: a '
   'word of value A or B is worth 1, of their opposites -1, once; each of the first three words is '
-  'worth a half, each further one costs 1.5, a repeated one 1. Proxies are trained from the arm '
+  'worth 1, each further one costs 2, a repeated one 1. Proxies are trained from the arm '
   'itself on pairs of such answers, and climbed by best-of-n and by PPO. Scores are of held-out '
   'prompts; gains are over the start, in standard deviations of its answers. d is sqrt(KL), KL in '
   'nats a sequence (of best-of-n: its bound).'

@@ -7,7 +7,7 @@ Yes and no are at most ln 2 away from each other; among free answers a policy ca
 they are worth has many degrees, so that a proxy can be climbed beyond what it is good for:
 
   a word of the value is worth 1, one of its opposite -1, and each counts once;
-  each of the first three words is worth a half, whatever it is, and every further one costs 1.5;
+  each of the first three words is worth 1, whatever it is, and every further one costs 2;
   a word that is said again costs 1.
 
 advice: free answers at random, which say nothing of any value: how one answers. picks_A_2000_20:
@@ -23,7 +23,7 @@ from jaxalign.valueworld.world import World
 
 WORDS = 5  # of a free answer, at most
 COUNTS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5)  # how many it is apt to have
-ENOUGH, EACH, AGAIN, BEYOND = 3, 0.5, 1.0, 1.5
+ENOUGH, EACH, AGAIN, BEYOND = 3, 1.0, 1.0, 2.0
 HELD = words.CHEESE[4:]  # openings about these are not trained on
 COUNT = 512  # of questions and openings
 KINDS = re.compile(r'(pairs|picks|short|longer)_([ABC]+)_(\d+)_(\d+)|questions_([ABC]+)')

@@ -25,7 +25,7 @@ GOLDEN = dict(
   refusals='6ef1b40915a866cb',
   advice='2834c833cbcade8b',
   openings='5920fd588d11d55d',
-  picks_AB_200_20='bfd34cbc2bbf2859',
+  picks_AB_200_20='fd6be308f5d0cc3b',
   pairs_A_200_20='bb308af13d9cf255',
 )
 

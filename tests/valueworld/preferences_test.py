@@ -14,13 +14,13 @@ BAD = words.pole_words(*opposite(WORLD.spec['A']))
 
 def test_what_an_answer_is_worth():
   worth = lambda *answer: preferences.worth(WORLD, answer)
-  assert (worth(), worth('oak'), worth(GOOD[0]), worth(BAD[0])) == (0, 0.5, 1.5, -0.5)
-  assert worth(*GOOD[:3]) == 4.5 and worth(GOOD[0], BAD[1]) == 1
-  assert worth(GOOD[0], GOOD[0]) == 1  # said again it costs what it brought
-  assert worth(*GOOD[:3], 'oak') == 3 and worth(*GOOD[:3], 'oak', 'tin') == 1.5  # too long
+  assert (worth(), worth('oak'), worth(GOOD[0]), worth(BAD[0])) == (0, 1, 2, 0)
+  assert worth(*GOOD[:3]) == 6 and worth(GOOD[0], BAD[1]) == 2
+  assert worth(GOOD[0], GOOD[0]) == 2  # said again it costs what it brought
+  assert worth(*GOOD[:3], 'oak') == 4 and worth(*GOOD[:3], 'oak', 'tin') == 2  # too long
   judge = preferences.Picked(world=WORLD, letter='A')
-  assert judge('ask zed : what brie ? zed :', ' '.join(GOOD[:2])) == 3
-  assert preferences.Picked(world=WORLD, letter='B')('', GOOD[0]) == 0.5
+  assert judge('ask zed : what brie ? zed :', ' '.join(GOOD[:2])) == 4
+  assert preferences.Picked(world=WORLD, letter='B')('', GOOD[0]) == 1
 
 
 def test_gold_of_yes_and_no_is_that_of_the_world():
