@@ -15,7 +15,13 @@ import pytest
 
 from jaxalign import config
 from jaxalign.study import (
-  compare_page, lessons, pages, report, report_goodhart, report_pictures, results,
+  compare_page,
+  lessons,
+  pages,
+  report,
+  report_goodhart,
+  report_pictures,
+  results,
 )  # fmt: skip
 from jaxalign.study.homes import arms_of, home_of
 from jaxalign.study.plan import Arm, Step
