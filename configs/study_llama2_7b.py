@@ -11,7 +11,7 @@ the benches; --doctor --slice=v5e-16 counts it step by step.
 Expect (likewise): as study_phi2.py says.
 
 :tfds    explanations from the TFDS dataset `value_explanations` in ./data (see docs/studies.md).
-:smoke   the whole path in a minute: a tiny Llama, the corpora and benches that ship, two seeds.
+:smoke   the whole path in 1 to 2 minutes: a tiny Llama, corpora and benches that ship, two seeds.
 """
 
 from typing import Literal

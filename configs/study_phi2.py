@@ -15,7 +15,7 @@ Expect (likewise): demonstrations are learned alike in all arms; whether reasons
 study is to say. Most of what others report at this size is null.
 
 :tfds    explanations from the TFDS dataset `value_explanations` in ./data (see docs/studies.md).
-:smoke   the whole path in a minute: a tiny Phi, the corpora and benches that ship, two seeds.
+:smoke   the whole path in 1 to 2 minutes: a tiny Phi, corpora and benches that ship, two seeds.
 """
 
 import dataclasses
