@@ -34,6 +34,13 @@ def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
   return jax.make_mesh(sizes, AXES, (AxisType.Auto,) * 3, devices=devices)
 
 
+def platform():
+  """'tpu', 'gpu' or 'cpu': of the mesh that is set, whose devices may be far; else of this
+  process."""
+  device = jax.sharding.get_abstract_mesh().abstract_device
+  return jax.default_backend() if device is None else device.platform
+
+
 def mesh_sizes(data, fsdp, tensor, count):
   """The sizes on `count` devices, which need not be here."""
   sizes = [data, fsdp, tensor]

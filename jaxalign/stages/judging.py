@@ -99,12 +99,16 @@ def open_judges(cfg, tokenizer, mesh, listed):
   return [s for _, s in readers], [s for _, s in hosts], names, weights
 
 
+@jax.jit
+def read(model, tokens_BT, segment_BT):
+  return model(tokens_BT, segment_BT)
+
+
 def summed(cfg, tokenizer, mesh, listed):
   """seen -> the weighted sum of these judges, or None where there are none."""
   if not listed:
     return None
   readers, hosts, names, weights = open_judges(cfg, tokenizer, mesh, listed)
-  read = jax.jit(lambda model, tokens_BT, segment_BT: model(tokens_BT, segment_BT))
 
   def score(seen):
     scores = [read(model, seen.tokens_BT, seen.segment_BT) for model in readers]
