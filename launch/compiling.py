@@ -1,13 +1,13 @@
 """Compiles a config's programs for one slice that is not there: the child process of preflight.
 
-  python -m launch.compiling ANSWER.json CONFIG SLICE KEEP [--config.FIELD=VALUE ...]
+  python -m launch.compiling ANSWER.json CONFIG SLICE [--config.FIELD=VALUE ...]
 
-Its environment (see ENVIRONMENT) keeps libtpu from looking for a machine, and jax on the CPU. What
-it finds goes to ANSWER.json; KEEP is a directory for the executables, or ''.
+Its environment (preflight.ENVIRONMENT) keeps libtpu from looking for a machine, and jax on the CPU.
+What it finds goes to ANSWER.json.
 """
 
-import dataclasses
 import json
+import math
 import pathlib
 import re
 import sys
@@ -18,13 +18,9 @@ from jax.experimental import topologies
 
 from jaxalign import config, main, overrides
 from jaxalign.config import UserError
-from launch import keeping, programs, roofline, schedule, slices
+from launch import programs, roofline, schedule, slices
 
 UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
-ENVIRONMENT = dict(
-  JAX_PLATFORMS='cpu', TPU_SKIP_MDS_QUERY='1', TPU_WORKER_HOSTNAMES='localhost',
-  TPU_MIN_LOG_LEVEL='3', TF_CPP_MIN_LOG_LEVEL='3',
-)  # fmt: skip
 
 
 def devices_of(where):
@@ -36,13 +32,13 @@ def devices_of(where):
   return list(found.devices)
 
 
-def examine(cfg, where, keep=''):
+def examine(cfg, where):
   """What is said of each program: a list of dicts."""
   mesh, made = programs.programs_of(cfg, devices_of(where))
-  return [one(program, mesh, where, cfg, keep) for program in made]
+  return [one(program, mesh, where, cfg) for program in made]
 
 
-def one(program, mesh, where, cfg, keep):
+def one(program, mesh, where, cfg):
   began = time.perf_counter()
   said = dict(name=program.name, slice=where.name, mesh=dict(mesh.shape), tokens=program.tokens)
   said |= dict(flops=program.flops, calls=program.calls, hbm_bytes=where.chip.memory)
@@ -54,15 +50,17 @@ def one(program, mesh, where, cfg, keep):
       if 'RESOURCE_EXHAUSTED' not in str(error):
         raise
       said |= refused(str(error), program.beside)
+      said['remedy'] = remedy(cfg, program, said)
       return said | dict(compile_seconds=round(time.perf_counter() - began, 1))
   said |= memory_of(compiled, program.beside)
   said['fits'] = said['peak_bytes'] <= said['hbm_bytes']
-  read = schedule.read(compiled.as_text(), program.turns)
+  if not said['fits']:
+    said |= dict(largest=largest(program), remedy=remedy(cfg, program, said))
+  per_slice = mesh.size // where.count if where.count > 1 else None
+  read = schedule.read(compiled.as_text(), program.turns, per_slice)
   said |= read.as_json()
   said |= roofline.bounds(said, program, where, mesh.size)
   said['compile_seconds'] = round(time.perf_counter() - began, 1)
-  if keep:
-    said['kept'] = keeping.keep(compiled, cfg, program, where, pathlib.Path(keep))
   return said
 
 
@@ -76,6 +74,37 @@ def memory_of(compiled, beside):
   )  # fmt: skip
   peak = sum(parts.values()) - 2 * parts['alias']
   return dict(bytes=parts, peak_bytes=peak)
+
+
+def largest(program):
+  """Of a program that compiles and still does not fit: the largest of what it is given."""
+  named = [
+    (device_bytes(leaf), f'{jax.tree_util.keystr(path)} {leaf.dtype}{list(leaf.shape)}')
+    for path, leaf in jax.tree.leaves_with_path(program.args)
+    if hasattr(leaf, 'sharding')
+  ]
+  return [dict(bytes=n, what=what) for n, what in sorted(named, reverse=True)[:3]]
+
+
+def device_bytes(leaf):
+  return math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+
+
+def remedy(cfg, program, said):
+  """What to change first: cheap things before dear ones."""
+  given = (
+    sum(device_bytes(x) for x in jax.tree.leaves(program.args) if hasattr(x, 'sharding'))
+    + program.beside
+  )
+  if given > 0.7 * said['hbm_bytes']:
+    thin = '' if cfg.lora else ', or --config.lora (an adapter)' if hasattr(cfg, 'lora') else ''
+    return f'{given / 2**30:.1f} GiB are weights and what goes with them: a larger slice{thin}'
+  tried = []
+  if cfg.model.remat != 'full':
+    tried.append('--config.model.remat=full')
+  if hasattr(cfg, 'microbatches'):
+    tried.append(f'--config.microbatches={2 * cfg.microbatches}')
+  return ', '.join([*tried, 'a smaller --config.batch, or a larger slice'])
 
 
 def size(text):
@@ -103,13 +132,13 @@ def shown(words):
 
 
 def start(argv):
-  answer, spec, name, keep, *given = argv
+  answer, spec, name, *given = argv
   where = slices.parse(name)
   cfg = main.load(spec)
   for field, text in main.split_overrides(given)[1]:
     overrides.override(cfg, field, text)
   config.seal(cfg)
-  pathlib.Path(answer).write_text(json.dumps(examine(cfg, where, keep)))
+  pathlib.Path(answer).write_text(json.dumps(examine(cfg, where)))
 
 
 if __name__ == '__main__':

@@ -1,8 +1,8 @@
 """Reads what the TPU compiler wrote (compiled.as_text()): loops, collectives, cycles, copies.
 
 Every instruction counts as often as the loops around it turn. `cycles` are the compiler's own
-estimates of fusions; kernels (attention), collectives and stalls carry none, so a ratio of cycles is
-no ratio of step times, and the sum is a lower bound.
+estimates of fusions; kernels (attention), collectives and stalls carry none, so a ratio of cycles
+is no ratio of step times, and the sum is a lower bound.
 """
 
 import collections
@@ -122,8 +122,8 @@ def parse(text):
 
 
 def read(text, turns=1, per_slice=None):
-  """A Schedule. turns: of loops whose end only the data know; per_slice: devices of one slice, where
-  there are several."""
+  """A Schedule. turns: of loops whose end only the data know; per_slice: devices of one slice,
+  where there are several."""
   computations, entry = parse(text)
   found = Schedule(0.0, [], collections.defaultdict(float), [])
   _walk(computations, entry, 1, found, turns, per_slice, 0)

@@ -5,7 +5,6 @@ chips. `2xv5e-256` is two such slices, joined by the data centre's network.
 """
 
 import dataclasses
-import difflib
 import math
 import re
 
