@@ -45,12 +45,11 @@ def run(argv):
     given = [f'--config.{field}={text}' for field, text in assignments]
     found = []
     for where in wheres:
+      ask = lambda more=(), where=where: compiled(args.config, where, [*given, *more], args.timeout)
       if args.search:
-        from launch import search
-
-        found += search.search(args.config, where, given, args.timeout)
+        found += searched(args.config, where, given, ask)
       else:
-        found += compiled(args.config, where, given, args.timeout)
+        found += ask()
         print(report.page(found, where, args.price), flush=True)
     if args.json:
       config.write_text(json.dumps(found, indent=1) + '\n', args.json)
@@ -60,6 +59,21 @@ def run(argv):
     return 2
   except KeyboardInterrupt:
     return 130
+
+
+def searched(spec, where, given, ask):
+  """The programs of the best that fits; all that is worth knowing is printed."""
+  from launch import search  # reads the config here, which needs jax
+
+  def say(more):
+    programs = ask(more)
+    fits = 'fits' if all(p['fits'] for p in programs) else 'too big'
+    print(f'{fits:<8}{" ".join(more)}', file=sys.stderr, flush=True)
+    return programs
+
+  ranked = search.pareto(search.search(search.candidates(spec, given, where), say))
+  print('\n'.join([f'{where.name}, the fastest first:', *search.lines(ranked)]), flush=True)
+  return ranked[0][-1] if ranked else [dict(slice=where.name, fits=False)]
 
 
 class Parser(argparse.ArgumentParser):
