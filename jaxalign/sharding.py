@@ -179,7 +179,23 @@ def _added(x, letters, mesh):
   if 'fsdp' not in home:
     return jax.lax.psum(x, HOME['B'])
   at = home.index('fsdp')
-  return jax.lax.psum(jax.lax.psum_scatter(x, 'fsdp', scatter_dimension=at, tiled=True), 'data')
+  for groups in _stages(mesh.shape['fsdp']):
+    x = jax.lax.psum_scatter(x, 'fsdp', scatter_dimension=at, axis_index_groups=groups, tiled=True)
+  return jax.lax.psum(x, 'data')
+
+
+MANY = 64  # devices: over so many at once, a TPU's compiler adds up all of it everywhere instead
+
+
+def _stages(ways):
+  """The groups of a sum in two stages: of `ways` devices in rows, first down the columns, then along
+  the rows. Together they send what one stage would."""
+  down = next(n for n in range(int(ways**0.5), 0, -1) if ways % n == 0)
+  along = ways // down
+  if ways < MANY or down == 1:
+    return (None,)
+  columns = [[r * along + c for r in range(down)] for c in range(along)]
+  return columns, [[r * along + c for c in range(along)] for r in range(down)]
 
 
 def mesh_of(tree):

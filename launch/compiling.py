@@ -26,6 +26,8 @@ UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
 def devices_of(where):
   """The devices of a slice, as the compiler sees them; none of them is here."""
   how = dict(num_slices=where.count) if where.count > 1 else {}
+  if where.kind == 'v4':
+    how['chip_config_name'] = 'megacore'  # two cores as one device, as its runtime has them
   found = topologies.get_topology_desc(
     platform='tpu', topology_name=where.topology, wrap=where.wrap, **how
   )

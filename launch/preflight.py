@@ -31,6 +31,7 @@ LOCK = pathlib.Path(tempfile.gettempdir()) / 'jaxalign-preflight.lock'
 ENVIRONMENT = dict(
   JAX_PLATFORMS='cpu', TPU_SKIP_MDS_QUERY='1', TPU_WORKER_HOSTNAMES='localhost',
   TPU_MIN_LOG_LEVEL='3', TF_CPP_MIN_LOG_LEVEL='3', HF_HUB_OFFLINE='1',
+  ALLOW_MULTIPLE_LIBTPU_LOAD='1',  # its lock is for machines with a TPU
 )  # fmt: skip
 REMEDY = "pip install 'jaxalign[preflight]'"
 

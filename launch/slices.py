@@ -42,7 +42,7 @@ DEEP = {
 
 CHIPS = {
   'v4': Chip(
-    flops=275e12, memory=int(31.75 * GIB), bandwidth=1228e9, link=45e9, network=6.25e9,
+    flops=275e12, memory=int(30.75 * GIB), bandwidth=1228e9, link=45e9, network=6.25e9,
     clock=1.05e9, per=2, shapes=DEEP, accelerator='v4',
   ),
   'v5e': Chip(
@@ -54,7 +54,7 @@ CHIPS = {
     clock=1.75e9, per=2, shapes=DEEP, accelerator='v5p',
   ),
   'v6e': Chip(
-    flops=918e12, memory=int(31.25 * GIB), bandwidth=1640e9, link=90e9, network=12.5e9,
+    flops=918e12, memory=int(31.24 * GIB), bandwidth=1640e9, link=90e9, network=12.5e9,
     clock=1.75e9, per=1, shapes=FLAT, accelerator='v6e',
   ),
 }  # fmt: skip
