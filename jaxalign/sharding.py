@@ -188,8 +188,8 @@ MANY = 64  # devices: over so many at once, a TPU's compiler adds up all of it e
 
 
 def _stages(ways):
-  """The groups of a sum in two stages: of `ways` devices in rows, first down the columns, then along
-  the rows. Together they send what one stage would."""
+  """The groups of a sum in two stages: of devices that stand in rows, first down the columns, then
+  along the rows. Together they send what one stage would."""
   down = next(n for n in range(int(ways**0.5), 0, -1) if ways % n == 0)
   along = ways // down
   if ways < MANY or down == 1:

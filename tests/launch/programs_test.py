@@ -45,7 +45,7 @@ def called(monkeypatch, tmp_path):
     seen = {}
 
     def fit(state, step, feed, *, given=None, **_):
-      batches, _ = next(feed.ahead(0, 1))
+      batches, _ = next(feed.ahead(0, feed.calls))
       seen.update(step=step, args=(state, batches, given))
       raise Enough
 
