@@ -1,6 +1,8 @@
 """The stand-ins are what the stages run: the same function, shapes, types and places."""
 
+import math
 import pathlib
+import re
 
 import jax
 import pytest
@@ -9,7 +11,8 @@ from jaxalign import config, main, overrides
 from jaxalign.config import UserError
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import ppo, training
-from launch import programs
+from launch import programs, slices
+from tests.launch.far import Far
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
 SMALL = {
@@ -103,17 +106,26 @@ def test_a_study_has_no_program():
     programs.programs_of(cfg, jax.devices())
 
 
-class Far:
-  """A device of one of several slices."""
-
-  def __init__(self, n, per):
-    self.id, self.slice_index, self.process_index = n, n // per, n // per
-    self.platform, self.device_kind = 'cpu', 'cpu'
-
-
 def test_weights_stay_within_a_slice():
   devices = [Far(n, 4) for n in range(8)]
   mesh = make_mesh(2, 4, 1, devices)
   assert [[d.slice_index for d in row.flat] for row in mesh.devices] == [[0] * 4, [1] * 4]
   with pytest.raises(UserError, match='mesh.data=1 on 2 slices'):
     make_mesh(1, 8, 1, devices)
+
+
+FULL = sorted(path.stem for path in CONFIGS.glob('*_*.py') if path.stem not in ('__init__',))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [name for name in FULL if not name.startswith('study')])
+def test_every_full_config_names_a_slice_that_holds_its_weights(name):
+  """Whether all of it fits is the compiler's to say: docs/performance.md has the table."""
+  text = (CONFIGS / f'{name}.py').read_text()
+  where = slices.parse(re.search(r'^Slice: (\w+-\d+)', text, re.M)[1])
+  cfg = config.seal(main.load(str(CONFIGS / f'{name}.py')))
+  mesh, made = programs.programs_of(cfg, [Far(n, where.chips) for n in range(where.chips)])
+  for program in made:
+    arrays = [x for x in jax.tree.leaves(program.args) if hasattr(x, 'sharding')]
+    given = sum(x.dtype.itemsize * math.prod(x.sharding.shard_shape(x.shape)) for x in arrays)
+    assert given + program.beside < 0.8 * where.chip.memory, program.name
