@@ -147,7 +147,7 @@ def _walk(computations, name, times, found, turns, per_slice, depth):
       for branch in _branches(one):
         _walk(computations, branch, times, found, turns, per_slice, depth)
     elif one.kind == 'fusion':
-      found.collectives += _hidden(computations, one, times, per_slice)
+      found.collectives += _fused(computations, one, times, per_slice)
     elif one.kind.removesuffix('-start') in KINDS:
       found.collectives.append(_collective(computations, name, one, times, per_slice))
     if depth and (one.kind in ('copy', 'transpose') or one.name.startswith('copy_')):
@@ -164,17 +164,27 @@ def _branches(one):
   return [one.called('true_computation'), one.called('false_computation')]
 
 
-def _hidden(computations, fusion, times, per_slice):
-  """A collective whose start, middle and end are fused into others: counted at its start."""
-  inside = computations[fusion.called('calls')]
-  if not any('"AsyncCollectiveStart"' in one.rest for one in inside):
-    inside = [] if any('"AsyncCollective' in one.rest for one in inside) else inside
-    inside = inside if 'async_collective_fusion' not in fusion.called('calls') else []
-  return [
-    dataclasses.replace(_collective(computations, '', one, times, per_slice), hidden=True)
-    for one in inside
-    if one.kind.removesuffix('-start') in KINDS
-  ]
+def _fused(computations, fusion, times, per_slice):
+  """Collectives inside a fusion. One whose start, middle and end are fused into three others counts
+  at its start; an all-reduce fused with the slice that is kept of it is a reduce-scatter."""
+  name = fusion.called('calls')
+  inside = computations[name]
+  starts = any('"AsyncCollectiveStart"' in one.rest for one in inside)
+  if not starts and (
+    'async_collective_fusion' in name or any('"AsyncCollectiveDone"' in one.rest for one in inside)
+  ):
+    return []
+  found = []
+  for one in inside:
+    if one.kind in KINDS:
+      read = dataclasses.replace(
+        _collective(computations, name, one, times, per_slice), hidden=starts
+      )
+      scatters = 'AllReduceScatterFusion' in one.rest + fusion.rest
+      if read.kind == 'all-reduce' and scatters:
+        read = dataclasses.replace(read, kind='reduce-scatter')
+      found.append(read)
+  return found
 
 
 def _collective(computations, name, one, times, per_slice):

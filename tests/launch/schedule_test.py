@@ -29,6 +29,12 @@ TEXT = """HloModule jit_step, is_scheduled=true
   ROOT %custom-call.3 = bf16[4,128] custom-call(%p.3, %all-gather.3), custom_call_target="AsyncCollectiveDone"
 }
 
+%scattered (p.4: f32[64]) -> f32[4] {
+  %p.4 = f32[64]{0} parameter(0)
+  %all-reduce.4 = f32[64]{0} all-reduce(%p.4), replica_groups=[1,16]<=[16], to_apply=%sum, backend_config={"collective_algorithm_config":{"emitter":"SingleInputAllReduceScatterFusion"}}
+  ROOT %ds.4 = f32[4]{0} dynamic-slice(%all-reduce.4, %p.4), dynamic_slice_sizes={4}
+}
+
 %inner (t.1: (u32[], bf16[4,8])) -> (u32[], bf16[4,8]) {
   %t.1 = (u32[], bf16[4,8]) parameter(0)
   %two = u32[] constant(2)
@@ -87,6 +93,7 @@ ENTRY %main (w: bf16[4,8]) -> bf16[4,8] {
   %while.3 = (s32[], bf16[4,8]) while(%w), condition=%sampled_end, body=%sampled
   %all-reduce.8 = (f32[10], f32[20]) all-reduce(%w), replica_groups=mesh['a'=2,'b'=4] {'a'}, to_apply=%sum
   %reduce-scatter.1 = f32[4]{0} reduce-scatter(%w), replica_groups=[2,4]<=[4,2]T(1,0), dimensions={0}, to_apply=%sum
+  %fusion.9 = f32[4]{0} fusion(%w), kind=kCustom, calls=%scattered
   %collective-permute-start.2 = (f32[8], f32[8], u32[], u32[]) collective-permute-start(%w), source_target_pairs={{0,4},{4,0}}
   %collective-permute-done.2 = f32[8] collective-permute-done(%collective-permute-start.2)
   ROOT %r = bf16[4,8] get-tuple-element(%while.2), index=1
@@ -128,7 +135,10 @@ def test_reductions(read):
   inside, last = of(read, 'all-reduce', times=3), of(read, 'all-reduce', times=1)
   assert [(c.ways, c.far, c.bytes, c.wire) for c in inside] == [(4, False, 400, 3 * 2 * 300)]
   assert [(c.ways, c.far, c.bytes) for c in last] == [(2, True, 120)]
-  (scattered,) = of(read, 'reduce-scatter')
+  scattered, fused = of(read, 'reduce-scatter')
+  if fused.ways == 4:
+    scattered, fused = fused, scattered
+  assert (fused.ways, fused.hidden, fused.bytes, fused.wire) == (16, False, 256, 240)
   assert (scattered.ways, scattered.far, scattered.bytes, scattered.wire) == (4, True, 64, 48)
 
 
