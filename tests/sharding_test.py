@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxalign import sharding
@@ -256,8 +256,8 @@ def test_sums_over_own_rows_reach_their_homes(sizes, many, monkeypatch):
 
   with jax.set_mesh(mesh):
     run = jax.jit(lambda x, w: own_rows(f, x, w, dict(w_FD='FD', loss='')))
-    put = lambda name, x: jax.device_put(x, layout({name: x}, mesh)[name])
-    rows, sums = run(put('x_BD', x_BD), put('w_FD', w_FD))
+    put = lambda x, letters: jax.device_put(x, NamedSharding(mesh, spec(letters)))
+    rows, sums = run(put(x_BD, 'B-'), put(w_FD, 'FD'))
   wanted, total = f(x_BD, w_FD)
   np.testing.assert_allclose(rows, wanted, rtol=1e-5, atol=1e-5)
   np.testing.assert_allclose(sums['w_FD'], total['w_FD'], rtol=1e-4, atol=1e-4)
