@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxalign.config import UserError
+from jaxalign.sharding import own_rows, pin, platform
 
 
 def _wide(x):
@@ -160,6 +161,18 @@ def token_entropy(logits_BTV, temperature=1.0):
   return _from_logits(logits_BTV, tokens_BT, _checked(temperature, logits_BTV))[1]
 
 
+def _cast(head_VD, x_BTD):
+  """The head in the type of x, before it is gathered."""
+  return pin(head_VD.astype(x_BTD.dtype), 'VD')
+
+
+def _chunk(chunk, x_BTD):
+  """Tokens of T at a time. A TPU takes at least 1024 of all rows: each turn of the loop reads and
+  writes the head's whole gradient."""
+  B, T = x_BTD.shape[:2]
+  return min(max(chunk, 1024 // B), T) if platform() == 'tpu' else chunk
+
+
 def _cut(x, chunk):
   """[B,T,...] -> [chunks,B,chunk,...], padded with zeros; B and T are never merged."""
   B, T = x.shape[:2]
@@ -194,36 +207,48 @@ def _chunked(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk, entropy):
 
 
 def _chunked_forward(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk, entropy):
-  cast_VD = head_VD.astype(x_BTD.dtype)
 
-  def one(_, now):
-    part_BTD, part_BT = now
-    return None, _read(_logits(part_BTD, cast_VD, bias_V), part_BT, temperature, entropy)
+  def local(rows, whole):
+    x_BTD, tokens_BT = rows
+    head_VD, bias_V, temperature = whole
 
-  _, out = jax.lax.scan(one, None, (_cut(x_BTD, chunk), _cut(tokens_BT, chunk)))
-  read, norm = jax.tree.map(lambda x: _join(x, tokens_BT.shape[1]), out)
+    def one(_, now):
+      part_BTD, part_BT = now
+      return None, _read(_logits(part_BTD, head_VD, bias_V), part_BT, temperature, entropy)
+
+    size = _chunk(chunk, x_BTD)
+    _, out = jax.lax.scan(one, None, (_cut(x_BTD, size), _cut(tokens_BT, size)))
+    return jax.tree.map(lambda x: _join(x, tokens_BT.shape[1]), out), None
+
+  whole = _cast(head_VD, x_BTD), bias_V, temperature
+  (read, norm), _ = own_rows(local, (x_BTD, tokens_BT), whole)
   return read, ((x_BTD, head_VD, bias_V, tokens_BT, temperature), read[1], norm)
 
 
 def _chunked_backward(chunk, entropy, saved, cotangents):
   """Recomputes each chunk's logits; the head's gradient is summed over chunks in fp32."""
   (x_BTD, head_VD, bias_V, tokens_BT, temperature), entropy_BT, norm = saved
-  cast_VD = head_VD.astype(x_BTD.dtype)
   wide = _wide(x_BTD)
 
-  def one(sums, now):
-    part_BTD, part_BT, entropy_BT, norm, wanted = now
-    part_BTD = jnp.where(_asked(*wanted)[..., None], part_BTD, 0)  # NaN * 0 would reach the head
-    logits_BTV = _logits(part_BTD, cast_VD, bias_V)
-    dlogits_BTV = _pull(logits_BTV, part_BT, temperature, entropy_BT, norm, *wanted)
-    grads, dx_BTD = _through_head(dlogits_BTV, part_BTD, cast_VD)
-    return jax.tree.map(jnp.add, sums, grads), dx_BTD
+  def local(rows, whole):
+    head_VD, bias_V, temperature = whole
 
-  zeros = jnp.zeros(head_VD.shape, wide), jnp.zeros(bias_V.shape, wide)
-  given = x_BTD, tokens_BT, entropy_BT, norm, cotangents
-  cuts = jax.tree.map(lambda x: _cut(x, chunk), given)
-  (dhead_VD, dbias_V), dx = jax.lax.scan(one, zeros, cuts)
-  dx_BTD = _join(dx, x_BTD.shape[1])
+    def one(sums, now):
+      part_BTD, part_BT, entropy_BT, norm, wanted = now
+      part_BTD = jnp.where(_asked(*wanted)[..., None], part_BTD, 0)  # NaN * 0 would reach the head
+      logits_BTV = _logits(part_BTD, head_VD, bias_V)
+      dlogits_BTV = _pull(logits_BTV, part_BT, temperature, entropy_BT, norm, *wanted)
+      grads, dx_BTD = _through_head(dlogits_BTV, part_BTD, head_VD)
+      return jax.tree.map(jnp.add, sums, grads), dx_BTD
+
+    zeros = jnp.zeros(head_VD.shape, wide), jnp.zeros(bias_V.shape, wide)
+    size = _chunk(chunk, rows[0])
+    sums, dx = jax.lax.scan(one, zeros, jax.tree.map(lambda x: _cut(x, size), rows))
+    return _join(dx, rows[0].shape[1]), sums
+
+  rows = x_BTD, tokens_BT, entropy_BT, norm, cotangents
+  whole = _cast(head_VD, x_BTD), bias_V, temperature
+  dx_BTD, (dhead_VD, dbias_V) = own_rows(local, rows, whole, ('VD', 'V'))
   return dx_BTD, dhead_VD.astype(head_VD.dtype), dbias_V.astype(bias_V.dtype), None, None
 
 
@@ -274,8 +299,20 @@ def _nll_forward(*args):
 
 
 def _nll_sums(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk, grads):
-  cast_VD, wide = head_VD.astype(x_BTD.dtype), _wide(x_BTD)
-  id_V = jnp.arange(head_VD.shape[0], dtype=jnp.int32)
+  local = functools.partial(_nll_local, chunk=chunk, grads=grads)
+  whole = _cast(head_VD, x_BTD), bias_V
+  letters = ('', ''), (('VD', 'V') if grads else ())
+  dx_BTD, (sums, of_head) = own_rows(local, (x_BTD, targets_BT, weight_BT), whole, letters)
+  if not grads:
+    return sums, None
+  dhead_VD, dbias_V = of_head
+  return sums, (dx_BTD, dhead_VD.astype(head_VD.dtype), dbias_V.astype(bias_V.dtype))
+
+
+def _nll_local(rows, whole, chunk, grads):
+  (x_BTD, targets_BT, weight_BT), (cast_VD, bias_V) = rows, whole
+  wide, chunk = _wide(x_BTD), _chunk(chunk, x_BTD)
+  id_V = jnp.arange(cast_VD.shape[0], dtype=jnp.int32)
 
   def one(sums, now):
     part_BTD, part_BT, weight_BT = now
@@ -291,15 +328,11 @@ def _nll_sums(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk, grads):
     of_head, dx_BTD = _through_head(dlogits_BTV, part_BTD, cast_VD)
     return jax.tree.map(jnp.add, sums, (own, of_head)), dx_BTD
 
-  zeros = (jnp.zeros(head_VD.shape, wide), jnp.zeros(bias_V.shape, wide)) if grads else ()
+  zeros = (jnp.zeros(cast_VD.shape, wide), jnp.zeros(bias_V.shape, wide)) if grads else ()
   start = (jnp.zeros((), wide),) * 2, zeros
   cuts = tuple(_cut(x, chunk) for x in (x_BTD, targets_BT, weight_BT))
-  (sums, of_head), dx = jax.lax.scan(one, start, cuts)
-  if not grads:
-    return sums, None
-  dhead_VD, dbias_V = of_head
-  dx_BTD = _join(dx, x_BTD.shape[1])
-  return sums, (dx_BTD, dhead_VD.astype(head_VD.dtype), dbias_V.astype(bias_V.dtype))
+  sums, dx = jax.lax.scan(one, start, cuts)
+  return _join(dx, x_BTD.shape[1]) if grads else None, sums
 
 
 def _nll_backward(chunk, grads, cotangents):

@@ -12,6 +12,7 @@ import contextlib
 import re
 
 import jax
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxalign.config import UserError
@@ -31,7 +32,31 @@ def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
   """A mesh over all devices; the one size given as -1 takes what the others leave."""
   devices = jax.devices() if devices is None else devices
   sizes = mesh_sizes(data, fsdp, tensor, len(devices))
+  slices = len({getattr(device, 'slice_index', 0) for device in devices})
+  if slices > 1:
+    return Mesh(_over_slices(sizes, slices, devices), AXES, axis_types=(AxisType.Auto,) * 3)
   return jax.make_mesh(sizes, AXES, (AxisType.Auto,) * 3, devices=devices)
+
+
+def _over_slices(sizes, slices, devices):
+  """Of several slices each holds a whole copy of the weights: nothing but the sum of gradients goes
+  through the network between them."""
+  if sizes[0] % slices:
+    raise UserError(
+      f'mesh.data={sizes[0]} on {slices} slices: make it a multiple of {slices}, for weights are '
+      'not split over the network between slices'
+    )
+  inner = sizes[0] // slices, *sizes[1:]
+  return mesh_utils.create_hybrid_device_mesh(
+    inner, (slices, 1, 1), devices, allow_split_physical_axes=True
+  )
+
+
+def platform():
+  """'tpu', 'gpu' or 'cpu': of the mesh that is set, whose devices may be far; else of this
+  process."""
+  device = jax.sharding.get_abstract_mesh().abstract_device
+  return jax.default_backend() if device is None else device.platform
 
 
 def mesh_sizes(data, fsdp, tensor, count):
@@ -116,6 +141,61 @@ def pin_weights(tree):
     return tree
   pinned = jax.lax.with_sharding_constraint
   return jax.tree.map_with_path(lambda path, x: pinned(x, leaf_spec(path, x, mesh)), tree)
+
+
+def own_rows(f, rows, whole, sums=None):
+  """f(rows, whole) -> (more rows, what it sums over rows), by every device on its own rows.
+
+  The sums are added over the devices once, when f is done, and not at every turn of a loop inside
+  it; one of a weight's shape goes straight to that weight's home, a reduce-scatter. (Left to GSPMD,
+  64 devices and more each get all of it, and drop most.) sums: the letters of each.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  ways = 1 if mesh.empty or mesh.manual_axes else _extent(mesh, HOME['B'])
+  if ways == 1 or jax.tree.leaves(rows)[0].shape[0] % ways:
+    return f(rows, whole)
+
+  def local(rows, whole):
+    mine, parts = f(rows, whole)
+    return mine, jax.tree.map(lambda x, letters: _added(x, letters, mesh), parts, sums)
+
+  spread, everywhere = PartitionSpec(HOME['B']), PartitionSpec()
+  shapes = jax.eval_shape(f, rows, whole)[1]
+  homes = jax.tree.map(lambda x, letters: _on_rows(letters, x.shape, mesh), shapes, sums)
+  return jax.shard_map(
+    local, mesh=mesh, in_specs=(spread, everywhere), out_specs=(spread, homes),
+    axis_names=set(HOME['B']), check_vma=False,
+  )(rows, whole)  # fmt: skip
+
+
+def _on_rows(letters, shape, mesh):
+  """The part of a home that lies on the axes over which rows are spread."""
+  return PartitionSpec(*(h if h in HOME['B'] else None for h in spec(letters, shape, mesh)))
+
+
+def _added(x, letters, mesh):
+  """The sum of x over the devices; each gets the part that lies with it."""
+  home = tuple(_on_rows(letters, x.shape, mesh))
+  if 'fsdp' not in home:
+    return jax.lax.psum(x, HOME['B'])
+  at = home.index('fsdp')
+  for groups in _stages(mesh.shape['fsdp']):
+    x = jax.lax.psum_scatter(x, 'fsdp', scatter_dimension=at, axis_index_groups=groups, tiled=True)
+  return jax.lax.psum(x, 'data')
+
+
+MANY = 64  # devices: over so many at once, a TPU's compiler adds up all of it everywhere instead
+
+
+def _stages(ways):
+  """The groups of a sum in two stages: of devices that stand in rows, first down the columns, then
+  along the rows. Together they send what one stage would."""
+  down = next(n for n in range(int(ways**0.5), 0, -1) if ways % n == 0)
+  along = ways // down
+  if ways < MANY or down == 1:
+    return (None,)
+  columns = [[r * along + c for r in range(down)] for c in range(along)]
+  return columns, [[r * along + c for c in range(along)] for r in range(down)]
 
 
 def mesh_of(tree):

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from jaxalign import sharding
 from jaxalign.config import UserError
 from jaxalign.models import llama2, phi2
 from jaxalign.sharding import (
@@ -21,6 +22,7 @@ from jaxalign.sharding import (
   make_mesh,
   mesh_of,
   on_mesh,
+  own_rows,
   pin,
   spec,
   weight_name,
@@ -238,3 +240,38 @@ def test_a_mesh_splits_memory(name):
   for (path, leaf), home in zip(jax.tree.leaves_with_path(shapes), jax.tree.leaves(homes)):
     if len(axes(weight_name(path))) > 1 and 'bias' not in weight_name(path):
       assert math.prod(home.shard_shape(leaf.shape)) * 8 == leaf.size, weight_name(path)
+
+
+@pytest.mark.parametrize('sizes', [(1, 8, 1), (2, 4, 1), (2, 2, 2)], ids=str)
+@pytest.mark.parametrize('many', [4, 64], ids=['two stages', 'one'])
+def test_sums_over_own_rows_reach_their_homes(sizes, many, monkeypatch):
+  monkeypatch.setattr(sharding, 'MANY', many)
+  mesh = make_mesh(*sizes)
+  x_BD = jax.random.normal(jax.random.key(0), (16, 32))
+  w_FD = jax.random.normal(jax.random.key(1), (6, 32))
+
+  def f(x_BD, w_FD):
+    y_BF = x_BD @ w_FD.T
+    return y_BF, dict(w_FD=y_BF.T @ x_BD, loss=y_BF.sum())
+
+  with jax.set_mesh(mesh):
+    run = jax.jit(lambda x, w: own_rows(f, x, w, dict(w_FD='FD', loss='')))
+    put = lambda x, letters: jax.device_put(x, NamedSharding(mesh, spec(letters)))
+    rows, sums = run(put(x_BD, 'B-'), put(w_FD, 'FD'))
+  wanted, total = f(x_BD, w_FD)
+  np.testing.assert_allclose(rows, wanted, rtol=1e-5, atol=1e-5)
+  np.testing.assert_allclose(sums['w_FD'], total['w_FD'], rtol=1e-4, atol=1e-4)
+  np.testing.assert_allclose(sums['loss'], total['loss'], rtol=1e-4, atol=1e-4)
+  assert sums['w_FD'].sharding.shard_shape((6, 32))[1] == 32 // sizes[1]
+
+
+@pytest.mark.parametrize('ways', [64, 128, 256])
+def test_two_stages_give_every_device_its_own_part(ways):
+  """By hand: part n of the sum ends on device n."""
+  parts = {n: list(range(ways)) for n in range(ways)}
+  for groups in sharding._stages(ways):
+    for group in groups:
+      size = len(parts[group[0]]) // len(group)
+      for place, n in enumerate(group):
+        parts[n] = parts[n][place * size : (place + 1) * size]
+  assert parts == {n: [n] for n in range(ways)}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as splash_mask
 
-from jaxalign.sharding import spec
+from jaxalign.sharding import platform, spec
 
 LANES = 128  # the TPU kernel works on tiles of this many positions
 
@@ -31,12 +31,12 @@ def attend(q_BHTK, k_BGSK, v_BGSK, *, segment_BT=None, segment_BS=None, filled=N
   return _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS)
 
 
-def choose(impl, q_BHTK, k_BGSK, cached, platform=None):
+def choose(impl, q_BHTK, k_BGSK, cached, where=None):
   """The kernel that will run: a static choice, from shapes, dtypes and the platform alone."""
   T, K = q_BHTK.shape[2:]
   if impl == 'auto':
     own = {'tpu': 'splash', 'gpu': 'cudnn', 'cuda': 'cudnn'}
-    impl = own.get(platform or jax.default_backend(), 'xla')
+    impl = own.get(where or platform(), 'xla')
   if impl == 'splash' and (cached or T % LANES):
     return 'xla'
   half = q_BHTK.dtype in (jnp.bfloat16, jnp.float16)
@@ -133,7 +133,7 @@ def _splash(q_BHTK, k_BGTK, v_BGTK, segment_BT):
 
 
 def _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT=None):
-  kernel = _splash_kernel(q_BHTK.shape[1], q_BHTK.shape[2], jax.default_backend() == 'cpu')
+  kernel = _splash_kernel(q_BHTK.shape[1], q_BHTK.shape[2], platform() == 'cpu')
   if segment_BT is None:
     return jax.vmap(kernel)(q_BHTK, k_BGTK, v_BGTK)
   ids = splash.SegmentIds(q=segment_BT, kv=segment_BT)

@@ -11,7 +11,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from jaxalign.config import UserError
 from jaxalign.models.attention import attend
-from jaxalign.models.layers import position_in_segment, rope_angle
+from jaxalign.models.layers import lookup, position_in_segment, rope_angle
 from jaxalign.sharding import axes, mesh_of, on_mesh, pin, pin_weights
 
 
@@ -73,7 +73,7 @@ SMALL = 2**26
 # What a layer keeps for its backward pass; the rest is computed again. By name, from the config.
 KEEP = {
   'none': jax.checkpoint_policies.everything_saveable,
-  'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  'dots': jax.checkpoint_policies.save_only_these_names('dot'),
   'qkv': jax.checkpoint_policies.save_only_these_names('q', 'k', 'v'),
   'full': jax.checkpoint_policies.nothing_saveable,
 }
@@ -162,10 +162,8 @@ class Decoder(Weights):
     if cache is None and not keep and cfg.remat != 'none':
       layer = jax.checkpoint(layer, policy=KEEP[cfg.remat], prevent_cse=False)
     with jax.default_matmul_precision('highest' if cfg.dtype == 'float32' else 'default'):
-      table_VD = pin(
-        self.embed_VD.astype(cfg.dtype), 'V-'
-      )  # whole rows, so that a lookup stays local
-      x_BTD = pin(table_VD[tokens_BT], 'B')
+      table_VD = pin(self.embed_VD.astype(cfg.dtype), 'VD')
+      x_BTD = pin(lookup(table_VD, tokens_BT), 'B')
       kv = cache and (cache.k_NBGSK, cache.v_NBGSK)
       if cache and isinstance(cache.k_NBGSK, tuple):
         x_BTD, kv = _one_by_one(layer, x_BTD, kv, self.blocks)

@@ -176,12 +176,12 @@ def asker(cfg, tokenizer, mesh):
   score_by = {
     side: judging.summed(cfg, tokenizer, mesh, getattr(cfg, side)) for side in ('proxy', 'gold')
   }
-  draw = functools.partial(jax.jit(sample, static_argnums=0), (cfg.response, cfg.temperature))
+  how = cfg.response, cfg.temperature
   everywhere = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))
 
   def ask(feed, call):
     stacked, key = feed.at(call, 1), jax.random.key(cfg.seed)
-    seen = draw(policy, {name: x[0] for name, x in stacked.items()}, key)
+    seen = draw(how, policy, {name: x[0] for name, x in stacked.items()}, key)
     scores = {side: score(seen) for side, score in score_by.items() if score}
     seen, scores = everywhere((seen, scores))
     scores = jax.device_get(scores)
@@ -195,7 +195,8 @@ def asker(cfg, tokenizer, mesh):
   return ask
 
 
-def sample(how, policy, batch, key):
+@functools.partial(jax.jit, static_argnums=0)
+def draw(how, policy, batch, key):
   """Seen of one answer to each row; no other player has read it."""
   response, temperature = how
   fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))

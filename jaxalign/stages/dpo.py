@@ -97,17 +97,25 @@ def loss_of(cfg, read):
 
 def start(cfg, tx, mesh, saves):
   """(state, the reference, the loss, implicit rewards)."""
+  build, loss, rewards = learner(cfg)
   if cfg.lora is not None:
-    build = lambda key: adapters.make_adapter(cfg.model.build(key), cfg.lora, key)
     given, first = training.initial(cfg, mesh), lambda: None
-    read = reader(cfg, lambda adapter, base: (adapters.attach(base, adapter, cfg.lora), base))
   else:
-    build, first = cfg.model.build, lambda: training.initial(cfg, mesh) if cfg.init else None
+    first = lambda: training.initial(cfg, mesh) if cfg.init else None
     given = first() or training.chance(cfg, mesh, build)
     given = finished.cast(given, cfg.reference)
-    read = reader(cfg, lambda model, reference: (model, reference))
   state = training.begin(cfg, tx, mesh, saves, build, first, given)
-  return state, given, loss_of(cfg, read), lambda *args: read(*args)[0]
+  return state, given, loss, rewards
+
+
+def learner(cfg):
+  """(key -> what is trained, by chance; the loss; implicit rewards)."""
+  if cfg.lora is not None:
+    build = lambda key: adapters.make_adapter(cfg.model.build(key), cfg.lora, key)
+    read = reader(cfg, lambda adapter, base: (adapters.attach(base, adapter, cfg.lora), base))
+  else:
+    build, read = cfg.model.build, reader(cfg, lambda model, reference: (model, reference))
+  return build, loss_of(cfg, read), lambda *args: read(*args)[0]
 
 
 def doctor(cfg, workdir, machine):

@@ -90,8 +90,8 @@ def open_judges(cfg, tokenizer, mesh, listed):
     if theirs[0].hash == tokenizer.hash and theirs[1] and theirs[1].hash == cfg.format.hash:
       refuse_short(f'judge {judge.name}', scorer.decoder.cfg, cfg)
       if judge.apart:
-        read = lambda seen, scorer=scorer: _read(scorer, seen.tokens_BT, seen.segment_BT)
-        hosts.append((judge, read))
+        score = lambda seen, scorer=scorer: read(scorer, seen.tokens_BT, seen.segment_BT)
+        hosts.append((judge, score))
       else:
         readers.append((judge, scorer))
     else:
@@ -104,7 +104,7 @@ def open_judges(cfg, tokenizer, mesh, listed):
 
 
 @jax.jit
-def _read(model, tokens_BT, segment_BT):
+def read(model, tokens_BT, segment_BT):
   return model(tokens_BT, segment_BT)
 
 
@@ -115,7 +115,7 @@ def summed(cfg, tokenizer, mesh, listed):
   readers, hosts, names, weights = open_judges(cfg, tokenizer, mesh, listed)
 
   def score(seen):
-    scores = [_read(model, seen.tokens_BT, seen.segment_BT) for model in readers]
+    scores = [read(model, seen.tokens_BT, seen.segment_BT) for model in readers]
     scores += [judge(seen) for judge in hosts]
     refuse_not_finite(names, scores, seen.live_B)
     return sum(w * s_B for w, s_B in zip(weights, scores))

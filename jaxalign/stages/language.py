@@ -85,12 +85,20 @@ def run(cfg, workdir):
 
 def start(cfg, tx, mesh, saves):
   """(state, what the loss is given, the loss): resumed, else from init, else from chance."""
+  build, trained = learner(cfg)
   if cfg.lora is not None:
-    build = lambda key: adapters.make_adapter(cfg.model.build(key), cfg.lora, key)
-    given, trained = training.initial(cfg, mesh), adapted_loss(cfg.lora)
+    given = training.initial(cfg, mesh)
     return training.begin(cfg, tx, mesh, saves, build, frozen=given), given, trained
   first = lambda: None if cfg.init is None else training.initial(cfg, mesh)
-  return training.begin(cfg, tx, mesh, saves, cfg.model.build, first), None, loss
+  return training.begin(cfg, tx, mesh, saves, build, first), None, trained
+
+
+def learner(cfg):
+  """(key -> what is trained, by chance; the loss)."""
+  if cfg.lora is None:
+    return cfg.model.build, loss
+  build = lambda key: adapters.make_adapter(cfg.model.build(key), cfg.lora, key)
+  return build, adapted_loss(cfg.lora)
 
 
 @functools.cache

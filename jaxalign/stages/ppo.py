@@ -154,13 +154,7 @@ def prepare(cfg, workdir):
 
 def refuse_early(cfg, mesh):
   """What can be known before anything is read."""
-  split(cfg.batch, mesh)
-  ways = mesh.shape['data'] * mesh.shape['fsdp']
-  if cfg.minibatch // cfg.microbatches % ways:
-    raise UserError(
-      f'minibatch={cfg.minibatch} in {cfg.microbatches} microbatches: the rows of one are not a '
-      f'multiple of the {ways} ways that data x fsdp split them'
-    )
+  refuse_uneven(cfg, mesh)
   for name in ('init', 'reference'):
     if getattr(cfg, name) is not None:
       try:
@@ -170,6 +164,17 @@ def refuse_early(cfg, mesh):
   if cfg.critic is not None:
     finished.refuse_no_run('critic', cfg.critic)
   judging.refuse_same_judge(cfg.judges, cfg.gold)
+
+
+def refuse_uneven(cfg, mesh):
+  """Whether the rows of a batch, and of a microbatch, go evenly onto the devices."""
+  split(cfg.batch, mesh)
+  ways = mesh.shape['data'] * mesh.shape['fsdp']
+  if cfg.minibatch // cfg.microbatches % ways:
+    raise UserError(
+      f'minibatch={cfg.minibatch} in {cfg.microbatches} microbatches: the rows of one are not a '
+      f'multiple of the {ways} ways that data x fsdp split them'
+    )
 
 
 def game_of(cfg, names, weights):
@@ -203,15 +208,11 @@ def start(cfg, tx, mesh, saves, scorers=()):
   """(state, what is frozen): resumed, else from init, else from chance."""
   first = weights_of(cfg, cfg.init, mesh)
   other = weights_of(cfg, cfg.reference, mesh) if cfg.reference else first
-  frozen = dataclasses.replace(cfg.model, weights=cfg.model.dtype)
+  frozen = frozen_model(cfg)
   reference = jax.tree.map(lambda w: jnp.array(w, frozen.weights, copy=True), other).under(frozen)
   mark = training.mark_of(cfg.reference or cfg.init, reference)
   scorer = critic_from(cfg, mesh)
-  build = players.fresh_players(cfg.model.build, cfg.lora)
-  if scorer is not None and not as_built(build, scorer):
-    shapes = lambda: jax.tree.map(lambda w: jnp.zeros(w.shape, w.dtype), scorer)
-    build = lambda key: dict(policy=cfg.model.build(key), critic=shapes())
-  twin, make = make_state(build, tx, cfg.seed, mesh, carried_by(cfg.rules))
+  twin, make = maker(cfg, tx, mesh, scorer)
   given = dict(reference=reference, scorers=tuple(scorers))
   state = saves.restore(twin)
   if state is not None:
@@ -229,6 +230,21 @@ def start(cfg, tx, mesh, saves, scorers=()):
     state = make(dict(policy=first, critic=fresh() if scorer is None else scorer))
   mark = jax.device_put(np.uint32(mark), twin.extra.reference.sharding)
   return state.replace(extra=state.extra.replace(reference=mark)), given
+
+
+def frozen_model(cfg):
+  """The model config of the reference: nothing but its arithmetic's own type is kept of it."""
+  return dataclasses.replace(cfg.model, weights=cfg.model.dtype)
+
+
+def maker(cfg, tx, mesh, scorer=None):
+  """The state's abstract twin, and what makes it; scorer: what the critic starts as, or its
+  shapes."""
+  build = players.fresh_players(cfg.model.build, cfg.lora)
+  if scorer is not None and not as_built(build, scorer):
+    shapes = lambda: jax.tree.map(lambda w: jnp.zeros(w.shape, w.dtype), scorer)
+    build = lambda key: dict(policy=cfg.model.build(key), critic=shapes())
+  return make_state(build, tx, cfg.seed, mesh, carried_by(cfg.rules))
 
 
 def weights_of(cfg, init, mesh):
@@ -249,6 +265,11 @@ def critic_from(cfg, mesh):
       f'critic={cfg.critic} has another tokenizer than the policy, whose tokens it reads'
     )
   judging.refuse_short(f'critic={cfg.critic}', scorer.decoder.cfg, cfg)
+  return as_critic(cfg, scorer)
+
+
+def as_critic(cfg, scorer):
+  """A reward model as the critic it starts; it computes as the policy does."""
   how = {name: getattr(cfg.model, name) for name in ('dtype', 'remat', 'attention', 'unroll')}
   decoder = scorer.decoder.under(dataclasses.replace(scorer.decoder.cfg, **how))
   return heads.Critic(decoder, score_D=scorer.score_D)

@@ -61,15 +61,21 @@ def loss_of(rewards, center):
 
 def start(cfg, tx, mesh, saves):
   """(state, what is given, the loss, rewards): resumed, else from init, else from chance."""
+  build, loss, read = learner(cfg)
   if cfg.lora is not None:
-    base = training.initial(cfg, mesh)
-    build, first = heads.fresh_thin(cfg.model, cfg.lora), lambda: None
-    read = lambda thin, batch, base: rewards(heads.laid(base, thin, cfg.lora), batch)
+    base, first = training.initial(cfg, mesh), lambda: None
   else:
-    base, read = None, rewards
-    build, first = heads.fresh(cfg.model), lambda: None if cfg.init is None else beginner(cfg, mesh)
+    base, first = None, lambda: None if cfg.init is None else beginner(cfg, mesh)
   state = training.begin(cfg, tx, mesh, saves, build, first, base)
-  return state, base, loss_of(read, cfg.center), read
+  return state, base, loss, read
+
+
+def learner(cfg):
+  """(key -> what is trained, by chance; the loss; rewards)."""
+  if cfg.lora is None:
+    return heads.fresh(cfg.model), loss_of(rewards, cfg.center), rewards
+  read = lambda thin, batch, base: rewards(heads.laid(base, thin, cfg.lora), batch)
+  return heads.fresh_thin(cfg.model, cfg.lora), loss_of(read, cfg.center), read
 
 
 def beginner(cfg, mesh):

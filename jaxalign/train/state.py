@@ -43,8 +43,9 @@ def _makers(build, tx, mesh, extra):
     model = build(model_key) if model is None else model
     return TrainState(jnp.int32(0), model, tx.init(model), mine, jnp.int32(0), extra())
 
+  key = jax.eval_shape(lambda: jax.random.key(0))  # the mesh's devices may be far: nothing runs
   with jax.set_mesh(mesh):
-    shapes = jax.eval_shape(init, jax.random.key(0))
+    shapes = jax.eval_shape(init, key)
     homes = layout(shapes, mesh)
     put = lambda s, home: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=home)
     twin = jax.tree.map(put, shapes, homes)

@@ -1,0 +1,151 @@
+"""Compiles a config's programs for one slice that is not there: the child process of preflight.
+
+  python -m launch.compiling ANSWER.json CONFIG SLICE [--config.FIELD=VALUE ...]
+
+Its environment (preflight.ENVIRONMENT) keeps libtpu from looking for a machine, and jax on the CPU.
+What it finds goes to ANSWER.json.
+"""
+
+import json
+import math
+import pathlib
+import re
+import sys
+import time
+
+import jax
+from jax.experimental import topologies
+
+from jaxalign import config, main, overrides
+from jaxalign.config import UserError
+from launch import programs, roofline, schedule, slices
+
+UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
+
+
+def devices_of(where):
+  """The devices of a slice, as the compiler sees them; none of them is here."""
+  how = dict(num_slices=where.count) if where.count > 1 else {}
+  if where.kind == 'v4':
+    how['chip_config_name'] = 'megacore'  # two cores as one device, as its runtime has them
+  found = topologies.get_topology_desc(
+    platform='tpu', topology_name=where.topology, wrap=where.wrap, **how
+  )
+  return list(found.devices)
+
+
+def examine(cfg, where):
+  """What is said of each program: a list of dicts."""
+  mesh, made = programs.programs_of(cfg, devices_of(where))
+  return [one(program, mesh, where, cfg) for program in made]
+
+
+def one(program, mesh, where, cfg):
+  began = time.perf_counter()
+  said = dict(name=program.name, slice=where.name, mesh=dict(mesh.shape), tokens=program.tokens)
+  said |= dict(flops=program.flops, calls=program.calls, hbm_bytes=where.chip.memory)
+  with jax.set_mesh(mesh):
+    lowered = program.lower()
+    try:
+      compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+      if 'RESOURCE_EXHAUSTED' not in str(error):
+        raise
+      said |= refused(str(error), program.beside)
+      said['remedy'] = remedy(cfg, program, said)
+      return said | dict(compile_seconds=round(time.perf_counter() - began, 1))
+  said |= memory_of(compiled, program.beside)
+  said['fits'] = said['peak_bytes'] <= said['hbm_bytes']
+  if not said['fits']:
+    said |= dict(largest=largest(program), remedy=remedy(cfg, program, said))
+  per_slice = mesh.size // where.count if where.count > 1 else None
+  read = schedule.read(compiled.as_text(), program.turns, per_slice)
+  said |= read.as_json()
+  said |= roofline.bounds(said, program, where, mesh.size)
+  said['compile_seconds'] = round(time.perf_counter() - began, 1)
+  return said
+
+
+def memory_of(compiled, beside):
+  """Bytes on one device. What is given away (donated) is counted once: as an argument."""
+  found = compiled.memory_analysis()
+  parts = dict(
+    argument=found.argument_size_in_bytes, output=found.output_size_in_bytes,
+    alias=found.alias_size_in_bytes, temp=found.temp_size_in_bytes,
+    code=found.generated_code_size_in_bytes, beside=beside,
+  )  # fmt: skip
+  peak = sum(parts.values()) - 2 * parts['alias']
+  return dict(bytes=parts, peak_bytes=peak)
+
+
+def largest(program):
+  """Of a program that compiles and still does not fit: the largest of what it is given."""
+  named = [
+    (device_bytes(leaf), f'{jax.tree_util.keystr(path)} {leaf.dtype}{list(leaf.shape)}')
+    for path, leaf in jax.tree.leaves_with_path(program.args)
+    if hasattr(leaf, 'sharding')
+  ]
+  return [dict(bytes=n, what=what) for n, what in sorted(named, reverse=True)[:3]]
+
+
+def device_bytes(leaf):
+  return math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+
+
+def remedy(cfg, program, said):
+  """What to change first: cheap things before dear ones."""
+  given = (
+    sum(device_bytes(x) for x in jax.tree.leaves(program.args) if hasattr(x, 'sharding'))
+    + program.beside
+  )
+  if given > 0.7 * said['hbm_bytes']:
+    thin = '' if cfg.lora else ', or --config.lora (an adapter)' if hasattr(cfg, 'lora') else ''
+    return f'{given / 2**30:.1f} GiB are weights and what goes with them: a larger slice{thin}'
+  tried = []
+  if cfg.model.remat != 'full':
+    tried.append('--config.model.remat=full')
+  if hasattr(cfg, 'microbatches'):
+    tried.append(f'--config.microbatches={2 * cfg.microbatches}')
+  return ', '.join([*tried, 'a smaller --config.batch, or a larger slice'])
+
+
+def size(text):
+  """'25.06G' in bytes."""
+  match = re.fullmatch(r'([\d.]+)([KMGT]?)', text)
+  return int(float(match[1]) * UNITS[match[2]])
+
+
+def refused(text, beside):
+  """Of a program that the compiler found too big: what it says it needs, and for what."""
+  used = re.search(r'Used ([\d.]+[KMGT]?) of ([\d.]+[KMGT]?) hbm', text)
+  if not used:
+    raise UserError(f'the compiler ran out of memory, but not of HBM: {text[:300]}')
+  found = re.findall(r'Size: ([\d.]+[KMGT]?)\n(.*?)(?====|\Z)', text, re.DOTALL)
+  largest = [dict(bytes=size(n), what=shown(words)) for n, words in found[:3]]
+  total = size(used[1]) + beside
+  return dict(fits=False, peak_bytes=total, hbm_bytes=size(used[2]), largest=largest)
+
+
+def shown(words):
+  """A buffer of the compiler's list in one line: its shape, and the operation that made it."""
+  field = lambda name: (re.search(rf'{name}: (.+)', words) or ['', ''])[1].strip()
+  operation = re.search(r'op_name="([^"]+)"', words)
+  return ' '.join(filter(None, [field('Shape'), operation and operation[1] or field('Operator')]))
+
+
+def start(argv):
+  answer, spec, name, *given = argv
+  where = slices.parse(name)
+  cfg = main.load(spec)
+  for field, text in main.split_overrides(given)[1]:
+    overrides.override(cfg, field, text)
+  config.seal(cfg)
+  pathlib.Path(answer).write_text(json.dumps(examine(cfg, where)))
+
+
+if __name__ == '__main__':
+  try:
+    start(sys.argv[1:])
+  except UserError as error:
+    print('error:', ' '.join(str(error).split()), file=sys.stderr)
+    sys.exit(2)

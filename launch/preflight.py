@@ -1,0 +1,134 @@
+"""Will it fit, how fast at best, what to change: before a pod is paid for, and without one.
+
+  python -m launch.preflight --config=FILE.py[:VARIANT] --slice=v5e-64[,2xv5e-256,...]
+      [--config.FIELD=VALUE ...] [--json=FILE] [--price=DOLLARS] [--search] [--timeout=SECONDS]
+
+The TPU's own compiler (libtpu, `pip install 'jaxalign[preflight]'`) compiles the programs that the
+config's stage would run on the slice; no weight is made. docs/preflight.md says how to read it.
+
+  --slice     v4-N and v5p-N count cores (two a chip), v5e-N and v6e-N chips; 2xv5e-256: two slices
+  --price     of a chip and hour: then the cost of the stage, at the bound, is said too
+  --search    what else fits: rows on a device, recomputation and mesh, best first
+Exit status: 0 all fit, 1 something does not, 2 the question was wrong.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from jaxalign import config, main
+from jaxalign.config import UserError
+from launch import report, slices
+
+LOCK = pathlib.Path(tempfile.gettempdir()) / 'jaxalign-preflight.lock'
+ENVIRONMENT = dict(
+  JAX_PLATFORMS='cpu', TPU_SKIP_MDS_QUERY='1', TPU_WORKER_HOSTNAMES='localhost',
+  TPU_MIN_LOG_LEVEL='3', TF_CPP_MIN_LOG_LEVEL='3', HF_HUB_OFFLINE='1',
+  ALLOW_MULTIPLE_LIBTPU_LOAD='1',  # its lock is for machines with a TPU
+)  # fmt: skip
+REMEDY = "pip install 'jaxalign[preflight]'"
+
+
+def run(argv):
+  """The exit status; what is wrong with the question is one line."""
+  try:
+    plain, assignments = main.split_overrides(argv)
+    args = parse(plain)
+    wheres = [slices.parse(name) for name in args.slice.split(',')]
+    refuse_no_compiler()
+    given = [f'--config.{field}={text}' for field, text in assignments]
+    found = []
+    for where in wheres:
+      ask = lambda more=(), where=where: compiled(args.config, where, [*given, *more], args.timeout)
+      if args.search:
+        found += searched(args.config, where, given, ask)
+      else:
+        found += ask()
+        print(report.page(found, where, args.price), flush=True)
+    if args.json:
+      config.write_text(json.dumps(found, indent=1) + '\n', args.json)
+    return 0 if all(program['fits'] for program in found) else 1
+  except UserError as error:
+    print('error:', ' '.join(str(error).split()), file=sys.stderr)
+    return 2
+  except KeyboardInterrupt:
+    return 130
+
+
+def searched(spec, where, given, ask):
+  """The programs of the best that fits; all that is worth knowing is printed."""
+  from launch import search  # reads the config here, which needs jax
+
+  def say(more):
+    programs = ask(more)
+    fits = 'fits' if all(p['fits'] for p in programs) else 'too big'
+    print(f'{fits:<8}{" ".join(more)}', file=sys.stderr, flush=True)
+    return programs
+
+  ranked = search.pareto(search.search(search.candidates(spec, given, where), say))
+  print('\n'.join([f'{where.name}, the fastest first:', *search.lines(ranked)]), flush=True)
+  return ranked[0][-1] if ranked else [dict(slice=where.name, fits=False)]
+
+
+class Parser(argparse.ArgumentParser):
+  def error(self, message):
+    raise UserError(f'{message} (--help says more)')
+
+
+def parse(argv):
+  parser = Parser(prog='launch.preflight', description=__doc__, allow_abbrev=False,
+                  formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+  parser.add_argument('--config', required=True)
+  parser.add_argument('--slice', required=True)
+  parser.add_argument('--json')
+  parser.add_argument('--price', type=float)
+  parser.add_argument('--search', action='store_true')
+  parser.add_argument('--timeout', type=float, default=3600)
+  return parser.parse_args(argv)
+
+
+def refuse_no_compiler():
+  if importlib.util.find_spec('libtpu') is None:
+    raise UserError(f'the TPU compiler (libtpu) is not installed here: {REMEDY}')
+
+
+def compiled(spec, where, given, timeout=3600):
+  """What the child process found: a dict for each program."""
+  with tempfile.TemporaryDirectory() as place, alone():
+    answer = pathlib.Path(place) / 'answer.json'
+    command = [sys.executable, '-m', 'launch.compiling', str(answer), spec, where.name, *given]
+    env = os.environ | ENVIRONMENT | dict(TPU_ACCELERATOR_TYPE=where.accelerator)
+    env.pop('XLA_FLAGS', None)  # of the CPU that this process may have been told to pretend to be
+    try:
+      child = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+      raise UserError(f'{where.name}: no answer within --timeout={timeout:g} s') from None
+    if child.returncode == 0:
+      return json.loads(answer.read_text())
+    lines = [line for line in child.stderr.splitlines() if line.strip()] or ['it said nothing']
+    said = next((line for line in lines if line.startswith('error: ')), lines[-1])
+    words = said.removeprefix('error: ')
+    raise UserError(words if child.returncode == 2 else f'the compiler process failed: {words}')
+
+
+@contextlib.contextmanager
+def alone():
+  """libtpu serves one process of a machine at a time: others wait."""
+  with open(LOCK, 'w') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      print('waiting for another preflight of this machine', file=sys.stderr, flush=True)
+      fcntl.flock(file, fcntl.LOCK_EX)
+    yield
+
+
+if __name__ == '__main__':
+  sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""What preflight prints of a slice: a line a program, then what matters of each."""
+
+from launch import roofline
+
+GIB, MIB = 2**30, 2**20
+
+
+def page(found, where, price=None):
+  """The lines for one slice. found: the answers of its programs (and of other slices)."""
+  mine = [p for p in found if p['slice'] == where.name]
+  lines = [f'{where.name}: {where.chips} chips, mesh {mine[0]["mesh"]}', '', *table(mine), '']
+  for program in mine:
+    lines += [*(detail(program) if 'bytes' in program else refusal(program)), '']
+  if all('stage_seconds' in p for p in mine):
+    hours, chip_hours, dollars = roofline.cost(mine, where, price)
+    worth = '' if dollars is None else f', {dollars:,.0f} dollars'
+    lines.append(f'the stage at best: {hours:.2f} hours, {chip_hours:,.0f} chip-hours{worth}')
+  return '\n'.join(lines)
+
+
+def table(mine):
+  names = 'program', 'fits', 'GiB of', 'there', 'ms', 'bound', 'tokens/s/chip', 'MFU', 'compiled'
+  rows = [names, *(row(p) for p in mine)]
+  wide = [max(len(r[n]) for r in rows) for n in range(len(names))]
+  return ['  '.join(cell.ljust(w) for cell, w in zip(r, wide)).rstrip() for r in rows]
+
+
+def row(p):
+  first = p['name'], 'yes' if p['fits'] else 'NO', gib(p['peak_bytes']), gib(p['hbm_bytes'])
+  if 'seconds' not in p:
+    return *first, '', '', '', '', f'{p["compile_seconds"]:.0f} s'
+  chips = 1
+  for size in p['mesh'].values():
+    chips *= size
+  return (
+    *first, f'{1e3 * p["seconds"]["at_best"]:.1f}', p['bound'],
+    f'{p["tokens_per_second"] / chips:,.0f}', f'{p["mfu"]:.1%}', f'{p["compile_seconds"]:.0f} s',
+  )  # fmt: skip
+
+
+def gib(n):
+  return f'{n / GIB:.2f}'
+
+
+def detail(p):
+  """Bytes, bounds and the collectives that weigh most."""
+  parts = p['bytes']
+  yield f'{p["name"]}: GiB a device: ' + ', '.join(f'{gib(n)} {name}' for name, n in parts.items())
+  times = ', '.join(f'{name} {1e3 * s:.1f}' for name, s in p['seconds'].items())
+  yield f'  ms: {times}'
+  yield f'  {p["cycles"] / 1e9:.3f} G cycles, {gib(p["wire_bytes"])} GiB on the wire a device'
+  for c in p['collectives'][:8]:
+    if c['bytes'] >= MIB:
+      how = 'hidden' if c['overlapped'] else 'waits'
+      far = ' between slices' if c['far'] else ''
+      yield f'  {gib(c["bytes"]):>7} GiB {how:<6} {c["kind"]} x {c["count"]}{far}: {c["source"]}'
+  if not p['fits']:
+    yield from refusal(p)
+
+
+def refusal(p):
+  over = p['peak_bytes'] - p['hbm_bytes']
+  yield f'{p["name"]} does not fit: {gib(over)} GiB too much. Its largest buffers:'
+  for buffer in p.get('largest', ()):
+    yield f'  {gib(buffer["bytes"]):>7} GiB  {buffer["what"]}'
+  yield f'  change: {p["remedy"]}'

@@ -1,0 +1,132 @@
+"""What preflight answers, and how it refuses. Compiling itself is golden_test's."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from launch import compiling, preflight, report, roofline, slices
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXPLAIN = f'--config={ROOT}/configs/explain_llama2_7b.py'
+GIB = 2**30
+OOM = """RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 25.06G of 15.75G hbm. Over.
+
+Largest program allocations in hbm:
+
+  1. Size: 8.00G
+     Operator: op_type="dot" op_name="jit(many)/jvp()/dot_general" source_file="x.py"
+     Shape: f32[16,4096,32000]{2,1,0:T(8,128)}
+     Unpadded size: 8.00G
+     ==========================
+
+  2. Size: 512.0M
+     Shape: bf16[1,4096,32000]{2,1,0}
+     ==========================
+"""
+
+
+@pytest.fixture
+def with_compiler(monkeypatch):
+  monkeypatch.setattr(preflight, 'refuse_no_compiler', lambda: None)
+
+
+def fake(monkeypatch, *programs):
+  monkeypatch.setattr(preflight, 'compiled', lambda *args: [dict(p) for p in programs])
+
+
+def program(peak, where='v5e-16', **changes):
+  """An answer of `peak` GiB in 15.75."""
+  peak, there = round(peak * GIB), round(15.75 * GIB)
+  made = dict(
+    name='train', slice=where, mesh=dict(data=1, fsdp=16, tensor=1), fits=peak <= there,
+    peak_bytes=peak, hbm_bytes=there, flops=1e15, cycles=3_000_000_000, tokens=65_536, calls=10,
+    bytes=dict(argument=peak, output=0, alias=0, temp=0, code=0, beside=0), wire_bytes=2**31,
+    collectives=[
+      dict(kind='all-gather', far=False, overlapped=True, bytes=2**31, count=64, source='w'),
+      dict(kind='all-reduce', far=True, overlapped=False, bytes=2**20, count=1, source='g'),
+    ],
+    seconds=dict(arithmetic=0.3, at_best=2.0), bound='cycles', tokens_per_second=32_768, mfu=0.5,
+    compile_seconds=30.0, stage_seconds=3600.0, largest=[dict(bytes=GIB, what='f32[8]')],
+    remedy='--config.microbatches=2',
+  )  # fmt: skip
+  return made | changes
+
+
+def test_the_border(monkeypatch, with_compiler, tmp_path, capsys):
+  for peak, status in ((15.75, 0), (15.7501, 1)):
+    fake(monkeypatch, program(peak))
+    path = tmp_path / 'out.json'
+    assert preflight.run([EXPLAIN, '--slice=v5e-16', f'--json={path}', '--price=1.5']) == status
+    (told,) = json.loads(path.read_text())
+    names = 'name slice fits peak_bytes hbm_bytes flops cycles tokens collectives'
+    assert set(names.split()) <= told.keys() and told['fits'] == (status == 0)
+    page = capsys.readouterr().out
+    assert '16 chip-hours, 24 dollars' in page and ('does not fit' in page) == bool(status)
+    assert ('--config.microbatches=2' in page) == bool(status)
+
+
+@pytest.mark.parametrize(
+  'argv, words',
+  [
+    (['--slice=v5e-16'], '--config'),
+    ([EXPLAIN], '--slice'),
+    ([EXPLAIN, '--slice=v5e-15'], 'nearest: v5e-16'),
+    ([EXPLAIN, '--slice=v5e-16,v9-2'], 'kinds are'),
+    ([EXPLAIN, '--slice=v5e-16', '--price=much'], '--price'),
+    ([EXPLAIN, '--slice=v5e-16', '--prize=1'], '--prize'),
+    ([EXPLAIN, '--slice=v5e-16', '--config.batch'], '--config.batch=VALUE'),
+  ],
+)
+def test_bad_input_is_one_line(argv, words, with_compiler, capsys):
+  assert preflight.run(argv) == 2
+  said = capsys.readouterr().err
+  assert said.startswith('error: ') and said.count('\n') == 1 and words in said
+
+
+def test_without_the_compiler(monkeypatch, capsys):
+  monkeypatch.setattr(preflight.importlib.util, 'find_spec', lambda name: None)
+  assert preflight.run([EXPLAIN, '--slice=v5e-16']) == 2
+  assert "pip install 'jaxalign[preflight]'" in capsys.readouterr().err
+
+
+def test_the_child_says_what_is_wrong_with_a_config(tmp_path):
+  """Before any compiler is needed: the same words as a run has."""
+  argv = [sys.executable, '-m', 'launch.compiling', str(tmp_path / 'a'), f'{tmp_path}/none.py']
+  child = subprocess.run([*argv, 'v5e-16'], capture_output=True, text=True, cwd=ROOT)
+  assert child.returncode == 2 and child.stderr.startswith('error: --config=')
+
+
+def test_what_the_compiler_refuses():
+  said = compiling.refused(OOM, beside=GIB)
+  assert (
+    said['peak_bytes'] == round(26.06 * GIB, -1) or abs(said['peak_bytes'] / GIB - 26.06) < 1e-6
+  )
+  assert said['hbm_bytes'] == round(15.75 * GIB) and not said['fits']
+  first, second = said['largest']
+  assert first['bytes'] == 8 * GIB and 'f32[16,4096,32000]' in first['what']
+  assert 'jvp()/dot_general' in first['what'] and second['bytes'] == GIB // 2
+  refused = program(26, **said)
+  del refused['bytes'], refused['seconds'], refused['stage_seconds']
+  page = report.page([refused], slices.parse('v5e-16'))
+  assert 'does not fit: 10.31 GiB too much' in page and 'f32[16,4096,32000]' in page
+
+
+def test_bounds():
+  """By hand: a v5e-16 has no ring, so one link each way along each of two axes."""
+
+  class Asked:
+    flops, tokens, turns, read, calls = 16 * 197e12, 1000, 1, 0, 4
+
+  said = program(1, cycles=3_000_000_000)
+  said['bytes'] |= dict(argument=819_000_000, output=819_000_000)
+  said['collectives'][1] |= dict(far=False, bytes=90_000_000_000)
+  said['collectives'][0] |= dict(bytes=9_000_000_000)
+  found = roofline.bounds(said, Asked, slices.parse('v5e-16'), 16)
+  seconds = found['seconds']
+  assert (seconds['arithmetic'], seconds['cycles'], seconds['memory']) == (1.0, 2.0, 0.002)
+  assert (seconds['links'], seconds['exposed'], seconds['network']) == (1.1, 1.0, 0.0)
+  assert (seconds['at_best'], found['bound'], found['stage_seconds']) == (3.0, 'cycles', 12.0)
+  assert found['mfu'] == round(1 / 3, 4) and found['tokens_per_second'] == 333

@@ -1,0 +1,131 @@
+"""The stand-ins are what the stages run: the same function, shapes, types and places."""
+
+import math
+import pathlib
+import re
+
+import jax
+import pytest
+
+from jaxalign import config, main, overrides
+from jaxalign.config import UserError
+from jaxalign.sharding import make_mesh
+from jaxalign.stages import ppo, training
+from launch import programs, slices
+from tests.launch.far import Far
+
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
+SMALL = {
+  'model.width': 32, 'model.depth': 1, 'model.heads': 4, 'model.kv_heads': 4, 'model.mlp': 64,
+}  # fmt: skip
+
+
+def smoke(name, **fields):
+  cfg = main.load(f'{CONFIGS}/{name}.py:smoke')
+  for field, value in (SMALL | fields).items():
+    overrides.override(cfg, field.replace('__', '.'), str(value))
+  return config.seal(cfg)
+
+
+def what(tree):
+  """Of every array: path, shape, type, and what lies on each device."""
+
+  def one(path, x):
+    return jax.tree_util.keystr(path), x.shape, x.dtype, x.sharding.shard_shape(x.shape)
+
+  return [one(*leaf) for leaf in jax.tree.leaves_with_path(tree) if hasattr(leaf[1], 'sharding')]
+
+
+class Enough(Exception):
+  pass
+
+
+@pytest.fixture
+def called(monkeypatch, tmp_path):
+  """called(cfg) -> (step, its arguments) as the stage first calls it."""
+
+  def get(cfg):
+    seen = {}
+
+    def fit(state, step, feed, *, given=None, **_):
+      batches, _ = next(feed.ahead(0, feed.calls))
+      seen.update(step=step, args=(state, batches, given))
+      raise Enough
+
+    monkeypatch.setattr(training, 'fit', fit)
+    with pytest.raises(Enough):
+      main.stage_of(cfg)(cfg, config.absolute(tmp_path / 'run'))
+    return seen['step'], seen['args']
+
+  return get
+
+
+@pytest.mark.parametrize('name', ['explain_llama2_7b', 'reward_llama2_7b', 'dpo_llama2_7b'])
+def test_the_step_is_the_stages_own(name, called, monkeypatch):
+  cfg = smoke(name, batch=8)
+  _, (ours,) = programs.programs_of(cfg, jax.devices())
+  step, (state, batches, given) = called(cfg)
+  own_state, own_batches, own_given = ours.args
+  assert what(own_state) == what(state) and what(own_given) == what(given)
+  narrow = {k: (v.shape[:2], v.dtype) for k, v in batches.items()}  # pairs have several widths
+  assert {k: (v.shape[:2], v.dtype) for k, v in own_batches.items()} == narrow
+  if name.startswith('explain'):
+    assert ours.call is step and what(own_batches) == what(batches)
+
+
+def test_ppos_programs_are_its_own(called):
+  cfg = smoke('ppo_llama2_7b', prompt=48, response=8, batch=16, minibatch=8, eval_prompts=16)
+  mesh, (collect, learn) = programs.programs_of(cfg, jax.devices())
+  _, (state, stacked, given) = called(cfg)
+  assert (collect.call, learn.call) == (ppo.collect, ppo.learn)
+  _, model, batches, key_B, own_given = collect.args
+  assert what(model) == what(state.model) and what(own_given) == what(given)
+  assert what(batches) == what(stacked)
+  assert what(learn.args[2]) == what(state)
+  with jax.set_mesh(mesh):
+    real = ppo.keys(state.key, state.step, cfg.batch)
+    seen = ppo.collect(collect.args[0], state.model, stacked, real, given)
+  assert what(key_B) == what(real) and what(learn.args[4]) == what(seen)
+  assert collect.beside == sum(
+    x.addressable_shards[0].data.nbytes for x in jax.tree.leaves((state.opt, state.extra))
+  )
+
+
+def test_rows_that_do_not_divide(monkeypatch):
+  cfg = smoke('explain_llama2_7b', batch=12)
+  with pytest.raises(UserError, match='not a multiple of the 8 ways'):
+    programs.programs_of(cfg, jax.devices())
+  cfg = smoke('explain_llama2_7b', batch=16, microbatches=4)
+  with pytest.raises(UserError, match='fewer microbatches'):
+    programs.programs_of(cfg, jax.devices())
+
+
+def test_a_study_has_no_program():
+  cfg = config.seal(main.load(f'{CONFIGS}/study_valueworld.py'))
+  with pytest.raises(UserError, match='preflight its stages'):
+    programs.programs_of(cfg, jax.devices())
+
+
+def test_weights_stay_within_a_slice():
+  devices = [Far(n, 4) for n in range(8)]
+  mesh = make_mesh(2, 4, 1, devices)
+  assert [[d.slice_index for d in row.flat] for row in mesh.devices] == [[0] * 4, [1] * 4]
+  with pytest.raises(UserError, match='mesh.data=1 on 2 slices'):
+    make_mesh(1, 8, 1, devices)
+
+
+FULL = sorted(path.stem for path in CONFIGS.glob('*_*.py') if path.stem not in ('__init__',))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [name for name in FULL if not name.startswith('study')])
+def test_every_full_config_names_a_slice_that_holds_its_weights(name):
+  """Whether all of it fits is the compiler's to say: docs/performance.md has the table."""
+  text = (CONFIGS / f'{name}.py').read_text()
+  where = slices.parse(re.search(r'^Slice: (\w+-\d+)', text, re.M)[1])
+  cfg = config.seal(main.load(str(CONFIGS / f'{name}.py')))
+  mesh, made = programs.programs_of(cfg, [Far(n, where.chips) for n in range(where.chips)])
+  for program in made:
+    arrays = [x for x in jax.tree.leaves(program.args) if hasattr(x, 'sharding')]
+    given = sum(x.dtype.itemsize * math.prod(x.sharding.shard_shape(x.shape)) for x in arrays)
+    assert given + program.beside < 0.8 * where.chip.memory, program.name
