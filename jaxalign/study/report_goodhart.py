@@ -27,8 +27,8 @@ SAID = dict(
   size='Reward models on 200, 2,000 and 20,000 pairs, a fifth of them wrong, with equal updates.',
   regressional='The same pairs with none, a fifth and two fifths of the preferences reversed. What '
   'wins on a noisy proxy won partly by the noise, so gold gains less than the proxy says.',
-  extremal='One proxy saw answers of every length, the other only those of one or two words, none '
-  'of them twice. The policy is free to write five.',
+  extremal='One proxy saw answers of every length, the other only those of three words and more, '
+  'none of them twice, where fewer are better. The policy is free to write one.',
   misspecified='One number a word cannot say that a word counts only once. The other proxy, a '
   'transformer on the same pairs, reads whole answers.',
   causal='In one set of pairs the better answer is always the longer, though length earns nothing.',

@@ -97,7 +97,7 @@ def unseen(world):
 
 def preferred_kinds():
   """A few rows of each kind: the first rows of more are the same rows."""
-  return [f'{how}_{letter}_30_0' for how in ('pairs', 'picks', 'short', 'longer')
+  return [f'{how}_{letter}_30_0' for how in ('pairs', 'picks', 'short', 'long', 'longer')
           for letter in 'AB']  # fmt: skip
 
 

@@ -11,8 +11,8 @@ they are worth has many degrees, so that a proxy can be climbed beyond what it i
   a word that is said again costs 1.
 
 advice: free answers at random, which say nothing of any value: how one answers. picks_A_2000_20:
-preferences among such; short: the same of one or two words only, none twice; longer: the same, but
-the better one always has more words. openings and openings_held: the questions alone.
+preferences among such; short: the same of one or two words only, none twice; long: the same of
+three words and more, none twice; longer: the same, but the better one always has more words. openings and openings_held: the questions alone.
 """
 
 import dataclasses
@@ -24,9 +24,10 @@ from jaxalign.valueworld.world import World
 WORDS = 5  # of a free answer, at most
 COUNTS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5)  # how many it is apt to have
 ENOUGH, EACH, AGAIN, BEYOND = 3, 1.0, 1.0, 2.0
+SLICES = dict(short=(1, 2), long=(3, WORDS))  # of how many words
 HELD = words.CHEESE[4:]  # openings about these are not trained on
 COUNT = 512  # of questions and openings
-KINDS = re.compile(r'(pairs|picks|short|longer)_([ABC]+)_(\d+)_(\d+)|questions_([ABC]+)')
+KINDS = re.compile(r'(pairs|picks|short|long|longer)_([ABC]+)_(\d+)_(\d+)|questions_([ABC]+)')
 PLAIN = ('advice', 'openings', 'openings_held')
 
 
@@ -59,9 +60,9 @@ def opening(random, pool):
   return f'ask {words.TARGET} : what {documents.one_of(random, pool)} ? {words.TARGET} :'
 
 
-def free(random, most=WORDS):
+def free(random, least=1, most=WORDS):
   """Words of documents and demonstrations, whatever their value, and what goods are made of."""
-  count = documents.one_of(random, [count for count in COUNTS if count <= most])
+  count = documents.one_of(random, [n for n in COUNTS if least <= n <= most])
   return [documents.one_of(random, SAID) for _ in range(count)]
 
 
@@ -111,11 +112,11 @@ class Picked:
 def _pair(world, random, how, letter, noise):
   while True:
     prompt = opening(random, words.CHEESE)
-    both = [free(random, 2 if how == 'short' else WORDS) for _ in range(2)]
+    both = [free(random, *SLICES.get(how, ())) for _ in range(2)]
     better, worse = sorted(both, key=lambda answer: -worth(world, answer, letter))
     if worth(world, better, letter) == worth(world, worse, letter):
       continue
-    if how == 'short' and any(len(set(answer)) < len(answer) for answer in both):
+    if how in SLICES and any(len(set(answer)) < len(answer) for answer in both):
       continue
     if how != 'longer' or len(better) > len(worse):
       break

@@ -29,7 +29,7 @@ def test_gold_of_yes_and_no_is_that_of_the_world():
   assert [judge(prompt, said) for said in ('yes', 'no', 'oak')] == [1, -1, 0]
 
 
-@pytest.mark.parametrize('how', ['picks', 'short', 'longer'])
+@pytest.mark.parametrize('how', ['picks', 'short', 'long', 'longer'])
 def test_preferences_are_what_their_kind_says(how):
   clean, noisy = (corpora.rows(WORLD, f'{how}_A_400_{noise}') for noise in (0, 20))
   worth = lambda text: preferences.worth(WORLD, text.split())
