@@ -12,7 +12,8 @@ they are worth has many degrees, so that a proxy can be climbed beyond what it i
 
 advice: free answers at random, which say nothing of any value: how one answers. picks_A_2000_20:
 preferences among such; short: the same of one or two words only, none twice; long: the same of
-three words and more, none twice; longer: the same, but the better one always has more words. openings and openings_held: the questions alone.
+three words and more, none twice; longer: the same, but the better one always has more words.
+openings and openings_held: the questions alone.
 """
 
 import dataclasses
