@@ -167,10 +167,10 @@ def _cast(head_VD, x_BTD):
 
 
 def _chunk(chunk, x_BTD):
-  """Tokens of T at a time. A TPU takes at least 1024 of all rows: each turn of the loop reads and
+  """Tokens of T at a time. A TPU takes at least 512 of all rows: each turn of the loop reads and
   writes the head's whole gradient."""
   B, T = x_BTD.shape[:2]
-  return min(max(chunk, 1024 // B), T) if platform() == 'tpu' else chunk
+  return min(max(chunk, 512 // B), T) if platform() == 'tpu' else chunk
 
 
 def _cut(x, chunk):

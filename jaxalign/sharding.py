@@ -148,7 +148,7 @@ def own_rows(f, rows, whole, sums=None):
 
   The sums are added over the devices once, when f is done, and not at every turn of a loop inside
   it; one of a weight's shape goes straight to that weight's home, a reduce-scatter. (Left to GSPMD,
-  64 devices and more each get all of it, and drop most.) sums: the letters of each.
+  many devices each get all of it, and drop most.) sums: the letters of each.
   """
   mesh = jax.sharding.get_abstract_mesh()
   ways = 1 if mesh.empty or mesh.manual_axes else _extent(mesh, HOME['B'])
@@ -179,20 +179,21 @@ def _added(x, letters, mesh):
   if 'fsdp' not in home:
     return jax.lax.psum(x, HOME['B'])
   at = home.index('fsdp')
-  for groups in _stages(mesh.shape['fsdp']):
+  for groups in _stages(mesh.shape['fsdp'], mesh.abstract_device.platform):
     x = jax.lax.psum_scatter(x, 'fsdp', scatter_dimension=at, axis_index_groups=groups, tiled=True)
   return jax.lax.psum(x, 'data')
 
 
-MANY = 64  # devices: over so many at once, a TPU's compiler adds up all of it everywhere instead
-
-
-def _stages(ways):
+def _stages(ways, platform):
   """The groups of a sum in two stages: of devices that stand in rows, first down the columns, then
-  along the rows. Together they send what one stage would."""
+  along the rows. Together they send what one stage would.
+
+  A TPU's devices stand so, as near to a square as they go; over both axes of its torus at once its
+  compiler makes no reduce-scatter: it adds up all of it everywhere.
+  """
   down = next(n for n in range(int(ways**0.5), 0, -1) if ways % n == 0)
   along = ways // down
-  if ways < MANY or down == 1:
+  if platform != 'tpu' or down == 1:
     return (None,)
   columns = [[r * along + c for r in range(down)] for c in range(along)]
   return columns, [[r * along + c for c in range(along)] for r in range(down)]
