@@ -100,12 +100,12 @@ def detach(home):
   """In tmux, where a person can look at it (tmux -L jaxalign attach); else without a terminal."""
   hold = [sys.executable, str(pathlib.Path(__file__).resolve()), 'hold', str(home)]
   if shutil.which('tmux'):
-    text = '"$@" & exec tail -n +1 -F --pid=$! "$LOG"'
+    text = '"$@" & hold=$!; tail -n +1 -F "$LOG" & wait $hold; sleep 1; kill $!'
     command = ['env', f'LOG={home / "log"}', 'sh', '-c', text, 'sh', *hold]
-    made = subprocess.run(
-      ['tmux', '-L', 'jaxalign', 'new-session', '-d', '-s', home.name, *command],
-      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    tmux = ['tmux', '-L', 'jaxalign']
+    subprocess.run([*tmux, 'kill-session', '-t', f'={home.name}'], **quiet)  # of a run that ended
+    made = subprocess.run([*tmux, 'new-session', '-d', '-s', home.name, *command], **quiet)
     if made.returncode == 0:
       return 'in tmux'
   quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,9 +1,14 @@
 """What a worker does with what it is sent: packages, secrets, and nothing twice."""
 
+import argparse
 import json
 import os
+import shutil
 import stat
+import subprocess
 import sys
+import tempfile
+import time
 
 import pytest
 
@@ -106,3 +111,23 @@ def test_a_file_of_secrets_is_never_readable_by_others(tmp_path):
   worker.write(tmp_path / 'env.json', 'new', mode=0o600)
   assert stat.S_IMODE((tmp_path / 'env.json').stat().st_mode) == 0o600
   assert (tmp_path / 'env.json').read_text() == 'new' and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(shutil.which('tmux') is None, reason='tmux is not here')
+def test_a_session_of_tmux_ends_with_its_run(tmp_path, monkeypatch):
+  with tempfile.TemporaryDirectory(dir='/tmp') as place:  # a socket's path is short
+    monkeypatch.setenv('TMUX_TMPDIR', place)
+    home = tmp_path / 'p'
+    home.mkdir()
+    for name, text in (('env.json', '{}'), ('python', sys.executable)):
+      (home / name).write_text(text)
+    for _ in range(2):  # and the next one gets a session again
+      got = worker.start(argparse.Namespace(home=home, env=[], command=['sleep', '0.1']))
+      assert got['ok'] and got['said'] == 'in tmux'
+      while worker.state(home)['state'] == 'running':
+        time.sleep(0.05)
+    end = time.monotonic() + 60
+    while subprocess.run(['tmux', '-L', 'jaxalign', 'ls'], capture_output=True).returncode == 0:
+      assert time.monotonic() < end, 'the session goes on'
+      time.sleep(0.1)
+    assert worker.state(home)['rc'] == 0
