@@ -1,6 +1,6 @@
 """Explain, sft, reward, ppo, one after the other, on a pod of local processes: broken and mended.
 
-  python -m launch.rehearse_chain [--hosts=4] [--root=DIR]
+  python -m launch.rehearse_chain [--hosts=4] [--stages=4] [--root=DIR]
 
 Two chains of the four `:smoke` stages, made even smaller, each stage from what the one before left.
 In the second, a process is killed in every stage after its first save, a different one each time,
@@ -42,19 +42,21 @@ STAGES = {
 def main(argv):
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--hosts', type=int, default=4, help='processes')
+  parser.add_argument('--stages', type=int, default=len(STAGES), help='so many of the four')
   parser.add_argument('--root', type=pathlib.Path, help='where all of it goes; default: a new one')
   args = parser.parse_args(argv)
   root = (args.root or pathlib.Path(tempfile.mkdtemp(prefix='chain'))).absolute()
   os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(root / 'compiled'))
   os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
+  stages = list(STAGES)[: args.stages]
   for kind in ('unbroken', 'broken'):
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(stages):
       victim = number % args.hosts if kind == 'broken' else None
       if not run(root, kind, stage, args.hosts, victim):
         print(f'{kind} {stage} failed: see above')
         return 1
     pod.main(['down', *flags(root, kind, args.hosts)])
-  found = [line for stage in STAGES for line in differences(root, stage)]
+  found = [line for stage in stages for line in differences(root, stage)]
   print('\n'.join(found) or f'the broken chain ended as the unbroken one did, to the bit: {root}')
   return 1 if found else 0
 

@@ -29,8 +29,11 @@ SHARED = TESTS / '../../shared/data'
 
 # The longest files, longest first: the rest fills what is left, and all workers end together.
 LONGEST = (
-  'launch/rehearse_chain_test.py',
   'resume_test.py',
+  'study/rl_test.py',
+  'study/real_test.py',
+  'benchmarks/gpu_test.py',
+  'launch/rehearse_chain_test.py',
   'ppo_resume_test.py',
   'pairs_resume_test.py',
   'launch/pod_test.py',
