@@ -118,7 +118,7 @@ def test_what_the_compiler_refuses_at_once():
   """The words of libtpu 0.0.52 for temporaries that no schedule could help."""
   words = (
     'RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory '
-    'required for HLO temporaries (480.00G) exceeds available HBM (15.75G). HLO module: jit__lambda.'
+    'required for HLO temporaries (480.00G) exceeds available HBM (15.75G). HLO module: jit_x.'
   )
   said = compiling.refused(words, beside=0)
   assert (said['peak_bytes'], said['largest']) == (480 * GIB, [])
