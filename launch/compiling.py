@@ -52,6 +52,7 @@ def one(program, mesh, where, cfg):
       if 'RESOURCE_EXHAUSTED' not in str(error):
         raise
       said |= refused(str(error), program.beside)
+      said['largest'] = said['largest'] or largest(program)
       said['remedy'] = remedy(cfg, program, said)
       return said | dict(compile_seconds=round(time.perf_counter() - began, 1))
   said |= memory_of(compiled, program.beside)
@@ -118,6 +119,7 @@ def size(text):
 def refused(text, beside):
   """Of a program that the compiler found too big: what it says it needs, and for what."""
   used = re.search(r'Used ([\d.]+[KMGT]?) of ([\d.]+[KMGT]?) hbm', text)
+  used = used or re.search(r'\(([\d.]+[KMGT]?)\) exceeds available HBM \(([\d.]+[KMGT]?)\)', text)
   if not used:
     raise UserError(f'the compiler ran out of memory, but not of HBM: {text[:300]}')
   found = re.findall(r'Size: ([\d.]+[KMGT]?)\n(.*?)(?====|\Z)', text, re.DOTALL)

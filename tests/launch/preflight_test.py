@@ -114,6 +114,17 @@ def test_what_the_compiler_refuses():
   assert 'does not fit: 10.31 GiB too much' in page and 'f32[16,4096,32000]' in page
 
 
+def test_what_the_compiler_refuses_at_once():
+  """The words of libtpu 0.0.52 for temporaries that no schedule could help."""
+  words = (
+    'RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory '
+    'required for HLO temporaries (480.00G) exceeds available HBM (15.75G). HLO module: jit_x.'
+  )
+  said = compiling.refused(words, beside=0)
+  assert (said['peak_bytes'], said['largest']) == (480 * GIB, [])
+  assert said['hbm_bytes'] == round(15.75 * GIB)
+
+
 def test_bounds():
   """By hand: a v5e-16 has no ring, so one link each way along each of two axes."""
 
