@@ -175,6 +175,8 @@ def _on_rows(letters, shape, mesh):
 
 def _added(x, letters, mesh):
   """The sum of x over the devices; each gets the part that lies with it."""
+  if x.dtype == 'bfloat16' and platform() == 'cpu':  # whose compiler aborts on such a sum
+    return _added(x.astype('float32'), letters, mesh).astype(x.dtype)
   home = tuple(_on_rows(letters, x.shape, mesh))
   if 'fsdp' not in home:
     return jax.lax.psum(x, HOME['B'])

@@ -266,6 +266,17 @@ def test_sums_over_own_rows_reach_their_homes(sizes, as_on, monkeypatch):
   assert sums['w_FD'].sharding.shard_shape((6, 32))[1] == 32 // sizes[1]
 
 
+def test_sums_of_bf16_are_made_on_a_cpu_too():
+  """Its compiler aborts the process where it is asked for one."""
+  mesh, x_BD = make_mesh(2, 2, 2), jnp.ones((8, 16), jnp.bfloat16)
+  with jax.set_mesh(mesh):
+    run = jax.jit(
+      lambda x: own_rows(lambda x, _: (None, dict(w_FD=x.T @ x)), x, (), dict(w_FD='FD'))
+    )
+    sums = run(x_BD)[1]
+  assert sums['w_FD'].dtype == jnp.bfloat16 and bool((sums['w_FD'] == 8).all())
+
+
 @pytest.mark.parametrize('ways', [8, 16, 64, 128, 256])
 def test_two_stages_give_every_device_its_own_part(ways):
   """By hand: part n of the sum ends on device n."""
