@@ -14,7 +14,7 @@ from jaxalign import config, main
 from jaxalign.config import UserError
 from jaxalign.study import goodhart
 from tests.study import tiny
-from tests.study.runner_test import study
+from tests.study.runner_test import results, study
 from tests.train import running
 
 pytestmark = pytest.mark.slow
@@ -28,11 +28,6 @@ def plan(model=None):
   cfg = dataclasses.replace(main.load(SPEC), seeds=(0,))
   cfg = dataclasses.replace(cfg, arms=tuple(a for a in cfg.arms if a.name != 'explain_A-align'))
   return config.seal(study_valueworld.with_model(cfg, model) if model else cfg)
-
-
-def results(workdir):
-  found = json.loads((workdir / 'results.json').read_text())
-  return {name: value for name, value in found.items() if name != 'seconds'}
 
 
 def stored(workdir):

@@ -91,7 +91,7 @@ def outcomes(workdir):
 
 def results(workdir):
   found = json.loads((workdir / 'results.json').read_text())
-  return {name: value for name, value in found.items() if name != 'seconds'}
+  return {name: value for name, value in found.items() if name not in ('seconds', 'where')}
 
 
 def test_what_arms_share_is_trained_once(whole):
