@@ -62,7 +62,8 @@ def study(cfg, workdir, mesh=tiny.one_device):
     return feed(hashed, *rest)
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(training, 'make_mesh', mesh)
+    for module in (training, ppo, bon):
+      patch.setattr(module, 'make_mesh', mesh)
     for module in (explain, sft, reward, ppo, bon):
       patch.setattr(*counted(module, module.run))
     patch.setattr(language, 'Feed', watched)
