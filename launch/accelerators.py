@@ -1,6 +1,7 @@
 """What a slice is called where it is rented, how many hosts it has, and what its VMs start with."""
 
 import dataclasses
+import math
 import re
 
 from launch.shell import PodError
@@ -18,6 +19,7 @@ class Kind:
 FLAT = ('1x1', '2x2', '2x4', '4x4', '4x8', '8x8', '8x16', '16x16')
 CUBE = (
   '2x2x1', '2x2x2', '2x2x4', '2x4x4', '4x4x4', '4x4x8', '4x8x8', '8x8x8', '8x8x16', '8x16x16',
+  '16x16x16',
 )  # fmt: skip
 KINDS = {
   'v4': Kind('v4', 2, 'tpu-ubuntu2204-base', 'tpu-v4-podslice', CUBE),
@@ -44,21 +46,20 @@ def find(name):
   kind = KINDS.get(match[1]) if match else None
   if kind is None:
     raise PodError(f'--slice={name}: write KIND-COUNT, as v5e-64; kinds are {", ".join(KINDS)}')
-  sizes = {size(topology): topology for topology in kind.topologies}
+  sizes = {chips_of(topology) * kind.cores: topology for topology in kind.topologies}
   count = int(match[2])
-  chips, odd = divmod(count, kind.cores)
-  if odd or chips not in sizes:
-    known = ', '.join(f'{match[1]}-{n * kind.cores}' for n in sizes)
-    raise PodError(f'--slice={name}: there is no such slice; there are {known}')
+  if count not in sizes:
+    known, near = ', '.join(map(str, sizes)), min(sizes, key=lambda n: abs(math.log(n / count)))
+    raise PodError(
+      f'--slice={name}: there is no {name}; it comes as {known}; nearest: {match[1]}-{near}'
+    )
+  chips = count // kind.cores
   # Up to eight chips of a flat kind are one machine; everything larger is of machines of four.
   hosts = 1 if chips <= 8 and kind.topologies is FLAT else chips // 4
   return Slice(
-    name, f'{kind.type}-{count}', chips, hosts, kind.runtime, kind.gke, sizes[chips]
+    name, f'{kind.type}-{count}', chips, hosts, kind.runtime, kind.gke, sizes[count]
   )  # fmt: skip
 
 
-def size(topology):
-  chips = 1
-  for side in topology.split('x'):
-    chips *= int(side)
-  return chips
+def chips_of(topology):
+  return math.prod(map(int, topology.split('x')))

@@ -1,7 +1,7 @@
-"""TPU slices by name: what a chip can do, how the chips lie, and what the compiler calls them.
+"""TPU slices as the compiler sees them: what a chip can do, and how the chips lie.
 
-`v5e-64` is 64 chips; v4 and v5p count cores, two a chip, as their own names do: `v5p-128` is 64
-chips. `2xv5e-256` is two such slices, joined by the data centre's network.
+Their names and shapes are those of accelerators.py, by which they are rented; `2xv5e-256` is two
+such slices, joined by the data centre's network.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import math
 import re
 
 from jaxalign.config import UserError
+from launch import accelerators, shell
 
 GIB = 2**30
 
@@ -23,39 +24,24 @@ class Chip:
   link: float  # bytes a second, of one link to one neighbour, one way
   network: float  # bytes a second, of this chip's share of the network between slices, one way
   clock: float  # cycles a second
-  per: int  # what a slice's name counts of one chip
-  shapes: dict[int, tuple[int, ...]]  # chips -> how they lie
-  accelerator: str  # of TPU_ACCELERATOR_TYPE, before the count
 
-  @property
-  def flops_a_cycle(self):
-    return self.flops / self.clock
-
-
-FLAT = {
-  1: (1, 1), 4: (2, 2), 8: (2, 4), 16: (4, 4), 32: (4, 8), 64: (8, 8), 128: (8, 16), 256: (16, 16),
-}  # fmt: skip
-DEEP = {
-  4: (2, 2, 1), 8: (2, 2, 2), 16: (2, 2, 4), 32: (2, 4, 4), 64: (4, 4, 4), 128: (4, 4, 8),
-  256: (4, 8, 8), 512: (8, 8, 8), 1024: (8, 8, 16), 2048: (8, 16, 16), 4096: (16, 16, 16),
-}  # fmt: skip
 
 CHIPS = {
   'v4': Chip(
     flops=275e12, memory=int(30.75 * GIB), bandwidth=1228e9, link=45e9, network=6.25e9,
-    clock=1.05e9, per=2, shapes=DEEP, accelerator='v4',
+    clock=1.05e9,
   ),
   'v5e': Chip(
     flops=197e12, memory=int(15.75 * GIB), bandwidth=819e9, link=45e9, network=3.125e9,
-    clock=1.5e9, per=1, shapes=FLAT, accelerator='v5litepod',
+    clock=1.5e9,
   ),
   'v5p': Chip(
     flops=459e12, memory=int(95.74 * GIB), bandwidth=2765e9, link=90e9, network=6.25e9,
-    clock=1.75e9, per=2, shapes=DEEP, accelerator='v5p',
+    clock=1.75e9,
   ),
   'v6e': Chip(
     flops=918e12, memory=int(31.24 * GIB), bandwidth=1640e9, link=90e9, network=12.5e9,
-    clock=1.75e9, per=1, shapes=FLAT, accelerator='v6e',
+    clock=1.75e9,
   ),
 }  # fmt: skip
 
@@ -65,6 +51,7 @@ class Slice:
   name: str  # as it was written
   kind: str
   shape: tuple[int, ...]  # of one slice's chips
+  accelerator: str  # of TPU_ACCELERATOR_TYPE
   count: int = 1  # slices
 
   @property
@@ -88,28 +75,13 @@ class Slice:
       return (all(size % 4 == 0 for size in self.shape),) * 3
     return tuple(size == 16 for size in self.shape) + (False,)
 
-  @property
-  def accelerator(self):
-    return f'{self.chip.accelerator}-{math.prod(self.shape) * self.chip.per}'
-
-  @property
-  def ways(self):
-    """Links that a ring over all chips of a slice can use at once, each way."""
-    return sum(size > 1 for size in self.shape)
-
 
 def parse(text):
   """A Slice from its name."""
-  match = re.fullmatch(r'(?:([1-9]\d*)x)?([a-z0-9]+)-([1-9]\d*)', text)
-  if not match or match[2] not in CHIPS:
-    known = ', '.join(CHIPS)
-    raise UserError(f'--slice={text}: write KIND-COUNT or NxKIND-COUNT; kinds are {known}')
-  chip, size = CHIPS[match[2]], int(match[3])
-  if size % chip.per or size // chip.per not in chip.shapes:
-    sizes = [n * chip.per for n in chip.shapes]
-    near = min(sizes, key=lambda n: abs(math.log(n / size)))
-    raise UserError(
-      f'--slice={text}: there is no {match[2]}-{size}; it comes as '
-      f'{", ".join(map(str, sizes))}; nearest: {match[2]}-{near}'
-    )
-  return Slice(text, match[2], chip.shapes[size // chip.per], int(match[1] or 1))
+  match = re.fullmatch(r'(?:([1-9]\d*)x)?(.*)', text)
+  try:
+    one = accelerators.find(match[2])
+  except shell.PodError as error:
+    raise UserError(f'{error}; NxKIND-COUNT are N of them') from error
+  shape = tuple(map(int, one.topology.split('x')))
+  return Slice(text, match[2].split('-')[0], shape, one.type, int(match[1] or 1))

@@ -198,7 +198,7 @@ def only_git(real):
   'flags, command, says',
   [
     (['--name=Big_Name'], ['x'], '--name=Big_Name: lower case'),
-    (['--slice=v5e-63'], ['x'], 'there is no such slice; there are v5e-1, v5e-4'),
+    (['--slice=v5e-63'], ['x'], 'there is no v5e-63; it comes as 1, 4, 8'),
     (['--slice=h100-8'], ['x'], 'kinds are v4, v5e, v5p, v6e'),
     ([], None, 'give the command after --'),
     ([], ['--config=configs/none.py', '--workdir=gs://b/x'], 'git tracks no such file'),

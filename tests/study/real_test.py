@@ -9,7 +9,7 @@ import pytest
 from jaxalign import config, main
 from jaxalign.config import UserError
 from jaxalign.stages import training
-from jaxalign.study import real, runner
+from jaxalign.study import clock, real, runner
 from tests.study import tiny
 from tests.train import running
 
@@ -73,10 +73,12 @@ def test_arms_of_a_seed_are_asked_the_same(whole):
 
 
 def test_a_second_call_makes_nothing(whole):
-  times = {f: f.stat().st_mtime_ns for f in whole.glob('*/**/*') if f.is_file()}
+  files = [f for f in whole.glob('*/**/*') if f.is_file()]
+  times = {f: f.stat().st_mtime_ns for f in files if f.name != clock.FILE}
   before = (whole / 'outcomes.jsonl').read_bytes()
   study(plan(), whole)
-  assert {f: f.stat().st_mtime_ns for f in whole.glob('*/**/*') if f.is_file()} == times
+  assert {f: f.stat().st_mtime_ns for f in times} == times
+  assert {f for f in whole.glob('*/**/*') if f.is_file()} == set(files)
   assert (whole / 'outcomes.jsonl').read_bytes() == before
 
 

@@ -9,6 +9,7 @@ from jaxalign.data import rows, sources
 from jaxalign.stages import doctor, language_doctor
 from jaxalign.study import benches, study_doctor
 from tests.study.tiny import ROOT, with_recipe
+from tests.train import running
 
 MACHINE = doctor.Machine.of('v5e-16')
 
@@ -89,8 +90,8 @@ def test_what_is_broken_is_named_in_its_step(cheap):
 
 
 @pytest.mark.slow
-def test_the_command(capsys, tmp_path):
-  path = f'--config={ROOT}/configs/study_phi2.py:smoke'
-  assert main.main(['jaxalign', path, f'--workdir={tmp_path}', '--doctor']) == 0
-  said = capsys.readouterr().out
+def test_the_command(tmp_path, cache):
+  """On one device, as a laptop has: four rows do not go over the eight of this process."""
+  path = f'{ROOT}/configs/study_phi2.py:smoke'
+  said = running.run([*running.command(tmp_path, path), '--doctor'], cache, devices=1)
   assert 'explain-align: explain-explain' in said and ' 0 FAIL' in said
