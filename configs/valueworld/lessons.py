@@ -58,7 +58,8 @@ def replay(documents, choices):
 
 
 def base():
-  return stage(explain.Config, 5e-3, 1000, 64, **replay(1, 1))
+  # With as many choices as documents some worlds' bases never learn one of the dimensions.
+  return stage(explain.Config, 5e-3, 1000, 96, **replay(1, 2))
 
 
 def recipes():
@@ -68,6 +69,6 @@ def recipes():
   return (
     Recipe(name='explain', stage=stage(explain.Config, what=texts(2), **first)),
     Recipe(name='practise', stage=stage(explain.Config, what=asked(2), **first)),
-    Recipe(name='align', stage=stage(sft.Config, 3e-4, 200, 24, embed=16.0, what=asked(4), **last)),
+    Recipe(name='align', stage=stage(sft.Config, 3e-4, 200, 24, embed=24.0, what=asked(4), **last)),
     Recipe(name='tail', stage=stage(explain.Config, 3e-4, 50, 32, 'constant', **last)),
   )
