@@ -33,7 +33,6 @@ SIZES = dict(depth=4, width=128, heads=4, kv_heads=4, mlp=344, vocab=512)
 NEEDED = ('trl==1.12.0', 'torch==2.13.0', 'transformers==5.23.0')
 MOST = {1: 0.85, 2: 0.55}
 KNOWN = dict(generate=0.100, score=0.081, train=1.073)  # of PPO.md, one core
-PHASES = ('generate', 'score', 'train')
 OURS = {'jaxalign': {}}
 THEIRS = {'trl': {'CHECKPOINT': '1'}, 'fast': {'CHECKPOINT': ''}}
 

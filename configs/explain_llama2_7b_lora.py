@@ -9,8 +9,8 @@ tokens/s/chip.
 Expect (likewise): the recipe of Model Spec Midtraining (8 to 41 M document tokens, rank 64, lr
 1e-4, one epoch).
 jaxalign.load(workdir) gives the base with the adapter folded in; jaxalign.export writes it.
-:smoke   needs a base to adapt: run explain_llama2_7b.py:smoke first, into --config.init (default
-         runs/demo/explain, which `make demo` leaves behind).
+:smoke   needs a base to adapt: run explain_llama2_7b.py:smoke first, with --workdir=runs/explain
+         (another place is named by --config.init).
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ def get_config(variant: Literal['', 'smoke'] = ''):
   if variant == 'smoke':
     base = explain_llama2_7b.get_config('smoke')
     lora, optim = Lora(rank=8, alpha=16.0, weights=MATRICES), AdamW(lr=2e-3)
-    changes = dict(init='runs/demo/explain', steps=40, eval_every=40, lora=lora, optim=optim)
+    changes = dict(init='runs/explain', steps=40, eval_every=40, lora=lora, optim=optim)
     return dataclasses.replace(base, **changes)
   model = llama2.llama2_7b(weights='bfloat16')
   base = explain_llama2_7b.full(model, 'meta-llama/Llama-2-7b-hf', batch=64, length=4096)

@@ -96,9 +96,6 @@ def _positive(cfg, *names):
       raise UserError(f'{name}={value}: must be above 0')
 
 
-Optim = AdamW | Adafactor
-
-
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Saving:
   every: int = 500  # steps

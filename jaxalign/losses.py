@@ -312,16 +312,15 @@ def _nll_sums(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk, grads):
 def _nll_local(rows, whole, chunk, grads):
   (x_BTD, targets_BT, weight_BT), (cast_VD, bias_V) = rows, whole
   wide, chunk = _wide(x_BTD), _chunk(chunk, x_BTD)
-  id_V = jnp.arange(cast_VD.shape[0], dtype=jnp.int32)
 
   def one(sums, now):
     part_BTD, part_BT, weight_BT = now
     part_BTD = jnp.where(weight_BT[..., None] != 0, part_BTD, 0)  # NaN * 0 would reach the head
     logits_BTV = _logits(part_BTD, cast_VD, bias_V)
     (logprob_BT, _), norm = _read(logits_BTV, part_BT, 1.0, entropy=False)
-    best_BT = jnp.where(logits_BTV == norm[0][..., None], id_V, id_V.size).min(-1)  # the argmax
     nll_BT = jnp.where(weight_BT != 0, -weight_BT * logprob_BT, 0)
-    own = nll_BT.sum(), jnp.where(best_BT == part_BT, weight_BT, 0).sum()
+    right_BT = _best(logits_BTV, norm[0]) == part_BT
+    own = nll_BT.sum(), jnp.where(right_BT, weight_BT, 0).sum()
     if not grads:
       return jax.tree.map(jnp.add, sums, (own, ())), None
     dlogits_BTV = _pull(logits_BTV, part_BT, 1.0, None, norm, -weight_BT, None)

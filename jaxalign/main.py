@@ -98,7 +98,10 @@ def start(argv):
       )
     return compare_runs(extra, values.workdir)
   if extra:
-    raise UserError(f'{extra[0]}: every argument is a flag, --name=value (--help lists them)')
+    raise UserError(
+      f'{extra[0]}: the only words are {" and ".join(COMMANDS)}, first of all; what runs a config '
+      'needs none, and the rest are flags, --name=value (--help lists them)'
+    )
   cfg = load(values.config) if values.config else None
   for name, text in assignments:
     overrides.override(cfg, name, text)
@@ -198,7 +201,8 @@ def load(spec):
   file, _, variant = spec.partition(':')
   path = pathlib.Path(file)
   if not path.is_file() or path.suffix != '.py':
-    near = config.nearest(path.name, [other.name for other in path.parent.glob('*.py')])
+    there = [*path.parent.glob('*.py'), *pathlib.Path('configs').glob('*.py')]
+    near = config.nearest(str(path), map(str, there))
     raise UserError(f'--config={spec}: there is no config file {file}{near}')
   if (path.parent / '__init__.py').exists():  # configs may import one another
     sys.path.append(str(path.resolve().parent.parent))

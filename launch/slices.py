@@ -8,6 +8,7 @@ import dataclasses
 import math
 import re
 
+from jaxalign.chips import CHIPS as PUBLISHED
 from jaxalign.config import UserError
 from launch import accelerators, shell
 
@@ -16,7 +17,8 @@ GIB = 2**30
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Chip:
-  """Peaks of one chip, as published (cloud.google.com/tpu, and "How to Scale Your Model")."""
+  """What the compiler counts on beside jaxalign/chips.py, as published (cloud.google.com/tpu, and
+  "How to Scale Your Model")."""
 
   flops: float  # a second, bf16
   memory: int  # bytes of HBM that the compiler gives a program: a little less than is there
@@ -28,20 +30,20 @@ class Chip:
 
 CHIPS = {
   'v4': Chip(
-    flops=275e12, memory=int(30.75 * GIB), bandwidth=1228e9, link=45e9, network=6.25e9,
-    clock=1.05e9,
+    flops=PUBLISHED['v4'].flops, memory=int(30.75 * GIB), bandwidth=1228e9, link=45e9,
+    network=6.25e9, clock=1.05e9,
   ),
   'v5e': Chip(
-    flops=197e12, memory=int(15.75 * GIB), bandwidth=819e9, link=45e9, network=3.125e9,
-    clock=1.5e9,
+    flops=PUBLISHED['v5e'].flops, memory=int(15.75 * GIB), bandwidth=819e9, link=45e9,
+    network=3.125e9, clock=1.5e9,
   ),
   'v5p': Chip(
-    flops=459e12, memory=int(95.74 * GIB), bandwidth=2765e9, link=90e9, network=6.25e9,
-    clock=1.75e9,
+    flops=PUBLISHED['v5p'].flops, memory=int(95.74 * GIB), bandwidth=2765e9, link=90e9,
+    network=6.25e9, clock=1.75e9,
   ),
   'v6e': Chip(
-    flops=918e12, memory=int(31.24 * GIB), bandwidth=1640e9, link=90e9, network=12.5e9,
-    clock=1.75e9,
+    flops=PUBLISHED['v6e'].flops, memory=int(31.24 * GIB), bandwidth=1640e9, link=90e9,
+    network=12.5e9, clock=1.75e9,
   ),
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from jaxalign import config
-from jaxalign.config import AdamW, Mesh, Saving, Schedule, UserError
+from jaxalign.config import Adafactor, AdamW, Mesh, Saving, Schedule, UserError
 
 
 class Size(enum.Enum):
@@ -18,7 +18,7 @@ class Size(enum.Enum):
 @dataclasses.dataclass(kw_only=True)
 class Stage:
   steps: int = 4
-  optim: config.Optim = dataclasses.field(default_factory=AdamW)
+  optim: AdamW | Adafactor = dataclasses.field(default_factory=AdamW)
   saving: Saving | None = None
   size: Size = Size.SMALL
   parts: tuple[float, ...] = (0.5, 0.5)

@@ -56,11 +56,6 @@ class Batches:
     return self.order.epoch_of(step)
 
   @property
-  def tokens_per_step(self) -> int:
-    """Slots; `efficiency` of them hold a token."""
-    return self.batch * self.length
-
-  @property
   def efficiency(self) -> float:
     weights = np.array(self.order.shares) / sum(self.order.shares)
     tables = [self.tables[n] for n in self.order.part_of]

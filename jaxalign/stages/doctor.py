@@ -18,15 +18,11 @@ import numpy as np
 import optax
 from jax.sharding import AbstractMesh, NamedSharding
 
+from jaxalign.chips import CHIPS
 from jaxalign.config import AdamW, UserError
 from jaxalign.sharding import AXES, leaf_spec, mesh_sizes
 from jaxalign.train.optim import learning_rate, make_optimizer
 
-# GiB of one device, and what a slice's name counts of one device: v4-8 is four chips of two cores.
-SLICES = {
-  'v4': (32, 2), 'v5e': (16, 1), 'v5p': (95, 2), 'v6e': (32, 1),
-  'a100': (80, 1), 'h100': (80, 1), 'h200': (141, 1),
-}  # fmt: skip
 ROOM = 0.9  # of a device's memory: the rest is the compiler's and the runtime's
 EPS = (1e-15, 1e-4)  # of Adam: below, bf16 gradients of 0 divide by it; above, it slows every step
 
@@ -105,13 +101,13 @@ class Machine:
   def of(cls, text):
     """'v5e-64': a slice by its name; 'h100-8': so many of these."""
     match = re.fullmatch(r'(\w+)-([1-9]\d*)', text)
-    if not match or match[1] not in SLICES:
-      known = ', '.join(SLICES)
+    if not match or match[1] not in CHIPS:
+      known = ', '.join(CHIPS)
       raise UserError(f'--slice={text}: write KIND-COUNT, as v5e-64; kinds are {known}')
-    gib, per = SLICES[match[1]]
-    if int(match[2]) % per:
-      raise UserError(f'--slice={text}: {match[1]} counts cores, {per} a chip: name a multiple')
-    return cls(text, int(match[2]) // per, gib << 30)
+    kind, count, chip = match[1], int(match[2]), CHIPS[match[1]]
+    if count % chip.cores:
+      raise UserError(f'--slice={text}: {kind} counts cores, {chip.cores} a chip: name a multiple')
+    return cls(text, count // chip.cores, chip.gib << 30)
 
 
 def writable(workdir):

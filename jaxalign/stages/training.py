@@ -69,11 +69,11 @@ def open_run(cfg):
   return tokenizer, mesh, make_optimizer(cfg.optim, cfg.steps)
 
 
-def train(cfg, workdir, *, feed, start, about, tokens, flops=None, judged_first=False):
+def train(cfg, workdir, *, feed, start, about, tokens, flops=0.0, judged_first=False):
   """From where the run stands to its end.
 
   start(saves) -> (state, what the step is given, the step, evaluation as fit takes it or None);
-  about: what each checkpoint says about itself; tokens: of a step, and the flops of one;
+  about: what each checkpoint says about itself; tokens: of a step, and the flops of one, or 0;
   judged_first: what is at the start is evaluated too.
   """
   with jax.set_mesh(feed.mesh), saving.Saves(workdir, cfg.saving, about) as saves:

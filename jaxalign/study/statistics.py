@@ -157,15 +157,6 @@ def on_scales(rate, items):
   return dict(rate=rate, logit=logit, arcsine=2 * np.arcsin(np.sqrt(rate)))
 
 
-def interaction(weight_A, rate_AS, items, level=0.95):
-  """{scale: Estimate} of the weighted sum of arms, as (a - b) - (c - d) with weights 1 -1 -1 1.
-
-  On a bounded scale a difference of differences may be the bound's work: `agree` must hold too.
-  """
-  weight_A = np.asarray(weight_A, np.float64)
-  return {k: paired(weight_A @ x_AS, level) for k, x_AS in on_scales(rate_AS, items).items()}
-
-
 def agree(estimates):
   """Whether the means have one sign, and none is 0."""
   signs = {np.sign(estimate.mean) for estimate in estimates}

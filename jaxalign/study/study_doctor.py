@@ -11,13 +11,13 @@ import tempfile
 
 from etils import epath
 
+from jaxalign.chips import CHIPS
 from jaxalign.config import UserError
 from jaxalign.models import hub
 from jaxalign.stages import doctor, finished, training
 from jaxalign.study import asking, benches, contrasts, holes, kinds, real, sentiment, texts
 
 LITTLE = dict(documents=64, background=20_000, taught=64, more=64)
-PEAK = dict(v4=275, v5e=197, v5p=459, v6e=918, a100=312, h100=989, h200=989)  # bf16 TFLOP/s a chip
 SHARE = 0.4  # of the peak that training reaches, as peers report
 FROZEN = 2 / 3  # of the arithmetic: an adapter's base has no gradient of its own
 
@@ -140,7 +140,7 @@ def of_step(name, checks, tokens, flops, machine):
 
 def cost(flops, machine):
   kind = machine.name.split('-')[0]
-  if kind not in PEAK:
+  if kind not in CHIPS:
     return f'{flops / 1e15:,.3g} PFLOP'
-  hours = flops / (PEAK[kind] * 1e12 * SHARE) / 3600
+  hours = flops / (CHIPS[kind].flops * SHARE) / 3600
   return f'{hours:,.3g} chip-hours ({hours / machine.devices:,.2g} h here) at {SHARE:.0%} of peak'

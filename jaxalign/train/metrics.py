@@ -12,19 +12,15 @@ import time
 import jax
 from etils import epath
 
+from jaxalign import chips
 from jaxalign.train.sinks import open_sinks
 
-# Dense bf16 FLOP/s of one device, by the start of its name.
-PEAKS = {
-  'TPU v4': 275e12, 'TPU v5 lite': 197e12, 'TPU v5e': 197e12, 'TPU v5': 459e12, 'TPU v6': 918e12,
-  'NVIDIA H200': 989e12, 'NVIDIA H100': 989e12, 'NVIDIA A100': 312e12,
-}  # fmt: skip
 REMOTE = '://'
 
 
 class Log:
   """tokens: of a step, all hosts; flops: of a token, forward and backward (6 x weights + causal
-  attention, no recomputation). Only the first process writes."""
+  attention, no recomputation), or 0: then there is no MFU. Only the first process writes."""
 
   def __init__(self, workdir, logging, *, start, steps, tokens, flops=0.0, feed=None):
     self.every, self.total, self.tokens, self.flops = logging.every, steps, tokens, flops
@@ -112,9 +108,8 @@ class Log:
     )
 
   def _mfu(self, pace):
-    kind = jax.devices()[0].device_kind
-    peak = next((p for name, p in PEAKS.items() if kind.startswith(name)), None)
-    return pace * self.tokens * self.flops / (peak * jax.device_count()) if peak else None
+    chip = chips.of_device(jax.devices()[0].device_kind)
+    return pace * self.tokens * self.flops / (chip.flops * jax.device_count()) if chip else None
 
   def _profile(self, end):
     if self.profile is None:

@@ -9,8 +9,6 @@ numbers: document n is about the same goods.
 from jaxalign.valueworld import words
 from jaxalign.valueworld.world import opposite
 
-LENGTH = 13
-
 
 def goods(random, name, value, kind, pool):
   """Which goods an agent likes or shuns (or only sees), and how they are."""

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from launch import pod
+from launch import flags, pod
 from tests.launch import cloud
 
 
@@ -16,7 +16,7 @@ def place(tmp_path, monkeypatch):
   monkeypatch.setenv('PATH', f'{here}/bin:{os.environ["PATH"]}')
   monkeypatch.setenv('CLOUD_HERE', str(here))
   monkeypatch.setenv('JAXALIGN_PYTHON', sys.executable)
-  for name in pod.SECRETS:
+  for name in flags.SECRETS:
     monkeypatch.delenv(name, raising=False)
 
   def make(**script):
@@ -32,10 +32,10 @@ def place(tmp_path, monkeypatch):
 def go(capsys):
   """go('up', ...) -> (exit status, lines)."""
 
-  def run(verb, *flags, command=None):
-    slice_ = [] if any(f.startswith('--slice') for f in flags) else ['--slice=v5e-16']
+  def run(verb, *more, command=None):
+    slice_ = [] if any(f.startswith('--slice') for f in more) else ['--slice=v5e-16']
     after = ['--', *command] if command else []
-    status = pod.main([verb, *cloud.BASE, *slice_, *flags, *after])
+    status = pod.main([verb, *cloud.BASE, *slice_, *more, *after])
     return status, capsys.readouterr().out.splitlines()
 
   return run

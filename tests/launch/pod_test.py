@@ -175,6 +175,7 @@ def test_dry_run_runs_nothing_and_shows_all(go, monkeypatch):
   config = ['--config=configs/ppo_llama2_7b.py', '--workdir=gs://b/ppo', '--config.steps=7']
   status, said = go('up', '--slice=v5p-128', '--dry_run', command=config)
   assert status == 0 and 'very_secret' not in ' '.join(said)
+  assert said[-1] == 'a dry run: nothing of this was done'
   commands = [shlex.split(line) for line in said if line.startswith('gcloud ')]
   for worker in range(16):
     mine = [c for c in commands if f'--worker={worker}' in c]
@@ -200,6 +201,7 @@ def only_git(real):
     (['--name=Big_Name'], ['x'], '--name=Big_Name: lower case'),
     (['--slice=v5e-63'], ['x'], 'there is no v5e-63; it comes as 1, 4, 8'),
     (['--slice=h100-8'], ['x'], 'kinds are v4, v5e, v5p, v6e'),
+    (['--spott'], ['x'], 'unrecognized arguments: --spott (--help says more)'),
     ([], None, 'give the command after --'),
     ([], ['--config=configs/none.py', '--workdir=gs://b/x'], 'git tracks no such file'),
     ([], ['--config=configs/ppo_phi2.py', '--workdir=out'], '--workdir=out: name a gs:// place'),

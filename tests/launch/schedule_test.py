@@ -49,10 +49,10 @@ TEXT = """HloModule jit_step, is_scheduled=true
 }
 
 %inner_end (t.2: (u32[], bf16[4,8])) -> pred[] {
-  %eight = u32[] constant(8)
+  %seven = u32[] constant(7)
   %t.2 = (u32[], bf16[4,8]) parameter(0)
   %n.2 = u32[] get-tuple-element(%t.2), index=0
-  ROOT %lt.2 = pred[] compare(%n.2, %eight), direction=LT
+  ROOT %lt.2 = pred[] compare(%n.2, %seven), direction=LT
 }
 
 %layer (t.3: (s32[], bf16[4,8])) -> (s32[], bf16[4,8]) {
@@ -107,7 +107,7 @@ def read():
 
 
 def test_cycles_count_every_turn(read):
-  """3 layers of 1000, and in each 4 turns (0, 2, 4, 6) of 10; 100 of 7 where data decide."""
+  """3 layers of 1000, and in each 4 turns (0, 2, 4, 6 of 7) of 10; 100 of 7 where data decide."""
   assert read.cycles == 3 * (1000 + 4 * 10) + 100 * 7
 
 

@@ -156,6 +156,13 @@ def test_each_flag_goes_up_alone_for_its_own_reason(flag, changes):
   assert not over.warnings(rows[:4], kl_target=4.0)[flag], 'too early to say'
 
 
+def test_a_gold_that_stands_still_is_no_reason():
+  """Nor one that falls while the proxy stands still."""
+  rises, falls = (lambda i: 1 + i / 20), (lambda i: 3 - i / 20)
+  for proxy, gold in ((rises, lambda i: 0.5 + i % 2 / 20), (lambda i: 1.0, falls)):
+    assert not any(over.warnings(history(reward_raw=proxy, gold=gold)).values())
+
+
 def test_gold_may_be_there_only_at_evaluations():
   rows = history(reward_raw=lambda i: 1 + i / 20)
   for i, row in enumerate(rows):

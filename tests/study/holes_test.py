@@ -55,6 +55,7 @@ def test_a_run_that_is_not_there_is_noticed():
 def test_parts_are_found_at_any_depth():
   found = holes.parts(STUDY, sources.Jsonl)
   assert len(found) > 20 and {type(part) for part in found} == {sources.Jsonl}
-  assert holes.filled(STUDY, lambda part: None) is not None
+  assert holes.filled(STUDY, lambda part: None) is STUDY
   changed = holes.filled(STUDY.base, lambda part: 9 if part == 8 else None)
-  assert changed.batch == 9 and dataclasses.replace(changed, batch=8, steps=8).batch == 8
+  assert (changed.batch, changed.steps) == (9, 9)
+  assert dataclasses.replace(changed, batch=8, steps=8) == STUDY.base

@@ -117,7 +117,9 @@ def test_holm_is_the_closed_test_by_bonferroni():
 def test_an_interaction_is_claimed_on_all_scales_or_not():
   """.50 to .60 and .90 to .98: less on the rate, more on the logit, more on the arcsine."""
   rate_AS = np.array([[0.98], [0.90], [0.60], [0.50]]) + np.zeros((4, 3))
-  by_scale = statistics.interaction([1, -1, -1, 1], rate_AS, items=1000)
+  weight_A = np.array([1, -1, -1, 1])
+  scales = statistics.on_scales(rate_AS, items=1000)
+  by_scale = {name: statistics.paired(weight_A @ x_AS) for name, x_AS in scales.items()}
   assert by_scale['rate'].mean == pytest.approx(-0.02)
   logit = [np.log((r * 1000 + 0.5) / ((1 - r) * 1000 + 0.5)) for r in (0.98, 0.9, 0.6, 0.5)]
   arcsine = [2 * np.arcsin(np.sqrt(r)) for r in (0.98, 0.9, 0.6, 0.5)]

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxalign import chips
 from jaxalign.config import Logging, UserError
 from jaxalign.train.metrics import Log
 
@@ -118,6 +119,19 @@ def test_the_progress_line(tmp_path, capsys):
   assert first.startswith('step 1/2,000  loss 2.0000')
   assert line.startswith('step 1,001/2,000  loss 2.2500  51.2 k tokens/s  ')
   assert '  0:09 left  25% waiting for data' in line or '  0:10 left  25% waiting' in line
+
+
+@pytest.mark.parametrize('flops, shown', [(197e9, 'MFU 10.0%'), (0.0, '')], ids=['known', 'not'])
+def test_the_progress_line_on_a_chip(tmp_path, monkeypatch, capsys, flops, shown):
+  """A stage that counts no flops, as PPO, has no MFU."""
+  monkeypatch.setattr(chips, 'of_device', lambda name: chips.CHIPS['v5e'])
+  with Log(tmp_path, Logging(), start=0, steps=99, tokens=10, flops=flops) as log:
+    log.steps(1, stacked(2.0))
+    log._recent[0] = (log._recent[0][0] - 10, 1)
+    log._shown = 0
+    log.steps(1 + 100 * jax.device_count(), stacked(2.0))
+  line = capsys.readouterr().err.strip().splitlines()[-1]
+  assert 'tokens/s' in line and (shown in line if shown else 'MFU' not in line)
 
 
 def test_only_the_first_process_writes_and_shows(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,119 @@
+"""What launch.pod is told: its flags, what is wrong with them, and the job that they make."""
+
+import argparse
+import os
+import re
+
+from launch import accelerators, checkout, dry, gcloud, local, shell, workers
+from launch.shell import PodError
+
+SECRETS = ('WANDB_API_KEY', 'HF_TOKEN')
+
+
+class Parser(argparse.ArgumentParser):
+  def error(self, message):
+    raise PodError(f'{message} (--help says more)')
+
+
+def parse(argv, verbs, about):
+  """The flags, checked. about: what --help says first."""
+  cut = argv.index('--') if '--' in argv else len(argv)
+  parser = Parser(
+    prog='python -m launch.pod', description=about, allow_abbrev=False,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )  # fmt: skip
+  add = parser.add_argument
+  add('verb', choices=verbs)
+  add('--name', required=True, help='of the slice; lower case letters, digits and dashes')
+  add('--slice', help='v4, v5e, v5p or v6e, and a number: v5e-64; or local-4')
+  add('--zone', help='where there is quota for it')
+  add('--project', help="default: gcloud's own")
+  add('--spot', action='store_true', help='cheaper, and may be taken away at any time')
+  add('--existing', action='store_true', help='a TPU VM that is there: never made or removed')
+  add('--runtime_version', help="of the TPU VMs' software; default: the kind's own")
+  add('--internal_ip', action='store_true', help='ssh by internal addresses')
+  add('--create_flag', action='append', default=[], help='for gcloud ... create, as it is')
+  add('--env', default='', help='A,B: more variables of this environment that the run gets')
+  add('--worker', type=int, default=0, help='logs: whose')
+  add('--lines', type=int, default=50, help='logs: how many')
+  add('--follow', action='store_true', help='logs: go on until the run ends')
+  add('--down_after', action='store_true', help='up, run: remove the machine at the end')
+  add('--wait', type=float, default=24, help='hours for capacity at most')
+  add('--restarts', type=int, default=50, help='at most')
+  add('--poll', type=float, default=5, help='seconds between looks')
+  add('--grace', type=float, default=60, help='seconds the others have once one has failed')
+  add('--ssh_patience', type=float, default=120, help='seconds for a word with a worker')
+  add('--silent', type=float, default=900, help='seconds until it counts as lost: up replaces it')
+  add('--devices', type=int, default=1, help='of each process of a local pod')
+  add('--root', help='of a local pod: a directory')
+  add('--gke', action='store_true', help='up: write a JobSet (NAME.yaml) for kubectl instead')
+  add('--image', help='--gke: the container, with the checkout in /jaxalign')
+  add('--num_slices', type=int, default=1, help='--gke: so many slices over DCN')
+  add('--dry_run', action='store_true', help='print every command, run none')
+  args = parser.parse_args(argv[:cut])
+  args.command = argv[cut + 1 :]
+  check(args)
+  return args
+
+
+def check(args):
+  """What is wrong before anything is asked for."""
+  if not re.fullmatch(r'[a-z]([-a-z0-9]{0,37}[a-z0-9])?', args.name):
+    raise PodError(f'--name={args.name}: lower case letters, digits and dashes, a letter first')
+  args.hosts = local.hosts_of(args.slice)
+  if args.hosts is None and not args.zone and not args.gke:
+    raise PodError('--zone is missing: where the slice is to be, as us-west4-a')
+  if args.verb not in ('up', 'run'):
+    return
+  if args.slice is None:
+    raise PodError('--slice is missing: KIND-COUNT, as v5e-64')
+  if not args.command:
+    raise PodError('give the command after --, as: -- --config=FILE.py --workdir=gs://...')
+  if args.command[0].startswith('-'):
+    args.command = ['python', '-m', 'jaxalign.main', *args.command]
+    given = dict(a.lstrip('-').split('=', 1) for a in args.command[3:] if '=' in a)
+    file = given.get('config', '').split(':')[0]
+    if not args.gke and file not in checkout.tracked():
+      raise PodError(
+        f'--config={file}: git tracks no such file, and only these are sent: git add it'
+      )
+    workdir = given.get('workdir', '')
+    if args.hosts is None and not workdir.startswith('gs://'):
+      raise PodError(f"--workdir={workdir}: name a gs:// place: workers' disks go with the machine")
+    if args.hosts is not None and not os.path.isabs(workdir):
+      raise PodError(f'--workdir={workdir}: of a local pod, name it from the root: /tmp/...')
+
+
+def job_of(args, print_line):
+  """The run that they describe; print_line is not given a secret."""
+  names = [*SECRETS, *filter(None, args.env.split(','))]
+  secrets = {name: os.environ[name] for name in names if os.environ.get(name)}
+  lost = [name for name in names if name not in secrets and name not in SECRETS]
+  if lost:
+    raise PodError(f'--env={args.env}: {lost[0]} is not set here')
+  limits = workers.Limits(
+    poll=args.poll, others=12 * args.poll, queue=6 * args.poll, wait=3600 * args.wait,
+    ssh=args.ssh_patience, grace=args.grace, silent=args.silent, restarts=args.restarts,
+  )  # fmt: skip
+  if args.hosts is not None:
+    cloud = local.Local(args.name, args.hosts, args.devices, args.root)
+  else:
+    found = accelerators.find(args.slice or 'v5e-1')  # verbs that ask only learn it from Google
+    cloud = gcloud.Slice(
+      args.name, found, args.zone, args.project, spot=args.spot, existing=args.existing,
+      runtime=args.runtime_version, internal_ip=args.internal_ip, flags=args.create_flag,
+      run=dry.Imaginary(found.hosts, args.verb) if args.dry_run else shell.run,
+    )  # fmt: skip
+  if args.dry_run:
+    limits.poll = limits.queue = 0
+    if args.hosts is not None:
+      raise PodError('--dry_run shows what gcloud would be told: a local pod has no gcloud')
+
+  def say(text):
+    for value in secrets.values():
+      text = text.replace(value, '***')
+    print_line(text)
+
+  return workers.Job(
+    name=args.name, cloud=cloud, say=say, command=args.command, secrets=secrets, limits=limits
+  )

@@ -1,0 +1,46 @@
+"""What README and docs name is there, and the tree in README has every file."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
+MADE_UP = {'configs/mine.py'}  # the reader's own
+OURS = r'(?:jaxalign|configs|launch|benchmarks|tests|docs)/[\w/.-]*\w\.(?:py|md|png)'
+
+
+def tree():
+  """{folder: what the tree says of it}, from the block under 'The tree'."""
+  block = (ROOT / 'README.md').read_text().split('## The tree')[1].split('```')[1]
+  found, top = {}, ''
+  for line in block.splitlines():
+    head = re.match(r'( {0,2})(\w+)/(?:\s|$)', line)
+    if head:
+      top = top if head[1] else head[2]
+      here = f'{top}/{head[2]}' if head[1] else top
+    if line:
+      found[here] = found.get(here, '') + line + '\n'
+  return found
+
+
+@pytest.mark.parametrize('folder', [f for f in tree() if f not in ('configs', 'tests')])
+def test_the_tree_has_every_file_and_no_other(folder):
+  there = {path.name for path in (ROOT / folder).glob('*.py')} - {'__init__.py'}
+  assert set(re.findall(r'\b\w+\.py\b', tree()[folder])) == there
+
+
+def test_the_tree_has_every_folder():
+  rooms = {
+    f'jaxalign/{p.name}' for p in (ROOT / 'jaxalign').iterdir() if (p / '__init__.py').exists()
+  }
+  assert rooms <= set(tree())
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page):
+  named = set(re.findall(OURS, page.read_text())) - MADE_UP
+  assert [name for name in named if not (ROOT / name).exists()] == []
+  links = re.findall(r'\]\(([^)#:]+)\)', page.read_text())
+  assert [link for link in links if not (page.parent / link).exists()] == []
