@@ -34,9 +34,7 @@ NEEDED = ('trl==1.12.0', 'torch==2.13.0', 'transformers==5.23.0')
 MOST = {1: 0.85, 2: 0.55}
 KNOWN = dict(generate=0.100, score=0.081, train=1.073)  # of PPO.md, one core
 PHASES = ('generate', 'score', 'train')
-# A device for each core: what XLA does on one thread there, both devices do at once.
-APART = '--xla_force_host_platform_device_count=2 --xla_cpu_multi_thread_eigen=false'
-OURS = {'jaxalign': {}, 'apart': {'XLA_FLAGS': APART}}  # the second where there are two cores
+OURS = {'jaxalign': {}}
 THEIRS = {'trl': {'CHECKPOINT': '1'}, 'fast': {'CHECKPOINT': ''}}
 
 
@@ -71,7 +69,7 @@ def compare(cores, rounds, python):
   """Prints the rows of so many cores; whether jaxalign is as fast as expected."""
   with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
     players = {}
-    for name, env in list(OURS.items())[:cores]:  # first: it writes the weights
+    for name, env in OURS.items():  # first: it writes the weights
       player = Player(sys.executable, 'ours', env, cores, directory)
       players[name] = stack.enter_context(player)
     for name, env in THEIRS.items() if python else ():
@@ -156,7 +154,6 @@ def prompts():
 def ours(directory):
   import jax
   import jax.numpy as jnp
-  from jax.sharding import NamedSharding, PartitionSpec
 
   import jaxalign
   from jaxalign import allocator, config
@@ -164,7 +161,7 @@ def ours(directory):
   from jaxalign.models.heads import Critic, Scorer
   from jaxalign.rl import improve, players
   from jaxalign.rl.sample import generate
-  from jaxalign.sharding import make_mesh, spec
+  from jaxalign.sharding import make_mesh
   from jaxalign.stages.ppo import collect, learn, optimizers
   from jaxalign.train.state import make_state
 
@@ -174,25 +171,23 @@ def ours(directory):
   game = players.Game(rules=rules, response=NEW, minibatches=1, microbatches=1)
   adam = config.AdamW(lr=3e-6, eps=1e-5, schedule=config.Schedule(shape='constant'))
   tx = optimizers(adam, adam, 1000, 1000)
-  mesh = make_mesh(data=len(jax.devices()), fsdp=1)
-  model = jax.jit(cfg.build, out_shardings=NamedSharding(mesh, PartitionSpec()))(jax.random.key(0))
+  model = jax.jit(cfg.build)(jax.random.key(0))
   if not any(directory.iterdir()):
     jaxalign.export(model, directory, overwrite=True)
   copy = lambda: jax.tree.map(lambda w: jnp.array(w, copy=True), model)
+  mesh = make_mesh(devices=jax.devices()[:1])
   build = players.fresh_players(cfg.build)
   _, make = make_state(build, tx, 0, mesh, lambda: improve.carried(rules))
   state = make(dict(policy=copy(), critic=Critic(copy(), jax.random.key(1))))
   given = dict(reference=model, scorers=(Scorer(copy(), jax.random.key(2)),))
   batch = dict(tokens_BT=jnp.asarray(prompts(), jnp.int32)[None])
   batch |= dict(segment_BT=jnp.ones_like(batch['tokens_BT']))
-  prompt = [jax.device_put(x[0], NamedSharding(mesh, spec('BT'))) for x in batch.values()]
-  batch = jax.device_put(batch, NamedSharding(mesh, spec('-BT')))
-  rows = NamedSharding(mesh, spec('B'))
+  prompt = batch['tokens_BT'][0], batch['segment_BT'][0]
 
   def iterate():
     nonlocal state
     marks = [now()]
-    key_B = jax.device_put(players.row_keys(state.key, state.step, ROWS), rows)
+    key_B = players.row_keys(state.key, state.step, ROWS)
     policy = state.model['policy']
     jax.block_until_ready(generate(policy, *prompt, key_B, NEW, 1.0, 1.0, slots=NEW, eos=()))
     marks.append(now())
