@@ -1,12 +1,14 @@
 """A small reward model on real HH-RLHF pairs, judged on the official test files.
 
-  python benchmarks/reward_hh.py [--start=scratch|stories] [--steps=N] [--workdir=DIR] [--seed=N]
+  python benchmarks/reward_hh.py [--part=b|c] [--start=scratch|stories] [--steps=N] [--seed=N]
+    [--workdir=DIR]
 
-Trains on split b of the shared single-turn pairs (8,000; those that share a prompt with a test file
-are left out) and reports accuracy on helpful-base and harmless-base with Wilson intervals, beside
-longer wins. scratch: a Llama of width 64 and depth 2 by chance, under Llama-2's tokenizer. stories:
-stories260K under its own 512 tokens; a test pair longer than the 512 positions it knows is dropped,
-and the table says how many are left. card.html in the workdir has the rest.
+Trains on split b of the shared single-turn pairs, or on c (8,000 each, as many helpful as harmless
+ones; those that share a prompt with a test file are left out), and reports accuracy on helpful-base
+and harmless-base with Wilson intervals, beside longer wins. scratch: a Llama of width 64 and depth
+2 by chance, under Llama-2's tokenizer. stories: stories260K under its own 512 tokens; a test pair
+longer than the 512 positions it knows is dropped, and the table says how many are left. card.html
+in the workdir has the rest. benchmarks/hh_chain.py is the whole way from SFT to PPO.
 """
 
 import argparse
@@ -51,19 +53,27 @@ def adamw(lr):
   return AdamW(lr=lr, weight_decay=0.1, schedule=Schedule(warmup=20))
 
 
-def configured(start, steps, seed):
-  place = SHARED / 'hh-rlhf'
-  test = HH(path=str(place), subsets=tuple(OFFICIAL), split='test')
-  b = tuple(str(place / f'single-turn/{kind}_train_b.jsonl.gz') for kind in ('helpful', 'harmless'))
+def tests(as_='pair'):
+  return HH(path=str(SHARED / 'hh-rlhf'), subsets=tuple(OFFICIAL), split='test', as_=as_)
+
+
+def pairs_of(part, as_='pair'):
+  """Both kinds of one of the three splits, without the prompts of the test files."""
+  place = SHARED / 'hh-rlhf/single-turn'
+  files = tuple(str(place / f'{kind}_train_{part}.jsonl.gz') for kind in ('helpful', 'harmless'))
+  return Decontaminated(source=HH(path=files, as_=as_), against=(tests(),))
+
+
+def configured(start, steps, seed, part='b'):
   return reward.Config(
     **start(),
     format=chat.TRANSCRIPT,
-    train=(Decontaminated(source=HH(path=b), against=(test,)),),
-    held_out=(test,),
+    train=(pairs_of(part),),
+    held_out=(tests(),),
     batch=32,
     steps=steps,
     eval_every=steps,
-    saving=Saving(every=steps, keep=1),
+    saving=Saving(every=50, keep=1),
     logging=Logging(every=50),
     seed=seed,
   )
@@ -81,6 +91,7 @@ def table(card):
 
 def run():
   flags = argparse.ArgumentParser()
+  flags.add_argument('--part', choices=('b', 'c'), default='b')
   flags.add_argument('--start', choices=('scratch', 'stories'), default='scratch')
   flags.add_argument('--steps', type=int, default=500)
   flags.add_argument('--seed', type=int, default=0)
@@ -89,14 +100,14 @@ def run():
   began = time.time()
   work = pathlib.Path(given.workdir or tempfile.mkdtemp())
   start = dict(scratch=scratch, stories=stories)[given.start]
-  cfg = config.seal(configured(start, given.steps, given.seed))
+  cfg = config.seal(configured(start, given.steps, given.seed, given.part))
   if status := main.run_stage(reward.run, cfg, work, False):
     return status
   card = json.loads((work / 'card.json').read_text())
   spent = resource.getrusage(resource.RUSAGE_SELF)
   print('\n'.join(table(card)))
   print(
-    f'{given.start}, {given.steps} steps of {cfg.batch} pairs, seed {given.seed}; '
+    f'{given.part}, {given.start}, {given.steps} steps of {cfg.batch} pairs, seed {given.seed}; '
     f'ECE {card["ece"]:.3f}; '
     f'correlation of reward and length {card["reward_and_length"]["value"]:+.2f}; '
     f'{spent.ru_utime + spent.ru_stime:.0f} CPU seconds, {time.time() - began:.0f} s; '

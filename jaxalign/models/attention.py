@@ -12,6 +12,7 @@ from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_ma
 from jaxalign.sharding import platform, spec
 
 LANES = 128  # the TPU kernel works on tiles of this many positions
+BLOCKS, LONG = 4, 128  # of queries, on a CPU; sequences below LONG are not cut
 
 
 def attend(q_BHTK, k_BGSK, v_BGSK, *, segment_BT=None, segment_BS=None, filled=None, impl='auto'):
@@ -28,7 +29,8 @@ def attend(q_BHTK, k_BGSK, v_BGSK, *, segment_BT=None, segment_BS=None, filled=N
   if kernel == 'cudnn':
     return _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT)
   mask_BTS = visible(q_BHTK.shape[2], k_BGSK.shape[2], segment_BT, segment_BS, filled)
-  return _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS)
+  blocks = BLOCKS if filled is None and platform() == 'cpu' else 1
+  return _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS, blocks)
 
 
 def choose(impl, q_BHTK, k_BGSK, cached, where=None):
@@ -54,11 +56,20 @@ def visible(T, S, segment_BT=None, segment_BS=None, filled=None):
   return mask_BTS
 
 
-def _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS):
+def _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS, blocks=1):
+  """blocks: of queries, if there are many. Each looks at no key behind its last query, where the
+  mask would only throw away what was computed."""
   B, H, T, K = q_BHTK.shape
   G = k_BGSK.shape[1]
   q_BGQTK = q_BHTK.reshape(B, G, H // G, T, K)
-  return _core(q_BGQTK, k_BGSK, v_BGSK, mask_BTS).reshape(B, H, T, K)
+  if blocks == 1 or T < LONG:
+    return _core(q_BGQTK, k_BGSK, v_BGSK, mask_BTS).reshape(B, H, T, K)
+  size, parts = -(-T // blocks), []
+  for at in range(0, T, size):
+    end = min(at + size, T)
+    seen = k_BGSK[:, :, :end], v_BGSK[:, :, :end], mask_BTS[:, at:end, :end]
+    parts.append(_core(q_BGQTK[..., at:end, :], *seen))
+  return jnp.concatenate(parts, 3).reshape(B, H, T, K)
 
 
 @jax.custom_vjp

@@ -121,7 +121,10 @@ def ask(judge, pair):
       f'{_cut(pair)}: it is asked about one text at a time'
     )
   if not abs(value) <= float(np.finfo(np.float32).max):  # which is what it becomes
-    raise UserError(f'judge {judge.name} gave {value} for the answer {_cut(pair)}')
+    raise UserError(
+      f'judge {judge.name} gave {value} for the answer {_cut(pair)}: make it give a finite number '
+      'to any text, an empty one too'
+    )
   return float(value)
 
 

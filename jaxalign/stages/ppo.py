@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat, sources
+from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.models import adapters, heads, hub, llama2, phi2
 from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import born, make_mesh
@@ -31,7 +32,7 @@ class Config:
   lora: adapters.Lora | None = None  # one base for policy, critic and reference
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
   format: chat.ChatFormat
-  prompts: sources.Source
+  prompts: sources.Source | Decontaminated
   held_out: sources.Source | None = None  # prompts for evaluation
   pretraining: tuple[training.Corpus, ...] = ()  # mixed in with weight rules.ptx
   prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir

@@ -143,7 +143,8 @@ def open_tokenizer(cfg):
   tokenizer = finished.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=cfg.init))
   if tokenizer.vocab > cfg.model.vocab:
     raise UserError(
-      f'the tokenizer has {tokenizer.vocab} ids, model.vocab={cfg.model.vocab}: they do not fit'
+      f'the tokenizer has {tokenizer.vocab} ids, model.vocab={cfg.model.vocab}: they do not fit; '
+      "name the model's own tokenizer, or a model of at least as many"
     )
   return tokenizer
 

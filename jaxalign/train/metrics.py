@@ -6,6 +6,7 @@ metrics.jsonl holds each step once, whatever was killed and resumed; `seconds` i
 import collections
 import json
 import math
+import resource
 import sys
 import time
 
@@ -100,8 +101,7 @@ class Log:
       parts.append(f'{_clock((self.total - step) / pace)} left')
     if self.feed is not None and now > self._began:
       parts.append(f'{self.feed.waited / (now - self._began):.0%} waiting for data')
-    parts.append(_memory())
-    line = '  '.join(p for p in parts if p)
+    line = '  '.join([*parts, _memory()])
     live = sys.stderr.isatty()
     print(
       f'\r\033[K{line}' if live else line, end='' if live else '\n', file=sys.stderr, flush=True
@@ -195,9 +195,11 @@ def append(path, records, step):
 
 
 def _memory():
+  """The most that was in use: of a device, or of this process where devices do not say (CPUs)."""
   stats = jax.local_devices()[0].memory_stats() or {}
-  used = stats.get('peak_bytes_in_use')
-  return f'{used / 2**30:.1f} GiB' if used else ''
+  unit = 1 if sys.platform == 'darwin' else 1024  # of ru_maxrss
+  resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+  return f'{stats.get("peak_bytes_in_use", resident) / 2**30:.1f} GiB'
 
 
 def _short(x):

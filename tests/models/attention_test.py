@@ -43,6 +43,32 @@ def test_xla_is_the_loop(H, G):
   np.testing.assert_allclose(ours, loop(q, k, v, sees), atol=1e-5)
 
 
+@pytest.mark.parametrize('T', [attention.LONG, attention.LONG + 3])
+@pytest.mark.parametrize('segments', [False, True], ids=['whole', 'segments'])
+def test_blocks_of_queries_are_the_whole(T, segments):
+  """A CPU leaves out most of what the mask hides; values and gradients are those of all of it."""
+  q, k, v = qkv(2, 4, 2, T, 8)
+  segment_BT = packed(2, T) if segments else None
+  mask_BTS = attention.visible(T, T, segment_BT, segment_BT)
+  weight = jnp.sin(jnp.arange(q.size).reshape(q.shape))
+  run = lambda attend: jax.jit(
+    jax.value_and_grad(lambda q, k, v: (weight * attend(q, k, v)).sum(), (0, 1, 2))
+  )(q, k, v)
+  with jax.default_matmul_precision('highest'):
+    ours = run(lambda *qkv: attention.attend(*qkv, segment_BT=segment_BT))
+    whole = run(lambda *qkv: attention._xla(*qkv, mask_BTS))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=5 * TOLERANCE), ours, whole)
+
+
+def test_a_cpu_computes_little_of_what_the_mask_hides():
+  q, k, v = qkv(1, 4, 4, 256, 16)
+  work = lambda blocks: (
+    jax.jit(attention._xla, static_argnums=4)
+    .lower(q, k, v, attention.visible(256, 256), blocks).compile().cost_analysis()['flops']
+  )  # fmt: skip
+  assert work(attention.BLOCKS) < 0.65 * work(1)
+
+
 def test_a_query_in_a_half_filled_cache_is_the_loop():
   q, k, v = qkv(2, 4, 2, 3, 8, S=9)
   slots_BS = np.array([[0, 0, 1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1, 1, 0, 0]], np.int32)

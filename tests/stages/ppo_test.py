@@ -14,6 +14,8 @@ import jaxalign
 from jaxalign import chips, config, main
 from jaxalign.config import UserError
 from jaxalign.data import chat
+from jaxalign.data.decontaminate import Decontaminated
+from jaxalign.data.sources import Shipped
 from jaxalign.models import llama2
 from jaxalign.models.adapters import Lora
 from jaxalign.rl import overoptimisation as over
@@ -28,6 +30,7 @@ from tests.train import running
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DRIVER = str(ROOT / 'tests/rl/driver.py')
 ONE = config.Mesh(data=1, fsdp=4)
+TALKS = Shipped(name='conversations', as_='prompt')
 SCORES = (
   'held_out_cost', 'held_out_reward', 'held_out_kl', 'held_out_length', 'held_out_finished',
   'held_out_entropy', 'held_out_distinct_2', 'greedy_reward', 'greedy_kl', 'greedy_length',
@@ -226,6 +229,7 @@ def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
     (dict(model=llama2.tiny(vocab=1000)), '1024 ids, model.vocab=1000'),
     (dict(prompt=2), 'nothing is left .* longer than 2 tokens'),
     (dict(batch=0), 'batch=0: at least 1'),
+    (dict(prompts=Decontaminated(source=TALKS, against=(TALKS,))), 'nothing is left .*shares a pr'),
   ],
   ids=str,
 )
