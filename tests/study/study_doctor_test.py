@@ -116,7 +116,7 @@ def test_a_broken_recipe_of_rl_is_named(cheap):
   study = main.load(RL)
   adam = next(r.stage.optim for r in study.recipes if r.name == 'obey')
   broken = dict(
-    reward=dict(length=4), best=dict(batch=12), climb=dict(critic='{align}'),
+    reward=dict(length=4), best=dict(batch=4), climb=dict(critic='{align}'),
     obey=dict(optim=dataclasses.replace(adam, b2=0.999)),
   )  # fmt: skip
   for recipe, changes in broken.items():
@@ -125,7 +125,7 @@ def test_a_broken_recipe_of_rl_is_named(cheap):
   failed = {name: check.why for name, check in found.items() if not check.ok}
   assert 'none fits length=4' in failed.pop('align.ppo: reward-pairs_A_2000_20')
   assert 'none fits length=4' in failed.pop(f'{BEST}: reward-picks_AB_2000_20')
-  assert 'batch=12' in failed.pop(f'{BEST}: best@advise')
+  assert 'batch=4' in failed.pop(f'{BEST}: best@advise')
   assert 'holds no reward model' in failed.pop(f'{CLIMB}: climb@advise')
   assert 'optim.b2=0.999 (0.95 is right)' in failed.pop('align.ppo: obey@tail')
   assert not failed
