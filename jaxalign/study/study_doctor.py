@@ -18,6 +18,7 @@ from jaxalign.config import UserError, write, write_text
 from jaxalign.models import hub
 from jaxalign.stages import bon, doctor, finished, ppo, reward, training
 from jaxalign.study import asking, benches, contrasts, holes, kinds, real, sentiment, texts
+from jaxalign.study import verdict as judging
 from jaxalign.train import fingerprint, saving
 
 LITTLE = dict(documents=64, background=20_000, taught=64, more=64)
@@ -43,11 +44,9 @@ def examine(cfg, workdir, machine):
 def verdict(cfg):
   """Too few seeds are no fault of a trial run, but should be known before one is paid for."""
   n, rules = len(cfg.seeds), cfg.rules
-  if n < rules.least_seeds:
-    return f'{n} seeds of the {rules.least_seeds} that a verdict needs: it will be UNINFORMATIVE'
   least = contrasts.least_p(n) * len(rules.contrasts)
-  words = f'{n} seeds; the least p after Holm over {len(rules.contrasts)} is {least:.2g}'
-  return words if least < rules.alpha else f'{words}: no contrast can hold, take more seeds'
+  fine = f'{n} seeds; the least p after Holm over {len(rules.contrasts)} is {least:.2g}'
+  return judging.foretold(n, rules) or fine
 
 
 def start(cfg):
