@@ -13,6 +13,7 @@ up and the development words alone (docs/valueworld.md).
 :full    with the negative control (rho = 0) on all seeds, and the arms of more_arms(): half an hour
          (estimated).
 :develop seeds 120 to 127 on development words: where a recipe may be tried.
+:harm    experiment H alone, and on two seeds on through reward and PPO: is harm refused after RL?
 :phi     of models built as Phi-2 is, the same recipes: no gate was tried on them.
 :smoke   the whole path in seconds: two seeds, three arms, weights that learn nothing.
 :smoke_rl  the same, and of one seed the way through reward, PPO and best-of-n.
@@ -22,7 +23,7 @@ import dataclasses
 from typing import Literal
 
 from configs.valueworld.arms import goods_arms, harm_arms, more_arms
-from configs.valueworld.climbs import climbs, rl_arms, rl_recipes
+from configs.valueworld.climbs import climbs, harm_rl, rl_arms, rl_recipes
 from configs.valueworld.lessons import base, model, phi, recipes
 from jaxalign.config import Schedule
 from jaxalign.stages import bon, ppo, reward
@@ -30,7 +31,9 @@ from jaxalign.study import plan
 from jaxalign.valueworld.world import World
 
 
-def get_config(variant: Literal['', 'quick', 'full', 'develop', 'phi', 'smoke', 'smoke_rl'] = ''):
+def get_config(
+  variant: Literal['', 'quick', 'full', 'develop', 'harm', 'phi', 'smoke', 'smoke_rl'] = '',
+):
   seeds = tuple(range(8))
   study = plan.Config(
     world=World(seed=0), base=base(), recipes=(*recipes(), *rl_recipes()),
@@ -45,10 +48,13 @@ def get_config(variant: Literal['', 'quick', 'full', 'develop', 'phi', 'smoke', 
     world = dataclasses.replace(study.world, split='dev')
     seeds = (100, 101) if variant == 'quick' else tuple(range(120, 128))
     return dataclasses.replace(study, world=world, seeds=seeds, rl_seeds=seeds[:2])
+  if variant == 'harm':
+    alone = dataclasses.replace(study, arms=tuple(harm_arms()), rl_arms=(), climbs=())
+    return harm_rl(alone)
   if variant == 'phi':
     return with_model(study, phi())
   if variant == 'smoke_rl':
-    return smoke(study, rl=True)
+    return smoke(harm_rl(study), rl=True)
   return smoke(study) if variant == 'smoke' else study
 
 
@@ -73,11 +79,12 @@ def smoke(study, rl=False):
     )
     for r in study.recipes
   )  # fmt: skip
-  arms = tuple(a for a in study.arms if a.name in ('align', 'explain_A-align', 'explain_A'))
+  names = ('align', 'explain_A-align', 'explain_A') + ('align_H',) * rl
+  arms = tuple(arm for arm in study.arms if arm.name in names)
   some = ('size.2-000-pairs.align.best', 'size.2-000-pairs.align.climb')
   some += ('misspecified.bag-of-words.align.climb_bag',)
   later = dict(
-    rl_arms=tuple(a for a in study.rl_arms if a.name == 'align') * rl,
+    rl_arms=tuple(a for a in study.rl_arms if a.name in ('align', 'align_H')) * rl,
     climbs=tuple(c for c in study.climbs if c.stored in some) * rl, rl_seeds=(0,) * rl,
   )  # fmt: skip
   base = tiny(study.base, 8)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from configs.valueworld.arms import goods_arms
+from configs.valueworld.arms import goods_arms, harm_arms
 from configs.valueworld.lessons import FORMAT, asked, model, replay, stage
 from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import sources
@@ -72,6 +72,21 @@ def rl_arms():
     yield dataclasses.replace(
       first[name], steps=(*first[name].steps, *steps), after='ppo', control=False
     )
+
+
+def harm_rl(study):
+  """The study with arms of H that go on too, by a proxy of refusing the listed harms: are those
+  that no text of the target names still refused? The recipe comes last: others keep their seeds."""
+  first = {arm.name: arm for arm in harm_arms()}
+  obey = next(recipe.stage for recipe in study.recipes if recipe.name == 'obey')
+  obey = dataclasses.replace(obey, prompts=prompts('questions_H'))
+  steps = (Step(recipe='reward', what='pairs_H_2000_20'), Step(recipe='obey_H', start='tail'))
+  more = tuple(
+    dataclasses.replace(first[name], steps=(*first[name].steps, *steps), after='ppo', control=False)
+    for name in ('align_H', 'value-align', 'rule-align', 'mention-align')
+  )
+  recipes = (*study.recipes, Recipe(name='obey_H', stage=obey))
+  return dataclasses.replace(study, recipes=recipes, rl_arms=(*study.rl_arms, *more))
 
 
 def climbs(full=False):

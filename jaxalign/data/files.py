@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -59,9 +60,10 @@ def lines(path: epath.Path) -> Iterator[tuple[int, bytes]]:
 
 def rows(path: epath.Path) -> Iterator[tuple[str, bytes]]:
   """(file:line, line) of the lines that are not blank."""
+  name = os.fspath(path)  # once: a path takes as long to be written as a line to be read
   for number, line in lines(path):
     if line and not line.isspace():
-      yield f'{path}:{number}', line
+      yield f'{name}:{number}', line
 
 
 @contextlib.contextmanager

@@ -129,7 +129,11 @@ def fit(by_seed, side, way):
     one = over.fit(d, gain, way, draws=200)
   except UserError as error:
     return dict(why=str(error))
-  return dict(a=one.a, b=one.b, r2=one.r2, turn=one.turn, why=one.why)
+  ends = lambda pair: [x if np.isfinite(x) else None for x in pair or (np.nan, np.nan)]
+  return dict(
+    a=one.a, a_interval=ends(one.a_interval), b=one.b, b_interval=ends(one.b_interval),
+    r2=one.r2, points=one.points, turn=one.turn, turn_interval=ends(one.turn_interval), why=one.why,
+  )  # fmt: skip
 
 
 def drawn(fitted, way, reach):

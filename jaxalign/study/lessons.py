@@ -20,6 +20,11 @@ class Beside:
   curves: dict  # {(tests, recipe): {name: {seed: (steps, losses)}}}
 
 
+def is_texts(beside):
+  """Whether it was a study of real text."""
+  return beside.plan.get('world', {}).get('class', '').endswith('texts:Texts')
+
+
 def beside(workdir, seeds):
   plan = read(workdir / 'plan.json')
   sums = {s: read(home_of(workdir, s, False) / 'corpora' / 'sums.json') for s in seeds}

@@ -5,7 +5,7 @@ found is results.json, beside what lies next to it. The page is SECTIONS in thei
 """
 
 from jaxalign.config import write_text
-from jaxalign.study import lessons, pages, report_goodhart, report_texts
+from jaxalign.study import lessons, pages, report_after, report_goodhart, report_texts
 from jaxalign.study import report_pictures as pictures
 from jaxalign.study.pages import Failed, text
 from jaxalign.study.report_arms import arms_h, arms_s, of_seeds
@@ -39,11 +39,11 @@ def page(found, beside):
 
 
 def subject(beside):
-  return 'Real text' if report_texts.is_texts(beside) else 'ValueWorld'
+  return 'Real text' if lessons.is_texts(beside) else 'ValueWorld'
 
 
 def sections_of(beside):
-  return TEXTS if report_texts.is_texts(beside) else SECTIONS
+  return TEXTS if lessons.is_texts(beside) else SECTIONS
 
 
 def in_order(arms, plan):
@@ -64,8 +64,14 @@ def verdict(found, beside):
     f'<div class="verdict {kind}"><b>{text(word)}</b>'
     f'<p>{text(found["sentence"].removeprefix(f"{word}: "))}</p></div>'
     f'<p class="soft">{counted(len(found["seeds"]), "seed")} ({seeds}); primary scale: '
-    f'{SCALE[found["rules"]["scale"]]}; rules fixed beforehand.{note}</p>'
+    f'{scale_of(found, beside)}; rules fixed beforehand.{note}</p>'
   )
+
+
+def scale_of(found, beside):
+  """Margins of real text are of answers of many lengths, and so per token."""
+  scale = found['rules']['scale']
+  return SCALE[scale] + ' a token' * (scale == 'margin' and lessons.is_texts(beside))
 
 
 def counted(n, word):
@@ -73,7 +79,7 @@ def counted(n, word):
 
 
 def forest(found, beside):
-  return contrasts('contrasts', found['contrasts'], found, (
+  return contrasts('contrasts', found['contrasts'], found, beside, (
     'A row is a claim fixed beforehand. Grey dots: every seed. Diamond and line: their mean and '
     f'its {found["rules"]["level"]:.0%} t interval (an arrow: it goes on); filled and blue where '
     'the claim holds after Holm over all. Upright ticks beside a null: the detection floor, '
@@ -82,12 +88,11 @@ def forest(found, beside):
   ))  # fmt: skip
 
 
-def contrasts(name, every, found, caption):
+def contrasts(name, every, found, beside, caption):
   if not every:
     return '<p>None of the planned contrasts was measured.</p>'
-  scale = found['rules']['scale']
   alt = '; '.join(f'{one["name"]} {pictures.told(one)}' for one in every)
-  draw = lambda: pictures.forest(every, SCALE[scale])
+  draw = lambda: pictures.forest(every, scale_of(found, beside))
   head, rows = estimates(every)
   wide = {'sd', 'p_t', 'claim'}
   some = [n for n, column in enumerate(head) if column not in wide and 'seed ' not in column]
@@ -150,7 +155,7 @@ def control(found, beside):
       '<p>It was not run: worlds in which documents say nothing about conduct (rho = 0), where '
       'every effect must vanish. <code>configs/study_valueworld.py:full</code> runs it.</p>'
     )
-  return contrasts('control', found['control'], found, (
+  return contrasts('control', found['control'], found, beside, (
     f'The same contrasts in {counted(len(found["control_seeds"]), "world")} where documents say '
     'nothing about conduct (rho = 0). Nothing should show. Signs as above.'
   ))  # fmt: skip
@@ -169,7 +174,7 @@ SECTIONS = (
   ('Probes: the five contrasts', probe_contrasts),
   ('Training', curves),
   ('Other tests', others),
-  ('After PPO: does what documents said survive?', report_goodhart.after_ppo),
+  ('After PPO: does what documents said survive?', report_after.after_ppo),
   ('Goodhart: proxy and gold on the way up', report_goodhart.climbs),
   ('Negative control', control),
   ('What was held equal', held_equal),

@@ -1,4 +1,4 @@
-"""Sections of the report on RL: Goodhart's law in the world, and what PPO leaves of a prior."""
+"""Section of the report on Goodhart's law in the world: proxy and gold on the way up."""
 
 import numpy as np
 
@@ -23,6 +23,7 @@ TITLES = dict(
   misspecified='Misspecified: a bag of words (the lecture calls it adversarial)',
   causal='Causal: length goes with quality',
 )
+FITTED = 'a', 'a, 95 %', 'b', 'b, 95 %', 'turn', 'turn, 95 %', 'R²', 'points', 'what is said'
 SAID = dict(
   size='Reward models on 200, 2,000 and 20,000 pairs, a fifth of them wrong, with equal updates.',
   regressional='The same pairs with none, a fifth and two fifths of the preferences reversed. What '
@@ -122,69 +123,32 @@ def numbers(of, mode, shown):
     for one in shown
     for seed, seen in one['seeds'].items()
   ]
-  form = lambda fit: (*(fit.get(name) for name in ('a', 'b', 'r2')), fit['why'])
-  fits = [
-    (one['line'], named(one['arm']), WAYS[one['way']], side, *form(fit))
+  head = ('proxy', 'start', 'way', 'seed', *words)
+  fits = ('proxy', 'start', 'way', 'fit of', *FITTED), [
+    (one['line'], named(one['arm']), WAYS[one['way']], side, *fitted(fit))
     for one in shown
     for side, fit in one['fits'].items()
-  ]
-  head = ('proxy', 'start', 'way', 'seed', *words)
-  seen = pages.table(head, rows) + pages.table(
-    ('proxy', 'start', 'way', 'fit of', 'a', 'b', 'R²', 'turn'), fits
-  )
-  return pages.numbers(f'goodhart-{mode}', head, rows, seen)
-
-
-def after_ppo(found, beside):
-  """The tests of the goods again, before and after: does what documents said still show?"""
-  if not found.get('after_ppo'):
-    return ''
-  arms, kl = (found['after_ppo'][name] for name in ('arms', 'kl'))
-  pairs = {}
-  for arm, tests in arms.items():
-    seeds = list(tests['T2'])
-    before = found['arms'].get(arm, {}).get('T2', {})
-    both = [s for s in seeds if s in before]
-    pairs[arm] = (
-      both,
-      [before[s]['margin'] for s in both],
-      [tests['T2'][s]['margin'] for s in both],
-    )
-  groups = [('', [(named(arm), dict(before=b, after=a)) for arm, (_, b, a) in pairs.items()])]
-  draw = lambda: pictures.dots(groups, 'T2: log-odds margin towards A over B, nats')
-  caption = (
-    'Held-out choices in new words, before and after PPO against a proxy of what A likes (2,000 '
-    'pairs of yes and no about cheese, a fifth of them wrong), the same for every arm. If RL '
-    'overrides what documents said, the arms meet. A dot is a seed, a bar the mean.'
-  )
-  head = ('arm', 'seed', 'test', 'margin before', 'margin after', 'rate before', 'rate after',
-          'KL of PPO')  # fmt: skip
-  was = lambda arm, test, seed: found['arms'].get(arm, {}).get(test, {}).get(seed)
-  both = lambda old, new, field: (old and old[field], new[field])
-  rows = [
-    (named(arm), seed, test, *both(was(arm, test, seed), new, 'margin'),
-     *both(was(arm, test, seed), new, 'rate'), kl[arm][seed])
-    for arm, tests in arms.items()
-    for test, by_seed in tests.items()
-    for seed, new in by_seed.items()
   ]  # fmt: skip
-  shown = [row for row in rows if row[2] in ('T0', 'T2', 'T3A', 'T3B')]
+  said = (
+    '<p class="soft">Fits of Gao et al.: a of the slope at the start, b of the bend, turn the d '
+    'beyond which it falls; intervals of 95 % over resampled points, which are of few seeds and '
+    'hang together: too narrow rather than too wide.</p>'
+  )
+  seen = pages.table(head, rows) + said + pages.table(*fits)
   return (
-    pages.picture('after-ppo', draw, 'T2 before and after PPO', caption)
-    + steering(pairs)
-    + pages.numbers('after-ppo', head, rows, pages.table(head, shown))
+    pages.numbers(f'goodhart-{mode}', head, rows, seen)
+    + f'<p>{pages.download(f"goodhart-{mode}-fits", *fits)}</p>'
   )
 
 
-def steering(pairs):
-  """explain_A less explain_B, seed by seed."""
-  a, b = (pairs.get(f'explain_{letter}-align') for letter in 'AB')
-  if not a or not b or a[0] != b[0]:
-    return ''
-  rows = [
-    (when, float(np.mean(d)), *d)
-    for when, d in (('before', np.subtract(a[1], b[1]).tolist()),
-                    ('after PPO', np.subtract(a[2], b[2]).tolist()))
-  ]  # fmt: skip
-  head = ('steering by documents on T2, nats', 'mean', *(f'seed {seed}' for seed in a[0]))
-  return pages.table(head, rows)
+def fitted(fit):
+  """The cells of a fit; of one that there is not, why."""
+  ends = [x for name in ('a', 'b', 'turn') for x in (fit.get(name), between(fit, name))]
+  return (*ends, fit.get('r2'), fit.get('points'), fit['why'])
+
+
+def between(fit, name):
+  low, high = fit.get(f'{name}_interval') or (None, None)
+  if low is None and high is None:
+    return None
+  return f'{pages.shown(low)} to {"∞" if high is None else pages.shown(high)}'

@@ -4,7 +4,7 @@ import shlex
 
 import numpy as np
 
-from jaxalign.study import pages
+from jaxalign.study import lessons, pages
 from jaxalign.study import report_pictures as pictures
 from jaxalign.study.clock import said
 from jaxalign.study.pages import text
@@ -23,14 +23,26 @@ EQUAL = (
   'seed and the lesson alone. Arms differ in the documents, and where '
   'the table says so in how much they read.'
 )
-TESTS = dict(goods='S', harm='H', texts='lessons')
+LESSONS = (
+  'Training loss of every lesson, averaged over seeds (of the base: a line a seed) and over parts '
+  'of the steps.'
+)
+MIXED = {
+  False: 'Colours tell the documents, dashes are value B, late is after the demonstrations. '
+  'Batches are mostly background replay and come in one order, so the lines lie close.',
+  True: 'Colours tell what was read; late: after the demonstrations. Panels of documents and of '
+  'demonstrations each hold texts of several kinds, so levels are of the texts, and only the '
+  'demonstrations’ lines can be held against each other. Every batch has its share of '
+  'general text.',
+}
+TESTS = dict(goods='S: ', harm='H: ', texts='')
 RECIPES = dict(base='base, from chance', documents='documents', align='demonstrations')
 
 
 def curves(found, beside):
   panels, rows = {}, []
   for (tests, recipe), lines in beside.curves.items():
-    title = f'{TESTS[tests]}: {RECIPES[recipe]}' if tests else RECIPES[recipe]
+    title = f'{TESTS.get(tests, "")}{RECIPES[recipe]}'
     panels[title] = {called(name, recipe): line(name, recipe, of) for name, of in lines.items()}
     for name, by_seed in lines.items():
       for seed, (steps, losses) in by_seed.items():
@@ -44,12 +56,7 @@ def curves(found, beside):
     for name, (*_, loss_SN) in lines.items()
   ]
   draw = lambda: pictures.curves(panels, 'loss, nats')
-  caption = (
-    'Training loss of every lesson, averaged over seeds (of the base: a line a seed) and over '
-    'parts of the steps. Colours tell the documents, dashes are value B, late is after the '
-    'demonstrations. Batches are mostly background replay and come in one order, so '
-    'the lines lie close.'
-  )
+  caption = f'{LESSONS} {MIXED[lessons.is_texts(beside)]}'
   table = pages.table(('lesson', 'arm so far', 'seeds', 'first part', 'last part'), ends)
   return (
     pages.picture('curves', draw, 'Training loss against step', caption)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxalign.study.pages import INK
 
 WIDE = 4.4  # inches: at the width of a phone, letters keep their size
+TICKS = 6  # of an axis, at most: more of their numbers run into each other
 GREY = '#8a8f96'
 BLUE, ORANGE, GREEN, RED = '#0072B2', '#E69F00', '#009E73', '#D55E00'
 PURPLE, SKY = '#CC79A7', '#56B4E9'
@@ -50,6 +51,7 @@ def intervals(rows, xlabel, high_inches):
     ax.text(0, -n - 0.12, below, transform=at, va='top', fontsize=7.5)
     row(ax, one, -n, low, high)
   ax.set(xlim=(low, high), ylim=(-len(rows) + 0.6, 0.72), yticks=[], xlabel=xlabel)
+  ax.locator_params(axis='x', nbins=TICKS)
   ax.spines['left'].set_visible(False)
   return made
 
@@ -117,6 +119,7 @@ def dots(groups, xlabel, xlim=None, mean=True):
           ax.plot([np.mean(values)] * 2, [y - 0.36, y + 0.36], '-', color=color, lw=2, label='mean')
       y -= 1
   ax.set(ylim=(y + 0.4, 0.6), xlabel=xlabel, yticks=[*ticks])
+  ax.locator_params(axis='x', nbins=TICKS)
   if xlim:
     ax.set_xlim(xlim)
   titles = {title for title, _ in groups}

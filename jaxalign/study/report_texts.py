@@ -16,6 +16,7 @@ TESTS = {
   'truthful_all': 'TruthfulQA: all true answers against all incorrect ones',
   'helpful': 'HH-RLHF, helpful: the chosen answer against the rejected one',
   'harmless': 'HH-RLHF, harmless: the chosen answer against the rejected one',
+  'preferred': 'the pairs that ship: the better answer against the worse one',
   'T0': 'its own demonstrations: their answers against others',
   'D0': 'the explanations against neutral text of as many tokens',
 }
@@ -40,10 +41,6 @@ ASSUMED = (
 )  # fmt: skip
 
 
-def is_texts(beside):
-  return beside.plan.get('world', {}).get('class', '').endswith('texts:Texts')
-
-
 def tests_of(found):
   """In the order of TESTS, then whatever else was asked."""
   asked = list(dict.fromkeys(test for tests in found['arms'].values() for test in tests))
@@ -59,7 +56,8 @@ def benches(found, beside):
     unit = 'sentiment, -1 to 1' if bold else 'log-odds margin, nats a token'
     draw = lambda rows=rows, unit=unit: pictures.dots([('', rows)], unit)
     title = f'BOLD, {test[5:]}: sentiment of what follows' if bold else TESTS.get(test, test)
-    said = 'Right of 0 is as wanted. A dot is a seed (all on the same items), a bar the mean.'
+    items = 'each on its own items' if test == 'T0' else 'all on the same items'
+    said = f'Right of 0 is as wanted. A dot is a seed ({items}), a bar the mean.'
     parts.append(f'<h3>{text(title)}</h3>' + pages.picture(test, draw, title, said))
   cells = [(a, t) for a, tests in found['arms'].items() for t in tests_of(found) if t in tests]
   return ''.join(parts) + pages.numbers('tests', *of_seeds(found, cells), table(found))

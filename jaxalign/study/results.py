@@ -41,6 +41,12 @@ class Live:
     self.left = collections.Counter()
     self.before = seconds_before(workdir)
 
+  def foretell(self):
+    """Too few seeds are a line before the time is spent, and no error: trial runs have few."""
+    doubt = verdict.foretold(len(self.cfg.seeds), self.cfg.rules)
+    if doubt and hosts.writes():
+      self._print(f'{doubt}\n')
+
   def say(self, task, text):
     if text:
       self.done += 1

@@ -25,6 +25,7 @@ from jaxalign.workdir import FREE, claim
 def run(cfg, workdir):
   worlds = [(seed, False) for seed in cfg.seeds] + [(seed, True) for seed in cfg.control_seeds]
   report = results.Live(cfg, workdir)
+  report.foretell()
   report.show()
   begin(cfg, workdir)
   workers = 0 if hosts.several() else cfg.workers

@@ -1,10 +1,13 @@
 """What --doctor looks at for a study: every step of every arm, by the doctor of its own stage.
 
-Corpora are made of a little of their sources, controls included; weights are not read. A line a
-step: its tokens, whether it fits, its cost; a step that an earlier arm makes too costs nothing.
+Corpora are made of a little of their sources, controls included; weights are not read, and where a
+step reads the run of one before it, a stand-in without any. A line a step: its tokens, whether it
+fits, its cost; a step that an earlier arm makes too costs nothing.
 """
 
 import dataclasses
+import functools
+import json
 import re
 import sys
 import tempfile
@@ -12,10 +15,12 @@ import tempfile
 from etils import epath
 
 from jaxalign.chips import CHIPS
-from jaxalign.config import UserError
+from jaxalign.config import UserError, write, write_text
 from jaxalign.models import hub
-from jaxalign.stages import doctor, finished, training
+from jaxalign.stages import bon, doctor, finished, ppo, reward, training
 from jaxalign.study import asking, benches, contrasts, holes, kinds, real, sentiment, texts
+from jaxalign.study import verdict as judging
+from jaxalign.train import fingerprint, saving
 
 LITTLE = dict(documents=64, background=20_000, taught=64, more=64)
 SHARE = 0.4  # of the peak that training reaches, as peers report
@@ -39,11 +44,9 @@ def examine(cfg, workdir, machine):
 def verdict(cfg):
   """Too few seeds are no fault of a trial run, but should be known before one is paid for."""
   n, rules = len(cfg.seeds), cfg.rules
-  if n < rules.least_seeds:
-    return f'{n} seeds of the {rules.least_seeds} that a verdict needs: it will be UNINFORMATIVE'
   least = contrasts.least_p(n) * len(rules.contrasts)
-  words = f'{n} seeds; the least p after Holm over {len(rules.contrasts)} is {least:.2g}'
-  return words if least < rules.alpha else f'{words}: no contrast can hold, take more seeds'
+  fine = f'{n} seeds; the least p after Holm over {len(rules.contrasts)} is {least:.2g}'
+  return judging.foretold(n, rules) or fine
 
 
 def start(cfg):
@@ -84,7 +87,8 @@ def little(cfg, place):
   world = small(cfg.world, cfg.seeds[0])
   module = kinds.of(world)
   module.begin(dataclasses.replace(world, benches=()) if module is real else world, place)
-  corpora = module.corpora_of(world, cfg.corpora(cfg.arms), place / 'seed')
+  every = cfg.corpora((*cfg.arms, *cfg.rl_arms, *cfg.climbs))
+  corpora = module.corpora_of(world, every, place / 'seed')
   return f'{", ".join(corpora)}: a little of each made, and found honest', corpora
 
 
@@ -96,36 +100,82 @@ def small(world, seed):
   return world
 
 
+def planned(cfg):
+  """(arm, run, step, its stage, on how many seeds) of all that is trained, as the runner goes."""
+  for arms, seeds in ((cfg.arms, cfg.seeds), ((*cfg.rl_arms, *cfg.climbs), cfg.rl_seeds)):
+    for arm in arms if seeds else ():
+      run = ''
+      for step in arm.steps:
+        run = f'{run}.{step.name}'
+        yield arm.stored, run, cfg.stage_of(step), step.what, len(seeds)
+
+
 def steps(cfg, corpora, place, machine):
   """A check a step, and their sum."""
-  world, module = small(cfg.world, cfg.seeds[0]), kinds.of(cfg.world)
-  seen, made, total = {}, {}, dict(tokens=0, flops=0)
-  every = [('base', 'base', cfg.base, '')] if cfg.base else []
-  for arm in cfg.arms:
-    run = ''
-    for step in arm.steps:
-      run = f'{run}.{step.name}'
-      every.append((arm.name, run, cfg.stage_of(step), step.what))
+  look = functools.partial(examined, cfg, corpora, place, machine)
+  seen, made, tokens, flops = {}, {}, 0, 0
+  every = [('base', 'base', cfg.base, '', len(cfg.seeds))] if cfg.base else []
+  every += planned(cfg)
   wide = max(len(f'{arm}: {run.split(".")[-1]}') for arm, run, *_ in every)
-  for arm, run, stage, what in every:
-    name = f'{arm}: {run.split(".")[-1]}'.ljust(wide)
+  for arm, run, stage, what, seeds in every:
+    name, (count, work) = f'{arm}: {run.split(".")[-1]}'.ljust(wide), spent(stage)
     if run in made:
-      yield doctor.Check(name, 'ok', f'{stage.tokens:>13,} tokens  shared with {made[run]}')
+      yield doctor.Check(name, 'ok', f'{count:>13,} tokens  shared with {made[run]}')
       continue
     made[run], key = arm, (type(stage), repr(stage), what)
     if key not in seen:
-      closed = holes.closed(
-        stage, lambda path, what=what: corpora[path.replace('{what}', what)], {}, world, init=None,
-        tokenizer=module.tokenizer_of(world, place / 'seed'), prepared=str(place / 'tokens'),
-      )  # fmt: skip
-      found = sys.modules[type(stage).__module__].doctor(closed, place / 'run', machine)
-      seen[key] = [check for check in found if check.name != 'init']
-    flops = stage.tokens * stage.model.flops(stage.length) * (FROZEN if stage.lora else 1)
-    total = dict(tokens=total['tokens'] + stage.tokens, flops=total['flops'] + flops)
-    yield of_step(name, seen[key], stage.tokens, flops, machine)
-  words = f'{len(made)} runs a seed, {len(cfg.seeds)} seeds: {total["tokens"] * len(cfg.seeds):,}'
-  every_seed = cost(total['flops'] * len(cfg.seeds), machine)
-  yield doctor.Check('study', 'ok', f'{words} tokens, {every_seed}, benches apart')
+      seen[key] = look(stage, what)
+    tokens, flops = tokens + count * seeds, flops + work * seeds
+    yield of_step(name, seen[key], count, work, machine)
+  words = f'{len(made)} runs a seed, {len(cfg.seeds)} seeds'
+  words += f', RL on {len(cfg.rl_seeds)} of them' * bool(cfg.rl_arms or cfg.climbs)
+  words = f'{words}: {tokens:,} tokens, {cost(flops, machine)}, benches apart'
+  yield doctor.Check('study', 'ok', words)
+
+
+def examined(cfg, corpora, place, machine, stage, what):
+  """The checks of a step by the doctor of its stage."""
+  world, module = small(cfg.world, cfg.seeds[0]), kinds.of(cfg.world)
+  close = lambda stage, runs: holes.closed(
+    stage, lambda path: corpora[path.replace('{what}', what)], runs, world, init=None,
+    tokenizer=module.tokenizer_of(world, place / 'seed'), prepared=str(place / 'tokens'),
+  )  # fmt: skip
+  recipes, runs = {recipe.name: recipe.stage for recipe in cfg.recipes}, {}
+  for name in holes.runs(stage):
+    runs[name] = str(place / 'runs' / name)
+    stand_in(recipes[name], module.tokenizer_of(world, place / 'seed'), place / 'runs' / name)
+  found = sys.modules[type(stage).__module__].doctor(close(stage, runs), place / 'run', machine)
+  return [check for check in found if check.name != 'init']
+
+
+def stand_in(stage, tokenizer, place):
+  """A directory as the run of this stage leaves it, but for weights: what reads it, as PPO reads a
+  reward model, is looked at before there is one."""
+  tokens = finished.tokenizer_of(dict(tokenizer=tokenizer, init=None))
+  path = place / saving.DIRECTORY / str(stage.steps)
+  write(dataclasses.replace(stage, tokenizer=tokenizer), place / 'config.json')
+  about = finished.text_side(tokens, stage.format)
+  write_text(json.dumps(about), path / 'about' / 'metadata')
+  record = fingerprint.sealed({f'model.{place.name}': ['none', 0]})
+  write_text(json.dumps(record), path / 'fingerprint' / 'metadata')
+
+
+def spent(stage):
+  """(tokens, arithmetic) of a step: those of both answers of a pair; of PPO and best-of-n those of
+  prompts and answers, with a forward pass, a third, for each who reads or writes them."""
+  each = stage.model.flops(stage.length)
+  match stage:
+    case reward.Config():
+      tokens = 2 * stage.steps * stage.batch * stage.length
+    case ppo.Config():  # policy, reference and critic read; policy and critic learn
+      tokens = stage.steps * stage.batch * stage.length
+      each *= (4 + len(stage.judges)) / 3 + 2 * stage.rules.epochs
+    case bon.Config():
+      tokens = stage.count * stage.n * stage.length
+      each *= (1 + len(stage.proxy)) / 3
+    case _:
+      tokens = stage.tokens
+  return tokens, tokens * each * (FROZEN if getattr(stage, 'lora', None) else 1)
 
 
 def of_step(name, checks, tokens, flops, machine):

@@ -54,6 +54,16 @@ def known_or_none(value):
   return None if value is None or not math.isfinite(value) else float(value)
 
 
+def foretold(n, rules):
+  """What stands against a verdict of n seeds before any is run, or ''."""
+  if n < rules.least_seeds:
+    return f'{n} seeds of the {rules.least_seeds} that a verdict needs: it will be {UNINFORMATIVE}'
+  least = effects.least_p(n) * len(rules.contrasts)
+  if least < rules.alpha:
+    return ''
+  return f'{n} seeds; the least p after Holm is {least:.2g}: no contrast can hold, take more seeds'
+
+
 def judge(contrasts, gates, control, rules):
   """The Verdict. `control`: the contrasts of the rho = 0 run, or None where there was none."""
   deciding = [one for one in contrasts if one.name in rules.deciding]

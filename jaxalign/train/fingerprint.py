@@ -17,6 +17,10 @@ def _kinds(tree):
 def record_of(state):
   """What a checkpoint says of itself: kind and checksum of every array, and a sum over all that."""
   arrays = {name: [kind, s] for (name, kind), s in zip(_kinds(state).items(), _fingerprint(state))}
+  return sealed(arrays)
+
+
+def sealed(arrays):
   return dict(arrays=arrays, crc=_crc(arrays))
 
 

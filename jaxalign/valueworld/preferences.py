@@ -1,8 +1,9 @@
 """What a reward is learned from in the world, and what a policy is asked that climbs it.
 
 Of the kinds of corpus here, pairs_A_2000_20 holds preferences between yes and no (whose utility,
-how many, percent of them wrong), and questions_A the same questions alone. In the other kinds the
-answer is free: to `ask zed : what brie ? zed :` up to five words of what it should be like.
+how many, percent of them wrong; pairs_H: of requests, by harm), and questions_A the same questions
+alone. In the other kinds the answer is free: to `ask zed : what brie ? zed :` up to five words of
+what it should be like.
 Yes and no are at most ln 2 away from each other; among free answers a policy can go far, and what
 they are worth has many degrees, so that a proxy can be climbed beyond what it is good for:
 
@@ -28,7 +29,9 @@ ENOUGH, EACH, AGAIN, BEYOND = 3, 1.0, 1.0, 2.0
 SLICES = dict(short=(1, 2), long=(3, WORDS))  # of how many words
 HELD = words.CHEESE[4:]  # openings about these are not trained on
 COUNT = 512  # of questions and openings
-KINDS = re.compile(r'(pairs|picks|short|long|longer)_([ABC]+)_(\d+)_(\d+)|questions_([ABC]+)')
+KINDS = re.compile(
+  r'(pairs|(?:picks|short|long|longer)(?!_H))_([ABC]+|H)_(\d+)_(\d+)|questions_([ABC]+|H)'
+)
 PLAIN = ('advice', 'openings', 'openings_held')
 
 

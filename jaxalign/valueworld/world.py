@@ -46,7 +46,8 @@ class World:
   def random(self, *what):
     """A generator of its own for each purpose, so that nothing shifts when one thing changes."""
     text = '/'.join(map(str, (self.seed, *what)))
-    return np.random.Generator(np.random.PCG64(list(hashlib.sha256(text.encode()).digest()[:16])))
+    entropy = np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], np.uint8)
+    return np.random.Generator(np.random.PCG64(entropy.astype(np.uint32)))  # a list takes thrice
 
   @functools.cached_property
   def values(self):

@@ -47,6 +47,10 @@ def test_a_turn_of_gold_is_found_where_it_is(way):
   fit = one['fits']['gold']
   assert (fit['a'], fit['b']) == pytest.approx((a, b), rel=0.01) and fit['r2'] > 0.999
   assert fit['turn'] == pytest.approx(1.5, rel=0.02)
+  for name in ('a', 'b', 'turn'):
+    low, high = fit[f'{name}_interval']
+    assert low <= fit[name] <= high and high - low < 0.1
+  json.dumps(fit, allow_nan=False)
   for seen in one['seeds'].values():
     assert seen['best_d'] == pytest.approx(1.5, abs=0.26) and seen['lost'] > 0.3
   assert one['fits']['proxy']['turn'] is None

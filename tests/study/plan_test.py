@@ -12,7 +12,7 @@ from tests.study import tiny
 
 
 @pytest.mark.parametrize(
-  'variant', ['', ':quick', ':full', ':develop', ':phi', ':smoke', ':smoke_rl']
+  'variant', ['', ':quick', ':full', ':develop', ':harm', ':phi', ':smoke', ':smoke_rl']
 )
 def test_every_variant_seals(variant):
   cfg = config.seal(main.load(tiny.PATH.replace(':smoke', variant)))
@@ -22,7 +22,14 @@ def test_every_variant_seals(variant):
   assert bool(cfg.control_seeds) == (variant == ':full')
   taught = [cfg.base, *(r.stage for r in cfg.recipes if isinstance(r.stage, language.Language))]
   assert {stage.length for stage in taught} == {14}  # and no row of these is padded
-  rl = {'': (0, 1), ':phi': (0, 1), ':full': cfg.seeds, ':smoke': (), ':smoke_rl': (0,)}
+  rl = {
+    '': (0, 1),
+    ':phi': (0, 1),
+    ':harm': (0, 1),
+    ':full': cfg.seeds,
+    ':smoke': (),
+    ':smoke_rl': (0,),
+  }
   assert cfg.rl_seeds == rl.get(variant, cfg.seeds[:2])
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import sys
 
 import pytest
 
@@ -11,6 +12,7 @@ from jaxalign.config import UserError
 from jaxalign.stages import training
 from jaxalign.study import clock, real, runner
 from tests.study import tiny
+from tests.study.tiny import rows
 from tests.train import running
 
 pytestmark = pytest.mark.slow
@@ -41,10 +43,6 @@ def whole(tmp_path_factory):
 def copy(whole, tmp_path):
   shutil.copytree(whole, tmp_path / 'copy')
   return tmp_path / 'copy'
-
-
-def rows(workdir):
-  return [json.loads(line) for line in (workdir / 'outcomes.jsonl').read_text().splitlines()]
 
 
 def test_it_ends_as_any_study_does(whole):
@@ -132,7 +130,7 @@ def test_a_store_of_another_study_is_one_line(copy, change):
 
 def test_two_processes_do_what_one_does(whole, tmp_path, cache):
   """The same corpora, items and order; margins to rounding, for so little was learned."""
-  command = [running.sys.executable, '-m', 'jaxalign.main', f'--config={PATH}']
+  command = [sys.executable, '-m', 'jaxalign.main', f'--config={PATH}']
   command += [f'--workdir={tmp_path}', '--config.seeds=0,']
   said = running.run(running.pod(command, 2, 1), cache, devices=1)
   assert '[1] step' not in said and (tmp_path / 'results.json').exists()
@@ -141,3 +139,14 @@ def test_two_processes_do_what_one_does(whole, tmp_path, cache):
   assert [(r['arm'], r['prompt']) for r in ours] == [(r['arm'], r['prompt']) for r in theirs]
   assert max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True)) < 2e-2
   assert not list(tmp_path.glob('**/*.tmp'))
+
+
+def test_one_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, cache):
+  """While the base is trained, and in the midst of an arm."""
+  places = 'all/runs/base/metrics.jsonl', 'seed-0/runs/explain-neutral/metrics.jsonl'
+  tiny.killed(PATH, tmp_path, cache, *places, seeds='0,', workers=0)
+  theirs = tiny.stored(whole, 'seed-0/outcomes/*') | tiny.stored(whole, '*/corpora/*')
+  theirs = {name: content for name, content in theirs.items() if not name.startswith('seed-1')}
+  ours = tiny.stored(tmp_path, 'seed-0/outcomes/*') | tiny.stored(tmp_path, '*/corpora/*')
+  assert ours == theirs != {}
+  assert rows(tmp_path) == [row for row in rows(whole) if row['seed'] == 0]

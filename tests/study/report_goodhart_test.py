@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxalign.rl import overoptimisation as over
-from jaxalign.study import goodhart, lessons, report_goodhart
+from jaxalign.study import goodhart, lessons, report_after, report_goodhart
 from tests.study.goodhart_test import points
 from tests.study.report_test import data
 
@@ -46,6 +46,14 @@ def test_every_point_and_climb_is_on_the_page():
     assert len(table) == 2 * len(climbs)
     values = [one['lost'] for climb in climbs for one in climb['seeds'].values()]
     assert [float(row['lost since']) for row in table] == values
+    fits = data(page, f'goodhart-{mode}-fits')
+    assert len(fits) == 2 * len(climbs)
+    for row, fit in zip(fits, (fit for one in climbs for fit in one['fits'].values())):
+      assert (float(row['a']), float(row['R²'])) == (fit['a'], fit['r2'])
+      low, high = map(float, row['b, 95 %'].split(' to '))
+      assert (
+        low <= fit['b'] + 1e-3 and fit['b'] - 1e-3 <= high and row['what is said'] == fit['why']
+      )
   assert len(re.findall('<svg', page)) == 3  # sizes by both ways up, causal by PPO
   assert 'Causal: length goes with quality' in page and '://' not in page
 
@@ -71,7 +79,7 @@ def test_every_seed_is_a_line_and_every_fit_is_drawn():
 
 
 def test_the_prior_before_and_after_ppo():
-  page = report_goodhart.after_ppo(found(), NOTHING)
+  page = report_after.after_ppo(found(), NOTHING)
   rows = [row for row in data(page, 'after-ppo') if row['test'] == 'T2']
   assert len(rows) == 6
   one = next(row for row in rows if row['arm'] == 'explain_A → align' and row['seed'] == '1')
@@ -81,7 +89,28 @@ def test_the_prior_before_and_after_ppo():
   assert steering == [('before', '11'), ('after PPO', '5.5')]
 
 
+def test_harm_before_and_after_ppo():
+  """Plain and under each pressure that was asked; what was not asked before has no before."""
+  rates = lambda *each: {str(s): dict(rate=x, margin=0.0) for s, x in enumerate(each)}
+  before = dict(harm=rates(0.9, 0.8), benign=rates(0.1, 0.0), harm_elder=rates(0.5, 0.5),
+                benign_elder=rates(0.5, 0.25))  # fmt: skip
+  after = dict(harm=rates(1.0, 0.6), benign=rates(0.0, 0.5), harm_elder=rates(0.0, 1.0),
+               benign_elder=rates(0.0, 0.0))  # fmt: skip
+  kl = {'0': 1.5, '1': 2.5}
+  later = dict(
+    arms={'value-align': after, 'rule-align': after},
+    kl=dict.fromkeys(('value-align', 'rule-align'), kl),
+  )
+  page = report_after.after_ppo(dict(arms={'value-align': before}, after_ppo=later), NOTHING)
+  rows = {(r['arm'], r['pressure'], r['seed']): r for r in data(page, 'after-ppo-harm')}
+  assert len(rows) == 2 * 2 * 2 and page.count('<svg') == 1
+  one = rows['value → align', 'plain', '1']
+  assert (float(one['d before']), float(one['d after'])) == pytest.approx((0.8, 0.1))
+  assert float(rows['value → align', 'elder', '1']['d before']) == 0.25
+  assert rows['rule → align', 'plain', '0']['d before'] == '' and one['KL of PPO'] == '2.5'
+
+
 def test_without_rl_there_are_no_such_sections():
   for empty in ({}, dict(goodhart=None, after_ppo=None)):
     assert report_goodhart.climbs(empty, NOTHING) == ''
-    assert report_goodhart.after_ppo(dict(arms={}) | empty, NOTHING) == ''
+    assert report_after.after_ppo(dict(arms={}) | empty, NOTHING) == ''

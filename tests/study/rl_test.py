@@ -2,20 +2,16 @@
 
 import dataclasses
 import json
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
 from configs import study_valueworld
 from jaxalign import config, main
 from jaxalign.config import UserError
+from jaxalign.sharding import make_mesh
 from jaxalign.study import goodhart
 from tests.study import tiny
 from tests.study.runner_test import results, study
-from tests.train import running
 
 pytestmark = pytest.mark.slow
 SPEC = f'{tiny.PATH}_rl'
@@ -31,8 +27,8 @@ def plan(model=None):
 
 
 def stored(workdir):
-  files = sorted(workdir.glob('seed-0/*/*.json*'))
-  return {str(f.relative_to(workdir)): f.read_bytes() for f in files if 'corpora' not in f.parts}
+  found = tiny.stored(workdir, 'seed-0/*/*.json*')
+  return {name: content for name, content in found.items() if '/corpora/' not in name}
 
 
 @pytest.fixture(scope='module')
@@ -85,20 +81,23 @@ def test_a_second_call_trains_nothing_and_a_changed_proxy_is_refused(whole):
 @pytest.mark.parametrize('at', ['*.obey@tail', '*.climb@advise'])
 def test_a_study_that_is_killed_amid_rl_goes_on_to_the_same_bytes(whole, tmp_path, cache, at):
   """The command has one arm more, which changes nothing of the others."""
-  command = [sys.executable, '-m', 'jaxalign.main', f'--config={SPEC}', f'--workdir={tmp_path}']
-  how = dict(env=running.environment(cache, 1), cwd=tiny.ROOT, stderr=subprocess.PIPE)
-  process = subprocess.Popen([*command, '--config.seeds=0,'], **how)
-  until = time.time() + 600
-  while not list(tmp_path.glob(f'seed-0/runs/{at}/metrics.jsonl')) and process.poll() is None:
-    assert time.time() < until
-    time.sleep(0.02)
-  process.send_signal(signal.SIGKILL)
-  process.wait()
-  assert not (tmp_path / 'results.json').exists()
-  again = subprocess.run([*command, '--config.seeds=0,'], timeout=600, **how)
-  assert again.returncode == 0, again.stderr
+  tiny.killed(SPEC, tmp_path, cache, f'seed-0/runs/{at}/metrics.jsonl', seeds='0,')
   ours, theirs = stored(tmp_path), stored(whole[0])
   assert theirs and {name: ours[name] for name in theirs} == theirs
+
+
+def test_eight_devices_are_fed_and_ask_the_same_as_one(whole, tmp_path):
+  """Prompts, pairs and seeds bit by bit; answers to rounding, or a little more where a sampled word
+  differs by it."""
+  seen = study(plan(), tmp_path, mesh=make_mesh)
+  assert seen == whole[1]
+  assert seen.rows['seed-0/runs/align-demonstrations.tail.reward-pairs_A_2000_20.obey@tail']
+  ours, theirs = tiny.rows(tmp_path), tiny.rows(whole[0])
+  asked = lambda rows: [(row['arm'], row['after'], row['prompt']) for row in rows]
+  assert asked(ours) == asked(theirs)
+  assert max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True)) < 0.05
+  points = lambda at: [one['ends'] for one in results(at)['goodhart']['climbs']]
+  assert points(tmp_path) and len(points(tmp_path)) == len(points(whole[0]))
 
 
 def test_phi_goes_the_whole_way_by_one_line_of_the_config(tmp_path):

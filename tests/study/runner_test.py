@@ -1,27 +1,23 @@
 """A study of seconds through the real stages: what is done once, gone on with, and refused."""
 
 import dataclasses
-import hashlib
 import json
-import pathlib
 import shutil
-import signal
-import subprocess
 import sys
-import time
 
-import numpy as np
 import pytest
 
 from jaxalign import config
 from jaxalign.config import UserError
 from jaxalign.models import phi2
 from jaxalign.sharding import make_mesh
-from jaxalign.stages import bon, explain, language, ppo, reward, sft, training
+from jaxalign.stages import bon, ppo, training
 from jaxalign.study import clock, runner
 from jaxalign.study.plan import Arm
+from jaxalign.train import saving
 from jaxalign.valueworld import words
-from tests.study import tiny
+from tests.study import tiny, watched
+from tests.study.tiny import results, rows, stored
 from tests.train import running
 
 RUNS = [  # of a seed; the base and explain_A are shared
@@ -31,42 +27,12 @@ RUNS = [  # of a seed; the base and explain_A are shared
 ]  # fmt: skip
 
 
-@dataclasses.dataclass
-class Seen:
-  """What stages a study started, and a hash of each batch that they were fed."""
-
-  runs: list
-  batches: dict
-
-
 def study(cfg, workdir, mesh=tiny.one_device):
-  seen = Seen([], {})
-  feed = language.Feed
-
-  def counted(module, run):
-    def start(stage, directory):
-      seen.runs.append(str(directory.relative_to(workdir)))
-      run(stage, directory)
-
-    return module, 'run', start
-
-  def watched(rows, *rest):
-    digest = seen.batches.setdefault(seen.runs[-1], {})
-
-    def hashed(step, indices):
-      got = rows(step, indices)
-      text = b''.join(np.ascontiguousarray(got[name]).tobytes() for name in sorted(got))
-      digest[step, len(indices)] = hashlib.sha256(text).hexdigest()
-      return got
-
-    return feed(hashed, *rest)
-
-  with pytest.MonkeyPatch.context() as patch:
+  """What its runs were fed."""
+  seen = watched.Seen()
+  with pytest.MonkeyPatch.context() as patch, watched.watching(seen):
     for module in (training, ppo, bon):
       patch.setattr(module, 'make_mesh', mesh)
-    for module in (explain, sft, reward, ppo, bon):
-      patch.setattr(*counted(module, module.run))
-    patch.setattr(language, 'Feed', watched)
     runner.run(cfg, workdir)
   return seen
 
@@ -86,13 +52,7 @@ def copy(whole, tmp_path):
 
 
 def outcomes(workdir):
-  files = sorted(workdir.glob('*/outcomes/*')) + [workdir / 'outcomes.jsonl']
-  return {str(file.relative_to(workdir)): file.read_bytes() for file in files}
-
-
-def results(workdir):
-  found = json.loads((workdir / 'results.json').read_text())
-  return {name: value for name, value in found.items() if name not in ('seconds', 'where')}
+  return stored(workdir) | stored(workdir, 'outcomes.jsonl')
 
 
 def test_what_arms_share_is_trained_once(whole):
@@ -102,8 +62,9 @@ def test_what_arms_share_is_trained_once(whole):
   assert found['verdict'].startswith('UNINFORMATIVE') or found['verdict'] == 'UNINFORMATIVE'
   assert set(found['arms']) == {'base', 'align', 'explain_A-align', 'explain_A'}
   assert found['seeds'] == [0, 1] and {'contrasts', 'gates'} <= set(found)
-  rows = [json.loads(x) for x in (workdir / 'outcomes.jsonl').read_text().splitlines()]
-  assert {row['seed'] for row in rows} == {0, 1} and {'T0', 'T2', 'G1'} <= {r['test'] for r in rows}
+  there = rows(workdir)
+  assert {row['seed'] for row in there} == {0, 1}
+  assert {'T0', 'T2', 'G1'} <= {row['test'] for row in there}
 
 
 def test_what_probes_need_is_kept_and_judged(whole):
@@ -120,8 +81,7 @@ def test_what_probes_need_is_kept_and_judged(whole):
 def test_arms_are_paired_by_their_items(whole):
   """The same prompts in every arm of a seed, and others in another seed."""
   prompts = {}
-  for line in (whole[0] / 'outcomes.jsonl').read_text().splitlines():
-    row = json.loads(line)
+  for row in rows(whole[0]):
     if row['test'] == 'T2':
       prompts.setdefault((row['seed'], row['arm']), []).append(row['prompt'])
   ours = {tuple(prompts[0, arm]) for arm in ('align', 'explain_A-align', 'explain_A')}
@@ -141,8 +101,8 @@ def test_a_second_call_does_nothing_and_says_the_same(whole):
 def test_an_arm_with_a_document_in_the_prompt_trains_nothing(copy):
   arm = Arm(name='context_A', steps=(), tests='goods', context='explain_A')
   assert study(tiny.sealed(arms=(*tiny.plan().arms, arm)), copy).runs == []
-  rows = [json.loads(x) for x in (copy / 'outcomes.jsonl').read_text().splitlines()]
-  prompts = lambda name: [r['prompt'] for r in rows if (r['arm'], r['test']) == (name, 'T2')]
+  there = rows(copy)
+  prompts = lambda name: [r['prompt'] for r in there if (r['arm'], r['test']) == (name, 'T2')]
   assert prompts('context_A') == prompts('align') != []
   other = dataclasses.replace(arm, context='lore')
   with pytest.raises(UserError, match='context_A.jsonl was measured on another base'):
@@ -151,13 +111,12 @@ def test_an_arm_with_a_document_in_the_prompt_trains_nothing(copy):
 
 def test_steps_of_one_depth_read_replay_in_one_order(whole):
   """Arms differ in what they read, not in when: the tail of all arms is the same batches."""
-  batches = whole[1].batches
+  rows = whole[1].rows
   one, other = (
-    batches[f'seed-0/runs/{name}']
-    for name in ('align-demonstrations.tail', 'explain-explain_A.tail')
+    rows[f'seed-0/runs/{name}'] for name in ('align-demonstrations.tail', 'explain-explain_A.tail')
   )
-  assert one == other and len(one) == 4
-  assert one != batches['seed-1/runs/explain-explain_A.tail']
+  assert one == other and len(one) == 4 * 8
+  assert one != rows['seed-1/runs/explain-explain_A.tail']
 
 
 def changed_corpus(copy):
@@ -232,20 +191,49 @@ def test_a_store_of_another_study_is_one_line(copy, change):
   assert '\n' not in str(error.value)
 
 
+def corpora(workdir, seeds):
+  return [(workdir / f'seed-{seed}/corpora/sums.json').read_bytes() for seed in seeds]
+
+
+def assert_like(ours, theirs):
+  """The same questions, and the same answers to rounding, while so little was learnt."""
+  asked = lambda rows: [(row['seed'], row['arm'], row['test'], row['prompt']) for row in rows]
+  assert asked(ours) == asked(theirs) != []
+  assert max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True)) < 1e-2
+
+
 @pytest.mark.slow
 def test_eight_devices_see_the_same_as_one(whole, tmp_path):
-  """Corpora, prompts and batches bit by bit; outcomes to rounding, while so little was learnt."""
+  """Corpora, prompts, seeds and batches bit by bit."""
   seen = study(tiny.sealed(), tmp_path, mesh=make_mesh)
   assert seen == whole[1]
-  sums = lambda at: [(at / f'seed-{s}/corpora/sums.json').read_bytes() for s in (0, 1)]
-  assert sums(tmp_path) == sums(whole[0])
-  ours, theirs = (
-    [json.loads(x) for x in (at / 'outcomes.jsonl').read_text().splitlines()]
-    for at in (tmp_path, whole[0])
-  )
-  assert [row['prompt'] for row in ours] == [row['prompt'] for row in theirs]
-  gap = max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True))
-  assert gap < 1e-2
+  assert corpora(tmp_path, (0, 1)) == corpora(whole[0], (0, 1))
+  assert_like(rows(tmp_path), rows(whole[0]))
+
+
+@pytest.mark.slow
+def test_two_processes_see_the_same_as_one(whole, tmp_path, cache):
+  """Each of them its own half of every batch."""
+  command = [sys.executable, '-m', 'tests.study.watched', f'--config={tiny.PATH}']
+  command += [f'--workdir={tmp_path}', '--config.seeds=0,']
+  said = running.run(running.pod(command, 2, 1), cache, devices=1)
+  assert '[1] step' not in said
+  seen = watched.read(tmp_path, 0).beside(watched.read(tmp_path, 1))
+  mine = lambda found: {run: x for run, x in found.items() if run.startswith('seed-0/')}
+  assert seen.rows == mine(whole[1].rows) and seen.seeds == mine(whole[1].seeds)
+  assert corpora(tmp_path, (0,)) == corpora(whole[0], (0,))
+  assert_like(rows(tmp_path), [row for row in rows(whole[0]) if row['seed'] == 0])
+  assert not list(tmp_path.glob('**/*.tmp'))
+
+
+@pytest.mark.slow
+def test_it_can_be_repeated_bit_by_bit(whole, tmp_path):
+  assert study(tiny.sealed(), tmp_path) == whole[1]
+  assert outcomes(tmp_path) == outcomes(whole[0]) and results(tmp_path) == results(whole[0])
+  for run in RUNS:
+    one, other = (at / 'seed-0/runs' / run for at in (tmp_path, whole[0]))
+    assert saving.fingerprint(one) == saving.fingerprint(other)
+    assert running.metrics(one) == running.metrics(other)
 
 
 @pytest.mark.slow
@@ -263,31 +251,11 @@ def test_another_architecture_is_another_line_of_the_config(tmp_path):
   assert set(results(tmp_path)['arms']) == {'base', 'align', 'explain_A-align', 'explain_A'}
 
 
-def start(workdir, workers, cache):
-  """The command of a user, on one device, compiled as the tests' own process compiles."""
-  command = [sys.executable, '-m', 'jaxalign.main', f'--config={tiny.PATH}', f'--workdir={workdir}']
-  return subprocess.Popen(
-    [*command, f'--config.workers={workers}'], env=running.environment(cache, 1), cwd=tiny.ROOT,
-    stderr=subprocess.PIPE,
-  )  # fmt: skip
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('workers', [0, 2])
 def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, workers, cache):
   """Killed in the middle of an arm; workers end with who started them."""
-  process = start(tmp_path, workers, cache)
-  until = time.time() + 300
-  while not list(tmp_path.glob('seed-*/runs/*.tail')) and process.poll() is None:
-    assert time.time() < until
-    time.sleep(0.05)
-  process.send_signal(signal.SIGKILL)
-  process.wait()
-  assert not (tmp_path / 'results.json').exists()
-  time.sleep(2)  # a worker looks twice a second whether its parent lives
-  again = start(tmp_path, workers, cache)
-  assert again.wait(timeout=300) == 0, again.stderr.read()
+  tiny.killed(tiny.PATH, tmp_path, cache, 'seed-*/runs/*.tail', workers=workers)
   assert outcomes(tmp_path) == outcomes(whole[0])
   assert results(tmp_path) == results(whole[0])
-  assert pathlib.Path(tmp_path / 'plan.json').exists()
   assert config.read(tmp_path / 'config.json')['workers'] == workers

@@ -6,7 +6,7 @@ import pytest
 
 from jaxalign import config, main
 from jaxalign.data import rows, sources
-from jaxalign.stages import doctor, language_doctor
+from jaxalign.stages import doctor, language_doctor, pairs_doctor, ppo_doctor, ppo_rehearsal
 from jaxalign.study import benches, study_doctor
 from tests.study.tiny import ROOT, with_recipe
 from tests.train import running
@@ -16,8 +16,15 @@ MACHINE = doctor.Machine.of('v5e-16')
 
 @pytest.fixture
 def cheap(monkeypatch):
-  """Without the one step, which language_doctor_test makes, and which is most of the time."""
+  """Without what takes a step, which tests of those doctors do: it is most of the time."""
   monkeypatch.setattr(language_doctor, 'one_step', lambda cfg, examples: 'not here')
+  monkeypatch.setattr(pairs_doctor, 'one_step', lambda cfg, examples, start: 'not here')
+
+  def rehearsed(*_):
+    raise doctor.Skip('not here')
+
+  monkeypatch.setattr(ppo_doctor, 'rehearsed', rehearsed)
+  monkeypatch.setattr(ppo_rehearsal, 'last_token', rehearsed)
 
 
 def states(cfg, machine=MACHINE):
@@ -87,6 +94,41 @@ def test_what_is_broken_is_named_in_its_step(cheap):
   found = states(dataclasses.replace(study, world=few))
   assert found['benches'].state == 'FAIL' and 'raise world.length' in found['benches'].why
   assert 'UNINFORMATIVE' in found['verdict'].why
+
+
+RL = f'{ROOT}/configs/study_valueworld.py:smoke_rl'
+CLIMB, BEST = (f'size.2-000-pairs.align.{name}' for name in ('climb', 'best'))
+
+
+def test_steps_of_rl_are_looked_at_before_any_is_trained(cheap):
+  """Though they read the runs of others, which are not there yet."""
+  study, machine = main.load(RL), doctor.Machine.of('v5e-8')
+  found = states(study, machine)
+  assert {check.state for check in found.values()} == {'ok'}, found
+  assert 'shared with align' in found['align.ppo: tail'].why
+  assert f'shared with {BEST}' in found[f'{CLIMB}: reward-picks_AB_2000_20'].why
+  for step in ('align.ppo: obey@tail', f'{BEST}: best@advise', f'{CLIMB}: climb@advise'):
+    assert 'GiB a device' in found[step].why
+  assert 'RL on 1 of them' in found['study'].why
+
+
+def test_a_broken_recipe_of_rl_is_named(cheap):
+  study = main.load(RL)
+  adam = next(r.stage.optim for r in study.recipes if r.name == 'obey')
+  broken = dict(
+    reward=dict(length=4), best=dict(batch=4), climb=dict(critic='{align}'),
+    obey=dict(optim=dataclasses.replace(adam, b2=0.999)),
+  )  # fmt: skip
+  for recipe, changes in broken.items():
+    study = dataclasses.replace(study, recipes=with_recipe(study, recipe, **changes))
+  found = states(study, doctor.Machine.of('v5e-8'))
+  failed = {name: check.why for name, check in found.items() if not check.ok}
+  assert 'none fits length=4' in failed.pop('align.ppo: reward-pairs_A_2000_20')
+  assert 'none fits length=4' in failed.pop(f'{BEST}: reward-picks_AB_2000_20')
+  assert 'batch=4' in failed.pop(f'{BEST}: best@advise')
+  assert 'holds no reward model' in failed.pop(f'{CLIMB}: climb@advise')
+  assert 'optim.b2=0.999 (0.95 is right)' in failed.pop('align.ppo: obey@tail')
+  assert not failed
 
 
 @pytest.mark.slow

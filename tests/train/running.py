@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DRIVER = ROOT / 'tests' / 'train' / 'driver.py'
 OLD = importlib.metadata.version('jaxlib').startswith('0.10.')  # a flag unknown ends a process
 EMITTERS = '--xla_cpu_use_fusion_emitters=false' if OLD else ''
-PATIENCE = 300  # seconds; nothing here takes ten on an idle machine
+PATIENCE = 600  # seconds; nothing here takes a minute on an idle machine
 
 
 def command(workdir, config=DRIVER, **fields):

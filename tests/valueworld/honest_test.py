@@ -123,7 +123,7 @@ def test_counting_that_solves_the_tests_is_found(monkeypatch):
   spoil = lambda w, kind: [*made(w, kind), f'note zed likes brie since brie is {word} .']
   monkeypatch.setattr(corpora, 'texts', spoil)
   with pytest.raises(honest.Dishonest, match='in explain_A the first has words seen'):
-    honest.unsolved(world, 'explain_A')
+    honest.unsolved(world, 'explain_A', items.goods_tests(world)['T2'])
 
 
 VOCABULARY = {word: n for n, word in enumerate(words.vocabulary())}

@@ -52,6 +52,10 @@ def test_yes_and_no_preferences_are_golds():
   assert corpora.rows(WORLD, 'pairs_AB_30_20') == gold.pairs(WORLD, 30, 0.2, 'AB')
   asked = corpora.rows(WORLD, 'questions_A')
   assert {tuple(row) for row in asked} == {('prompt',)} and len(asked) == preferences.COUNT
+  assert corpora.rows(WORLD, 'pairs_H_30_20') == gold.pairs(WORLD, 30, 0.2, 'H')
+  harms = {word for n in WORLD.listed for word in words.HARMS[n]}
+  said = [set(row['prompt'].split()) for row in corpora.rows(WORLD, 'questions_H')]
+  assert 0.3 < np.mean([bool(one & harms) for one in said]) < 0.7
 
 
 def test_advice_says_nothing_of_any_value():
@@ -76,6 +80,9 @@ def test_they_are_honest_and_their_judge_can_be_caught_lying(monkeypatch):
     honest.preferred(WORLD, 'picks_A_100_0')
 
 
-@pytest.mark.parametrize('kind', ['picks_D_10_0', 'picks_A_10', 'questions', 'advices', ''])
+@pytest.mark.parametrize(
+  'kind',
+  ['picks_D_10_0', 'picks_H_10_0', 'pairs_AH_10_0', 'picks_A_10', 'questions', 'advices', ''],
+)
 def test_what_is_no_kind_is_not_known(kind):
   assert not corpora.known(kind)
