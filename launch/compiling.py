@@ -1,6 +1,6 @@
 """Compiles a config's programs for one slice that is not there: the child process of preflight.
 
-  python -m launch.compiling ANSWER.json CONFIG SLICE [--config.FIELD=VALUE ...]
+  python -m launch.compiling ANSWER.json CONFIG SLICE [--config.FIELD=VALUE ...] [--keep=DIR]
 
 Its environment (preflight.ENVIRONMENT) keeps libtpu from looking for a machine, and jax on the CPU.
 What it finds goes to ANSWER.json.
@@ -16,7 +16,7 @@ import time
 import jax
 from jax.experimental import topologies
 
-from jaxalign import config, main, overrides
+from jaxalign import config, kept, main, overrides
 from jaxalign.config import UserError
 from launch import programs, roofline, schedule, slices
 
@@ -139,10 +139,21 @@ def start(argv):
   answer, spec, name, *given = argv
   where = slices.parse(name)
   cfg = main.load(spec)
-  for field, text in main.split_overrides(given)[1]:
+  keep, assignments = main.split_overrides(given)
+  for field, text in assignments:
     overrides.override(cfg, field, text)
   config.seal(cfg)
-  pathlib.Path(answer).write_text(json.dumps(examine(cfg, where)))
+  if not keep:
+    found = examine(cfg, where)
+  else:
+    directory = keep[0].removeprefix('--keep=')
+    with kept.used(directory):
+      found = examine(cfg, where)
+    how = ' '.join([spec, *(arg for arg in given if arg not in keep)])
+    stamp = kept.stamp(devices_of(where)[0].client)
+    rows = [dict(config=how, slice=where.name, name=p['name']) for p in found if p['fits']]
+    kept.note(directory, [row | stamp for row in rows])
+  pathlib.Path(answer).write_text(json.dumps(found))
 
 
 if __name__ == '__main__':
