@@ -6,6 +6,7 @@ differs is compiled anew. launch/preflight.py --keep fills it without a TPU.
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import sys
@@ -33,9 +34,10 @@ SETTINGS = dict(
 def stamp(client):
   """What must agree, as far as it has a name; `client` compiles."""
   flags = ' '.join(os.environ.get(name, '') for name in ('XLA_FLAGS', 'LIBTPU_INIT_ARGS'))
+  packed = 'zstandard' if importlib.util.find_spec('zstandard') else 'zlib'  # by what is installed
   return dict(
     jax=jax.__version__, jaxlib=jax.lib.__version__, flags=' '.join(sorted(flags.split())),
-    compiler=' '.join(client.platform_version.split()),
+    compiler=' '.join(client.platform_version.split()), compression=packed,
   )  # fmt: skip
 
 
