@@ -6,6 +6,8 @@
   prepare                   only tokenises the config's corpora and counts their tokens
   compare                   pairs finished arms item by item; a RUN is a directory, or DIR:ARM
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
+  --compiled=DIR            reads compiled programs from DIR, and keeps there what it compiles;
+                            launch/preflight.py --keep=DIR fills it before there is a TPU
 
   --config.optim.lr=3e-6    sets any field at any depth; its type decides how the text is read:
                             numbers, true/false, a name among choices, none, tuples as 0.9,0.95
@@ -43,6 +45,10 @@ def define_flags():
   flags.DEFINE_bool('doctor', False, 'check the config, and run nothing', flag_values=values)
   flags.DEFINE_string(
     'slice', None, 'for --doctor: KIND-COUNT to be run on, as v5e-64; default: here',
+    flag_values=values,
+  )  # fmt: skip
+  flags.DEFINE_string(
+    'compiled', None, 'directory (local or gs://) of compiled programs: read, and added to',
     flag_values=values,
   )  # fmt: skip
   flags.DEFINE_string(
@@ -116,11 +122,12 @@ def start(argv):
   if values['slice'].value:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(config.seal(cfg), command)
-  from jaxalign import allocator, pod  # jax, only once there is something to run
+  from jaxalign import allocator, kept, pod  # jax, only once there is something to run
 
   allocator.keep_freed()
   pod.join(values.coordinator, values.processes, values.process_id)
-  return run_stage(run, cfg, values.workdir, values.debug)
+  with kept.of_a_run(values.compiled and config.absolute(values.compiled)):
+    return run_stage(run, cfg, values.workdir, values.debug)
 
 
 def compare_runs(runs, workdir):
@@ -273,6 +280,7 @@ def flag_lines(values):
     'workdir',
     'doctor',
     'slice',
+    'compiled',
     'debug',
     'help',
     'coordinator',

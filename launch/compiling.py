@@ -1,6 +1,6 @@
 """Compiles a config's programs for one slice that is not there: the child process of preflight.
 
-  python -m launch.compiling ANSWER.json CONFIG SLICE [--config.FIELD=VALUE ...]
+  python -m launch.compiling ANSWER.json CONFIG SLICE [--config.FIELD=VALUE ...] [--keep=DIR]
 
 Its environment (preflight.ENVIRONMENT) keeps libtpu from looking for a machine, and jax on the CPU.
 What it finds goes to ANSWER.json.
@@ -16,7 +16,7 @@ import time
 import jax
 from jax.experimental import topologies
 
-from jaxalign import config, main, overrides
+from jaxalign import config, kept, main, overrides
 from jaxalign.config import UserError
 from launch import programs, roofline, schedule, slices
 
@@ -41,7 +41,7 @@ def examine(cfg, where):
 
 
 def one(program, mesh, where, cfg):
-  began = time.perf_counter()
+  began, busy = time.perf_counter(), time.process_time()
   said = dict(name=program.name, slice=where.name, mesh=dict(mesh.shape), tokens=program.tokens)
   said |= dict(flops=program.flops, calls=program.calls, hbm_bytes=where.chip.memory)
   with jax.set_mesh(mesh):
@@ -54,7 +54,7 @@ def one(program, mesh, where, cfg):
       said |= refused(str(error), program.beside)
       said['largest'] = said['largest'] or largest(program)
       said['remedy'] = remedy(cfg, program, said)
-      return said | dict(compile_seconds=round(time.perf_counter() - began, 1))
+      return said | spent(began, busy)
   said |= memory_of(compiled, program.beside)
   said['fits'] = said['peak_bytes'] <= said['hbm_bytes']
   if not said['fits']:
@@ -63,8 +63,15 @@ def one(program, mesh, where, cfg):
   read = schedule.read(compiled.as_text(), program.turns, per_slice)
   said |= read.as_json()
   said |= roofline.bounds(said, program, where, mesh.size)
-  said['compile_seconds'] = round(time.perf_counter() - began, 1)
-  return said
+  return said | spent(began, busy)
+
+
+def spent(began, busy):
+  """Seconds by the clock, and of all cores: on a busy machine only the second says much."""
+  return dict(
+    compile_seconds=round(time.perf_counter() - began, 1),
+    cpu_seconds=round(time.process_time() - busy, 1),
+  )
 
 
 def memory_of(compiled, beside):
@@ -139,10 +146,21 @@ def start(argv):
   answer, spec, name, *given = argv
   where = slices.parse(name)
   cfg = main.load(spec)
-  for field, text in main.split_overrides(given)[1]:
+  keep, assignments = main.split_overrides(given)
+  for field, text in assignments:
     overrides.override(cfg, field, text)
   config.seal(cfg)
-  pathlib.Path(answer).write_text(json.dumps(examine(cfg, where)))
+  if not keep:
+    found = examine(cfg, where)
+  else:
+    directory = keep[0].removeprefix('--keep=')
+    with kept.used(directory):
+      found = examine(cfg, where)
+    how = ' '.join([spec, *(arg for arg in given if arg not in keep)])
+    stamp = kept.stamp(devices_of(where)[0].client)
+    rows = [dict(config=how, slice=where.name, name=p['name']) for p in found if p['fits']]
+    kept.note(directory, [row | stamp for row in rows])
+  pathlib.Path(answer).write_text(json.dumps(found))
 
 
 if __name__ == '__main__':

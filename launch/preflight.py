@@ -1,13 +1,15 @@
 """Will it fit, how fast at best, what to change: before a pod is paid for, and without one.
 
   python -m launch.preflight --config=FILE.py[:VARIANT] --slice=v5e-64[,2xv5e-256,...]
-      [--config.FIELD=VALUE ...] [--json=FILE] [--price=DOLLARS] [--search] [--timeout=SECONDS]
+      [--config.FIELD=VALUE ...] [--json=FILE] [--price=DOLLARS] [--search] [--keep=DIR]
+      [--timeout=SECONDS]
 
 The TPU's own compiler (libtpu, `pip install 'jaxalign[preflight]'`) compiles the programs that the
 config's stage would run on the slice; no weight is made. docs/preflight.md says how to read it.
 
   --slice     v4-N and v5p-N count cores (two a chip), v5e-N and v6e-N chips; 2xv5e-256: two slices
   --price     of a chip and hour: then the cost of the stage, at the bound, is said too
+  --keep      leaves the compiled programs in DIR; a run with --compiled=DIR need not compile them
   --search    what else fits: rows on a device, recomputation and mesh, best first
 Exit status: 0 all fit, 1 something does not, 2 the question was wrong.
 """
@@ -30,6 +32,7 @@ from launch import report, slices
 LOCK = pathlib.Path(tempfile.gettempdir()) / 'jaxalign-preflight.lock'
 ENVIRONMENT = dict(
   JAX_PLATFORMS='cpu', TPU_SKIP_MDS_QUERY='1', TPU_WORKER_HOSTNAMES='localhost',
+  JAX_FORCE_TPU_INIT='1',  # the compiler's flags are those that jax gives it where a TPU is
   TPU_MIN_LOG_LEVEL='3', TF_CPP_MIN_LOG_LEVEL='3', HF_HUB_OFFLINE='1',
   ALLOW_MULTIPLE_LIBTPU_LOAD='1',  # its lock is for machines with a TPU
 )  # fmt: skip
@@ -41,12 +44,16 @@ def run(argv):
   try:
     plain, assignments = main.split_overrides(argv)
     args = parse(plain)
+    if args.search and args.keep:
+      raise UserError('--search compiles many: --keep what it finds with a second call')
     wheres = [slices.parse(name) for name in args.slice.split(',')]
     refuse_no_compiler()
     given = [f'--config.{field}={text}' for field, text in assignments]
     found = []
     for where in wheres:
-      ask = lambda more=(), where=where: compiled(args.config, where, [*given, *more], args.timeout)
+      ask = lambda more=(), where=where: compiled(
+        args.config, where, [*given, *more], args.timeout, args.keep
+      )
       if args.search:
         found += searched(args.config, where, given, ask)
       else:
@@ -90,6 +97,7 @@ def parse(argv):
   parser.add_argument('--json')
   parser.add_argument('--price', type=float)
   parser.add_argument('--search', action='store_true')
+  parser.add_argument('--keep')
   parser.add_argument('--timeout', type=float, default=3600)
   return parser.parse_args(argv)
 
@@ -99,11 +107,13 @@ def refuse_no_compiler():
     raise UserError(f'the TPU compiler (libtpu) is not installed here: {REMEDY}')
 
 
-def compiled(spec, where, given, timeout=3600):
+def compiled(spec, where, given, timeout=3600, keep=None):
   """What the child process found: a dict for each program."""
   with tempfile.TemporaryDirectory() as place, alone():
     answer = pathlib.Path(place) / 'answer.json'
     command = [sys.executable, '-m', 'launch.compiling', str(answer), spec, where.name, *given]
+    if keep:
+      command.append(f'--keep={config.absolute(keep)}')
     env = os.environ | ENVIRONMENT | dict(TPU_ACCELERATOR_TYPE=where.accelerator)
     env.pop('XLA_FLAGS', None)  # of the CPU that this process may have been told to pretend to be
     try:

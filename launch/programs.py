@@ -4,6 +4,7 @@ Each is the very function that the stage calls, built by the stage's own code fr
 only the arrays are stand-ins of the same shapes, types and layout.
 """
 
+import collections
 import dataclasses
 
 import jax
@@ -17,6 +18,7 @@ from jaxalign.sharding import make_mesh, spec
 from jaxalign.stages import bon, dpo, explain, finished, judging, ppo, reward, sft, training
 from jaxalign.stages import language as text
 from jaxalign.stages.doctor import device_bytes
+from jaxalign.study import plan
 from jaxalign.train.feed import split
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state
@@ -43,8 +45,10 @@ class Program:
 
 def programs_of(cfg, devices):
   """(mesh, the programs of the config's stage on these devices, in the order they run)."""
+  if isinstance(cfg, plan.Config):
+    return of_study(cfg, devices)
   if not hasattr(cfg, 'mesh') or not hasattr(cfg, 'model'):
-    raise UserError(f'{type(cfg).__module__} runs no program of its own: preflight its stages')
+    raise UserError(f'{type(cfg).__module__} runs no program of its own')
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor, devices=devices)
   split(cfg.batch, mesh)
   match cfg:
@@ -59,6 +63,28 @@ def programs_of(cfg, devices):
     case _:
       raise UserError(f'{type(cfg).__module__}: preflight does not know what it compiles')
   return mesh, list(made)
+
+
+def of_study(cfg, devices):
+  """Of the steps of all arms, a program of each shape, called as often as all seeds need."""
+  runs, done = collections.Counter(), set()
+  for arm in cfg.arms:  # a step that another arm has taken in the same place is taken once
+    paths = [tuple(step.name for step in arm.steps[: n + 1]) for n in range(len(arm.steps))]
+    new = [step.recipe for step, path in zip(arm.steps, paths) if path not in done]
+    runs.update(new)
+    done.update(paths)
+  found = {}
+  for recipe in cfg.recipes:
+    mesh, made = programs_of(recipe.stage, devices)
+    for program in made:
+      calls = program.calls * runs[recipe.name] * len(cfg.seeds)
+      key = program.name, str(jax.tree.map(lambda x: (x.shape, x.dtype), program.args))
+      if old := found.get(key):
+        named, calls = f'{old.name}, {recipe.name}', calls + old.calls
+      else:
+        named = f'{program.name} of {recipe.name}'
+      found[key] = dataclasses.replace(program, name=named, calls=calls)
+  return mesh, list(found.values())
 
 
 def rows(mesh, lead, sizes, types):

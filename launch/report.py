@@ -1,4 +1,13 @@
-"""What preflight prints of a slice: a line a program, then what matters of each."""
+"""What preflight prints of a slice: a line a program, then what matters of each.
+
+  python -m launch.report A.json B.json ...
+
+prints what --json wrote as a table for a page (docs/performance.md).
+"""
+
+import json
+import pathlib
+import sys
 
 from launch import roofline
 
@@ -64,3 +73,25 @@ def refusal(p):
   for buffer in p.get('largest', ()):
     yield f'  {gib(buffer["bytes"]):>7} GiB  {buffer["what"]}'
   yield f'  change: {p["remedy"]}'
+
+
+HEAD = (
+  'run', 'slice', 'program', 'peak GiB', 'of', 'G cycles', 'wire GiB', 'ms at best', 'bound',
+  'tokens/s/chip', 'MFU', 'CPU s',
+)  # fmt: skip
+
+
+def markdown(files):
+  """The lines of the table; a run is called as its file."""
+  yield from ('| ' + ' | '.join(HEAD) + ' |', '|' + '---|' * len(HEAD))
+  for path in map(pathlib.Path, files):
+    for p in json.loads(path.read_text()):
+      _, fits, peak, there, ms, bound, rate, mfu, _ = row(p)
+      work = [f'{p["cycles"] / 1e9:.3f}', gib(p['wire_bytes'])] if 'cycles' in p else ['', '']
+      name = p['name'] if fits == 'yes' else f'{p["name"]}: does NOT fit'
+      cells = path.stem, p['slice'], name, peak, there, *work, ms, bound, rate, mfu
+      yield '| ' + ' | '.join([*cells, str(p.get('cpu_seconds', ''))]) + ' |'
+
+
+if __name__ == '__main__':
+  print('\n'.join(markdown(sys.argv[1:])))

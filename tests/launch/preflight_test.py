@@ -77,6 +77,7 @@ def test_the_border(monkeypatch, with_compiler, tmp_path, capsys):
     ([EXPLAIN, '--slice=v5e-16,v9-2'], 'kinds are'),
     ([EXPLAIN, '--slice=v5e-16', '--price=much'], '--price'),
     ([EXPLAIN, '--slice=v5e-16', '--prize=1'], '--prize'),
+    ([EXPLAIN, '--slice=v5e-16', '--search', '--keep=k'], 'with a second call'),
     ([EXPLAIN, '--slice=v5e-16', '--config.batch'], '--config.batch=VALUE'),
   ],
 )
@@ -112,6 +113,17 @@ def test_what_the_compiler_refuses():
   del refused['bytes'], refused['seconds'], refused['stage_seconds']
   page = report.page([refused], slices.parse('v5e-16'))
   assert 'does not fit: 10.31 GiB too much' in page and 'f32[16,4096,32000]' in page
+
+
+def test_a_table_of_several_runs(tmp_path):
+  big = program(26, name='collect')
+  del big['bytes'], big['seconds'], big['cycles']
+  (tmp_path / 'ppo.json').write_text(json.dumps([program(4), big]))
+  head, rule, *rows = report.markdown([tmp_path / 'ppo.json'])
+  assert {line.count('|') for line in (head, rule, *rows)} == {13}
+  fits, refused = ([cell.strip() for cell in line.split('|')[1:-1]] for line in rows)
+  assert fits[:7] == ['ppo', 'v5e-16', 'train', '4.00', '15.75', '3.000', '2.00']
+  assert refused[2:7] == ['collect: does NOT fit', '26.00', '15.75', '', '']
 
 
 def test_what_the_compiler_refuses_at_once():

@@ -1,0 +1,132 @@
+"""Compiled programs that outlive their process: jax's own cache on disk, and a line on each use.
+
+A file there is a program as the compiler made it, under a hash of all that it came from: the
+program itself, jaxlib, the compiler's build, its flags, the devices and their order. Whatever
+differs is compiled anew. launch/preflight.py --keep fills it without a TPU.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+import threading
+
+import jax
+from etils import epath
+from jax.experimental.compilation_cache import compilation_cache
+from jax.extend import backend
+
+from jaxalign.config import UserError
+
+LIST = 'kept.json'  # of what preflight compiled: no program is found by it
+LOADED = '/jax/compilation_cache/compile_time_saved_sec'
+WRITTEN = '/jax/compilation_cache/cache_misses'
+COMPILED = '/jax/core/compile/backend_compile_duration'
+# Seconds under which a program is not worth a file. (And no paths in it: they would go into the
+# hash, and a GPU's tuning has a cache of its own.)
+SETTINGS = dict(
+  jax_persistent_cache_min_compile_time_secs=1.0, jax_persistent_cache_min_entry_size_bytes=0,
+  jax_persistent_cache_enable_xla_caches='none',
+)  # fmt: skip
+
+
+def stamp(client):
+  """What must agree, as far as it has a name; `client` compiles."""
+  flags = ' '.join(os.environ.get(name, '') for name in ('XLA_FLAGS', 'LIBTPU_INIT_ARGS'))
+  packed = 'zstandard' if importlib.util.find_spec('zstandard') else 'zlib'  # by what is installed
+  return dict(
+    jax=jax.__version__, jaxlib=jax.lib.__version__, flags=' '.join(sorted(flags.split())),
+    compiler=' '.join(client.platform_version.split()), compression=packed,
+  )  # fmt: skip
+
+
+@contextlib.contextmanager
+def used(directory, say=None):
+  """Programs are read from `directory`, and kept there, while this lasts. say(line): of each."""
+  try:
+    epath.Path(directory).mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise UserError(f'--compiled={directory}: {error.strerror}') from error
+  settings = SETTINGS | dict(jax_compilation_cache_dir=str(directory))
+  before = {name: getattr(jax.config, name) for name in settings}
+  _configure(settings)
+  watch = Watch(directory, say) if say else None
+  try:
+    yield
+  finally:
+    if watch:
+      watch.end()
+    _configure(before)
+
+
+def _configure(settings):
+  for name, value in settings.items():
+    jax.config.update(name, value)
+  compilation_cache.reset_cache()  # which else stays with the first directory of a process
+
+
+class Watch:
+  """Says where the large programs come from: jax tells that it loaded or wrote one, then its name,
+  all on the thread that wanted it."""
+
+  def __init__(self, directory, say):
+    self.directory, self.say, self.now = directory, say, threading.local()
+    jax.monitoring.register_event_listener(self.event)
+    jax.monitoring.register_event_duration_secs_listener(self.seconds)
+
+  def end(self):
+    jax.monitoring.unregister_event_listener(self.event)
+    jax.monitoring.unregister_event_duration_listener(self.seconds)
+
+  def event(self, name, **_):
+    if name == WRITTEN:
+      self.now.words = 'compiled in {seconds:.0f} s, and kept in {directory}'
+
+  def seconds(self, name, seconds, fun_name='', **_):
+    if name == LOADED:
+      self.now.words = f'loaded from {{directory}}: {seconds:.0f} s of compiling saved'
+    elif name == COMPILED:
+      words, self.now.words = getattr(self.now, 'words', None), None
+      if words:
+        self.say(f'{fun_name}: {words.format(seconds=seconds, directory=self.directory)}')
+
+
+def listed(directory):
+  path = epath.Path(directory) / LIST
+  return json.loads(path.read_text()) if path.exists() else []
+
+
+def note(directory, rows):
+  """Adds to the list; the same program of the same config and slice is there once."""
+  key = lambda row: (row['config'], row['slice'], row['name'])
+  new = {key(row) for row in rows}
+  old = [row for row in listed(directory) if key(row) not in new]
+  (epath.Path(directory) / LIST).write_text(json.dumps([*old, *rows], indent=1) + '\n')
+
+
+def disagreement(directory, here):
+  """Why nothing that preflight kept there can be of use here, in a line; None if something may."""
+  wrong = [
+    {name: row[name] for name in here if row[name] != here[name]} for row in listed(directory)
+  ]
+  if not wrong or not all(wrong):
+    return None
+  least = min(wrong, key=len)
+  parts = (f'{name} {least[name] or "none"}, here {here[name] or "none"}' for name in least)
+  return f'what {directory} holds was compiled otherwise ({"; ".join(parts)}): it is compiled anew'
+
+
+@contextlib.contextmanager
+def of_a_run(directory):
+  """used(), for --compiled of a run; without one, nothing."""
+  if not directory:
+    yield
+    return
+  first = jax.process_index() == 0
+  say = lambda line: print(line, file=sys.stderr, flush=True)
+  line = disagreement(directory, stamp(backend.get_backend()))
+  if line and first:
+    say(line)
+  with used(directory, say if first else None):
+    yield

@@ -1,0 +1,83 @@
+"""What preflight's stand-ins compile is loaded by the run, and what differs is not."""
+
+import pathlib
+
+import jax
+import pytest
+from jax.extend import backend
+
+from jaxalign import config, kept, main, overrides
+from jaxalign.config import UserError
+from launch import programs
+
+CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
+FIELDS = {
+  'model.width': 32, 'model.depth': 1, 'model.heads': 4, 'model.kv_heads': 4, 'model.mlp': 64,
+  'length': 128, 'batch': 8, 'steps': 12, 'steps_per_call': 4, 'eval_every': 12, 'saving.every': 12,
+}  # fmt: skip
+SPEC = f'{CONFIGS}/sft_llama2_7b.py:smoke'
+
+
+@pytest.fixture
+def small(monkeypatch):
+  """Also programs that take no second are kept."""
+  settings = kept.SETTINGS | dict(jax_persistent_cache_min_compile_time_secs=0.0)
+  monkeypatch.setattr(kept, 'SETTINGS', settings)
+
+
+@pytest.fixture
+def run(tmp_path, capfd):
+  """run(name) -> the lines that a real run with --compiled says of its train step."""
+
+  def do(name):
+    jax.clear_caches()  # as a new process would begin
+    flags = [f'--config.{field}={value}' for field, value in FIELDS.items()]
+    argv = [f'--config={SPEC}', f'--workdir={tmp_path}/{name}', f'--compiled={tmp_path}/kept']
+    assert main.main(['jaxalign', *argv, *flags]) == 0
+    lines = capfd.readouterr().err.splitlines()
+    return lines, [line for line in lines if 'many' in line.split(':')[0]] or lines
+
+  return do
+
+
+def test_a_run_loads_what_preflight_compiled(small, run, tmp_path, monkeypatch):
+  cfg = main.load(SPEC)
+  for field, value in FIELDS.items():
+    overrides.override(cfg, field, str(value))
+  mesh, (train,) = programs.programs_of(config.seal(cfg), jax.devices())
+  with kept.used(tmp_path / 'kept'), jax.set_mesh(mesh):
+    train.lower().compile()
+  _, (said,) = run('first')
+  assert 'loaded from' in said and 'of compiling saved' in said
+  monkeypatch.setenv('LIBTPU_INIT_ARGS', '--xla_of_another_run=true')  # part of the hash
+  row = dict(config='x', slice='v5e-16', name='train')
+  monkeypatch.setattr(jax, '__version__', '0.9.9')
+  kept.note(tmp_path / 'kept', [row | kept.stamp(backend.get_backend()) | dict(flags='')])
+  monkeypatch.undo()
+  monkeypatch.setenv('LIBTPU_INIT_ARGS', '--xla_of_another_run=true')
+  lines, (said,) = run('second')
+  assert 'compiled in' in said and 'and kept in' in said
+  (why,) = [line for line in lines if 'compiled otherwise' in line]
+  assert f'jax 0.9.9, here {jax.__version__}' in why and '--xla_of_another_run=true' in why
+
+
+def test_what_disagrees_is_said_once(tmp_path):
+  here = kept.stamp(backend.get_backend())
+  row = lambda name, **more: dict(config='c', slice='v5e-16', name=name) | here | more
+  assert kept.disagreement(tmp_path, here) is None  # nothing kept, nothing to say
+  kept.note(tmp_path, [row('collect', jaxlib='1'), row('learn', jaxlib='1', flags='--y')])
+  line = kept.disagreement(tmp_path, here)
+  assert f'(jaxlib 1, here {here["jaxlib"]})' in line and '\n' not in line
+  kept.note(tmp_path, [row('collect')])
+  assert kept.disagreement(tmp_path, here) is None  # one may do: the hash decides
+  assert [r['name'] for r in kept.listed(tmp_path)] == ['learn', 'collect']
+
+
+def test_settings_come_back(tmp_path):
+  before = jax.config.jax_compilation_cache_dir
+  with kept.used(tmp_path / 'a'):
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / 'a')
+  assert jax.config.jax_compilation_cache_dir == before
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(UserError, match='--compiled='), kept.used(tmp_path / 'file' / 'b'):
+    pass
