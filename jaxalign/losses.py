@@ -341,6 +341,11 @@ def _nll_backward(chunk, grads, cotangents):
 _nll.defvjp(_nll_forward, _nll_backward)
 
 
+def after(a_BT):
+  """What stands one place on, 0 behind the end: a token is learned from the place before it."""
+  return jnp.pad(a_BT[:, 1:], ((0, 0), (0, 1)))
+
+
 def next_token(x_BTD, head_VD, targets_BT, weight_BT, bias_V=None, chunk=128):
   """(sum of weight * -log p(target), sum of weight, sum of weight where the argmax is right).
 

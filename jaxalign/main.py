@@ -95,7 +95,9 @@ def start(argv):
   try:
     extra = values(plain)[1:]
   except flags.Error as error:
-    raise UserError(f'{error} (--help lists the flags)') from error
+    raise UserError(
+      f'{error} (--help lists the flags; a field of the config is --config.FIELD=VALUE)'
+    ) from error
   command = extra.pop(0) if extra and extra[0] in COMMANDS else 'run'
   if command == 'compare' and not values.help:
     if assignments or any(values[name].value for name in ('config', 'doctor', 'slice')):

@@ -49,9 +49,19 @@ def field_kind(holder, field, above, name):
   if field not in kinds:
     if isinstance(getattr(type(holder), field, None), property):
       raise UserError(f'--config.{name}: {field} follows from other fields and is not set itself')
-    near = config.nearest(field, kinds) or f'; fields: {", ".join(kinds)}'
+    near = deeper(holder, field) or config.nearest(field, kinds)
+    near = near or f'; fields: {", ".join(kinds)}'
     raise UserError(f'--config.{name}: {type(holder).__name__} has no field {field}{near}')
   return kinds[field]
+
+
+def deeper(holder, field):
+  """'; nearest: optim.lr' where a part of this config has the field."""
+  for part in config.field_types(holder):
+    inside = getattr(holder, part)
+    if config.is_config(inside) and field in config.field_types(inside):
+      return f'; nearest: {part}.{field}'
+  return ''
 
 
 def read(text, kind):

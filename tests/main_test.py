@@ -82,6 +82,7 @@ def test_a_workdir_with_checkpoints_goes_on_only_as_the_run_it_was(call, tmp_pat
     ('--workdir=w', '--config is missing'),
     ('--config=tiny.py', '--workdir is missing'),
     ('--config=tiny.py --wrokdir=w', 'Did you mean: workdir'),
+    ('--config=tiny.py --optim.lr=3', 'a field of the config is --config.FIELD=VALUE'),
     ('--config=tiny.py w', 'w: the only words are prepare and compare'),
     ('run --config=tiny.py', 'what runs a config needs none'),
     ('--config=tin.py --workdir=w', 'there is no config file tin.py; nearest: tiny.py'),

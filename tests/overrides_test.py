@@ -77,6 +77,7 @@ def test_text_is_read_as_the_field_is_annotated(name, text, expected):
   'name, text, says',
   [
     ('stesp', '3', '--config.stesp: Outer has no field stesp; nearest: steps'),
+    ('lr', '3', '--config.lr: Outer has no field lr; nearest: inner.lr'),
     ('inner.zzz', '3', '--config.inner.zzz: Inner has no field zzz; fields: lr, clip, deeper'),
     ('iner.lr', '3', '--config.iner.lr: Outer has no field iner; nearest: inner'),
     ('steps', '3.0', '--config.steps=3.0: takes an int'),

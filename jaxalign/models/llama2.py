@@ -115,7 +115,7 @@ class Llama2(Decoder):
     return rms_norm(x_BTD, self.norm_D.astype(x_BTD.dtype), self.cfg.eps)
 
   def head(self):
-    return (self.embed_VD if self.cfg.tied else self.head_VD), None
+    return (self.embed_VD if self.cfg.tied else self.head_VD)[...], None
 
 
 HUGGING_FACE = hf_config.Dialect(

@@ -122,7 +122,7 @@ class Phi2(Decoder):
     return layer_norm(x_BTD, scale_D, bias_D, self.cfg.eps)
 
   def head(self):
-    return (self.embed_VD if self.cfg.tied else self.head_VD), self.head_bias_V
+    return (self.embed_VD if self.cfg.tied else self.head_VD)[...], self.head_bias_V[...]
 
 
 HUGGING_FACE = hf_config.Dialect(

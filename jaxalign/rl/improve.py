@@ -112,10 +112,8 @@ def pretraining(policy, rows):
   """(sum of nats, tokens) of the packed text that came along, one row with each prompt."""
   x_BTD = policy(rows['ptx_tokens_BT'], rows['ptx_segment_BT'], rows['ptx_position_BT'])
   head_VD, bias_V = policy.head()
-  after = lambda a_BT: jnp.pad(a_BT[:, 1:], ((0, 0), (0, 1)))
-  targets = after(rows['ptx_tokens_BT']), after(rows['ptx_weight_BT'])
-  bias_V = None if bias_V is None else bias_V[...]
-  return losses.next_token(x_BTD, head_VD[...], *targets, bias_V)[:2]
+  targets = (losses.after(rows[name]) for name in ('ptx_tokens_BT', 'ptx_weight_BT'))
+  return losses.next_token(x_BTD, head_VD, *targets, bias_V)[:2]
 
 
 def order(game, key, rows):

@@ -157,16 +157,9 @@ def gae(reward_BT, value_BT, mask_BT, gamma, lam, *, bootstrap_B=None):
 
 
 def policy_loss(
-  logprob_BT,
-  old_logprob_BT,
-  advantage_BT,
-  mask_BT,
-  clip_low,
-  clip_high,
-  dual_clip=None,
-  *,
-  count=None,
-):
+  logprob_BT, old_logprob_BT, advantage_BT, mask_BT, clip_low, clip_high, dual_clip=None,
+  *, count=None,
+):  # fmt: skip
   """The clipped surrogate; `dual_clip` (> 1) bounds the cost of a token of negative advantage.
 
   clip_fraction counts tokens whose clip binds; approx_kl is k3, approx_kl_k1 is k1 of KL(old, new).
@@ -267,9 +260,7 @@ class RunningMoments:
     count, mean, m2, low, n, other_mean, other_m2, other_low = _floats(*mine, *theirs)
     both = count + n
     share = n / jnp.where(both > 0, both, 1)
-    started = (
-      count > 0
-    )  # before, start where the other is: a gap from 0 would round its spread away
+    started = count > 0  # before that, where the other is: a gap from 0 would round its spread away
     mean, low = jnp.where(started, mean, other_mean), jnp.where(started, low, other_low)
     gap = (other_mean - mean) + (other_low - low)
     step = low + gap * share

@@ -51,13 +51,11 @@ def logprobs(model, batch):
   """(logprob_BT, weight_BT) of 2B texts: those of the answers' tokens, 0 elsewhere."""
   tokens_BT, weight_BT = pairs.both(batch, '_BT'), pairs.both(batch, '_weight_BT')
   x_BTD = model(tokens_BT, pairs.both(batch, '_segment_BT'))
-  after = lambda a_BT: jnp.pad(a_BT[:, 1:], ((0, 0), (0, 1)))
   head_VD, bias_V = model.head()
-  bias_V = None if bias_V is None else bias_V[...]
   logprob_BT, _ = losses.token_logprobs_from_hidden(
-    x_BTD, head_VD[...], bias_V, after(tokens_BT), entropy=False
+    x_BTD, head_VD, bias_V, losses.after(tokens_BT), entropy=False
   )
-  weight_BT = after(weight_BT)
+  weight_BT = losses.after(weight_BT)
   return jnp.where(weight_BT > 0, logprob_BT, 0), weight_BT
 
 

@@ -162,5 +162,8 @@ def tokenizer_of(raw):
   if named is None and init is not None and is_workdir(init):
     return tokenizer_of(read(epath.Path(init) / 'config.json'))
   if named is None and init is None:
-    raise UserError('tokenizer is not set, and without init there is no directory to take it from')
+    raise UserError(
+      'tokenizer is not set, and without init there is no directory to take it from: name one, or '
+      "'shipped', the small one here"
+    )
   return Tokenizer.load(named or str(hub.resolve(init)))

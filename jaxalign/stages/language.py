@@ -57,11 +57,9 @@ def loss(model, batch, key=None, given=None):
   """Sums over the tokens that carry weight; weight_BT[t] is for predicting tokens_BT[t]."""
   del key, given
   x_BTD = model(batch['tokens_BT'], batch.get('segment_BT'), batch.get('position_BT'))
-  after = lambda a_BT: jnp.pad(a_BT[:, 1:], ((0, 0), (0, 1)))
   head_VD, bias_V = model.head()
-  bias_V = None if bias_V is None else bias_V[...]
-  targets = after(batch['tokens_BT']), after(batch['weight_BT'])
-  total, weight, right = losses.next_token(x_BTD, head_VD[...], *targets, bias_V)
+  targets = (losses.after(batch[name]) for name in ('tokens_BT', 'weight_BT'))
+  total, weight, right = losses.next_token(x_BTD, head_VD, *targets, bias_V)
   return dict(loss=(total, weight), accuracy=(right, weight))
 
 

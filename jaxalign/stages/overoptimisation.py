@@ -163,7 +163,7 @@ def of_ppo(workdir, draws=DRAWS):
     values['kl'] = read_out(lambda row: row['kl'])
   else:  # the evaluations' means, which then are taken as known
     values['kl'] = np.tile([evals[step]['held_out_kl'] for step in steps], (len(prompts), 1))
-  steps, values = with_start(workdir, steps, values)
+  values = with_start(workdir, steps, values)
   drawn = {name: bon.resampled(x, draws) for name, x in values.items()}
   root = lambda kl: np.sqrt(np.maximum(kl, 0))
   metrics = lines(workdir, 'metrics.jsonl')
@@ -183,7 +183,7 @@ def with_start(workdir, steps, values):
       f'{workdir}: its first evaluation, at iteration {steps[0]}, already has a KL of {kl[0]:.3g}: '
       'there is nothing to measure gains from; evaluate more often'
     )
-  return steps, values | dict(kl=values['kl'] - kl[:1])
+  return values | dict(kl=values['kl'] - kl[:1])
 
 
 def with_gold(metrics, steps, values):

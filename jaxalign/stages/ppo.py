@@ -161,7 +161,7 @@ def refuse_early(cfg, mesh):
       try:
         hub.resolve(getattr(cfg, name))
       except UserError as error:
-        raise UserError(f'{name} is missing: {error}') from error
+        raise UserError(f'{name} is missing: {error}; name it, --config.{name}=DIR') from error
   if cfg.critic is not None:
     finished.refuse_no_run('critic', cfg.critic)
   judging.refuse_same_judge(cfg.judges, cfg.gold)

@@ -136,10 +136,8 @@ def table(examples, width):
 def _scores(model, tokens_BT, segment_BT, weight_BT):
   tokens_BT = pin(tokens_BT, 'B')
   x_BTD = model(tokens_BT, segment_BT)
-  after = lambda a_BT: jnp.pad(a_BT[:, 1:], ((0, 0), (0, 1)))
   head_VD, bias_V = model.head()
-  bias_V = None if bias_V is None else bias_V[...]
   logprob_BT, _ = losses.token_logprobs_from_hidden(
-    x_BTD, head_VD[...], bias_V, after(tokens_BT), entropy=False
+    x_BTD, head_VD, bias_V, losses.after(tokens_BT), entropy=False
   )
-  return (pin(jnp.where(after(weight_BT) != 0, logprob_BT, 0).sum(-1), ''),)
+  return (pin(jnp.where(losses.after(weight_BT) != 0, logprob_BT, 0).sum(-1), ''),)

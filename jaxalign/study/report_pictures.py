@@ -92,8 +92,9 @@ def told(one):
   said += f', p = {one["p"]:.2g}, Holm {one["p_holm"]:.2g}'
   if one['holds']:
     return f'{said}: holds'
+  why = '' if one['agree'] else '; not one sign on all scales'
   floor = '' if one['floor'] is None else f'; floor ±{one["floor"]:.3g}'
-  return f'{said}: not shown{floor}'
+  return f'{said}: not shown{why}{floor}'
 
 
 def dots(groups, xlabel, xlim=None, mean=True):

@@ -17,8 +17,7 @@ MODELS = dict(llama2=llama2.tiny, phi2=phi2.tiny)
 def model_of(name):
   model = MODELS[name](**SMALL, vocab=len(words.vocabulary()) + 2).build(jax.random.key(0))
   if name == 'phi2':  # from chance it is 0: here it must count
-    bias_V = model.head()[1]
-    bias_V[...] = jax.random.normal(jax.random.key(1), bias_V[...].shape)
+    model.head_bias_V[...] = jax.random.normal(jax.random.key(1), model.head_bias_V.shape)
   return model
 
 

@@ -119,6 +119,13 @@ def test_a_source_that_is_a_file_of_the_user_is_refused():
     tiny.sealed(base=base)
 
 
+def test_the_negative_control_has_the_arms_that_the_verdict_hangs_on():
+  study = main.load(tiny.PATH.replace(':smoke', ''))
+  deciding = [one for one in study.rules.contrasts if one.name in study.rules.deciding]
+  wanted = {arm for one in deciding for arm, _ in one.arms}
+  assert {arm.name for arm in study.arms if arm.control} == wanted
+
+
 def test_arms_after_ppo_are_those_arms_and_go_on():
   """Paired with what they were before, and climbs share the steps that they have in common."""
   study = main.load(tiny.PATH.replace(':smoke', ''))

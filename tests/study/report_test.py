@@ -304,3 +304,14 @@ def test_compared_arms_have_a_page(tmp_path, capsys, seeds):
   dots = [x for x in drawn(made.axes[0]) if len(x) == 8]
   assert len(dots) == (3 if len(seeds) > 1 else 0)
   assert ('One seed: intervals are over its items' in page) == (len(seeds) == 1)
+
+
+@pytest.mark.parametrize(
+  'holds, agree, says',
+  [(True, True, 'holds'), (False, True, 'not shown; floor ±2'),
+   (False, False, 'not shown; not one sign on all scales; floor ±2')],
+)  # fmt: skip
+def test_a_row_says_why_a_small_p_is_not_enough(holds, agree, says):
+  one = dict(mean=2.5, low=1.0, high=4.0, p=0.0078, p_holm=0.039, floor=2.0)
+  said = report_pictures.told(one | dict(holds=holds, agree=agree))
+  assert said == f'+2.5 [1, 4], p = 0.0078, Holm 0.039: {says}'

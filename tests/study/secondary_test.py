@@ -58,6 +58,8 @@ def test_several_tests_are_their_mean(found):
     sign * mean(f'{how}_{letter}-align', test)
     for how, s in (('explain', 1), ('mention', -1)) for letter, sign in (('A', s), ('B', -s))
   )  # fmt: skip
+  apart = (c1('T3A') - c1('T3B')) / 2  # where only B is at stake, right is to choose as B would
+  assert found['C1 on other tests', 'C1 on T3']['differences'] == pytest.approx(tuple(apart))
   wrapped = np.mean([c1(f'T5_{name}') for name in secondary.WRAPPERS], 0)
   assert found['C1 on other tests', 'C1 on T5']['differences'] == pytest.approx(tuple(wrapped))
   d = lambda arm: np.mean(

@@ -6,6 +6,7 @@ import pathlib
 import signal
 
 import jax
+import pytest
 
 from jaxalign import config, main
 from jaxalign.sharding import make_mesh
@@ -26,6 +27,14 @@ def sealed(**changes):
 
 def arm(name, *steps, tests='goods'):
   return Arm(name=name, steps=tuple(Step(recipe=r, what=w) for r, w in steps), tests=tests)
+
+
+def refused(study, change, says, copy):
+  """One line, after a change of the plan or of what is stored in the copy."""
+  cfg = change(copy)
+  with pytest.raises(config.UserError, match=says) as error:
+    study(cfg, copy)
+  assert '\n' not in str(error.value)
 
 
 def one_device(*_):

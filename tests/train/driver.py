@@ -11,7 +11,6 @@ import json
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
@@ -77,9 +76,8 @@ def loss(model, batch, key=None, given=None):
   del key, given
   x_BTD = model(batch['tokens_BT'])
   head_VD, _ = model.head()
-  after = lambda a_BT: jnp.pad(a_BT[:, 1:], ((0, 0), (0, 1)))
-  targets_BT, weight_BT = after(batch['tokens_BT']), after(batch['weight_BT'])
-  total, weight, right = losses.next_token(x_BTD, head_VD[...], targets_BT, weight_BT)
+  targets = (losses.after(batch[name]) for name in ('tokens_BT', 'weight_BT'))
+  total, weight, right = losses.next_token(x_BTD, head_VD, *targets)
   return dict(loss=(total, weight), accuracy=(right, weight))
 
 
