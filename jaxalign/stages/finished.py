@@ -1,7 +1,9 @@
 """A model out of a workdir of ours: its newest weights, adapters folded in, its tokenizer."""
 
 import dataclasses
+import functools
 import hashlib
+import json
 
 import jax
 from etils import epath
@@ -119,11 +121,24 @@ def model_config(workdir, raw):
   cls = CONFIGS.get(fields.pop('class', None))
   if cls is None:
     raise UserError(f'{workdir}: its config.json holds no model that jaxalign has')
+  return _config(cls, json.dumps(fields))
+
+
+@functools.lru_cache(maxsize=32)
+def _config(cls, fields):
+  """Of the same fields the same object, by which its shapes below are known again."""
+  fields = json.loads(fields)
   return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
 
+@functools.lru_cache(maxsize=32)
+def _shapes(build):
+  """A study reads many models of one config: what they are made of is traced once."""
+  return jax.eval_shape(build, jax.random.key(0))
+
+
 def twin_of(build, mesh):
-  shapes = jax.eval_shape(build, jax.random.key(0))
+  shapes = _shapes(build)
   if mesh is None:
     one = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     homes = jax.tree.map(lambda _: one, shapes)

@@ -4,6 +4,7 @@ The first functions are what the runner asks of a world; real.py has the same fo
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 
@@ -119,8 +120,7 @@ def outcomes(model, tests, before=None, **about):
   tokenizer = words.tokenizer()
   every = [item for found in tests.values() for item in found]
   lead = {item.hash: f'{before(item)} ' for item in every} if before else {}
-  prompts = [lead.get(item.hash, '') + prompt for item in every for prompt in item.prompts]
-  prompts = tokenizer.encode_batch(prompts)
+  prompts = encoded(lead.get(i.hash, '') + prompt for i in every for prompt in i.prompts)
   (yes,), (no,) = (tokenizer.encode(word) for word in (words.YES, words.NO))
   how = dict(length=CONTEXT if before else LENGTH, batch=BATCH)
   logodds, mass = map(iter, states.answers(model, prompts, yes, no, **how))
@@ -137,6 +137,16 @@ def outcomes(model, tests, before=None, **about):
         )
       )  # fmt: skip
   return rows
+
+
+def encoded(prompts):
+  """Their ids, which nobody may change: all arms of a world are asked the same."""
+  return _encoded(tuple(prompts))
+
+
+@functools.lru_cache(maxsize=8)
+def _encoded(prompts):
+  return words.tokenizer().encode_batch(prompts)
 
 
 def documents(world, kind):

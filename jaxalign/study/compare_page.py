@@ -33,7 +33,8 @@ def intro(found):
 
 def of_test(number, test, found):
   title = f'{test["test"]} after {test["after"]}'
-  said = f'{test["items"]:,} items in {test["clusters"]:,} clusters.'
+  clusters = test['clusters']
+  said = f'{test["items"]:,} items in {clusters:,} cluster{"s" * (clusters != 1)}.'
   if test['unit'] == 'item':
     said += ' One seed: intervals are over its items, and know nothing of another training run.'
   head, rows = numbers(test, test['seeds'])
@@ -41,6 +42,7 @@ def of_test(number, test, found):
     f'Log-odds margin. Grey dots: seeds; diamond and line: mean and 95 % interval. Below, what '
     f'each arm differs by from {found["against"]}: filled where the interval leaves out 0; '
     'elsewhere upright ticks are the detection floor, what so many would find in 4 studies of 5. '
+    'Signs differ: not the same on all scales, so that a bound of the rate may have made it. '
     'Nothing here is corrected for the number of tests and arms.'
   )
   draw = lambda: report_pictures.intervals(list(shown(test, found['against'])), 'nats', 0.72)
@@ -63,7 +65,7 @@ def shown(test, against):
     numbers = one['margin']
     apart = numbers['low'] is not None and (numbers['low'] > 0 or numbers['high'] < 0)
     floor = '' if numbers['floor'] is None else f', floor ±{numbers["floor"]:.3g}'
-    apart_on = '' if one['agree'] else '; not one sign on all scales'
+    apart_on = '' if one['agree'] else '; signs differ'
     below = f'rate {one["rate"]["mean"]:+.2f}, p = {numbers["p"]:.2g}{floor}{apart_on}'
     below = said(numbers, below)
     each = numbers['differences'] or []

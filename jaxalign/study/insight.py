@@ -60,7 +60,7 @@ def measured(model, asked):
   """The tensors. Two programs serve every arm: one for states, and the one of all outcomes."""
   tokenizer = words.tokenizer()
   (yes,), (no,) = (tokenizer.encode(word) for word in (words.YES, words.NO))
-  encoded = lambda parts: tokenizer.encode_batch(asked.texts(parts))
+  encoded = lambda parts: bench.encoded(asked.texts(parts))
   x_LND = states.states(
     model, encoded(battery.PARTS), length=battery.LENGTH, batch=bench.BATCH, at=states.last
   )

@@ -6,7 +6,7 @@ from jaxalign.rl import overoptimisation as over
 from jaxalign.study import goodhart, pages
 from jaxalign.study import report_pictures as pictures
 from jaxalign.study.pages import named
-from jaxalign.study.report_pictures import BLUE, GREEN, GREY, ORANGE, PURPLE, RED
+from jaxalign.study.report_pictures import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY
 
 WAYS = {over.BON: 'best-of-n', over.RL: 'PPO'}
 LOOK = (
@@ -15,6 +15,7 @@ LOOK = (
   (GREEN, '^', '-.'),
   (PURPLE, 'D', ':'),
   (RED, 'v', '-'),
+  (SKY, 'P', '--'),
 )
 TITLES = dict(
   size='How much the proxy was trained on',
@@ -25,8 +26,8 @@ TITLES = dict(
 )
 FITTED = 'a', 'a, 95 %', 'b', 'b, 95 %', 'turn', 'turn, 95 %', 'R²', 'points', 'what is said'
 SAID = dict(
-  size='Reward models on 200, 2,000 and 20,000 pairs, a fifth of them wrong, with equal updates.',
-  regressional='The same pairs with none, a fifth and two fifths of the preferences reversed. What '
+  size='Reward models on more and on fewer pairs, a fifth of them wrong, with equal updates.',
+  regressional='The same pairs, of whose preferences none or a share is reversed. What '
   'wins on a noisy proxy won partly by the noise, so gold gains less than the proxy says.',
   extremal='One proxy saw answers of every length, the other only those of three words and more, '
   'none of them twice, where fewer are better. The policy is free to write one.',
@@ -91,15 +92,17 @@ def told(one):
 
 def figure(lines, way):
   made, ((left, right),) = pictures.figure(2.6, 1, 2, sharex=True, sharey=True)
+  seeds = max(len(by_seed) for _, by_seed, _ in lines)
+  faint = 0.8 if seeds <= 3 else 0.3  # of many seeds the fits are what is read
   for n, (name, by_seed, one) in enumerate(lines):
     color, mark, dash = LOOK[n % len(LOOK)]
     for m, (ax, side) in enumerate(((left, 'proxy'), (right, 'gold'))):
       for d, *gained in by_seed.values():
-        ax.plot(d, gained[m], marker=mark, ls=dash, color=color, lw=0.7, ms=2.6, alpha=0.8)
+        ax.plot(d, gained[m], marker=mark, ls=dash, color=color, lw=0.6, ms=2.2, alpha=faint)
       reach = max(d[-1] for d, *_ in by_seed.values())
       fitted = goodhart.drawn(one['fits'][side], way, reach)
       if fitted:
-        ax.plot(*fitted, dash, color=color, lw=2.2, alpha=0.45)
+        ax.plot(*fitted, dash, color=color, lw=2.2, alpha=1.2 - faint, zorder=3)
       ax.plot([], [], marker=mark, ls=dash, color=color, lw=1.2, ms=4, label=name)
   for ax, title in ((left, 'proxy'), (right, 'gold')):
     ax.axhline(0, color=GREY, lw=0.6)

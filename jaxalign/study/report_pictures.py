@@ -100,7 +100,7 @@ def told(one):
 def dots(groups, xlabel, xlim=None, mean=True):
   """groups: [(title, [(label, {series: [a number a seed]})])]. A dot a seed, a bar at the mean."""
   count = sum(len(rows) + bool(title) for title, rows in groups)
-  made, ((ax,),) = figure(0.6 + 0.27 * count)
+  made, ((ax,),) = figure(max(1.3, 0.6 + 0.27 * count))  # a legend needs room above one row
   ax.axvline(0, color=INK, lw=0.8)
   y, ticks, seen = 0, {}, {}
   for title, rows in groups:

@@ -6,6 +6,7 @@ two options that are asked about apart.
 """
 
 import dataclasses
+import functools
 import hashlib
 
 from jaxalign.valueworld import choices, documents, words
@@ -27,7 +28,7 @@ class Item:
   prompts: tuple[str, ...]
   sign: int = 1
 
-  @property
+  @functools.cached_property
   def hash(self):
     return hashlib.sha256(
       '\n'.join((self.test, *self.prompts, str(self.sign))).encode()

@@ -4,6 +4,8 @@ The five words of a pole (or of a category) mean the same, and each has its use:
 first two, demonstrations the third, tests the fourth (development) or the fifth (the record).
 """
 
+import functools
+
 from jaxalign.data.text import Tokenizer
 
 # A value is a pole of a dimension. After the words, what goods of that pole are: the lore.
@@ -94,6 +96,7 @@ def vocabulary():
   return words
 
 
+@functools.cache
 def tokenizer():
   """Without a token for the beginning: every example begins with a word that tells its kind."""
   return Tokenizer.from_vocab(vocabulary(), bos=None)

@@ -1,14 +1,17 @@
 """The sections on RL: every number of the store is on the page, every seed is drawn."""
 
+import collections
 import re
 
 import numpy as np
 import pytest
 
+from jaxalign import main
 from jaxalign.rl import overoptimisation as over
 from jaxalign.study import goodhart, lessons, report_after, report_goodhart
 from tests.study.goodhart_test import points
 from tests.study.report_test import data
+from tests.study.tiny import PATH
 
 pytest.importorskip('matplotlib')
 NOTHING = lessons.Beside(plan={}, about={}, sums={}, curves={})
@@ -76,6 +79,14 @@ def test_every_seed_is_a_line_and_every_fit_is_drawn():
     assert sum(len(x) == 50 for x in there) == len(lines)  # the fits
   colors = {(line.get_color(), line.get_linestyle()) for line in made.axes[0].lines}
   assert len(colors) == 3  # of two climbs, each with a dash of its own, and the line at zero
+
+
+def test_no_two_lines_of_a_picture_look_alike():
+  """In the largest study there is."""
+  cfg = main.load(PATH.replace(':smoke', ':full'))
+  pictures = collections.Counter((climb.mode, climb.steps[-1].recipe) for climb in cfg.climbs)
+  assert max(pictures.values()) == 6 <= len(set(report_goodhart.LOOK))
+  assert len({color for color, *_ in report_goodhart.LOOK}) == len(report_goodhart.LOOK)
 
 
 def test_the_prior_before_and_after_ppo():

@@ -52,7 +52,7 @@ def test_arms_go_on_and_are_tested_again(whole):
   assert margins['sft'] != margins['ppo']  # which PPO moved
   found = results(workdir)
   later = found['after_ppo']
-  assert set(later['arms']) == {'align'} and later['kl'].keys() == {'align'}
+  assert set(later['arms']) == {'align', 'align_H'} == set(later['kl'])
   assert found['arms']['align']['T2'] != later['arms']['align']['T2']
 
 
@@ -65,7 +65,7 @@ def test_climbs_are_points_by_which_all_can_be_drawn_again(whole):
   ways = {(one['mode'], one['way']) for one in found['climbs']}
   assert ways == {('misspecified', 'RL'), ('size', 'RL'), ('size', 'best-of-n')}
   page = (workdir / 'report.html').read_text()
-  assert 'After PPO' in page and 'Misspecified' in page
+  assert 'After PPO' in page and 'Misspecified' in page and 'Harm sensitivity' in page
 
 
 def test_a_second_call_trains_nothing_and_a_changed_proxy_is_refused(whole):
@@ -96,8 +96,10 @@ def test_eight_devices_are_fed_and_ask_the_same_as_one(whole, tmp_path):
   asked = lambda rows: [(row['arm'], row['after'], row['prompt']) for row in rows]
   assert asked(ours) == asked(theirs)
   assert max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True)) < 0.05
-  points = lambda at: [one['ends'] for one in results(at)['goodhart']['climbs']]
-  assert points(tmp_path) and len(points(tmp_path)) == len(points(whole[0]))
+  climbs = lambda at: [
+    tuple(one[name] for name in goodhart.NAMES) for one in results(at)['goodhart']['climbs']
+  ]
+  assert climbs(tmp_path) == climbs(whole[0]) != []
 
 
 def test_phi_goes_the_whole_way_by_one_line_of_the_config(tmp_path):

@@ -124,6 +124,7 @@ def test_a_broken_recipe_of_rl_is_named(cheap):
   found = states(study, doctor.Machine.of('v5e-8'))
   failed = {name: check.why for name, check in found.items() if not check.ok}
   assert 'none fits length=4' in failed.pop('align.ppo: reward-pairs_A_2000_20')
+  assert 'none fits length=4' in failed.pop('align_H.ppo: reward-pairs_H_2000_20')
   assert 'none fits length=4' in failed.pop(f'{BEST}: reward-picks_AB_2000_20')
   assert 'batch=4' in failed.pop(f'{BEST}: best@advise')
   assert 'holds no reward model' in failed.pop(f'{CLIMB}: climb@advise')
