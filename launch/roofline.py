@@ -21,6 +21,7 @@ def bounds(said, program, where, devices):
     network=wire(lambda c: c['far']) / chip.network,
   )
   exposed = near(wire(lambda c: not c['far'] and not c['overlapped']))
+  exposed += wire(lambda c: c['far'] and not c['overlapped']) / chip.network
   busy = max(seconds['arithmetic'], seconds['cycles']) + exposed
   best = max(busy, seconds['memory'], seconds['links'], seconds['network'])
   bound = max(seconds, key=seconds.get)

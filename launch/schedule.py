@@ -150,6 +150,8 @@ def _walk(computations, name, times, found, turns, per_slice, depth):
       found.collectives += _fused(computations, one, times, per_slice)
     elif one.kind.removesuffix('-start') in KINDS:
       found.collectives.append(_collective(computations, name, one, times, per_slice))
+    elif one.kind == 'send' and 'megascale' in one.rest:
+      found.collectives.append(_between_slices(computations[name], one, times))
     if depth and (one.kind in ('copy', 'transpose') or one.name.startswith('copy_')):
       found.copies[short(one.source)] += 2 * size(one.type) * times
 
@@ -200,6 +202,21 @@ def _collective(computations, name, one, times, per_slice):
     total *= ways
   hidden = one.kind.endswith('-start') and _apart(computations[name], one)
   return Collective(kind, total, ways, far, hidden, times, one.source)
+
+
+def _between_slices(instructions, send, times):
+  """What goes over the network, which the hosts do: a send, and the recv of its answer."""
+  said = lambda one, what: (re.search(rf'{what}="([^"]*)"', one.rest) or ['', ''])[1]
+  kind = said(send, '_xla_megascale_transfer_type').lower().replace('_', '-')
+  slices = re.match(r'\{([^}]*)\}', said(send, '_xla_megascale_target'))  # {1,2}x{0:255}
+  ends = [part.split(':') for part in slices[1].split(',')] if slices else [[0], [1]]
+  ways = sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
+  total = size(ARRAY.search(send.type)[0]) * (ways if kind == 'all-gather' else 1)
+  meeting = said(send, '_xla_host_transfer_rendezvous')
+  answers = (one for one in instructions if one.kind == 'recv' and meeting in one.rest)
+  answer = next(answers, None)
+  hidden = answer is not None and _apart(instructions, answer)
+  return Collective(kind, total, ways, True, hidden, times, send.source)
 
 
 def _apart(instructions, start):

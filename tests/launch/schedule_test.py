@@ -4,6 +4,41 @@ import pytest
 
 from launch import schedule
 
+FAR = 'channel_id=2, is_host_transfer=true, frontend_attributes={'
+FAR += '_xla_host_transfer_handler_name="xla_megascale_runtime",'
+TO = '_xla_megascale_reduce_operation="SUM",_xla_megascale_target="{1,2}x{0:3}",'
+SUM, ALL = (f'_xla_megascale_transfer_type="{kind}"}}' for kind in ('ALL_REDUCE', 'ALL_GATHER'))
+# As libtpu 0.0.52 writes a program for two slices: the first sum waits, the second does not.
+TWO_SLICES = f"""HloModule jit_step, is_scheduled=true
+
+ENTRY %main (p.1: bf16[256,128]) -> bf16[256,128] {{
+  %p.1 = bf16[256,128]{{1,0}} parameter(0)
+  %after-all.1 = token[] after-all()
+  %send.1 = (bf16[256,128]{{1,0:T(8,128)(2,1)}}, u32[], token[]) send(%p.1, %after-all.1), {FAR}_xla_host_transfer_rendezvous="all-reduce.1_0",{TO}{SUM}
+  %recv.1 = (bf16[256,128]{{1,0:T(8,128)(2,1)}}, u32[], token[]) recv(%after-all.1), {FAR}_xla_host_transfer_rendezvous="all-reduce.1_0",{TO}{SUM}
+  %send-done.1 = token[] send-done(%send.1), {FAR}}}
+  %recv-done.1 = (bf16[256,128]{{1,0}}, token[]) recv-done(%recv.1), {FAR}}}
+  %send.2 = (bf16[64,128]{{1,0}}, u32[], token[]) send(%p.1, %after-all.1), {FAR}_xla_host_transfer_rendezvous="all-gather.2_0",{TO}{ALL}
+  %recv.2 = (bf16[128,128]{{1,0}}, u32[], token[]) recv(%after-all.1), {FAR}_xla_host_transfer_rendezvous="all-gather.2_0",{TO}{ALL}
+  %fusion.1 = bf16[256,128] fusion(%p.1), kind=kLoop, calls=%sum, backend_config={{"estimated_cycles":"10"}}
+  %recv-done.2 = (bf16[128,128]{{1,0}}, token[]) recv-done(%recv.2), {FAR}}}
+  ROOT %copy.1 = bf16[256,128] copy(%fusion.1)
+}}
+
+%sum (a.1: bf16[256,128]) -> bf16[256,128] {{
+  ROOT %a.1 = bf16[256,128] parameter(0)
+}}
+"""  # noqa: E501
+
+
+def test_what_crosses_the_network_is_a_send():
+  summed, gathered = schedule.read(TWO_SLICES).collectives
+  assert (summed.kind, summed.bytes, summed.ways) == ('all-reduce', 256 * 128 * 2, 2)
+  assert summed.far and not summed.hidden and summed.wire == 256 * 128 * 2
+  assert (gathered.kind, gathered.bytes, gathered.ways) == ('all-gather', 2 * 64 * 128 * 2, 2)
+  assert gathered.far and gathered.hidden and gathered.wire == 64 * 128 * 2
+
+
 TEXT = """HloModule jit_step, is_scheduled=true
 
 %sum (a.1: f32[], b.1: f32[]) -> f32[] {
