@@ -174,7 +174,10 @@ def _tables(
     raise UserError('no corpus to make batches of: name at least one')
   for prepared in corpora:
     if prepared.kind != kind:
-      raise UserError(f'{prepared} holds {prepared.kind}s: {kind}s are wanted here')
+      raise UserError(
+        f'{prepared} holds {prepared.kind}s: {kind}s are wanted here (documents and conversations '
+        "become examples); look at the source's kind, or as_"
+      )
     longest = int(prepared.lengths.max())
     if longest > length:
       raise UserError(

@@ -116,3 +116,38 @@ def test_dot_is_einsum_with_or_without_an_adapter(equation):
   merged = w + 0.5 * np.einsum(letters, factors[high], factors[low])
   ours = layers.dot(equation, x, Adapted(w, factors, 0.5))
   np.testing.assert_allclose(ours, np.einsum(equation, x, merged), atol=1e-5)
+
+
+PRODUCTS = [  # equation, x without its rows, w
+  ('BTD,FD->BTF', (24,), (40, 24)),
+  ('BTD,HKD->BHTK', (24,), (2, 8, 24)),
+  ('BTHK,DHK->BTD', (2, 8), (24, 2, 8)),
+]
+
+
+@pytest.mark.parametrize('equation, tail, shape', PRODUCTS, ids=[p[0] for p in PRODUCTS])
+@pytest.mark.parametrize('T', [150, 257], ids=['parts', 'whole'])
+@pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16], ids=['fp32', 'bf16'])
+def test_rows_multiplied_part_by_part_are_the_whole(equation, tail, shape, T, dtype, monkeypatch):
+  """Value and gradient are the plain einsum's, in its types."""
+  monkeypatch.setattr(layers, 'LARGE', 0)
+  x, w = (jnp.array(normal(*s), dtype) for s in ((4, T, *tail), shape))
+  y = jnp.einsum(equation, x, w)
+  weight = jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape)
+
+  def graded(product):
+    run = lambda x, w: ((product(x, w).astype(jnp.float32) * weight).sum(), product(x, w))
+    grads, out = jax.jit(jax.grad(run, (0, 1), has_aux=True))(x, w)
+    return out, *grads
+
+  plain = graded(lambda x, w: jnp.einsum(equation, x, w))
+  for ours, theirs in zip(graded(lambda x, w: layers.dot(equation, x, w)), plain):
+    assert ours.dtype == theirs.dtype
+    ours, theirs = (np.asarray(a, np.float32) for a in (ours, theirs))
+    close = 1e-5 if dtype == jnp.float32 else 2e-2
+    np.testing.assert_allclose(ours, theirs, atol=close * np.abs(theirs).max())
+
+
+def test_parts_are_equal_and_not_small():
+  assert [layers._parts(n) for n in (1, 256, 600, 1008, 2048)] == [1, 1, 3, 4, 8]
+  assert layers._parts(1021) == 1  # a prime: whole
