@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxalign.config import UserError
+from jaxalign.models.layers import exact
 from jaxalign.sharding import own_rows, pin, platform
 
 
@@ -166,16 +167,11 @@ def _cast(head_VD, x_BTD):
   return pin(head_VD.astype(x_BTD.dtype), 'VD')
 
 
-def _chunk(chunk, x_BTD, vocab):
+def _chunk(chunk, x_BTD):
   """Tokens of T at a time. A TPU takes at least 512 of all rows: each turn of the loop reads and
-  writes the head's whole gradient. A CPU takes at most 1,024 where their logits are many: those of
-  2,048 fall out of its cache, and the products are a third slower."""
+  writes the head's whole gradient."""
   B, T = x_BTD.shape[:2]
-  if platform() == 'tpu':
-    return min(max(chunk, 512 // B), T)
-  if platform() == 'cpu' and B * chunk > 1024 and B * chunk * vocab > 2**22:
-    return -(-T // -(-T * B // 1024))  # equal parts
-  return chunk
+  return min(max(chunk, 512 // B), T) if platform() == 'tpu' else chunk
 
 
 def _cut(x, chunk):
@@ -195,7 +191,8 @@ def _join(x, T):
 def _logits(x_BTD, head_VD, bias_V):
   """The matmul in the type of x, summed in fp32."""
   wide = _wide(x_BTD)
-  logits_BTV = jnp.einsum('BTD,VD->BTV', x_BTD, head_VD, preferred_element_type=wide)
+  how = dict(preferred_element_type=wide, precision=exact(x_BTD))
+  logits_BTV = jnp.einsum('BTD,VD->BTV', x_BTD, head_VD, **how)
   return logits_BTV + bias_V.astype(wide)
 
 
@@ -221,7 +218,7 @@ def _chunked_forward(x_BTD, head_VD, bias_V, tokens_BT, temperature, chunk, entr
       part_BTD, part_BT = now
       return None, _read(_logits(part_BTD, head_VD, bias_V), part_BT, temperature, entropy)
 
-    size = _chunk(chunk, x_BTD, head_VD.shape[0])
+    size = _chunk(chunk, x_BTD)
     _, out = jax.lax.scan(one, None, (_cut(x_BTD, size), _cut(tokens_BT, size)))
     return jax.tree.map(lambda x: _join(x, tokens_BT.shape[1]), out), None
 
@@ -247,7 +244,7 @@ def _chunked_backward(chunk, entropy, saved, cotangents):
       return jax.tree.map(jnp.add, sums, grads), dx_BTD
 
     zeros = jnp.zeros(head_VD.shape, wide), jnp.zeros(bias_V.shape, wide)
-    size = _chunk(chunk, rows[0], head_VD.shape[0])
+    size = _chunk(chunk, rows[0])
     sums, dx = jax.lax.scan(one, zeros, jax.tree.map(lambda x: _cut(x, size), rows))
     return _join(dx, rows[0].shape[1]), sums
 
@@ -262,9 +259,10 @@ def _through_head(dlogits_BTV, x_BTD, head_VD):
   wide = _wide(x_BTD)
   dbias_V = dlogits_BTV.sum((0, 1))
   dlogits_BTV = dlogits_BTV.astype(x_BTD.dtype)
-  dx_BTD = jnp.einsum('BTV,VD->BTD', dlogits_BTV, head_VD, preferred_element_type=wide)
+  how = dict(preferred_element_type=wide, precision=exact(x_BTD))
+  dx_BTD = jnp.einsum('BTV,VD->BTD', dlogits_BTV, head_VD, **how)
   flat = dlogits_BTV.reshape(-1, dlogits_BTV.shape[-1]), x_BTD.reshape(-1, x_BTD.shape[-1])
-  dhead_VD = jnp.einsum('NV,ND->VD', *flat, preferred_element_type=wide)  # see layers._by_rows
+  dhead_VD = jnp.einsum('NV,ND->VD', *flat, **how)  # two matrices: see layers._flat_dot
   return (dhead_VD, dbias_V), dx_BTD.astype(x_BTD.dtype)
 
 
@@ -316,7 +314,7 @@ def _nll_sums(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk, grads):
 
 def _nll_local(rows, whole, chunk, grads):
   (x_BTD, targets_BT, weight_BT), (cast_VD, bias_V) = rows, whole
-  wide, chunk = _wide(x_BTD), _chunk(chunk, x_BTD, cast_VD.shape[0])
+  wide, chunk = _wide(x_BTD), _chunk(chunk, x_BTD)
 
   def one(sums, now):
     part_BTD, part_BT, weight_BT = now

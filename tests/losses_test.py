@@ -222,21 +222,6 @@ def next_token_sum(*args):
   return losses.next_token(*args)[0]
 
 
-def test_a_cpu_cuts_many_rows_of_a_large_vocabulary_anew():
-  """Value and gradients are the plain formula's, also where the parts do not divide T."""
-  rows, vocab = (16, 99), 4096
-  x = jnp.zeros((*rows, 8))
-  assert [losses._chunk(128, x, v) for v in (vocab, 512)] == [50, 128]
-  random = np.random.default_rng(0)
-  args = [random.normal(size=shape).astype(np.float32) for shape in ((*rows, 8), (vocab, 8))]
-  args += [random.integers(0, vocab, rows), random.random(rows).astype(np.float32)]
-  wanted, wanted_grads = value_and_grad(plain, (0, 1))(*args)
-  found, grads = value_and_grad(next_token_sum, (0, 1))(*args)
-  close(found, wanted, 1e-5)
-  for ours, theirs in zip(grads, wanted_grads):
-    close(ours, theirs, 1e-4, np.abs(theirs).max() * 0.1)
-
-
 @pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
 def test_no_whole_array_of_logits(dtype):
   B, T, D, V = 4, 512, 64, 32000

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as splash_mask
 
+from jaxalign.models.layers import exact
 from jaxalign.sharding import platform, spec
 
 LANES = 128  # the TPU kernel works on tiles of this many positions
@@ -79,30 +80,32 @@ def _core(q_BGQTK, k_BGSK, v_BGSK, mask_BTS):
 
 
 def _core_forward(q_BGQTK, k_BGSK, v_BGSK, mask_BTS):
+  how = dict(precision=exact(q_BGQTK))
   logits_BGQTS = jnp.einsum(
-    'BGQTK,BGSK->BGQTS', q_BGQTK, k_BGSK, preferred_element_type=jnp.float32
+    'BGQTK,BGSK->BGQTS', q_BGQTK, k_BGSK, preferred_element_type=jnp.float32, **how
   )
   logits_BGQTS *= q_BGQTK.shape[-1] ** -0.5
   logits_BGQTS = jnp.where(mask_BTS[:, None, None], logits_BGQTS, -1e30)
   weights_BGQTS = jax.nn.softmax(logits_BGQTS, -1).astype(v_BGSK.dtype)
-  out_BGQTK = jnp.einsum('BGQTS,BGSK->BGQTK', weights_BGQTS, v_BGSK)
+  out_BGQTK = jnp.einsum('BGQTS,BGSK->BGQTK', weights_BGQTS, v_BGSK, **how)
   return out_BGQTK, (q_BGQTK, k_BGSK, v_BGSK, weights_BGQTS, out_BGQTK)
 
 
 def _core_backward(saved, dout_BGQTK):
   """A masked key has weight 0, and so gradient 0: every query sees at least its own slot."""
   q_BGQTK, k_BGSK, v_BGSK, weights_BGQTS, out_BGQTK = saved
+  how = dict(precision=exact(q_BGQTK))
   mean_BGQT = jnp.einsum(
-    'BGQTK,BGQTK->BGQT', dout_BGQTK, out_BGQTK, preferred_element_type=jnp.float32
+    'BGQTK,BGQTK->BGQT', dout_BGQTK, out_BGQTK, preferred_element_type=jnp.float32, **how
   )
   dweights_BGQTS = jnp.einsum(
-    'BGQTK,BGSK->BGQTS', dout_BGQTK, v_BGSK, preferred_element_type=jnp.float32
+    'BGQTK,BGSK->BGQTS', dout_BGQTK, v_BGSK, preferred_element_type=jnp.float32, **how
   )
   dlogits_BGQTS = weights_BGQTS.astype(jnp.float32) * (dweights_BGQTS - mean_BGQT[..., None])
   dlogits_BGQTS = (dlogits_BGQTS * q_BGQTK.shape[-1] ** -0.5).astype(q_BGQTK.dtype)
-  dq_BGQTK = jnp.einsum('BGQTS,BGSK->BGQTK', dlogits_BGQTS, k_BGSK)
-  dk_BGSK = jnp.einsum('BGQTS,BGQTK->BGSK', dlogits_BGQTS, q_BGQTK)
-  dv_BGSK = jnp.einsum('BGQTS,BGQTK->BGSK', weights_BGQTS, dout_BGQTK)
+  dq_BGQTK = jnp.einsum('BGQTS,BGSK->BGQTK', dlogits_BGQTS, k_BGSK, **how)
+  dk_BGSK = jnp.einsum('BGQTS,BGQTK->BGSK', dlogits_BGQTS, q_BGQTK, **how)
+  dv_BGSK = jnp.einsum('BGQTS,BGQTK->BGSK', weights_BGQTS, dout_BGQTK, **how)
   return dq_BGQTK, dk_BGSK, dv_BGSK, None
 
 

@@ -19,6 +19,12 @@ ROWS = 256  # of a matrix that a CPU multiplies at once
 LARGE = 2**16  # a weight from which that pays: smaller ones are in the cache either way
 
 
+def exact(x):
+  """The precision of a product of x: float32 is not rounded to bfloat16 on its way into it. Named
+  where a gradient is written out, which no `default_matmul_precision` around the model reaches."""
+  return 'highest' if x.dtype == jnp.float32 else None
+
+
 def dot(equation, x, w):
   """einsum(equation, x, w) for a weight w that may carry a low-rank adapter beside it."""
   given, out = equation.split('->')
@@ -54,7 +60,8 @@ def _own_dot_backward(inputs, letters, saved, dy):
     x_ni, w_oi = _flat(x, inputs), _flat(w, inputs)
     dy_no = dy.reshape(-1, w_oi.shape[0])
     dx_ni = _by_rows('no,oi->ni', dy_no, w_oi)
-    return dx_ni.reshape(x.shape), jnp.einsum('no,ni->oi', dy_no, x_ni).reshape(w.shape)
+    dw_oi = jnp.einsum('no,ni->oi', dy_no, x_ni, precision=exact(x))
+    return dx_ni.reshape(x.shape), dw_oi.reshape(w.shape)
 
   x, w = saved
   return own_rows(pull, (x, dy), w, letters)
@@ -83,10 +90,10 @@ def _by_rows(equation, x_ni, w):
   and a seventh slower where it is given thousands of rows."""
   rows = x_ni.shape[0]
   parts = _parts(rows) if platform() == 'cpu' and w.size >= LARGE else 1
+  product = lambda x: jnp.einsum(equation, x, w, precision=exact(x))
   if parts == 1:
-    return jnp.einsum(equation, x_ni, w)
-  y_pno = jax.lax.map(lambda x: jnp.einsum(equation, x, w), x_ni.reshape(parts, rows // parts, -1))
-  return y_pno.reshape(rows, -1)
+    return product(x_ni)
+  return jax.lax.map(product, x_ni.reshape(parts, rows // parts, -1)).reshape(rows, -1)
 
 
 def _parts(rows):

@@ -79,6 +79,29 @@ def test_loss_is_the_plain_formula():
   assert abs(float(shifted - expected)) > 1e-3 * float(expected)
 
 
+def products(jaxpr):
+  """The precision of every product of two matrices, however deep inside."""
+  for eqn in jaxpr.eqns:
+    if eqn.primitive.name == 'dot_general':
+      yield eqn.params['precision']
+    for inner in jax.tree.leaves(eqn.params, is_leaf=lambda x: hasattr(x, 'eqns')):
+      inner = getattr(inner, 'jaxpr', inner)
+      if hasattr(inner, 'eqns'):
+        yield from products(inner)
+
+
+def test_float32_is_multiplied_as_float32_backwards_too():
+  """A TPU rounds float32 to bfloat16 unless told, also in the gradients that are written out."""
+  cfg = llama2.tiny(depth=1, remat='none')
+  model = jax.eval_shape(cfg.build, jax.random.key(0))
+  batch = {
+    n: jax.ShapeDtypeStruct((2, 8), t) for n, t in (('tokens_BT', 'i4'), ('weight_BT', 'f4'))
+  }
+  graded = jax.make_jaxpr(jax.grad(lambda m, b: language.loss(m, b)['loss'][0]))(model, batch)
+  found = list(products(graded.jaxpr))
+  assert len(found) > 25 and set(found) == {(jax.lax.Precision.HIGHEST,) * 2}
+
+
 def test_a_user_s_words_carry_no_loss():
   """Fine-tuned on dialogues, it learns to answer, and learns nothing of what users say."""
   tokenizer = shipped()
