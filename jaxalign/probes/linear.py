@@ -170,21 +170,28 @@ def _one(x_ND, label_NP, part):
 
 
 def _right(x_ND, label_NP, part):
-  """{part: accuracy [ridge, P]} of probes of every ridge and labelling, by one decomposition."""
+  """{part: accuracy [ridge, P]} of probes of every ridge and labelling, by one decomposition: of
+  the smaller of the two products of the states with themselves, for a ridge is never 0."""
   fit_ND = x_ND[part['fit']]
   middle_D, spread_D = fit_ND.mean(0), fit_ND.std(0)
   size = np.sqrt((fit_ND**2).mean())
   scale_D = np.where(spread_D > NOISE * size, 1 / np.maximum(spread_D, 1e-300), 0)
-  u, s, vt = np.linalg.svd((fit_ND - middle_D) * scale_D, full_matrices=False)
+  a_ND = (fit_ND - middle_D) * scale_D
+  if len(a_ND) < a_ND.shape[1]:
+    size_K, u_NK = np.linalg.eigh(a_ND @ a_ND.T)
+    in_DK, out_KN = a_ND.T @ u_NK, u_NK.T
+  else:
+    size_K, in_DK = np.linalg.eigh(a_ND.T @ a_ND)
+    out_KN = in_DK.T @ a_ND.T
   hot_NPC = np.eye(label_NP.max() + 1)[label_NP[part['fit']]]
   prior_PC = hot_NPC.mean(0)
-  target_KPC = np.tensordot(u.T, hot_NPC - prior_PC, 1)
+  target_KPC = np.tensordot(out_KN, hot_NPC - prior_PC, 1)
   right = {}
   for name in ('test', 'develop', 'develop_seen', 'seen'):
-    z_NK = (x_ND[part[name]] - middle_D) * scale_D @ vt.T
+    z_NK = (x_ND[part[name]] - middle_D) * scale_D @ in_DK
     of_ridge = []
     for ridge in RIDGES:
-      shrunk_NK = z_NK * (s / (s**2 + ridge * len(fit_ND)))
+      shrunk_NK = z_NK / (np.maximum(size_K, 0) + ridge * len(fit_ND))
       score_NPC = np.tensordot(shrunk_NK, target_KPC, 1) + prior_PC
       of_ridge.append((score_NPC.argmax(2) == label_NP[part[name]]).mean(0))
     right[name] = np.array(of_ridge)

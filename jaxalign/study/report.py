@@ -110,8 +110,8 @@ def terms(found):
     'share of seeds above 0; tost, p that the effect is within '
     f'{rules["sesoi_margin"]:g} nats or {rules["sesoi"]:g} of none (no difference is claimed of '
     f'fewer than {rules.get("null_seeds", 16)} seeds); bootstrap over seeds, domains and items. A '
-    'claim holds only if its sign is the same on the log-odds and on the rate, logit and arcsine '
-    'scales.'
+    'difference of differences (C1, C3, C5) holds only if its sign is the same on the log-odds and '
+    'on the rate, logit and arcsine scales.'
   )
 
 

@@ -84,17 +84,17 @@ def reach(contrasts):
   return low - 0.05 * room, high + 0.05 * room
 
 
-def told(one):
-  """The row's numbers in words."""
+def told(one, alpha=0.05):
+  """The row's numbers in words, and of a small p why it is not enough."""
   said = f'{one["mean"]:+.3g}'
   if one['low'] is not None:
     said += f' [{one["low"]:.3g}, {one["high"]:.3g}]'
   said += f', p = {one["p"]:.2g}, Holm {one["p_holm"]:.2g}'
   if one['holds']:
     return f'{said}: holds'
-  why = '' if one['agree'] else '; not one sign on all scales'
+  why = '' if one['agree'] or one['p_holm'] >= alpha else ', not one sign on all scales'
   floor = '' if one['floor'] is None else f'; floor ±{one["floor"]:.3g}'
-  return f'{said}: not shown{why}{floor}'
+  return said + (':\n' if why else ': ') + f'not shown{why}{floor}'
 
 
 def dots(groups, xlabel, xlim=None, mean=True):
