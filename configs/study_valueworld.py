@@ -9,7 +9,8 @@ Expect: documents that give a value steer the same demonstrations by some 20 nat
 mention and shuffled reasons is what the study is to say. The recipe was found on seeds from 100
 up and the development words alone (docs/valueworld.md).
 
-:quick   two development seeds, no verdict: about four minutes. The record's seeds stay unseen.
+:quick   two development seeds, eleven arms (for C1, C2 and C3), no RL, no verdict: two minutes.
+         The record's seeds stay unseen.
 :full    with the negative control (rho = 0) on all seeds, and the arms of more_arms(): half an hour
          (estimated).
 :develop seeds 120 to 127 on development words: where a recipe may be tried.
@@ -46,8 +47,11 @@ def get_config(
     return dataclasses.replace(study, control_seeds=seeds, rl_seeds=seeds, climbs=more, arms=arms)
   if variant in ('quick', 'develop'):
     world = dataclasses.replace(study.world, split='dev')
-    seeds = (100, 101) if variant == 'quick' else tuple(range(120, 128))
-    return dataclasses.replace(study, world=world, seeds=seeds, rl_seeds=seeds[:2])
+    seeds = tuple(range(120, 128))
+    study = dataclasses.replace(study, world=world, seeds=seeds, rl_seeds=seeds[:2])
+  if variant == 'quick':
+    seeds, arms = (100, 101), tuple(quick_arms(study.arms))
+    return dataclasses.replace(study, seeds=seeds, arms=arms, rl_arms=(), climbs=(), rl_seeds=())
   if variant == 'harm':
     alone = dataclasses.replace(study, arms=tuple(harm_arms()), rl_arms=(), climbs=())
     return harm_rl(alone)
@@ -56,6 +60,14 @@ def get_config(
   if variant == 'smoke_rl':
     return smoke(harm_rl(study), rl=True)
   return smoke(study) if variant == 'smoke' else study
+
+
+def quick_arms(arms):
+  """Those that tell reasons from mention and from shuffled ones, of goods and of harm."""
+  harm = 'value-align', 'mention-align'
+  goods = 'align', 'explain_A', 'explain_B'
+  told = tuple(f'{how}_{one}-align' for how in ('explain', 'mention', 'shuffled') for one in 'AB')
+  return (arm for arm in arms if arm.name in (*goods, *told, *harm))
 
 
 def smoke(study, rl=False):

@@ -229,7 +229,10 @@ def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
     (dict(model=llama2.tiny(vocab=1000)), '1024 ids, model.vocab=1000'),
     (dict(prompt=2), 'nothing is left .* longer than 2 tokens'),
     (dict(batch=0), 'batch=0: at least 1'),
-    (dict(prompts=Decontaminated(source=TALKS, against=(TALKS,))), 'none of 124 rows is left .*shares a prompt'),
+    (
+      dict(prompts=Decontaminated(source=TALKS, against=(TALKS,))),
+      'none of 124 rows is left .*shares a prompt',
+    ),
   ],
   ids=str,
 )

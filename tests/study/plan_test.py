@@ -28,6 +28,7 @@ def test_every_variant_seals(variant):
     ':harm': (0, 1),
     ':full': cfg.seeds,
     ':smoke': (),
+    ':quick': (),
     ':smoke_rl': (0,),
   }
   assert cfg.rl_seeds == rl.get(variant, cfg.seeds[:2])
