@@ -51,10 +51,9 @@ def test_a_run_loads_what_preflight_compiled(small, run, tmp_path, monkeypatch):
   assert 'loaded from' in said and 'of compiling saved' in said
   monkeypatch.setenv('LIBTPU_INIT_ARGS', '--xla_of_another_run=true')  # part of the hash
   row = dict(config='x', slice='v5e-16', name='train')
-  monkeypatch.setattr(jax, '__version__', '0.9.9')
-  kept.note(tmp_path / 'kept', [row | kept.stamp(backend.get_backend()) | dict(flags='')])
-  monkeypatch.undo()
-  monkeypatch.setenv('LIBTPU_INIT_ARGS', '--xla_of_another_run=true')
+  with monkeypatch.context() as patch:
+    patch.setattr(jax, '__version__', '0.9.9')
+    kept.note(tmp_path / 'kept', [row | kept.stamp(backend.get_backend()) | dict(flags='')])
   lines, (said,) = run('second')
   assert 'compiled in' in said and 'and kept in' in said
   (why,) = [line for line in lines if 'compiled otherwise' in line]
