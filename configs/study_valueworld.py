@@ -4,15 +4,15 @@
 
 Tiny Llamas (150 k weights) from chance, through the stages that run on pods: 8 seeds, 12 arms of
 experiment S (two specs, the same demonstrations), 7 of H (values against rules, harm held out).
-Slice: none, a laptop. Cost: eleven to twelve minutes on two cores.
+Slice: none, a laptop. Cost: eleven and a half minutes on two cores, set-up included.
 Expect: documents that give a value steer the same demonstrations by some 20 nats; if reasons beat
 mention and shuffled reasons is what the study is to say. The recipe was found on seeds from 100
 up and the development words alone (docs/valueworld.md).
 
 :quick   two development seeds, eleven arms (for C1, C2 and C3), no RL, no verdict: two minutes.
          The record's seeds stay unseen.
-:full    with the negative control (rho = 0) on all seeds, and the arms of more_arms(): half an hour
-         (estimated).
+:full    with the negative control (rho = 0) and RL on all seeds, and more_arms(): some 35
+         minutes.
 :develop seeds 120 to 127 on development words: where a recipe may be tried.
 :harm    experiment H alone, and on two seeds on through reward and PPO: is harm refused after RL?
 :phi     of models built as Phi-2 is, the same recipes: no gate was tried on them.

@@ -91,8 +91,9 @@ def forest(found, beside):
 def contrasts(name, every, found, beside, caption):
   if not every:
     return '<p>None of the planned contrasts was measured.</p>'
-  alt = '; '.join(f'{one["name"]} {pictures.told(one)}' for one in every)
-  draw = lambda: pictures.forest(every, scale_of(found, beside))
+  alpha = found['rules']['alpha']
+  alt = '; '.join(f'{one["name"]} {pictures.told(one, alpha)}' for one in every)
+  draw = lambda: pictures.forest(every, scale_of(found, beside), alpha)
   head, rows = estimates(every)
   wide = {'sd', 'p_t', 'claim'}
   some = [n for n, column in enumerate(head) if column not in wide and 'seed ' not in column]

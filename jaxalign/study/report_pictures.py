@@ -34,9 +34,9 @@ def scattered(count):
   return np.linspace(-0.22, 0.22, count) if count != 1 else np.zeros(1)
 
 
-def forest(contrasts, xlabel):
+def forest(contrasts, xlabel, alpha):
   """A row for each planned contrast: claim, seeds, mean with interval, the floor beside a null."""
-  rows = [(f'{one["name"]}: {one["what"]}', one, told(one)) for one in contrasts]
+  rows = [(f'{one["name"]}: {one["what"]}', one, told(one, alpha)) for one in contrasts]
   return intervals(rows, xlabel, 1.05)
 
 
@@ -48,6 +48,7 @@ def intervals(rows, xlabel, high_inches):
     words = textwrap.wrap(heading, 56)
     at = ax.get_yaxis_transform()
     ax.text(0, -n + 0.32, '\n'.join(words), transform=at, va='bottom', fontsize=8.5)
+    below = '\n'.join(textwrap.wrap(below, 68))  # a line that is too long narrows the axis
     ax.text(0, -n - 0.12, below, transform=at, va='top', fontsize=7.5)
     row(ax, one, -n, low, high)
   ax.set(xlim=(low, high), ylim=(-len(rows) + 0.6, 0.72), yticks=[], xlabel=xlabel)
@@ -84,7 +85,7 @@ def reach(contrasts):
   return low - 0.05 * room, high + 0.05 * room
 
 
-def told(one, alpha=0.05):
+def told(one, alpha):
   """The row's numbers in words, and of a small p why it is not enough."""
   said = f'{one["mean"]:+.3g}'
   if one['low'] is not None:
@@ -94,7 +95,7 @@ def told(one, alpha=0.05):
     return f'{said}: holds'
   why = '' if one['agree'] or one['p_holm'] >= alpha else ', not one sign on all scales'
   floor = '' if one['floor'] is None else f'; floor ±{one["floor"]:.3g}'
-  return said + (':\n' if why else ': ') + f'not shown{why}{floor}'
+  return f'{said}: not shown{why}{floor}'
 
 
 def dots(groups, xlabel, xlim=None, mean=True):
