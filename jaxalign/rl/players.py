@@ -152,10 +152,9 @@ def read(policy, tokens_BT, segment_BT, response_BR, temperature, entropy=True):
   x_BTD = policy(tokens_BT[:, :fed], segment_BT[:, :fed])
   x_BRD = x_BTD[:, T - R - 1 : T - 1]
   head_VD, bias_V = policy.head()
-  with jax.default_matmul_precision('highest' if policy.cfg.dtype == 'float32' else 'default'):
-    both = losses.token_logprobs_from_hidden(
-      x_BRD, head_VD, bias_V, tokens_BT[:, T - R :], temperature, entropy=entropy
-    )
+  both = losses.token_logprobs_from_hidden(
+    x_BRD, head_VD, bias_V, tokens_BT[:, T - R :], temperature, entropy=entropy
+  )
   return jax.tree.map(lambda x_BR: jnp.where(response_BR, x_BR, 0), tuple(both))
 
 

@@ -6,11 +6,13 @@ knows that it got back what was saved, and what the run says about itself (JSON)
 
 import contextlib
 import errno
+import functools
 import itertools
 import json
 import logging as standard_logging
 import math
 import os
+import sys
 
 import jax
 import numpy as np
@@ -152,6 +154,8 @@ def _manager(path, saving):
   )
   for logger in (logging.get_absl_logger(), standard_logging.getLogger('asyncio')):
     logger.addFilter(_said_once)
+  if getattr(sys.unraisablehook, 'func', None) is not _said_aloud:
+    sys.unraisablehook = functools.partial(_said_aloud, sys.unraisablehook)
   return ocp.CheckpointManager(path, options=options)
 
 
@@ -167,6 +171,14 @@ def _said_once(record):
   are one line, and only --debug wants more."""
   theirs = record.name == 'asyncio' or 'orbax' in record.pathname
   return logging.get_verbosity() >= logging.INFO or not (record.exc_info and theirs)
+
+
+def _said_aloud(before, report):
+  """What tensorstore's threads still had to say to a save that has failed, no logger sees: its
+  tracebacks would fall into the middle of the one line that names the trouble."""
+  late = str(report.exc_value) == 'Event loop is closed'
+  if not late or logging.get_verbosity() >= logging.INFO:
+    before(report)
 
 
 def _forget_torn_scores(path):

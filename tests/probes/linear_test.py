@@ -108,22 +108,23 @@ def test_values_are_permuted_within_groups_only():
   assert counts.min() > 0 and counts.max() < 4 * 300 / len(here)  # anyone may stand anywhere
 
 
-def test_the_probe_is_ridge_regression(monkeypatch):
-  """Against its normal equations, on states of very unequal scales and few items."""
+@pytest.mark.parametrize('n', [24, 60], ids=['fewer items than features', 'more'])
+def test_the_probe_is_ridge_regression(n, monkeypatch):
+  """Against its normal equations, on states of very unequal scales."""
   rng = np.random.default_rng(7)
   monkeypatch.setattr(linear, 'RIDGES', (0.03,))
   x_ND = rng.standard_normal((224, 30)) * np.logspace(-3, 3, 30) + 5
   label_N = (rng.random(224) < 0.3).astype(int)
-  part = dict(fit=np.arange(24), test=np.arange(24, 224), develop=[0], develop_seen=[0], seen=[0])
-  fit = (x_ND - x_ND[:24].mean(0)) / x_ND[:24].std(0)
+  part = dict(fit=np.arange(n), test=np.arange(n, 224), develop=[0], develop_seen=[0], seen=[0])
+  fit = (x_ND - x_ND[:n].mean(0)) / x_ND[:n].std(0)
   hot = np.eye(2)[label_N]
-  gram = fit[:24].T @ fit[:24] + 0.03 * 24 * np.eye(30)
-  w_DC = np.linalg.solve(gram, fit[:24].T @ (hot[:24] - hot[:24].mean(0)))
-  best_N = (fit @ w_DC + hot[:24].mean(0)).argmax(1)
+  gram = fit[:n].T @ fit[:n] + 0.03 * n * np.eye(30)
+  w_DC = np.linalg.solve(gram, fit[:n].T @ (hot[:n] - hot[:n].mean(0)))
+  best_N = (fit @ w_DC + hot[:n].mean(0)).argmax(1)
   labels_NP = np.stack([label_N, best_N, 1 - best_N], axis=1)  # of which the first is fitted
-  labels_NP[:24] = label_N[:24, None]
+  labels_NP[:n] = label_N[:n, None]
   right = linear._right(x_ND, labels_NP, part)['test'][0]
-  np.testing.assert_array_equal(right, [np.mean((best_N == label_N)[24:]), 1, 0])
+  np.testing.assert_array_equal(right, [np.mean((best_N == label_N)[n:]), 1, 0])
 
 
 def test_a_ridge_is_chosen_where_features_are_as_many_as_items(monkeypatch):
