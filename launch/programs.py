@@ -108,7 +108,7 @@ def state_of(cfg, mesh, build, loss):
   """(the state's twin, the step): of a stage that trains one model by one optimizer."""
   tx = make_optimizer(cfg.optim, cfg.steps)
   twin, _ = make_state(build, tx, cfg.seed, mesh)
-  refuse_unmatched(twin.model, cfg.optim.frozen)
+  refuse_unmatched(twin.model, cfg.optim)
   return twin, training.step_of(cfg, tx, loss)
 
 

@@ -15,7 +15,7 @@ from jaxalign.config import UserError
 from jaxalign.data import packing
 from jaxalign.data.order import InOrder, Matched, Mixture, Once
 from jaxalign.data.prepared import Prepared
-from jaxalign.data.shards import Kind
+from jaxalign.data.shards import Kind, refuse_other_kind
 
 Rows = dict[str, np.ndarray]
 
@@ -174,10 +174,7 @@ def _tables(
     raise UserError('no corpus to make batches of: name at least one')
   for prepared in corpora:
     if prepared.kind != kind:
-      raise UserError(
-        f'{prepared} holds {prepared.kind}s: {kind}s are wanted here (documents and conversations '
-        "become examples); look at the source's kind, or as_"
-      )
+      refuse_other_kind(prepared, prepared.kind, kind)
     longest = int(prepared.lengths.max())
     if longest > length:
       raise UserError(

@@ -43,10 +43,12 @@ def prepare(
   *,
   length: int,
   long: shards.Long = 'drop',
+  kind: shards.Kind | None = None,
   workers: int | None = None,
 ) -> Prepared:
   """`length`: of the longest example; a longer document is split or dropped, anything else that is
-  longer is dropped. `workers`: processes, by default one a core, fewer for a small corpus."""
+  longer is dropped. `kind`: what is wanted; none: whatever it is. `workers`: processes, by default
+  one a core, fewer for a small corpus."""
   if length < 1 or (workers is not None and workers < 1):
     raise UserError(f'length={length}, workers={workers}: both are at least 1')
   known = _pin(source, tokenizer, form, epath.Path(directory), length, long)
@@ -54,7 +56,7 @@ def prepare(
     held = known.parent / known.read_text()
     if (held / mirror.MANIFEST).exists():  # else somebody removed it
       return Prepared(held)
-  survey = _survey(source, form, tokenizer)
+  survey = _survey(source, form, tokenizer, kind)
   options = dict(version=VERSION, content=survey.content, kind=survey.kind)
   options |= dict(tokenizer=tokenizer.hash, format=form.hash, long=long, length=length)
   key = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
@@ -102,10 +104,14 @@ class _Survey:
   kept: list[tuple[Item, shards.Kind]] | None = dataclasses.field(default_factory=list)
 
 
-def _survey(source: Source, form: chat.ChatFormat, tokenizer: Tokenizer) -> _Survey:
+def _survey(
+  source: Source, form: chat.ChatFormat, tokenizer: Tokenizer, wanted: shards.Kind | None
+) -> _Survey:
   """Hashes what would be tokenized, not the files: a recompressed corpus is the same corpus."""
   survey, digest, kinds = _Survey(Report(source.name)), hashlib.sha256(), {}
   for item, kind in _items(source, form, tokenizer, survey.report):
+    if wanted not in (None, kind):
+      shards.refuse_other_kind(item.where, kind, wanted)
     kinds.setdefault(kind, item.where)
     survey.characters += item.characters
     if survey.kept is not None:
@@ -205,8 +211,8 @@ def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str
   if not report.kept:
     why = ', '.join(f'{count} {reason}' for reason, count in report.dropped.most_common())
     raise UserError(
-      f'{report.name}: nothing is left ({why}): raise length (for prompts: prompt), or set '
-      "long='split'"
+      f'{report.name}: nothing is left ({why}): raise length (for prompts: prompt), or, of '
+      "documents, set long='split'"
     )
   lengths = np.concatenate([np.array(side['lengths'], np.int32) for side in sides])
   counts = dict(records=report.kept, examples=len(lengths), tokens=int(lengths.sum(dtype=np.int64)))

@@ -41,6 +41,13 @@ class Item:
     return sum(len(span.text) for spans in self.sides for span in spans)
 
 
+def refuse_other_kind(where: Any, there: Kind, wanted: Kind) -> None:
+  raise UserError(
+    f'{where} holds {there}s: {wanted}s are wanted here (documents and conversations become '
+    "examples); look at the source's kind, or as_"
+  )
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job:
   """One shard; where its side file is, the shard is whole."""

@@ -88,6 +88,7 @@ def run(cfg, workdir):
   if cfg.ppo is not None:
     overoptimisation.refuse_no_evaluations(cfg.ppo)
   prints = judging.refuse_same_judge(cfg.proxy, cfg.gold)
+  training.init_fits(cfg)
   tokenizer = training.open_tokenizer(cfg)
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   refuse_other_settings(cfg, workdir, prints)
@@ -150,7 +151,8 @@ def refuse_other_settings(cfg, workdir, prints):
 
 def open_prompts(cfg, tokenizer, workdir):
   corpus = training.Corpus(source=cfg.prompts, long='drop')
-  return training.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt)[0]
+  ready = training.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt, 'prompt')
+  return ready[0]
 
 
 def rows_of(ready, cfg, count):

@@ -22,7 +22,7 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold=N
   if cfg.held_out is None:
     return None
   corpus = training.Corpus(source=cfg.held_out, long='drop')
-  ready = training.open_data(cfg, (corpus,), 'held_out', tokenizer, workdir, cfg.prompt)
+  ready = training.open_data(cfg, (corpus,), 'held_out', tokenizer, workdir, cfg.prompt, 'prompt')
   prompts = batches.Prompts(ready[0], cfg.prompt, cfg.batch, None)
   wanted = min(cfg.eval_prompts, len(ready[0]))
   calls = -(-wanted // cfg.batch)

@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxalign.config import UserError, read
+from jaxalign.config import UserError
 from jaxalign.data import prepare
-from jaxalign.models import adapters, hub
+from jaxalign.models import adapters
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import doctor, finished, language, training
-from jaxalign.train import saving
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state, make_step
 
@@ -39,27 +38,10 @@ def examine(cfg, workdir, machine):
 
 def text_side(visit, cfg):
   """The checks of where the weights and the ids come from; the tokenizer."""
-  place = visit.check('init', init_fits, cfg)
+  place = visit.check('init', training.init_fits, cfg)
   tokenizer = visit.check('tokenizer', tokenizer_fits, cfg, None if cfg.tokenizer else place)
   visit.check('format', format_fits, cfg, tokenizer)
   return tokenizer
-
-
-def init_fits(cfg):
-  if cfg.init is None:
-    return 'none: weights by chance', None
-  if not finished.is_workdir(cfg.init):
-    there, whole = hub.examine(cfg.init)
-    training.refuse_other_model(cfg, there)
-    seen = 'every tensor is there' if whole else 'its weights come with the run'
-    return f'{cfg.init} fits model; {seen}', str(hub.resolve(cfg.init, weights=False))
-  raw = read(f'{cfg.init}/config.json')
-  finished.refuse_no_text(cfg.init, raw)
-  training.refuse_other_model(cfg, finished.model_config(cfg.init, raw))
-  step = saving.newest(cfg.init)
-  if step is None:
-    raise UserError(f'{cfg.init}: no checkpoint is there to start from; let that run save one')
-  return f'{cfg.init} fits model; it holds step {step:,}', cfg.init
 
 
 def tokenizer_fits(cfg, place):
@@ -140,7 +122,7 @@ def memory(cfg, mesh, machine, texts=1, reference=False):
   """A closed form: what must lie on a device while a step runs. `texts`: texts in a row, 2 of a
   pair."""
   trained, frozen = shapes_of(cfg)
-  refuse_unmatched(trained, cfg.optim.frozen)
+  refuse_unmatched(trained, cfg.optim)
   tx = make_optimizer(cfg.optim, cfg.steps)
   weights = doctor.device_bytes(trained, mesh)
   parts = dict(weights=weights)

@@ -24,6 +24,7 @@ from jaxalign.train.fingerprint import record_of, weights_digest
 class Pairwise:
   """Where the weights come from: this workdir's checkpoint, else `init`, else chance."""
 
+  kind = 'pair'  # of what it learns from; no field
   model: llama2.Config | phi2.Config
   init: str | None = None  # a Hugging Face directory or hub name, or a workdir of ours
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here

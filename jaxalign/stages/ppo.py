@@ -15,7 +15,8 @@ from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import born, make_mesh
 from jaxalign.stages import finished, held_out, judging, ppo_doctor, training
 from jaxalign.train.feed import Feed, split
-from jaxalign.train.optim import make_optimizer
+from jaxalign.train.optim import make_optimizer, refuse_unmatched
+from jaxalign.train.sinks import refuse_missing
 from jaxalign.train.state import make_state
 
 adam = lambda lr: dataclasses.field(default_factory=lambda: AdamW(lr=lr, eps=1e-5))
@@ -162,9 +163,11 @@ def refuse_early(cfg, mesh):
         hub.resolve(getattr(cfg, name))
       except UserError as error:
         raise UserError(f'{name} is missing: {error}; name it, --config.{name}=DIR') from error
+      training.init_fits(dataclasses.replace(cfg, init=getattr(cfg, name)))
   if cfg.critic is not None:
     finished.refuse_no_run('critic', cfg.critic)
   judging.refuse_same_judge(cfg.judges, cfg.gold)
+  refuse_missing(cfg.logging)
 
 
 def refuse_uneven(cfg, mesh):
@@ -188,12 +191,12 @@ def game_of(cfg, names, weights):
 def open_prompts(cfg, tokenizer, workdir):
   """(step, indices) -> rows of prompts, each with a row of pretraining text where that is asked."""
   corpus = training.Corpus(source=cfg.prompts, long='drop')
-  ready = training.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt)
+  ready = training.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt, 'prompt')
   prompts = batches.Prompts(ready[0], cfg.prompt, cfg.batch, cfg.seed)
   if not cfg.rules.ptx:
     return prompts.rows
   texts = training.open_data(
-    cfg, cfg.pretraining, 'pretraining', tokenizer, workdir, cfg.ptx_length
+    cfg, cfg.pretraining, 'pretraining', tokenizer, workdir, cfg.ptx_length, 'example'
   )
   parts = [batches.Part(p, c.weight) for p, c in zip(texts, cfg.pretraining)]
   plain = batches.Batches(parts, cfg.ptx_length, cfg.batch, cfg.seed)
@@ -214,6 +217,8 @@ def start(cfg, tx, mesh, saves, scorers=()):
   mark = training.mark_of(cfg.reference or cfg.init, reference)
   scorer = critic_from(cfg, mesh)
   twin, make = maker(cfg, tx, mesh, scorer)
+  refuse_unmatched(twin.model['policy'], cfg.optim)
+  refuse_unmatched(twin.model['critic'], cfg.critic_optim)
   given = dict(reference=reference, scorers=tuple(scorers))
   state = saves.restore(twin)
   if state is not None:

@@ -65,7 +65,7 @@ def optimizer(name, cfg):
 
 
 def other_init(cfg):
-  return language_doctor.init_fits(cfg)[0]
+  return training.init_fits(cfg)[0]
 
 
 def critic(cfg, tokenizer):

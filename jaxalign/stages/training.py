@@ -23,6 +23,7 @@ from jaxalign.train.fingerprint import checksum
 from jaxalign.train.loop import fit
 from jaxalign.train.metrics import Log
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
+from jaxalign.train.sinks import refuse_missing
 from jaxalign.train.state import make_state, make_step, tensor_names
 
 
@@ -61,6 +62,8 @@ def check(cfg, scores):
 
 def open_run(cfg):
   """(tokenizer, mesh, optimizer), or what in the config stands against them."""
+  init_fits(cfg)  # a corpus may take hours to tokenise
+  refuse_missing(cfg.logging)
   if cfg.init is not None:
     hub.resolve(cfg.init)
   tokenizer = open_tokenizer(cfg)
@@ -106,7 +109,7 @@ def begin(cfg, tx, mesh, saves, build, first=lambda: None, frozen=None):
   if frozen is not None and cfg.init is not None:
     saves.about = dict(saves.about or {}, frozen_weights=f'{mark_of(cfg.init, frozen):08x}')
   twin, make = make_state(build, tx, cfg.seed, mesh)
-  refuse_unmatched(twin.model, cfg.optim.frozen)
+  refuse_unmatched(twin.model, cfg.optim)
   state = saves.restore(twin)
   return make(first()) if state is None else state
 
@@ -149,17 +152,17 @@ def open_tokenizer(cfg):
   return tokenizer
 
 
-def open_data(cfg, corpora, name, tokenizer, workdir, length=None):
-  """The corpora, tokenised by the first process unless they have been before. `length`: of the
-  longest example, where that is not the config's own."""
-  length = length or cfg.length
+def open_data(cfg, corpora, name, tokenizer, workdir, length=None, kind=None):
+  """The corpora, tokenised by the first process unless they have been before. `length` of the
+  longest example, and `kind`: where they are not the config's own."""
+  length, kind = length or cfg.length, kind or cfg.kind
   known = workdir / f'{name}.json'  # so that a run that goes on need not read its sources again
   how = [length, cfg.format.hash, tokenizer.hash, cfg.prepared]
   key = hashlib.sha256(json.dumps([how, *map(tree, corpora)]).encode()).hexdigest()
   if jax.process_index() == 0 and not _is_ready(known, key):
     where = epath.Path(cfg.prepared or workdir / 'prepared')
     done = [
-      prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long)
+      prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long, kind=kind)
       for c in corpora
     ]
     write_text(json.dumps(dict(key=key, homes=[str(p.directory) for p in done])) + '\n', known)
@@ -185,6 +188,24 @@ def initial(cfg, mesh):
   model = finished.weights_of(cfg.init, cfg.model.weights, mesh)
   refuse_other_model(cfg, model.cfg)
   return model.under(cfg.model)
+
+
+def init_fits(cfg):
+  """(what was found, where its tokenizer is) of cfg.init: its weights are not read."""
+  if cfg.init is None:
+    return 'none: weights by chance', None
+  if not finished.is_workdir(cfg.init):
+    there, whole = hub.examine(cfg.init)
+    refuse_other_model(cfg, there)
+    seen = 'every tensor is there' if whole else 'its weights come with the run'
+    return f'{cfg.init} fits model; {seen}', str(hub.resolve(cfg.init, weights=False))
+  raw = read(f'{cfg.init}/config.json')
+  finished.refuse_no_text(cfg.init, raw)
+  refuse_other_model(cfg, finished.model_config(cfg.init, raw))
+  step = saving.newest(cfg.init)
+  if step is None:
+    raise UserError(f'{cfg.init}: no checkpoint is there to start from; let that run save one')
+  return f'{cfg.init} fits model; it holds step {step:,}', cfg.init
 
 
 def refuse_other_model(cfg, there):

@@ -87,9 +87,15 @@ def matching(tree, patterns):
   return jax.tree.map_with_path(one, tree)
 
 
-def refuse_unmatched(tree, patterns):
+def refuse_unmatched(tree, optim):
   """A pattern that names no weight is a mistake: what it was to freeze would be trained."""
-  for pattern in patterns:
+  listed = [('frozen', pattern) for pattern in optim.frozen]
+  listed += [('decayed', p) for p in optim.decayed if not p.startswith('!')]  # may spare no weight
+  if isinstance(optim, AdamW):
+    listed += [('factors', pattern) for pattern, _ in optim.factors]
+  for field, pattern in listed:
     if not any(jax.tree.leaves(matching(tree, (pattern.removeprefix('!'),)))):
       names = ', '.join(weight_name(path) for path, _ in jax.tree.leaves_with_path(tree))
-      raise UserError(f'optim.frozen: {pattern!r} names none of {names}')
+      raise UserError(f'optim.{field}: {pattern!r} names none of {names}')
+  if all(jax.tree.leaves(matching(tree, optim.frozen))):
+    raise UserError('optim.frozen names every weight: nothing would be learned')

@@ -1,11 +1,21 @@
 """Where scalars go besides metrics.jsonl: event files, Weights & Biases; both are extras."""
 
 import hashlib
+import importlib.util
 
 from jaxalign.config import UserError
 
 
+def refuse_missing(logging):
+  """Before anything is spent."""
+  wanted = (logging.tensorboard, 'tensorboard', 'tensorboardX'), (logging.wandb, 'wandb', 'wandb')
+  for asked, extra, package in wanted:
+    if asked and importlib.util.find_spec(package) is None:
+      raise UserError(f"logging.{extra} needs: pip install 'jaxalign[{extra}]'")
+
+
 def open_sinks(workdir, logging, start):
+  refuse_missing(logging)
   sinks = []
   if logging.tensorboard:
     sinks.append(TensorBoard(workdir, start))
@@ -16,10 +26,8 @@ def open_sinks(workdir, logging, start):
 
 class TensorBoard:
   def __init__(self, workdir, start):
-    try:
-      import tensorboardX
-    except ImportError as e:
-      raise UserError("logging.tensorboard needs: pip install 'jaxalign[tensorboard]'") from e
+    import tensorboardX
+
     again = start + 1 if start else None  # hides what a killed run said of the steps to come
     self._writer = tensorboardX.SummaryWriter(str(workdir / 'tensorboard'), purge_step=again)
 
@@ -36,10 +44,8 @@ class Wandb:
   """Credentials come from the environment (WANDB_API_KEY) and are never written."""
 
   def __init__(self, workdir, project):
-    try:
-      import wandb
-    except ImportError as e:
-      raise UserError("logging.wandb needs: pip install 'jaxalign[wandb]'") from e
+    import wandb
+
     name = workdir.name  # another workdir may have it too
     run_id = hashlib.sha256(str(workdir).encode()).hexdigest()[:16]
     self._run = wandb.init(project=project, name=name, id=run_id, resume='allow')

@@ -223,6 +223,9 @@ def test_bad_input_is_one_line(tmp_path, tokenizer):
     made(source, tokenizer, tmp_path, 3)
   with pytest.raises(UserError, match='at least 1'):
     made(source, tokenizer, tmp_path, 0)
+  with pytest.raises(UserError, match='a.jsonl:1 holds examples: pairs are wanted'):
+    made(source, tokenizer, tmp_path / 'none', kind='pair')
+  assert not (tmp_path / 'none').exists()  # it was not tokenised first
   (tmp_path / 'empty.jsonl').write_text('')
   with pytest.raises(UserError, match='no rows'):
     made(Jsonl(path=str(tmp_path / 'empty.jsonl'), kind='document'), tokenizer, tmp_path)

@@ -14,7 +14,7 @@ from jaxalign.data import chat, sources
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import adapters, llama2
 from jaxalign.models.export import export
-from jaxalign.stages import doctor, finished, language_doctor, sft
+from jaxalign.stages import doctor, finished, language_doctor, sft, training
 from jaxalign.stages.training import Corpus
 from jaxalign.train.state import make_state
 
@@ -112,21 +112,21 @@ def test_init_is_looked_at_and_not_read(tmp_path):
   cfg = smoke().model
   export(jax.jit(cfg.build)(jax.random.key(0)), tmp_path / 'base')
   of = lambda **changes: smoke(init=str(tmp_path / 'base'), **changes)
-  assert 'every tensor is there' in language_doctor.init_fits(of())[0]
+  assert 'every tensor is there' in training.init_fits(of())[0]
   with pytest.raises(UserError, match=r'depth=3 \(init has 4\)'):
-    language_doctor.init_fits(of(model=dataclasses.replace(cfg, depth=3)))
+    training.init_fits(of(model=dataclasses.replace(cfg, depth=3)))
   (tmp_path / 'run/checkpoints').mkdir(parents=True)
   config.write(smoke(), tmp_path / 'run/config.json')
   with pytest.raises(UserError, match='no checkpoint is there'):
-    language_doctor.init_fits(smoke(init=str(tmp_path / 'run')))
+    training.init_fits(smoke(init=str(tmp_path / 'run')))
   raw = json.loads((tmp_path / 'run/config.json').read_text()) | {'class': finished.REWARD}
   (tmp_path / 'run/config.json').write_text(json.dumps(raw))
   with pytest.raises(UserError, match='holds a reward model, which writes no text'):
-    language_doctor.init_fits(smoke(init=str(tmp_path / 'run')))
+    training.init_fits(smoke(init=str(tmp_path / 'run')))
   file = next((tmp_path / 'base').glob('*.safetensors'))
   file.write_bytes(file.read_bytes()[:-100])
   with pytest.raises(UserError, match='safetensors'):
-    language_doctor.init_fits(of())
+    training.init_fits(of())
 
 
 def test_one_step_finds_what_cannot_train():

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import sys
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import jaxalign
 from jaxalign import config, main
 from jaxalign.config import UserError
-from jaxalign.data import chat
+from jaxalign.data import chat, sources
 from jaxalign.data.records import Conversation, Turn
 from jaxalign.data.text import shipped
 from jaxalign.models import llama2, phi2
@@ -188,6 +189,12 @@ def read(cfg, workdir):
     (dict(steps=10), 'schedule.warmup=10: below steps=10'),
     (dict(optim=config.AdamW(lr=-1.0)), 'lr=-1.0: must be above 0'),
     (dict(batch=8, optim=config.AdamW(frozen=('nosuch',))), "optim.frozen: 'nosuch' names none of"),
+    (dict(batch=8, optim=config.AdamW(frozen=('*',))), 'names every weight'),
+    (dict(batch=8, optim=config.AdamW(decayed=('nosuch',))), "optim.decayed: 'nosuch' names none"),
+    (
+      dict(batch=8, optim=config.AdamW(factors=(('nosuch', 2.0),))),
+      "optim.factors: 'nosuch' names none",
+    ),
     (dict(saving=config.Saving(every=60, best='held_out_loss')), 'no held_out corpora'),
     (dict(model=llama2.tiny(heads=3, vocab=1024)), 'width=64 must be a multiple of heads=3'),
     (dict(init='/no/such/place'), 'no such file or directory'),
@@ -199,6 +206,29 @@ def test_bad_config_is_one_line_before_anything_is_spent(change, says, tmp_path)
   with pytest.raises(UserError, match=says):
     main.run_stage(language.run, config.seal(cfg), tmp_path, False)
   assert not (tmp_path / 'metrics.jsonl').exists()
+
+
+@pytest.mark.parametrize(
+  'change, says',
+  [
+    (dict(init='hf'), 'width=128 .init has 64'),
+    (dict(logging=config.Logging(wandb='values')), 'pip install'),
+    (dict(train=(training.Corpus(source=sources.Shipped(name='pairs')),)), ':1 holds pairs'),
+  ],
+)
+def test_what_needs_no_tokens_to_be_seen_is_said_before_any_are_made(
+  change, says, tmp_path, monkeypatch
+):
+  """A corpus may take hours."""
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setitem(sys.modules, 'wandb', None)
+  if 'init' in change:
+    jaxalign.export(jax.jit(llama2.tiny(vocab=1024).build)(jax.random.key(0)), tmp_path / 'hf')
+  cfg = main.load(SMOKE)
+  vars(cfg).update(dict(batch=8) | change)
+  with pytest.raises(UserError, match=says):
+    main.run_stage(language.run, config.seal(cfg), tmp_path / 'run', False)
+  assert [file.name for file in (tmp_path / 'run').iterdir()] == ['config.json']
 
 
 def test_other_corpora_in_the_same_workdir_are_prepared_again(tmp_path):

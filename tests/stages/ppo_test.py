@@ -242,6 +242,13 @@ def test_bad_config_is_one_line_before_anything_is_spent(change, says, tmp_path)
   assert not (tmp_path / 'metrics.jsonl').exists()
 
 
+def test_a_reference_of_another_model_is_refused_before_prompts_are_read(tmp_path):
+  jaxalign.export(jax.jit(llama2.tiny(vocab=512).build)(jax.random.key(0)), tmp_path / 'hf')
+  with pytest.raises(UserError, match='vocab=1024 .init has 512'):
+    start(small(reference=str(tmp_path / 'hf')), tmp_path / 'run')
+  assert [file.name for file in (tmp_path / 'run').iterdir()] == ['config.json']
+
+
 def test_rule_1_long_prompts_are_dropped_and_counted_not_cut(unbroken):
   manifests = [json.loads(p.read_text()) for p in (unbroken / 'prepared').glob('*/manifest.json')]
   (prompts,) = (m for m in manifests if m['kind'] == 'prompt')

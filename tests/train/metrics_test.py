@@ -1,3 +1,4 @@
+import importlib.machinery
 import json
 import re
 import struct
@@ -176,6 +177,7 @@ def test_wandb_gets_scalars_and_no_secret(tmp_path, monkeypatch):
   """A stand-in for the package, which needs an account: what does it get to see?"""
   said = []
   wandb = types.ModuleType('wandb')
+  wandb.__spec__ = importlib.machinery.ModuleSpec('wandb', None)
   wandb.init = lambda **how: (
     said.append(how)
     or types.SimpleNamespace(
