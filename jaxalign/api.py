@@ -12,7 +12,7 @@ __all__ = ['export', 'load', 'sample']
 
 def load(path, *, dtype=None, mesh=None):
   """A model from a Hugging Face directory (local, gs://, a hub name), a llama2.c .bin file, or a
-  workdir of ours (its newest checkpoint, adapters folded in).
+  workdir of ours (its newest checkpoint, or WORKDIR/checkpoints/STEP; adapters folded in).
 
   dtype: 'float32', 'bfloat16' or 'float16', of weights and arithmetic; None keeps the file's.
   mesh: from jaxalign.sharding.make_mesh; the weights are laid out on it while they load.

@@ -12,7 +12,9 @@ def claim(cfg, workdir, writes=True):
     refuse_other_run(cfg, workdir)
     if writes:
       config.write(cfg, workdir / 'config.json')
-  except (OSError, ImportError, NotImplementedError) as error:
+  except UserError:
+    raise
+  except Exception as error:  # a bucket's client has dozens of error types; all mean the same here
     raise UserError(f'--workdir={workdir} cannot be written ({error}): choose another') from error
 
 

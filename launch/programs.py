@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding
 
-from jaxalign.config import UserError, read
+from jaxalign.config import UserError
 from jaxalign.data import batches
 from jaxalign.models import heads
 from jaxalign.sharding import make_mesh, spec
@@ -162,7 +162,7 @@ def scorer_twin(cfg, by, dtype, mesh):
   """A reward model's shapes: of the workdir `by`; where there is none yet, of the policy's kind."""
   model = cfg.model
   if finished.is_workdir(by):
-    model = finished.model_config(by, read(f'{by}/config.json'))
+    model = finished.model_config(by, finished.raw_of(by))
 
   def build(key):
     scorer = heads.fresh(model)(key)

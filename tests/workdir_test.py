@@ -61,3 +61,16 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='cannot be written .*: choose another'):
     workdir.claim(Config(), epath.Path(tmp_path / 'file'))
+
+
+class NoCredentials(Exception):
+  """Of no family of its own, as those of a bucket's client."""
+
+
+def test_a_bucket_without_credentials_is_one_line(tmp_path, monkeypatch):
+  def refuse(*_):
+    raise NoCredentials('log in first')
+
+  monkeypatch.setattr(config, 'write_text', refuse)
+  with pytest.raises(UserError, match=r'cannot be written .log in first.: choose another'):
+    workdir.claim(Config(), epath.Path(tmp_path))

@@ -1,4 +1,5 @@
-"""A model out of a workdir of ours: its newest weights, adapters folded in, its tokenizer."""
+"""A model out of a workdir of ours: its newest weights, or those of WORKDIR/checkpoints/STEP;
+adapters folded in, its tokenizer."""
 
 import dataclasses
 import functools
@@ -6,7 +7,6 @@ import hashlib
 import json
 
 import jax
-from etils import epath
 
 from jaxalign.config import UserError, read
 from jaxalign.data.chat import ChatFormat
@@ -21,8 +21,12 @@ CONFIGS = {f'{module.__name__}:Config': module.Config for module, _ in hub.MODEL
 
 
 def is_workdir(path):
-  path = epath.Path(path)
+  path, _ = saving.parted(path)
   return (path / saving.DIRECTORY).is_dir() and (path / 'config.json').exists()
+
+
+def raw_of(path):
+  return read(saving.parted(path)[0] / 'config.json')
 
 
 def refuse_no_run(what, path):
@@ -32,7 +36,7 @@ def refuse_no_run(what, path):
 
 def load(workdir, *, dtype=None, mesh=None):
   """(model, tokenizer) of a run that trained a language model, at its newest checkpoint."""
-  raw = read(epath.Path(workdir) / 'config.json')
+  raw = raw_of(workdir)
   refuse_no_text(workdir, raw)
   cfg = model_config(workdir, raw)
   part = 'policy.' if raw.get('class') == PPO else ''
@@ -54,7 +58,7 @@ def scorer_of(workdir, *, dtype=None, mesh=None):
   dtype: of the decoder's weights and arithmetic; the head stays as it was trained, for scores are
   float32 and it is one vector. The text side must be the one the checkpoint was trained with.
   """
-  raw = read(epath.Path(workdir) / 'config.json')
+  raw = raw_of(workdir)
   if raw.get('class') != REWARD:
     raise UserError(f'{workdir} holds no reward model: its config.json is of {raw.get("class")}')
   cfg, tokenizer, form = model_config(workdir, raw), tokenizer_of(raw), format_of(raw)
@@ -90,7 +94,7 @@ def text_side(tokenizer, form):
 def fingerprint_of(workdir):
   """A sha256 by which two workdirs hold the same weights; an adapter's counts what it lies on."""
   own = saving.fingerprint(workdir)
-  raw = read(epath.Path(workdir) / 'config.json')
+  raw = raw_of(workdir)
   if raw.get('lora') is None:
     return own
   return on_base(own, raw['init'])
@@ -175,7 +179,7 @@ def tokenizer_of(raw):
   if named == 'shipped':
     return shipped()
   if named is None and init is not None and is_workdir(init):
-    return tokenizer_of(read(epath.Path(init) / 'config.json'))
+    return tokenizer_of(raw_of(init))
   if named is None and init is None:
     raise UserError(
       'tokenizer is not set, and without init there is no directory to take it from: name one, or '

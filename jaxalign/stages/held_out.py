@@ -16,15 +16,21 @@ from jaxalign.train.feed import Feed
 WINDOW = 5  # evaluations that a warning looks back over
 
 
-def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, gold=None):
-  """(period, state -> scores) on held-out prompts, or None without any. What was written goes to
-  samples.jsonl, with its scores. gold: Seen -> the score_B of judges that nothing is trained on."""
+def open_prompts(cfg, tokenizer, workdir):
   if cfg.held_out is None:
     return None
   corpus = training.Corpus(source=cfg.held_out, long='drop')
-  ready = training.open_data(cfg, (corpus,), 'held_out', tokenizer, workdir, cfg.prompt, 'prompt')
-  prompts = batches.Prompts(ready[0], cfg.prompt, cfg.batch, None)
-  wanted = min(cfg.eval_prompts, len(ready[0]))
+  return training.open_data(cfg, (corpus,), 'held_out', tokenizer, workdir, cfg.prompt, 'prompt')[0]
+
+
+def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, ready, gold=None):
+  """(period, state -> scores) on held-out prompts, or None without any. What was written goes to
+  samples.jsonl, with its scores. ready: the prompts, tokenised. gold: Seen -> the score_B of judges
+  that nothing is trained on."""
+  if ready is None:
+    return None
+  prompts = batches.Prompts(ready, cfg.prompt, cfg.batch, None)
+  wanted = min(cfg.eval_prompts, len(ready))
   calls = -(-wanted // cfg.batch)
   feed = Feed(rows_until(prompts.rows, cfg.batch, wanted), cfg.batch, mesh)
   key = jax.random.fold_in(jax.random.key(cfg.seed), 2)  # of no state: the same in every evaluation

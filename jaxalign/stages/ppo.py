@@ -128,6 +128,7 @@ def run(cfg, workdir):
   tokenizer = training.open_tokenizer(cfg)
   tx = optimizers_of(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
+  unseen = held_out.open_prompts(cfg, tokenizer, workdir)  # before weights are read
 
   def begin(saves):
     readers, hosts, names, weights = judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
@@ -135,7 +136,7 @@ def run(cfg, workdir):
     state, given = start(cfg, tx, mesh, saves, readers)
     ask = functools.partial(collect, game)
     gold = judging.summed(cfg, tokenizer, mesh, cfg.gold)
-    judge = held_out.evaluator(cfg, game, ask, given, hosts, mesh, tokenizer, workdir, gold)
+    judge = held_out.evaluator(cfg, game, ask, given, hosts, mesh, tokenizer, workdir, unseen, gold)
     return state, given, make_step(game, tx, hosts), judge
 
   return training.train(
@@ -151,7 +152,9 @@ def optimizers_of(cfg):
 
 def prepare(cfg, workdir):
   """`jaxalign prepare`: what run would do first, and no more; run finds it done."""
-  open_prompts(cfg, training.open_tokenizer(cfg), workdir)
+  tokenizer = training.open_tokenizer(cfg)
+  open_prompts(cfg, tokenizer, workdir)
+  held_out.open_prompts(cfg, tokenizer, workdir)
 
 
 def refuse_early(cfg, mesh):

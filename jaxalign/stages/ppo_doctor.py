@@ -6,7 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxalign.config import AdamW, UserError, read
+from jaxalign.config import AdamW, UserError
 from jaxalign.models import adapters
 from jaxalign.rl import judges
 from jaxalign.stages import doctor, finished, judging, language_doctor, training
@@ -82,7 +82,7 @@ def critic(cfg, tokenizer):
 def reward_config(what, workdir):
   finished.refuse_no_run(what, workdir)
   saving.newest_path(workdir)
-  raw = read(f'{workdir}/config.json')
+  raw = finished.raw_of(workdir)
   if raw.get('class') != finished.REWARD:
     raise UserError(f'{workdir} holds no reward model: its config.json is of {raw.get("class")}')
   return raw

@@ -94,7 +94,9 @@ def train(cfg, workdir, *, feed, start, about, tokens, flops=0.0, judged_first=F
         state, step, feed, steps=cfg.steps, given=given, saves=saves, log=log,
         names=tensor_names(state.model), evaluate=evaluate,
       )  # fmt: skip
-      log.note(f'done: {cfg.steps:,} steps, in {workdir}')
+      best = saves.best()
+      kept = '' if best is None else f'; lowest {cfg.saving.best}: {saves.path / str(best)}'
+      log.note(f'done: {cfg.steps:,} steps, in {workdir}{kept}')
   return state
 
 
@@ -199,7 +201,7 @@ def init_fits(cfg):
     refuse_other_model(cfg, there)
     seen = 'every tensor is there' if whole else 'its weights come with the run'
     return f'{cfg.init} fits model; {seen}', str(hub.resolve(cfg.init, weights=False))
-  raw = read(f'{cfg.init}/config.json')
+  raw = finished.raw_of(cfg.init)
   finished.refuse_no_text(cfg.init, raw)
   refuse_other_model(cfg, finished.model_config(cfg.init, raw))
   step = saving.newest(cfg.init)

@@ -55,7 +55,7 @@ def start(cfg):
     return 'a base is trained first'
   stage = cfg.recipes[0].stage
   if finished.is_workdir(stage.init):
-    raw = finished.read(f'{stage.init}/config.json')
+    raw = finished.raw_of(stage.init)
     training.refuse_other_model(stage, finished.model_config(stage.init, raw))
     return f'{stage.init} fits model'
   try:

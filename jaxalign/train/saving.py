@@ -72,6 +72,13 @@ class Saves:
     with _blame(self.path):
       self._manager.wait_until_finished()
 
+  def best(self):
+    """The step of the checkpoint that is kept for its score, or None."""
+    self.wait()
+    step = self._manager.best_step() if self.saving.best else None
+    score = self._manager.metrics(step) if step is not None else None
+    return step if score and math.isfinite(score[self.saving.best]) else None
+
   def restore(self, twin):
     """The newest state that is whole, laid out as `twin`; None where there is none at all."""
     steps = sorted(self._manager.all_steps(), reverse=True)
@@ -209,17 +216,27 @@ def _blame(path):
     ) from e
 
 
-def newest(workdir):
-  """The step of the newest checkpoint under a workdir, or None."""
-  steps = [int(p.name) for p in (epath.Path(workdir) / DIRECTORY).glob('*') if p.name.isdigit()]
-  return max(steps, default=None)
+def parted(path):
+  """(workdir, step) of WORKDIR/checkpoints/STEP, by which one checkpoint is meant; a workdir alone
+  has no step: its newest is."""
+  path = absolute(path)
+  if path.parent.name == DIRECTORY and path.name.isdigit():
+    return path.parent.parent, int(path.name)
+  return path, None
 
 
-def newest_path(workdir):
-  step = newest(workdir)
+def newest(path):
+  """The step of the checkpoint that is meant, or None where it is not there."""
+  workdir, step = parted(path)
+  steps = [int(p.name) for p in (workdir / DIRECTORY).glob('*') if p.name.isdigit()]
+  return max((n for n in steps if step in (None, n)), default=None)
+
+
+def newest_path(path):
+  step = newest(path)
   if step is None:
-    raise UserError(f'{workdir}: no checkpoint is there to start from')
-  return absolute(workdir) / DIRECTORY / str(step)
+    raise UserError(f'{path}: no checkpoint is there to start from')
+  return parted(path)[0] / DIRECTORY / str(step)
 
 
 def about(workdir):

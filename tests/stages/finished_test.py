@@ -53,6 +53,27 @@ def test_a_reward_model_comes_back(tmp_path):
   np.testing.assert_allclose(run(half, TOKENS), run(model, TOKENS), rtol=0.1, atol=0.5)
 
 
+def test_one_checkpoint_is_named_by_its_directory(tmp_path):
+  """The best of a run is seldom its newest."""
+  first = store(tmp_path)
+  head_D = np.asarray(first.score_D)
+  later = jax.tree.map(lambda w: w + 1, first)
+  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
+  state = make_state(heads.fresh(CFG), optax.sgd(0.1), 0, mesh)[1](later)
+  about = finished.text_side(shipped(), chat.TRANSCRIPT)
+  with jax.set_mesh(mesh), saving.Saves(tmp_path, config.Saving(), about) as saves:
+    saves.save(state.replace(step=jnp.int32(5)))
+  marks = {}
+  for place, added in (('checkpoints/0', 0), ('checkpoints/5', 1), ('.', 1)):
+    scorer, _, _ = finished.scorer_of(str(tmp_path / place))
+    np.testing.assert_array_equal(scorer.score_D, head_D + added)
+    marks[place] = finished.fingerprint_of(tmp_path / place)
+  assert marks['checkpoints/0'] != marks['checkpoints/5'] == marks['.']
+  assert finished.is_workdir(f'{tmp_path}/checkpoints/0/')
+  with pytest.raises(UserError, match='checkpoints/3: no checkpoint is there'):
+    finished.scorer_of(tmp_path / 'checkpoints/3')
+
+
 def test_an_adapter_comes_back_folded_in(tmp_path):
   base = jax.jit(CFG.build)(jax.random.key(7))
   export(base, tmp_path / 'base')

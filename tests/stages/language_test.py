@@ -242,3 +242,11 @@ def test_other_corpora_in_the_same_workdir_are_prepared_again(tmp_path):
   for file in first[0].directory.iterdir():
     file.unlink()
   assert len(training.open_data(cfg, cfg.train, 'train', tokenizer, tmp_path)[0]) == 199
+
+
+def test_held_out_text_that_is_not_there_is_missed_before_weights_are_read(tmp_path, monkeypatch):
+  monkeypatch.setattr(training, 'begin', lambda *_: pytest.fail('weights were made'))
+  cfg, gone = main.load(SMOKE), sources.Text(path=str(tmp_path / 'gone.txt'))
+  vars(cfg).update(batch=8, held_out=(training.Corpus(source=gone),))
+  with pytest.raises(UserError, match='gone.txt does not exist'):
+    main.run_stage(language.run, config.seal(cfg), tmp_path / 'run', False)

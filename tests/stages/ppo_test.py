@@ -249,6 +249,26 @@ def test_a_reference_of_another_model_is_refused_before_prompts_are_read(tmp_pat
   assert [file.name for file in (tmp_path / 'run').iterdir()] == ['config.json']
 
 
+def test_prepare_leaves_the_run_nothing_to_tokenise(tmp_path, monkeypatch):
+  cfg = config.seal(small())
+  ppo.prepare(cfg, tmp_path)
+  monkeypatch.setattr(ppo.training.prepare, 'prepare', lambda *_, **__: pytest.fail('tokenised'))
+  monkeypatch.setattr(ppo.training, 'train', lambda *_, **__: None)
+  ppo.run(cfg, tmp_path)
+
+
+def test_frozen_models_are_held_in_the_type_of_the_arithmetic(reward, tmp_path):
+  model = dataclasses.replace(small().model, dtype='bfloat16')
+  cfg = config.seal(small(model=model, judges=(Judge(by=reward),)))
+  mesh, tokenizer = ppo.make_mesh(1, 4, 2), ppo.training.open_tokenizer(cfg)
+  with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
+    (judge,), *_ = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
+    state, given = ppo.start(cfg, ppo.optimizers_of(cfg), mesh, saves, (judge,))
+  types = lambda tree: {str(w.dtype) for w in jax.tree.leaves(tree)}
+  assert types(given['reference']) == types(judge.decoder) == {'bfloat16'}
+  assert types(state.model) == {'float32'}
+
+
 def test_rule_1_long_prompts_are_dropped_and_counted_not_cut(unbroken):
   manifests = [json.loads(p.read_text()) for p in (unbroken / 'prepared').glob('*/manifest.json')]
   (prompts,) = (m for m in manifests if m['kind'] == 'prompt')

@@ -1,3 +1,4 @@
+import math
 import os
 import shutil
 import subprocess
@@ -200,6 +201,17 @@ def test_saving_goes_on_behind_steps_that_reuse_the_memory(tmp_path):
     assert int(got.step) == n  # none was damaged
     assert float(jax.device_get(got.model.in_DF).sum()) == kept[n]
     shutil.rmtree(tmp_path / 'checkpoints' / str(n))
+
+
+@pytest.mark.parametrize(
+  'scores, best',
+  [({2: 3.0, 3: 1.0, 5: 2.0}, 3), ({2: math.inf, 4: math.nan}, None), ({}, None)],
+)
+def test_the_best_is_named_where_there_is_one(tmp_path, scores, best):
+  kept_after(tmp_path, Saving(keep=1, best='loss'), scores)
+  for how, wanted in ((Saving(keep=1, best='loss'), best), (Saving(keep=1), None)):
+    with Saves(tmp_path, how) as saves:
+      assert saves.best() == wanted
 
 
 def kept_after(path, how, scores=None, resume_at=()):
