@@ -223,6 +223,8 @@ def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str
   pairs = [pair for side in sides for pair in side['pairs']]
   subsets = sorted({subset for _, subset in pairs})
   manifest |= dict(subsets=subsets) if pairs else {}
+  bad_rows = {reason: report.examples[reason] for reason in report.bad}
+  manifest |= dict(bad_rows=bad_rows) if bad_rows else {}
   try:
     if pairs:
       rows = [(margin, subsets.index(subset)) for margin, subset in pairs]
@@ -239,6 +241,8 @@ def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str
   print(report, file=sys.stderr)
   print(
     f'{facts["name"]}: {counts["examples"]:,} examples, {counts["tokens"]:,} tokens, '
-    f'{counts["learned"]:,} of them learned, in {home}',
+    f'{counts["learned"]:,} of them learned, in {home}'
+    + f'; its {mirror.MANIFEST} names every bad row'
+    * bool(bad_rows),
     file=sys.stderr,
   )

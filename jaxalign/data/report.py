@@ -14,7 +14,8 @@ from jaxalign.data.records import Record
 
 LIMIT = 0.01  # of the rows read may be bad
 HOPELESS = 1000  # rows after which a source that is mostly bad is not read to its end
-NAMED = 3  # examples kept of each reason
+NAMED = 3  # rows shown of each reason
+LISTED = 10_000  # bad rows kept of each reason, for whoever mends them
 
 Counts = collections.Counter[str]
 
@@ -44,17 +45,20 @@ class Report:
   examples: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
   def skip(self, where: str, error: Fault | Unwanted) -> None:
-    self._count(self.bad if isinstance(error, Fault) else self.dropped, where, str(error))
+    if isinstance(error, Fault):
+      self._count(self.bad, where, str(error), LISTED)
+    else:
+      self._count(self.dropped, where, str(error))
 
   def give_up(self, where: str, reason: str) -> None:
     """A record that its source had kept is dropped by a rule after it."""
     self.kept -= 1
     self._count(self.dropped, where, reason)
 
-  def _count(self, counts: Counts, where: str, reason: str) -> None:
+  def _count(self, counts: Counts, where: str, reason: str, most: int = NAMED) -> None:
     counts[reason] += 1
     examples = self.examples.setdefault(reason, [])
-    if len(examples) < NAMED:
+    if len(examples) < most:
       examples.append(where)
 
   def check(self, limit: float = LIMIT) -> None:
@@ -78,7 +82,8 @@ class Report:
     lines = [f'{self.name}: {self.read} rows read, {self.kept} kept']
     for word, counts in (('bad', self.bad), ('dropped', self.dropped), ('noted', self.noted)):
       for reason, count in counts.most_common():
-        at = ', '.join('/'.join(where.split('/')[-2:]) for where in self.examples.get(reason, []))
+        some = self.examples.get(reason, [])[:NAMED]
+        at = ', '.join('/'.join(where.split('/')[-2:]) for where in some)
         lines.append(f'{count:>9} {word:<7} {reason}' + (f': {at}' if at else ''))
     return '\n'.join(lines)
 

@@ -118,6 +118,16 @@ def test_long_examples_are_dropped_and_counted(tmp_path, tokenizer, capsys):
   assert 'docs/s' in said and 'tokens/s' in said
 
 
+def test_every_bad_row_is_named_where_it_can_be_read_later(tmp_path, tokenizer, capsys):
+  path, bad = tmp_path / 'a.jsonl', (7, 107, 207, 307, 407)
+  lines = ['{"text": ' if n in bad else '{"text": "w1 w2"}' for n in range(1, 601)]
+  path.write_text(''.join(f'{line}\n' for line in lines))
+  corpus = made(Jsonl(path=str(path), kind='document'), tokenizer, tmp_path)
+  assert corpus.manifest['bad_rows'] == {'invalid JSON': [f'{path}:{n}' for n in bad]}
+  said = capsys.readouterr().err
+  assert 'a.jsonl:207' in said and 'a.jsonl:307' not in said and 'names every bad row' in said
+
+
 def test_a_conversation_is_not_split(tmp_path, tokenizer):
   rows = [{'prompt': 'w1', 'answer': text} for text in ('w2', ' '.join(['w3'] * 40))]
   path = rows_of(tmp_path / 'c.jsonl', rows, 'conversation').path
