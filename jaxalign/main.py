@@ -277,19 +277,7 @@ def describe(cfg, name='--config'):
 
 
 def flag_lines(values):
-  names = (
-    'config',
-    'workdir',
-    'doctor',
-    'slice',
-    'compiled',
-    'debug',
-    'help',
-    'coordinator',
-    'processes',
-    'process_id',
-  )
-  return (f'  --{name}  {values[name].help}' for name in names)
+  return (f'  --{name}  {values[name].help}' for name in values)
 
 
 if __name__ == '__main__':

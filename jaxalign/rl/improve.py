@@ -1,5 +1,8 @@
 """From what was seen to a better policy and critic: shaped rewards, advantages, optimizer steps."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import flax
 import jax
 import jax.numpy as jnp
@@ -33,8 +36,16 @@ def carried(rules):
   )
 
 
-def both(policy, critic):
-  """The two optimizers as one `init`, for make_state; `updated` runs them apart."""
+class Both(NamedTuple):
+  """Two optimizers as one, and the learning rate of each by the steps that it took."""
+
+  init: Callable
+  update: Callable
+  rates: tuple[Callable, Callable]
+
+
+def both(policy, critic, rates):
+  """The two optimizers as one `init`, for make_state; `update` runs them apart."""
   parts = dict(policy=policy, critic=critic)
 
   def init(model):
@@ -44,7 +55,7 @@ def both(policy, critic):
     moved = {n: tx.update(grads[n], state[n], model[n]) for n, tx in parts.items()}
     return {n: m[0] for n, m in moved.items()}, {n: m[1] for n, m in moved.items()}
 
-  return optax.GradientTransformation(init, update)
+  return Both(init, update, rates)
 
 
 def judged(rules, weights, scores, seen, moments):
@@ -204,6 +215,8 @@ def improve(game, tx, state, batch, seen, scores, given):
   metrics = watch.of_rollout(rules, seen, raw_B, score_B, reward_BR, rl.kl.beta)
   metrics |= {f'score_{n}': watch.rows_mean(s_B, seen.live_B) for n, s_B in names}
   metrics |= watch.of_updates(told)
+  rates = zip(('policy', 'critic'), tx.rates)
+  metrics |= {f'{n}_lr': (rate(rl.taken[n]), jnp.float32(1)) for n, rate in rates}
   metrics |= watch.flags(rules, metrics)
   worst = jnp.argmax(told['bad_L'].any(1))  # the first step that had one
   faults = told['bad_L'][worst], told['skipped'].max()

@@ -15,7 +15,7 @@ from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import born, make_mesh
 from jaxalign.stages import finished, held_out, judging, ppo_doctor, training
 from jaxalign.train.feed import Feed, split
-from jaxalign.train.optim import make_optimizer, refuse_unmatched
+from jaxalign.train.optim import learning_rate, make_optimizer, refuse_unmatched
 from jaxalign.train.sinks import refuse_missing
 from jaxalign.train.state import make_state
 
@@ -305,7 +305,8 @@ def carried_by(rules):
 @functools.cache
 def optimizers(policy, critic, policy_steps, critic_steps):
   """The same object for the same configs, so that a second run of a process compiles nothing."""
-  return improve.both(make_optimizer(policy, policy_steps), make_optimizer(critic, critic_steps))
+  each = (policy, policy_steps), (critic, critic_steps)
+  return improve.both(*(make_optimizer(*x) for x in each), tuple(learning_rate(*x) for x in each))
 
 
 @functools.partial(jax.jit, static_argnames=('game', 'greedy'))

@@ -22,7 +22,7 @@ from jaxalign.train.feed import split
 from jaxalign.train.fingerprint import checksum
 from jaxalign.train.loop import fit
 from jaxalign.train.metrics import Log
-from jaxalign.train.optim import make_optimizer, refuse_unmatched
+from jaxalign.train.optim import learning_rate, make_optimizer, refuse_unmatched
 from jaxalign.train.sinks import refuse_missing
 from jaxalign.train.state import make_state, make_step, tensor_names
 
@@ -101,7 +101,8 @@ def train(cfg, workdir, *, feed, start, about, tokens, flops=0.0, judged_first=F
 
 
 def step_of(cfg, tx, loss):
-  return make_step(loss, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen)
+  rate = learning_rate(cfg.optim, cfg.steps)
+  return make_step(loss, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen, rate=rate)
 
 
 def begin(cfg, tx, mesh, saves, build, first=lambda: None, frozen=None):

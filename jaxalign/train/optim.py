@@ -11,6 +11,7 @@ from jaxalign.config import Adafactor, AdamW, UserError
 from jaxalign.sharding import weight_name
 
 
+@functools.lru_cache(maxsize=32)
 def learning_rate(optim, steps):
   """count -> rate. `count` is of optimizer steps taken; the rate ends at `end` x the peak."""
   s = optim.schedule
@@ -60,6 +61,11 @@ def make_optimizer(optim, steps):
     )
     tx = optax.partition({'free': tx, 'frozen': optax.set_to_zero()}, label)
   return tx
+
+
+def taken(opt):
+  """The optimizer steps that brought this state about; those that were skipped do not count."""
+  return optax.tree.get_all_with_path(opt, 'count')[0][1]
 
 
 def _scaled(factors):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxalign.sharding import layout, pin, pin_weights, weight_name
-from jaxalign.train.optim import matching
+from jaxalign.train.optim import matching, taken
 
 PROGRAMS = 32  # kept for a process that runs many stages, as a study does: equal ones compile once
 
@@ -54,12 +54,13 @@ def _makers(build, tx, mesh, extra):
 
 
 @functools.lru_cache(maxsize=PROGRAMS)
-def make_step(loss, tx, *, microbatches=1, frozen=()):
+def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
   """loss(model, batch, key, given) -> {'loss': (total, weight), ...} becomes a compiled
   (state, batches, given) -> (state, (metrics, faults)): a step for each batch that is stacked in
   `batches`, in one program; what they say comes back stacked too.
 
-  `given` is whatever the loss needs and nobody trains: a frozen base, a reference.
+  `given` is whatever the loss needs and nobody trains: a frozen base, a reference. `rate`:
+  optimizer steps taken -> learning rate, to be told.
   """
 
   def gradient(model, batch, key, given):
@@ -83,6 +84,8 @@ def make_step(loss, tx, *, microbatches=1, frozen=()):
     keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(ok, n, o), new, old)
     one = jnp.float32(1)
     metrics |= dict(grad_norm=(optax.tree.norm(grads), one), skipped=(1.0 - ok, one))
+    if rate is not None:
+      metrics |= dict(lr=(rate(taken(state.opt)), one))
     state = state.replace(
       step=state.step + 1,
       model=keep(model, state.model),

@@ -112,12 +112,16 @@ def test_every_metric_that_others_plot_is_there(unbroken):
     'reward_raw reward reward_shaped kl_sequence kl_token kl_token_q1 beta entropy ratio '
     'clip_fraction approx_kl explained_variance value_loss length finished truncated sampler_gap '
     'distinct_2 repetition optimizer_steps masked_steps skipped flags score_share_of_e ptx_loss '
-    'first_ratio_max policy_grad_norm critic_grad_norm'
+    'first_ratio_max policy_grad_norm critic_grad_norm policy_lr critic_lr'
   )
   for name in wanted.split():
     assert all(row[name] is not None for row in rows), name
   assert all(row['optimizer_steps'] == 2 for row in rows)
   assert rows[0]['kl_sequence'] == 0
+  rate = learning_rate(small().optim, 16)
+  np.testing.assert_allclose(
+    [row['policy_lr'] for row in rows], [rate(2 * n) for n in range(8)], rtol=1e-5
+  )
 
 
 @pytest.mark.slow

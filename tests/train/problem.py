@@ -76,7 +76,8 @@ def prepared(sizes, how, microbatches, loss):
   mesh = make_mesh(*sizes, devices=jax.devices()[: sizes[0] * sizes[1] * sizes[2]])
   tx = optim.make_optimizer(how, 100)
   twin, make = make_state(build, tx, 0, mesh)
-  return mesh, twin, make, make_step(loss, tx, microbatches=microbatches, frozen=how.frozen)
+  told = dict(frozen=how.frozen, rate=optim.learning_rate(how, 100))
+  return mesh, twin, make, make_step(loss, tx, microbatches=microbatches, **told)
 
 
 def begin(sizes=(1, 8, 1), how=None, microbatches=1, calls=1, rows=rows, loss=loss):

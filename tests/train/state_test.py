@@ -115,6 +115,16 @@ def test_a_step_that_is_not_finite_changes_no_bit(poison):
   assert counts == {3}  # steps the optimizer took, not batches seen
 
 
+@pytest.mark.parametrize('frozen', [(), ('in_*',)])
+def test_the_rate_that_is_told_is_that_of_the_steps_taken(frozen):
+  schedule = config.Schedule(shape='constant', warmup=10)
+  rows = functools.partial(problem.rows, poisoned=(1,))
+  how = problem.adamw(schedule=schedule, frozen=frozen)
+  mesh, _, fresh, step, feed = problem.begin(how=how, rows=rows)
+  _, said = problem.advance(mesh, fresh, step, feed, 0, 4)
+  np.testing.assert_allclose(said['lr'][0], [0.005, 0.01, 0.01, 0.015], rtol=1e-6)
+
+
 def test_a_loss_that_is_not_finite_is_skipped_though_its_gradient_is():
   def broken(net, batch, key=None, given=None):
     total, weight = problem.loss(net, batch | dict(poison_B=0 * batch['weight_B']))['loss']
