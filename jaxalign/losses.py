@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxalign.config import UserError
-from jaxalign.models.layers import exact
+from jaxalign.models.layers import exact, of_weight
 from jaxalign.sharding import own_rows, pin, platform
 
 
@@ -262,7 +262,7 @@ def _through_head(dlogits_BTV, x_BTD, head_VD):
   how = dict(preferred_element_type=wide, precision=exact(x_BTD))
   dx_BTD = jnp.einsum('BTV,VD->BTD', dlogits_BTV, head_VD, **how)
   flat = dlogits_BTV.reshape(-1, dlogits_BTV.shape[-1]), x_BTD.reshape(-1, x_BTD.shape[-1])
-  dhead_VD = jnp.einsum('NV,ND->VD', *flat, **how)  # two matrices: see layers._flat_dot
+  dhead_VD = of_weight(*flat, preferred_element_type=wide)
   return (dhead_VD, dbias_V), dx_BTD.astype(x_BTD.dtype)
 
 

@@ -9,11 +9,13 @@ So `q_HKD` lies on ('tensor', None, 'fsdp'), and so do its gradient and its Adam
 """
 
 import contextlib
+import math
 import re
 
 import jax
 from jax.experimental import mesh_utils
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.experimental.layout import Layout, with_layout_constraint
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxalign.config import UserError
 
@@ -26,6 +28,7 @@ HOME = {
   'V': 'tensor',
 }
 AXES = ('data', 'fsdp', 'tensor')
+WAYS = 8  # devices that hold one copy of the weights between them while a model samples
 
 
 def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
@@ -141,6 +144,45 @@ def pin_weights(tree):
     return tree
   pinned = jax.lax.with_sharding_constraint
   return jax.tree.map_with_path(lambda path, x: pinned(x, leaf_spec(path, x, mesh)), tree)
+
+
+@contextlib.contextmanager
+def in_groups(weights):
+  """`with in_groups(weights) as weights:` the same devices as groups of WAYS, each of which holds all
+  weights between its devices, split over 'tensor'.
+
+  For sampling, where a token at a time goes through: from the homes of training every device would
+  gather all weights for each token. What comes out is to be pinned again after the block.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty or mesh.shape['fsdp'] == 1:
+    yield weights
+    return
+  data, fsdp, tensor = (mesh.shape[axis] for axis in AXES)
+  inner = math.gcd(fsdp, max(WAYS // tensor, 1))
+  outer = fsdp // inner
+  like = dict(axis_types=(AxisType.Auto,) * 3, abstract_device=mesh.abstract_device)
+  groups = AbstractMesh((data * outer, 1, inner * tensor), AXES, **like)
+  # In two steps on the axes of both meshes: at once the partitioner would make every weight whole.
+  like |= dict(axis_types=(AxisType.Auto,) * 4)
+  both = AbstractMesh((data, outer, inner, tensor), ('data', 'outer', 'inner', 'tensor'), **like)
+
+  def move(path, w):
+    split = [('inner', 'tensor') if h == 'tensor' else None for h in leaf_spec(path, w, groups)]
+    from_ = leaf_spec(path, w, mesh)
+    if any(split) and 'fsdp' in from_:
+      steps = ['outer' if h == 'fsdp' else s for h, s in zip(from_, split)], split
+    else:
+      steps = (split,)
+    for step in steps:
+      w = jax.lax.with_sharding_constraint(w, PartitionSpec(*step))
+    # Left as a gather leaves them, weights would be copied to lie so again for each token.
+    return with_layout_constraint(w, Layout(tuple(range(w.ndim))))
+
+  with jax.sharding.use_abstract_mesh(both):
+    weights = jax.tree.map_with_path(move, weights)
+  with jax.sharding.use_abstract_mesh(groups):
+    yield weights
 
 
 def own_rows(f, rows, whole, sums=None):

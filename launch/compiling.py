@@ -60,10 +60,20 @@ def one(program, mesh, where, cfg):
   if not said['fits']:
     said |= dict(largest=largest(program), remedy=remedy(cfg, program, said))
   per_slice = mesh.size // where.count if where.count > 1 else None
-  read = schedule.read(compiled.as_text(), program.turns, per_slice)
+  read = schedule.read(text_of(compiled, where), program.turns, per_slice)
   said |= read.as_json()
   said |= roofline.bounds(said, program, where, mesh.size)
   return said | spent(began, busy)
+
+
+def text_of(compiled, where):
+  try:
+    return compiled.as_text()
+  except jax.errors.JaxRuntimeError as error:  # an older jaxlib than the compiler's programs need
+    raise UserError(
+      f'this jax, {jax.__version__}, cannot read what this libtpu compiled for {where.name} '
+      f"({error}): take the pod's own versions, launch/requirements-tpu.lock, on Python 3.12"
+    ) from error
 
 
 def spent(began, busy):

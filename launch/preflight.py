@@ -35,6 +35,7 @@ ENVIRONMENT = dict(
   JAX_FORCE_TPU_INIT='1',  # the compiler's flags are those that jax gives it where a TPU is
   TPU_MIN_LOG_LEVEL='3', TF_CPP_MIN_LOG_LEVEL='3', HF_HUB_OFFLINE='1',
   ALLOW_MULTIPLE_LIBTPU_LOAD='1',  # its lock is for machines with a TPU
+  JAX_TRACEBACK_FILTERING='off',  # so that the last line of a failure is what failed
 )  # fmt: skip
 REMEDY = "pip install 'jaxalign[preflight]'"
 

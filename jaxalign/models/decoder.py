@@ -188,6 +188,7 @@ class Decoder(Weights):
         pin(weight_VD.astype(x_BTD.dtype), 'V-'),
         preferred_element_type=jnp.float32,
       )
+    logits_BTV = pin(logits_BTV, 'B-V')  # or, for a few rows, the whole head would be gathered
     return logits_BTV if bias_V is None else logits_BTV + bias_V.astype(jnp.float32)
 
   def logits(self, tokens_BT, segment_BT=None):

@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign.config import UserError
-from jaxalign.sharding import mesh_of, on_mesh, pin
+from jaxalign.sharding import in_groups, mesh_of, on_mesh, pin
 
 
 @flax.struct.dataclass
@@ -165,8 +165,19 @@ def generate(
 
   A row without a prompt (segment 0 throughout) only fills the batch: it is finished from the start.
   """
-  B, P = prompt_BP.shape
   model = jax.tree.map(lambda w: w.astype(model.cfg.dtype), model)  # once, not at every step
+  given = prompt_BP, segment_BP, key_B, length, temperature, top_p
+  with in_groups(model) as model:
+    given = (pin(x, 'B'[: jnp.ndim(x)]) for x in given)
+    out = _generate(model, *given, slots, eos, greedy, top_k, truncate)
+  return jax.tree.map(lambda x: pin(x, 'B'), out)
+
+
+def _generate(
+  model, prompt_BP, segment_BP, key_B, length, temperature, top_p,
+  slots, eos, greedy, top_k, truncate,
+):  # fmt: skip
+  B, P = prompt_BP.shape
   pad = eos[0] if eos else 0
 
   def draw(x_B1D, t, done_B):

@@ -1,6 +1,8 @@
 """On what a sample must not depend: its batch, padding, cache, mesh; and what it must equal."""
 
 import functools
+import math
+import re
 
 import jax
 import jax.extend
@@ -118,6 +120,23 @@ def test_the_cast_lies_outside_the_loop():
     for e in inner(loop.params['body_jaxpr'].jaxpr):
       if e.primitive.name == 'convert_element_type':
         assert e.invars[0].aval.size not in sizes, e
+
+
+@pytest.mark.parametrize('sizes', [(1, 8, 1), (2, 2, 2)], ids=str)
+def test_no_step_gathers_a_weight(sizes):
+  """Inside the loops of the compiled program nothing as large as a matrix goes from device to
+  device: weights are laid into groups before them."""
+  mesh = make_mesh(*sizes)
+  model, ids = tiny(mesh), prompts([1] * 8)
+  given = (*left_pad(ids, 1), row_keys(ids, 0), 12, 1.0, 1.0)
+  with jax.set_mesh(mesh):
+    text = generate.lower(model, *given, slots=16).compile().as_text()
+  names = re.findall(r'body=%([\w.\-]+)', text)
+  bodies = [re.search(rf'^%{re.escape(name)} .*?^}}', text, re.M | re.S)[0] for name in names]
+  found = re.findall(r'\[([\d,]+)\]\S* all-(?:gather|to-all|reduce)\(', '\n'.join(bodies))
+  assert found, 'activations do go around'
+  largest = max(math.prod(map(int, shape.split(','))) for shape in found)
+  assert largest < model.blocks.q_HKD[0].size < model.blocks.up_FD[0].size
 
 
 def inner(jaxpr):
