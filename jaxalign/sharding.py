@@ -147,12 +147,12 @@ def pin_weights(tree):
 
 
 @contextlib.contextmanager
-def in_groups(weights):
-  """`with in_groups(weights) as weights:` the same devices as groups of WAYS, each of which holds all
-  weights between its devices, split over 'tensor'.
+def sampling_groups(weights):
+  """`with sampling_groups(weights) as weights:` the same devices as groups of WAYS, each of which
+  holds all weights between its devices, split over 'tensor'.
 
-  For sampling, where a token at a time goes through: from the homes of training every device would
-  gather all weights for each token. What comes out is to be pinned again after the block.
+  From the homes of training every device would gather all weights for each single token. What goes
+  in is to be pinned inside the block, and what comes out after it.
   """
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty or mesh.shape['fsdp'] == 1:

@@ -179,23 +179,28 @@ def collect(game, model, batch, key_B, given, greedy=False):
   The players read as many rows at a time as the update does. The sampler takes the weights as they
   are now, cast to the arithmetic's type once: nothing of an older policy is left anywhere.
   """
-  rules = game.rules
   policy = policy_of(model, given, game.lora)
+  seen = sampled(policy, batch, key_B, game.response, game.rules.temperature, greedy)
+  ask = lambda rows: said(game, model, given, *rows)
+  rows = seen.tokens_BT, seen.segment_BT, seen.response_BR
+  seen = seen.replace(said=in_groups(ask, game.minibatches * game.microbatches, rows))
+  return jax.tree.map(lambda x: pin(x, 'B'), seen)
+
+
+def sampled(policy, batch, key_B, response, temperature, greedy=False):
+  """A Seen of a response to every prompt, that no player has read yet."""
   prompt_BP, segment_BP = batch['tokens_BT'], batch['segment_BT']
   out = generate(
-    policy, prompt_BP, segment_BP, key_B, game.response, rules.temperature, 1.0,
-    slots=game.response, eos=policy.cfg.eos, greedy=greedy,
+    policy, prompt_BP, segment_BP, key_B, response, temperature, 1.0,
+    slots=response, eos=policy.cfg.eos, greedy=greedy,
   )  # fmt: skip
-  response_BR = jnp.arange(game.response) < out.length_B[:, None]
+  response_BR = jnp.arange(response) < out.length_B[:, None]
   tokens_BT = pin(jnp.concatenate([prompt_BP, out.tokens_BR], 1), 'B')
   segment_BT = jnp.concatenate([(segment_BP != 0).astype(jnp.int32), response_BR], 1)
-  rows = tokens_BT, pin(segment_BT.astype(jnp.int32), 'B'), response_BR
-  ask = lambda rows: said(game, model, given, *rows)
-  seen = Seen(
-    *rows, out.length_B, out.finished_B, segment_BP[:, -1] != 0, out.logprob_BR,
-    in_groups(ask, game.minibatches * game.microbatches, rows),
+  return Seen(
+    tokens_BT, pin(segment_BT.astype(jnp.int32), 'B'), response_BR, out.length_B, out.finished_B,
+    segment_BP[:, -1] != 0, out.logprob_BR, None,
   )  # fmt: skip
-  return jax.tree.map(lambda x: pin(x, 'B'), seen)
 
 
 def said(game, model, given, tokens_BT, segment_BT, response_BR):

@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign.config import UserError
-from jaxalign.sharding import in_groups, mesh_of, on_mesh, pin
+from jaxalign.sharding import mesh_of, on_mesh, pin, sampling_groups
 
 
 @flax.struct.dataclass
@@ -167,7 +167,7 @@ def generate(
   """
   model = jax.tree.map(lambda w: w.astype(model.cfg.dtype), model)  # once, not at every step
   given = prompt_BP, segment_BP, key_B, length, temperature, top_p
-  with in_groups(model) as model:
+  with sampling_groups(model) as model:
     given = (pin(x, 'B'[: jnp.ndim(x)]) for x in given)
     out = _generate(model, *given, slots, eos, greedy, top_k, truncate)
   return jax.tree.map(lambda x: pin(x, 'B'), out)

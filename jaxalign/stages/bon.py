@@ -10,7 +10,6 @@ import functools
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -19,8 +18,7 @@ from jaxalign.data import batches, chat, sources
 from jaxalign.models import llama2, phi2
 from jaxalign.rl import bon, judges, players
 from jaxalign.rl import overoptimisation as over
-from jaxalign.rl.sample import generate
-from jaxalign.sharding import make_mesh, pin
+from jaxalign.sharding import make_mesh
 from jaxalign.stages import (
   bon_doctor,
   finished,
@@ -203,19 +201,7 @@ def draw(how, policy, batch, key):
   response, temperature = how
   fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
   key_B = jax.vmap(jax.random.fold_in)(fold(key, batch['prompt_B']), batch['answer_B'])
-  prompt_BP, segment_BP = batch['tokens_BT'], batch['segment_BT']
-  out = generate(
-    policy, prompt_BP, segment_BP, key_B, response, temperature, 1.0,
-    slots=response, eos=policy.cfg.eos,
-  )  # fmt: skip
-  response_BR = jnp.arange(response) < out.length_B[:, None]
-  tokens_BT = pin(jnp.concatenate([prompt_BP, out.tokens_BR], 1), 'B')
-  segment_BT = jnp.concatenate([(segment_BP != 0).astype(jnp.int32), response_BR], 1)
-  live_B = segment_BP[:, -1] != 0
-  return players.Seen(
-    tokens_BT, pin(segment_BT.astype(jnp.int32), 'B'), response_BR, out.length_B,
-    out.finished_B, live_B, out.logprob_BR, None,
-  )  # fmt: skip
+  return players.sampled(policy, batch, key_B, response, temperature)
 
 
 def write(path, rows, n):
