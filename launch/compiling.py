@@ -132,7 +132,8 @@ def refused(text, beside):
   found = re.findall(r'Size: ([\d.]+[KMGT]?)\n(.*?)(?====|\Z)', text, re.DOTALL)
   largest = [dict(bytes=size(n), what=shown(words)) for n, words in found[:3]]
   total = size(used[1]) + beside
-  return dict(fits=False, peak_bytes=total, hbm_bytes=size(used[2]), largest=largest)
+  there = dict(fits=False, peak_bytes=total, hbm_bytes=size(used[2]), largest=largest)
+  return there | dict(cycles=None, collectives=[])  # there is no program to read them from
 
 
 def shown(words):
