@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from launch import shell
-from launch.rehearse import free_port
+from launch.rehearse import free_port, together
 from launch.shell import PodError
 
 PASSED = ('JAX_', 'XLA_', 'HF_')  # of this process' environment
@@ -74,13 +74,8 @@ class Local:
 
   def environments(self):
     passed = {k: v for k, v in os.environ.items() if k.startswith(PASSED)}
-    flags = re.sub(r'--xla_force_host_platform_device_count=\d+', '', passed.get('XLA_FLAGS', ''))
-    passed['XLA_FLAGS'] = f'{flags} --xla_force_host_platform_device_count={self.devices}'.strip()
-    together = dict(
-      passed, JAX_PLATFORMS='cpu', JAX_COORDINATOR_ADDRESS=f'127.0.0.1:{free_port()}',
-      JAX_NUM_PROCESSES=str(self.hosts),
-    )  # fmt: skip
-    return [dict(together, JAX_PROCESS_ID=str(worker)) for worker in self.workers()]
+    port = free_port()
+    return [passed | together(w, self.hosts, self.devices, port) for w in self.workers()]
 
 
 def hosts_of(name):
