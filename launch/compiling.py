@@ -109,10 +109,13 @@ def remedy(cfg, program, said):
   if given > 0.7 * said['hbm_bytes']:
     thin = '' if cfg.lora else ', or --config.lora (an adapter)' if hasattr(cfg, 'lora') else ''
     return f'{given / 2**30:.1f} GiB are weights and what goes with them: a larger slice{thin}'
-  tried = []
-  if cfg.model.remat != 'full':
+  tried, learns = (
+    [],
+    program.turns == 1,
+  )  # what samples has no gradients, and takes all rows at once
+  if learns and cfg.model.remat != 'full':
     tried.append('--config.model.remat=full')
-  if hasattr(cfg, 'microbatches'):
+  if learns and hasattr(cfg, 'microbatches'):
     tried.append(f'--config.microbatches={2 * cfg.microbatches}')
   return ', '.join([*tried, 'a smaller --config.batch, or a larger slice'])
 

@@ -1,5 +1,6 @@
 """What preflight answers, and how it refuses. Compiling itself is golden_test's."""
 
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -7,7 +8,8 @@ import sys
 
 import pytest
 
-from launch import compiling, preflight, report, roofline, slices
+from jaxalign import main
+from launch import compiling, preflight, programs, report, roofline, slices
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXPLAIN = f'--config={ROOT}/configs/explain_llama2_7b.py'
@@ -145,6 +147,17 @@ def test_what_the_compiler_refuses():
   del refused['bytes'], refused['seconds'], refused['stage_seconds']
   page = report.page([refused], slices.parse('v5e-16'))
   assert 'does not fit: 10.31 GiB too much' in page and 'f32[16,4096,32000]' in page
+
+
+def test_what_to_change_is_what_helps():
+  cfg = main.load(EXPLAIN.removeprefix('--config='))
+  cfg.model = dataclasses.replace(cfg.model, remat='qkv')
+  learns = programs.Program('learn', None, ())
+  said = compiling.remedy(cfg, learns, dict(hbm_bytes=GIB))
+  assert said.startswith('--config.model.remat=full, --config.microbatches=')
+  samples = dataclasses.replace(learns, turns=511)  # in one go, whatever the microbatches
+  said = compiling.remedy(cfg, samples, dict(hbm_bytes=GIB))
+  assert said == 'a smaller --config.batch, or a larger slice'
 
 
 def test_a_table_of_several_runs(tmp_path):
