@@ -109,10 +109,8 @@ def remedy(cfg, program, said):
   if given > 0.7 * said['hbm_bytes']:
     thin = '' if cfg.lora else ', or --config.lora (an adapter)' if hasattr(cfg, 'lora') else ''
     return f'{given / 2**30:.1f} GiB are weights and what goes with them: a larger slice{thin}'
-  tried, learns = (
-    [],
-    program.turns == 1,
-  )  # what samples has no gradients, and takes all rows at once
+  learns = program.turns == 1  # what samples takes all rows at once, without gradients
+  tried = []
   if learns and cfg.model.remat != 'full':
     tried.append('--config.model.remat=full')
   if learns and hasattr(cfg, 'microbatches'):
