@@ -47,7 +47,7 @@ def used(directory, say=None):
   try:
     epath.Path(directory).mkdir(parents=True, exist_ok=True)
   except OSError as error:
-    raise UserError(f'--compiled={directory}: {error.strerror}') from error
+    raise UserError(f'{directory} cannot hold compiled programs: {error.strerror}') from error
   settings = SETTINGS | dict(jax_compilation_cache_dir=str(directory))
   before = {name: getattr(jax.config, name) for name in settings}
   _configure(settings)
@@ -58,6 +58,11 @@ def used(directory, say=None):
     if watch:
       watch.end()
     _configure(before)
+
+
+def in_use():
+  """Where programs are kept now, for processes that are started; None: nowhere."""
+  return jax.config.jax_compilation_cache_dir
 
 
 def _configure(settings):

@@ -168,8 +168,9 @@ def examine(cfg, workdir, slice_name):
     return f'{type(cfg).__module__}, every field fits', cfg
 
   def same_run():
+    said = doctor.writable(workdir)  # first: it knows what else may be wrong with a place
     refuse_other_run(cfg, workdir)
-    return doctor.writable(workdir)
+    return said
 
   good = visit.check('config', sealed)
   visit.check('workdir', same_run)

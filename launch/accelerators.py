@@ -4,13 +4,13 @@ import dataclasses
 import math
 import re
 
+from jaxalign.chips import CHIPS
 from launch.shell import PodError
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
   type: str  # of the accelerator, in front of the count
-  cores: int  # that the count counts, of one chip
   runtime: str  # version of the VMs' software
   gke: str  # node label
   topologies: tuple[str, ...]
@@ -22,10 +22,10 @@ CUBE = (
   '16x16x16',
 )  # fmt: skip
 KINDS = {
-  'v4': Kind('v4', 2, 'tpu-ubuntu2204-base', 'tpu-v4-podslice', CUBE),
-  'v5e': Kind('v5litepod', 1, 'v2-alpha-tpuv5-lite', 'tpu-v5-lite-podslice', FLAT),
-  'v5p': Kind('v5p', 2, 'v2-alpha-tpuv5', 'tpu-v5p-slice', CUBE),
-  'v6e': Kind('v6e', 1, 'v2-alpha-tpuv6e', 'tpu-v6e-slice', FLAT),
+  'v4': Kind('v4', 'tpu-ubuntu2204-base', 'tpu-v4-podslice', CUBE),
+  'v5e': Kind('v5litepod', 'v2-alpha-tpuv5-lite', 'tpu-v5-lite-podslice', FLAT),
+  'v5p': Kind('v5p', 'v2-alpha-tpuv5', 'tpu-v5p-slice', CUBE),
+  'v6e': Kind('v6e', 'v2-alpha-tpuv6e', 'tpu-v6e-slice', FLAT),
 }
 
 
@@ -46,14 +46,15 @@ def find(name):
   kind = KINDS.get(match[1]) if match else None
   if kind is None:
     raise PodError(f'--slice={name}: write KIND-COUNT, as v5e-64; kinds are {", ".join(KINDS)}')
-  sizes = {chips_of(topology) * kind.cores: topology for topology in kind.topologies}
+  cores = CHIPS[match[1]].cores
+  sizes = {chips_of(topology) * cores: topology for topology in kind.topologies}
   count = int(match[2])
   if count not in sizes:
     known, near = ', '.join(map(str, sizes)), min(sizes, key=lambda n: abs(math.log(n / count)))
     raise PodError(
       f'--slice={name}: there is no {name}; it comes as {known}; nearest: {match[1]}-{near}'
     )
-  chips = count // kind.cores
+  chips = count // cores
   # Up to eight chips of a flat kind are one machine; everything larger is of machines of four.
   hosts = 1 if chips <= 8 and kind.topologies is FLAT else chips // 4
   return Slice(

@@ -119,10 +119,11 @@ def remedy(cfg, program, said):
   if given > 0.7 * said['hbm_bytes']:
     thin = '' if cfg.lora else ', or --config.lora (an adapter)' if hasattr(cfg, 'lora') else ''
     return f'{given / 2**30:.1f} GiB are weights and what goes with them: a larger slice{thin}'
+  learns = program.turns == 1  # what samples takes all rows at once, without gradients
   tried = []
-  if cfg.model.remat != 'full':
+  if learns and cfg.model.remat != 'full':
     tried.append('--config.model.remat=full')
-  if hasattr(cfg, 'microbatches'):
+  if learns and hasattr(cfg, 'microbatches'):
     tried.append(f'--config.microbatches={2 * cfg.microbatches}')
   return ', '.join([*tried, 'a smaller --config.batch, or a larger slice'])
 
@@ -142,7 +143,8 @@ def refused(text, beside):
   found = re.findall(r'Size: ([\d.]+[KMGT]?)\n(.*?)(?====|\Z)', text, re.DOTALL)
   largest = [dict(bytes=size(n), what=shown(words)) for n, words in found[:3]]
   total = size(used[1]) + beside
-  return dict(fits=False, peak_bytes=total, hbm_bytes=size(used[2]), largest=largest)
+  there = dict(fits=False, peak_bytes=total, hbm_bytes=size(used[2]), largest=largest)
+  return there | dict(cycles=None, collectives=[])  # there is no program to read them from
 
 
 def shown(words):

@@ -11,8 +11,8 @@ SAYING = threading.Lock()
 class Imaginary:
   """In the place of shell.run. There is no such slice until it is made."""
 
-  def __init__(self, hosts, verb):
-    self.hosts, self.there = hosts, verb != 'up'
+  def __init__(self, hosts, there):
+    self.hosts, self.there = hosts, there
 
   def __call__(self, argv, *, given='', patience=60, env=None, cwd=None):
     with SAYING:

@@ -1,6 +1,7 @@
 """What launch.pod is told: its flags, what is wrong with them, and the job that they make."""
 
 import argparse
+import math
 import os
 import re
 
@@ -8,6 +9,18 @@ from launch import accelerators, checkout, dry, gcloud, local, shell, workers
 from launch.shell import PodError
 
 SECRETS = ('WANDB_API_KEY', 'HF_TOKEN')
+
+
+def amount(text):
+  if not 0 <= (number := float(text)) < math.inf:
+    raise ValueError
+  return number
+
+
+def count(text):
+  if (number := int(text)) < 1:
+    raise ValueError
+  return number
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,25 +48,37 @@ def parse(argv, verbs, about):
   add('--create_flag', action='append', default=[], help='for gcloud ... create, as it is')
   add('--env', default='', help='A,B: more variables of this environment that the run gets')
   add('--worker', type=int, default=0, help='logs: whose')
-  add('--lines', type=int, default=50, help='logs: how many')
+  add('--lines', type=count, default=50, help='logs: how many')
   add('--follow', action='store_true', help='logs: go on until the run ends')
   add('--down_after', action='store_true', help='up, run: remove the machine at the end')
-  add('--wait', type=float, default=24, help='hours for capacity at most')
+  add('--wait', type=amount, default=24, help='hours for capacity at most')
   add('--restarts', type=int, default=50, help='at most')
-  add('--poll', type=float, default=5, help='seconds between looks')
-  add('--grace', type=float, default=60, help='seconds the others have once one has failed')
-  add('--ssh_patience', type=float, default=120, help='seconds for a word with a worker')
-  add('--silent', type=float, default=900, help='seconds until it counts as lost: up replaces it')
-  add('--devices', type=int, default=1, help='of each process of a local pod')
+  add('--poll', type=amount, default=5, help='seconds between looks')
+  add('--grace', type=amount, default=60, help='seconds the others have once one has failed')
+  add('--ssh_patience', type=amount, default=120, help='seconds for a word with a worker')
+  add('--silent', type=amount, default=900, help='seconds until it counts as lost: up replaces it')
+  add('--devices', type=count, default=1, help='of each process of a local pod')
   add('--root', help='of a local pod: a directory')
   add('--gke', action='store_true', help='up: write a JobSet (NAME.yaml) for kubectl instead')
   add('--image', help='--gke: the container, with the checkout in /jaxalign')
-  add('--num_slices', type=int, default=1, help='--gke: so many slices over DCN')
+  add('--num_slices', type=count, default=1, help='--gke: so many slices over DCN')
   add('--dry_run', action='store_true', help='print every command, run none')
   args = parser.parse_args(argv[:cut])
   args.command = argv[cut + 1 :]
+  refuse_secrets(argv)
   check(args)
   return args
+
+
+def refuse_secrets(argv):
+  """What is told here goes into command lines over there."""
+  for name in SECRETS:
+    value = os.environ.get(name)
+    if any((value and value in word) or f'{name}=' in word for word in argv):
+      raise PodError(
+        f'{name} stands in the command line, where others can read it: export it, and leave it '
+        'out; it goes along by itself (others by --env=NAME)'
+      )
 
 
 def check(args):
@@ -63,6 +88,13 @@ def check(args):
   args.hosts = local.hosts_of(args.slice)
   if args.hosts is None and not args.zone and not args.gke:
     raise PodError('--zone is missing: where the slice is to be, as us-west4-a')
+  if args.num_slices > 1 and not args.gke:
+    raise PodError('--num_slices: several slices over DCN are for --gke; on TPU VMs a run has one')
+  for name in ('existing', 'down_after', 'create_flag', 'env') if args.gke else ():
+    if getattr(args, name):
+      raise PodError(f'--{name} is not for --gke (docs/tpu.md, 6): leave it out')
+  if '=' in args.env:
+    raise PodError('--env takes names, and no values: export them first')
   if args.verb not in ('up', 'run'):
     return
   if args.slice is None:
@@ -71,6 +103,8 @@ def check(args):
     raise PodError('give the command after --, as: -- --config=FILE.py --workdir=gs://...')
   if args.command[0].startswith('-'):
     args.command = ['python', '-m', 'jaxalign.main', *args.command]
+    if lonely := [a for a in args.command[3:] if a in ('--config', '--workdir')]:
+      raise PodError(f'{lonely[0]}: write {lonely[0]}=..., with the equals sign')
     given = dict(a.lstrip('-').split('=', 1) for a in args.command[3:] if '=' in a)
     file = given.get('config', '').split(':')[0]
     if not args.gke and file not in checkout.tracked():
@@ -92,17 +126,19 @@ def job_of(args, print_line):
   if lost:
     raise PodError(f'--env={args.env}: {lost[0]} is not set here')
   limits = workers.Limits(
-    poll=args.poll, others=12 * args.poll, queue=6 * args.poll, wait=3600 * args.wait,
-    ssh=args.ssh_patience, grace=args.grace, silent=args.silent, restarts=args.restarts,
+    poll=args.poll, others=12 * args.poll, queue=6 * args.poll, reach=60 * args.poll,
+    wait=3600 * args.wait, ssh=args.ssh_patience, grace=args.grace, silent=args.silent,
+    restarts=args.restarts,
   )  # fmt: skip
   if args.hosts is not None:
     cloud = local.Local(args.name, args.hosts, args.devices, args.root)
   else:
     found = accelerators.find(args.slice or 'v5e-1')  # verbs that ask only learn it from Google
+    there = args.existing or args.verb != 'up'
     cloud = gcloud.Slice(
       args.name, found, args.zone, args.project, spot=args.spot, existing=args.existing,
       runtime=args.runtime_version, internal_ip=args.internal_ip, flags=args.create_flag,
-      run=dry.Imaginary(found.hosts, args.verb) if args.dry_run else shell.run,
+      run=dry.Imaginary(found.hosts, there) if args.dry_run else shell.run,
     )  # fmt: skip
   if args.dry_run:
     limits.poll = limits.queue = 0
@@ -111,7 +147,8 @@ def job_of(args, print_line):
 
   def say(text):
     for value in secrets.values():
-      text = text.replace(value, '***')
+      if len(value) > 5:  # WANDB_MODE, DEBUG=1: stars in every line help nobody
+        text = text.replace(value, '***')
     print_line(text)
 
   return workers.Job(

@@ -75,6 +75,8 @@ def machine(job):
       job.say(f'waiting for {job.name}: {state}{f" ({why})" if why else ""}{minutes}')
       known, shown = state, waited
     time.sleep(job.limits.queue)
+  if job.cloud.other:
+    raise PodError(f'{job.name} is a {job.cloud.other}: name that, or take another --name')
   if known:
     job.say(f'{job.name} is there')
 

@@ -25,6 +25,7 @@ class Slice:
     self.ip = ['--internal-ip'] if internal_ip else []
     self.kind = 'tpu-vm' if existing else 'queued-resources'
     self.why = ''  # it is in the state it is in, where that was said
+    self.other = ''  # what it is, where that is not the slice that was named
 
   def check(self):
     """That somebody is logged in, before anything is asked for."""
@@ -55,6 +56,8 @@ class Slice:
         return 'PREEMPTED' if found == NONE else UNKNOWN
     state = found.get('state', UNKNOWN)
     self.hosts = len(found.get('networkEndpoints', ())) or self.slice.hosts
+    type_ = found.get('acceleratorType', self.slice.type).rsplit('/', 1)[-1]
+    self.other = '' if type_ == self.slice.type else f'{type_}, and no {self.slice.name}'
     return 'ACTIVE' if state == 'READY' else state
 
   def _describe(self, kind):

@@ -2,10 +2,14 @@
 
 import json
 import pathlib
-import shlex
 
 from launch import accelerators
 from launch.shell import PodError
+
+SPOT = """
+              cloud.google.com/gke-spot: "true"
+            tolerations:
+            - {key: cloud.google.com/gke-spot, operator: Exists, effect: NoSchedule}"""
 
 
 def main(args):
@@ -29,7 +33,10 @@ def main(args):
   if args.dry_run:
     print(text, end='')
   else:
-    pathlib.Path(f'{args.name}.yaml').write_text(text)
+    try:
+      pathlib.Path(f'{args.name}.yaml').write_text(text)
+    except OSError as error:
+      raise PodError(f'{args.name}.yaml cannot be written here: {error.strerror}') from error
   print(f'# start it with: kubectl apply -f {args.name}.yaml; remove it with: {kubectl["down"]}')
   return 0
 
@@ -69,7 +76,7 @@ spec:
             terminationGracePeriodSeconds: 300  # SIGTERM: it saves first
             nodeSelector:
               cloud.google.com/gke-tpu-accelerator: {q(found.gke)}
-              cloud.google.com/gke-tpu-topology: {q(found.topology)}
+              cloud.google.com/gke-tpu-topology: {q(found.topology)}{SPOT if args.spot else ''}
             containers:
             - name: jaxalign
               image: {q(args.image)}
@@ -85,5 +92,4 @@ spec:
               resources:
                 limits:
                   google.com/tpu: {chips}
-# {shlex.join(args.command)}
 """

@@ -7,23 +7,25 @@ packages, which are this Python's own, and for the JAX_* variables by which the 
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import sys
 import tempfile
 
 from launch import shell
-from launch.rehearse import free_port
+from launch.rehearse import free_port, together
 from launch.shell import PodError
 
 PASSED = ('JAX_', 'XLA_', 'HF_')  # of this process' environment
 
 
 class Local:
-  existing, costs, why = False, False, ''
+  existing, costs, why, other = False, False, '', ''
 
   def __init__(self, name, hosts, devices=1, root=None):
     self.name, self.hosts, self.devices = name, hosts, devices
-    self.root = pathlib.Path(root or pathlib.Path(tempfile.gettempdir()) / 'jaxalign-pods') / name
+    self.place = pathlib.Path(root or pathlib.Path(tempfile.gettempdir()) / 'jaxalign-pods')
+    self.root = self.place.absolute() / name
 
   def check(self):
     pass
@@ -35,27 +37,21 @@ class Local:
     for worker in self.workers():
       (self.root / f'w{worker}' / 'bin').mkdir(parents=True, exist_ok=True)
       python = self.root / f'w{worker}' / 'bin' / 'python3'
-      python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+      python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -S "$@"\n')
       python.chmod(0o755)
     (self.root / 'up').write_text(f'{self.hosts}\n')
 
   def delete(self):
-    for worker in self.workers():
+    for home in self.root.glob('w*'):  # it may have been made with more of them
       self.ask(
-        worker, 'for w in ~/jaxalign-pods/*/tree/launch/worker.py; do test -e $w && '
-        'python3 $w kill $(dirname $(dirname $(dirname $w))); done', patience=30,
+        home.name[1:], 'for w in ~/jaxalign-pods/*/tree/launch/worker.py; do test -e "$w" && '
+        'python3 "$w" kill "${w%/tree/launch/worker.py}"; done', patience=30,
       )  # fmt: skip
     shutil.rmtree(self.root, ignore_errors=True)
 
   def removal(self):
-    return [
-      'python',
-      '-m',
-      'launch.pod',
-      'down',
-      f'--name={self.name}',
-      f'--slice=local-{self.hosts}',
-    ]
+    where = [f'--slice=local-{self.hosts}', f'--root={self.place}']
+    return ['python', '-m', 'launch.pod', 'down', f'--name={self.name}', *where]
 
   def workers(self):
     return range(self.hosts)
@@ -78,13 +74,8 @@ class Local:
 
   def environments(self):
     passed = {k: v for k, v in os.environ.items() if k.startswith(PASSED)}
-    flags = re.sub(r'--xla_force_host_platform_device_count=\d+', '', passed.get('XLA_FLAGS', ''))
-    passed['XLA_FLAGS'] = f'{flags} --xla_force_host_platform_device_count={self.devices}'.strip()
-    together = dict(
-      passed, JAX_PLATFORMS='cpu', JAX_COORDINATOR_ADDRESS=f'127.0.0.1:{free_port()}',
-      JAX_NUM_PROCESSES=str(self.hosts),
-    )  # fmt: skip
-    return [dict(together, JAX_PROCESS_ID=str(worker)) for worker in self.workers()]
+    port = free_port()
+    return [passed | together(w, self.hosts, self.devices, port) for w in self.workers()]
 
 
 def hosts_of(name):

@@ -16,6 +16,7 @@ processes on this machine; --dry_run prints every command and runs none. Needs n
 git and gcloud; WANDB_API_KEY and HF_TOKEN go along from the environment, by standard input.
 """
 
+import os
 import shlex
 import signal
 import sys
@@ -48,7 +49,11 @@ def main(argv):
 
 
 def print_line(text):
-  print(text, flush=True)
+  try:
+    print(text, flush=True)
+  except OSError:  # `| tee log` has ended, by the same Ctrl-C: the last line is said all the same
+    os.dup2(2, 1)
+    sys.stdout.flush()
 
 
 def run(job, args):
@@ -80,7 +85,7 @@ def leftover(job, remove):
     if remove and not job.cloud.existing:
       job.cloud.delete()
     state = job.cloud.state()
-  except (PodError, KeyboardInterrupt) as error:
+  except (Exception, KeyboardInterrupt) as error:
     return (
       f'{job.name} may be up and cost money ({error or "not asked"}); this removes it: {command}'
     )
@@ -103,11 +108,10 @@ def logs(job, args):
     raise PodError(f'--worker={args.worker}: there are {len(job.cloud.workers())}, from 0')
   answer = workers.ask(job, args.worker, f'tail {job.home} --lines={args.lines}')
   job.say(answer.get('text') or answer.get('why') or 'nothing was started')
-  offset = None
-  while args.follow and answer['state'] in ('running', 'unreachable'):
+  offset = answer.get('offset', 0)
+  while args.follow and (answer['state'] in ('running', 'unreachable') or answer.get('text')):
     time.sleep(job.limits.poll)
-    more = f' --offset={10**15 if offset is None else offset}'
-    answer = workers.ask(job, args.worker, f'status {job.home}{more}', tries=1)
+    answer = workers.ask(job, args.worker, f'status {job.home} --offset={offset}', tries=1)
     offset = answer.get('offset', offset)
     if answer.get('text'):
       job.say(answer['text'].rstrip('\n'))
@@ -128,6 +132,10 @@ def stop(job, args):
   state = job.cloud.state()
   if state == NONE:
     job.say(f'{job.name} is not there: nothing runs')
+    return 0
+  if state not in ('ACTIVE', gcloud.UNKNOWN):
+    job.say(f'{job.name} is {state}: nothing runs')
+    job.say(leftover(job, remove=False))
     return 0
   refuse_gone(job)
   for worker, answer in workers.stop(job).items():
@@ -150,17 +158,15 @@ def down(job, args):
   if job.cloud.state() == NONE:
     job.say(f'nothing is left up: {job.name} is not there')
     return 0
+  end, gone = time.monotonic() + job.limits.stop, False
   try:
     job.cloud.delete()
-  except PodError as error:
-    job.say(f'error: {" ".join(str(error).split())}')
-    job.say(leftover(job, remove=False))
-    return 1
-  end = time.monotonic() + job.limits.stop
-  while job.cloud.state() not in (NONE,) and time.monotonic() < end:
-    time.sleep(job.limits.poll)
+    while not (gone := job.cloud.state() == NONE) and time.monotonic() < end:
+      time.sleep(job.limits.poll)
+  except (PodError, KeyboardInterrupt) as error:
+    job.say(f'error: {" ".join(str(error).split()) or "left before it was gone"}')
   job.say(leftover(job, remove=False))
-  return 0 if job.cloud.state() == NONE else 1
+  return 0 if gone else 1
 
 
 VERBS = dict(logs=logs, status=status, stop=stop, down=down)

@@ -21,6 +21,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ from jaxalign import config, main
 from jaxalign.config import UserError
 from launch import report, slices
 
-LOCK = pathlib.Path(tempfile.gettempdir()) / 'jaxalign-preflight.lock'
+LOCK = pathlib.Path(tempfile.gettempdir()) / f'jaxalign-preflight-{os.getuid()}.lock'
 ENVIRONMENT = dict(
   JAX_PLATFORMS='cpu', TPU_SKIP_MDS_QUERY='1', TPU_WORKER_HOSTNAMES='localhost',
   JAX_FORCE_TPU_INIT='1',  # the compiler's flags are those that jax gives it where a TPU is
@@ -48,6 +49,8 @@ def run(argv):
     if args.search and args.keep:
       raise UserError('--search compiles many: --keep what it finds with a second call')
     wheres = [slices.parse(name) for name in args.slice.split(',')]
+    if args.json:
+      refuse_unwritable(args.json)
     refuse_no_compiler()
     given = [f'--config.{field}={text}' for field, text in assignments]
     found = []
@@ -74,15 +77,17 @@ def searched(spec, where, given, ask):
   """The programs of the best that fits; all that is worth knowing is printed."""
   from launch import search  # reads the config here, which needs jax
 
+  programs = []
+
   def say(more):
-    programs = ask(more)
+    programs[:] = ask(more)
     fits = 'fits' if all(p['fits'] for p in programs) else 'too big'
     print(f'{fits:<8}{" ".join(more)}', file=sys.stderr, flush=True)
-    return programs
+    return list(programs)
 
   ranked = search.pareto(search.search(search.candidates(spec, given, where), say))
   print('\n'.join([f'{where.name}, the fastest first:', *search.lines(ranked)]), flush=True)
-  return ranked[0][-1] if ranked else [dict(slice=where.name, fits=False)]
+  return ranked[0][-1] if ranked else programs  # the last and smallest that was tried
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,11 +101,27 @@ def parse(argv):
   parser.add_argument('--config', required=True)
   parser.add_argument('--slice', required=True)
   parser.add_argument('--json')
-  parser.add_argument('--price', type=float)
+  parser.add_argument('--price', type=amount)
   parser.add_argument('--search', action='store_true')
   parser.add_argument('--keep')
-  parser.add_argument('--timeout', type=float, default=3600)
+  parser.add_argument('--timeout', type=amount, default=3600)
   return parser.parse_args(argv)
+
+
+def amount(text):
+  if not 0 < (number := float(text)) < float('inf'):
+    raise ValueError
+  return number
+
+
+def refuse_unwritable(path):
+  """Before minutes of compiling, and not after."""
+  path = pathlib.Path(path)
+  if '://' in str(path):
+    return
+  there = next(place for place in (path, *path.absolute().parents) if place.exists())
+  if path.is_dir() or not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
+    raise UserError(f'--json={path}: {there} cannot be written: name another file')
 
 
 def refuse_no_compiler():
@@ -126,7 +147,12 @@ def compiled(spec, where, given, timeout=3600, keep=None):
     lines = [line for line in child.stderr.splitlines() if line.strip()] or ['it said nothing']
     said = next((line for line in lines if line.startswith('error: ')), lines[-1])
     words = said.removeprefix('error: ')
-    raise UserError(words if child.returncode == 2 else f'the compiler process failed: {words}')
+    if child.returncode == 2:
+      raise UserError(words)
+    how = f'status {child.returncode}'
+    if child.returncode < 0:
+      how = f'signal {-child.returncode}{", for memory?" if child.returncode == -9 else ""}'
+    raise UserError(f'{where.name}: the compiler process failed ({how}): {words}')
 
 
 @contextlib.contextmanager
@@ -142,4 +168,5 @@ def alone():
 
 
 if __name__ == '__main__':
+  signal.signal(signal.SIGTERM, signal.default_int_handler)  # the compiler ends with it
   sys.exit(run(sys.argv[1:]))

@@ -58,16 +58,19 @@ def free_port():
     return s.getsockname()[1]
 
 
-def start(command, host, args, port):
+def together(host, hosts, devices, port):
+  """The variables by which a process becomes one of a pod."""
   flags = re.sub(r'--xla_force_host_platform_device_count=\d+', '', os.environ.get('XLA_FLAGS', ''))
-  env = os.environ | {
-    'JAX_PLATFORMS': 'cpu',
-    'XLA_FLAGS': f'{flags} --xla_force_host_platform_device_count={args.devices}'.strip(),
-    'JAX_COORDINATOR_ADDRESS': f'127.0.0.1:{port}',
-    'JAX_NUM_PROCESSES': str(args.hosts),
-    'JAX_PROCESS_ID': str(host),
-    'PYTHONUNBUFFERED': '1',
-  }
+  return dict(
+    JAX_PLATFORMS='cpu',
+    XLA_FLAGS=f'{flags} --xla_force_host_platform_device_count={devices}'.strip(),
+    JAX_COORDINATOR_ADDRESS=f'127.0.0.1:{port}', JAX_NUM_PROCESSES=str(hosts),
+    JAX_PROCESS_ID=str(host),
+  )  # fmt: skip
+
+
+def start(command, host, args, port):
+  env = os.environ | together(host, args.hosts, args.devices, port) | dict(PYTHONUNBUFFERED='1')
   pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
   return subprocess.Popen(command, env=env, **pipe)
 

@@ -87,7 +87,7 @@ def markdown(files):
   for path in map(pathlib.Path, files):
     for p in json.loads(path.read_text()):
       _, fits, peak, there, ms, bound, rate, mfu, _ = row(p)
-      work = [f'{p["cycles"] / 1e9:.3f}', gib(p['wire_bytes'])] if 'cycles' in p else ['', '']
+      work = [f'{p["cycles"] / 1e9:.3f}', gib(p['wire_bytes'])] if p.get('cycles') else ['', '']
       name = p['name'] if fits == 'yes' else f'{p["name"]}: does NOT fit'
       cells = path.stem, p['slice'], name, peak, there, *work, ms, bound, rate, mfu
       yield '| ' + ' | '.join([*cells, str(p.get('cpu_seconds', ''))]) + ' |'

@@ -10,6 +10,8 @@ import dataclasses
 import math
 import re
 
+import numpy as np
+
 KINDS = ('all-gather', 'all-reduce', 'reduce-scatter', 'collective-permute', 'all-to-all')
 SIZES = {'pred': 1, 's4': 0.5, 'u4': 0.5, 'c64': 8, 'bf16': 2}
 ARRAY = re.compile(r'\b(pred|bf16|[fsuc]\d+(?:e\dm\d\w*)?)\[([\d,]*)\]')
@@ -251,7 +253,7 @@ def groups(text):
     return [[int(n) for n in g.split(',')] for g in re.findall(r'\{([\d,]+)\}', plain[1])]
   tiled = re.search(r'replica_groups=\[(\d+),(\d+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?', text)
   if tiled:
-    return _tiled(int(tiled[1]), int(tiled[2]), _numbers(tiled[3]), _numbers(tiled[4]))
+    return _tiled(int(tiled[2]), _numbers(tiled[3]), _numbers(tiled[4]))
   named = re.search(r'replica_groups=mesh\[([^\]]*)\]\s*\{([^}]*)\}', text)
   if named:
     axes = re.findall(r"'([\w]+)'=(\d+)", named[1])
@@ -259,23 +261,18 @@ def groups(text):
     over = re.findall(r"'([\w]+)'", named[2])
     inner = [n for n, (axis, _) in enumerate(axes) if axis in over]
     order = [n for n in range(len(axes)) if n not in inner] + inner
-    ways = math.prod(sides[n] for n in inner)
-    return _tiled(math.prod(sides) // ways, ways, sides, order)
+    return _tiled(math.prod(sides[n] for n in inner), sides, order)
   return []
 
 
 def _numbers(text):
-  return [int(n) for n in text.split(',')] if text else []
+  return [int(n) for n in text.split(',')] if text else None
 
 
-def _tiled(count, ways, sides, order):
-  """Device numbers laid out as `sides`, turned to `order`, cut into `count` groups of `ways`."""
-  steps = [math.prod(sides[n + 1 :]) for n in range(len(sides))]
-  order = order or list(range(len(sides)))
-  flat = [0]
-  for n in order:
-    flat = [base + i * steps[n] for base in flat for i in range(sides[n])]
-  return [flat[g * ways : (g + 1) * ways] for g in range(count)]
+def _tiled(ways, sides, order):
+  """Device numbers laid out as `sides`, turned to `order`, cut into groups of `ways`."""
+  numbers = np.arange(math.prod(sides)).reshape(sides)
+  return (numbers if order is None else numbers.transpose(order)).reshape(-1, ways).tolist()
 
 
 def _trips(computations, loop):

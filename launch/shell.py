@@ -1,12 +1,16 @@
 """Commands as argument lists, each with its patience: what hangs is ended, and said."""
 
+import concurrent.futures
 import dataclasses
 import os
 import shlex
 import signal
 import subprocess
+import threading
 
 HUNG = 124  # the exit status of what was ended for taking too long, as timeout(1) has it
+LIVE = set()  # processes that some thread waits for
+LEFT = threading.Event()  # while set, nothing new is started: Ctrl-C, and threads yet to notice
 
 
 class PodError(Exception):
@@ -28,6 +32,8 @@ class Done:
 
 def run(argv, *, given='', patience=60, env=None, cwd=None):
   """Runs it with `given` as its standard input. Never raises for what the command does."""
+  if LEFT.is_set():
+    return Done(HUNG, '', 'left')
   try:
     process = subprocess.Popen(
       argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -35,6 +41,7 @@ def run(argv, *, given='', patience=60, env=None, cwd=None):
     )  # fmt: skip
   except OSError as error:
     raise PodError(f'{argv[0]} cannot be started ({error.strerror}): is it on PATH?') from error
+  LIVE.add(process)
   try:
     out, err = process.communicate(given, timeout=patience)
     return Done(process.returncode, out, err)
@@ -44,6 +51,8 @@ def run(argv, *, given='', patience=60, env=None, cwd=None):
   except BaseException:  # Ctrl-C: it is in a session of its own, and would stay
     end(process)
     raise
+  finally:
+    LIVE.discard(process)
 
 
 def end(process):
@@ -55,6 +64,18 @@ def end(process):
   process.wait()
   for pipe in (process.stdin, process.stdout, process.stderr):
     pipe.close()
+
+
+def leave(threads):
+  """Of Ctrl-C, which only the main thread hears: ends what the others wait for, and so them."""
+  LEFT.set()
+  while concurrent.futures.wait(threads, timeout=0.1).not_done:
+    for process in list(LIVE):
+      try:
+        os.killpg(process.pid, signal.SIGKILL)
+      except ProcessLookupError:
+        pass
+  LEFT.clear()
 
 
 def shown(argv, given=''):

@@ -8,6 +8,7 @@ printed is the answer, `POD {json}`. Secrets come by standard input and lie in e
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -50,15 +51,16 @@ def prepare(args):
   mark = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
   venv = args.home.parent / f'venv-{mark}'
   whole = venv / '.whole'  # written last: an installation that was cut short is made anew
-  if not whole.exists():
-    shutil.rmtree(venv, ignore_errors=True)
-    with open(args.home / 'install.log', 'ab') as log:
+  with open(f'{venv}.lock', 'w') as alone, open(args.home / 'install.log', 'ab') as log:
+    fcntl.flock(alone, fcntl.LOCK_EX)  # an ssh that was given up may still be at it
+    if not whole.exists():
+      shutil.rmtree(venv, ignore_errors=True)
       for command in installation(venv):
         log.write(f'$ {" ".join(command)}\n'.encode())
         log.flush()
         if subprocess.call(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=TREE):
           return dict(ok=False, said=last_lines(args.home / 'install.log', 12))
-    whole.touch()
+      whole.touch()
   write(args.home / 'python', str(venv / 'bin' / 'python'))
   return dict(ok=True, said=f'{LOCK.name} {mark}')
 
@@ -189,7 +191,8 @@ def chunk(path, offset, whole):
 
 
 def tail(args):
-  return dict(state(args.home), text=last_lines(args.home / 'log', args.lines))
+  offset = chunk(args.home / 'log', -1, whole=False)['offset']  # from where to go on
+  return dict(state(args.home), text=last_lines(args.home / 'log', args.lines), offset=offset)
 
 
 def last_lines(path, count):

@@ -2,10 +2,12 @@
 
 import concurrent.futures
 import dataclasses
+import itertools
 import json
 import shlex
 import time
 
+from launch import shell
 from launch.shell import PodError
 
 AT_ONCE = 32  # gcloud processes; each is a Python of its own on the user's laptop
@@ -20,6 +22,7 @@ class Limits:
   queue: float = 30  # between looks at a request that waits for capacity
   wait: float = 24 * 3600  # for capacity, at most
   ssh: float = 120  # for a word with a worker
+  reach: float = 300  # for a worker to be reached first: one that starts takes minutes
   install: float = 1800
   grace: float = 60  # for the others to end by themselves after one has failed
   silent: float = 900  # that workers may be unreachable before the machine counts as lost
@@ -49,7 +52,13 @@ def everywhere(job, act, workers=None):
   """{worker: act(worker)}"""
   workers = list(job.cloud.workers() if workers is None else workers)
   with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-    return dict(zip(workers, pool.map(act, workers)))
+    asked = [pool.submit(act, worker) for worker in workers]
+    try:
+      return {worker: one.result() for worker, one in zip(workers, asked)}
+    except KeyboardInterrupt:
+      pool.shutdown(wait=False, cancel_futures=True)
+      shell.leave(asked)
+      raise
 
 
 def ask(job, worker, words, *, given='', patience=None, tries=None):
@@ -62,7 +71,7 @@ def ask(job, worker, words, *, given='', patience=None, tries=None):
 def retried(job, worker, command, given, patience, tries=None):
   for n in range(tries or job.limits.tries):
     if n:
-      time.sleep(min(job.limits.poll * n, 30))
+      shell.LEFT.wait(min(job.limits.poll * n, 30))
     got = job.cloud.ask(worker, command, given=given, patience=patience)
     for line in reversed(got.out.splitlines()):
       if line.startswith('POD '):
@@ -77,13 +86,13 @@ def prepare(job, packed):
   job.say(f'sending the checkout ({path.stat().st_size >> 10:,} KiB) and installing')
 
   def copy(worker):
-    for n in range(job.limits.tries):
-      if n:
-        time.sleep(min(job.limits.poll * n, 30))
+    end = time.monotonic() + job.limits.reach
+    for n in itertools.count(1):
       got = job.cloud.copy(worker, path, tar)
-      if got.status == 0:
-        break
-    return got
+      if got.status == 0 or (n >= job.limits.tries and time.monotonic() > end):
+        return got
+      if shell.LEFT.wait(2 * job.limits.poll):
+        return got
 
   first, *rest = job.cloud.workers()
   got = {first: copy(first)} | everywhere(job, copy, rest)  # the first call makes gcloud's ssh key
@@ -120,7 +129,8 @@ def start(job):
   environments = job.cloud.environments()
 
   def one(worker):
-    env = ''.join(f'--env={shlex.quote(f"{k}={v}")} ' for k, v in environments[worker].items())
+    plain = {k: v for k, v in environments[worker].items() if k not in job.secrets}
+    env = ''.join(f'--env={shlex.quote(f"{k}={v}")} ' for k, v in plain.items())
     return ask(job, worker, f'start {job.home} {env}-- {shlex.join(job.command)}')
 
   got = everywhere(job, one)

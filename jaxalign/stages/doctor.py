@@ -113,12 +113,12 @@ class Machine:
 def writable(workdir):
   """A file can be written there, and is taken away again, with the directories made for it."""
   made = []
-  for place in (workdir, *workdir.parents):
-    if place.exists():
-      break
-    made.append(place)
   probe = workdir / f'.doctor-{os.getpid()}-{uuid.uuid4().hex[:8]}'
   try:
+    for place in (workdir, *workdir.parents):
+      if place.exists():
+        break
+      made.append(place)
     workdir.mkdir(parents=True, exist_ok=True)
     probe.write_text('a run writes here')
     probe.unlink()

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from jaxalign import allocator
+from jaxalign import allocator, kept
 from jaxalign.config import UserError
 
 
@@ -19,7 +19,7 @@ def each(tasks, work, args, *, workers, say):
       work(task, *args, lambda text, task=task: say(task, text))
     return
   spawn = multiprocessing.get_context('spawn')  # not fork: jax has threads
-  todo, told = spawn.Queue(), spawn.Queue()
+  todo, told, compiled = spawn.Queue(), spawn.Queue(), kept.in_use()
   for task in tasks:
     todo.put(task)
   for _ in range(workers):
@@ -27,7 +27,7 @@ def each(tasks, work, args, *, workers, say):
   crew = [
     spawn.Process(
       target=serve, daemon=True,
-      args=(n, cores[n : n + 1], os.getpid(), str(args[1]), todo, told, work, args),
+      args=(n, cores[n : n + 1], os.getpid(), str(args[1]), compiled, todo, told, work, args),
     )
     for n in range(workers)
   ]  # fmt: skip
@@ -65,7 +65,7 @@ def listen(crew, told, say):
       say(None, None)
 
 
-def serve(number, cores, parent, workdir, todo, told, work, args):
+def serve(number, cores, parent, workdir, compiled, todo, told, work, args):
   """A worker's life. It does not outlive who started it; its own output goes to a file."""
   threading.Thread(target=follow, args=(parent,), daemon=True).start()
   if cores:
@@ -75,8 +75,9 @@ def serve(number, cores, parent, workdir, todo, told, work, args):
     allocator.keep_freed()
     task = None
     try:
-      while (task := todo.get()) is not None:
-        work(task, *args, lambda text, task=task: told.put(('said', task, text)))
+      with kept.of_a_run(compiled):
+        while (task := todo.get()) is not None:
+          work(task, *args, lambda text, task=task: told.put(('said', task, text)))
       told.put(('done', None, None))
     except (SystemExit, KeyboardInterrupt):
       told.put(('stopped', task, None))

@@ -111,7 +111,8 @@ def describe(script, kind, name, argv, given):
       return 0
     if now['node'] is None:
       return fail('NOT_FOUND: Resource not found')
-    print(json.dumps(dict(state=now['node'], networkEndpoints=[{}] * script['workers'])))
+    ends, kind = [{}] * script['workers'], script.get('type', 'v5litepod-16')
+    print(json.dumps(dict(state=now['node'], networkEndpoints=ends, acceleratorType=kind)))
   return 0
 
 

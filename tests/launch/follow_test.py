@@ -89,5 +89,5 @@ def test_a_dead_worker_is_named(place, go, toy, tmp_path):
 
 
 def test_a_copy_that_breaks_off_is_made_again(place, go, toy):
-  place(scp_breaks={'0': 2, '1': 1})
+  place(scp_breaks={'0': 5, '1': 1})  # sshd of a machine that has just come up, or comes again
   assert go('up', command=toy(''))[0] == 0

@@ -3,8 +3,10 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -135,6 +137,56 @@ def test_where_nobody_can_say_it_may_be_up(place, go, toy):
   )
 
 
+@pytest.mark.parametrize(
+  'goes_wrong, seen',
+  [
+    (dict(states=['WAITING_FOR_RESOURCES']), 'waiting for p'),
+    (dict(hangs={'prepare0': 9, 'prepare1': 9}), 'ssh'),  # threads wait, and hear no Ctrl-C
+  ],
+)
+def test_ctrl_c_is_heard_at_once(place, toy, tmp_path, goes_wrong, seen):
+  here = place(**goes_wrong)
+  argv = [sys.executable, '-m', 'launch.pod', 'up', *BASE, '--slice=v5e-16', '--', *toy('')]
+  with open(tmp_path / 'out', 'w') as out:
+    launcher = subprocess.Popen(argv, stdout=out)
+  for _ in range(600):
+    if seen in (tmp_path / 'out').read_text() or cloud.calls(here, seen):
+      break
+    time.sleep(0.1)
+  launcher.send_signal(signal.SIGINT)
+  assert launcher.wait(timeout=20) == 130
+  left, last = (tmp_path / 'out').read_text().splitlines()[-2:]
+  assert left.startswith('left: what runs there goes on') and last.endswith(REMOVE)
+  assert not (tmp_path / 'began0').exists()
+
+
+def test_the_last_line_comes_also_when_nobody_reads_the_first(place, toy):
+  """`pod up | tee log`: one Ctrl-C ends both."""
+  place(create=['Quota exceeded'])
+  argv = [sys.executable, '-m', 'launch.pod', 'up', *BASE, '--slice=v5e-16', '--', *toy('')]
+  read, write = os.pipe()
+  os.close(read)
+  done = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, text=True)
+  os.close(write)
+  assert done.stderr.splitlines()[-1] == 'nothing is left up: p is not there', done.stderr
+  assert done.returncode == 1
+
+
+def test_another_slice_of_this_name_is_not_taken(place, go, toy, tmp_path):
+  here = place(type='v5litepod-8')
+  status, said = go('up', command=toy(''))
+  assert status == 1 and said[-1] == UP and not cloud.calls(here, 'scp')
+  assert said[-2] == 'error: p is a v5litepod-8, and no v5e-16: name that, or take another --name'
+
+
+def test_stop_of_what_waits(place, go, toy):
+  place(states=['WAITING_FOR_RESOURCES'])
+  go('up', '--wait=0', command=toy(''))
+  status, said = go('stop')
+  assert status == 0 and said[0] == 'p is WAITING_FOR_RESOURCES: nothing runs'
+  assert said[-1].endswith(REMOVE)
+
+
 def test_down_that_fails_says_so(place, go, toy):
   here = place()
   go('up', command=toy(''))
@@ -185,6 +237,8 @@ def test_dry_run_runs_nothing_and_shows_all(go, monkeypatch):
   for verb in ('stop', 'down', 'status', 'logs', 'run'):
     status, said = go(verb, '--dry_run', command=config if verb == 'run' else None)
     assert status == 0 and said[0].startswith('gcloud '), verb
+  status, said = go('up', '--existing', '--dry_run', command=config)
+  assert status == 0 and 'done' in said and not any(' create ' in line for line in said)
 
 
 def only_git(real):
@@ -209,20 +263,51 @@ def only_git(real):
     (['--slice=local-0'], ['x'], 'from 1 to 64'),
     (['--zone='], ['x'], '--zone is missing'),
     (['--gke'], ['x'], '--image is missing'),
+    (['--gke', '--down_after'], ['x'], '--down_after is not for --gke'),
+    (['--num_slices=2'], ['x'], 'several slices over DCN are for --gke'),
+    (['--poll=-1'], ['x'], '--poll: invalid amount value'),
+    (['--wait=nan'], ['x'], '--wait: invalid amount value'),
+    (['--devices=0'], ['x'], '--devices: invalid count value'),
+    (['--env=A=hidden'], ['x'], 'error: --env takes names, and no values: export them first'),
+    (['--create_flag=--metadata=x=hf_very_secret'], ['x'], 'HF_TOKEN stands in the command line'),
+    ([], ['env', 'HF_TOKEN=another', 'x'], 'HF_TOKEN stands in the command line'),
+    ([], ['--config', 'configs/ppo_phi2.py'], '--config: write --config=..., with the equals'),
   ],
 )
-def test_bad_arguments(go, flags, command, says):
+def test_bad_arguments(go, flags, command, says, monkeypatch):
+  monkeypatch.setenv('HF_TOKEN', 'hf_very_secret')
   status, said = go('up', *flags, command=command)
   assert status == 2 and len(said) == 1 and says in said[0], said
 
 
-def test_a_pod_of_local_processes(go, toy, tmp_path):
-  flags = ['--slice=local-2', f'--root={tmp_path}/pods']
-  code = 'print(os.environ["JAX_PROCESS_ID"], "of", os.environ["JAX_NUM_PROCESSES"])'
-  status, said = go('up', *flags, command=toy(code))
+def test_a_pod_of_local_processes(go, toy, tmp_path, monkeypatch):
+  value = 'hf_' + '8' * 20
+  monkeypatch.setenv('HF_TOKEN', value)
+  pods = tmp_path / 'my pods'
+  flags = ['--slice=local-2', f'--root={pods}']
+  code = (
+    'print(os.environ["JAX_PROCESS_ID"], "of", os.environ["JAX_NUM_PROCESSES"])\n'
+    'assert os.environ["HF_TOKEN"] and sys.argv[1:] == ["a  b", "$HOME \'\\n"]\n'
+    'if n: time.sleep(60)'
+  )
+  command = [*toy(code), 'a  b', "$HOME '\n"]
+  status, said = go('up', *flags, command=command)
   assert status == 0 and '0 of 2' in said and began(tmp_path) == [1, 1], said
+  assert shlex.split(said[-1].partition(': ')[2])[-1] == f'--root={pods}'
   assert 'worker 1: ended with exit status 0  1 of 2' in go('status', *flags)[1]
-  assert go('down', *flags)[0] == 0 and not (tmp_path / 'pods' / 'p').exists()
+  files = [p for p in pods.rglob('*') if p.is_file() and p.name != 'env.json']
+  assert not any(value.encode() in p.read_bytes() for p in files)
+  argv = [sys.executable, '-m', 'launch.pod', 'run', *BASE, *flags, '--', *command]
+  launcher = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+  assert any('1 of 2' in line or '0 of 2' in line for line in launcher.stdout)
+  launcher.kill()
+  launcher.communicate()
+  pids = [int(path.read_text().split()[0]) for path in pods.glob('p/w*/jaxalign-pods/p/pid')]
+  assert len(pids) == 2
+  assert go('down', '--slice=local-1', f'--root={pods}')[0] == 0 and not (pods / 'p').exists()
+  for pid in pids:
+    with pytest.raises(ProcessLookupError):
+      os.kill(pid, 0)
 
 
 def test_a_laptop_needs_no_packages():

@@ -1,5 +1,6 @@
 """What preflight answers, and how it refuses. Compiling itself is golden_test's."""
 
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -7,7 +8,8 @@ import sys
 
 import pytest
 
-from launch import compiling, preflight, report, roofline, slices
+from jaxalign import main
+from launch import compiling, preflight, programs, report, roofline, slices
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXPLAIN = f'--config={ROOT}/configs/explain_llama2_7b.py'
@@ -77,6 +79,10 @@ def test_the_border(monkeypatch, with_compiler, tmp_path, capsys):
     ([EXPLAIN, '--slice=v5e-16,v9-2'], 'kinds are'),
     ([EXPLAIN, '--slice=v5e-16', '--price=much'], '--price'),
     ([EXPLAIN, '--slice=v5e-16', '--prize=1'], '--prize'),
+    ([EXPLAIN, '--slice=v5e-16', '--price=nan'], '--price: invalid amount value'),
+    ([EXPLAIN, '--slice=v5e-16', '--timeout=-1'], '--timeout: invalid amount value'),
+    ([EXPLAIN, '--slice=v5e-16', f'--json={ROOT}/README.md/x'], 'name another file'),
+    ([EXPLAIN, '--slice=v5e-16', f'--json={ROOT}'], 'name another file'),
     ([EXPLAIN, '--slice=v5e-16', '--search', '--keep=k'], 'with a second call'),
     ([EXPLAIN, '--slice=v5e-16', '--config.batch'], '--config.batch=VALUE'),
   ],
@@ -100,6 +106,33 @@ def test_the_child_says_what_is_wrong_with_a_config(tmp_path):
   assert child.returncode == 2 and child.stderr.startswith('error: --config=')
 
 
+@pytest.mark.parametrize(
+  'code, says, words',
+  [
+    (-11, '', '(signal 11): it said nothing'),
+    (-9, '', '(signal 9, for memory?): it said nothing'),
+    (1, 'Traceback\n  File "x"\nRuntimeError: no such topology\n', '(status 1): RuntimeError: no'),
+  ],
+)
+def test_a_compiler_that_crashes_is_one_line(with_compiler, monkeypatch, capsys, code, says, words):
+  end = lambda *argv, **how: subprocess.CompletedProcess(argv, code, '', says)
+  monkeypatch.setattr(subprocess, 'run', end)
+  assert preflight.run([EXPLAIN, '--slice=v5e-16']) == 2
+  said = capsys.readouterr().err
+  assert said.startswith('error: v5e-16: the compiler process failed ') and words in said
+  assert said.count('\n') == 1
+
+
+def test_a_search_that_finds_nothing_answers_with_what_it_tried(
+  with_compiler, monkeypatch, tmp_path
+):
+  fake(monkeypatch, program(26))
+  argv = [EXPLAIN, '--slice=v5e-16', '--search', f'--json={tmp_path}/a.json']
+  assert preflight.run(argv) == 1
+  (told,) = json.loads((tmp_path / 'a.json').read_text())
+  assert told['name'] == 'train' and told['peak_bytes'] == 26 * GIB and not told['fits']
+
+
 def test_what_the_compiler_refuses():
   said = compiling.refused(OOM, beside=GIB)
   assert (
@@ -109,10 +142,22 @@ def test_what_the_compiler_refuses():
   first, second = said['largest']
   assert first['bytes'] == 8 * GIB and 'f32[16,4096,32000]' in first['what']
   assert 'jvp()/dot_general' in first['what'] and second['bytes'] == GIB // 2
+  assert said['cycles'] is None and said['collectives'] == []  # there, though nothing is known
   refused = program(26, **said)
   del refused['bytes'], refused['seconds'], refused['stage_seconds']
   page = report.page([refused], slices.parse('v5e-16'))
   assert 'does not fit: 10.31 GiB too much' in page and 'f32[16,4096,32000]' in page
+
+
+def test_what_to_change_is_what_helps():
+  cfg = main.load(EXPLAIN.removeprefix('--config='))
+  cfg.model = dataclasses.replace(cfg.model, remat='qkv')
+  learns = programs.Program('learn', None, ())
+  said = compiling.remedy(cfg, learns, dict(hbm_bytes=GIB))
+  assert said.startswith('--config.model.remat=full, --config.microbatches=')
+  samples = dataclasses.replace(learns, turns=511)  # in one go, whatever the microbatches
+  said = compiling.remedy(cfg, samples, dict(hbm_bytes=GIB))
+  assert said == 'a smaller --config.batch, or a larger slice'
 
 
 def test_a_table_of_several_runs(tmp_path):

@@ -79,6 +79,25 @@ def test_secrets_go_by_standard_input_alone(place, go, toy, monkeypatch, tmp_pat
   assert status == 2 and 'NOT_SET is not set here' in said[0]
 
 
+def test_two_installations_take_turns(uv, tmp_path):
+  """An ssh that was given up may have left one running there."""
+  uv_ = uv / 'bin' / 'uv'
+  uv_.write_text(uv_.read_text().replace('case', 'sleep .5\ncase', 1))
+  argv = [sys.executable, '-S', worker.__file__, 'prepare', str(tmp_path / 'h' / 'p')]
+  env = dict(os.environ, ANSWERS='x')
+  pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+  both = [subprocess.Popen(argv, env=env, **pipes) for _ in range(2)]
+  said = [json.loads(p.communicate(timeout=60)[0].removeprefix('POD ')) for p in both]
+  assert all(answer['ok'] for answer in said)
+  assert (uv / 'uv').read_text().count(' uv venv ') == 1
+
+
+def test_what_is_followed_begins_where_the_tail_ended(tmp_path):
+  (tmp_path / 'log').write_text('one\ntwo\n')
+  got = worker.tail(argparse.Namespace(home=tmp_path, lines=1))
+  assert (got['text'], got['offset']) == ('two', 8)
+
+
 def test_a_log_comes_in_whole_lines_once(tmp_path, monkeypatch):
   log = tmp_path / 'log'
   assert worker.chunk(log, 0, whole=True) == dict(text='', offset=0)

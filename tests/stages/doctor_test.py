@@ -1,6 +1,7 @@
 """Each check passes on what is right, fails on what is broken, and says which."""
 
 import dataclasses
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +56,13 @@ def test_writable_leaves_nothing_behind(tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='cannot be written'):
     doctor.writable(epath.Path(tmp_path / 'file/b'))
+
+  class Bucket(type(pathlib.PurePath())):
+    def exists(self):
+      raise ImportError('Please install gcsfs')
+
+  with pytest.raises(UserError, match='cannot be written .Please install gcsfs'):
+    doctor.writable(Bucket('gs://b/x'))
 
 
 def test_mesh_and_batch_are_counted_on_the_machine_that_is_named():

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from jaxalign import kept
 from jaxalign.config import UserError
 from jaxalign.study import crew
 from tests.study import working
@@ -44,6 +45,12 @@ def test_a_worker_that_fails_ends_the_study_in_one_line(tmp_path, how, kind, say
   if how == 'fault':
     logs = ''.join(path.read_text() for path in tmp_path.glob('worker-*.log'))
     assert 'RuntimeError: it broke' in logs and 'Traceback' in logs
+
+
+def test_workers_look_where_programs_are_kept(tmp_path):
+  with kept.used(tmp_path / 'kept'):
+    said = each('kept', tmp_path, 2, (0,))
+  assert said[0] == (0, str(tmp_path / 'kept'))
 
 
 def test_without_workers_errors_are_as_they_are(tmp_path):

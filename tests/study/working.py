@@ -15,6 +15,10 @@ def work(task, how, workdir, say):
     os._exit(9)
   if how == 'stops' and task == 1:
     raise KeyboardInterrupt
+  if how == 'kept':
+    import jax  # here: the others need none
+
+    say(jax.config.jax_compilation_cache_dir)
   say(f'{task} by {os.getpid()}')
 
 
