@@ -28,7 +28,7 @@ HOME = {
   'V': 'tensor',
 }
 AXES = ('data', 'fsdp', 'tensor')
-WAYS = 8  # devices that hold one copy of the weights between them while a model samples
+WAYS = 8  # devices that hold one copy of the weights between them, while a model samples
 
 
 def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
@@ -146,10 +146,22 @@ def pin_weights(tree):
   return jax.tree.map_with_path(lambda path, x: pinned(x, leaf_spec(path, x, mesh)), tree)
 
 
+def sampling_mesh(mesh):
+  """The same devices as groups of WAYS, each of which holds all weights between its devices."""
+  data, fsdp, tensor = (mesh.shape[axis] for axis in AXES)
+  inner = math.gcd(fsdp, max(WAYS // tensor, 1))
+  return _abstract(dict(data=data * fsdp // inner, fsdp=1, tensor=inner * tensor), mesh)
+
+
+def _abstract(sizes, like):
+  device = like.abstract_mesh.abstract_device if isinstance(like, Mesh) else like.abstract_device
+  auto = (AxisType.Auto,) * len(sizes)
+  return AbstractMesh(tuple(sizes.values()), tuple(sizes), auto, abstract_device=device)
+
+
 @contextlib.contextmanager
 def sampling_groups(weights):
-  """`with sampling_groups(weights) as weights:` the same devices as groups of WAYS, each of which
-  holds all weights between its devices, split over 'tensor'.
+  """`with sampling_groups(weights) as weights:` sampling_mesh is set, and the weights lie on it.
 
   From the homes of training every device would gather all weights for each single token. What goes
   in is to be pinned inside the block, and what comes out after it.
@@ -158,24 +170,19 @@ def sampling_groups(weights):
   if mesh.empty or mesh.shape['fsdp'] == 1:
     yield weights
     return
-  data, fsdp, tensor = (mesh.shape[axis] for axis in AXES)
-  inner = math.gcd(fsdp, max(WAYS // tensor, 1))
-  outer = fsdp // inner
-  like = dict(axis_types=(AxisType.Auto,) * 3, abstract_device=mesh.abstract_device)
-  groups = AbstractMesh((data * outer, 1, inner * tensor), AXES, **like)
+  groups = sampling_mesh(mesh)
   # In two steps on the axes of both meshes: at once the partitioner would make every weight whole.
-  like |= dict(axis_types=(AxisType.Auto,) * 4)
-  both = AbstractMesh((data, outer, inner, tensor), ('data', 'outer', 'inner', 'tensor'), **like)
+  data, _, tensor = mesh.axis_sizes
+  inner, outer = groups.shape['tensor'] // tensor, groups.shape['data'] // data
+  both = _abstract(dict(data=data, outer=outer, inner=inner, tensor=tensor), mesh)
 
   def move(path, w):
     split = [('inner', 'tensor') if h == 'tensor' else None for h in leaf_spec(path, w, groups)]
-    from_ = leaf_spec(path, w, mesh)
-    if any(split) and 'fsdp' in from_:
-      steps = ['outer' if h == 'fsdp' else s for h, s in zip(from_, split)], split
-    else:
-      steps = (split,)
-    for step in steps:
-      w = jax.lax.with_sharding_constraint(w, PartitionSpec(*step))
+    home = leaf_spec(path, w, mesh)
+    if any(split) and 'fsdp' in home:
+      between = PartitionSpec(*('outer' if h == 'fsdp' else s for h, s in zip(home, split)))
+      w = jax.lax.with_sharding_constraint(w, between)
+    w = jax.lax.with_sharding_constraint(w, PartitionSpec(*split))
     # Left as a gather leaves them, weights would be copied to lie so again for each token.
     return with_layout_constraint(w, Layout(tuple(range(w.ndim))))
 

@@ -14,7 +14,7 @@ from jax.sharding import NamedSharding
 from jaxalign.config import UserError
 from jaxalign.data import batches
 from jaxalign.models import heads
-from jaxalign.sharding import make_mesh, spec
+from jaxalign.sharding import make_mesh, sampling_mesh, spec
 from jaxalign.stages import bon, dpo, explain, finished, judging, ppo, reward, sft, training
 from jaxalign.stages import language as text
 from jaxalign.stages.doctor import device_bytes
@@ -189,14 +189,14 @@ def cache_bytes(cfg, mesh):
     jax.eval_shape(cfg.model.build, jax.random.key(0)),
     *(jax.ShapeDtypeStruct((cfg.batch, cfg.prompt), jnp.int32),) * 2,
   )
-  return device_bytes(kinds, mesh)
+  return device_bytes(kinds, sampling_mesh(mesh))
 
 
 def turn_bytes(cfg, mesh):
   """What a device must read for each token it samples: all weights, and its part of the cache."""
   model = dataclasses.replace(cfg.model, weights=cfg.model.dtype)
   weights = jax.eval_shape(model.build, jax.random.key(0))
-  return device_bytes(weights, mesh) + cache_bytes(cfg, mesh)
+  return device_bytes(weights, sampling_mesh(mesh)) + cache_bytes(cfg, mesh)
 
 
 def rounds(cfg, mesh):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import AxisType, NamedSharding
+from jax.sharding import AbstractMesh, AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxalign import sharding
@@ -287,3 +287,21 @@ def test_two_stages_give_every_device_its_own_part(ways):
       for place, n in enumerate(group):
         parts[n] = parts[n][place * size : (place + 1) * size]
   assert parts == {n: [n] for n in range(ways)}
+
+
+@pytest.mark.parametrize(
+  'sizes, groups',
+  [
+    ((1, 256, 1), (32, 1, 8)),
+    ((2, 256, 1), (64, 1, 8)),  # two slices: a group lies in one
+    ((1, 4, 1), (1, 1, 4)),
+    ((1, 6, 1), (3, 1, 2)),
+    ((2, 4, 2), (2, 1, 8)),
+    ((1, 2, 16), (2, 1, 16)),  # a mesh of larger groups keeps them
+    ((8, 1, 1), (8, 1, 1)),
+  ],
+  ids=str,
+)
+def test_groups_to_sample_in(sizes, groups):
+  mesh = AbstractMesh(sizes, sharding.AXES)
+  assert sharding.sampling_mesh(mesh).axis_sizes == groups

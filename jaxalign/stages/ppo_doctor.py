@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxalign.config import AdamW, UserError
 from jaxalign.models import adapters
 from jaxalign.rl import judges
+from jaxalign.sharding import sampling_mesh
 from jaxalign.stages import doctor, finished, judging, language_doctor, training
 from jaxalign.stages import ppo_rehearsal as rehearsal
 from jaxalign.train import saving
@@ -148,13 +149,18 @@ def memory(cfg, mesh, machine):
 def frozen(cfg, mesh, name, listed):
   """Of what is not trained: a decoder in the arithmetic's type, the judges, and a batch's cache."""
   model = dataclasses.replace(cfg.model, weights=cfg.model.dtype)
-  whole = doctor.device_bytes(jax.eval_shape(model.build, jax.random.key(0)), mesh)
+  twin = jax.eval_shape(model.build, jax.random.key(0))
+  whole = doctor.device_bytes(twin, mesh)
   scorers = sum(isinstance(judge.by, str) for judge in listed)
-  ways = mesh.shape['data'] * mesh.shape['fsdp']
-  over = mesh.shape['tensor'] if model.kv_heads % mesh.shape['tensor'] == 0 else 1
+  groups = sampling_mesh(mesh)
+  ways, over = groups.shape['data'], groups.shape['tensor']
+  over = over if model.kv_heads % over == 0 else 1
   head = model.kv_heads // over * model.head_size * jnp.dtype(model.dtype).itemsize
   cache = 2 * cfg.batch / ways * cfg.length * model.depth * head
-  return {name: whole, f'{scorers} judges of its size': scorers * whole, 'cache': int(cache)}
+  return {
+    name: whole, f'{scorers} judges of its size': scorers * whole,
+    'weights to sample with': doctor.device_bytes(twin, groups), 'cache': int(cache),
+  }  # fmt: skip
 
 
 def rehearsed(cfg, tokenizer, examples, once):
