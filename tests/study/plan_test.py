@@ -11,6 +11,13 @@ from jaxalign.study.plan import Arm, Step
 from tests.study import tiny
 
 
+def test_quick_has_what_decides():
+  cfg = config.seal(main.load(tiny.PATH.replace(':smoke', ':quick')))
+  deciding = [c for c in cfg.rules.contrasts if c.name in cfg.rules.deciding]
+  needed = {name for contrast in deciding for name, _ in contrast.arms}
+  assert len(deciding) == 2 and needed < {arm.name for arm in cfg.arms} and len(cfg.arms) == 9
+
+
 @pytest.mark.parametrize(
   'variant', ['', ':quick', ':full', ':develop', ':harm', ':phi', ':smoke', ':smoke_rl']
 )
