@@ -147,14 +147,20 @@ def test_where_nobody_can_say_it_may_be_up(place, go, toy):
 def test_ctrl_c_is_heard_at_once(place, toy, tmp_path, goes_wrong, seen):
   here = place(**goes_wrong)
   argv = [sys.executable, '-m', 'launch.pod', 'up', *BASE, '--slice=v5e-16', '--', *toy('')]
+  heard = lambda: signal.signal(
+    signal.SIGINT, signal.SIG_DFL
+  )  # also if these tests run behind an &
   with open(tmp_path / 'out', 'w') as out:
-    launcher = subprocess.Popen(argv, stdout=out)
-  for _ in range(600):
-    if seen in (tmp_path / 'out').read_text() or cloud.calls(here, seen):
-      break
-    time.sleep(0.1)
-  launcher.send_signal(signal.SIGINT)
-  assert launcher.wait(timeout=20) == 130
+    launcher = subprocess.Popen(argv, stdout=out, preexec_fn=heard)
+  try:
+    for _ in range(600):
+      if seen in (tmp_path / 'out').read_text() or cloud.calls(here, seen):
+        break
+      time.sleep(0.1)
+    launcher.send_signal(signal.SIGINT)
+    assert launcher.wait(timeout=20) == 130
+  finally:
+    launcher.kill()
   left, last = (tmp_path / 'out').read_text().splitlines()[-2:]
   assert left.startswith('left: what runs there goes on') and last.endswith(REMOVE)
   assert not (tmp_path / 'began0').exists()
