@@ -114,9 +114,12 @@ def test_the_child_says_what_is_wrong_with_a_config(tmp_path):
     (1, 'Traceback\n  File "x"\nRuntimeError: no such topology\n', '(status 1): RuntimeError: no'),
   ],
 )
-def test_a_compiler_that_crashes_is_one_line(with_compiler, monkeypatch, capsys, code, says, words):
+def test_a_compiler_that_crashes_is_one_line(
+  with_compiler, monkeypatch, capsys, tmp_path, code, says, words
+):
   end = lambda *argv, **how: subprocess.CompletedProcess(argv, code, '', says)
   monkeypatch.setattr(subprocess, 'run', end)
+  monkeypatch.setattr(preflight, 'LOCK', tmp_path / 'lock')  # not the one that others compile under
   assert preflight.run([EXPLAIN, '--slice=v5e-16']) == 2
   said = capsys.readouterr().err
   assert said.startswith('error: v5e-16: the compiler process failed ') and words in said
