@@ -33,50 +33,53 @@ def dot(equation, x, w):
   outputs = ''.join(letter for letter in of_w if letter in out)
   rows = ''.join(letter for letter in out if letter in of_x)
   x = jnp.einsum(f'{of_x}->{rows}{inputs}', x)
-  base = w.base if isinstance(w, Adapted) else w
+  adapted = w if isinstance(w, Adapted) else None
+  base = w.base if adapted else w
   alone = 'T' in rows and x.shape[rows.index('T')] == 1  # a token at a time: x is what should move
-  y = (_flat_dot if alone else _own_dot)(x, base[...], len(inputs), of_w)
-  if isinstance(w, Adapted):
-    low, high = w.pair()
+  w = base[...]
+  # A matrix before it is gathered: gathered as [H,K,D], over D, all of it is copied to lie as one.
+  y = (_flat_dot if alone else _own_dot)(x, _flat(w, len(inputs)), len(inputs), of_w[0] + inputs[0])
+  y = y.reshape(*y.shape[:-1], *w.shape[: len(outputs)])
+  if adapted:
+    low, high = adapted.pair()
     thin = jnp.einsum(f'{rows}{inputs},R{inputs}->{rows}R', x, low)
-    y += w.scale * jnp.einsum(f'{rows}R,{outputs}R->{rows}{outputs}', thin, high)
+    y += adapted.scale * jnp.einsum(f'{rows}R,{outputs}R->{rows}{outputs}', thin, high)
   y = checkpoint_name(y, 'dot')
   return jnp.einsum(f'{rows}{outputs}->{out}', y)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _own_dot(x, w, inputs, letters):
+def _own_dot(x, w_oi, inputs, letters):
   """_flat_dot of each device's own rows, for which w is gathered, also in the backward pass."""
-  return own_rows(lambda x, w: (_flat_dot(x, w, inputs), None), x, w)[0]
+  return own_rows(lambda x, w_oi: (_flat_dot(x, w_oi, inputs), None), x, w_oi)[0]
 
 
-def _own_dot_forward(x, w, inputs, letters):
-  return _own_dot(x, w, inputs, letters), (x, w)
+def _own_dot_forward(x, w_oi, inputs, letters):
+  return _own_dot(x, w_oi, inputs, letters), (x, w_oi)
 
 
 def _own_dot_backward(inputs, letters, saved, dy):
-  def pull(rows, w):
+  def pull(rows, w_oi):
     x, dy = rows
-    x_ni, w_oi = _flat(x, inputs), _flat(w, inputs)
-    dy_no = dy.reshape(-1, w_oi.shape[0])
+    dy_no = _flat(dy, 1)
     dx_ni = _by_rows('no,oi->ni', dy_no, w_oi)
-    return dx_ni.reshape(x.shape), of_weight(dy_no, x_ni).reshape(w.shape)
+    return dx_ni.reshape(x.shape), of_weight(dy_no, _flat(x, inputs))
 
-  x, w = saved
-  return own_rows(pull, (x, dy), w, letters)
+  x, w_oi = saved
+  return own_rows(pull, (x, dy), w_oi, letters)
 
 
 _own_dot.defvjp(_own_dot_forward, _own_dot_backward)
 
 
-def _flat_dot(x, w, inputs, letters=None):
-  """x times w over the last `inputs` axes of both, as one product of two matrices.
+def _flat_dot(x, w_oi, inputs, letters=None):
+  """x times w over the last `inputs` axes of x, as one product of two matrices.
 
   XLA does the same inside, but not so well on a CPU: what it must transpose for the gradient of w
   it writes five times slower from three axes than from two.
   """
-  y_no = _by_rows('ni,oi->no', _flat(x, inputs), _flat(w, inputs))
-  return y_no.reshape(*x.shape[: x.ndim - inputs], *w.shape[: w.ndim - inputs])
+  y_no = _by_rows('ni,oi->no', _flat(x, inputs), w_oi)
+  return y_no.reshape(*x.shape[: x.ndim - inputs], -1)
 
 
 def _flat(a, inputs):
