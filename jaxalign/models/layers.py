@@ -33,17 +33,17 @@ def dot(equation, x, w):
   outputs = ''.join(letter for letter in of_w if letter in out)
   rows = ''.join(letter for letter in out if letter in of_x)
   x = jnp.einsum(f'{of_x}->{rows}{inputs}', x)
-  adapted = w if isinstance(w, Adapted) else None
-  base = w.base if adapted else w
+  base = (w.base if isinstance(w, Adapted) else w)[...]
   alone = 'T' in rows and x.shape[rows.index('T')] == 1  # a token at a time: x is what should move
-  w = base[...]
   # A matrix before it is gathered: gathered as [H,K,D], over D, all of it is copied to lie as one.
-  y = (_flat_dot if alone else _own_dot)(x, _flat(w, len(inputs)), len(inputs), of_w[0] + inputs[0])
-  y = y.reshape(*y.shape[:-1], *w.shape[: len(outputs)])
-  if adapted:
-    low, high = adapted.pair()
+  y = (_flat_dot if alone else _own_dot)(
+    x, _flat(base, len(inputs)), len(inputs), of_w[0] + inputs[0]
+  )
+  y = y.reshape(*y.shape[:-1], *base.shape[: len(outputs)])
+  if isinstance(w, Adapted):
+    low, high = w.pair()
     thin = jnp.einsum(f'{rows}{inputs},R{inputs}->{rows}R', x, low)
-    y += adapted.scale * jnp.einsum(f'{rows}R,{outputs}R->{rows}{outputs}', thin, high)
+    y += w.scale * jnp.einsum(f'{rows}R,{outputs}R->{rows}{outputs}', thin, high)
   y = checkpoint_name(y, 'dot')
   return jnp.einsum(f'{rows}{outputs}->{out}', y)
 

@@ -151,3 +151,13 @@ def test_rows_multiplied_part_by_part_are_the_whole(equation, tail, shape, T, dt
 def test_parts_are_equal_and_not_small():
   assert [layers._parts(n) for n in (1, 256, 600, 1008, 2048)] == [1, 1, 3, 4, 8]
   assert layers._parts(1021) == 1  # a prime: whole
+
+
+@pytest.mark.parametrize('outputs, inputs', [(24, 8), (8, 24)])
+def test_a_weight_s_gradient_whichever_side_is_wider(outputs, inputs, monkeypatch):
+  monkeypatch.setattr(layers, 'LARGE', 0)
+  dy_no, x_ni = normal(40, outputs), normal(40, inputs)
+  lowered = jax.jit(layers.of_weight).lower(dy_no, x_ni)
+  assert ('optimization_barrier' in lowered.as_text()) == (outputs > inputs)
+  wanted = dy_no.astype(np.float64).T @ x_ni
+  np.testing.assert_allclose(lowered.compile()(dy_no, x_ni), wanted, rtol=1e-5, atol=1e-5)
