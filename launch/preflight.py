@@ -116,9 +116,9 @@ def amount(text):
 
 def refuse_unwritable(path):
   """Before minutes of compiling, and not after."""
+  if '://' in path:
+    return  # of a bucket only writing tells
   path = pathlib.Path(path)
-  if '://' in str(path):
-    return
   there = next(place for place in (path, *path.absolute().parents) if place.exists())
   if path.is_dir() or not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
     raise UserError(f'--json={path}: {there} cannot be written: name another file')

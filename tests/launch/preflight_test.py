@@ -93,6 +93,13 @@ def test_bad_input_is_one_line(argv, words, with_compiler, capsys):
   assert said.startswith('error: ') and said.count('\n') == 1 and words in said
 
 
+def test_a_bucket_is_no_path_under_here(monkeypatch, tmp_path):
+  monkeypatch.setattr(preflight.os, 'access', lambda *_: False)
+  preflight.refuse_unwritable('gs://bucket/out.json')
+  with pytest.raises(preflight.UserError, match='cannot be written'):
+    preflight.refuse_unwritable(str(tmp_path / 'out.json'))
+
+
 def test_without_the_compiler(monkeypatch, capsys):
   monkeypatch.setattr(preflight.importlib.util, 'find_spec', lambda name: None)
   assert preflight.run([EXPLAIN, '--slice=v5e-16']) == 2
