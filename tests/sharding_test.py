@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from jaxalign import sharding
 from jaxalign.config import UserError
-from jaxalign.models import llama2, phi2
+from jaxalign.models import layers, llama2, phi2
 from jaxalign.sharding import (
   axes,
   born,
@@ -201,6 +201,17 @@ SLOW = pytest.param('phi', marks=pytest.mark.slow)  # the same again, for the ot
 @pytest.mark.parametrize('name', ['llama', SLOW])
 @pytest.mark.parametrize('sizes', MESHES, ids=str)
 def test_meshes_agree_with_one_device(name, sizes):
+  agrees(name, sizes, graded)
+
+
+@pytest.mark.parametrize('name', ['llama', SLOW])
+def test_the_way_a_tpu_multiplies_agrees_too(name, monkeypatch):
+  monkeypatch.setattr(layers, 'platform', lambda: 'tpu')
+  monkeypatch.setattr(layers, 'LANES', 1)  # and lays the weights of heads, which are small here
+  agrees(name, (2, 2, 2), jax.jit(graded.__wrapped__))
+
+
+def agrees(name, sizes, graded):
   mesh = make_mesh(*sizes)
   model = jax.device_put(whole(name), layout(whole(name), mesh))
   rows = jax.sharding.NamedSharding(mesh, spec('BT'))

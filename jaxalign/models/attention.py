@@ -9,10 +9,9 @@ import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as splash_mask
 
-from jaxalign.models.layers import exact
+from jaxalign.models.layers import LANES, exact
 from jaxalign.sharding import platform, spec
 
-LANES = 128  # the TPU kernel works on tiles of this many positions
 BLOCKS, LONG = 4, 128  # of queries, on a CPU; sequences below LONG are not cut
 
 

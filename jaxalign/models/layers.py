@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.ad_checkpoint import checkpoint_name
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from jaxalign.models.adapters import Adapted
 from jaxalign.sharding import own_rows, pin, platform
 
 ROWS = 256  # of a matrix that a CPU multiplies at once
+LANES = 128  # of a TPU: its vectors, and the positions in a tile of its attention
 LARGE = 2**16  # a weight from which that pays: smaller ones are in the cache either way
 
 
@@ -32,54 +34,73 @@ def dot(equation, x, w):
   inputs = ''.join(letter for letter in of_w if letter not in out)
   outputs = ''.join(letter for letter in of_w if letter in out)
   rows = ''.join(letter for letter in out if letter in of_x)
-  x = jnp.einsum(f'{of_x}->{rows}{inputs}', x)
   base = (w.base if isinstance(w, Adapted) else w)[...]
   alone = 'T' in rows and x.shape[rows.index('T')] == 1  # a token at a time: x is what should move
-  # A matrix before it is gathered: gathered as [H,K,D], over D, all of it is copied to lie as one.
-  y = (_flat_dot if alone else _own_dot)(
-    x, _flat(base, len(inputs)), len(inputs), of_w[0] + inputs[0]
-  )
-  y = y.reshape(*y.shape[:-1], *base.shape[: len(outputs)])
+  if platform() == 'tpu' and not alone:  # which writes heads in the order that attention reads
+    form, order = of_x, out
+    y = _own_dot(x, base, equation, of_w)
+  else:
+    form, order = rows + inputs, rows + outputs
+    x = jnp.einsum(f'{of_x}->{form}', x)
+    x_i, w_oi = x.reshape(*x.shape[: len(rows)], -1), _flat(base, len(inputs))
+    same = f'{rows}i,oi->{rows}o'
+    y = _as_matrices(x_i, w_oi) if alone else _own_dot(x_i, w_oi, same, of_w[0] + inputs[0])
+    y = y.reshape(*y.shape[:-1], *base.shape[: len(outputs)])
   if isinstance(w, Adapted):
     low, high = w.pair()
-    thin = jnp.einsum(f'{rows}{inputs},R{inputs}->{rows}R', x, low)
-    y += w.scale * jnp.einsum(f'{rows}R,{outputs}R->{rows}{outputs}', thin, high)
+    thin = jnp.einsum(f'{form},R{inputs}->{rows}R', x, low)
+    y += w.scale * jnp.einsum(f'{rows}R,{outputs}R->{order}', thin, high)
   y = checkpoint_name(y, 'dot')
-  return jnp.einsum(f'{rows}{outputs}->{out}', y)
+  return jnp.einsum(f'{order}->{out}', y)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _own_dot(x, w_oi, inputs, letters):
-  """_flat_dot of each device's own rows, for which w is gathered, also in the backward pass."""
-  return own_rows(lambda x, w_oi: (_flat_dot(x, w_oi, inputs), None), x, w_oi)[0]
+def _own_dot(x, w, equation, letters):
+  """einsum of each device's own rows, for which w is gathered, also in the backward pass."""
+  product = _as_it_lies if platform() == 'tpu' else _as_matrices
+  return own_rows(lambda x, w: (product(x, w, equation), None), x, w)[0]
 
 
-def _own_dot_forward(x, w_oi, inputs, letters):
-  return _own_dot(x, w_oi, inputs, letters), (x, w_oi)
+def _own_dot_forward(x, w, equation, letters):
+  return _own_dot(x, w, equation, letters), (x, w)
 
 
-def _own_dot_backward(inputs, letters, saved, dy):
-  def pull(rows, w_oi):
+def _own_dot_backward(equation, letters, saved, dy):
+  given, out = equation.split('->')
+  of_x, of_w = given.split(',')
+
+  def pull(rows, w):
     x, dy = rows
-    dy_no = _flat(dy, 1)
-    dx_ni = _by_rows('no,oi->ni', dy_no, w_oi)
-    return dx_ni.reshape(x.shape), of_weight(dy_no, _flat(x, inputs))
+    if platform() != 'tpu':
+      dy_no = _flat(dy, 1)
+      return _by_rows('no,oi->ni', dy_no, w).reshape(x.shape), of_weight(dy_no, _flat(x, 1))
+    # Both products would each make dy again, of SwiGLU's gradient, slower than they multiply.
+    dy = jax.lax.optimization_barrier(dy)
+    dx = _as_it_lies(dy, w, f'{out},{of_w}->{of_x}')
+    return dx, jnp.einsum(f'{out},{of_x}->{of_w}', dy, x, precision=exact(x))
 
-  x, w_oi = saved
-  return own_rows(pull, (x, dy), w_oi, letters)
+  x, w = saved
+  return own_rows(pull, (x, dy), w, letters)
 
 
 _own_dot.defvjp(_own_dot_forward, _own_dot_backward)
 
 
-def _flat_dot(x, w_oi, inputs, letters=None):
-  """x times w over the last `inputs` axes of x, as one product of two matrices.
+def _as_it_lies(x, w, equation):
+  """einsum with a gathered weight. One of heads, [H,K,D], is taken as [H,D,K], if K fills a TPU's
+  lanes: so the gather can leave it, and the product give heads in order; else one is copied."""
+  if w.ndim == 3 and equation.split(',')[1][1] == 'K' and w.shape[1] % LANES == 0:
+    w = with_layout_constraint(w, Layout((0, 2, 1)))
+  return jnp.einsum(equation, x, w, precision=exact(x))
+
+
+def _as_matrices(x, w_oi, equation=None):
+  """x times w over the last axis of x, as one product of two matrices.
 
   XLA does the same inside, but not so well on a CPU: what it must transpose for the gradient of w
   it writes five times slower from three axes than from two.
   """
-  y_no = _by_rows('ni,oi->no', _flat(x, inputs), w_oi)
-  return y_no.reshape(*x.shape[: x.ndim - inputs], -1)
+  return _by_rows('ni,oi->no', _flat(x, 1), w_oi).reshape(*x.shape[:-1], -1)
 
 
 def _flat(a, inputs):

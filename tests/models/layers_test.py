@@ -103,8 +103,10 @@ EQUATIONS = {  # every matrix a block multiplies by
 SIZE = dict(B=2, T=3, H=4, K=5, D=6, F=7, R=2)
 
 
+@pytest.mark.parametrize('where', ['cpu', 'tpu'])
 @pytest.mark.parametrize('equation', EQUATIONS)
-def test_dot_is_einsum_with_or_without_an_adapter(equation):
+def test_dot_is_einsum_with_or_without_an_adapter(equation, where, monkeypatch):
+  monkeypatch.setattr(layers, 'platform', lambda: where)
   draw = lambda letters: normal(*(SIZE[letter] for letter in letters))
   of_x, of_w = equation.split('->')[0].split(',')
   x, w = draw(of_x), draw(of_w)
@@ -122,15 +124,20 @@ PRODUCTS = [  # equation, x without its rows, w
   ('BTD,FD->BTF', (24,), (40, 24)),
   ('BTD,HKD->BHTK', (24,), (2, 8, 24)),
   ('BTHK,DHK->BTD', (2, 8), (24, 2, 8)),
+  ('BTD,HKD->BHTK', (24,), (2, layers.LANES, 24)),
 ]
 
 
-@pytest.mark.parametrize('equation, tail, shape', PRODUCTS, ids=[p[0] for p in PRODUCTS])
-@pytest.mark.parametrize('T', [150, 257], ids=['parts', 'whole'])
+@pytest.mark.parametrize(
+  'equation, tail, shape', PRODUCTS, ids=[f'{p[0]} {p[2]}' for p in PRODUCTS]
+)
+@pytest.mark.parametrize('where, T', [('cpu', 150), ('cpu', 257), ('tpu', 32)])
 @pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16], ids=['fp32', 'bf16'])
-def test_rows_multiplied_part_by_part_are_the_whole(equation, tail, shape, T, dtype, monkeypatch):
-  """Value and gradient are the plain einsum's, in its types."""
+def test_value_and_gradient_of_dot(equation, tail, shape, where, T, dtype, monkeypatch):
+  """They are the plain einsum's, in its types: on a CPU 150 rows part by part and 257 whole, and
+  the way a TPU takes."""
   monkeypatch.setattr(layers, 'LARGE', 0)
+  monkeypatch.setattr(layers, 'platform', lambda: where)
   x, w = (jnp.array(normal(*s), dtype) for s in ((4, T, *tail), shape))
   y = jnp.einsum(equation, x, w)
   weight = jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape)
