@@ -250,8 +250,14 @@ def _chunked_backward(chunk, entropy, saved, cotangents):
 
   rows = x_BTD, tokens_BT, entropy_BT, norm, cotangents
   whole = _cast(head_VD, x_BTD), bias_V, temperature
-  dx_BTD, (dhead_VD, dbias_V) = own_rows(local, rows, whole, ('VD', 'V'))
+  dx_BTD, (dhead_VD, dbias_V) = _home_first(own_rows(local, rows, whole, ('VD', 'V')))
   return dx_BTD, dhead_VD.astype(head_VD.dtype), dbias_V.astype(bias_V.dtype), None, None
+
+
+def _home_first(grads):
+  """The head's gradient, all of it in fp32, is summed into its home before the layers' backward
+  pass begins: what takes longer, a TPU's compiler would put off until that is done."""
+  return jax.lax.optimization_barrier(grads) if platform() == 'tpu' else grads
 
 
 def _through_head(dlogits_BTV, x_BTD, head_VD):
@@ -308,7 +314,7 @@ def _nll_sums(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk, grads):
   dx_BTD, (sums, of_head) = own_rows(local, (x_BTD, targets_BT, weight_BT), whole, letters)
   if not grads:
     return sums, None
-  dhead_VD, dbias_V = of_head
+  dx_BTD, (dhead_VD, dbias_V) = _home_first((dx_BTD, of_head))
   return sums, (dx_BTD, dhead_VD.astype(head_VD.dtype), dbias_V.astype(bias_V.dtype))
 
 
