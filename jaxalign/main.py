@@ -29,7 +29,7 @@ from absl import flags, logging
 
 from jaxalign import config, overrides
 from jaxalign.config import UserError
-from jaxalign.workdir import claim, refuse_other_run
+from jaxalign.workdir import alone, claim, refuse_other_run
 
 COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
 OVERRIDE = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
@@ -146,8 +146,10 @@ def run_stage(run, cfg, workdir, debug):
   logging.set_verbosity(logging.INFO if debug else logging.WARNING)  # Orbax says a lot
   flags.FLAGS.mark_as_parsed()  # libraries read absl's global flags: theirs stay at their defaults
   workdir = config.absolute(workdir)
-  claim(cfg, workdir, writes=jax.process_index() == 0)
-  run(cfg, workdir)
+  writes = jax.process_index() == 0
+  with alone(workdir) if writes else contextlib.nullcontext():
+    claim(cfg, workdir, writes)
+    run(cfg, workdir)
   return 0
 
 

@@ -1,9 +1,56 @@
 """A directory belongs to one run: who may write there, and what of the config may change."""
 
+import contextlib
+import fcntl
+import os
+import time
+
 from jaxalign import config
 from jaxalign.config import UserError
 
 FREE = ('mesh', 'saving', 'logging')  # of a config: what a run may change when it goes on
+PATIENCE = 60  # seconds in which a run that was told to stop, or killed on one host, ends
+
+
+@contextlib.contextmanager
+def alone(workdir, patience=PATIENCE):
+  """No second process of this machine writes there meanwhile: the system's own lock, which dies
+  with its process. A bucket has none."""
+  if '://' in str(workdir):
+    yield
+    return
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    place = os.open(workdir, os.O_RDONLY)
+  except OSError as error:
+    raise _unwritable(workdir, error) from error
+  try:
+    _wait(place, workdir, patience)
+    yield
+  finally:
+    os.close(place)
+
+
+def _wait(place, workdir, patience):
+  late, told = time.monotonic() + patience, False
+  while True:
+    try:
+      return fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      if time.monotonic() > late:
+        raise UserError(
+          f'--workdir={workdir}: another run writes there; let it end, or take another --workdir'
+        ) from None
+      if not told:
+        print(f'{workdir}: another run writes there; waiting {patience} s for its end', flush=True)
+      told = True
+      time.sleep(0.1)
+    except OSError:  # a file system without locks
+      return None
+
+
+def _unwritable(workdir, error):
+  return UserError(f'--workdir={workdir} cannot be written ({error}): choose another')
 
 
 def claim(cfg, workdir, writes=True):
@@ -15,7 +62,7 @@ def claim(cfg, workdir, writes=True):
   except UserError:
     raise
   except Exception as error:  # a bucket's client has dozens of error types; all mean the same here
-    raise UserError(f'--workdir={workdir} cannot be written ({error}): choose another') from error
+    raise _unwritable(workdir, error) from error
 
 
 def refuse_other_run(cfg, workdir):

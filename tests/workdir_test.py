@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import subprocess
+import sys
 
 import pytest
 from etils import epath
@@ -74,3 +76,38 @@ def test_a_bucket_without_credentials_is_one_line(tmp_path, monkeypatch):
   monkeypatch.setattr(config, 'write_text', refuse)
   with pytest.raises(UserError, match=r'cannot be written .log in first.: choose another'):
     workdir.claim(Config(), epath.Path(tmp_path))
+
+
+def test_a_second_run_waits_and_is_refused(tmp_path, capsys):
+  here = epath.Path(tmp_path / 'new')
+  with workdir.alone(here):
+    with pytest.raises(UserError, match='another run writes there; let it end, or take another'):
+      with workdir.alone(here, patience=0.3):
+        pass
+    assert capsys.readouterr().out.count('waiting') == 1
+    with workdir.alone(epath.Path(tmp_path / 'other'), patience=0):
+      pass
+  with workdir.alone(here, patience=0):  # ended: the place is free
+    assert os.listdir(here) == []
+
+
+def test_a_run_that_is_killed_holds_nothing(tmp_path):
+  hold = (
+    'import sys, time, pathlib; from jaxalign import workdir\n'
+    'with workdir.alone(pathlib.Path(sys.argv[1])): print("held", flush=True); time.sleep(60)'
+  )
+  here = epath.Path(tmp_path)
+  command = [sys.executable, '-c', hold, str(tmp_path)]
+  with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+    assert holder.stdout.readline() == 'held\n'
+    with pytest.raises(UserError, match='another run'):
+      with workdir.alone(here, patience=0):
+        pass
+    holder.kill()
+    with workdir.alone(here, patience=30):
+      pass
+
+
+def test_a_bucket_has_no_lock():
+  with workdir.alone(epath.Path('gs://nowhere/run')), workdir.alone(epath.Path('gs://nowhere/run')):
+    pass

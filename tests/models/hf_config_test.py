@@ -171,6 +171,7 @@ WRONG = [
   (dict(num_key_value_heads=3), 'heads=4 .*kv_heads=3'),
   (dict(head_dim=15), 'rotary size 15'),
   (dict(head_dim=-16), 'rotary size -16'),
+  (dict(eos_token_id=1_000_000), 'eos=.1000000,.: ids from 0 to'),
 ]
 
 
