@@ -9,13 +9,13 @@ from jaxalign import config
 from jaxalign.config import UserError
 
 FREE = ('mesh', 'saving', 'logging')  # of a config: what a run may change when it goes on
-PATIENCE = 60  # seconds in which a run that was told to stop, or killed on one host, ends
+PATIENCE = 20  # seconds for a run that was told to stop to end; other hosts wait 30 for this one
 
 
 @contextlib.contextmanager
 def alone(workdir, patience=PATIENCE):
-  """No second process of this machine writes there meanwhile: the system's own lock, which dies
-  with its process. A bucket has none."""
+  """No second run of this machine writes there meanwhile: the system's own lock, which dies with
+  its process. A bucket has none."""
   if '://' in str(workdir):
     yield
     return
@@ -45,8 +45,8 @@ def _wait(place, workdir, patience):
         print(f'{workdir}: another run writes there; waiting {patience} s for its end', flush=True)
       told = True
       time.sleep(0.1)
-    except OSError:  # a file system without locks
-      return None
+    except OSError as error:
+      return print(f'{workdir}: no lock to be had ({error.strerror}); start no second run there')
 
 
 def _unwritable(workdir, error):

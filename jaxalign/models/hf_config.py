@@ -127,5 +127,5 @@ def check(cfg):
       f'rotary size {cfg.turns} must be even and at most the head size {cfg.head_size}'
     )
   if not all(0 <= end < cfg.vocab for end in cfg.eos):
-    raise UserError(f'eos={cfg.eos}: ids from 0 to {cfg.vocab - 1}, or no answer ever ends')
+    raise UserError(f'eos={cfg.eos}: ids from 0 to {cfg.vocab - 1}, or that end never comes')
   return cfg

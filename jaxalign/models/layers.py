@@ -35,8 +35,8 @@ def dot(equation, x, w):
   outputs = ''.join(letter for letter in of_w if letter in out)
   rows = ''.join(letter for letter in out if letter in of_x)
   base = (w.base if isinstance(w, Adapted) else w)[...]
-  alone = 'T' in rows and x.shape[rows.index('T')] == 1  # a token at a time: x is what should move
-  if platform() == 'tpu' and not alone:  # which writes heads in the order that attention reads
+  single = 'T' in of_x and x.shape[of_x.index('T')] == 1  # a token at a time: x is what should move
+  if platform() == 'tpu' and not single:  # which writes heads in the order that attention reads
     form, order = of_x, out
     y = _own_dot(x, base, equation, of_w)
   else:
@@ -44,7 +44,7 @@ def dot(equation, x, w):
     x = jnp.einsum(f'{of_x}->{form}', x)
     x_i, w_oi = x.reshape(*x.shape[: len(rows)], -1), _flat(base, len(inputs))
     same = f'{rows}i,oi->{rows}o'
-    y = _as_matrices(x_i, w_oi) if alone else _own_dot(x_i, w_oi, same, of_w[0] + inputs[0])
+    y = _as_matrices(x_i, w_oi) if single else _own_dot(x_i, w_oi, same, of_w[0] + inputs[0])
     y = y.reshape(*y.shape[:-1], *base.shape[: len(outputs)])
   if isinstance(w, Adapted):
     low, high = w.pair()

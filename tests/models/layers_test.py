@@ -7,6 +7,7 @@ import pytest
 
 from jaxalign.models import layers
 from jaxalign.models.adapters import Adapted
+from jaxalign.sharding import make_mesh
 
 RANDOM = np.random.default_rng(0)
 
@@ -120,25 +121,25 @@ def test_dot_is_einsum_with_or_without_an_adapter(equation, where, monkeypatch):
   np.testing.assert_allclose(ours, np.einsum(equation, x, merged), atol=1e-5)
 
 
-PRODUCTS = [  # equation, x without its rows, w
-  ('BTD,FD->BTF', (24,), (40, 24)),
-  ('BTD,HKD->BHTK', (24,), (2, 8, 24)),
-  ('BTHK,DHK->BTD', (2, 8), (24, 2, 8)),
-  ('BTD,HKD->BHTK', (24,), (2, layers.LANES, 24)),
+PRODUCTS = [  # equation, w
+  ('BTD,FD->BTF', (40, 24)),
+  ('BTD,HKD->BHTK', (2, 8, 24)),
+  ('BHTK,DHK->BTD', (24, 2, 8)),
+  ('BTD,HKD->BHTK', (2, layers.LANES, 24)),
 ]
 
 
-@pytest.mark.parametrize(
-  'equation, tail, shape', PRODUCTS, ids=[f'{p[0]} {p[2]}' for p in PRODUCTS]
-)
+@pytest.mark.parametrize('equation, shape', PRODUCTS, ids=str)
 @pytest.mark.parametrize('where, T', [('cpu', 150), ('cpu', 257), ('tpu', 32)])
 @pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16], ids=['fp32', 'bf16'])
-def test_value_and_gradient_of_dot(equation, tail, shape, where, T, dtype, monkeypatch):
+def test_value_and_gradient_of_dot(equation, shape, where, T, dtype, monkeypatch):
   """They are the plain einsum's, in its types: on a CPU 150 rows part by part and 257 whole, and
   the way a TPU takes."""
   monkeypatch.setattr(layers, 'LARGE', 0)
   monkeypatch.setattr(layers, 'platform', lambda: where)
-  x, w = (jnp.array(normal(*s), dtype) for s in ((4, T, *tail), shape))
+  of_x, of_w = equation.split('->')[0].split(',')
+  sizes = dict(zip(of_w, shape)) | dict(B=4, T=T)
+  x, w = (jnp.array(normal(*s), dtype) for s in ([sizes[letter] for letter in of_x], shape))
   y = jnp.einsum(equation, x, w)
   weight = jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape)
 
@@ -153,6 +154,21 @@ def test_value_and_gradient_of_dot(equation, tail, shape, where, T, dtype, monke
     ours, theirs = (np.asarray(a, np.float32) for a in (ours, theirs))
     close = 1e-5 if dtype == jnp.float32 else 2e-2
     np.testing.assert_allclose(ours, theirs, atol=close * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize('where', ['cpu', 'tpu'])
+@pytest.mark.parametrize('equation', EQUATIONS)
+def test_a_token_at_a_time_moves_and_no_weight_is_gathered(equation, where, monkeypatch):
+  monkeypatch.setattr(layers, 'platform', lambda: where)
+  of_x, of_w = equation.split('->')[0].split(',')
+
+  def mapped(T):
+    sizes = SIZE | dict(B=8, T=T)
+    x, w = (jnp.zeros([sizes[letter] for letter in letters]) for letters in (of_x, of_w))
+    return 'shard_map' in str(jax.make_jaxpr(lambda x, w: layers.dot(equation, x, w))(x, w))
+
+  with jax.set_mesh(make_mesh(fsdp=8)):
+    assert not mapped(1) and mapped(3)
 
 
 def test_parts_are_equal_and_not_small():
