@@ -88,6 +88,7 @@ def run(cfg, workdir):
   prints = judging.refuse_same_judge(cfg.proxy, cfg.gold)
   training.init_fits(cfg)
   tokenizer = training.open_tokenizer(cfg)
+  judging.refuse_misfits(cfg, tokenizer, (*cfg.proxy, *cfg.gold))
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   refuse_other_settings(cfg, workdir, prints)
   ready = open_prompts(cfg, tokenizer, workdir)

@@ -34,6 +34,16 @@ def refuse_no_run(what, path):
     raise UserError(f'{what} {path}: there is no such workdir of stage reward, with checkpoints')
 
 
+def reward_raw(what, path):
+  """The config.json of a reward model that has a checkpoint."""
+  refuse_no_run(what, path)
+  saving.newest_path(path)
+  raw = raw_of(path)
+  if raw.get('class') != REWARD:
+    raise UserError(f'{path} holds no reward model: its config.json is of {raw.get("class")}')
+  return raw
+
+
 def load(workdir, *, dtype=None, mesh=None):
   """(model, tokenizer) of a run that trained a language model, at its newest checkpoint."""
   raw = raw_of(workdir)
@@ -58,9 +68,7 @@ def scorer_of(workdir, *, dtype=None, mesh=None):
   dtype: of the decoder's weights and arithmetic; the head stays as it was trained, for scores are
   float32 and it is one vector. The text side must be the one the checkpoint was trained with.
   """
-  raw = raw_of(workdir)
-  if raw.get('class') != REWARD:
-    raise UserError(f'{workdir} holds no reward model: its config.json is of {raw.get("class")}')
+  raw = reward_raw('reward model', workdir)
   cfg, tokenizer, form = model_config(workdir, raw), tokenizer_of(raw), format_of(raw)
   refuse_other_text(workdir, tokenizer, form)
   if raw.get('lora') is None:

@@ -54,6 +54,40 @@ def refuse_absent(listed):
       finished.refuse_no_run('judge', judge.by)
 
 
+def refuse_misfits(cfg, tokenizer, listed, critic=None):
+  """Of configs and names alone, before a prompt is tokenised or a weight read."""
+  for judge in listed:
+    if isinstance(judge.by, str):
+      passes_through(judge, cfg, tokenizer)
+  if critic is not None:
+    refuse_other_tokens(critic, cfg, tokenizer)
+
+
+def passes_through(judge, cfg, tokenizer):
+  """Whether a reward model reads the policy's own tokens; else text is written anew for it, and
+  must be such that it can be."""
+  raw = finished.reward_raw('judge', judge.by)
+  theirs = finished.tokenizer_of(raw), finished.format_of(raw)
+  finished.refuse_other_text(judge.by, *theirs)
+  if (theirs[0].hash, theirs[1].hash) != (tokenizer.hash, cfg.format.hash):
+    judges.check_readable(judge, theirs, (tokenizer, cfg.format))
+    return False
+  refuse_short(f'judge {judge.name}', finished.model_config(judge.by, raw), cfg)
+  return True
+
+
+def refuse_other_tokens(critic, cfg, tokenizer):
+  """A critic reads the policy's tokens, in every place."""
+  raw = finished.reward_raw('critic', critic)
+  theirs = finished.tokenizer_of(raw)
+  if theirs.hash != tokenizer.hash:
+    raise UserError(
+      f'critic={critic} reads {theirs}, the policy writes {tokenizer}: name one that was trained '
+      "with the policy's tokenizer, or none"
+    )
+  refuse_short(f'critic={critic}', finished.model_config(critic, raw), cfg)
+
+
 def refuse_short(who, there, cfg):
   """there: the model config of one who reads the policy's tokens."""
   if there.length < cfg.length:
@@ -86,16 +120,15 @@ def open_judges(cfg, tokenizer, mesh, listed):
     if callable(judge.by):
       hosts.append((judge, judges.by_function(judge, tokenizer, mesh)))
       continue
+    same = passes_through(judge, cfg, tokenizer)
     scorer, *theirs = finished.scorer_of(judge.by, dtype=cfg.model.dtype, mesh=mesh)
-    if theirs[0].hash == tokenizer.hash and theirs[1] and theirs[1].hash == cfg.format.hash:
-      refuse_short(f'judge {judge.name}', scorer.decoder.cfg, cfg)
+    if same:
       if judge.apart:
         score = lambda seen, scorer=scorer: read(scorer, seen.tokens_BT, seen.segment_BT)
         hosts.append((judge, score))
       else:
         readers.append((judge, scorer))
     else:
-      judges.check_readable(judge, theirs, ours)
       score = judges.by_text(judge, scorer, theirs, ours, 2 * cfg.length, mesh)
       hosts.append((judge, score))
   every = [judge for judge, _ in (*readers, *hosts)]

@@ -126,6 +126,7 @@ def run(cfg, workdir):
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   refuse_early(cfg, mesh)
   tokenizer = training.open_tokenizer(cfg)
+  judging.refuse_misfits(cfg, tokenizer, (*cfg.judges, *cfg.gold), cfg.critic)
   tx = optimizers_of(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
   unseen = held_out.open_prompts(cfg, tokenizer, workdir)  # before weights are read
@@ -264,16 +265,10 @@ def weights_of(cfg, init, mesh):
 
 
 def critic_from(cfg, mesh):
-  """The critic that a reward model starts as, or None. It reads the policy's tokens."""
+  """The critic that a reward model starts as, or None."""
   if cfg.critic is None:
     return None
-  scorer, theirs, _ = finished.scorer_of(cfg.critic, dtype=cfg.model.weights, mesh=mesh)
-  ours = training.open_tokenizer(cfg)
-  if theirs.hash != ours.hash:
-    raise UserError(
-      f'critic={cfg.critic} has another tokenizer than the policy, whose tokens it reads'
-    )
-  judging.refuse_short(f'critic={cfg.critic}', scorer.decoder.cfg, cfg)
+  scorer, *_ = finished.scorer_of(cfg.critic, dtype=cfg.model.weights, mesh=mesh)
   return as_critic(cfg, scorer)
 
 

@@ -72,21 +72,8 @@ def other_init(cfg):
 def critic(cfg, tokenizer):
   if cfg.critic is None:
     return 'none: starts as the policy, with a fresh head (a reward model is a better start)'
-  raw = reward_config('critic', cfg.critic)
-  judging.refuse_short(f'critic={cfg.critic}', finished.model_config(cfg.critic, raw), cfg)
-  theirs = finished.tokenizer_of(raw)
-  if theirs.hash != tokenizer.hash:
-    raise UserError(f'critic={cfg.critic} reads {theirs}, the policy writes {tokenizer}')
+  judging.refuse_other_tokens(cfg.critic, cfg, tokenizer)
   return f"{cfg.critic}, step {saving.newest(cfg.critic):,}, reads the policy's tokens"
-
-
-def reward_config(what, workdir):
-  finished.refuse_no_run(what, workdir)
-  saving.newest_path(workdir)
-  raw = finished.raw_of(workdir)
-  if raw.get('class') != finished.REWARD:
-    raise UserError(f'{workdir} holds no reward model: its config.json is of {raw.get("class")}')
-  return raw
 
 
 def judges_read(visit, cfg, tokenizer, **sides):
@@ -99,14 +86,12 @@ def text_read(judge, cfg, tokenizer):
   """Rule 9: tokens pass through where both hashes agree; else text is read and written anew."""
   if callable(judge.by):
     return f'{judge.name} reads text, weight {judge.weight}; {asked(judge)}'
-  raw = reward_config('judge', judge.by)
-  theirs = finished.tokenizer_of(raw), finished.format_of(raw)
-  finished.refuse_other_text(judge.by, *theirs)
+  same = judging.passes_through(judge, cfg, tokenizer)
   named = f'{judge.name}, weight {judge.weight}, {judging.fingerprint(judge)[:12]}'
-  if (theirs[0].hash, theirs[1].hash) == (tokenizer.hash, cfg.format.hash):
-    judging.refuse_short(f'judge {judge.name}', finished.model_config(judge.by, raw), cfg)
+  if same:
     return f'{named}: same tokenizer and template, tokens pass through'
-  judges.check_readable(judge, theirs, (tokenizer, cfg.format))
+  raw = finished.raw_of(judge.by)
+  theirs = finished.tokenizer_of(raw), finished.format_of(raw)
   return f'{named}: text is written anew in its template {theirs[1].name} by {theirs[0]}'
 
 

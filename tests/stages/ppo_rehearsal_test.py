@@ -16,10 +16,11 @@ from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import llama2
 from jaxalign.rl import players
 from jaxalign.rl.judges import Judge
-from jaxalign.stages import doctor, finished, language_doctor, ppo, ppo_doctor, training
+from jaxalign.stages import bon, doctor, finished, language_doctor, ppo, ppo_doctor, training
 from jaxalign.stages import ppo_rehearsal as rehearsal
 
 SMOKE = str(pathlib.Path(__file__).resolve().parents[2] / 'configs/ppo_llama2_7b.py:smoke')
+BON = str(pathlib.Path(SMOKE).with_name('bon_llama2_7b.py:smoke'))
 ONE = doctor.Machine('one', 1, None)
 
 
@@ -178,6 +179,22 @@ def test_a_reward_model_s_template_and_tokenizer_are_compared(tmp_path, monkeypa
   reward_run(tmp_path, monkeypatch)
   words = Tokenizer.from_vocab(['a', 'b'])
   assert 'the policy writes' in of(ppo_doctor.critic, smoke(critic=str(tmp_path)), words)
+
+
+def test_what_cannot_be_read_is_refused_before_a_prompt_is_tokenised(tmp_path, monkeypatch):
+  judge = reward_run(tmp_path / 'judge', monkeypatch)
+  odd = chat.ChatFormat(name='odd', user='{user}', system='{system}{user}', answer='{answer}!')
+  short = dataclasses.replace(smoke().model, length=1024)
+  cases = (
+    (ppo, smoke(judges=(judge,), format=odd), 'judge judge reads another template'),
+    (ppo, smoke(gold=(judge,), format=odd), 'judge judge reads another template'),
+    (ppo, smoke(critic=judge.by, model=short, response=600), 'critic=.* 512 positions'),
+    (bon, dataclasses.replace(main.load(BON), proxy=(judge,), format=odd), 'another template'),
+  )
+  for stage, cfg, words in cases:
+    monkeypatch.setattr(stage, 'open_prompts', lambda *_: pytest.fail('tokenised'))
+    with pytest.raises(UserError, match=words):
+      stage.run(config.seal(cfg), tmp_path / 'run')
 
 
 def test_gold_is_asked_and_counted_too():
