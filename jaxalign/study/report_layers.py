@@ -76,7 +76,8 @@ def alike(found, beside):
     'other values, so the ceiling is low; arms of one seed share their base and lie above it. '
     'Intervals: jackknife over seeds.'
   )
-  picture = pages.picture('alike', draw, 'Likeness of arms below the ceiling', caption)
+  alt = 'Likeness of arms below the ceiling'
+  picture = pages.picture('alike', draw, alt, caption) if shown else ''
   read = [row for row in rows if row[1:3] in wanted]
   tables = pages.table(head, read) + '<p class="soft">All pairs are in the download.</p>'
-  return (picture if shown else '') + pages.numbers('similarity', head, rows, tables)
+  return picture + pages.numbers('similarity', head, rows, tables)
