@@ -38,7 +38,7 @@ from jaxalign.models.heads import Scorer
 from jaxalign.rl import improve, players
 from jaxalign.rl.sample import generate
 from jaxalign.sharding import make_mesh
-from jaxalign.stages import language, ppo
+from jaxalign.stages import language, ppo, ppo_start
 from jaxalign.train.optim import make_optimizer
 from jaxalign.train.state import make_state, make_step
 
@@ -253,7 +253,7 @@ def ppo_phases(report, rows, name, cfg, sizes, chip):
   half = type(cfg)(**{**vars(cfg), 'weights': cfg.dtype})
   rules = players.Rules(epochs=1, value_clip=0.2)
   game = players.Game(rules=rules, response=R, minibatches=2, microbatches=1)
-  tx = ppo.optimizers(ADAM, ADAM, 1000, 1000)
+  tx = ppo_start.optimizers(ADAM, ADAM, 1000, 1000)
   build, mesh = players.fresh_players(cfg.build), jax.sharding.get_mesh()
   held = [make_state(build, tx, 0, mesh, functools.partial(improve.carried, rules))[1]()]
   fresh = lambda n: jax.jit(half.build)(jax.random.key(n))

@@ -161,7 +161,8 @@ def ours(directory):
   from jaxalign.rl import improve, players
   from jaxalign.rl.sample import generate
   from jaxalign.sharding import make_mesh
-  from jaxalign.stages.ppo import collect, learn, optimizers
+  from jaxalign.stages.ppo import collect, learn
+  from jaxalign.stages.ppo_start import optimizers
   from jaxalign.train.state import make_state
 
   allocator.keep_freed()

@@ -17,6 +17,7 @@ from jaxalign.models import heads
 from jaxalign.sharding import make_mesh, sampling_mesh, spec
 from jaxalign.stages import bon, dpo, explain, finished, judging, ppo, reward, sft, training
 from jaxalign.stages import language as text
+from jaxalign.stages import ppo_start as begin
 from jaxalign.stages.doctor import device_bytes
 from jaxalign.study import plan
 from jaxalign.train.feed import split
@@ -202,13 +203,13 @@ def turn_bytes(cfg, mesh):
 def rounds(cfg, mesh):
   """Of ppo: what collects (sampling, and every player's forward over it), then what learns."""
   ppo.refuse_uneven(cfg, mesh)
-  tx = ppo.optimizers_of(cfg)
+  tx = begin.optimizers_of(cfg)
   critic = None
   if cfg.critic is not None:
-    critic = ppo.as_critic(cfg, scorer_twin(cfg, cfg.critic, cfg.model.weights, mesh))
-  state, _ = ppo.maker(cfg, tx, mesh, critic)
+    critic = begin.as_critic(cfg, scorer_twin(cfg, cfg.critic, cfg.model.weights, mesh))
+  state, _ = begin.maker(cfg, tx, mesh, critic)
   scorers = readers_of(cfg, cfg.judges, mesh)
-  given = dict(reference=finished.twin_of(ppo.frozen_model(cfg).build, mesh), scorers=scorers)
+  given = dict(reference=finished.twin_of(begin.frozen_model(cfg).build, mesh), scorers=scorers)
   names, weights = zip(*((judge.name, float(judge.weight)) for judge in cfg.judges))
   game = ppo.game_of(cfg, judging.unique(names), weights)
   gold = device_bytes(readers_of(cfg, cfg.gold, mesh), mesh)

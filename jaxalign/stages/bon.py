@@ -25,7 +25,7 @@ from jaxalign.stages import (
   judging,
   overoptimisation,
   overoptimisation_page,
-  ppo,
+  ppo_start,
   training,
 )
 from jaxalign.train.feed import Feed
@@ -172,7 +172,7 @@ def rows_of(ready, cfg, count):
 
 def asker(cfg, tokenizer, mesh):
   """(feed, call) -> what is kept of each answer, on every host."""
-  policy = ppo.weights_of(cfg, cfg.init, mesh)
+  policy = ppo_start.weights_of(cfg, cfg.init, mesh)
   policy = finished.cast(policy, cfg.model.dtype)
   score_by = {
     side: judging.summed(cfg, tokenizer, mesh, getattr(cfg, side)) for side in ('proxy', 'gold')

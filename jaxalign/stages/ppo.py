@@ -5,19 +5,16 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
-from jaxalign.models import adapters, heads, hub, llama2, phi2
+from jaxalign.models import adapters, hub, llama2, phi2
 from jaxalign.rl import improve, judges, players
-from jaxalign.sharding import born, make_mesh
-from jaxalign.stages import finished, held_out, judging, ppo_doctor, training
+from jaxalign.sharding import make_mesh
+from jaxalign.stages import finished, held_out, judging, ppo_doctor, ppo_start, training
 from jaxalign.train.feed import Feed, split
-from jaxalign.train.optim import learning_rate, make_optimizer, refuse_unmatched
 from jaxalign.train.sinks import refuse_missing
-from jaxalign.train.state import make_state
 
 adam = lambda lr: dataclasses.field(default_factory=lambda: AdamW(lr=lr, eps=1e-5))
 
@@ -127,14 +124,14 @@ def run(cfg, workdir):
   refuse_early(cfg, mesh)
   tokenizer = training.open_tokenizer(cfg)
   judging.refuse_misfits(cfg, tokenizer, (*cfg.judges, *cfg.gold), cfg.critic)
-  tx = optimizers_of(cfg)
+  tx = ppo_start.optimizers_of(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
   unseen = held_out.open_prompts(cfg, tokenizer, workdir)  # before weights are read
 
   def begin(saves):
     readers, hosts, names, weights = judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = game_of(cfg, names, weights)
-    state, given = start(cfg, tx, mesh, saves, readers)
+    state, given = ppo_start.start(cfg, tx, mesh, saves, readers)
     ask = functools.partial(collect, game)
     gold = judging.summed(cfg, tokenizer, mesh, cfg.gold)
     judge = held_out.evaluator(cfg, game, ask, given, hosts, mesh, tokenizer, workdir, unseen, gold)
@@ -144,11 +141,6 @@ def run(cfg, workdir):
     cfg, workdir, feed=feed, start=begin, about=finished.text_side(tokenizer, cfg.format),
     tokens=cfg.batch * cfg.length, judged_first=True,  # every gain is measured from there
   )  # fmt: skip
-
-
-def optimizers_of(cfg):
-  """Of the policy, whose schedule waits as long as it does, and of the critic."""
-  return optimizers(cfg.optim, cfg.critic_optim, cfg.policy_steps, cfg.optimizer_steps)
 
 
 def prepare(cfg, workdir):
@@ -212,98 +204,6 @@ def open_prompts(cfg, tokenizer, workdir):
   return rows
 
 
-def start(cfg, tx, mesh, saves, scorers=()):
-  """(state, what is frozen): resumed, else from init, else from chance."""
-  first = weights_of(cfg, cfg.init, mesh)
-  other = weights_of(cfg, cfg.reference, mesh) if cfg.reference else first
-  frozen = frozen_model(cfg)
-  reference = jax.tree.map(lambda w: jnp.array(w, frozen.weights, copy=True), other).under(frozen)
-  mark = training.mark_of(cfg.reference or cfg.init, reference)
-  scorer = critic_from(cfg, mesh)
-  twin, make = maker(cfg, tx, mesh, scorer)
-  refuse_unmatched(twin.model['policy'], cfg.optim)
-  refuse_unmatched(twin.model['critic'], cfg.critic_optim)
-  given = dict(reference=reference, scorers=tuple(scorers))
-  state = saves.restore(twin)
-  if state is not None:
-    if int(state.extra.reference) != mark:
-      raise UserError(
-        f'{saves.path} was trained against another reference than reference={cfg.reference}, '
-        f'init={cfg.init} hold now: put back the weights that the run began with'
-      )
-    return state, given
-  if cfg.lora is not None:
-    state = make()
-  else:
-    key = jax.random.fold_in(jax.random.key(cfg.seed), 1)
-    fresh = lambda: heads.Critic(jax.tree.map(lambda w: jnp.array(w, copy=True), first), key)
-    state = make(dict(policy=first, critic=fresh() if scorer is None else scorer))
-  mark = jax.device_put(np.uint32(mark), twin.extra.reference.sharding)
-  return state.replace(extra=state.extra.replace(reference=mark)), given
-
-
-def frozen_model(cfg):
-  """The model config of the reference: nothing but its arithmetic's own type is kept of it."""
-  return dataclasses.replace(cfg.model, weights=cfg.model.dtype)
-
-
-def maker(cfg, tx, mesh, scorer=None):
-  """The state's abstract twin, and what makes it; scorer: what the critic starts as, or its
-  shapes."""
-  build = players.fresh_players(cfg.model.build, cfg.lora)
-  if scorer is not None and not as_built(build, scorer):
-    shapes = lambda: jax.tree.map(lambda w: jnp.zeros(w.shape, w.dtype), scorer)
-    build = lambda key: dict(policy=cfg.model.build(key), critic=shapes())
-  return make_state(build, tx, cfg.seed, mesh, carried_by(cfg.rules))
-
-
-def weights_of(cfg, init, mesh):
-  """A decoder with the weights of `init` under this run's config; of the seed where it is none."""
-  if init is None:
-    return born(cfg.model.build, mesh, jax.random.key(cfg.seed))
-  return training.initial(dataclasses.replace(cfg, init=init), mesh)
-
-
-def critic_from(cfg, mesh):
-  """The critic that a reward model starts as, or None."""
-  if cfg.critic is None:
-    return None
-  scorer, *_ = finished.scorer_of(cfg.critic, dtype=cfg.model.weights, mesh=mesh)
-  return as_critic(cfg, scorer)
-
-
-def as_critic(cfg, scorer):
-  """A reward model as the critic it starts; it computes as the policy does."""
-  how = {name: getattr(cfg.model, name) for name in ('dtype', 'remat', 'attention', 'unroll')}
-  decoder = scorer.decoder.under(dataclasses.replace(scorer.decoder.cfg, **how))
-  return heads.Critic(decoder, score_D=scorer.score_D)
-
-
-def as_built(build, critic):
-  """Whether a critic is what `build` makes for the policy, as it is where its reward model came
-  from that: then all runs of a process are one program."""
-  ours = shapes_of(build)['critic']
-  shapes = lambda tree: [(w.shape, w.dtype) for w in jax.tree.leaves(tree)]
-  return jax.tree.structure(ours) == jax.tree.structure(critic) and shapes(ours) == shapes(critic)
-
-
-@functools.lru_cache(maxsize=32)
-def shapes_of(build):
-  return jax.eval_shape(build, jax.random.key(0))
-
-
-@functools.cache
-def carried_by(rules):
-  return functools.partial(improve.carried, rules)
-
-
-@functools.cache
-def optimizers(policy, critic, policy_steps, critic_steps):
-  """The same object for the same configs, so that a second run of a process compiles nothing."""
-  each = (policy, policy_steps), (critic, critic_steps)
-  return improve.both(*(make_optimizer(*x) for x in each), tuple(learning_rate(*x) for x in each))
-
-
 @functools.partial(jax.jit, static_argnames=('game', 'greedy'))
 def collect(game, model, stacked, key_B, given, greedy=False):
   """The first program: a Seen of the one batch that is stacked."""
@@ -341,10 +241,10 @@ def once(cfg, rows, saves):
   """An iteration from chance on one device, judged by length: (the policy as it sampled, Seen,
   metrics). What --doctor looks at."""
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  game, tx = game_of(cfg, ('length',), (1.0,)), optimizers_of(cfg)
+  game, tx = game_of(cfg, ('length',), (1.0,)), ppo_start.optimizers_of(cfg)
   stacked = {name: jnp.asarray(x)[None] for name, x in rows.items()}
   with jax.set_mesh(mesh):
-    state, given = start(cfg, tx, mesh, saves)
+    state, given = ppo_start.start(cfg, tx, mesh, saves)
     step = make_step(game, tx, [lambda seen: seen.length_B.astype(jnp.float32)])
     policy = jax.tree.map(jnp.copy, players.policy_of(state.model, given, cfg.lora))
     key_B = players.row_keys(jax.random.key(cfg.seed), 0, cfg.batch)

@@ -12,7 +12,8 @@ from jaxalign.models.heads import Critic
 from jaxalign.rl import improve, players
 from jaxalign.rl.players import Game, Rules
 from jaxalign.sharding import born, make_mesh
-from jaxalign.stages.ppo import collect, keys, make_step, optimizers
+from jaxalign.stages.ppo import collect, keys, make_step
+from jaxalign.stages.ppo_start import optimizers
 from jaxalign.train.feed import Feed
 from jaxalign.train.state import make_state
 

@@ -21,7 +21,7 @@ from jaxalign.models.adapters import Lora
 from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
-from jaxalign.stages import ppo
+from jaxalign.stages import ppo, ppo_start
 from jaxalign.train import saving
 from jaxalign.train.optim import learning_rate
 from tests.stages import finished_test
@@ -169,11 +169,11 @@ def opened(cfg, tmp_path):
   """(state, given) as the run starts, and what the players say of its first prompts."""
   mesh = ppo.make_mesh(1, 4, 2)
   tokenizer = ppo.training.open_tokenizer(cfg)
-  tx = ppo.optimizers(cfg.optim, cfg.critic_optim, 10, 10)
+  tx = ppo_start.optimizers(cfg.optim, cfg.critic_optim, 10, 10)
   with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
     readers, hosts, names, weights = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = ppo.game_of(cfg, names, weights)
-    state, given = ppo.start(cfg, tx, mesh, saves, readers)
+    state, given = ppo_start.start(cfg, tx, mesh, saves, readers)
     feed = ppo.Feed(ppo.open_prompts(cfg, tokenizer, tmp_path), cfg.batch, mesh)
     key_B = ppo.keys(state.key, 0, cfg.batch)
     seen = jax.device_get(ppo.collect(game, state.model, feed.at(0, 1), key_B, given))
@@ -267,7 +267,7 @@ def test_frozen_models_are_held_in_the_type_of_the_arithmetic(reward, tmp_path):
   mesh, tokenizer = ppo.make_mesh(1, 4, 2), ppo.training.open_tokenizer(cfg)
   with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
     (judge,), *_ = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
-    state, given = ppo.start(cfg, ppo.optimizers_of(cfg), mesh, saves, (judge,))
+    state, given = ppo_start.start(cfg, ppo_start.optimizers_of(cfg), mesh, saves, (judge,))
   types = lambda tree: {str(w.dtype) for w in jax.tree.leaves(tree)}
   assert types(given['reference']) == types(judge.decoder) == {'bfloat16'}
   assert types(state.model) == {'float32'}
@@ -292,7 +292,8 @@ def test_rules_20_22_each_player_has_its_own_rate_schedule_and_clip():
   adam = lambda lr: config.AdamW(lr=lr, eps=1e-5, schedule=config.Schedule(warmup=1, end=0.0))
   rules = Rules(epochs=2, critic_first=4, ptx=0.1)
   cfg = small(optim=adam(1e-2), critic_optim=adam(3e-2), rules=rules)
-  tx, weights = ppo.optimizers_of(cfg), dict(policy={'w': jnp.ones(1)}, critic={'w': jnp.ones(1)})
+  tx = ppo_start.optimizers_of(cfg)
+  weights = dict(policy={'w': jnp.ones(1)}, critic={'w': jnp.ones(1)})
   state = tx.init(weights)
   for n in range(8):  # as many as the policy takes, half of the critic's
     grads = jax.tree.map(lambda w, n=n: w * (100.0 if n % 2 else 1.0), weights)

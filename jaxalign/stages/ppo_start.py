@@ -1,0 +1,113 @@
+"""What PPO begins with: policy, critic, reference and their optimizers, resumed or new."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxalign.config import UserError
+from jaxalign.models import heads
+from jaxalign.rl import improve, players
+from jaxalign.sharding import born
+from jaxalign.stages import finished, training
+from jaxalign.train.optim import learning_rate, make_optimizer, refuse_unmatched
+from jaxalign.train.state import make_state
+
+
+def start(cfg, tx, mesh, saves, scorers=()):
+  """(state, what is frozen): resumed, else from init, else from chance."""
+  first = weights_of(cfg, cfg.init, mesh)
+  other = weights_of(cfg, cfg.reference, mesh) if cfg.reference else first
+  frozen = frozen_model(cfg)
+  reference = jax.tree.map(lambda w: jnp.array(w, frozen.weights, copy=True), other).under(frozen)
+  mark = training.mark_of(cfg.reference or cfg.init, reference)
+  scorer = critic_from(cfg, mesh)
+  twin, make = maker(cfg, tx, mesh, scorer)
+  refuse_unmatched(twin.model['policy'], cfg.optim)
+  refuse_unmatched(twin.model['critic'], cfg.critic_optim)
+  given = dict(reference=reference, scorers=tuple(scorers))
+  state = saves.restore(twin)
+  if state is not None:
+    if int(state.extra.reference) != mark:
+      raise UserError(
+        f'{saves.path} was trained against another reference than reference={cfg.reference}, '
+        f'init={cfg.init} hold now: put back the weights that the run began with'
+      )
+    return state, given
+  if cfg.lora is not None:
+    state = make()
+  else:
+    key = jax.random.fold_in(jax.random.key(cfg.seed), 1)
+    fresh = lambda: heads.Critic(jax.tree.map(lambda w: jnp.array(w, copy=True), first), key)
+    state = make(dict(policy=first, critic=fresh() if scorer is None else scorer))
+  mark = jax.device_put(np.uint32(mark), twin.extra.reference.sharding)
+  return state.replace(extra=state.extra.replace(reference=mark)), given
+
+
+def frozen_model(cfg):
+  """The model config of the reference: nothing but its arithmetic's own type is kept of it."""
+  return dataclasses.replace(cfg.model, weights=cfg.model.dtype)
+
+
+def maker(cfg, tx, mesh, scorer=None):
+  """The state's abstract twin, and what makes it; scorer: what the critic starts as, or its
+  shapes."""
+  build = players.fresh_players(cfg.model.build, cfg.lora)
+  if scorer is not None and not as_built(build, scorer):
+    shapes = lambda: jax.tree.map(lambda w: jnp.zeros(w.shape, w.dtype), scorer)
+    build = lambda key: dict(policy=cfg.model.build(key), critic=shapes())
+  return make_state(build, tx, cfg.seed, mesh, carried_by(cfg.rules))
+
+
+def weights_of(cfg, init, mesh):
+  """A decoder with the weights of `init` under this run's config; of the seed where it is none."""
+  if init is None:
+    return born(cfg.model.build, mesh, jax.random.key(cfg.seed))
+  return training.initial(dataclasses.replace(cfg, init=init), mesh)
+
+
+def critic_from(cfg, mesh):
+  """The critic that a reward model starts as, or None."""
+  if cfg.critic is None:
+    return None
+  scorer, *_ = finished.scorer_of(cfg.critic, dtype=cfg.model.weights, mesh=mesh)
+  return as_critic(cfg, scorer)
+
+
+def as_critic(cfg, scorer):
+  """A reward model as the critic it starts; it computes as the policy does."""
+  how = {name: getattr(cfg.model, name) for name in ('dtype', 'remat', 'attention', 'unroll')}
+  decoder = scorer.decoder.under(dataclasses.replace(scorer.decoder.cfg, **how))
+  return heads.Critic(decoder, score_D=scorer.score_D)
+
+
+def as_built(build, critic):
+  """Whether a critic is what `build` makes for the policy, as it is where its reward model came
+  from that: then all runs of a process are one program."""
+  ours = shapes_of(build)['critic']
+  shapes = lambda tree: [(w.shape, w.dtype) for w in jax.tree.leaves(tree)]
+  return jax.tree.structure(ours) == jax.tree.structure(critic) and shapes(ours) == shapes(critic)
+
+
+@functools.lru_cache(maxsize=32)
+def shapes_of(build):
+  return jax.eval_shape(build, jax.random.key(0))
+
+
+@functools.cache
+def carried_by(rules):
+  return functools.partial(improve.carried, rules)
+
+
+def optimizers_of(cfg):
+  """Of the policy, whose schedule waits as long as it does, and of the critic."""
+  return optimizers(cfg.optim, cfg.critic_optim, cfg.policy_steps, cfg.optimizer_steps)
+
+
+@functools.cache
+def optimizers(policy, critic, policy_steps, critic_steps):
+  """The same object for the same configs, so that a second run of a process compiles nothing."""
+  each = (policy, policy_steps), (critic, critic_steps)
+  return improve.both(*(make_optimizer(*x) for x in each), tuple(learning_rate(*x) for x in each))
