@@ -168,8 +168,7 @@ def rope(x_BHTK, angle_BTK):
   # Halves change places by a product with a matrix of 0, 1 and -1, which is exact: cut out of a
   # TPU's 128 lanes and joined again they cost as much as a quarter of the projection before.
   turn_KK = jnp.asarray(_turn(half, rest), x_BHTK.dtype)
-  exact = 'highest' if x_BHTK.dtype == jnp.float32 else None
-  how = dict(preferred_element_type=jnp.float32, precision=exact)
+  how = dict(preferred_element_type=jnp.float32, precision=exact(x_BHTK))
   other_BHTK = jnp.einsum('BHTK,KJ->BHTJ', x_BHTK, turn_KK, **how)
   return (x_BHTK.astype(jnp.float32) * cos + other_BHTK * sin).astype(x_BHTK.dtype)
 
