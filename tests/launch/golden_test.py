@@ -70,6 +70,6 @@ def test_no_logits_of_a_whole_row(train):
 
 
 def test_no_copies_of_weights_or_between_orders_of_heads_in_the_layer(train):
-  """What is left lays down gradients: .12 of all weights with libtpu 0.0.52, .25 with the older 0.0.42;
-  with weights and heads it was .9 and 1."""
+  """What is left lays down gradients: .12 of all weights with libtpu 0.0.52, .25 with the older
+  0.0.42; with weights and heads it was .9 and 1."""
   assert sum(c['bytes'] for c in train['copies']) <= 0.3 * WHOLE
