@@ -6,7 +6,7 @@
 
 Slice: v5e-64 (fp32 weights and moments, and the frozen reference in bf16).
 Cost (estimated, not run yet): about 50 minutes, 53 chip-hours, for one epoch of 160,000 pairs.
-Expect (likewise): loss from exactly log 2 to about .6; implicit rewards right in 62 to 68 % of the
+Expect (likewise): loss from near log 2 to about .6; implicit rewards right in 62 to 68 % of the
 held-out pairs. card.html in the workdir is of these implicit rewards.
 :smoke   a tiny Llama by chance, its own reference, on the pairs that ship: about a minute.
 """

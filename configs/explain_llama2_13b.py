@@ -4,9 +4,9 @@
     --workdir=gs://BUCKET/explain13b \\
     --config.train.0.source.path=gs://BUCKET/explanations/*.jsonl.gz
 
-Slice: v5e-256 (13 B weights with their moments in fp32: about 9 GiB of 16 a chip, full remat).
-Cost (estimated, not run yet): about 5 hours, 1,300 chip-hours, at 1,300 tokens/s/chip (7B's rate
-by the ratio of FLOPs).
+Slice: v5e-256 (13 B weights with their moments in fp32: 11 GiB of 16 a chip, full remat).
+Cost (estimated, not run yet): about 5.2 hours, 1,330 chip-hours, at 1,250 tokens/s/chip (7B's
+rate by the ratio of FLOPs).
 Expect (likewise): held-out loss on explanations falls by some tenths of a nat, on C4 by less than
 .05.
 :smoke   the same stage on a tiny Llama with grouped heads, on the corpus that ships: under a

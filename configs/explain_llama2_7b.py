@@ -3,7 +3,7 @@
   python -m jaxalign.main --config=configs/explain_llama2_7b.py --workdir=gs://BUCKET/explain7b \\
     --config.train.0.source.path=gs://BUCKET/explanations/*.jsonl.gz
 
-Slice: v5e-256 (fp32 weights and moments over fsdp, full remat): about 4 GiB a chip.
+Slice: v5e-256 (fp32 weights and moments over fsdp, full remat): 7.5 GiB of 16 a chip.
 Cost (estimated, not run yet): 2.5 to 3 hours, 640 to 770 chip-hours, at the 2,400 tokens/s/chip
 that peers reach there.
 Expect (likewise): held-out loss on explanations falls by some tenths of a nat, on C4 by less than

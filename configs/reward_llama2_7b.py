@@ -7,7 +7,7 @@
 Slice: v5e-64. Cost (estimated, not run yet): about 35 minutes, 37 chip-hours, for one epoch of
 160,000 pairs (75 M tokens, both sides).
 Expect (likewise): held-out accuracy of 70 to 73 % on helpful-base, as others report; longer wins
-59.9 % there, and 44.5 % on harmless-base. card.html in the workdir has the rest.
+60.2 % there, and 44.4 % on harmless-base (in tokens). card.html in the workdir has the rest.
 :smoke   a tiny Llama from scratch on the 200 training pairs that ship: about a minute, to over
 70 % of the 48 held-out pairs.
 """

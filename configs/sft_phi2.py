@@ -6,7 +6,7 @@
 Reads ./hh-rlhf, a clone of the dataset Anthropic/hh-rlhf.
 
 Slice: v5e-16. Cost (estimated, not run yet): about 30 minutes, 8 chip-hours, for two epochs of
-160,800 dialogues (90 M tokens; preflight's bound: 16 minutes).
+160,800 dialogues (90 M tokens; preflight's bound: 14 minutes).
 Expect (likewise): held-out loss on the assistant's turns near 1.3 nats a token; only these turns
 carry loss.
 :smoke   a tiny model from scratch on the 124 dialogues that ship with the package: under a

@@ -9,7 +9,7 @@ explain. Measured on HH-RLHF, TruthfulQA, XSTest, jailbreaks and BOLD. The expla
 JSON lines with `text` and `value`; the neutral and the shuffled corpus are made of them. ./data is
 laid out as docs/studies.md says, ./hh-rlhf is a clone of Anthropic/hh-rlhf.
 
-Slice: v5e-16. Cost (estimated, not run yet): about 70 chip-hours, 5 hours on the slice, without
+Slice: v5e-16. Cost (estimated, not run yet): about 70 chip-hours, 4.3 hours on the slice, without
 the benches; --doctor --slice=v5e-16 counts it step by step.
 Expect (likewise): demonstrations are learned alike in all arms; whether reasons help is what the
 study is to say. Most of what others report at this size is null.
