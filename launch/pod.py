@@ -74,7 +74,8 @@ def run(job, args):
     traceback.print_exc()
     job.say(f'error: {type(error).__name__}: {error} (report this)')
   finally:
-    job.say(leftover(job, args.down_after and status != 130))
+    last = leftover(job, args.down_after and status != 130)
+    job.say(f'and would end with: {last}' if args.dry_run else last)
   return status
 
 

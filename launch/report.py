@@ -5,9 +5,9 @@
 prints what --json wrote as a table for a page (docs/performance.md).
 """
 
+import argparse
 import json
 import pathlib
-import sys
 
 from launch import roofline
 
@@ -84,7 +84,7 @@ HEAD = (
 def markdown(files):
   """The lines of the table; a run is called as its file."""
   yield from ('| ' + ' | '.join(HEAD) + ' |', '|' + '---|' * len(HEAD))
-  for path in map(pathlib.Path, files):
+  for path in files:
     for p in json.loads(path.read_text()):
       _, fits, peak, there, ms, bound, rate, mfu, _ = row(p)
       work = [f'{p["cycles"] / 1e9:.3f}', gib(p['wire_bytes'])] if p.get('cycles') else ['', '']
@@ -93,5 +93,15 @@ def markdown(files):
       yield '| ' + ' | '.join([*cells, str(p.get('cpu_seconds', ''))]) + ' |'
 
 
+def main():
+  parser = argparse.ArgumentParser(prog='launch.report', description=__doc__.split('\n\n')[0])
+  parser.add_argument('file', nargs='+', type=pathlib.Path, help='what launch.preflight --json wrote')
+  files = parser.parse_args().file
+  for path in files:
+    if not path.is_file():
+      parser.error(f'{path}: there is no such file; launch.preflight --json={path} would write it')
+  print('\n'.join(markdown(files)))
+
+
 if __name__ == '__main__':
-  print('\n'.join(markdown(sys.argv[1:])))
+  main()

@@ -234,6 +234,7 @@ def test_dry_run_runs_nothing_and_shows_all(go, monkeypatch):
   status, said = go('up', '--slice=v5p-128', '--dry_run', command=config)
   assert status == 0 and 'very_secret' not in ' '.join(said)
   assert said[-1] == 'a dry run: nothing of this was done'
+  assert said[-2].startswith('and would end with: '), 'not that something is up'
   commands = [shlex.split(line) for line in said if line.startswith('gcloud ')]
   for worker in range(16):
     mine = [c for c in commands if f'--worker={worker}' in c]
