@@ -95,7 +95,9 @@ def markdown(files):
 
 def main():
   parser = argparse.ArgumentParser(prog='launch.report', description=__doc__.split('\n\n')[0])
-  parser.add_argument('file', nargs='+', type=pathlib.Path, help='what launch.preflight --json wrote')
+  parser.add_argument(
+    'file', nargs='+', type=pathlib.Path, help='what launch.preflight --json wrote'
+  )
   files = parser.parse_args().file
   for path in files:
     if not path.is_file():
