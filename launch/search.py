@@ -77,6 +77,6 @@ def pareto(answers):
 def lines(ranked):
   """What is printed of them."""
   for seconds, peak, how, _ in ranked:
-    yield f'{seconds / 3600:8.2f} h at best  {peak / 2**30:6.2f} GiB  {" ".join(how)}'
+    yield f'{seconds / 3600:8.3f} h at best  {peak / 2**30:6.2f} GiB  {" ".join(how)}'
   if not ranked:
     yield 'nothing fits, whatever the rows, the recomputation and the mesh: take a larger slice'
