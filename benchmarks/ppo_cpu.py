@@ -5,7 +5,7 @@
 Llamas of 922,752 parameters for policy, reference, reward and value; float32; 16 prompts of 32
 tokens and 32 new tokens without a stop; 4 epochs of one minibatch. TRL, which jaxalign does not
 depend on, lives in an environment of its own, DIR, which is made where it is not there (venv and
-pip); without it the figures in ../shared/design/PPO.md stand in: 1.255 s on one core. Both sides
+pip); without it figures of another machine stand in (KNOWN below): 1.255 s on one core. Both sides
 start from the same weights, by way of jaxalign.export. Each has a process tied to its cores; rounds
 alternate, nobody computes while another does, and the best round counts. On one core the ratio is
 of CPU time, which a neighbour cannot stretch; on two it is of the clock: run it alone.
@@ -32,7 +32,7 @@ ROWS, PROMPT, NEW, EPOCHS = 16, 32, 32, 4
 SIZES = dict(depth=4, width=128, heads=4, kv_heads=4, mlp=344, vocab=512)
 NEEDED = ('trl==1.12.0', 'torch==2.13.0', 'transformers==5.23.0')
 MOST = {1: 0.85, 2: 0.55}
-KNOWN = dict(generate=0.100, score=0.081, train=1.073)  # of PPO.md, one core
+KNOWN = dict(generate=0.100, score=0.081, train=1.073)  # TRL's, one core
 OURS = {'jaxalign': {}}
 THEIRS = {'trl': {'CHECKPOINT': '1'}, 'fast': {'CHECKPOINT': ''}}
 
@@ -89,7 +89,7 @@ def compare(cores, rounds, python):
 
 def report(cores, runs, floor):
   if 'trl' not in runs:
-    runs['PPO.md'] = [dict(clock=list(KNOWN.values()), cpu=sum(KNOWN.values()))]
+    runs['known'] = [dict(clock=list(KNOWN.values()), cpu=sum(KNOWN.values()))]
   total = lambda r: r['cpu'] if cores == 1 else sum(r['clock'])
   best = {name: min(made, key=total) for name, made in runs.items()}
   peer = min(total(r) for name, r in best.items() if name not in OURS)
