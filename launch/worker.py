@@ -43,25 +43,30 @@ def main(argv):
 
 def prepare(args):
   """Secrets, and the packages of the lock file; what was done before is not done again."""
-  write(args.home / 'env.json', sys.stdin.read() or '{}', mode=0o600)
-  link(args.home / 'tree', TREE)
-  if os.environ.get('JAXALIGN_PYTHON'):  # a rehearsal: what is installed here is taken
-    write(args.home / 'python', os.environ['JAXALIGN_PYTHON'])
-    return dict(ok=True, said='taken from JAXALIGN_PYTHON')
-  mark = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-  venv = args.home.parent / f'venv-{mark}'
-  whole = venv / '.whole'  # written last: an installation that was cut short is made anew
-  with open(f'{venv}.lock', 'w') as alone, open(args.home / 'install.log', 'ab') as log:
+  with open(args.home.parent / 'prepare.lock', 'w') as alone:
     fcntl.flock(alone, fcntl.LOCK_EX)  # an ssh that was given up may still be at it
-    if not whole.exists():
-      shutil.rmtree(venv, ignore_errors=True)
+    write(args.home / 'env.json', sys.stdin.read() or '{}', mode=0o600)
+    link(args.home / 'tree', TREE)
+    if os.environ.get('JAXALIGN_PYTHON'):  # a rehearsal: what is installed here is taken
+      write(args.home / 'python', os.environ['JAXALIGN_PYTHON'])
+      return dict(ok=True, said='taken from JAXALIGN_PYTHON')
+    return install(args.home)
+
+
+def install(home):
+  mark = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+  venv = home.parent / f'venv-{mark}'
+  whole = venv / '.whole'  # written last: an installation that was cut short is made anew
+  if not whole.exists():
+    shutil.rmtree(venv, ignore_errors=True)
+    with open(home / 'install.log', 'ab') as log:
       for command in installation(venv):
         log.write(f'$ {" ".join(command)}\n'.encode())
         log.flush()
         if subprocess.call(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=TREE):
-          return dict(ok=False, said=last_lines(args.home / 'install.log', 12))
-      whole.touch()
-  write(args.home / 'python', str(venv / 'bin' / 'python'))
+          return dict(ok=False, said=last_lines(home / 'install.log', 12))
+    whole.touch()
+  write(home / 'python', str(venv / 'bin' / 'python'))
   return dict(ok=True, said=f'{LOCK.name} {mark}')
 
 
