@@ -43,9 +43,10 @@ def main(argv):
 
 def prepare(args):
   """Secrets, and the packages of the lock file; what was done before is not done again."""
+  given = sys.stdin.read() or '{}'  # of an ssh that hangs it never ends: nobody waits for that
   with open(args.home.parent / 'prepare.lock', 'w') as alone:
     fcntl.flock(alone, fcntl.LOCK_EX)  # an ssh that was given up may still be at it
-    write(args.home / 'env.json', sys.stdin.read() or '{}', mode=0o600)
+    write(args.home / 'env.json', given, mode=0o600)
     link(args.home / 'tree', TREE)
     if os.environ.get('JAXALIGN_PYTHON'):  # a rehearsal: what is installed here is taken
       write(args.home / 'python', os.environ['JAXALIGN_PYTHON'])

@@ -58,22 +58,27 @@ def refuse_misfits(cfg, tokenizer, listed, critic=None):
   """Of configs and names alone, before a prompt is tokenised or a weight read."""
   for judge in listed:
     if isinstance(judge.by, str):
-      passes_through(judge, cfg, tokenizer)
+      text_of(judge, cfg, tokenizer)
   if critic is not None:
     refuse_other_tokens(critic, cfg, tokenizer)
 
 
-def passes_through(judge, cfg, tokenizer):
-  """Whether a reward model reads the policy's own tokens; else text is written anew for it, and
-  must be such that it can be."""
+def text_of(judge, cfg, tokenizer):
+  """(tokenizer, format) of a reward model that reads what the policy writes: its tokens where it
+  is alike, else its text."""
   raw = finished.reward_raw('judge', judge.by)
-  theirs = finished.tokenizer_of(raw), finished.format_of(raw)
+  theirs, ours = (finished.tokenizer_of(raw), finished.format_of(raw)), (tokenizer, cfg.format)
   finished.refuse_other_text(judge.by, *theirs)
-  if (theirs[0].hash, theirs[1].hash) != (tokenizer.hash, cfg.format.hash):
-    judges.check_readable(judge, theirs, (tokenizer, cfg.format))
-    return False
-  refuse_short(f'judge {judge.name}', finished.model_config(judge.by, raw), cfg)
-  return True
+  if alike(theirs, ours):
+    refuse_short(f'judge {judge.name}', finished.model_config(judge.by, raw), cfg)
+  else:
+    judges.check_readable(judge, theirs, ours)
+  return theirs
+
+
+def alike(theirs, ours):
+  """Whether tokens of one (tokenizer, format) can be read by the other as they are."""
+  return [x.hash for x in theirs] == [x.hash for x in ours]
 
 
 def refuse_other_tokens(critic, cfg, tokenizer):
@@ -113,16 +118,16 @@ def _finite(scores, live_B):
 
 
 def open_judges(cfg, tokenizer, mesh, listed):
-  """(scorers of the policy's own tokens, judges of text, all names, all weights)."""
+  """(scorers of the policy's own tokens, judges of text, all names, all weights), of judges that
+  refuse_misfits let pass."""
   readers, hosts = [], []
   ours = tokenizer, cfg.format
   for judge in listed:
     if callable(judge.by):
       hosts.append((judge, judges.by_function(judge, tokenizer, mesh)))
       continue
-    same = passes_through(judge, cfg, tokenizer)
     scorer, *theirs = finished.scorer_of(judge.by, dtype=cfg.model.dtype, mesh=mesh)
-    if same:
+    if alike(theirs, ours):
       if judge.apart:
         score = lambda seen, scorer=scorer: read(scorer, seen.tokens_BT, seen.segment_BT)
         hosts.append((judge, score))

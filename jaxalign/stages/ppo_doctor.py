@@ -10,7 +10,7 @@ from jaxalign.config import AdamW, UserError
 from jaxalign.models import adapters
 from jaxalign.rl import judges
 from jaxalign.sharding import sampling_mesh
-from jaxalign.stages import doctor, finished, judging, language_doctor, training
+from jaxalign.stages import doctor, judging, language_doctor, training
 from jaxalign.stages import ppo_rehearsal as rehearsal
 from jaxalign.train import saving
 
@@ -86,12 +86,10 @@ def text_read(judge, cfg, tokenizer):
   """Rule 9: tokens pass through where both hashes agree; else text is read and written anew."""
   if callable(judge.by):
     return f'{judge.name} reads text, weight {judge.weight}; {asked(judge)}'
-  same = judging.passes_through(judge, cfg, tokenizer)
+  theirs = judging.text_of(judge, cfg, tokenizer)
   named = f'{judge.name}, weight {judge.weight}, {judging.fingerprint(judge)[:12]}'
-  if same:
+  if judging.alike(theirs, (tokenizer, cfg.format)):
     return f'{named}: same tokenizer and template, tokens pass through'
-  raw = finished.raw_of(judge.by)
-  theirs = finished.tokenizer_of(raw), finished.format_of(raw)
   return f'{named}: text is written anew in its template {theirs[1].name} by {theirs[0]}'
 
 

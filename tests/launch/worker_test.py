@@ -92,6 +92,18 @@ def test_two_installations_take_turns(uv, tmp_path):
   assert (uv / 'uv').read_text().count(' uv venv ') == 1
 
 
+def test_nobody_waits_for_an_ssh_that_hangs_with_its_secrets(uv, tmp_path):
+  argv = [sys.executable, '-S', worker.__file__, 'prepare', str(tmp_path / 'h' / 'p')]
+  env = dict(os.environ, ANSWERS='x')
+  with subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hangs:
+    time.sleep(0.5)
+    said = subprocess.run(
+      argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+    ).stdout
+    hangs.kill()
+  assert json.loads(said.removeprefix('POD '))['ok']
+
+
 def test_what_is_followed_begins_where_the_tail_ended(tmp_path):
   (tmp_path / 'log').write_text('one\ntwo\n')
   got = worker.tail(argparse.Namespace(home=tmp_path, lines=1))

@@ -157,8 +157,8 @@ def reward_run(workdir, monkeypatch, form=chat.TRANSCRIPT, about=None, length=51
   raw |= dict(model=config.tree(dataclasses.replace(smoke().model, length=length)))
   (workdir / 'config.json').write_text(json.dumps(raw | dict(format=config.tree(form))))
   said = about or finished.text_side(shipped(), form)
-  monkeypatch.setattr(ppo_doctor.finished.saving, 'about', lambda path: said)
-  monkeypatch.setattr(ppo_doctor.finished, 'fingerprint_of', lambda path: 'abc')
+  monkeypatch.setattr(finished.saving, 'about', lambda path: said)
+  monkeypatch.setattr(finished, 'fingerprint_of', lambda path: 'abc')
   return Judge(by=str(workdir))
 
 
