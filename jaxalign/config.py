@@ -16,8 +16,6 @@ import types
 import typing
 from typing import Any, Literal
 
-from etils import epath
-
 
 class UserError(ValueError):
   """The user's to mend: names the thing and the remedy, and is shown without a traceback."""
@@ -258,7 +256,7 @@ def write(cfg, path):
 
 def write_text(text, path):
   """Whole or not at all: under a temporary name first, then renamed."""
-  path = epath.Path(path)
+  path = path_of(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
   temporary.write_text(text)
@@ -268,14 +266,21 @@ def write_text(text, path):
 def read(path):
   """What json.loads gives of a written config; one line where it cannot be read."""
   try:
-    return json.loads(epath.Path(path).read_text())
+    return json.loads(path_of(path).read_text())
   except (OSError, ValueError) as error:
     raise UserError(f'{path} cannot be read ({error}): mend it, or take another workdir') from error
 
 
+def path_of(path):
+  """An epath.Path, local or of a bucket. Imported here: it takes longer than all of --help does."""
+  from etils import epath
+
+  return epath.Path(path)
+
+
 def absolute(path):
   """As Orbax wants paths; a bucket's are absolute already."""
-  path = epath.Path(path).expanduser()
+  path = path_of(path).expanduser()
   return path if '://' in os.fspath(path) else path.resolve()
 
 

@@ -2,13 +2,17 @@
 
 A file there is a program as the compiler made it, under a hash of all that it came from: the
 program itself, jaxlib, the compiler's build, its flags, the devices and their order. Whatever
-differs is compiled anew. launch/preflight.py --keep fills it without a TPU.
+differs is compiled anew. launch/preflight.py --keep fills it without a TPU. Where no directory is
+named, a run of one process keeps its programs in the user's cache, within BOUND.
 """
 
 import contextlib
+import hashlib
 import importlib.util
 import json
 import os
+import pathlib
+import platform
 import sys
 import threading
 
@@ -23,6 +27,7 @@ LIST = 'kept.json'  # of what preflight compiled: no program is found by it
 LOADED = '/jax/compilation_cache/compile_time_saved_sec'
 WRITTEN = '/jax/compilation_cache/cache_misses'
 COMPILED = '/jax/core/compile/backend_compile_duration'
+BOUND = 2**31  # bytes of programs in the user's cache; beyond, the oldest go
 # Seconds under which a program is not worth a file. (And no paths in it: they would go into the
 # hash, and a GPU's tuning has a cache of its own.)
 SETTINGS = dict(
@@ -124,14 +129,59 @@ def disagreement(directory, here):
 
 @contextlib.contextmanager
 def of_a_run(directory):
-  """used(), for --compiled of a run; without one, nothing."""
-  if not directory:
-    yield
+  """A context: `used` for a run, with the directory that it named, or else the user's cache."""
+  if directory is None and (in_use() or jax.process_count() > 1):
+    yield  # JAX_COMPILATION_CACHE_DIR is set, or hosts would not all find what one of them kept
     return
-  first = jax.process_index() == 0
+  place = directory or user_cache()
+  if jax.default_backend() == 'cpu' and not str(place).endswith(cpu_features()):
+    place = epath.Path(place) / cpu_features()  # a CPU with other instructions would fail on them
+  first, named = jax.process_index() == 0, directory is not None
   say = lambda line: print(line, file=sys.stderr, flush=True)
-  line = disagreement(directory, stamp(backend.get_backend()))
+  line = disagreement(directory, stamp(backend.get_backend())) if named else None
   if line and first:
     say(line)
-  with used(directory, say if first else None):
+  with contextlib.ExitStack() as stack:
+    try:
+      stack.enter_context(used(place, say if first and named else None))
+      if not named:
+        prune(user_cache(), BOUND)
+    except UserError:
+      if named:
+        raise  # else a home that cannot be written: everything is compiled, as without a cache
     yield
+
+
+def user_cache():
+  """A pathlib.Path: where this user's programs are kept between runs."""
+  home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  return pathlib.Path(home) / 'jaxalign' / 'compiled'
+
+
+def cpu_features():
+  """A str, short and the same for equal CPUs: programs for one may hold what another lacks."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+    known = next(line for line in lines if line.startswith(('flags', 'Features')))
+  except (OSError, StopIteration):  # no Linux
+    known = platform.processor()
+  digest = hashlib.sha256(f'{platform.machine()} {known}'.encode()).hexdigest()
+  return f'cpu-{digest[:12]}'
+
+
+def prune(directory, bound):
+  """Removes the oldest files until `bound` bytes are left; other runs may do so meanwhile."""
+  files = []
+  for path in pathlib.Path(directory).rglob('*'):
+    with contextlib.suppress(OSError):
+      about = path.stat()
+      if not path.is_file():
+        continue
+      files.append((about.st_mtime, about.st_size, path))
+  total = sum(size for _, size, _ in files)
+  for _, size, path in sorted(files):
+    if total <= bound:
+      return
+    with contextlib.suppress(OSError):
+      path.unlink()
+    total -= size

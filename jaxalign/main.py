@@ -7,7 +7,9 @@
   compare                   pairs finished arms item by item; a RUN is a directory, or DIR:ARM
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
   --compiled=DIR            reads compiled programs from DIR, and keeps there what it compiles;
-                            launch/preflight.py --keep=DIR fills it before there is a TPU
+                            launch/preflight.py --keep=DIR fills it before there is a TPU.
+                            Default: the user's cache directory, for a run of one process;
+                            --nocompiled compiles everything anew
 
   --config.optim.lr=3e-6    sets any field at any depth; its type decides how the text is read:
                             numbers, true/false, a name among choices, none, tuples as 0.9,0.95
@@ -51,6 +53,7 @@ def define_flags():
     'compiled', None, 'directory (local or gs://) of compiled programs: read, and added to',
     flag_values=values,
   )  # fmt: skip
+  flags.DEFINE_bool('nocompiled', False, 'compile everything anew', flag_values=values)
   flags.DEFINE_string(
     'coordinator', None, 'HOST:PORT of process 0, where no cluster says so', flag_values=values
   )
@@ -128,7 +131,8 @@ def start(argv):
 
   allocator.keep_freed()
   pod.join(values.coordinator, values.processes, values.process_id)
-  with kept.of_a_run(values.compiled and config.absolute(values.compiled)):
+  directory = config.absolute(values.compiled) if values.compiled else None
+  with contextlib.nullcontext() if values.nocompiled else kept.of_a_run(directory):
     return run_stage(run, cfg, values.workdir, values.debug)
 
 

@@ -6,8 +6,8 @@ everything is tiny: what is tested here does not depend on them. Where it does, 
 fusion emitters are left out as well: they take two thirds of what compiling then costs. The newest
 jax knows no other way; and children that are given XLA_FLAGS of their own compile as users do.
 
-No persistent compilation cache in the tests' own processes: a cached executable could hide what a
-test is there to see. Their children, who run the same program again and again, share one.
+A run's cache of compiled programs is one of the session, never the user's: what is tested is this
+code, not what an earlier one compiled. Children, who run the same programs again, share it.
 """
 
 import os
@@ -75,13 +75,14 @@ def optimized():
   optimizations(False)
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='session', autouse=True)
 def cache(tmp_path_factory):
-  """Where the processes that tests start keep compiled programs: one place for all of a session."""
+  """A pathlib.Path: where runs keep compiled programs, one place for all workers of a session."""
   place = tmp_path_factory.getbasetemp()
   if 'PYTEST_XDIST_WORKER' in os.environ:
     place = place.parent  # of all workers
   (place / 'compiled').mkdir(exist_ok=True)
+  os.environ['XDG_CACHE_HOME'] = str(place / 'user')
   return place / 'compiled'
 
 

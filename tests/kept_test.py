@@ -1,8 +1,10 @@
 """What preflight's stand-ins compile is loaded by the run, and what differs is not."""
 
+import os
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import pytest
 from jax.extend import backend
 
@@ -40,22 +42,29 @@ def run(tmp_path, capfd):
   return do
 
 
-def test_a_run_loads_what_preflight_compiled(small, run, tmp_path, monkeypatch):
+def test_a_run_loads_what_preflight_compiled(small, run, tmp_path):
   cfg = main.load(SPEC)
   for field, value in FIELDS.items():
     overrides.override(cfg, field, str(value))
   mesh, (train,) = programs.programs_of(config.seal(cfg), jax.devices())
-  with kept.used(tmp_path / 'kept'), jax.set_mesh(mesh):
+  with kept.used(tmp_path / 'kept' / kept.cpu_features()), jax.set_mesh(mesh):
     train.lower().compile()
   _, (said,) = run('first')
   assert 'loaded from' in said and 'of compiling saved' in said
+
+
+def test_what_was_compiled_otherwise_is_compiled_anew(small, tmp_path, monkeypatch, capfd):
+  compiled = tmp_path / 'kept'
+  of_a_run(compiled)
+  capfd.readouterr()
   monkeypatch.setenv('LIBTPU_INIT_ARGS', '--xla_of_another_run=true')  # part of the hash
   row = dict(config='x', slice='v5e-16', name='train')
   with monkeypatch.context() as patch:
     patch.setattr(jax, '__version__', '0.9.9')
-    kept.note(tmp_path / 'kept', [row | kept.stamp(backend.get_backend()) | dict(flags='')])
-  lines, (said,) = run('second')
-  assert 'compiled in' in said and 'and kept in' in said
+    kept.note(compiled, [row | kept.stamp(backend.get_backend()) | dict(flags='')])
+  of_a_run(compiled)
+  lines = capfd.readouterr().err.splitlines()
+  assert any('compiled in' in line and 'and kept in' in line for line in lines)
   (why,) = [line for line in lines if 'compiled otherwise' in line]
   assert f'jax 0.9.9, here {jax.__version__}' in why and '--xla_of_another_run=true' in why
 
@@ -81,3 +90,39 @@ def test_settings_come_back(tmp_path):
   refused = pytest.raises(UserError, match='file/b cannot hold compiled programs: Not a dir')
   with refused, kept.used(tmp_path / 'file' / 'b'):
     pass
+
+
+def of_a_run(directory=None):
+  """A program is compiled in a run's cache; what is then in the user's."""
+  jax.clear_caches()  # as a new process would begin
+  with kept.of_a_run(directory):
+    jax.jit(lambda x: x * 3 + 1)(jnp.ones(5))
+  return {path.name: path.read_bytes() for path in kept.user_cache().rglob('*-cache')}
+
+
+def test_a_run_keeps_its_programs_in_the_user_s_cache(small, tmp_path, monkeypatch, capfd):
+  """Once: a second run writes nothing anew. The CPU is part of the place, and nothing is said."""
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+  first = of_a_run()
+  assert first and of_a_run() == first
+  assert [path.name for path in kept.user_cache().iterdir()] == [kept.cpu_features()]
+  assert of_a_run(tmp_path / 'named') == first and any((tmp_path / 'named').rglob('*-cache'))
+  assert jax.config.jax_compilation_cache_dir is None
+  said = capfd.readouterr().err
+  assert f'in {tmp_path}/named' in said and str(kept.user_cache()) not in said
+
+
+def test_a_cache_that_cannot_be_written_stops_no_run(small, tmp_path, monkeypatch):
+  (tmp_path / 'file').write_text('')
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+  assert of_a_run() == {}
+
+
+def test_the_oldest_programs_go(tmp_path):
+  for n in range(5):
+    path = tmp_path / 'cpu' / f'{n}-cache'
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(bytes(100))
+    os.utime(path, (n, n))
+  kept.prune(tmp_path, 250)
+  assert sorted(path.name for path in tmp_path.rglob('*-cache')) == ['3-cache', '4-cache']

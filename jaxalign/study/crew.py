@@ -1,5 +1,6 @@
 """Tasks spread over worker processes, one core each; what they say comes back in order."""
 
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -75,7 +76,7 @@ def serve(number, cores, parent, workdir, compiled, todo, told, work, args):
     allocator.keep_freed()
     task = None
     try:
-      with kept.of_a_run(compiled):
+      with kept.of_a_run(compiled) if compiled else contextlib.nullcontext():
         while (task := todo.get()) is not None:
           work(task, *args, lambda text, task=task: told.put(('said', task, text)))
       told.put(('done', None, None))
