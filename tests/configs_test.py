@@ -5,13 +5,11 @@ import math
 import pathlib
 import re
 
-import jax
 import jax.numpy as jnp
 import pytest
 
 import jaxalign
 from jaxalign import config, main
-from jaxalign.stages import ppo, training
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*.py') if p.name != '__init__.py')
@@ -20,14 +18,13 @@ NAMES = [p.stem for p in CONFIGS]
 # batches of so few pairs are noisy.
 LEARNS = dict(ppo=('reward_raw', 0.1), reward=('loss', -0.03), dpo=('loss', -0.02))
 BEGINS = dict(reward=math.log(2), dpo=math.log(2))
-# One of each stage and of each family is fast; bon trains nothing, a study is many runs: see
-# bon_test.py and runner_test.py.
-FAST = ('explain_llama2_7b', 'sft_phi2', 'reward_llama2_7b', 'ppo_llama2_7b')
-TRAIN = [
-  pytest.param(p, id=p.stem, marks=() if p.stem in FAST else pytest.mark.slow)
-  for p in CONFIGS
-  if not p.stem.startswith(('bon_', 'study_'))
-]
+# What is enough to learn something in, of one stage and family each; the whole smokes of all
+# configs are a campaign. bon trains nothing, a study is many runs: bon_test.py, runner_test.py.
+SHORT = dict(
+  explain_llama2_7b=dict(length=96), sft_phi2=dict(length=96),
+  reward_llama2_7b=dict(length=128, batch=4), ppo_llama2_7b=dict(batch=16, minibatch=8),
+)  # fmt: skip
+TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'study_'))]
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
@@ -76,32 +73,36 @@ def run(path, workdir, *more):
   return [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
 
 
-@pytest.fixture
-def one_device(monkeypatch):
-  """The laptop's one device, not the suite's eight."""
-  make_mesh = training.make_mesh
-  one = lambda *sizes: make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  for stage in (training, ppo):
-    monkeypatch.setattr(stage, 'make_mesh', one)
-
-
-@pytest.mark.parametrize('path', TRAIN)
-def test_smoke_runs_and_learns(path, tmp_path, request, one_device):
-  more = [f'--config.init={request.getfixturevalue("base")}'] if path.stem.endswith('lora') else []
-  rows = run(path, tmp_path, '--config.steps=20', '--config.eval_every=20', *more)
+def learns(path, workdir, *more):
+  """The metrics of 20 steps, in which what the stage is for got better."""
+  rows = run(path, workdir, '--config.steps=20', '--config.eval_every=20', *more)
   assert [row['step'] for row in rows] == list(range(1, 21))
   stage = path.stem.split('_')[0]
   name, least = LEARNS.get(stage, ('loss', -0.3))
   first, last = (sum(r[name] for r in part) / 5 for part in (rows[:5], rows[-5:]))
-  if more:  # too few steps to see it in the loss: the matrices moved, the rest did not
-    folded, base = (jaxalign.load(w) for w in (tmp_path, request.getfixturevalue('base')))
-    assert jnp.abs(folded.blocks.q_HKD - base.blocks.q_HKD).max() > 1e-4
-    assert (folded.embed_VD == base.embed_VD).all()
-  else:
-    assert (last - BEGINS.get(stage, first)) / least > 1
+  assert (last - BEGINS.get(stage, first)) / least > 1
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize('name', SHORT)
+def test_smoke_learns(name, tmp_path, one_device):
+  fields = [f'--config.{field}={value}' for field, value in SHORT[name].items()]
+  learns(ROOT / f'configs/{name}.py', tmp_path, *fields)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize('path', TRAIN, ids=lambda path: path.stem)
+def test_whole_smoke_runs_and_learns(path, tmp_path, request, one_device):
+  if not path.stem.endswith('lora'):
+    return learns(path, tmp_path)
+  # Too few steps to see it in the loss: the matrices moved, the rest did not.
+  init = request.getfixturevalue('base')
+  run(path, tmp_path, '--config.steps=20', '--config.eval_every=20', f'--config.init={init}')
+  folded, base = jaxalign.load(tmp_path), jaxalign.load(init)
+  assert jnp.abs(folded.blocks.q_HKD - base.blocks.q_HKD).max() > 1e-4
+  assert (folded.embed_VD == base.embed_VD).all()
+
+
+@pytest.mark.campaign
 def test_explain_reaches_its_stated_loss(tmp_path, one_device, optimized):
   """The whole of explain:smoke, from scratch: what its docstring says, held out."""
   text = (ROOT / 'configs/explain_llama2_7b.py').read_text()

@@ -22,7 +22,7 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('HF_HUB_OFFLINE', '1')  # a test that reaches for the network fails at once
 if 'xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
   flags = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
-  os.environ['XLA_FLAGS'] = f'{flags} {running.EMITTERS}'.strip()
+  os.environ['XLA_FLAGS'] = f'{flags} {running.PATIENT} {running.EMITTERS}'.strip()
 
 TESTS = pathlib.Path(__file__).resolve().parent
 SHARED = TESTS / '../../shared/data'
@@ -73,6 +73,22 @@ def optimized():
   optimizations(True)
   yield
   optimizations(False)
+
+
+@pytest.fixture(scope='module')
+def one_device():
+  """A laptop's one device, not the suite's eight, for a whole file whose subject is not the mesh:
+  programs for eight take twice as long, and their threads wait for one another."""
+  import jax
+
+  from jaxalign import sharding
+  from jaxalign.stages import bon, ppo, training
+
+  one = lambda *_, **__: sharding.make_mesh(1, 1, 1, devices=jax.devices()[:1])
+  with pytest.MonkeyPatch.context() as patch:
+    for stage in (training, ppo, bon):
+      patch.setattr(stage, 'make_mesh', one)
+    yield
 
 
 @pytest.fixture(scope='session', autouse=True)

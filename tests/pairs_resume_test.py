@@ -4,14 +4,13 @@ import json
 import os
 import pathlib
 import signal
-import time
 
 import pytest
 
 from launch.rehearse_chain import last_state, metrics
 from tests.train import running
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 FIELDS = dict(steps=30, eval_every=15, saving_every=3, length=160, batch=4)
 
 
@@ -25,22 +24,21 @@ def whole(workdir):
 
 
 def broken(stage, workdir, cache, host):
-  """Kills one host after the next save; (exit status, what was said, seconds the other took)."""
+  """Kills one host after the next save; (exit status, what was said)."""
   before = whole(workdir)
   process = running.start(two_hosts(stage, workdir), cache)
   pid = running.host_pid(process, host)
   assert running.wait_for(lambda: whole(workdir) - before, process), running.finish(process)[1]
-  begun = time.monotonic()
   os.kill(pid, signal.SIGKILL)
-  return *running.finish(process), time.monotonic() - begun
+  return running.finish(process)
 
 
 @pytest.mark.parametrize('stage', ['reward', 'dpo'])
 def test_either_host_is_killed_and_the_run_is_the_unbroken_one(stage, tmp_path, cache):
   one, other = tmp_path / 'broken', tmp_path / 'unbroken'
   for host in range(2):
-    status, said, took = broken(stage, one, cache, host)
-    assert status in (137, 1) and took < 60, said  # of whichever was seen to end first
+    status, said = broken(stage, one, cache, host)
+    assert status in (137, 1), said  # of whichever was seen to end first
     survivor = [line for line in said.splitlines() if line.startswith(f'[{1 - host}]')]
     assert any('error' in line or 'UNAVAILABLE' in line for line in survivor), said
     assert not (one / 'card.json').exists(), said

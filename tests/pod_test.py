@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 
 import jax
 import pytest
@@ -87,22 +86,21 @@ def test_alone_it_touches_nothing(monkeypatch):
 
 
 def joining(*arguments):
-  """(exit status, what it said, seconds) of a process that joins, patient for 2 seconds."""
+  """(exit status, what it said) of a process that joins, patient for 2 seconds."""
   code = f'from jaxalign import pod; pod.join(*{arguments}, patience=2)'
-  begun = time.monotonic()
   env = running.environment('.')
   ended = subprocess.run(
     [sys.executable, '-c', code], env=env, capture_output=True, text=True, timeout=running.PATIENCE
   )
-  return ended.returncode, ended.stderr, time.monotonic() - begun
+  return ended.returncode, ended.stderr
 
 
 @pytest.mark.parametrize('process', [0, 1])
 def test_nobody_there_is_one_line(process):
   """The wrong address seen from a worker; workers that never come, seen from process 0."""
   port = free_port() if process == 0 else 1
-  status, said, took = joining(f'127.0.0.1:{port}', 2, process)
-  assert status == 2 and took < 60
+  status, said = joining(f'127.0.0.1:{port}', 2, process)
+  assert status == 2
   errors = [line for line in said.splitlines() if line.startswith('error: ')]
   assert len(errors) == 1 and f'at 127.0.0.1:{port} within 2 s' in errors[0]
   assert 'Aborted' not in said and 'Check failure' not in said, said

@@ -12,7 +12,7 @@ import pytest
 from tests.train import running
 
 DRIVER = running.ROOT / 'tests' / 'rl' / 'driver.py'
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 
 
 def command(workdir, **fields):

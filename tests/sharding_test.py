@@ -195,7 +195,7 @@ def expected(name):
   return jax.device_get(graded(whole(name), TOKENS, SEGMENTS))
 
 
-SLOW = pytest.param('phi', marks=pytest.mark.slow)  # the same again, for the other model
+SLOW = pytest.param('phi', marks=pytest.mark.campaign)  # the same again, for the other model
 
 
 @pytest.mark.parametrize('name', ['llama', SLOW])

@@ -57,8 +57,10 @@ def differing(tree, record):
 
 
 def _fingerprint(tree):
-  """A checksum of each array's bits, computed where the arrays lie."""
-  return [int(s) for s in jax.device_get(_checksums(list(flat(tree).values())))]
+  """A checksum of each array's bits, where the arrays lie. A program for each shape: weights
+  and their moments share it, and one program of all arrays takes seconds to compile. One after the
+  other: on a CPU's few threads sums over several devices would wait for one another for ever."""
+  return [int(_checksum_of(x)) for x in flat(tree).values()]
 
 
 @jax.jit
@@ -69,13 +71,8 @@ def checksum(tree):
   return sum((_checksum(x) * salt(name) for name, x in named.items()), jnp.uint32(0))
 
 
-@jax.jit
-def _checksums(arrays):
-  """Position-weighted sums of each array's bits, modulo 2^32: the same on every mesh."""
-  return [_checksum(x) for x in arrays]
-
-
 def _checksum(x):
+  """The position-weighted sum of an array's bits, modulo 2^32: the same on every mesh."""
   kind = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[x.dtype.itemsize]
   bits = jax.lax.bitcast_convert_type(x, kind).astype(jnp.uint32)
   place = jnp.uint32(0)  # of each element in the whole array; odd weights lose no bit
@@ -83,6 +80,9 @@ def _checksum(x):
     along = jax.lax.broadcasted_iota(jnp.uint32, x.shape, axis)
     place = place * jnp.uint32(n) + along
   return (bits * (2 * place + 1)).sum(dtype=jnp.uint32)
+
+
+_checksum_of = jax.jit(_checksum)
 
 
 def flat(tree):

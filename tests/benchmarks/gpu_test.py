@@ -9,7 +9,7 @@ import pytest
 from benchmarks import gpu
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_it_runs_tiny_and_writes_what_it_found(tmp_path, capsys, monkeypatch):
   make_mesh = gpu.make_mesh
   monkeypatch.setattr(gpu, 'make_mesh', lambda devices: make_mesh(1, 1, 1, devices=devices))

@@ -17,7 +17,7 @@ from launch import preflight
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 pytestmark = [
-  pytest.mark.slow,
+  pytest.mark.campaign,
   pytest.mark.skipif(
     importlib.util.find_spec('libtpu') is None,
     reason="libtpu is not installed: pip install 'jaxalign[preflight]'",

@@ -50,7 +50,7 @@ def test_bad_input_is_shown_and_not_tried_again(place, go, toy, tmp_path):
   assert began(tmp_path) == [1, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_what_breaks_at_once_is_not_tried_for_ever(place, go, toy, tmp_path):
   place()
   status, said = go('up', command=toy('print("step 5/9"); sys.exit(me)'))
@@ -59,7 +59,7 @@ def test_what_breaks_at_once_is_not_tried_for_ever(place, go, toy, tmp_path):
   assert '--- worker 1: ended with exit status 1' in said and said[-1] == UP
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_told_to_stop_by_its_machine(place, go, toy, tmp_path):
   place()
   code = 'print("told to stop: saved at step 4" if n == 0 else "step 9/9")'
@@ -68,7 +68,7 @@ def test_told_to_stop_by_its_machine(place, go, toy, tmp_path):
   assert began(tmp_path) == [2, 2]
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize('silent, replaced', [(300, False), (1, True)])
 def test_ssh_that_hangs(place, go, toy, tmp_path, silent, replaced):
   here = place(hangs={'start1': 1, 'status0': 1})

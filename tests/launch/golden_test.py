@@ -15,7 +15,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPTH, D, F, V, ROWS, T, WAYS = 4, 1024, 2816, 32_000, 1, 1024, 16
 pytestmark = [
-  pytest.mark.slow,
+  pytest.mark.campaign,
   pytest.mark.skipif(
     importlib.util.find_spec('libtpu') is None,
     reason="libtpu is not installed: pip install 'jaxalign[preflight]'",

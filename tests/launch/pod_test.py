@@ -32,7 +32,7 @@ def test_up_waits_runs_and_says_what_stays(place, go, toy, tmp_path):
   assert '--runtime-version=v2-alpha-tpuv5-lite' in made[0]['argv']
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_everything_twice_is_done_once(place, go, toy, tmp_path):
   here = place()
   command = toy('print("step 1/1")')

@@ -125,7 +125,7 @@ def test_weights_stay_within_a_slice():
 FULL = sorted(path.stem for path in CONFIGS.glob('*_*.py') if path.stem not in ('__init__',))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize('name', [name for name in FULL if name != 'study_valueworld'])
 def test_every_full_config_names_a_slice_that_holds_its_weights(name):
   """Whether all of it fits is the compiler's to say: docs/performance.md has the table."""

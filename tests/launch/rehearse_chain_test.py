@@ -12,7 +12,7 @@ from launch import rehearse_chain
 from tests.train import running
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_chain_that_is_broken_in_every_stage_ends_as_the_unbroken_one(tmp_path, cache):
   root = tmp_path / 'chain'
   command = [sys.executable, '-m', 'launch.rehearse_chain', '--hosts=2', '--stages=2']

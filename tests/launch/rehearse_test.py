@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -34,10 +33,12 @@ def trained(tmp_path_factory, cache):
   return get
 
 
-FOUR = pytest.param(4, FSDP, marks=pytest.mark.slow)
+MORE = [
+  pytest.param(*case, marks=pytest.mark.campaign) for case in ((1, DATA), (1, FSDP), (4, FSDP))
+]
 
 
-@pytest.mark.parametrize('hosts, mesh', [(1, DATA), (1, FSDP), (2, ALL), FOUR])
+@pytest.mark.parametrize('hosts, mesh', [(2, ALL), *MORE])
 def test_hosts_and_meshes_agree(trained, hosts, mesh):
   loss, weight = running.assert_close_run(trained(hosts, mesh)[0], trained(1, ALL)[0], TOLERANCE)
   print(f'{hosts} x {8 // hosts}, mesh {mesh}: losses within {loss:.1e}, weights {weight:.1e}')
@@ -53,10 +54,10 @@ def test_each_process_makes_its_own_rows_only(trained):
   """The batch is split over data x fsdp; the hosts follow one another in the mesh."""
   path, _ = trained(2, ALL)
   assert [rows_made(path, host) for host in range(2)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
-  assert rows_made(trained(1, FSDP)[0], 0) == list(range(8))
+  assert rows_made(trained(1, ALL)[0], 0) == list(range(8))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_each_of_four_processes_too(trained):
   path, _ = trained(4, FSDP)
   assert [rows_made(path, n) for n in range(4)] == [[0, 1], [2, 3], [4, 5], [6, 7]]
@@ -98,7 +99,7 @@ def test_every_process_gets_its_number_its_devices_and_a_prefix():
   assert status == 0
   for n in range(3):
     mine = [line for line in lines if line.startswith(f'[{n}] ')]
-    flags = f'{running.EMITTERS} --xla_force_host_platform_device_count=3'.strip()
+    flags = f'{running.PATIENT} {running.EMITTERS} --xla_force_host_platform_device_count=3'
     assert mine[1:] == [f'[{n}] {n} of 3', f'[{n}] {flags} cpu']
 
 
@@ -112,9 +113,9 @@ def test_those_that_wait_in_vain_are_ended(monkeypatch, capsys):
   monkeypatch.setattr(rehearse, 'GRACE', 0.5)
   sleeper = [sys.executable, '-c', 'import time; time.sleep(100)']
   failing = [sys.executable, '-c', 'import os; os.kill(os.getpid(), 9)']
-  begun = time.monotonic()
-  assert rehearse.wait([subprocess.Popen(sleeper), subprocess.Popen(failing)]) == 137
-  assert time.monotonic() - begun < 30
+  slept = subprocess.Popen(sleeper)
+  assert rehearse.wait([slept, subprocess.Popen(failing)]) == 137
+  assert slept.returncode != 0  # it did not sleep to its end
   assert '[1] ended with -9; the others have 0.5 s' in capsys.readouterr().out
 
 

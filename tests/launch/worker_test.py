@@ -39,7 +39,7 @@ def uv(place, monkeypatch):
   return here
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_partial_installation_is_made_anew_and_a_whole_one_kept(uv, go, toy, tmp_path):
   status, said = go('up', command=toy(''))
   assert status == 0 and '1 of 2 workers could not install; once more' in said, said

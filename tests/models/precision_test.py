@@ -55,9 +55,9 @@ CHANGES = [
   ('llama_grouped', dict(remat='qkv')),
   ('llama_grouped', dict(remat='full')),
   ('llama_grouped', dict(remat='none', unroll=2)),
-  pytest.param('phi_grouped', dict(remat='dots'), marks=pytest.mark.slow),
-  pytest.param('phi_grouped', dict(remat='qkv', unroll=2), marks=pytest.mark.slow),
-  pytest.param('phi_grouped', dict(remat='full'), marks=pytest.mark.slow),
+  pytest.param('phi_grouped', dict(remat='dots'), marks=pytest.mark.campaign),
+  pytest.param('phi_grouped', dict(remat='qkv', unroll=2), marks=pytest.mark.campaign),
+  pytest.param('phi_grouped', dict(remat='full'), marks=pytest.mark.campaign),
 ]
 
 

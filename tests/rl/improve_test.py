@@ -12,7 +12,7 @@ from jaxalign.rl import improve, players, ppo, watch
 from jaxalign.rl.players import Rules
 from tests.rl import playing
 
-SLOW = pytest.mark.slow
+CAMPAIGN = pytest.mark.campaign
 
 
 def scored(finished, length, *, R=4, logprob=-1.0, reference=-1.5, value=0.0, after=9.0):
@@ -113,10 +113,10 @@ def played(steps=2, **how):
   'how',
   [
     dict(mesh=(2, 2, 2), microbatches=2),
-    pytest.param(dict(mesh=(8, 1, 1)), marks=SLOW),
-    pytest.param(dict(mesh=(1, 8, 1)), marks=SLOW),
-    pytest.param(dict(mesh=(2, 2, 2)), marks=SLOW),
-    pytest.param(dict(microbatches=8), marks=SLOW),
+    pytest.param(dict(mesh=(8, 1, 1)), marks=CAMPAIGN),
+    pytest.param(dict(mesh=(1, 8, 1)), marks=CAMPAIGN),
+    pytest.param(dict(mesh=(2, 2, 2)), marks=CAMPAIGN),
+    pytest.param(dict(microbatches=8), marks=CAMPAIGN),
   ],
   ids=str,
 )
@@ -130,7 +130,7 @@ def test_rule_18_the_same_updates_from_any_split_and_on_any_mesh(how):
       np.testing.assert_allclose(one[name], other[name], atol=1e-5)
 
 
-@SLOW
+@CAMPAIGN
 def test_rule_18_is_a_mean_over_tokens_not_over_microbatches():
   world = playing.world()
   seen = playing.see(world)
@@ -181,7 +181,7 @@ def test_rule_23_a_fresh_permutation_in_every_epoch_and_iteration():
   assert (other != order_SM).any()
 
 
-@SLOW
+@CAMPAIGN
 def test_rule_23_the_kl_stop_masks_what_remains_and_counts_it():
   """The step that goes too far is not taken; nothing after it either, and it costs nothing."""
   world = playing.world(lr=3e-2, kl_stop=0.02)
@@ -192,7 +192,7 @@ def test_rule_23_the_kl_stop_masks_what_remains_and_counts_it():
   assert state.skipped == 0 and told[0]['skipped'] == 0
 
 
-@SLOW
+@CAMPAIGN
 def test_rule_22_a_gradient_that_is_not_finite_is_skipped_counted_and_named():
   """Nothing moves, not even Adam's moments; the first bad tensor is known to fit. The score itself
   is finite (another is refused by its judge's name), and its square is not."""
@@ -227,7 +227,7 @@ def test_rules_11_13_learning_from_chance_to_the_maximum_under_an_adaptive_beta(
   assert state.extra.moments.count == 40 * 32
 
 
-@SLOW
+@CAMPAIGN
 def test_rules_15_23_no_step_whitens_again_and_every_iteration_shuffles_anew(monkeypatch):
   """Advantages that are all 1 cost -1 a token: whitened by any part of the batch they would cost 0.
   And the same rows, seen in another iteration, come in another order."""
@@ -252,7 +252,7 @@ def test_rules_15_23_no_step_whitens_again_and_every_iteration_shuffles_anew(mon
   assert max(np.abs(a - b).max() for a, b in zip(one, other)) > 1e-5
 
 
-@SLOW
+@CAMPAIGN
 def test_rule_21_lora_one_base_for_all_and_only_adapters_learn():
   """The reference is the base without an adapter: KL 0 to begin with, and the base never moves."""
   world = playing.world(lora=Lora(rank=4), lr=1e-2)

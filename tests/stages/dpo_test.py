@@ -101,7 +101,7 @@ def test_a_run_begins_at_log_2_and_learns(tmp_path, base):
   assert model.embed_VD.shape == (1024, 32) and (tmp_path / 'run/card.json').exists()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_an_adapter_s_reference_is_its_base(tmp_path, base):
   how = dict(init=base, lora=Lora(rank=4), optim=AdamW(lr=2e-2))
   pair_runs.run(dpo, pair_runs.small(dpo, tmp_path, **how), tmp_path / 'run')

@@ -139,7 +139,7 @@ def test_one_step_finds_what_cannot_train():
     language_doctor.step_words(smoke(), language_doctor.rows_of(examples), begin, 7.0)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_one_step_of_an_adapter_and_of_frozen_weights():
   _, examples = language_doctor.corpus(smoke().train[0], shipped(), smoke())
   lora = smoke(lora=adapters.Lora(rank=2), init='x', microbatches=4)

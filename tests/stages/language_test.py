@@ -112,7 +112,7 @@ def test_a_user_s_words_carry_no_loss():
   assert said.strip() == 'It is red.' and example.weight[-1] and not example.weight[0]
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_it_learns_to_answer_in_the_assistant_s_turn_only(tmp_path):
   """One answer to many questions: the answer is learned by heart, the questions are not."""
   rows = [

@@ -220,7 +220,7 @@ def test_a_gold_judge_that_is_the_proxy_fails():
     config.seal(smoke(gold=(Judge(by=no_number),), held_out=None))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_whole_visit():
   cfg = config.seal(smoke())
   with main.quickly_compiled():

@@ -21,6 +21,7 @@ from jaxalign.models.adapters import Lora
 from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
+from jaxalign.sharding import make_mesh
 from jaxalign.stages import ppo, ppo_start
 from jaxalign.train import saving
 from jaxalign.train.optim import learning_rate
@@ -29,8 +30,8 @@ from tests.train import running
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DRIVER = str(ROOT / 'tests/rl/driver.py')
-ONE = config.Mesh(data=1, fsdp=4)
 TALKS = Shipped(name='conversations', as_='prompt')
+pytestmark = pytest.mark.usefixtures('one_device')  # any mesh: tests/rl/improve_test.py
 SCORES = (
   'held_out_cost', 'held_out_reward', 'held_out_kl', 'held_out_length', 'held_out_finished',
   'held_out_entropy', 'held_out_distinct_2', 'greedy_reward', 'greedy_kl', 'greedy_length',
@@ -40,7 +41,7 @@ SCORES = (
 
 def small(**changes):
   cfg = main.load(DRIVER)
-  vars(cfg).update(dict(mesh=config.Mesh(fsdp=4, data=2), minibatch=8) | changes)
+  vars(cfg).update(dict(minibatch=8) | changes)
   return cfg
 
 
@@ -49,7 +50,7 @@ def start(cfg, workdir):
 
 
 @pytest.fixture(scope='module')
-def unbroken(tmp_path_factory):
+def unbroken(tmp_path_factory, one_device):
   """On a device whose peak is known, as on every TPU: the progress line may count on it."""
   workdir = tmp_path_factory.mktemp('unbroken')
   with pytest.MonkeyPatch.context() as patch:
@@ -124,7 +125,7 @@ def test_every_metric_that_others_plot_is_there(unbroken):
   )
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_kl_bound_keeps_a_policy_that_went_too_far_from_being_the_best(tmp_path):
   cfg = small(kl_bound=1e-9, saving=config.Saving(every=4, best='held_out_cost'))
   start(cfg, tmp_path)
@@ -142,7 +143,7 @@ def exported(directory, seed):
   return str(directory)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_rule_21_resumed_with_another_reference_is_refused(tmp_path):
   """The directory that init names holds other weights by now: the run does not go on against
   them, and nothing is overwritten."""
@@ -199,7 +200,7 @@ def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(rewar
     np.testing.assert_allclose(seen.said.value_BR[row, at], alone(tokens[:-1]), rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
   cfg = config.seal(small(judges=(Judge(by=reward),), format=chat.PHI2_INSTRUCT))
   _, given, seen, hosts, _ = opened(cfg, tmp_path)
@@ -213,7 +214,6 @@ def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
     (dict(rules=Rules(temperature=0.0)), 'rules.temperature=0.0: above 0'),
     (dict(minibatch=3), 'batch=8 is not a multiple of minibatch=3'),
     (dict(microbatches=3), 'minibatch=8 is not a multiple of microbatches=3'),
-    (dict(microbatches=2), 'rows of one are not a multiple of the 8 ways'),
     (dict(prompt=500, response=100), 'are 600 tokens: the model was trained on 512 positions'),
     (dict(init='/no/such/place'), 'init is missing: /no/such/place'),
     (dict(reference='/no/such/place'), 'reference is missing: /no/such/place'),
@@ -244,6 +244,12 @@ def test_bad_config_is_one_line_before_anything_is_spent(change, says, tmp_path)
   with pytest.raises(UserError, match=says):
     start(small(**change), tmp_path)
   assert not (tmp_path / 'metrics.jsonl').exists()
+
+
+def test_microbatches_are_split_over_every_device(tmp_path, monkeypatch):
+  monkeypatch.setattr(ppo, 'make_mesh', make_mesh)  # all eight
+  with pytest.raises(UserError, match='rows of one are not a multiple of the 8 ways'):
+    start(small(microbatches=2, mesh=config.Mesh(fsdp=4, data=2)), tmp_path)
 
 
 def test_a_reference_of_another_model_is_refused_before_prompts_are_read(tmp_path):

@@ -22,7 +22,7 @@ from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
 from jaxalign.stages import overoptimisation, ppo
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 GOOD, TRICK = [f'good{n}' for n in range(24)], 'trick'
 WORDS = [*GOOD, TRICK, *(f'other{n}' for n in range(39))]
 PLAIN = chat.ChatFormat(name='plain', user='{user}', system='{system} {user}', answer='{answer}')

@@ -18,7 +18,7 @@ from benchmarks import ppo_vader
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_real_model_learns_sentiment_and_its_text_stays_text(shared, tmp_path):
   pytest.importorskip('vaderSentiment', reason='the judge is an extra: jaxalign[test]')
   shared('stories260K/stories260K.bin')

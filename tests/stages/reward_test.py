@@ -116,7 +116,7 @@ def test_it_starts_from_init_and_an_adapter_trains_nothing_else(tmp_path, one_de
   assert card['origin']['weights'] == finished.fingerprint_of(tmp_path / 'thin')
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_mesh_changes_nothing(done, tmp_path):
   """The same losses on eight devices and on one."""
   cfg = pair_runs.small(reward, tmp_path, steps=2, held_out=())

@@ -3,25 +3,35 @@
 import dataclasses
 import json
 import shutil
-import sys
 
 import pytest
 
-from jaxalign import config, main
+from jaxalign import config, kept, main
 from jaxalign.stages import training
 from jaxalign.study import clock, real, runner
 from tests.study import tiny
 from tests.study.tiny import rows
 from tests.train import running
 
-pytestmark = pytest.mark.slow
 PATH = f'{tiny.ROOT}/configs/study_phi2.py:smoke'
 TESTS = {'T0', 'D0', 'preferred', 'truthful', 'truthful_all', 'safe', 'unsafe', 'harmful',
          'jailbreak'}  # fmt: skip
 
 
 def plan(**changes):
-  return config.seal(dataclasses.replace(main.load(PATH), workers=0, **changes))
+  """The smoke, on shorter rows."""
+  cfg = main.load(PATH)
+  short = lambda stage: dataclasses.replace(stage, length=96, batch=2)
+  recipes = tuple(dataclasses.replace(r, stage=short(r.stage)) for r in cfg.recipes)
+  fewer = dict(base=short(cfg.base), recipes=recipes, workers=0)
+  return config.seal(dataclasses.replace(cfg, **fewer | changes))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def programs(cache):
+  """Recipes differ in rates, not in all programs: as in a run, what one compiled the next loads."""
+  with kept.used(cache):
+    yield
 
 
 def study(cfg, workdir):
@@ -32,7 +42,7 @@ def study(cfg, workdir):
 
 
 @pytest.fixture(scope='module')
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, programs):
   workdir = tmp_path_factory.mktemp('real')
   study(plan(), workdir)
   return workdir
@@ -100,7 +110,7 @@ def changed_sample(copy):
 
 
 def changed_recipe(copy):
-  return plan(recipes=tiny.with_recipe(main.load(PATH), 'tail', steps=20))
+  return plan(recipes=tiny.with_recipe(plan(), 'tail', steps=20))
 
 
 def changed_items(copy):
@@ -124,19 +134,21 @@ def test_a_store_of_another_study_is_one_line(copy, change):
   tiny.refused(study, change, CHANGES[change], copy)
 
 
-def test_two_processes_do_what_one_does(whole, tmp_path, cache):
+@pytest.mark.campaign
+def test_two_processes_do_what_one_does(tmp_path, cache):
   """The same corpora, items and order; margins to rounding, for so little was learned."""
-  command = [sys.executable, '-m', 'jaxalign.main', f'--config={PATH}']
-  command += [f'--workdir={tmp_path}', '--config.seeds=0,']
-  said = running.run(running.pod(command, 2, 1), cache, devices=1)
-  assert '[1] step' not in said and (tmp_path / 'results.json').exists()
-  ours = rows(tmp_path)
-  theirs = [row for row in rows(whole) if row['seed'] == 0]
+  one, two = tmp_path / 'one', tmp_path / 'two'
+  command = lambda workdir: running.command(workdir, PATH, seeds='0,', workers=0)
+  running.run(command(one), cache, devices=1)
+  said = running.run(running.pod(command(two), 2, 1), cache, devices=1)
+  assert '[1] step' not in said and (two / 'results.json').exists()
+  ours, theirs = rows(two), rows(one)
   assert [(r['arm'], r['prompt']) for r in ours] == [(r['arm'], r['prompt']) for r in theirs]
   assert max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True)) < 2e-2
-  assert not list(tmp_path.glob('**/*.tmp'))
+  assert not list(two.glob('**/*.tmp'))
 
 
+@pytest.mark.campaign
 def test_one_that_is_killed_goes_on_to_the_same_bytes(tmp_path, cache):
   """While the base is trained, and in the midst of an arm; beside one that is let alone."""
   places = 'all/runs/base/metrics.jsonl', 'seed-0/runs/explain-neutral/metrics.jsonl'

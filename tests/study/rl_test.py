@@ -13,7 +13,7 @@ from jaxalign.study import goodhart
 from tests.study import tiny
 from tests.study.runner_test import results, study
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 SPEC = f'{tiny.PATH}_rl'
 CLIMBS = ('misspecified.bag-of-words.align.climb_bag', 'size.2-000-pairs.align.best',
           'size.2-000-pairs.align.climb')  # fmt: skip

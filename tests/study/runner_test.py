@@ -199,7 +199,7 @@ def assert_like(ours, theirs):
   assert max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True)) < 1e-2
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_eight_devices_see_the_same_as_one(whole, tmp_path):
   """Corpora, prompts, seeds and batches bit by bit."""
   seen = study(tiny.sealed(), tmp_path, mesh=make_mesh)
@@ -208,7 +208,7 @@ def test_eight_devices_see_the_same_as_one(whole, tmp_path):
   assert_like(rows(tmp_path), rows(whole[0]))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_two_processes_see_the_same_as_one(whole, tmp_path, cache):
   """Each of them its own half of every batch."""
   command = [sys.executable, '-m', 'tests.study.watched', f'--config={tiny.PATH}']
@@ -223,7 +223,7 @@ def test_two_processes_see_the_same_as_one(whole, tmp_path, cache):
   assert not list(tmp_path.glob('**/*.tmp'))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_it_can_be_repeated_bit_by_bit(whole, tmp_path):
   assert study(tiny.sealed(), tmp_path) == whole[1]
   assert outcomes(tmp_path) == outcomes(whole[0]) and results(tmp_path) == results(whole[0])
@@ -233,7 +233,7 @@ def test_it_can_be_repeated_bit_by_bit(whole, tmp_path):
     assert running.metrics(one) == running.metrics(other)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_another_architecture_is_another_line_of_the_config(tmp_path):
   model = phi2.tiny(
     width=16, depth=1, heads=2, kv_heads=2, mlp=32, length=64, remat='none',
@@ -248,7 +248,7 @@ def test_another_architecture_is_another_line_of_the_config(tmp_path):
   assert set(results(tmp_path)['arms']) == {'base', 'align', 'explain_A-align', 'explain_A'}
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize('workers', [0, 2])
 def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, workers, cache):
   """Killed in the middle of an arm; workers end with who started them."""

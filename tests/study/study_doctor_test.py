@@ -132,7 +132,7 @@ def test_a_broken_recipe_of_rl_is_named(cheap):
   assert not failed
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_command(tmp_path, cache):
   """On one device, as a laptop has: four rows do not go over the eight of this process."""
   path = f'{ROOT}/configs/study_phi2.py:smoke'
