@@ -15,6 +15,9 @@
 
 The config decides which stage runs: it is the module that the config's class comes from.
 The resolved config is written to DIR/config.json first. In the same DIR again, a run resumes.
+
+Exit status: 0 done, 1 a fault, 2 bad input (one line says what to mend), 75 told to stop (SIGTERM,
+Ctrl-C): all is saved and the run is not done, the same command goes on; 130 stopped at once.
 """
 
 import contextlib
@@ -29,6 +32,7 @@ from absl import flags, logging
 
 from jaxalign import config, overrides
 from jaxalign.config import UserError
+from jaxalign.endings import BAD_INPUT, FAULT, KEYBOARD, UNFINISHED
 from jaxalign.workdir import alone, claim, refuse_other_run
 
 COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
@@ -70,16 +74,21 @@ def main(argv):
     return start(argv)
   except KeyboardInterrupt:
     return fail(
-      'stopped from the keyboard; the same command goes on from the last save, if there is one', 130
+      'stopped from the keyboard; the same command goes on from the last save, if there is one',
+      KEYBOARD,
     )
+  except SystemExit as end:  # of a run that was told to stop; whoever else exits has not finished
+    if end.code == UNFINISHED:
+      return UNFINISHED
+    return fail(f'something called exit({end.code!r}) before the run was done', FAULT)
   except UserError as error:
     if debug:
       raise
-    return fail(error, 2)
+    return fail(error, BAD_INPUT)
   except Exception as error:
     if debug:
       raise
-    return fail(f'{type(error).__name__}: {error} (--debug shows the traceback)', 1)
+    return fail(f'{type(error).__name__}: {error} (--debug shows the traceback)', FAULT)
 
 
 def fail(message, status):

@@ -15,6 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign.config import Mesh, UserError, diff, read, tree, write_text
 from jaxalign.data import batches, chat, sources
+from jaxalign.endings import UNFINISHED
 from jaxalign.models import llama2, phi2
 from jaxalign.rl import bon, judges, players
 from jaxalign.rl import overoptimisation as over
@@ -29,6 +30,7 @@ from jaxalign.stages import (
   training,
 )
 from jaxalign.train.feed import Feed
+from jaxalign.train.loop import Interrupt
 
 KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
 FREE = ('mesh', 'ppo', 'prepared', 'page')  # what may change while a run goes on
@@ -95,7 +97,7 @@ def run(cfg, workdir):
   count = min(cfg.count, len(ready))
   feed = Feed(rows_of(ready, cfg, count), cfg.batch, mesh)
   each, calls = max(1, cfg.batch // cfg.n), max(1, cfg.n // cfg.batch)
-  with jax.set_mesh(mesh):
+  with jax.set_mesh(mesh), Interrupt() as interrupt:
     ask = asker(cfg, tokenizer, mesh)
     for chunk in range(-(-count // each)):
       path = workdir / f'bon-{chunk:05d}.jsonl'
@@ -103,6 +105,9 @@ def run(cfg, workdir):
         rows = [row for k in range(calls) for row in ask(feed, chunk * calls + k)]
         write(path, rows, cfg.n)
         note(f'{min((chunk + 1) * each, count):,} of {count:,} prompts, {cfg.n} answers each')
+      if interrupt.told(chunk, chunk):
+        note(f'told to stop: the answers so far are kept in {workdir}; the same command goes on')
+        raise SystemExit(UNFINISHED)
   if jax.process_index() == 0:
     finish(cfg, workdir, prints)
 

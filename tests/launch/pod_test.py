@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from jaxalign.endings import UNFINISHED
 from launch import checkout
 from tests.launch import cloud
 from tests.launch.cloud import BASE, REMOVE, UP, began
@@ -51,7 +52,7 @@ def test_everything_twice_is_done_once(place, go, toy, tmp_path):
 
 def test_stop_ends_it_well(place, go, toy, tmp_path):
   place()
-  wait = 'signal.signal(15, lambda *_: sys.exit(0))\nprint("step 1/9", flush=True)\ntime.sleep(60)'
+  wait = 'signal.signal(15, lambda *_: sys.exit(75))\nprint("step 1/9", flush=True)\ntime.sleep(60)'
   first = subprocess.Popen(
     [sys.executable, '-m', 'launch.pod', 'up', *BASE, '--slice=v5e-16', '--', *toy(wait)],
     stdout=subprocess.PIPE, text=True,
@@ -65,9 +66,11 @@ def test_stop_ends_it_well(place, go, toy, tmp_path):
   refused, said = go('run', command=['python', 'other.py'])
   assert refused == 1 and 'runs another command' in said[-2] and said[-1] == UP
   status, said = go('stop')
-  assert status == 0 and said[-3:-1] == [f'worker {n}: ended with exit status 0' for n in range(2)]
+  assert status == 0 and said[-3:-1] == [
+    f'worker {n}: told to stop, and saved (exit status 75)' for n in range(2)
+  ]
   rest = first.communicate(timeout=60)[0].splitlines()
-  assert first.returncode == 0 and rest[-2].startswith('stopped, as asked'), rest
+  assert first.returncode == UNFINISHED and rest[-2].startswith('stopped, as asked'), rest
   assert rest[-1] == UP and began(tmp_path) == [1, 1]
 
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from jaxalign.endings import UNFINISHED
 from launch import rehearse
 from tests.train import running
 
@@ -106,6 +107,13 @@ def test_it_ends_as_the_first_that_fails(monkeypatch):
   status, lines = small(2, 'sys.exit(7 * (os.environ["JAX_PROCESS_ID"] == "1"))')
   assert status == 7
   assert '[1] ended with 7; the others have 60 s' in lines or len(lines) == 4
+
+
+def test_it_is_unfinished_where_those_that_did_not_fail_were_told_to_stop(capsys):
+  ended = lambda code: subprocess.Popen(['sh', '-c', f'exit {code}'])
+  assert rehearse.wait([ended(0), ended(UNFINISHED)]) == UNFINISHED
+  assert 'the others have' not in capsys.readouterr().out
+  assert rehearse.wait([ended(UNFINISHED), ended(1)]) == 1
 
 
 def test_those_that_wait_in_vain_are_ended(monkeypatch, capsys):
