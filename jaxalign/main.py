@@ -30,7 +30,7 @@ import typing
 
 from absl import flags, logging
 
-from jaxalign import config, overrides
+from jaxalign import config, files, overrides
 from jaxalign.config import UserError
 from jaxalign.endings import BAD_INPUT, FAULT, KEYBOARD, UNFINISHED
 from jaxalign.workdir import alone, claim, refuse_other_run
@@ -133,18 +133,21 @@ def start(argv):
   if values['slice'].value:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(config.seal(cfg), command)
+  workdir = files.place(values.workdir, '--workdir')
+  compiled = values.compiled and files.place(values.compiled, '--compiled')
   from jaxalign import allocator, kept, pod  # jax, only once there is something to run
 
   allocator.keep_freed()
   pod.join(values.coordinator, values.processes, values.process_id)
-  with kept.of_a_run(values.compiled and config.absolute(values.compiled)):
-    return run_stage(run, cfg, values.workdir, values.debug)
+  with kept.of_a_run(compiled):
+    return run_stage(run, cfg, workdir, values.debug)
 
 
 def compare_runs(runs, workdir):
   from jaxalign.study import compare, compare_page  # scipy, only where it is used
 
-  print(compare.compare(runs, workdir and config.absolute(workdir), compare_page.write), end='')
+  workdir = workdir and files.place(workdir, '--workdir')
+  print(compare.compare(runs, workdir, compare_page.write), end='')
   return 0
 
 
@@ -154,7 +157,6 @@ def run_stage(run, cfg, workdir, debug):
   logging.use_absl_handler()
   logging.set_verbosity(logging.INFO if debug else logging.WARNING)  # Orbax says a lot
   flags.FLAGS.mark_as_parsed()  # libraries read absl's global flags: theirs stay at their defaults
-  workdir = config.absolute(workdir)
   writes = jax.process_index() == 0
   with alone(workdir) if writes else contextlib.nullcontext():
     claim(cfg, workdir, writes)
@@ -170,7 +172,7 @@ def examine(cfg, workdir, slice_name):
   logging.use_absl_handler()
   logging.set_verbosity(logging.WARNING)
   flags.FLAGS.mark_as_parsed()
-  workdir, visit = config.absolute(workdir), doctor.Visit()
+  workdir, visit = files.place(workdir, '--workdir'), doctor.Visit()
   machine = doctor.Machine.of(slice_name) if slice_name else doctor.Machine.here()
 
   def sealed():
@@ -221,7 +223,7 @@ def load(spec):
   """The config that FILE.py[:VARIANT] names, not sealed yet."""
   file, _, variant = spec.partition(':')
   path = pathlib.Path(file)
-  if not path.is_file() or path.suffix != '.py':
+  if not is_file(path) or path.suffix != '.py':
     there = [*path.parent.glob('*.py'), *pathlib.Path('configs').glob('*.py')]
     near = config.nearest(str(path), map(str, there))
     raise UserError(f'--config={spec}: there is no config file {file}{near}')
@@ -234,7 +236,8 @@ def load(spec):
   if not hasattr(module, 'get_config'):
     raise UserError(f"--config={spec}: {file} has no get_config(variant='')")
   if variant:
-    check_variant(spec, variant, variants(module.get_config))
+    known = with_blame(spec, 'get_config cannot be called', lambda: variants(module.get_config))
+    check_variant(spec, variant, known)
   given = (variant,) if variant else ()
   cfg = with_blame(spec, 'get_config failed', lambda: module.get_config(*given))
   if not config.is_config(cfg):
@@ -246,9 +249,18 @@ def with_blame(spec, what, call):
   """A config file is the user's own code: whatever it raises is the user's to mend."""
   try:
     return call()
-  except Exception as error:
+  except KeyboardInterrupt:
+    raise
+  except BaseException as error:  # sys.exit(0) too: nothing would be said, and all seem well
     why = error if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
     raise UserError(f'--config={spec}: {what}: {why}') from error
+
+
+def is_file(path):
+  try:
+    return path.is_file()
+  except OSError:  # a name too long, a directory that is closed to us
+    return False
 
 
 def variants(get_config):

@@ -13,9 +13,10 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxalign.config import Mesh, UserError, diff, read, tree, write_text
+from jaxalign.config import Mesh, UserError, diff, tree, write_text
 from jaxalign.data import batches, chat, sources
 from jaxalign.endings import UNFINISHED
+from jaxalign.files import read_json
 from jaxalign.models import llama2, phi2
 from jaxalign.rl import bon, judges, players
 from jaxalign.rl import overoptimisation as over
@@ -145,7 +146,7 @@ def refuse_other_settings(cfg, workdir, prints):
   now = json.loads(json.dumps(dict(fields, judges=prints, policy=policy)))
   path = workdir / 'answers.json'
   if path.exists() and any(workdir.glob('bon-*.jsonl')):
-    changed = diff(read(path), now)
+    changed = diff(read_json(path), now)
     if changed:
       words = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed[:4])
       raise UserError(f'{workdir} holds answers of another run: {words}; take another --workdir')

@@ -8,9 +8,10 @@ import json
 
 import jax
 
-from jaxalign.config import UserError, read
+from jaxalign.config import UserError
 from jaxalign.data.chat import ChatFormat
 from jaxalign.data.text import Tokenizer, shipped
+from jaxalign.files import read_object
 from jaxalign.models import adapters, heads, hub
 from jaxalign.sharding import layout
 from jaxalign.train import saving
@@ -26,7 +27,7 @@ def is_workdir(path):
 
 
 def raw_of(path):
-  return read(saving.parted(path)[0] / 'config.json')
+  return read_object(saving.parted(path)[0] / 'config.json', remedy='name another run')
 
 
 def refuse_no_run(what, path):

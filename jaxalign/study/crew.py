@@ -23,8 +23,8 @@ def each(tasks, work, args, *, workers, say):
 
 @contextlib.contextmanager
 def told_to_stop():
-  """SIGTERM ends a study as unfinished, wherever it stands: every file is written whole. What trains
-  hears it first, and saves. (Several hosts must agree; there only what trains hears it.)"""
+  """SIGTERM ends a study as unfinished wherever it stands, for every file is written whole. What
+  trains hears it first, and saves. (Several hosts must agree; there only what trains hears it.)"""
 
   def hear(kind, frame):
     print('told to stop: what is done is kept; the same command goes on', file=sys.stderr)

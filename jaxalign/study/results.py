@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from jaxalign.config import write, write_text
+from jaxalign.files import read_json, read_object
 from jaxalign.study import (
   bench,
   clock,
@@ -94,7 +95,7 @@ class Live:
 
 def seconds_before(workdir):
   path = workdir / 'seconds.json'
-  return json.loads(path.read_text()) if path.exists() else 0.0
+  return read_json(path, 'remove it: it only counts seconds') if path.exists() else 0.0
 
 
 def rows_of(home, after='sft'):
@@ -216,7 +217,7 @@ def about(cfg, workdir):
   base, items = {}, {}
   for seed in cfg.seeds:
     home = home_of(workdir, seed, False)
-    base[str(seed)] = json.loads((home / 'outcomes' / 'base.json').read_text())['key']
+    base[str(seed)] = read_object(home / 'outcomes' / 'base.json', 'key')['key']
     for row in rows_of(home):
       items.setdefault(row['test'], {}).setdefault(str(seed), set()).add(row['prompt'])
   stages = {arm.name: [cfg.stage_of(step) for step in arm.steps] for arm in cfg.arms}

@@ -14,6 +14,7 @@ import jax
 from etils import epath
 
 from jaxalign import chips
+from jaxalign.files import content, whole_lines
 from jaxalign.train.sinks import open_sinks
 
 REMOTE = '://'
@@ -133,7 +134,7 @@ class _Lines:
     self.path, self.remote = path, REMOTE in str(path)
     lines = _until(path, start)
     text = ''.join(lines)
-    if not path.exists() or path.read_text() != text:
+    if not path.exists() or content(path) != text.encode():
       path.parent.mkdir(parents=True, exist_ok=True)
       part = path.with_name(path.name + '.part')
       part.write_text(text)
@@ -168,22 +169,12 @@ def _line(record):
 
 def _until(path, step):
   """The whole lines of a file up to a step."""
-  if not path.exists():
-    return []
-  kept = []
-  for line in path.read_text().splitlines(keepends=True):
-    try:
-      record = json.loads(line)
-    except ValueError:
-      break  # torn by a kill
-    if line.endswith('\n') and record['step'] <= step:
-      kept.append(line)
-  return kept
+  return [line for line, record in whole_lines(path) if record['step'] <= step]
 
 
 def lines_until(path, step):
   """The records of a file up to a step."""
-  return [json.loads(line) for line in _until(path, step)]
+  return [record for _, record in whole_lines(path) if record['step'] <= step]
 
 
 def append(path, records, step):

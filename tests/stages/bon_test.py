@@ -106,7 +106,9 @@ def test_told_to_stop_it_keeps_the_answers_so_far_and_is_not_done(tmp_path, caps
     with pytest.raises(SystemExit, match=str(UNFINISHED)):
       bon.run(cfg, epath.Path(tmp_path))
     assert len(list(tmp_path.glob('bon-*.jsonl'))) == chunk + 1
-  assert not (tmp_path / 'bon.json').exists() and 'the same command goes on' in capsys.readouterr().out
+  assert (
+    not (tmp_path / 'bon.json').exists() and 'the same command goes on' in capsys.readouterr().out
+  )
 
 
 def reward_run(workdir, seed):
