@@ -46,10 +46,21 @@ def place(text, flag=''):
 def refuse_scheme(text, name=None):
   scheme, found, _ = os.fspath(text).partition('://')
   client = CLIENTS.get(scheme)
+  if found and scheme == 'gs':
+    _refuse_no_client(name or text)
   if found and scheme != 'gs' and (client is None or importlib.util.find_spec(client) is None):
     raise UserError(
       f'{name or text}: {scheme}:// cannot be opened here: name a local path, or gs://BUCKET/...'
     )
+
+
+def _refuse_no_client(name):
+  import fsspec
+
+  try:
+    fsspec.get_filesystem_class('gcs')
+  except ImportError as error:
+    raise UserError(f'{name}: gs:// cannot be opened here: pip install gcsfs') from error
 
 
 def refuse_irregular(path):

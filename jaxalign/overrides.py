@@ -46,9 +46,7 @@ def put(holders, parts, value, name):
     setattr(holder, part, value)
     return
   if not above:
-    raise UserError(
-      f'--config.{name}: {type(holder).__name__} is frozen: set it in the file'
-    )
+    raise UserError(f'--config.{name}: {type(holder).__name__} is frozen: set it in the file')
   put(above, before, changed, name)
 
 

@@ -185,6 +185,9 @@ def weights_of(init, dtype, mesh):
 def tokenizer_of(raw):
   """The tokenizer of a run, from its config: its own, or that of where it started."""
   named, init = raw['tokenizer'], raw['init']
+  for name, value in (('tokenizer', named), ('init', init)):
+    if value == '':
+      raise UserError(f'{name} is empty: name a directory, or leave it out (none)')
   if named == 'shipped':
     return shipped()
   if named is None and init is not None and is_workdir(init):

@@ -11,6 +11,7 @@ import math
 import numpy as np
 from etils import epath
 
+from jaxalign import pictures
 from jaxalign.config import UserError, write_text
 from jaxalign.files import content, read_json
 from jaxalign.files import rows as rows_of
@@ -53,9 +54,10 @@ def report(out, *, best_of=None, ppo=None, draws=DRAWS):
     curves[over.RL] = of_ppo(ppo, draws)
   out = epath.Path(out)
   out.mkdir(parents=True, exist_ok=True)
-  html = page.write(curves, dict(best_of=best_of, ppo=ppo))  # before anything is overwritten
+  page.pyplot()  # before anything is overwritten
   write_text(json.dumps(as_json(curves), indent=2) + '\n', out / 'overoptimisation.json')
-  write_text(html, out / 'overoptimisation.html')
+  places = dict(best_of=best_of, ppo=ppo)
+  pictures.kept(lambda: page.write(curves, places), out / 'overoptimisation.html')
   return curves
 
 

@@ -60,6 +60,8 @@ def read_rows(path):
         value = float(value)
       if type(value) is not kind:
         raise UserError(f'{path}, line {n}: {field}={value!r} is no {kind.__name__}')
+      if kind is str and any('\ud800' <= c <= '\udfff' for c in value):
+        raise UserError(f'{path}, line {n}: {field} holds half a surrogate pair: mend it')
     rows.append(row)
   if not rows:
     raise UserError(f'{path} is empty: run its arms first')
