@@ -7,7 +7,6 @@ Ends as the first process to fail does, and ends the others; SIGTERM and SIGINT 
 Exit status 75: they were told to stop, have saved, and go on when started again.
 """
 
-import argparse
 import os
 import re
 import signal
@@ -18,6 +17,7 @@ import threading
 import time
 
 from jaxalign.endings import UNFINISHED
+from launch.shell import OneLine
 
 GRACE = 60  # seconds the others have to end by themselves after one has failed
 SAYING = threading.Lock()
@@ -44,7 +44,7 @@ def main(argv):
 
 def parse(argv):
   cut = argv.index('--') if '--' in argv else len(argv)
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser = OneLine(prog='launch.rehearse', description=__doc__.splitlines()[0])
   parser.add_argument('--hosts', type=int, default=2, help='processes')
   parser.add_argument('--devices', type=int, default=2, help='devices of each')
   args, command = parser.parse_args(argv[:cut]), argv[cut + 1 :]

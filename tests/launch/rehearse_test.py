@@ -152,4 +152,5 @@ print('ready', flush=True); time.sleep(100)"""
 def test_bad_arguments(args, says, capsys):
   with pytest.raises(SystemExit, match='2'):
     rehearse.main(args)
-  assert says in capsys.readouterr().err
+  said = capsys.readouterr().err
+  assert says in said and said.startswith('error: ') and said.count('\n') == 1
