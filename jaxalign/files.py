@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import stat
+import unicodedata
 
 from absl import logging
 from etils import epath
@@ -28,8 +29,8 @@ def place(text, flag=''):
   text = os.fspath(text)
   name = f'{flag}={text}' if flag else text
   refuse_scheme(text, name)
-  if '\0' in text:
-    raise UserError(f'{name!r} holds a null byte: no file can be called so')
+  if any(unicodedata.category(c) == 'Cc' for c in text):  # a line break, too: array_record has none
+    raise UserError(f'{name!r:.300} holds a control character: name another place')
   path = epath.Path(text)
   try:
     path = config.absolute(text)

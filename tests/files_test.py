@@ -18,7 +18,8 @@ from jaxalign.config import UserError
     ),
     ('file:///tmp/x', r'file:// cannot be opened here'),
     ('GS://x', r'GS:// cannot be opened here'),
-    ('a\0b', r"^'--workdir=a\\x00b' holds a null byte"),
+    ('a\0b', r"^'--workdir=a\\x00b' holds a control character"),
+    ('a\nb', r"^'--workdir=a\\nb' holds a control character"),
     ('x' * 300, r'leads nowhere \(File name too long\): name another place'),
   ],
 )
@@ -36,7 +37,7 @@ def test_links_in_a_circle_lead_nowhere(tmp_path):
 
 def test_buckets_and_odd_names_are_places(tmp_path, bucket):
   assert str(files.place(f'{bucket}/run')) == f'{bucket}/run'
-  for name in ('a b', "it's", 'line\nbreak', 'größe 🙂', '$x;rm'):
+  for name in ('a b', "it's", 'größe 🙂', '$x;rm'):
     assert str(files.place(tmp_path / name)) == str(tmp_path / name)
 
 

@@ -52,7 +52,13 @@ def read(path: str) -> Form:
   refuse_irregular(path)
   place = epath.Path(path)
   if place.is_dir():
-    return _of_directory(place)
+    try:
+      return _of_directory(place)
+    except UserError:
+      raise
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+      why = f'{type(error).__name__}: {error}'[:200]  # of JSON that is whole, and no tokenizer
+      raise UserError(f'{path}: its tokenizer files are corrupt ({why}); {AGAIN}') from error
   if not path or not place.exists():
     raise UserError(f'{path} does not exist: give a directory with {_WANTED}, a .model or a .bin')
   if place.suffix == '.bin':

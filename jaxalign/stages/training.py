@@ -196,6 +196,8 @@ def _made(known):
   """(key, homes) of corpora that were prepared. Once all homes were absolute: such a workdir, if it
   was copied since, has its own all the same."""
   made = read_object(known, 'key', 'homes', remedy='remove it: it is written anew')
+  if not isinstance(made['homes'], list) or not all(isinstance(h, str) for h in made['homes']):
+    raise UserError(f'{known} names no directories: remove it: it is written anew')
   workdir, homes = known.parent, []
   for home in made['homes']:
     own = workdir / 'prepared' / home.rpartition('/')[2]

@@ -38,7 +38,7 @@ class Live:
     self.cfg, self.workdir = cfg, workdir
     worlds = [(s, False) for s in cfg.seeds] + [(s, True) for s in cfg.control_seeds]
     self.steps = sum(parts_of(cfg, *world) for world in worlds)
-    self.began, self.shown, self.done = time.time(), 0.0, 0
+    self.began, self.shown, self.done = time.monotonic(), 0.0, 0
     self.left = collections.Counter()
     self.before = seconds_before(workdir)
 
@@ -70,7 +70,7 @@ class Live:
   def show(self):
     if not hosts.writes():
       return
-    now = time.time()
+    now = time.monotonic()
     live = sys.stderr.isatty()
     if now - self.shown < (0.5 if live else SHOW):
       return
@@ -88,7 +88,7 @@ class Live:
 
   def seconds(self):
     """Of this call and of those before it; kept as it grows, for a call may be cut short."""
-    total = self.before + time.time() - self.began
+    total = self.before + time.monotonic() - self.began
     write_text(json.dumps(total), self.workdir / 'seconds.json')
     return total
 

@@ -31,7 +31,7 @@ class Log:
       self.profile = None
     self.workdir = epath.Path(workdir)
     self.active = jax.process_index() == 0
-    self._began = self._last = time.time()
+    self._began = self._last = time.monotonic()
     self._start, self._shown = start, 0.0
     self._recent = collections.deque(maxlen=50)  # (time, step)
     self._tracing = False
@@ -57,7 +57,7 @@ class Log:
     self._profile(end)
     if not self.active:
       return
-    now, count = time.time(), len(metrics['loss'][0])
+    now, count = time.monotonic(), len(metrics['loss'][0])
     for i in range(count):
       values = {
         k: float(total[i] / max(weight[i], 1e-30)) for k, (total, weight) in metrics.items()
