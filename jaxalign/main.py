@@ -21,6 +21,7 @@ Ctrl-C): all is saved and the run is not done, the same command goes on; 130 sto
 """
 
 import contextlib
+import errno
 import importlib.util
 import inspect
 import pathlib
@@ -36,6 +37,8 @@ from jaxalign.endings import BAD_INPUT, FAULT, KEYBOARD, UNFINISHED
 from jaxalign.workdir import alone, claim, refuse_other_run
 
 COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
+NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
+MAKE_ROOM = 'make room or mend the place, and the same command goes on'
 OVERRIDE = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
 
 
@@ -88,6 +91,9 @@ def main(argv):
   except Exception as error:
     if debug:
       raise
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+      where = error.filename or 'a file'
+      return fail(f'{where} cannot be written ({error.strerror}): {MAKE_ROOM}', BAD_INPUT)
     return fail(f'{type(error).__name__}: {error} (--debug shows the traceback)', FAULT)
 
 
@@ -130,7 +136,7 @@ def start(argv):
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
     return examine(cfg, values.workdir, values['slice'].value)
-  if values['slice'].value:
+  if values['slice'].value is not None:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(config.seal(cfg), command)
   workdir = files.place(values.workdir, '--workdir')
@@ -172,6 +178,8 @@ def examine(cfg, workdir, slice_name):
   logging.use_absl_handler()
   logging.set_verbosity(logging.WARNING)
   flags.FLAGS.mark_as_parsed()
+  if slice_name == '':
+    raise UserError('--slice is empty: KIND-COUNT, as v5e-64, or leave it out')
   workdir, visit = files.place(workdir, '--workdir'), doctor.Visit()
   machine = doctor.Machine.of(slice_name) if slice_name else doctor.Machine.here()
 

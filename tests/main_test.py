@@ -17,7 +17,7 @@ from jaxalign.config import AdamW, UserError
 @dataclasses.dataclass(kw_only=True)
 class Config:
   steps: int = 2
-  fault: Literal['none here', 'user', 'own', 'keyboard', 'exit'] = 'none here'
+  fault: Literal['none here', 'user', 'own', 'keyboard', 'exit', 'full'] = 'none here'
   optim: AdamW = dataclasses.field(default_factory=AdamW)
 
 def get_config(variant: Literal['', 'smoke'] = ''):
@@ -32,6 +32,8 @@ def run(cfg, workdir):
     raise RuntimeError('first line\\nsecond line')
   if cfg.fault == 'keyboard':
     raise KeyboardInterrupt
+  if cfg.fault == 'full':
+    raise OSError(28, 'No space left on device', 'w/x')
   if cfg.fault == 'exit':
     raise SystemExit(cfg.steps)
   try:
@@ -155,6 +157,14 @@ def test_what_exits_before_the_run_is_done_is_a_fault_unless_it_was_told_to_stop
   assert call(*args, '--config.steps=0')[0] == 1
   assert 'called exit(0) before the run was done' in call(*args, '--config.steps=0')[1]
   assert call(*args, f'--config.steps={UNFINISHED}') == (UNFINISHED, '')
+
+
+def test_a_full_disk_is_mended_by_the_user(call):
+  status, err = call('--config=tiny.py', '--workdir=w', '--config.fault=full')
+  assert status == 2 and err == (
+    'error: w/x cannot be written (No space left on device): make room or mend the place, and the '
+    'same command goes on\n'
+  )
 
 
 def test_the_keyboard_stops_with_one_line(call):

@@ -75,8 +75,10 @@ class Config:
         f'prompt={self.prompt} and response={self.response} are {self.length} tokens: the model '
         f'was trained on {self.model.length} positions'
       )
-    if not self.temperature > 0:
-      raise UserError(f'temperature={self.temperature}: above 0, or all answers are the same')
+    if not 0 < self.temperature < float('inf'):
+      raise UserError(
+        f'temperature={self.temperature}: a finite number above 0, or all answers are the same'
+      )
     if not 0 <= self.seed < 2**32:
       raise UserError(f'seed={self.seed}: at least 0 and below 2**32')
     if not any(judge.weight for judge in self.proxy):

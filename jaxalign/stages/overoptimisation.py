@@ -13,7 +13,7 @@ from etils import epath
 
 from jaxalign import pictures
 from jaxalign.config import UserError, write_text
-from jaxalign.files import content, read_json
+from jaxalign.files import content, read_json, refuse_scheme
 from jaxalign.files import rows as rows_of
 from jaxalign.rl import bon
 from jaxalign.rl import overoptimisation as over
@@ -125,6 +125,7 @@ def curve(kind, label, d, d_drawn, per_prompt, drawn, **more):
 
 def refuse_no_evaluations(workdir):
   """Early, too: answers are long in the making, and the report comes after them."""
+  refuse_scheme(workdir)
   for name in ('samples.jsonl', 'evals.jsonl'):
     file = epath.Path(workdir) / name
     if not file.exists() or not content(file).strip():

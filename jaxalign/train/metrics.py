@@ -15,6 +15,7 @@ from etils import epath
 
 from jaxalign import chips
 from jaxalign.files import content, whole_lines
+from jaxalign.pictures import label
 from jaxalign.train.sinks import open_sinks
 
 REMOTE = '://'
@@ -78,7 +79,8 @@ class Log:
       append(self.workdir / 'evals.jsonl', [with_step], step)
       for sink in self._sinks:
         sink.write(step, scores)
-      shown = '  '.join(f'{k} {v:.4g}' for k, v in scores.items() if isinstance(v, (int, float)))
+      numbers = [(k, v) for k, v in scores.items() if isinstance(v, (int, float))]
+      shown = '  '.join(f'{label(k)} {v:.4g}' for k, v in numbers)
       self.note(f'step {step:,}: {shown}')
 
   def flush(self):
