@@ -104,7 +104,7 @@ def serve(number, cores, parent, workdir, compiled, todo, told, work, args):
   threading.Thread(target=follow, args=(parent,), daemon=True).start()
   if cores:
     os.sched_setaffinity(0, set(cores))  # before jax makes as many threads as there are cores
-  with open(os.path.join(workdir, f'worker-{number}.log'), 'a', encoding='utf-8') as log:
+  with open(os.path.join(workdir, f'worker-{number}.log'), 'a', 1, encoding='utf-8') as log:
     sys.stdout = sys.stderr = log
     allocator.keep_freed()
     task = None
