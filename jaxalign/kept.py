@@ -22,6 +22,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from jax.extend import backend
 
 from jaxalign.config import UserError
+from jaxalign.files import read_json
 
 LIST = 'kept.json'  # of what preflight compiled: no program is found by it
 LOADED = '/jax/compilation_cache/compile_time_saved_sec'
@@ -104,7 +105,7 @@ class Watch:
 
 def listed(directory):
   path = epath.Path(directory) / LIST
-  return json.loads(path.read_text()) if path.exists() else []
+  return read_json(path, 'remove it: programs are found without it') if path.exists() else []
 
 
 def note(directory, rows):

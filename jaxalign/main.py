@@ -17,9 +17,13 @@
 
 The config decides which stage runs: it is the module that the config's class comes from.
 The resolved config is written to DIR/config.json first. In the same DIR again, a run resumes.
+
+Exit status: 0 done, 1 a fault, 2 bad input (one line says what to mend), 75 told to stop (SIGTERM,
+Ctrl-C): all is saved and the run is not done, the same command goes on; 130 stopped at once.
 """
 
 import contextlib
+import errno
 import importlib.util
 import inspect
 import pathlib
@@ -29,11 +33,14 @@ import typing
 
 from absl import flags, logging
 
-from jaxalign import config, overrides
+from jaxalign import config, files, overrides
 from jaxalign.config import UserError
+from jaxalign.endings import BAD_INPUT, FAULT, KEYBOARD, UNFINISHED
 from jaxalign.workdir import alone, claim, refuse_other_run
 
 COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
+NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
+MAKE_ROOM = 'make room or mend the place, and the same command goes on'
 OVERRIDE = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
 
 
@@ -73,16 +80,24 @@ def main(argv):
     return start(argv)
   except KeyboardInterrupt:
     return fail(
-      'stopped from the keyboard; the same command goes on from the last save, if there is one', 130
+      'stopped from the keyboard; the same command goes on from the last save, if there is one',
+      KEYBOARD,
     )
+  except SystemExit as end:  # of a run that was told to stop; whoever else exits has not finished
+    if end.code == UNFINISHED:
+      return UNFINISHED
+    return fail(f'something called exit({end.code!r}) before the run was done', FAULT)
   except UserError as error:
     if debug:
       raise
-    return fail(error, 2)
+    return fail(error, BAD_INPUT)
   except Exception as error:
     if debug:
       raise
-    return fail(f'{type(error).__name__}: {error} (--debug shows the traceback)', 1)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+      where = error.filename or 'a file'
+      return fail(f'{where} cannot be written ({error.strerror}): {MAKE_ROOM}', BAD_INPUT)
+    return fail(f'{type(error).__name__}: {error} (--debug shows the traceback)', FAULT)
 
 
 def fail(message, status):
@@ -124,22 +139,25 @@ def start(argv):
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
     return examine(cfg, values.workdir, values['slice'].value)
-  if values['slice'].value:
+  if values['slice'].value is not None:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(config.seal(cfg), command)
+  workdir = files.place(values.workdir, '--workdir')
+  named = values.compiled is not None
+  compiled = files.place(values.compiled, '--compiled') if named else None
   from jaxalign import allocator, kept, pod  # jax, only once there is something to run
 
   allocator.keep_freed()
   pod.join(values.coordinator, values.processes, values.process_id)
-  directory = config.absolute(values.compiled) if values.compiled else None
-  with contextlib.nullcontext() if values.nocompiled else kept.of_a_run(directory):
-    return run_stage(run, cfg, values.workdir, values.debug)
+  with contextlib.nullcontext() if values.nocompiled else kept.of_a_run(compiled):
+    return run_stage(run, cfg, workdir, values.debug)
 
 
 def compare_runs(runs, workdir):
   from jaxalign.study import compare, compare_page  # scipy, only where it is used
 
-  print(compare.compare(runs, workdir and config.absolute(workdir), compare_page.write), end='')
+  workdir = workdir and files.place(workdir, '--workdir')
+  print(compare.compare(runs, workdir, compare_page.write), end='')
   return 0
 
 
@@ -149,7 +167,6 @@ def run_stage(run, cfg, workdir, debug):
   logging.use_absl_handler()
   logging.set_verbosity(logging.INFO if debug else logging.WARNING)  # Orbax says a lot
   flags.FLAGS.mark_as_parsed()  # libraries read absl's global flags: theirs stay at their defaults
-  workdir = config.absolute(workdir)
   writes = jax.process_index() == 0
   with alone(workdir) if writes else contextlib.nullcontext():
     claim(cfg, workdir, writes)
@@ -165,7 +182,9 @@ def examine(cfg, workdir, slice_name):
   logging.use_absl_handler()
   logging.set_verbosity(logging.WARNING)
   flags.FLAGS.mark_as_parsed()
-  workdir, visit = config.absolute(workdir), doctor.Visit()
+  if slice_name == '':
+    raise UserError('--slice is empty: KIND-COUNT, as v5e-64, or leave it out')
+  workdir, visit = files.place(workdir, '--workdir'), doctor.Visit()
   machine = doctor.Machine.of(slice_name) if slice_name else doctor.Machine.here()
 
   def sealed():
@@ -216,7 +235,7 @@ def load(spec):
   """The config that FILE.py[:VARIANT] names, not sealed yet."""
   file, _, variant = spec.partition(':')
   path = pathlib.Path(file)
-  if not path.is_file() or path.suffix != '.py':
+  if not is_file(path) or path.suffix != '.py':
     there = [*path.parent.glob('*.py'), *pathlib.Path('configs').glob('*.py')]
     near = config.nearest(str(path), map(str, there))
     raise UserError(f'--config={spec}: there is no config file {file}{near}')
@@ -229,7 +248,8 @@ def load(spec):
   if not hasattr(module, 'get_config'):
     raise UserError(f"--config={spec}: {file} has no get_config(variant='')")
   if variant:
-    check_variant(spec, variant, variants(module.get_config))
+    known = with_blame(spec, 'get_config cannot be called', lambda: variants(module.get_config))
+    check_variant(spec, variant, known)
   given = (variant,) if variant else ()
   cfg = with_blame(spec, 'get_config failed', lambda: module.get_config(*given))
   if not config.is_config(cfg):
@@ -241,9 +261,18 @@ def with_blame(spec, what, call):
   """A config file is the user's own code: whatever it raises is the user's to mend."""
   try:
     return call()
-  except Exception as error:
+  except KeyboardInterrupt:
+    raise
+  except BaseException as error:  # sys.exit(0) too: nothing would be said, and all seem well
     why = error if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
     raise UserError(f'--config={spec}: {what}: {why}') from error
+
+
+def is_file(path):
+  try:
+    return path.is_file()
+  except OSError:  # a name too long, a directory that is closed to us
+    return False
 
 
 def variants(get_config):

@@ -4,6 +4,7 @@ ml_collections.config_flags was tried for this. It reads nested numbers well, bu
 Literal, cannot set None, lets any text into a tuple, and answers an unknown field with a traceback.
 """
 
+import dataclasses
 import enum
 import types
 import typing
@@ -13,22 +14,40 @@ from jaxalign.config import UserError
 
 WORDS = {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}
 UNREADABLE = object()
+OPENING, CLOSING = ('(', '['), (')', ']')
 
 
 def override(cfg, name, text):
   """Sets the field with the dotted name; the annotation says how the text is read."""
   if cfg is None:
     raise UserError(f'--config.{name} sets a field of a config: name one, --config=FILE.py')
-  holder, above = cfg, 'config'
+  holders, above = [cfg], 'config'
   *parents, field = name.split('.')
   for part in parents:
-    holder = child(holder, part, above, name)
+    holders.append(child(holders[-1], part, above, name))
     above = f'{above}.{part}'
-  kind = field_kind(holder, field, above, name)
+  kind = field_kind(holders[-1], field, above, name)
   value = read(text, kind)
   if value is UNREADABLE:
     raise UserError(f'--config.{name}={text}: takes {config.takes(kind)}')
-  setattr(holder, field, value)
+  put(holders, [*parents, field], value, name)
+
+
+def put(holders, parts, value, name):
+  """Sets the last part on the last holder. What is frozen (a chat format, which many configs share)
+  is left as it is: its holder gets another one that differs in this."""
+  *above, holder = holders
+  *before, part = parts
+  if isinstance(holder, tuple):
+    changed = (*holder[: int(part)], value, *holder[int(part) + 1 :])
+  elif type(holder).__dataclass_params__.frozen:
+    changed = dataclasses.replace(holder, **{part: value})
+  else:
+    setattr(holder, part, value)
+    return
+  if not above:
+    raise UserError(f'--config.{name}: {type(holder).__name__} is frozen: set it in the file')
+  put(above, before, changed, name)
 
 
 def child(holder, part, above, name):
@@ -97,7 +116,10 @@ def read_one(text, kind):
 
 
 def read_tuple(text, kinds):
-  items = [item.strip().strip('\'"') for item in text.strip().strip('()[]').split(',')]
+  text = text.strip()
+  if text[:1] in OPENING and end_of(text, 0) == len(text):
+    text = text[1:-1]
+  items = [item if item[:1] in OPENING else item.strip('\'"') for item in split(text)]
   items = items[:-1] if items[-1] == '' else items  # '(1,)' and '()'
   if kinds[-1:] == (Ellipsis,):
     kinds = kinds[:1] * len(items)
@@ -105,3 +127,28 @@ def read_tuple(text, kinds):
     return UNREADABLE
   values = tuple(map(read, items, kinds))
   return UNREADABLE if UNREADABLE in values else values
+
+
+def split(text):
+  """The items between commas; an item that begins with a bracket or a quote goes on to its end."""
+  items, start, at = [], 0, 0
+  while at < len(text):
+    if text[at] == ',':
+      items.append(text[start:at].strip())
+      start = at + 1
+    elif not text[start:at].strip() and text[at] in (*OPENING, '"', "'"):
+      at = max(at, end_of(text, at) - 1)
+    at += 1
+  return [*items, text[start:].strip()]
+
+
+def end_of(text, at):
+  """Behind the bracket or quote that closes the one at `at`; `at` where none does."""
+  if text[at] not in OPENING:
+    return text.find(text[at], at + 1) + 1 or at
+  depth = 0
+  for n in range(at, len(text)):
+    depth += (text[n] in OPENING) - (text[n] in CLOSING)
+    if depth == 0:
+      return n + 1
+  return at

@@ -42,7 +42,7 @@ class Slice:
 
 def find(name):
   """The slice 'v5e-64', or the one line that says which there are."""
-  match = re.fullmatch(r'(\w+)-([1-9]\d*)', name)
+  match = re.fullmatch(r'(\w+)-([1-9]\d{0,8})', name)
   kind = KINDS.get(match[1]) if match else None
   if kind is None:
     raise PodError(f'--slice={name}: write KIND-COUNT, as v5e-64; kinds are {", ".join(KINDS)}')

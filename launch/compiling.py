@@ -111,7 +111,7 @@ def device_bytes(leaf):
 
 
 def remedy(cfg, program, said):
-  """What to change first: cheap things before dear ones."""
+  """What to change first: cheap things before dear ones, and no number that was not compiled."""
   given = (
     sum(device_bytes(x) for x in jax.tree.leaves(program.args) if hasattr(x, 'sharding'))
     + program.beside
@@ -120,12 +120,12 @@ def remedy(cfg, program, said):
     thin = '' if cfg.lora else ', or --config.lora (an adapter)' if hasattr(cfg, 'lora') else ''
     return f'{given / 2**30:.1f} GiB are weights and what goes with them: a larger slice{thin}'
   learns = program.turns == 1  # what samples takes all rows at once, without gradients
-  tried = []
-  if learns and cfg.model.remat != 'full':
-    tried.append('--config.model.remat=full')
   if learns and hasattr(cfg, 'microbatches'):
-    tried.append(f'--config.microbatches={2 * cfg.microbatches}')
-  return ', '.join([*tried, 'a smaller --config.batch, or a larger slice'])
+    return (
+      '--search, which compiles more microbatches, recomputation and other meshes until they fit, '
+      'and prints those flags; else a smaller --config.batch, or a larger slice'
+    )
+  return 'a smaller --config.batch, or a larger slice'
 
 
 def size(text):

@@ -23,6 +23,12 @@ def count(text):
   return number
 
 
+def from_0(text):
+  if not text.isascii() or not text.isdigit():
+    raise argparse.ArgumentTypeError(f'{text!r} is no whole number from 0 on')
+  return int(text)
+
+
 class Parser(argparse.ArgumentParser):
   def error(self, message):
     raise PodError(f'{message} (--help says more)')
@@ -47,12 +53,12 @@ def parse(argv, verbs, about):
   add('--internal_ip', action='store_true', help='ssh by internal addresses')
   add('--create_flag', action='append', default=[], help='for gcloud ... create, as it is')
   add('--env', default='', help='A,B: more variables of this environment that the run gets')
-  add('--worker', type=int, default=0, help='logs: whose')
+  add('--worker', type=from_0, default=0, help='logs: whose')
   add('--lines', type=count, default=50, help='logs: how many')
   add('--follow', action='store_true', help='logs: go on until the run ends')
   add('--down_after', action='store_true', help='up, run: remove the machine at the end')
   add('--wait', type=amount, default=24, help='hours for capacity at most')
-  add('--restarts', type=int, default=50, help='at most')
+  add('--restarts', type=from_0, default=50, help='at most')
   add('--poll', type=amount, default=5, help='seconds between looks')
   add('--grace', type=amount, default=60, help='seconds the others have once one has failed')
   add('--ssh_patience', type=amount, default=120, help='seconds for a word with a worker')
@@ -81,8 +87,16 @@ def refuse_secrets(argv):
       )
 
 
+PLACES = 'slice', 'zone', 'project', 'runtime_version', 'root', 'image'  # of one word each
+
+
 def check(args):
   """What is wrong before anything is asked for."""
+  for name in PLACES:
+    refuse_no_word(name, getattr(args, name))
+  for flag in args.create_flag:
+    if not re.fullmatch(r'--[a-z][-a-z0-9]*(=[^\0\n]*)?', flag):
+      raise PodError(f'--create_flag={flag}: a flag of gcloud, as --create_flag=--network=NAME')
   if not re.fullmatch(r'[a-z]([-a-z0-9]{0,37}[a-z0-9])?', args.name):
     raise PodError(f'--name={args.name}: lower case letters, digits and dashes, a letter first')
   args.hosts = local.hosts_of(args.slice)
@@ -95,6 +109,9 @@ def check(args):
       raise PodError(f'--{name} is not for --gke (docs/tpu.md, 6): leave it out')
   if '=' in args.env:
     raise PodError('--env takes names, and no values: export them first')
+  for name in filter(None, args.env.split(',')):
+    if not re.fullmatch(r'[A-Za-z_]\w*', name):
+      raise PodError(f'--env={args.env}: {name!r} is no name of a variable; write A,B')
   if args.verb not in ('up', 'run'):
     return
   if args.slice is None:
@@ -116,6 +133,16 @@ def check(args):
       raise PodError(f"--workdir={workdir}: name a gs:// place: workers' disks go with the machine")
     if args.hosts is not None and not os.path.isabs(workdir):
       raise PodError(f'--workdir={workdir}: of a local pod, name it from the root: /tmp/...')
+
+
+def refuse_no_word(name, value):
+  """A value goes into command lines and paths over there: none is empty, or itself a flag."""
+  if value is None:
+    return
+  if not value or value.startswith('-') or any(not c.isprintable() for c in value):
+    raise PodError(f'--{name}={value}: takes a name, which is not empty and begins with no dash')
+  if name not in ('root', 'image') and not re.fullmatch(r'[\w.:-]+', value):
+    raise PodError(f'--{name}={value}: letters, digits, dashes and dots')
 
 
 def job_of(args, print_line):

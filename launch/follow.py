@@ -6,21 +6,21 @@ import tempfile
 import time
 from signal import SIGABRT  # by which jax ends itself when another process has died
 
+from jaxalign.endings import BAD_INPUT, UNFINISHED
 from launch import checkout, workers
 from launch.gcloud import GONE, NONE, UNKNOWN
 from launch.shell import PodError
 from launch.workers import ask
 
 STEP = re.compile(r'\bstep ([\d,]+)')
-TOLD = 'told to stop: saved at step'
-BAD_INPUT = 2  # jaxalign's exit status for what the user must mend
 
 
 def keep_going(job):
-  """Returns when the run is done; raises PodError when starting it anew would not help."""
+  """The exit status: 0 once the run is done, UNFINISHED where it was asked to stop; raises PodError
+  when starting it anew would not help."""
   with tempfile.TemporaryDirectory() as place:
     tree = checkout.pack(pathlib.Path(place) / 'tree.tar')  # once: what goes on is what began
-    again_and_again(job, tree)
+    return again_and_again(job, tree)
 
 
 def again_and_again(job, tree):
@@ -30,9 +30,11 @@ def again_and_again(job, tree):
     workers.prepare(job, tree)
     how, step = watch(job, workers.start(job))
     if how == 'done':
-      return job.say('done')
+      job.say('done')
+      return 0
     if how == 'stopped':
-      return job.say('stopped, as asked (pod stop); the same command goes on from the last save')
+      job.say('stopped, as asked (pod stop); the same command goes on from the last save')
+      return UNFINISHED
     if step > best or how == 'gone':
       fruitless = 0
     else:
@@ -111,7 +113,7 @@ def steps_in(text):
 
 def broken(answer):
   """Ended otherwise than well. One that cannot be reached just now may be running all the same."""
-  return answer['state'] in ('lost', 'none') or bool(answer.get('rc'))
+  return answer['state'] in ('lost', 'none') or answer.get('rc') not in (None, 0, UNFINISHED)
 
 
 def silence(job, heard, answer):
@@ -153,7 +155,7 @@ def verdict(job, step, offset):
   if not bad:
     if any(a['state'] == 'running' for a in got.values()):
       return 'some workers ended and others did not', step
-    if any(TOLD in a.get('last', '') for a in got.values()):
+    if any(a.get('rc') == UNFINISHED for a in got.values()):
       return 'its machine told it to stop', step
     return 'done', step
   state = job.cloud.state()

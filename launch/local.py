@@ -80,7 +80,7 @@ class Local:
 
 def hosts_of(name):
   """4 of 'local-4'; None where the slice is not local."""
-  match = re.fullmatch(r'local-(\d+)', name or '')
+  match = re.fullmatch(r'local-(\d{1,9})', name or '')
   if match and not 1 <= int(match[1]) <= 64:
     raise PodError(f'--slice={name}: from 1 to 64 processes')
   return int(match[1]) if match else None

@@ -29,7 +29,8 @@ from launch.shell import PodError
 
 
 def main(argv):
-  """The exit status: 0 done, 1 the run or the machine failed, 2 bad input, 130 Ctrl-C."""
+  """The exit status: 0 done, 1 the run or the machine failed, 2 bad input, 75 the run was asked to
+  stop and is not done (`pod stop`), 130 Ctrl-C."""
   say = print_line
   try:
     args = flags.parse(argv, [*VERBS, 'up', 'run'], __doc__)
@@ -63,8 +64,7 @@ def run(job, args):
     job.cloud.check()
     if args.verb == 'run' and job.cloud.state() != 'ACTIVE':
       raise PodError(f'{job.name} is not there ({job.cloud.state()}): up asks for it')
-    follow.keep_going(job)
-    status = 0
+    status = follow.keep_going(job)
   except PodError as error:
     job.say(f'error: {" ".join(str(error).split())}')
   except KeyboardInterrupt:

@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 
-from jaxalign import config, main
+from jaxalign import config, files, main
 from jaxalign.config import UserError
 from launch import report, slices
 
@@ -51,6 +51,8 @@ def run(argv):
     wheres = [slices.parse(name) for name in args.slice.split(',')]
     if args.json:
       refuse_unwritable(args.json)
+    if args.keep:
+      args.keep = files.place(args.keep, '--keep')
     refuse_no_compiler()
     given = [f'--config.{field}={text}' for field, text in assignments]
     found = []
@@ -116,6 +118,7 @@ def amount(text):
 
 def refuse_unwritable(path):
   """Before minutes of compiling, and not after."""
+  files.refuse_scheme(path, f'--json={path}')
   if '://' in path:
     return  # of a bucket only writing tells
   path = pathlib.Path(path)
@@ -135,7 +138,7 @@ def compiled(spec, where, given, timeout=3600, keep=None):
     answer = pathlib.Path(place) / 'answer.json'
     command = [sys.executable, '-m', 'launch.compiling', str(answer), spec, where.name, *given]
     if keep:
-      command.append(f'--keep={config.absolute(keep)}')
+      command.append(f'--keep={keep}')
     env = os.environ | ENVIRONMENT | dict(TPU_ACCELERATOR_TYPE=where.accelerator)
     env.pop('XLA_FLAGS', None)  # of the CPU that this process may have been told to pretend to be
     try:

@@ -4,9 +4,9 @@
 
 Every process gets `devices` CPU devices and the JAX_* variables by which jaxalign joins the others.
 Ends as the first process to fail does, and ends the others; SIGTERM and SIGINT reach all of them.
+Exit status 75: they were told to stop, have saved, and go on when started again.
 """
 
-import argparse
 import os
 import re
 import signal
@@ -15,6 +15,9 @@ import subprocess
 import sys
 import threading
 import time
+
+from jaxalign.endings import UNFINISHED
+from launch.shell import OneLine
 
 GRACE = 60  # seconds the others have to end by themselves after one has failed
 SAYING = threading.Lock()
@@ -41,7 +44,7 @@ def main(argv):
 
 def parse(argv):
   cut = argv.index('--') if '--' in argv else len(argv)
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser = OneLine(prog='launch.rehearse', description=__doc__.splitlines()[0])
   parser.add_argument('--hosts', type=int, default=2, help='processes')
   parser.add_argument('--devices', type=int, default=2, help='devices of each')
   args, command = parser.parse_args(argv[:cut]), argv[cut + 1 :]
@@ -89,10 +92,11 @@ def relay(host, process):
 
 
 def wait(hosts):
-  """The exit status of the first process that fails, once all have ended; 0 if none does."""
+  """The exit status of the first process that fails, once all have ended; if none does, UNFINISHED
+  where one was told to stop, else 0."""
   failed, deadline = 0, None
   while any(p.poll() is None for p in hosts):
-    bad = next((p for p in hosts if p.poll() not in (None, 0)), None)
+    bad = next((p for p in hosts if p.poll() not in (None, 0, UNFINISHED)), None)
     if bad is not None and deadline is None:
       failed, deadline = bad.returncode, time.monotonic() + GRACE
       say(f'[{hosts.index(bad)}] ended with {failed}; the others have {GRACE} s')
@@ -101,7 +105,7 @@ def wait(hosts):
         p.kill()
     time.sleep(0.1)
   codes = [p.returncode for p in hosts]
-  failed = failed or next((code for code in codes if code), 0)
+  failed = failed or next((code for code in codes if code not in (0, UNFINISHED)), max(codes))
   return failed if failed >= 0 else 128 - failed
 
 

@@ -9,7 +9,6 @@ worker.py starts and watches, follow.py restarts; only ssh is left out. Both mus
 bit: every step's metrics and every array of the last state. Some fifteen minutes of CPU.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -20,6 +19,7 @@ import threading
 import time
 
 from launch import local, pod
+from launch.shell import OneLine
 
 SIZES = dict(width=64, mlp=172, depth=2, heads=4, kv_heads=4)
 STEPS = dict(steps=8, eval_every=8)
@@ -40,11 +40,13 @@ STAGES = {
 
 
 def main(argv):
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser = OneLine(prog='launch.rehearse_chain', description=__doc__.splitlines()[0])
   parser.add_argument('--hosts', type=int, default=4, help='processes')
   parser.add_argument('--stages', type=int, default=len(STAGES), help='so many of the four')
   parser.add_argument('--root', type=pathlib.Path, help='where all of it goes; default: a new one')
   args = parser.parse_args(argv)
+  if not (1 <= args.hosts <= 64 and 1 <= args.stages <= len(STAGES)):
+    parser.error(f'--hosts: 1 to 64, --stages: 1 to {len(STAGES)}')
   root = (args.root or pathlib.Path(tempfile.mkdtemp(prefix='chain'))).absolute()
   os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(root / 'compiled'))
   os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')

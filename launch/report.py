@@ -5,11 +5,12 @@
 prints what --json wrote as a table for a page (docs/performance.md).
 """
 
-import argparse
-import json
 import pathlib
 
+from jaxalign.config import UserError
+from jaxalign.files import read_json
 from launch import roofline
+from launch.shell import OneLine
 
 GIB, MIB = 2**30, 2**20
 
@@ -85,7 +86,7 @@ def markdown(files):
   """The lines of the table; a run is called as its file."""
   yield from ('| ' + ' | '.join(HEAD) + ' |', '|' + '---|' * len(HEAD))
   for path in files:
-    for p in json.loads(path.read_text()):
+    for p in programs_in(path):
       _, fits, peak, there, ms, bound, rate, mfu, _ = row(p)
       work = [f'{p["cycles"] / 1e9:.3f}', gib(p['wire_bytes'])] if p.get('cycles') else ['', '']
       name = p['name'] if fits == 'yes' else f'{p["name"]}: does NOT fit'
@@ -93,8 +94,19 @@ def markdown(files):
       yield '| ' + ' | '.join([*cells, str(p.get('cpu_seconds', ''))]) + ' |'
 
 
+def programs_in(path):
+  again = 'give what launch.preflight --json wrote'
+  found = read_json(path, again)
+  known = {'name', 'slice', 'fits', 'peak_bytes', 'hbm_bytes', 'mesh', 'compile_seconds'}
+  if not isinstance(found, list) or not all(
+    isinstance(p, dict) and known <= p.keys() for p in found
+  ):
+    raise UserError(f'{path} lists no programs: {again}')
+  return found
+
+
 def main():
-  parser = argparse.ArgumentParser(prog='launch.report', description=__doc__.split('\n\n')[0])
+  parser = OneLine(prog='launch.report', description=__doc__.split('\n\n')[0])
   parser.add_argument(
     'file', nargs='+', type=pathlib.Path, help='what launch.preflight --json wrote'
   )
@@ -102,7 +114,11 @@ def main():
   for path in files:
     if not path.is_file():
       parser.error(f'{path}: there is no such file; launch.preflight --json={path} would write it')
-  print('\n'.join(markdown(files)))
+  try:
+    lines = list(markdown(files))
+  except UserError as error:
+    parser.error(error)
+  print('\n'.join(lines))
 
 
 if __name__ == '__main__':

@@ -1,11 +1,13 @@
 """Commands as argument lists, each with its patience: what hangs is ended, and said."""
 
+import argparse
 import concurrent.futures
 import dataclasses
 import os
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 
 HUNG = 124  # the exit status of what was ended for taking too long, as timeout(1) has it
@@ -15,6 +17,14 @@ LEFT = threading.Event()  # while set, nothing new is started: Ctrl-C, and threa
 
 class PodError(Exception):
   """The user's to mend: names the thing and the remedy, and is shown without a traceback."""
+
+
+class OneLine(argparse.ArgumentParser):
+  """Arguments whose fault is one line and exit status 2, as everywhere here."""
+
+  def error(self, message):
+    print('error:', ' '.join(f'{message} (--help says more)'.split()), file=sys.stderr)
+    sys.exit(2)
 
 
 @dataclasses.dataclass(frozen=True)

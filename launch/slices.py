@@ -80,7 +80,7 @@ class Slice:
 
 def parse(text):
   """A Slice from its name."""
-  match = re.fullmatch(r'(?:([1-9]\d*)x)?(.*)', text)
+  match = re.fullmatch(r'(?:([1-9]\d{0,5})x)?(.*)', text, re.DOTALL)
   try:
     one = accelerators.find(match[2])
   except shell.PodError as error:

@@ -7,6 +7,7 @@ import json
 import shlex
 import time
 
+from jaxalign.endings import UNFINISHED
 from launch import shell
 from launch.shell import PodError
 
@@ -178,6 +179,8 @@ def told(answer):
   """A state in words."""
   if answer['state'] == 'ended':
     rc = answer['rc']
+    if rc == UNFINISHED:
+      return f'told to stop, and saved (exit status {rc})'
     return f'killed by signal {-rc}' if rc < 0 else f'ended with exit status {rc}'
   if answer['state'] == 'unreachable':
     return f'unreachable ({answer["why"]})'

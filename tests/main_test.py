@@ -6,6 +6,7 @@ import textwrap
 import pytest
 
 from jaxalign import main as jaxalign_main
+from jaxalign.endings import UNFINISHED
 
 CONFIG = """
 import dataclasses
@@ -16,7 +17,7 @@ from jaxalign.config import AdamW, UserError
 @dataclasses.dataclass(kw_only=True)
 class Config:
   steps: int = 2
-  fault: Literal['none here', 'user', 'own', 'keyboard'] = 'none here'
+  fault: Literal['none here', 'user', 'own', 'keyboard', 'exit', 'full'] = 'none here'
   optim: AdamW = dataclasses.field(default_factory=AdamW)
 
 def get_config(variant: Literal['', 'smoke'] = ''):
@@ -31,6 +32,10 @@ def run(cfg, workdir):
     raise RuntimeError('first line\\nsecond line')
   if cfg.fault == 'keyboard':
     raise KeyboardInterrupt
+  if cfg.fault == 'full':
+    raise OSError(28, 'No space left on device', 'w/x')
+  if cfg.fault == 'exit':
+    raise SystemExit(cfg.steps)
   try:
     cfg.optim.lr = 0.0
   except AttributeError as error:
@@ -85,6 +90,9 @@ def test_a_workdir_with_checkpoints_goes_on_only_as_the_run_it_was(call, tmp_pat
     ('--config=tiny.py --optim.lr=3', 'a field of the config is --config.FIELD=VALUE'),
     ('--config=tiny.py w', 'w: the only words are prepare and compare'),
     ('run --config=tiny.py', 'what runs a config needs none'),
+    ('--config=tiny.py --workdir=http://x/y', '--workdir=http://x/y: http:// cannot be opened'),
+    ('--config=tiny.py --workdir=w --compiled=ftp://x', '--compiled=ftp://x: ftp:// cannot'),
+    ('compare http://x/y b', 'http://x/y: http:// cannot be opened here'),
     ('--config=tin.py --workdir=w', 'there is no config file tin.py; nearest: tiny.py'),
     ('--config=tiny.py:smok --workdir=w', 'no variant smok: it has smoke; nearest: smoke'),
     ('--config=tiny.py --workdir=w --config.stesp=3', 'no field stesp; nearest: steps'),
@@ -108,6 +116,11 @@ def test_what_the_user_can_mend_is_one_line_and_status_2(call, args, says):
     ('def get_config(:', 'cannot be read: SyntaxError'),
     ('import no_such_module', 'cannot be read: ModuleNotFoundError'),
     ('def get_config(): return 1 / 0', 'get_config failed: ZeroDivisionError'),
+    ('import sys; sys.exit(0)', 'cannot be read: SystemExit: 0'),
+    ('def get_config(): raise SystemExit', 'get_config failed: SystemExit'),
+    ('class Odd(BaseException): pass\nraise Odd', 'cannot be read: Odd'),
+    ('def get_config(a, b): pass', 'get_config failed: TypeError'),
+    ('get_config = 3', 'get_config failed: TypeError'),
     ('def get_config(): return 3', 'get_config returned int, not a dataclass'),
     ('from jaxalign.config import Mesh as get_config', 'has no run(cfg, workdir)'),
     (
@@ -137,6 +150,21 @@ def test_our_own_faults_have_status_1_and_a_traceback_on_request(call):
   )
   with pytest.raises(RuntimeError, match='second line'):
     call(*args, '--debug')
+
+
+def test_what_exits_before_the_run_is_done_is_a_fault_unless_it_was_told_to_stop(call):
+  args = '--config=tiny.py', '--workdir=w', '--config.fault=exit'
+  assert call(*args, '--config.steps=0')[0] == 1
+  assert 'called exit(0) before the run was done' in call(*args, '--config.steps=0')[1]
+  assert call(*args, f'--config.steps={UNFINISHED}') == (UNFINISHED, '')
+
+
+def test_a_full_disk_is_mended_by_the_user(call):
+  status, err = call('--config=tiny.py', '--workdir=w', '--config.fault=full')
+  assert status == 2 and err == (
+    'error: w/x cannot be written (No space left on device): make room or mend the place, and the '
+    'same command goes on\n'
+  )
 
 
 def test_the_keyboard_stops_with_one_line(call):

@@ -21,6 +21,11 @@ class Inner:
   deeper: Any = None
 
 
+@dataclasses.dataclass(kw_only=True, frozen=True)
+class Form:
+  user: str = 'u'
+
+
 @dataclasses.dataclass(kw_only=True)
 class Outer:
   steps: int = 1
@@ -30,6 +35,9 @@ class Outer:
   betas: tuple[float, float] = (0.9, 0.95)
   words: tuple[str, ...] = ()
   size: Size = Size.SMALL
+  factors: tuple[tuple[str, float], ...] = ()
+  form: Form = Form()
+  forms: tuple[Form, ...] = (Form(), Form())
   inner: Inner = dataclasses.field(default_factory=Inner)
   maybe: Inner | None = None
   arms: tuple[Inner, ...] = dataclasses.field(default_factory=lambda: (Inner(), Inner()))
@@ -55,7 +63,15 @@ class Outer:
     ('words', 'x,y', ('x', 'y')),
     ('words', "('x',)", ('x',)),
     ('words', '()', ()),
+    ('words', "'x,y',z", ('x,y', 'z')),
+    ('words', '[ab]*.jsonl,c[', ('[ab]*.jsonl', 'c[')),
+    ('factors', "(('embed*',4.0),)", (('embed*', 4.0),)),
+    ('factors', '((embed*, 4), ("head*", 0.5))', (('embed*', 4.0), ('head*', 0.5))),
+    ('factors', '(embed*,4),(head*,.5)', (('embed*', 4.0), ('head*', 0.5))),
+    ('factors', '()', ()),
     ('size', 'LARGE', Size.LARGE),
+    ('form.user', 'x', 'x'),
+    ('forms.1.user', 'x', 'x'),
     ('inner.lr', '3e-6', 3e-6),
     ('inner.clip', 'none', None),
     ('inner.clip', '2', 2.0),
@@ -70,7 +86,7 @@ def test_text_is_read_as_the_field_is_annotated(name, text, expected):
   for part in name.split('.'):
     found = found[int(part)] if part.isdigit() else getattr(found, part)
   assert found == expected and type(found) is type(expected)
-  assert cfg.arms[0] == Inner()
+  assert cfg.arms[0] == Inner() and Outer().form == cfg.forms[0] == Form()
 
 
 @pytest.mark.parametrize(
@@ -89,6 +105,12 @@ def test_text_is_read_as_the_field_is_annotated(name, text, expected):
     ('inner.lr', 'nan', '--config.inner.lr=nan: takes a float'),
     ('inner.lr', 'none', '--config.inner.lr=none: takes a float'),
     ('inner', '3', '--config.inner=3: takes Inner'),
+    (
+      'factors',
+      'embed*,4',
+      '--config.factors=embed*,4: takes a tuple (a tuple (text, a float)',
+    ),
+    ('factors', '((embed*,4)', '--config.factors=((embed*,4): takes a tuple'),
     ('maybe.lr', '3', '--config.maybe.lr: config.maybe is None, which has no fields'),
     ('steps.x', '3', '--config.steps.x: config.steps is 1, which has no fields'),
     ('total', '3', '--config.total: total follows from other fields'),

@@ -190,8 +190,11 @@ def _tables(
 def _plan(prepared: Prepared, length: int) -> packing.Plan:
   """Made once, and kept beside the corpus where that can be written."""
   path = prepared.directory / f'packing-{packing.VERSION}-{length}.npy'
-  if path.exists():
-    return packing.Plan.load(path)
+  if path.is_file():
+    try:
+      return packing.Plan.load(path)
+    except (OSError, ValueError, EOFError, IndexError) as error:  # torn: it is made again
+      logging.warning('%s cannot be read (%s)', os.fspath(path), error)
   plan = packing.pack(prepared.lengths, length)
   try:
     plan.save(path)

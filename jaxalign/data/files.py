@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from etils import epath
 
 from jaxalign.config import UserError
+from jaxalign.files import refuse_irregular, refuse_scheme
 
 _WILD = re.compile(r'[*?\[]')
 _MARK = b'\xef\xbb\xbf'  # which some editors put before UTF-8
@@ -22,12 +23,16 @@ def matching(path: tuple[str, ...] | str) -> list[epath.Path]:
     raise UserError('path is empty: name at least one file')
   try:
     return [file for one in paths for file in _of_one(one)]
-  except ImportError as error:  # of what reads gs://
-    raise UserError(f'{path} cannot be looked for: {error}') from error
+  except UserError:
+    raise
+  except (ImportError, OSError, RuntimeError, ValueError) as error:  # no client of gs://, a name
+    raise UserError(f'{path!r} cannot be looked for: {error}') from error  # too long, of no home
 
 
 def _of_one(path: str) -> list[epath.Path]:
+  refuse_scheme(path)
   place = epath.Path(path).expanduser()
+  refuse_irregular(place)
   if place.is_dir():
     raise UserError(f'{path} is a directory: name its files, as in {path.rstrip("/")}/*.jsonl')
   if place.exists():
@@ -68,6 +73,7 @@ def rows(path: epath.Path) -> Iterator[tuple[str, bytes]]:
 
 @contextlib.contextmanager
 def _opened(path: epath.Path):
+  refuse_irregular(path)
   try:
     with path.open('rb') as raw:
       if path.suffix != '.gz':

@@ -6,12 +6,13 @@ Only data is read: no code of a checkpoint runs, `.py` files are neither read no
 
 import dataclasses
 import json
-import re
 
 from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import llama2c, specs
+from jaxalign.files import content as content_of
+from jaxalign.files import parsed, refuse_irregular, refuse_scheme
 
 FILES = (
   'tokenizer.json',
@@ -24,6 +25,7 @@ FILES = (
   'chat_template.jinja',
 )
 _WANTED = 'tokenizer.json, or tokenizer.model, or vocab.json + merges.txt'
+AGAIN = 'copy it again'
 _END = '<|endoftext|>'
 _BYTE_LEVEL_ENDS = {'bos': _END, 'eos': _END}
 
@@ -46,15 +48,23 @@ class Form:
 
 def read(path: str) -> Form:
   """A directory, a sentencepiece .model or a llama2.c .bin; local or gs://."""
+  refuse_scheme(path)
+  refuse_irregular(path)
   place = epath.Path(path)
   if place.is_dir():
-    return _of_directory(place)
-  if not place.exists():
+    try:
+      return _of_directory(place)
+    except UserError:
+      raise
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+      why = f'{type(error).__name__}: {error}'[:200]  # of JSON that is whole, and no tokenizer
+      raise UserError(f'{path}: its tokenizer files are corrupt ({why}); {AGAIN}') from error
+  if not path or not place.exists():
     raise UserError(f'{path} does not exist: give a directory with {_WANTED}, a .model or a .bin')
   if place.suffix == '.bin':
-    return of_pieces(llama2c.read_export(place.read_bytes(), str(path)), {})
+    return of_pieces(llama2c.read_export(content_of(place, AGAIN), str(path)), {})
   if place.suffix == '.model':
-    raw = place.read_bytes()
+    raw = content_of(place, AGAIN)
     pieces = llama2c.read_sentencepiece(raw, str(path))
     return of_pieces(pieces, {'tokenizer.model': raw})
   raise UserError(f'{path} is no tokenizer: give a directory with {_WANTED}, a .model or a .bin')
@@ -113,7 +123,7 @@ def write(form: Form, directory: str) -> None:
 
 
 def _of_directory(place: epath.Path) -> Form:
-  files = {name: (place / name).read_bytes() for name in FILES if (place / name).exists()}
+  files = {name: content_of(place / name, AGAIN) for name in FILES if (place / name).exists()}
   config = _json(files, 'special_tokens_map.json', place)
   config |= _json(files, 'tokenizer_config.json', place)
   _refuse_code(config, place)
@@ -220,7 +230,7 @@ def _model_type(place: epath.Path) -> str | None:
   config = place / 'config.json'
   if not config.exists():
     return None
-  return _json({'config.json': config.read_bytes()}, 'config.json', place).get('model_type')
+  return _json({'config.json': content_of(config, AGAIN)}, 'config.json', place).get('model_type')
 
 
 def _refuse_code(config: dict, place: epath.Path) -> None:
@@ -235,11 +245,7 @@ def _refuse_code(config: dict, place: epath.Path) -> None:
 def _json(files: dict[str, bytes], name: str, place: epath.Path) -> dict:
   if name not in files:
     return {}
-  try:
-    content = json.loads(files[name])
-  except ValueError as error:
-    where = re.sub(r'\s+', ' ', str(error))
-    raise UserError(f'{place}/{name} is corrupt ({where}); copy it again') from error
-  if not isinstance(content, dict):
-    raise UserError(f'{place}/{name} is corrupt: not a JSON object; copy it again')
-  return content
+  found = parsed(files[name], f'{place}/{name}', AGAIN)
+  if not isinstance(found, dict):
+    raise UserError(f'{place}/{name} is corrupt: not a JSON object; {AGAIN}')
+  return found

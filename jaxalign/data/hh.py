@@ -17,6 +17,7 @@ from jaxalign.config import UserError
 from jaxalign.data import files, rows, turns
 from jaxalign.data.records import Record
 from jaxalign.data.report import Counts, Fault, MissingColumn, Report, sift
+from jaxalign.files import refuse_irregular, refuse_scheme
 
 SUBSETS = ('harmless-base', 'helpful-base', 'helpful-online', 'helpful-rejection-sampled')
 
@@ -59,6 +60,8 @@ class HH:
   def _files(self) -> list[epath.Path]:
     if not self._is_directory:
       return files.matching(self.path)
+    refuse_scheme(self.path)
+    refuse_irregular(self.path)
     folder, found = epath.Path(self.path).expanduser(), []
     for subset in self.subsets:
       names = [folder / subset / f'{self.split}{end}' for end in ('.jsonl.gz', '.jsonl')]

@@ -13,6 +13,7 @@ from jaxalign.config import UserError
 from jaxalign.data import files, rows
 from jaxalign.data.records import Record
 from jaxalign.data.report import Counts, Report, sift
+from jaxalign.files import refuse_scheme
 
 _COMMIT = re.compile(r'[0-9a-f]{40}')
 _FORMATS = {  # what load_dataset reads, by the file's ending
@@ -62,6 +63,8 @@ class HuggingFace:
   def _dataset(self):
     import datasets
 
+    refuse_scheme(self.name)
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what fails is said by us, once
     place = epath.Path(self.name)
     if (place / 'state.json').exists() or (place / 'dataset_dict.json').exists():
       return self._saved(datasets.load_from_disk(self.name))

@@ -26,6 +26,7 @@ from jaxalign.data.shards import Item, Job
 from jaxalign.data.sources import Source
 from jaxalign.data.text import Tokenizer
 from jaxalign.data.tokenizing import Progress, write_all
+from jaxalign.files import content
 
 VERSION = 1  # of how records become examples: raise it when the same options give other tokens
 SHARD = (1 << 20, 1 << 24)  # characters in a shard, at least and at most
@@ -52,8 +53,8 @@ def prepare(
   if length < 1 or (workers is not None and workers < 1):
     raise UserError(f'length={length}, workers={workers}: both are at least 1')
   known = _pin(source, tokenizer, form, epath.Path(directory), length, long)
-  if known and known.exists():
-    held = known.parent / known.read_text()
+  if known and known.is_file():
+    held = known.parent / content(known).decode(errors='replace').replace('\0', '?')
     if (held / mirror.MANIFEST).exists():  # else somebody removed it
       return Prepared(held)
   survey = _survey(source, form, tokenizer, kind)

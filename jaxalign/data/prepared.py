@@ -1,7 +1,6 @@
 """Reading what `prepare` wrote: shards, lengths, and a manifest, without which there is nothing."""
 
 import functools
-import json
 import os
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import chat, mirror, shards
+from jaxalign.files import read_object, refuse_irregular
 
 PAIR = np.dtype([('margin', np.float32), ('subset', np.int32)])  # of each pair; see Prepared.pairs
 
@@ -22,16 +22,13 @@ class Prepared:
   """A finished directory. Reading is random access, by the number of an example."""
 
   def __init__(self, directory: epath.PathLike):
-    self.directory = epath.Path(directory)
+    self.directory = self.place = epath.Path(directory)  # where it is read, and where it is kept
     if mirror.is_remote(directory):
       self.directory = mirror.fetch(directory)
-    try:
-      self.manifest = json.loads((self.directory / 'manifest.json').read_text())
-      self.lengths = np.load(os.fspath(self.directory / 'lengths.npy'), mmap_mode='r')
-    except (OSError, ValueError) as error:
-      raise UserError(
-        f'{directory} is not a prepared corpus ({shards.first_line(error)}): prepare it again'
-      ) from error
+    again = 'it is not a prepared corpus; remove that directory and prepare it again'
+    known = 'kind', 'name', 'tokens', 'shards', 'largest_id', 'tokenizer'
+    self.manifest = read_object(self.directory / 'manifest.json', *known, remedy=again)
+    self.lengths = self._array('lengths.npy')
     self.kind: shards.Kind = self.manifest['kind']
 
   def __len__(self) -> int:
@@ -60,7 +57,18 @@ class Prepared:
   @functools.cached_property
   def pairs(self) -> np.ndarray:
     """Margin and subset of each pair; the subset by its number in manifest['subsets']."""
-    return np.load(os.fspath(self.directory / 'pairs.npy'), mmap_mode='r')
+    return self._array('pairs.npy')
+
+  def _array(self, name: str) -> np.ndarray:
+    path = self.directory / name
+    refuse_irregular(path)
+    try:
+      return np.load(os.fspath(path), mmap_mode='r')
+    except (OSError, ValueError, EOFError) as error:
+      raise UserError(
+        f'{path} cannot be read ({shards.first_line(error)}): remove {self.directory} and prepare '
+        'it again'
+      ) from error
 
   def example(self, index: int) -> chat.Example:
     codes = self.codes([index])[0]

@@ -19,6 +19,7 @@ from jaxalign.data.libraries import HuggingFace, Tfds
 from jaxalign.data.records import Document, Record
 from jaxalign.data.report import Counts, Report, Unwanted, sift
 from jaxalign.data.turns import as_text
+from jaxalign.files import content
 
 EXPLANATION = rows.Columns(meta=('id', 'value', 'type', 'spec', 'provenance', 'split'))
 
@@ -45,7 +46,7 @@ class Jsonl:
     found = files.matching(self.path)
     if len(found) > 1:
       raise UserError(f'{self.name}: sha256 is of one file, and these are {len(found)}')
-    there = hashlib.sha256(found[0].read_bytes()).hexdigest()
+    there = hashlib.sha256(content(found[0], 'copy it again')).hexdigest()
     if there != self.sha256:
       raise UserError(
         f'{found[0]} is not what it was: its sha256 is {there[:12]}, where {self.sha256[:12]} is '

@@ -1,7 +1,6 @@
 """Shards are written by as many processes as there are cores, and a line says how far they are."""
 
 import concurrent.futures
-import json
 import multiprocessing
 import os
 import sys
@@ -14,6 +13,7 @@ from jaxalign.config import UserError
 from jaxalign.data import shards
 from jaxalign.data.shards import Job
 from jaxalign.data.text import Tokenizer
+from jaxalign.files import read_object
 
 
 def write_all(
@@ -45,7 +45,10 @@ def _finished_before(job: Job) -> dict[str, Any] | None:
   file = shards.side_file(job.path)
   if not file.exists():
     return None
-  side = json.loads(file.read_text())
+  try:
+    side = read_object(file, 'items', 'lengths', 'records', 'characters')
+  except UserError:  # torn by a power cut: the shard is made again
+    return None
   return side if side['items'] == shards.fingerprint(job) else None
 
 

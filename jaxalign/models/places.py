@@ -8,20 +8,38 @@ import socket
 from etils import epath
 
 from jaxalign.config import UserError
+from jaxalign.files import refuse_irregular
 
 REMOTE = '://'
+SMALL = 'config.json', 'model.safetensors', 'model.safetensors.index.json'
 
 
 def place(path):
   """An epath.Path that can be asked; one line where a bucket's client is not installed."""
   try:
     path = epath.Path(path).expanduser()
-    path.exists()
+    if path.exists() and REMOTE not in str(path):
+      _refuse_odd(path)
     return path
   except (ImportError, KeyError, NotImplementedError) as e:
     raise UserError(f'{path}: this kind of place cannot be opened here ({e})') from e
-  except OSError as e:
-    raise UserError(f'{path}: cannot be opened ({e.strerror})') from e
+  except UserError:
+    raise
+  except (
+    OSError,
+    RuntimeError,
+    ValueError,
+  ) as e:  # a name too long, links in a circle, a null byte
+    raise UserError(f'{path!s:.300}: cannot be opened ({getattr(e, "strerror", None) or e})') from e
+
+
+def _refuse_odd(path):
+  """What is to be read must be files, not pipes or directories called so."""
+  refuse_irregular(path)
+  for name in SMALL if path.is_dir() else ():
+    refuse_irregular(path / name)
+    if (path / name).is_dir():
+      raise UserError(f'{path / name} is a directory, where a file is meant: name another place')
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 from etils import epath
 
 from jaxalign.config import UserError
+from jaxalign.files import read_object, refuse_irregular
 from jaxalign.models.places import REMOTE
 
 DTYPES = {
@@ -52,6 +53,9 @@ class Stored:
 def header(file):
   """{name: Stored} of one file."""
   file = epath.Path(file)
+  refuse_irregular(file)
+  if file.is_dir():
+    raise UserError(f'{file} is a directory, not a safetensors file; fetch it again')
   with file.open('rb') as f:
     f.seek(0, os.SEEK_END)  # epath's stat fails where the user has no name, as in a container
     size = f.tell()
@@ -124,12 +128,13 @@ def refuse_pickle(path):
 
 
 def _indexed(path, index):
+  found = read_object(index, 'weight_map', remedy='fetch it again')
   try:
-    where = dict(json.loads(index.read_text())['weight_map'])
+    where = dict(found['weight_map'])
     files = sorted(set(where.values()))
     outside = [f for f in files if not re.fullmatch(r'[\w.-]+\.safetensors', f)]
-  except (ValueError, KeyError, TypeError, RecursionError) as e:
-    raise UserError(f'{index}: corrupt, or without a weight_map ({e}); fetch it again') from e
+  except (ValueError, TypeError) as e:
+    raise UserError(f'{index}: its weight_map is corrupt ({e}); fetch it again') from e
   if outside:
     raise UserError(
       f'{index}: points outside its directory, or not to safetensors: {some(outside)}'

@@ -4,7 +4,10 @@ import html
 import io
 import re
 
+from jaxalign.pictures import drawing, label
+
 BLUE, ORANGE, GREY = '#0072b2', '#d55e00', '#777777'  # told apart by the colour-blind too
+LONGEST = 10_000  # characters of a name in a table
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -63,17 +66,15 @@ def table(rows, head):
   tags = ['th' if head and n == 0 else 'td class="n"' for n in range(len(rows))]
   lines = []
   for tag, row in zip(tags, rows):
-    cells = (f'<{tag}>{html.escape(str(cell))}</{tag.split()[0]}>' for cell in row)
+    cells = (f'<{tag}>{html.escape(label(cell, LONGEST))}</{tag.split()[0]}>' for cell in row)
     lines.append(f'<tr>{"".join(cells)}</tr>')
   return f'<table>{"".join(lines)}</table>'
 
 
 def picture(card):
   """As SVG, to stand inside the page."""
-  from matplotlib import rc_context
-
   out = io.StringIO()
-  with rc_context({'svg.hashsalt': 'card', 'font.size': 9}):  # the same card, the same bytes
+  with drawing({'svg.hashsalt': 'card', 'font.size': 9}):  # the same card, the same bytes
     figure(card).savefig(out, format='svg', metadata={'Date': None})
   return re.sub(r'^.*?(?=<svg)', '', out.getvalue(), flags=re.DOTALL)
 
@@ -128,7 +129,9 @@ def subsets(ax, card):
   points(ax, [x + 0.1 for x in at], longer, ORANGE, 'longer wins', 's')
   counts(ax, at, longer)
   ax.axhline(0.5, color=GREY, lw=0.8, ls=':')
-  ax.set_xticks(list(at), [name or '(unnamed)' for name in named], rotation=20, ha='right')
+  ax.set_xticks(
+    list(at), [label(name or '(unnamed)', 24) for name in named], rotation=20, ha='right'
+  )
   ax.set_xlim(-0.5, len(named) - 0.5)
   ax.set(title='Accuracy by subset')
   percent(ax)
@@ -196,7 +199,7 @@ def rewards(ax, card):
 
 def words(card):
   lines = [
-    card['title'],
+    label(card['title']),
     f'step {card["step"]:,}, {card["pairs"]:,} pairs, {card["ties"]:,} ties',
     f'accuracy {spoken(card["accuracy"])}',
     f'longer wins {spoken(card["longer"])}',
@@ -204,5 +207,5 @@ def words(card):
     f'reward and length: {signed(card["reward_and_length"])}',
     f'differences of both: {signed(card["delta_and_length"])}',
   ]
-  lines += [f'{name.replace("_", " ")} {str(v)[:16]}' for name, v in card['origin'].items()]
+  lines += [f'{name.replace("_", " ")} {label(v, 17)}' for name, v in card['origin'].items()]
   return '\n'.join(line if len(line) < 62 else line[:61] + '…' for line in lines)

@@ -13,8 +13,10 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxalign.config import Mesh, UserError, diff, read, tree, write_text
+from jaxalign.config import Mesh, UserError, diff, tree, write_text
 from jaxalign.data import batches, chat, sources
+from jaxalign.endings import UNFINISHED
+from jaxalign.files import read_json
 from jaxalign.models import llama2, phi2
 from jaxalign.rl import bon, judges, players
 from jaxalign.rl import overoptimisation as over
@@ -29,6 +31,7 @@ from jaxalign.stages import (
   training,
 )
 from jaxalign.train.feed import Feed
+from jaxalign.train.loop import Interrupt
 
 KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
 FREE = ('mesh', 'ppo', 'prepared', 'page')  # what may change while a run goes on
@@ -72,8 +75,10 @@ class Config:
         f'prompt={self.prompt} and response={self.response} are {self.length} tokens: the model '
         f'was trained on {self.model.length} positions'
       )
-    if not self.temperature > 0:
-      raise UserError(f'temperature={self.temperature}: above 0, or all answers are the same')
+    if not 0 < self.temperature < float('inf'):
+      raise UserError(
+        f'temperature={self.temperature}: a finite number above 0, or all answers are the same'
+      )
     if not 0 <= self.seed < 2**32:
       raise UserError(f'seed={self.seed}: at least 0 and below 2**32')
     if not any(judge.weight for judge in self.proxy):
@@ -95,7 +100,7 @@ def run(cfg, workdir):
   count = min(cfg.count, len(ready))
   feed = Feed(rows_of(ready, cfg, count), cfg.batch, mesh)
   each, calls = max(1, cfg.batch // cfg.n), max(1, cfg.n // cfg.batch)
-  with jax.set_mesh(mesh):
+  with jax.set_mesh(mesh), Interrupt() as interrupt:
     ask = asker(cfg, tokenizer, mesh)
     for chunk in range(-(-count // each)):
       path = workdir / f'bon-{chunk:05d}.jsonl'
@@ -103,6 +108,9 @@ def run(cfg, workdir):
         rows = [row for k in range(calls) for row in ask(feed, chunk * calls + k)]
         write(path, rows, cfg.n)
         note(f'{min((chunk + 1) * each, count):,} of {count:,} prompts, {cfg.n} answers each')
+      if interrupt.told(chunk, chunk):
+        note(f'told to stop: the answers so far are kept in {workdir}; the same command goes on')
+        raise SystemExit(UNFINISHED)
   if jax.process_index() == 0:
     finish(cfg, workdir, prints)
 
@@ -140,7 +148,7 @@ def refuse_other_settings(cfg, workdir, prints):
   now = json.loads(json.dumps(dict(fields, judges=prints, policy=policy)))
   path = workdir / 'answers.json'
   if path.exists() and any(workdir.glob('bon-*.jsonl')):
-    changed = diff(read(path), now)
+    changed = diff(read_json(path), now)
     if changed:
       words = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed[:4])
       raise UserError(f'{workdir} holds answers of another run: {words}; take another --workdir')

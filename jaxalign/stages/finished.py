@@ -8,9 +8,10 @@ import json
 
 import jax
 
-from jaxalign.config import UserError, read
+from jaxalign.config import UserError
 from jaxalign.data.chat import ChatFormat
 from jaxalign.data.text import Tokenizer, shipped
+from jaxalign.files import read_object
 from jaxalign.models import adapters, heads, hub
 from jaxalign.sharding import layout
 from jaxalign.train import saving
@@ -26,7 +27,7 @@ def is_workdir(path):
 
 
 def raw_of(path):
-  return read(saving.parted(path)[0] / 'config.json')
+  return read_object(saving.parted(path)[0] / 'config.json', remedy='name another run')
 
 
 def refuse_no_run(what, path):
@@ -122,14 +123,24 @@ def cast(model, dtype):
 
 
 def format_of(raw):
-  fields = dict(raw['format'])
-  fields.pop('class')
-  return ChatFormat(**fields)
+  return built(ChatFormat, raw.get('format'), 'format')
+
+
+def built(cls, fields, what):
+  """A config again, of what config.json holds of it."""
+  try:
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k != 'class'}
+    return cls(**fields)
+  except (AttributeError, TypeError) as error:
+    raise UserError(
+      f'the config.json of a run holds no {what} of this version ({error}): name another run'
+    ) from error
 
 
 def model_config(workdir, raw):
   """The typed config again. Only our own model configs are built: a file names no code to run."""
-  fields = dict(raw.get('model') or {})
+  fields = raw.get('model')
+  fields = dict(fields) if isinstance(fields, dict) else {}
   cls = CONFIGS.get(fields.pop('class', None))
   if cls is None:
     raise UserError(f'{workdir}: its config.json holds no model that jaxalign has')
@@ -139,8 +150,7 @@ def model_config(workdir, raw):
 @functools.lru_cache(maxsize=32)
 def _config(cls, fields):
   """Of the same fields the same object, by which its shapes below are known again."""
-  fields = json.loads(fields)
-  return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+  return built(cls, json.loads(fields), 'model')
 
 
 @functools.lru_cache(maxsize=32)
@@ -161,9 +171,7 @@ def twin_of(build, mesh):
 
 
 def lora_of(raw):
-  fields = {k: tuple(v) if isinstance(v, list) else v for k, v in raw['lora'].items()}
-  fields.pop('class')
-  return adapters.Lora(**fields)
+  return built(adapters.Lora, raw['lora'], 'lora')
 
 
 def merged(workdir, raw, cfg, mesh, part=''):
@@ -183,7 +191,10 @@ def weights_of(init, dtype, mesh):
 
 def tokenizer_of(raw):
   """The tokenizer of a run, from its config: its own, or that of where it started."""
-  named, init = raw['tokenizer'], raw['init']
+  named, init = raw.get('tokenizer'), raw.get('init')
+  for name, value in (('tokenizer', named), ('init', init)):
+    if value == '':
+      raise UserError(f'{name} is empty: name a directory, or leave it out (none)')
   if named == 'shipped':
     return shipped()
   if named is None and init is not None and is_workdir(init):

@@ -11,7 +11,10 @@ import math
 import numpy as np
 from etils import epath
 
-from jaxalign.config import UserError, read, write_text
+from jaxalign import pictures
+from jaxalign.config import UserError, write_text
+from jaxalign.files import content, read_json, refuse_scheme
+from jaxalign.files import rows as rows_of
 from jaxalign.rl import bon
 from jaxalign.rl import overoptimisation as over
 from jaxalign.stages import overoptimisation_page as page
@@ -51,9 +54,10 @@ def report(out, *, best_of=None, ppo=None, draws=DRAWS):
     curves[over.RL] = of_ppo(ppo, draws)
   out = epath.Path(out)
   out.mkdir(parents=True, exist_ok=True)
-  html = page.write(curves, dict(best_of=best_of, ppo=ppo))  # before anything is overwritten
+  page.pyplot()  # before anything is overwritten
   write_text(json.dumps(as_json(curves), indent=2) + '\n', out / 'overoptimisation.json')
-  write_text(html, out / 'overoptimisation.html')
+  places = dict(best_of=best_of, ppo=ppo)
+  pictures.kept(lambda: page.write(curves, places), out / 'overoptimisation.html')
   return curves
 
 
@@ -75,16 +79,8 @@ def as_json(curves):
 
 def lines(path, pattern):
   """All JSON lines of the files that fit, in the order of their names; a torn one is refused."""
-  rows = []
-  for file in sorted(epath.Path(path).glob(pattern)):
-    for number, line in enumerate(file.read_text().splitlines(), 1):
-      try:
-        rows.append(json.loads(line))
-      except ValueError as error:
-        raise UserError(
-          f'{file}:{number} is no JSON ({error}): let the run go on, or mend it'
-        ) from error
-  return rows
+  found = sorted(epath.Path(path).glob(pattern))
+  return [row for file in found for _, row in rows_of(file, 'let the run go on, or mend it')]
 
 
 def best_of_n(workdir, draws=DRAWS):
@@ -129,9 +125,10 @@ def curve(kind, label, d, d_drawn, per_prompt, drawn, **more):
 
 def refuse_no_evaluations(workdir):
   """Early, too: answers are long in the making, and the report comes after them."""
+  refuse_scheme(workdir)
   for name in ('samples.jsonl', 'evals.jsonl'):
     file = epath.Path(workdir) / name
-    if not file.exists() or not file.read_text().strip():
+    if not file.exists() or not content(file).strip():
       raise UserError(
         f'{workdir} holds no samples.jsonl with an evals.jsonl: the report needs a PPO run that '
         'evaluates (held_out and eval_every)'
@@ -197,7 +194,7 @@ def with_gold(metrics, steps, values):
 def first_warned(workdir, history):
   """{flag: the first iteration at which it was up}, over the whole run."""
   file, found = epath.Path(workdir) / 'config.json', {}
-  rules = read(file).get('rules') or {} if file.exists() else {}
+  rules = read_json(file).get('rules') or {} if file.exists() else {}
   for n in range(1, len(history) + 1, max(1, len(history) // 500)):  # so that long runs cost little
     up = over.warnings(over.needed(history[:n]), kl_target=rules.get('kl_target'))
     for name in over.FLAGS:

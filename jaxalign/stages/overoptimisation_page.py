@@ -6,6 +6,8 @@ import io
 import numpy as np
 
 from jaxalign.config import UserError
+from jaxalign.pictures import drawing
+from jaxalign.pictures import label as named
 from jaxalign.rl import overoptimisation as over
 
 # Okabe and Ito's colours, told apart by any eye; shape and dash say the same once more.
@@ -32,6 +34,11 @@ figcaption{color:#444;font-size:.9rem}.wide{overflow-x:auto}"""
 def write(curves, places):
   """The page as text."""
   plt = pyplot()
+  with drawing({'svg.hashsalt': 'jaxalign'}):
+    return drawn(plt, curves, places)
+
+
+def drawn(plt, curves, places):
   parts = [f'<h1>Over-optimisation</h1><p>{intro(curves, places)}</p>', findings(curves)]
   parts.append(figure(plt, rewards(plt, curves), CAPTIONS['rewards']))
   parts.append(fits_table(curves))
@@ -70,7 +77,7 @@ def pyplot():
 
 
 def intro(curves, places):
-  said = [f'{NAMES[k]} from <code>{html.escape(str(p))}</code>' for k, p in
+  said = [f'{NAMES[k]} from <code>{html.escape(named(p, 1000))}</code>' for k, p in
           ((over.BON, places['best_of']), (over.RL, places['ppo'])) if p is not None]  # fmt: skip
   counts = [
     f'{NAMES[k]}: {c.prompts:,} prompts, {c.answers:,} answer{"s" * (c.answers > 1)} each'
@@ -120,8 +127,7 @@ def turn_words(fit):
 def figure(plt, fig, caption):
   """An SVG inside the page; text is drawn as paths, so every machine shows the same."""
   held = io.StringIO()
-  with plt.rc_context({'svg.hashsalt': 'jaxalign'}):
-    fig.savefig(held, format='svg', bbox_inches='tight', metadata={'Date': None})
+  fig.savefig(held, format='svg', bbox_inches='tight', metadata={'Date': None})
   plt.close(fig)
   svg = held.getvalue()
   return f'<figure>{svg[svg.index("<svg") :]}<figcaption>{caption}</figcaption></figure>'

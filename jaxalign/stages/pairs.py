@@ -9,6 +9,7 @@ import numpy as np
 from absl import logging
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxalign import pictures
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, write_text
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
@@ -133,4 +134,4 @@ def write_card(made, workdir):
   except ImportError:
     logging.warning('card.html is not drawn: pip install jaxalign[report] has what it needs')
     return
-  write_text(card.page(made), workdir / 'card.html')
+  pictures.kept(lambda: card.page(made), workdir / 'card.html')

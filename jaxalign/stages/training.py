@@ -7,13 +7,13 @@ from typing import Literal
 
 import jax
 import optax
-from etils import epath
 from jax.experimental import multihost_utils
 
-from jaxalign.config import UserError, read, tree, write_text
+from jaxalign.config import UserError, tree, write_text
 from jaxalign.data import batches, prepare, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.prepared import Prepared
+from jaxalign.files import place, read_object
 from jaxalign.models import hub
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished
@@ -163,27 +163,46 @@ def open_data(cfg, corpora, name, tokenizer, workdir, length=None, kind=None):
   how = [length, cfg.format.hash, tokenizer.hash, cfg.prepared]
   key = hashlib.sha256(json.dumps([how, *map(tree, corpora)]).encode()).hexdigest()
   if jax.process_index() == 0 and not _is_ready(known, key):
-    where = epath.Path(cfg.prepared or workdir / 'prepared')
+    where = place(cfg.prepared or workdir / 'prepared')
     done = [
       prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long, kind=kind)
       for c in corpora
     ]
-    write_text(json.dumps(dict(key=key, homes=[str(p.directory) for p in done])) + '\n', known)
+    homes = [_from(p.place, workdir) for p in done]
+    write_text(json.dumps(dict(key=key, homes=homes)) + '\n', known)
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(f'{name} is prepared')
-  ready = [Prepared(home) for home in read(known)['homes']]
+  ready = [Prepared(home) for home in _made(known)[1]]
   batches.check_fits(ready, length=length, vocab=cfg.model.vocab, context=cfg.model.length)
   return ready
 
 
 def _is_ready(known, key):
   """Whether these very corpora were prepared, and are still there."""
-  if not known.exists():
+  try:
+    made, homes = _made(known) if known.exists() else (None, ())
+  except UserError:  # torn by a power cut, say: what it named is found again, by what it holds
     return False
-  made = read(known)
-  return made['key'] == key and all(
-    (epath.Path(h) / 'manifest.json').exists() for h in made['homes']
-  )
+  return made == key and all((home / 'manifest.json').exists() for home in homes)
+
+
+def _from(home, workdir):
+  """A place within the workdir as seen from there, so that a copied workdir reads its own."""
+  home, workdir = str(home), str(workdir)
+  return home[len(workdir) + 1 :] if home.startswith(f'{workdir}/') else home
+
+
+def _made(known):
+  """(key, homes) of corpora that were prepared. Once all homes were absolute: such a workdir, if it
+  was copied since, has its own all the same."""
+  made = read_object(known, 'key', 'homes', remedy='remove it: it is written anew')
+  if not isinstance(made['homes'], list) or not all(isinstance(h, str) for h in made['homes']):
+    raise UserError(f'{known} names no directories: remove it: it is written anew')
+  workdir, homes = known.parent, []
+  for home in made['homes']:
+    own = workdir / 'prepared' / home.rpartition('/')[2]
+    homes.append(own if (own / 'manifest.json').exists() else workdir / home)
+  return made['key'], homes
 
 
 def initial(cfg, mesh):

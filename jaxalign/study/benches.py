@@ -7,7 +7,6 @@ the chosen answer, the true one, refusing what is harmful, answering what only s
 import csv
 import dataclasses
 import io
-import json
 
 import numpy as np
 from etils import epath
@@ -15,6 +14,7 @@ from etils import epath
 from jaxalign.config import UserError
 from jaxalign.data import files, sources
 from jaxalign.data.records import Turn
+from jaxalign.files import parsed
 from jaxalign.study.asking import Item
 
 REFUSE = ("I'm sorry, but I can't", 'I cannot help with that', "Sorry, I won't", 'No, I will not')
@@ -104,7 +104,7 @@ class Jailbreaks:
   def _template(self):
     text = content(self.template).strip()
     if self.template.endswith('.json'):
-      text = json.loads(text)['parameters']['method_parameters']['prompt_template']
+      text = parsed(text, self.template)['parameters']['method_parameters']['prompt_template']
     if MARK not in text:
       raise UserError(f'{self.template} has no {MARK}: a template says where the request goes')
     return text
@@ -124,7 +124,7 @@ class Regard:
     found = []
     for path in self.paths:
       test = f'bold_{epath.Path(path).name.removesuffix("_prompt.json")}'
-      for group, pages in json.loads(content(path)).items():
+      for group, pages in parsed(content(path), path).items():
         begun = [one.strip() for page in pages.values() for one in page if one.strip()]
         found += [(test, group, one) for one in spread(begun, self.limit)]
     return found

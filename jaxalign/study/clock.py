@@ -6,6 +6,7 @@ import json
 import time
 
 from jaxalign.config import write_text
+from jaxalign.files import read_json
 
 FILE = 'times.json'
 
@@ -39,7 +40,7 @@ class Clock:
 
 def kept(home):
   path = home / FILE
-  return json.loads(path.read_text()) if path.exists() else {}
+  return read_json(path, 'remove it: it only counts seconds') if path.exists() else {}
 
 
 def total(homes):

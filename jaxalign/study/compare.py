@@ -16,8 +16,9 @@ import json
 import numpy as np
 from etils import epath
 
-from jaxalign import config
+from jaxalign import config, files
 from jaxalign.config import UserError
+from jaxalign.files import read_json
 from jaxalign.rl.calibration import wilson
 from jaxalign.study import compare_text, statistics
 from jaxalign.study.rules import Rules
@@ -70,10 +71,10 @@ def load(run):
   directory, _, name = str(run).rpartition(':')
   if not directory or '/' in name:  # gs://bucket/run has a colon too
     directory, name = str(run), ''
-  path = epath.Path(directory)
+  path = files.place(directory)
   if not (path / OUTCOMES).exists():
     raise UserError(f'{directory} holds no {OUTCOMES}: give a run that is finished, or DIR:ARM')
-  about = config.read(path / ABOUT)
+  about = read_json(path / ABOUT, 'run its study again')
   if not isinstance(about, dict) or not {'base', 'items'} <= about.keys():
     raise UserError(f'{path / ABOUT} does not say base and items: it was not written by a study')
   by_arm = collections.defaultdict(list)

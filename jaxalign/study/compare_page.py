@@ -1,6 +1,6 @@
 """The page of `jaxalign compare`: a picture for each test, of arms and of what they differ by."""
 
-from jaxalign.config import write_text
+from jaxalign.pictures import kept, label
 from jaxalign.study import pages, report_pictures
 from jaxalign.study.pages import text
 
@@ -10,7 +10,7 @@ FIELDS = 'mean', 'low', 'high', 'n', 'sd', 'd_z', 'p', 'p_t', 'floor', 'better',
 
 def write(found, path):
   if pages.drawable(path.name):
-    write_text(page(found), path)
+    kept(lambda: page(found), path)
 
 
 def page(found):
@@ -60,7 +60,7 @@ def shown(test, against):
     numbers = one['margin']
     below = said(numbers, f'rate {one["rate"]["mean"]:.2f}')
     each = numbers['each'] or []
-    yield one['arm'], dict(numbers, differences=each, floor=None, holds=True), below
+    yield label(one['arm'], 200), dict(numbers, differences=each, floor=None, holds=True), below
   for one in test['differences']:
     numbers = one['margin']
     apart = numbers['low'] is not None and (numbers['low'] > 0 or numbers['high'] < 0)
@@ -69,7 +69,11 @@ def shown(test, against):
     below = f'rate {one["rate"]["mean"]:+.2f}, p = {numbers["p"]:.2g}{floor}{apart_on}'
     below = said(numbers, below)
     each = numbers['differences'] or []
-    yield f'{one["arm"]} less {against}', dict(numbers, differences=each, holds=apart), below
+    yield (
+      f'{label(one["arm"], 100)} less {label(against, 90)}',
+      dict(numbers, differences=each, holds=apart),
+      below,
+    )
 
 
 def said(numbers, more):

@@ -1,9 +1,12 @@
 """What `jaxalign compare` prints: a line an arm, each test below, differences against the first."""
 
+from jaxalign.pictures import label
+
 SCALES = dict(margin='log-odds', rate='rate')
 
 
 def text(found):
+  found = plain(found)
   arms, seeds = found['arms'], found['seeds']
   wide = max(len(arm['arm']) for arm in arms)
   lines = [f'{arm["arm"]:{wide}}  {costs(arm)}'.rstrip() for arm in arms]
@@ -19,6 +22,15 @@ def text(found):
   for test in found['tests']:
     lines += ['', *test_lines(test, wide)]
   return '\n'.join(lines) + '\n'
+
+
+def plain(value):
+  """Names of arms, tests and runs as a line of a terminal bears them."""
+  if isinstance(value, dict):
+    return {key: plain(one) for key, one in value.items()}
+  if isinstance(value, list):
+    return [plain(one) for one in value]
+  return label(value, 300) if isinstance(value, str) else value
 
 
 def costs(arm):

@@ -3,16 +3,44 @@
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 
+import jax
+
 from jaxalign import allocator, kept
 from jaxalign.config import UserError
+from jaxalign.endings import UNFINISHED
 
 
 def each(tasks, work, args, *, workers, say):
   """work(task, *args, tell) for every task; say(task, text) here for each tell(text) there."""
+  with told_to_stop():
+    spread(tasks, work, args, workers, say)
+
+
+@contextlib.contextmanager
+def told_to_stop():
+  """SIGTERM ends a study as unfinished wherever it stands, for every file is written whole. What
+  trains hears it first, and saves. (Several hosts must agree; there only what trains hears it.)"""
+
+  def hear(kind, frame):
+    print('told to stop: what is done is kept; the same command goes on', file=sys.stderr)
+    raise SystemExit(UNFINISHED)
+
+  if threading.current_thread() is not threading.main_thread() or jax.distributed.is_initialized():
+    yield
+    return
+  before = signal.signal(signal.SIGTERM, hear)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGTERM, before)
+
+
+def spread(tasks, work, args, workers, say):
   cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
   workers = min(workers, len(tasks), max(len(cores), 1))
   if workers < 1:
@@ -39,6 +67,7 @@ def each(tasks, work, args, *, workers, say):
   finally:
     for process in crew:
       process.terminate()
+    for process in crew:
       process.join()
 
 
@@ -56,11 +85,15 @@ def listen(crew, told, say):
     elif kind == 'failed':
       raise UserError(text)
     elif kind == 'stopped':
+      raise SystemExit(UNFINISHED)
+    elif kind == 'keyboard':
       raise KeyboardInterrupt
-    elif any(process.exitcode not in (None, 0) for process in crew):
-      codes = ', '.join(str(p.exitcode) for p in crew if p.exitcode not in (None, 0))
+    elif codes := {p.exitcode for p in crew} - {None, 0}:
+      if codes == {-signal.SIGTERM}:
+        raise SystemExit(UNFINISHED)
       raise UserError(
-        f'a worker died (exit status {codes}; killed for memory?): the same command goes on'
+        f'a worker died (exit status {", ".join(map(str, sorted(codes)))}; killed for memory?): '
+        'the same command goes on'
       )
     else:
       say(None, None)
@@ -71,7 +104,7 @@ def serve(number, cores, parent, workdir, compiled, todo, told, work, args):
   threading.Thread(target=follow, args=(parent,), daemon=True).start()
   if cores:
     os.sched_setaffinity(0, set(cores))  # before jax makes as many threads as there are cores
-  with open(os.path.join(workdir, f'worker-{number}.log'), 'a', encoding='utf-8') as log:
+  with open(os.path.join(workdir, f'worker-{number}.log'), 'a', 1, encoding='utf-8') as log:
     sys.stdout = sys.stderr = log
     allocator.keep_freed()
     task = None
@@ -80,8 +113,13 @@ def serve(number, cores, parent, workdir, compiled, todo, told, work, args):
         while (task := todo.get()) is not None:
           work(task, *args, lambda text, task=task: told.put(('said', task, text)))
       told.put(('done', None, None))
-    except (SystemExit, KeyboardInterrupt):
-      told.put(('stopped', task, None))
+    except SystemExit as end:
+      if end.code == UNFINISHED:
+        told.put(('stopped', task, None))
+      else:
+        told.put(('failed', task, f'something called exit({end.code!r}) before the study was done'))
+    except KeyboardInterrupt:
+      told.put(('keyboard', task, None))
     except UserError as error:
       told.put(('failed', task, str(error)))
     except Exception as error:

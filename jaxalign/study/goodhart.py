@@ -6,11 +6,11 @@ can stand beside each other and beside gold. Everything that is drawn or fitted 
 """
 
 import collections
-import json
 
 import numpy as np
 
 from jaxalign.config import UserError
+from jaxalign.files import rows as rows_of
 from jaxalign.rl import overoptimisation as over
 from jaxalign.stages import overoptimisation
 from jaxalign.study.homes import home_of
@@ -59,7 +59,8 @@ def read(cfg, workdir):
   """All points of the seeds that were to be climbed on."""
   homes = [home_of(workdir, seed, False) / 'goodhart' for seed in cfg.rl_seeds]
   paths = [home / f'{climb.stored}.jsonl' for home in homes for climb in cfg.climbs]
-  return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+  again = 'remove that file and run the study again'
+  return [row for path in paths for _, row in rows_of(path, again)]
 
 
 def found(cfg, workdir, rows, arms):

@@ -1,10 +1,10 @@
 """What lies beside a study's results and is shown with them: plan, costs, sums, training curves."""
 
 import dataclasses
-import json
 
 import numpy as np
 
+from jaxalign import files
 from jaxalign.study.homes import home_of
 
 POINTS = 20  # of a curve
@@ -35,7 +35,7 @@ def beside(workdir, seeds):
 
 
 def read(path):
-  return json.loads(path.read_text()) if path.exists() else {}
+  return files.read_json(path) if path.exists() else {}
 
 
 def curves(workdir, seeds, plan):
@@ -67,7 +67,7 @@ def lessons(plan):
 
 def curve(path):
   """(steps, losses), means of even parts."""
-  lines = [json.loads(line) for line in path.read_text().splitlines()]
+  lines = [record for _, record in files.whole_lines(path)]
   rows = [(line['step'], line['loss']) for line in lines if line.get('loss') is not None]
   if not rows:
     return None

@@ -11,6 +11,9 @@ import re
 
 from absl import logging
 
+from jaxalign.pictures import drawing, label
+
+LONGEST = 20_000  # characters of a text
 INK = '#010203'  # in pictures: becomes the colour of the page's text, be it dark or light
 
 STYLE = """
@@ -52,7 +55,7 @@ details::details-content{display:block;content-visibility:visible;height:auto}
 """
 
 PICTURE = {
-  'svg.hashsalt': 'study', 'svg.fonttype': 'path', 'text.parse_math': False, 'font.size': 9,
+  'svg.hashsalt': 'study', 'svg.fonttype': 'path', 'font.size': 9,
   'axes.titlesize': 9, 'legend.fontsize': 8, 'legend.frameon': False,
   'axes.spines.top': False, 'axes.spines.right': False, 'axes.linewidth': 0.6,
   'figure.facecolor': 'none', 'axes.facecolor': 'none', 'savefig.facecolor': 'none',
@@ -62,7 +65,7 @@ PICTURE = {
 
 
 def text(value):
-  return html.escape(str(value))
+  return html.escape(label(value, LONGEST))
 
 
 def drawable(name):
@@ -153,10 +156,8 @@ def picture(name, draw, alt, caption):
 
 def svg(name, draw, alt):
   """Letters as paths, so that every machine shows the same; names of its parts are its own."""
-  from matplotlib import rc_context
-
   held = io.StringIO()
-  with rc_context(PICTURE):
+  with drawing(PICTURE):
     draw().savefig(held, format='svg', bbox_inches='tight', metadata={'Date': None})
   code = held.getvalue()
   code = re.sub(r'<metadata>.*?</metadata>', '', code[code.index('<svg') :], flags=re.DOTALL)

@@ -9,6 +9,7 @@ import re
 from typing import Literal
 
 from jaxalign.config import UserError
+from jaxalign.pictures import label
 from jaxalign.stages import bon, explain, ppo, reward, sft
 from jaxalign.study import declared, holes, texts
 from jaxalign.study.rules import Rules
@@ -97,8 +98,14 @@ class Config:
     every = (*self.arms, *self.rl_arms, *self.climbs)
     names = [arm.stored for arm in every]
     for name in names:
-      if names.count(name) > 1 or '/' in name or name == 'base':  # whose outcomes lie beside
-        raise UserError(f'arm {name}: a name without / that no other arm has, nor the base')
+      if names.count(name) > 1 or name == 'base':  # whose outcomes lie beside
+        raise UserError(f'arm {name}: a name that no other arm has, nor the base')
+    for name in (*names, *(recipe.name for recipe in self.recipes)):
+      if not re.fullmatch(r'\w[\w.,@+=-]{0,99}', name):
+        raise UserError(
+          f'{label(name)!r}: arms and recipes are called by letters, digits and . , _ @ + = - (a '
+          'letter first, 100 at most), for files are called by them'
+        )
     for arm in every:
       self._check_steps(arm)
     for arm in self.arms:

@@ -6,7 +6,8 @@ import json
 
 import jax
 
-from jaxalign.config import UserError, read, write_text
+from jaxalign.config import UserError, write_text
+from jaxalign.files import read_json, rows
 from jaxalign.models import hub
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished
@@ -43,7 +44,7 @@ def written(world, kinds, place):
   known = place / 'sums.json'
   if hosts.writes():
     place.mkdir(parents=True, exist_ok=True)
-    sums = read(known) if known.exists() else {}
+    sums = read_json(known) if known.exists() else {}
     missing = [kind for kind in kinds if kind not in sums]
     for kind in missing:
       made, sums[kind] = content(world, kind)
@@ -51,7 +52,7 @@ def written(world, kinds, place):
     if missing:
       write_text(json.dumps(sums, indent=1), known)
   hosts.meet('corpora are written')
-  sums = read(known)
+  sums = read_json(known)
   return {kind: (str(place / f'{kind}.jsonl'), sums[kind]) for kind in kinds}
 
 
@@ -135,7 +136,7 @@ def learning(world, home):
 
 
 def lines_of(path):
-  return [json.loads(line) for line in path.read_text().splitlines()]
+  return [row for _, row in rows(path, 'remove that file and run the study again')]
 
 
 def outcomes(world, model, tests, **about):

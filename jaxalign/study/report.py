@@ -4,7 +4,7 @@ A section is a function of (found, beside) that gives its HTML, or '' where it h
 found is results.json, beside what lies next to it. The page is SECTIONS in their order.
 """
 
-from jaxalign.config import write_text
+from jaxalign.pictures import kept
 from jaxalign.study import lessons, pages, report_after, report_goodhart, report_texts
 from jaxalign.study import report_pictures as pictures
 from jaxalign.study.pages import Failed, text
@@ -24,8 +24,9 @@ SCALE = dict(margin='log-odds margin, nats', rate='rate')
 def write(found, workdir):
   """report.html, where matplotlib is there to draw it."""
   if pages.drawable('report.html'):
-    write_text(page(found, lessons.beside(workdir, found['seeds'])), workdir / 'report.html')
-    print(f'the page: {workdir / "report.html"}')
+    draw = lambda: page(found, lessons.beside(workdir, found['seeds']))
+    if kept(draw, workdir / 'report.html'):
+      print(f'the page: {workdir / "report.html"}')
 
 
 def page(found, beside):

@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from jaxalign.config import write, write_text
+from jaxalign.files import read_json, read_object
 from jaxalign.study import (
   bench,
   clock,
@@ -37,7 +38,7 @@ class Live:
     self.cfg, self.workdir = cfg, workdir
     worlds = [(s, False) for s in cfg.seeds] + [(s, True) for s in cfg.control_seeds]
     self.steps = sum(parts_of(cfg, *world) for world in worlds)
-    self.began, self.shown, self.done = time.time(), 0.0, 0
+    self.began, self.shown, self.done = time.monotonic(), 0.0, 0
     self.left = collections.Counter()
     self.before = seconds_before(workdir)
 
@@ -69,7 +70,7 @@ class Live:
   def show(self):
     if not hosts.writes():
       return
-    now = time.time()
+    now = time.monotonic()
     live = sys.stderr.isatty()
     if now - self.shown < (0.5 if live else SHOW):
       return
@@ -87,14 +88,14 @@ class Live:
 
   def seconds(self):
     """Of this call and of those before it; kept as it grows, for a call may be cut short."""
-    total = self.before + time.time() - self.began
+    total = self.before + time.monotonic() - self.began
     write_text(json.dumps(total), self.workdir / 'seconds.json')
     return total
 
 
 def seconds_before(workdir):
   path = workdir / 'seconds.json'
-  return json.loads(path.read_text()) if path.exists() else 0.0
+  return read_json(path, 'remove it: it only counts seconds') if path.exists() else 0.0
 
 
 def rows_of(home, after='sft'):
@@ -216,7 +217,7 @@ def about(cfg, workdir):
   base, items = {}, {}
   for seed in cfg.seeds:
     home = home_of(workdir, seed, False)
-    base[str(seed)] = json.loads((home / 'outcomes' / 'base.json').read_text())['key']
+    base[str(seed)] = read_object(home / 'outcomes' / 'base.json', 'key')['key']
     for row in rows_of(home):
       items.setdefault(row['test'], {}).setdefault(str(seed), set()).add(row['prompt'])
   stages = {arm.name: [cfg.stage_of(step) for step in arm.steps] for arm in cfg.arms}

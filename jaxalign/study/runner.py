@@ -12,7 +12,8 @@ import hashlib
 import json
 import sys
 
-from jaxalign.config import UserError, diff, read, seal, tree, write, write_text
+from jaxalign.config import UserError, diff, seal, tree, write, write_text
+from jaxalign.files import read_json
 from jaxalign.models import hub
 from jaxalign.sharding import make_mesh
 from jaxalign.study import clock, crew, goodhart, holes, hosts, insight, kinds, real, results
@@ -91,7 +92,7 @@ def refuse_other_corpora(bench, world, corpora, home):
   """They are of one world; some are made again, which shows another grammar or source."""
   path = home / 'world.json'
   if path.exists():
-    changed = diff(read(path), world)
+    changed = diff(read_json(path), world)
     if changed:
       shown = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed)
       raise UserError(f'{home} is of another world: {shown}; take a new --workdir')
@@ -109,7 +110,7 @@ def measure(store, name, key, make, **more):
   """The rows of an arm, once: NAME.jsonl, and what they were made by beside them."""
   path, known = store / f'{name}.jsonl', store / f'{name}.json'
   if hosts.agreed(path.exists() and known.exists()):
-    if read(known) != dict(key=key, **more):
+    if read_json(known) != dict(key=key, **more):
       raise UserError(
         f'{path} was measured on another base, other corpora, steps or items than this plan has: '
         'take a new --workdir'
@@ -125,7 +126,7 @@ def measure(store, name, key, make, **more):
 def refuse_changed(stage, directory):
   """A step that is done was done as the plan says now; places differ where a study was moved."""
   places = ('init', 'tokenizer', 'prepared', 'path', 'by', 'critic')
-  for name, old, new in diff(read(directory / 'config.json'), stage):
+  for name, old, new in diff(read_json(directory / 'config.json'), stage):
     if name.split('.')[0] not in FREE and name.split('.')[-1] not in places:
       raise UserError(
         f'{directory} was trained with {name}={old}, and the plan has {new}: take a new --workdir'

@@ -2,11 +2,10 @@
 
 import collections
 import dataclasses
-import json
 
 import numpy as np
-from etils import epath
 
+from jaxalign import files
 from jaxalign.config import UserError
 
 # What a row holds. margin: log-odds of the item; right: the behaviour, margin > 0; loss and mass
@@ -53,24 +52,16 @@ class Table:
 
 def read_rows(path):
   """The rows of a JSONL file, every one checked."""
-  path, rows = epath.Path(path), []
-  try:
-    lines = path.read_text().splitlines()
-  except OSError as error:
-    raise UserError(
-      f'{path} cannot be read ({error}): give a directory of a finished run'
-    ) from error
-  for n, line in enumerate(lines, 1):
-    try:
-      row = json.loads(line)
-    except ValueError as error:
-      raise UserError(f'{path}, line {n} is no JSON ({error}): run its arm again') from error
+  rows = []
+  for n, row in files.rows(path, 'remove that file and run its study again; give a finished run'):
     for field, kind in KINDS.items():
       value = row.get(field) if isinstance(row, dict) else None
       if kind is float and type(value) is int:
         value = float(value)
       if type(value) is not kind:
         raise UserError(f'{path}, line {n}: {field}={value!r} is no {kind.__name__}')
+      if kind is str and any('\ud800' <= c <= '\udfff' for c in value):
+        raise UserError(f'{path}, line {n}: {field} holds half a surrogate pair: mend it')
     rows.append(row)
   if not rows:
     raise UserError(f'{path} is empty: run its arms first')

@@ -9,6 +9,7 @@ import jax
 from jax.experimental import multihost_utils
 
 from jaxalign.config import UserError
+from jaxalign.endings import UNFINISHED
 
 PATIENCE = 5  # steps in a row whose loss or gradient is not finite
 
@@ -51,7 +52,7 @@ def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=Non
       if told:
         saves.wait()
         log.note(f'told to stop: saved at step {n}; the same command goes on from here')
-        raise SystemExit(0)
+        raise SystemExit(UNFINISHED)
   return state
 
 

@@ -14,6 +14,8 @@ import jax
 from etils import epath
 
 from jaxalign import chips
+from jaxalign.files import content, whole_lines
+from jaxalign.pictures import label
 from jaxalign.train.sinks import open_sinks
 
 REMOTE = '://'
@@ -30,7 +32,7 @@ class Log:
       self.profile = None
     self.workdir = epath.Path(workdir)
     self.active = jax.process_index() == 0
-    self._began = self._last = time.time()
+    self._began = self._last = time.monotonic()
     self._start, self._shown = start, 0.0
     self._recent = collections.deque(maxlen=50)  # (time, step)
     self._tracing = False
@@ -56,7 +58,7 @@ class Log:
     self._profile(end)
     if not self.active:
       return
-    now, count = time.time(), len(metrics['loss'][0])
+    now, count = time.monotonic(), len(metrics['loss'][0])
     for i in range(count):
       values = {
         k: float(total[i] / max(weight[i], 1e-30)) for k, (total, weight) in metrics.items()
@@ -77,7 +79,8 @@ class Log:
       append(self.workdir / 'evals.jsonl', [with_step], step)
       for sink in self._sinks:
         sink.write(step, scores)
-      shown = '  '.join(f'{k} {v:.4g}' for k, v in scores.items() if isinstance(v, (int, float)))
+      numbers = [(k, v) for k, v in scores.items() if isinstance(v, (int, float))]
+      shown = '  '.join(f'{label(k)} {v:.4g}' for k, v in numbers)
       self.note(f'step {step:,}: {shown}')
 
   def flush(self):
@@ -133,7 +136,7 @@ class _Lines:
     self.path, self.remote = path, REMOTE in str(path)
     lines = _until(path, start)
     text = ''.join(lines)
-    if not path.exists() or path.read_text() != text:
+    if not path.exists() or content(path) != text.encode():
       path.parent.mkdir(parents=True, exist_ok=True)
       part = path.with_name(path.name + '.part')
       part.write_text(text)
@@ -168,22 +171,12 @@ def _line(record):
 
 def _until(path, step):
   """The whole lines of a file up to a step."""
-  if not path.exists():
-    return []
-  kept = []
-  for line in path.read_text().splitlines(keepends=True):
-    try:
-      record = json.loads(line)
-    except ValueError:
-      break  # torn by a kill
-    if line.endswith('\n') and record['step'] <= step:
-      kept.append(line)
-  return kept
+  return [line for line, record in whole_lines(path) if record['step'] <= step]
 
 
 def lines_until(path, step):
   """The records of a file up to a step."""
-  return [json.loads(line) for line in _until(path, step)]
+  return [record for _, record in whole_lines(path) if record['step'] <= step]
 
 
 def append(path, records, step):

@@ -22,7 +22,8 @@ from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keeping
 
-from jaxalign.config import UserError, absolute
+from jaxalign.config import UserError
+from jaxalign.files import place
 from jaxalign.train.fingerprint import (
   differing,
   flat,
@@ -193,7 +194,7 @@ def _forget_torn_scores(path):
   for file in path.glob('*/metrics/metrics') if jax.process_index() == 0 else ():
     try:
       json.loads(file.read_text())
-    except ValueError:
+    except (OSError, ValueError, RecursionError):
       logging.error('%s cannot be read: that checkpoint counts as never evaluated', file)
       file.unlink()
   if jax.process_count() > 1:
@@ -219,7 +220,7 @@ def _blame(path):
 def parted(path):
   """(workdir, step) of WORKDIR/checkpoints/STEP, by which one checkpoint is meant; a workdir alone
   has no step: its newest is."""
-  path = absolute(path)
+  path = place(path)
   if path.parent.name == DIRECTORY and path.name.isdigit():
     return path.parent.parent, int(path.name)
   return path, None
@@ -244,7 +245,7 @@ def about(workdir):
   path = newest_path(workdir)
   try:
     return _about(path)
-  except (OSError, ValueError) as e:
+  except (OSError, ValueError, RecursionError) as e:
     raise UserError(_damaged(path, type(e).__name__)) from e
 
 
@@ -258,7 +259,7 @@ def fingerprint(workdir):
   path = newest_path(workdir)
   try:
     return weights_digest(read_record(path))
-  except (OSError, ValueError, KeyError) as e:
+  except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
     raise UserError(_damaged(path, f'{type(e).__name__}: {e}')) from e
 
 

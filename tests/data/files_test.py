@@ -1,6 +1,7 @@
 """Names and patterns become files, files become lines, and what cannot be read is named."""
 
 import gzip
+import os
 import random
 
 import pytest
@@ -62,3 +63,12 @@ def test_a_broken_archive_is_one_line(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(UserError, match=f'{name}.gz cannot be read to its end'):
       list(files.lines(*files.matching(str(path))))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+  os.mkfifo(tmp_path / 'a.jsonl')
+  for name in ('a.jsonl', '*.jsonl'):
+    with pytest.raises(UserError, match='is a pipe, not a file'):
+      [row for file in files.matching(str(tmp_path / name)) for row in files.rows(file)]
+  with pytest.raises(UserError, match='http:// cannot be opened here'):
+    files.matching('http://x/y')

@@ -332,3 +332,29 @@ def test_a_foreign_tokenizer_whose_text_could_give_orders_is_refused(tmp_path):
   (tmp_path / 'tokenizer_config.json').write_text('{"eos_token": "<end>"}')
   with pytest.raises(UserError, match="eos_token '<end>' is not in the vocabulary"):
     Tokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+  'files, says',
+  [
+    (
+      {'tokenizer.json': b'[' * 100_000},
+      'tokenizer.json cannot be read .its JSON nests',
+    ),
+    ({'tokenizer.json': b'{"a":' * 400 + b'1' + b'}' * 400}, 'corrupt'),
+    ({'tokenizer.json': b'{"model": {"vocab": {}}, "added_tokens": "x"}'}, 'are corrupt'),
+    ({'vocab.json': b'{"a": 0}', 'merges.txt': b'\xff'}, 'are corrupt .UnicodeDecodeError'),
+  ],
+)
+def test_files_that_are_no_tokenizer_are_one_line(tmp_path, files, says):
+  for name, content in files.items():
+    (tmp_path / name).write_bytes(content)
+  with pytest.raises(UserError, match=says):
+    Tokenizer.load(str(tmp_path))
+
+
+def test_a_tokenizer_that_is_a_pipe_is_not_waited_for(tmp_path):
+  os.mkfifo(tmp_path / 'tokenizer.json')
+  for path in (tmp_path, tmp_path / 'tokenizer.json'):
+    with pytest.raises(UserError, match='is a pipe, not a file'):
+      Tokenizer.load(str(path))

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from jaxalign.endings import UNFINISHED
 from launch import checkout
 from tests.launch import cloud
 from tests.launch.cloud import BASE, REMOVE, UP, began
@@ -51,7 +52,7 @@ def test_everything_twice_is_done_once(place, go, toy, tmp_path):
 
 def test_stop_ends_it_well(place, go, toy, tmp_path):
   place()
-  wait = 'signal.signal(15, lambda *_: sys.exit(0))\nprint("step 1/9", flush=True)\ntime.sleep(60)'
+  wait = 'signal.signal(15, lambda *_: sys.exit(75))\nprint("step 1/9", flush=True)\ntime.sleep(60)'
   first = subprocess.Popen(
     [sys.executable, '-m', 'launch.pod', 'up', *BASE, '--slice=v5e-16', '--', *toy(wait)],
     stdout=subprocess.PIPE, text=True,
@@ -65,9 +66,11 @@ def test_stop_ends_it_well(place, go, toy, tmp_path):
   refused, said = go('run', command=['python', 'other.py'])
   assert refused == 1 and 'runs another command' in said[-2] and said[-1] == UP
   status, said = go('stop')
-  assert status == 0 and said[-3:-1] == [f'worker {n}: ended with exit status 0' for n in range(2)]
+  assert status == 0 and said[-3:-1] == [
+    f'worker {n}: told to stop, and saved (exit status 75)' for n in range(2)
+  ]
   rest = first.communicate(timeout=60)[0].splitlines()
-  assert first.returncode == 0 and rest[-2].startswith('stopped, as asked'), rest
+  assert first.returncode == UNFINISHED and rest[-2].startswith('stopped, as asked'), rest
   assert rest[-1] == UP and began(tmp_path) == [1, 1]
 
 
@@ -268,7 +271,23 @@ def only_git(real):
     ([], ['--config=configs/ppo_phi2.py', '--workdir=out'], '--workdir=out: name a gs:// place'),
     (['--slice=local-2'], ['--config=configs/ppo_phi2.py', '--workdir=out'], 'from the root'),
     (['--slice=local-0'], ['x'], 'from 1 to 64'),
-    (['--zone='], ['x'], '--zone is missing'),
+    (['--zone='], ['x'], '--zone=: takes a name, which is not empty'),
+    (
+      ['--zone=--help'],
+      ['x'],
+      '--zone=--help: takes a name, which is not',
+    ),
+    (['--zone=a b'], ['x'], '--zone=a b: letters, digits, dashes and dots'),
+    (['--project=-x'], ['x'], '--project=-x: takes a name'),
+    (['--runtime_version='], ['x'], '--runtime_version=: takes a name'),
+    (['--gke', '--image=--rm'], ['x'], '--image=--rm: takes a name'),
+    (['--slice=local-2', '--root='], ['x'], '--root=: takes a name'),
+    (['--slice='], ['x'], '--slice=: takes a name'),
+    ([f'--slice=v5e-{"9" * 5000}'], ['x'], 'write KIND-COUNT'),
+    (['--create_flag=network=x'], ['x'], 'a flag of gcloud, as --create_flag=--network=NAME'),
+    (['--env=A,B C'], ['x'], "'B C' is no name of a variable"),
+    (['--restarts=-5'], ['x'], "--restarts: '-5' is no whole number from 0 on"),
+    (['--worker=-1'], ['x'], "--worker: '-1' is no whole number from 0 on"),
     (['--gke'], ['x'], '--image is missing'),
     (['--gke', '--down_after'], ['x'], '--down_after is not for --gke'),
     (['--num_slices=2'], ['x'], 'several slices over DCN are for --gke'),

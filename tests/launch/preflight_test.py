@@ -52,7 +52,7 @@ def program(peak, where='v5e-16', **changes):
     ],
     seconds=dict(arithmetic=0.3, at_best=2.0), bound='cycles', tokens_per_second=32_768, mfu=0.5,
     compile_seconds=30.0, stage_seconds=3600.0, largest=[dict(bytes=GIB, what='f32[8]')],
-    remedy='--config.microbatches=2',
+    remedy='--search, which compiles',
   )  # fmt: skip
   return made | changes
 
@@ -67,7 +67,7 @@ def test_the_border(monkeypatch, with_compiler, tmp_path, capsys):
     assert set(names.split()) <= told.keys() and told['fits'] == (status == 0)
     page = capsys.readouterr().out
     assert '16 chip-hours, 24 dollars' in page and ('does not fit' in page) == bool(status)
-    assert ('--config.microbatches=2' in page) == bool(status)
+    assert ('--search, which compiles' in page) == bool(status)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,15 @@ def test_the_border(monkeypatch, with_compiler, tmp_path, capsys):
     ([EXPLAIN, '--slice=v5e-16', '--timeout=-1'], '--timeout: invalid amount value'),
     ([EXPLAIN, '--slice=v5e-16', f'--json={ROOT}/README.md/x'], 'name another file'),
     ([EXPLAIN, '--slice=v5e-16', f'--json={ROOT}'], 'name another file'),
+    (
+      [EXPLAIN, '--slice=v5e-16', '--json=http://x/y'],
+      '--json=http://x/y: http:// cannot',
+    ),
+    (
+      [EXPLAIN, '--slice=v5e-16', '--keep=http://x/y'],
+      '--keep=http://x/y: http:// cannot',
+    ),
+    ([EXPLAIN, '--slice=v5e\n-16'], 'write KIND-COUNT'),
     ([EXPLAIN, '--slice=v5e-16', '--search', '--keep=k'], 'with a second call'),
     ([EXPLAIN, '--slice=v5e-16', '--config.batch'], '--config.batch=VALUE'),
   ],
@@ -93,9 +102,9 @@ def test_bad_input_is_one_line(argv, words, with_compiler, capsys):
   assert said.startswith('error: ') and said.count('\n') == 1 and words in said
 
 
-def test_a_bucket_is_no_path_under_here(monkeypatch, tmp_path):
+def test_a_bucket_is_no_path_under_here(monkeypatch, tmp_path, bucket):
   monkeypatch.setattr(preflight.os, 'access', lambda *_: False)
-  preflight.refuse_unwritable('gs://bucket/out.json')
+  preflight.refuse_unwritable(f'{bucket}/out.json')
   with pytest.raises(preflight.UserError, match='cannot be written'):
     preflight.refuse_unwritable(str(tmp_path / 'out.json'))
 
@@ -164,7 +173,7 @@ def test_what_to_change_is_what_helps():
   cfg.model = dataclasses.replace(cfg.model, remat='qkv')
   learns = programs.Program('learn', None, ())
   said = compiling.remedy(cfg, learns, dict(hbm_bytes=GIB))
-  assert said.startswith('--config.model.remat=full, --config.microbatches=')
+  assert said.startswith('--search, which compiles more microbatches') and '=' not in said
   samples = dataclasses.replace(learns, turns=511)  # in one go, whatever the microbatches
   said = compiling.remedy(cfg, samples, dict(hbm_bytes=GIB))
   assert said == 'a smaller --config.batch, or a larger slice'
@@ -211,3 +220,14 @@ def test_bounds():
   said['collectives'][1] |= dict(far=True, bytes=3_125_000_000)  # a second of a v5e's network share
   seconds = roofline.bounds(said, Asked, slices.parse('v5e-16'), 16)['seconds']
   assert (seconds['network'], seconds['exposed'], seconds['at_best']) == (1.0, 1.0, 3.0)
+
+
+@pytest.mark.parametrize('text', ['{', '[3]', '[{"name": "x"}]', '3', '[' * 100_000])
+def test_a_report_of_what_preflight_did_not_write(tmp_path, monkeypatch, capsys, text):
+  path = tmp_path / 'a.json'
+  path.write_text(text)
+  monkeypatch.setattr(sys, 'argv', ['launch.report', str(path)])
+  with pytest.raises(SystemExit, match='2'):
+    report.main()
+  said = capsys.readouterr().err
+  assert said.startswith(f'error: {path} ') and said.count('\n') == 1

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from jaxalign.endings import UNFINISHED
 from launch import rehearse
 from tests.train import running
 
@@ -109,6 +110,13 @@ def test_it_ends_as_the_first_that_fails(monkeypatch):
   assert '[1] ended with 7; the others have 60 s' in lines or len(lines) == 4
 
 
+def test_it_is_unfinished_where_those_that_did_not_fail_were_told_to_stop(capsys):
+  ended = lambda code: subprocess.Popen(['sh', '-c', f'exit {code}'])
+  assert rehearse.wait([ended(0), ended(UNFINISHED)]) == UNFINISHED
+  assert 'the others have' not in capsys.readouterr().out
+  assert rehearse.wait([ended(UNFINISHED), ended(1)]) == 1
+
+
 def test_those_that_wait_in_vain_are_ended(monkeypatch, capsys):
   monkeypatch.setattr(rehearse, 'GRACE', 0.5)
   sleeper = [sys.executable, '-c', 'import time; time.sleep(100)']
@@ -145,4 +153,5 @@ print('ready', flush=True); time.sleep(100)"""
 def test_bad_arguments(args, says, capsys):
   with pytest.raises(SystemExit, match='2'):
     rehearse.main(args)
-  assert says in capsys.readouterr().err
+  said = capsys.readouterr().err
+  assert says in said and said.startswith('error: ') and said.count('\n') == 1

@@ -128,3 +128,13 @@ def test_a_place_that_cannot_be_asked(path):
 def test_home(monkeypatch, tmp_path):
   monkeypatch.setenv('HOME', str(tmp_path))
   assert place('~/x') == epath.Path(tmp_path / 'x')
+
+
+def test_a_directory_or_a_pipe_in_the_place_of_a_file(tmp_path):
+  (tmp_path / 'config.json').mkdir()
+  with pytest.raises(UserError, match='config.json is a directory, where a file is meant'):
+    place(tmp_path)
+  (tmp_path / 'config.json').rmdir()
+  os.mkfifo(tmp_path / 'model.safetensors')
+  with pytest.raises(UserError, match='model.safetensors is a pipe, not a file'):
+    place(tmp_path)

@@ -121,7 +121,7 @@ def test_an_index_stays_in_its_directory(tmp_path, file):
 )
 def test_a_corrupt_index(tmp_path, text):
   (tmp_path / 'model.safetensors.index.json').write_text(text)
-  with pytest.raises(UserError, match='index.json: corrupt'):
+  with pytest.raises(UserError, match='index.json(: its weight_map is corrupt| cannot be read)'):
     tensor_files.directory(tmp_path)
 
 

@@ -33,3 +33,10 @@ def test_one_file_without_a_network():
 @pytest.mark.parametrize('n, subsets', [(1, ('',)), (2, ('a',)), (30, tuple('abcdefgh'))])
 def test_little_data_is_drawn_too(n, subsets):
   assert '<svg' in card.page(made(n, subsets=subsets))
+
+
+def test_names_of_subsets_are_data():
+  odd = '<script>', '$\\frac{$', '../../x', 'a\nb', 'x' * 9_000, '', '🙂', 'a\0b', '-->'
+  page = card.page(made(90, subsets=odd))
+  assert '<script' not in page and '\0' not in page
+  assert '&lt;script&gt;' in page and '$\\frac{$' in page and 'x' * 9_000 in page

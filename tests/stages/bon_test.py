@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import pathlib
+import signal
 
 import jax
 import numpy as np
@@ -14,6 +16,7 @@ from jaxalign import config, main
 from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.data.text import shipped
+from jaxalign.endings import UNFINISHED
 from jaxalign.models import heads, llama2
 from jaxalign.rl import bon as arithmetic
 from jaxalign.rl.judges import Judge
@@ -90,6 +93,22 @@ def test_a_run_goes_on_behind_what_is_there(whole, tmp_path, capsys):
   with pytest.raises(UserError, match=r'of another run: temperature \(1.0 there, 0.5 here\)'):
     bon.run(smoke(temperature=0.5), epath.Path(tmp_path))
   assert answers(tmp_path) == answers(whole)
+
+
+def telling(prompt, answer):
+  os.kill(os.getpid(), signal.SIGTERM)
+  return float(len(answer))
+
+
+def test_told_to_stop_it_keeps_the_answers_so_far_and_is_not_done(tmp_path, capsys):
+  cfg = smoke(proxy=(Judge(by=telling),), gold=())
+  for chunk in range(2):
+    with pytest.raises(SystemExit, match=str(UNFINISHED)):
+      bon.run(cfg, epath.Path(tmp_path))
+    assert len(list(tmp_path.glob('bon-*.jsonl'))) == chunk + 1
+  assert (
+    not (tmp_path / 'bon.json').exists() and 'the same command goes on' in capsys.readouterr().out
+  )
 
 
 def reward_run(workdir, seed):

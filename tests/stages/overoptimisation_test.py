@@ -128,7 +128,7 @@ def test_what_cannot_be_read_is_one_line_and_overwrites_nothing(tmp_path):
   best_of = bon_run(tmp_path / 'bon')
   torn = best_of / 'bon-00001.jsonl'
   torn.write_text(torn.read_text()[:-20])
-  with pytest.raises(UserError, match='bon-00001.jsonl:30 is no JSON'):
+  with pytest.raises(UserError, match='bon-00001.jsonl, line 30 cannot be read'):
     overoptimisation.report(out, best_of=best_of)
   late = ppo_run(tmp_path / 'late')
   rows = [json.loads(line) for line in (late / 'samples.jsonl').read_text().splitlines()]

@@ -223,3 +223,16 @@ def test_what_went_on_through_ppo_on_fewer_seeds_is_compared_on_those(tmp_path, 
   found = json.loads((tmp_path / 'out/compare.json').read_text())
   seeds = {t['after']: len(t['differences'][0]['margin']['differences']) for t in found['tests']}
   assert seeds == dict(sft=S, ppo=2)
+
+
+def test_names_of_arms_are_data(tmp_path, capsys):
+  pytest.importorskip('matplotlib', reason='the page is an extra: jaxalign[report]')
+  names = '<script>', '$\\frac{$', 'a\nb', '\x1b[31m', 'x' * 10_000, ''
+  runs = [finish(tmp_path / str(n), name, seeds=(0, 1)) for n, name in enumerate(names)]
+  status, said = call(capsys, *runs, f'--workdir={tmp_path / "out"}')
+  assert status == 0 and '\x1b' not in said and max(map(len, said.splitlines())) < 1000, said
+  page = (tmp_path / 'out/compare.html').read_text()
+  assert '<script' not in page and '$\\frac{$' in page
+  with open(tmp_path / '0' / 'outcomes.jsonl', 'a', encoding='utf-8') as store:
+    store.write('\n' + json.dumps(dict(seed=0, arm='\ud800')))
+  assert 'arm holds half a surrogate pair' in call(capsys, *runs)[1]

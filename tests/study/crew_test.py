@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import textwrap
@@ -37,6 +38,8 @@ def test_every_task_is_done_once_and_heard_of(tmp_path, workers):
     ('fault', UserError, r'^RuntimeError: it broke \(its trace is in .*worker-\d.log\)$'),
     ('dies', UserError, 'a worker died .exit status 9; killed for memory.*the same command goes'),
     ('stops', KeyboardInterrupt, None),
+    ('told', SystemExit, '^75$'),
+    ('exits', UserError, r'^something called exit\(0\) before the study was done$'),
   ],
 )
 def test_a_worker_that_fails_ends_the_study_in_one_line(tmp_path, how, kind, says):
@@ -57,6 +60,14 @@ def test_workers_look_where_programs_are_kept(tmp_path):
 def test_without_workers_errors_are_as_they_are(tmp_path):
   with pytest.raises(RuntimeError, match='it broke'):
     each('fault', tmp_path, 0)
+
+
+def test_sigterm_ends_a_study_as_unfinished_and_is_given_back(tmp_path):
+  old = signal.getsignal(signal.SIGTERM)
+  told = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+  with pytest.raises(SystemExit, match='75'):
+    crew.each([0], told, (), workers=0, say=None)
+  assert signal.getsignal(signal.SIGTERM) == old
 
 
 PARENT = textwrap.dedent("""

@@ -60,8 +60,13 @@ BAD = {
   'unknown corpus': (
     dict(arms=(tiny.arm('x', ('explain', 'explain_D')),)), 'explain_D is no corpus of a world'),
   'two of a name': (
-    dict(arms=(tiny.arm('x', ALIGN), tiny.arm('x', TAIL))), 'a name without / that no other arm'),
-  'a name that is a path': (dict(arms=(tiny.arm('x/y', ALIGN),)), 'arm x/y: a name without /'),
+    dict(arms=(tiny.arm('x', ALIGN), tiny.arm('x', TAIL))), 'a name that no other arm'),
+  'a name that is a path': (dict(arms=(tiny.arm('x/y', ALIGN),)), "'x/y': arms and recipes are"),
+  **{
+    f'a name that is no file: {name[:9]!r}': (
+      dict(arms=(tiny.arm(name, ALIGN),)), 'arms and recipes are called by letters')
+    for name in ('', '<script>', '$\\frac{$', '../x', 'a\nb', '🙂', 'x' * 101, '.x')
+  },
   'a seed twice': (dict(seeds=(0, 0)), r'seeds=\(0, 0\): each once'),
   'below 0': (dict(seeds=(-1,)), r'seeds=\(-1,\): each once, and at least 0'),
   'control below 0': (dict(control_seeds=(-1,)), 'control_seeds=.*at least 0'),
@@ -82,7 +87,7 @@ BAD = {
   'rl on another seed': (dict(rl_seeds=(5,)), r'rl_seeds=\(5,\): 5 is none of the seeds'),
   'ppo among the first arms': (dict(arms=(later(REWARD, PPO),)), 'after=ppo is for rl_arms'),
   'the same after ppo twice': (
-    dict(rl_arms=(later(REWARD, PPO),) * 2), 'arm align.ppo: a name without /'),
+    dict(rl_arms=(later(REWARD, PPO),) * 2), 'arm align.ppo: a name that no other'),
   'unknown preferences': (
     dict(rl_arms=(later(Step(recipe='reward', what='pairs_D_10_0'), PPO),)),
     'pairs_D_10_0 is no corpus of a world'),

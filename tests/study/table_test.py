@@ -70,7 +70,7 @@ def test_an_arm_or_seed_that_is_asked_for_must_be_there():
 @pytest.mark.parametrize(
   'line, says',
   [
-    ('{"seed": 0', 'line 2 is no JSON'),
+    ('{"seed": 0', 'line 2 cannot be read'),
     ('7', 'line 2: seed=None is no int'),
     (dict(margin='high'), "margin='high' is no float"),
     (dict(right=1), 'right=1 is no bool'),

@@ -4,6 +4,7 @@ import os
 import time
 
 from jaxalign.config import UserError
+from jaxalign.endings import UNFINISHED
 
 
 def work(task, how, workdir, say):
@@ -15,6 +16,10 @@ def work(task, how, workdir, say):
     os._exit(9)
   if how == 'stops' and task == 1:
     raise KeyboardInterrupt
+  if how == 'told' and task == 1:
+    raise SystemExit(UNFINISHED)
+  if how == 'exits' and task == 1:
+    raise SystemExit(0)
   if how == 'kept':
     import jax  # here: the others need none
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxalign.config import Logging, Saving, UserError
+from jaxalign.endings import UNFINISHED
 from jaxalign.train import loop
 from jaxalign.train.metrics import Log
 from jaxalign.train.saving import Saves
@@ -144,11 +145,11 @@ def tell(kind, at, times=1):
 
 @pytest.mark.parametrize('kind', [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize('at', [1, 3])
-def test_told_to_stop_it_saves_this_step_and_ends_well(tmp_path, capsys, kind, at):
+def test_told_to_stop_it_saves_this_step_and_ends_unfinished(tmp_path, capsys, kind, at):
   """Step 1 is where it compiles."""
   old = signal.getsignal(kind)
   end, events = run(tmp_path, before_step=tell(kind, at))
-  assert isinstance(end, SystemExit) and end.code == 0
+  assert isinstance(end, SystemExit) and end.code == UNFINISHED
   assert events[-1] == f'saved {at} with {at} lines'
   assert (tmp_path / 'checkpoints' / str(at)).is_dir()
   assert f'saved at step {at}' in capsys.readouterr().err

@@ -11,6 +11,7 @@ import pytest
 
 from jaxalign import chips
 from jaxalign.config import Logging, UserError
+from jaxalign.train import metrics
 from jaxalign.train.metrics import Log
 
 
@@ -225,3 +226,12 @@ def test_a_trace_is_ended_with_the_run(tmp_path):
   with log_of(tmp_path, profile=(1, 400)) as log:
     log.steps(2, stacked(1.0, 2.0))
   assert list((tmp_path / 'profile').rglob('*.xplane.pb'))
+
+
+@pytest.mark.parametrize('torn', [b'{"step": 3, "lo', b'\xff', b'\0' * 4096])
+def test_a_power_cut_costs_the_last_line_alone(tmp_path, torn):
+  path = tmp_path / 'evals.jsonl'
+  path.write_bytes(b'{"step": 1}\n{"step": 2}\n' + torn)
+  assert [line['step'] for line in metrics.lines_until(path, 9)] == [1, 2]
+  metrics.append(path, [dict(step=3)], 3)
+  assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3}\n'

@@ -1,0 +1,144 @@
+"""Files that a user or an earlier run left: read so that nothing hangs, whatever lies there.
+
+What cannot be read is a UserError of one line; JSON, and JSON a line, are read here and nowhere
+else that a stranger's file could reach.
+"""
+
+import errno
+import importlib.util
+import json
+import os
+import stat
+import unicodedata
+
+from absl import logging
+from etils import epath
+
+from jaxalign import config
+from jaxalign.config import UserError
+
+MEND = 'mend it, or take another workdir'
+CLIENTS = {'s3': 's3fs', 'az': 'adlfs'}  # of buckets; gs:// says itself what it lacks
+NOWHERE = errno.ELOOP, errno.ENAMETOOLONG
+KINDS = ((stat.S_ISFIFO, 'a pipe'), (stat.S_ISSOCK, 'a socket'), (stat.S_ISCHR, 'a device'),
+         (stat.S_ISBLK, 'a device'))  # fmt: skip
+
+
+def place(text, flag=''):
+  """An absolute epath.Path; a kind of place that nothing here can open is refused by its name."""
+  text = os.fspath(text)
+  name = f'{flag}={text}' if flag else text
+  refuse_scheme(text, name)
+  if any(unicodedata.category(c) == 'Cc' for c in text):  # a line break, too: array_record has none
+    raise UserError(f'{name!r:.300} holds a control character: name another place')
+  path = epath.Path(text)
+  try:
+    path = config.absolute(text)
+    if '://' not in text:
+      os.stat(path)
+    return path
+  except (OSError, RuntimeError, ValueError) as error:
+    if isinstance(error, OSError) and error.errno not in NOWHERE:
+      return path  # not there yet, or not for us: whoever opens it says so
+    why = getattr(error, 'strerror', None) or _line(error)
+    raise UserError(f'{name:.300} leads nowhere ({why}): name another place') from error
+
+
+def refuse_scheme(text, name=None):
+  scheme, found, _ = os.fspath(text).partition('://')
+  client = CLIENTS.get(scheme)
+  if found and scheme == 'gs':
+    _refuse_no_client(name or text)
+  if found and scheme != 'gs' and (client is None or importlib.util.find_spec(client) is None):
+    raise UserError(
+      f'{name or text}: {scheme}:// cannot be opened here: name a local path, or gs://BUCKET/...'
+    )
+
+
+def _refuse_no_client(name):
+  import fsspec
+
+  try:
+    fsspec.get_filesystem_class('gcs')
+  except ImportError as error:
+    raise UserError(f'{name}: gs:// cannot be opened here: pip install gcsfs') from error
+
+
+def refuse_irregular(path):
+  """A pipe or a device is never opened: its end may never come, and it is read but once."""
+  path = os.fspath(path)
+  if '://' in path:
+    return
+  try:
+    mode = os.stat(path).st_mode
+  except (OSError, ValueError):  # not there: whoever opens it says so
+    return
+  for is_one, what in KINDS:
+    if is_one(mode):
+      raise UserError(f'{path} is {what}, not a file: write what it gives into a file, name that')
+
+
+def content(path, remedy=MEND):
+  """The bytes of a file."""
+  refuse_irregular(path)
+  try:
+    return epath.Path(path).read_bytes()
+  except OSError as error:
+    raise UserError(f'{path} cannot be read ({error.strerror or error}): {remedy}') from error
+
+
+def parsed(data, name, remedy=MEND):
+  """What JSON there is in these bytes or this text."""
+  try:
+    return json.loads(data.decode('utf-8-sig') if isinstance(data, bytes) else data)
+  except RecursionError as error:
+    raise UserError(f'{name} cannot be read (its JSON nests too deeply): {remedy}') from error
+  except ValueError as error:  # no JSON, or no UTF-8
+    raise UserError(f'{name} cannot be read (no JSON: {_line(error)}): {remedy}') from error
+
+
+def read_json(path, remedy=MEND):
+  return parsed(content(path, remedy), path, remedy)
+
+
+def read_object(path, *fields, remedy=MEND):
+  """A JSON object that has these fields."""
+  found = read_json(path, remedy)
+  lost = [name for name in fields if not isinstance(found, dict) or name not in found]
+  if lost or not isinstance(found, dict):
+    raise UserError(f'{path} cannot be read (it has no {", ".join(lost) or "fields"}): {remedy}')
+  return found
+
+
+def rows(path, remedy):
+  """[(line number, record)] of JSON lines, every one whole."""
+  lines = content(path, remedy).split(b'\n')
+  return [
+    (n, parsed(line, f'{path}, line {n}', remedy))
+    for n, line in enumerate(lines, 1)
+    if line.strip()
+  ]
+
+
+def whole_lines(path):
+  """[(line with its end, record)] of JSON lines that say a step; what a kill or a power cut tore is
+  left out: a run that goes on says the steps after its last save again."""
+  if not epath.Path(path).exists():
+    return []
+  kept, torn = [], 0
+  for line in content(path).splitlines(keepends=True):
+    try:
+      record = json.loads(line.decode())
+    except (ValueError, RecursionError):
+      record = None
+    if line.endswith(b'\n') and isinstance(record, dict) and isinstance(record.get('step'), int):
+      kept.append((line.decode(), record))
+    else:
+      torn += 1
+  if torn:
+    logging.warning('%s: left out, because torn: %d line(s)', path, torn)
+  return kept
+
+
+def _line(error):
+  return ' '.join(str(error).split())[:200] or type(error).__name__
