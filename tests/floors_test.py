@@ -6,7 +6,7 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
-  'config chips overrides sharding pod allocator kept workdir',
+  'config ranges chips overrides sharding pod allocator kept workdir',
   'models data train',
   'losses rl evals probes attacks valueworld',
   'stages',

@@ -1,6 +1,7 @@
 """Batches on their way to the devices: made ahead in a thread, placed as global arrays."""
 
 import concurrent.futures
+import os
 import time
 
 import jax
@@ -19,6 +20,19 @@ def split(batch, mesh):
   if batch % ways:
     raise UserError(f'batch={batch} is not a multiple of the {ways} ways that data x fsdp split it')
   return batch // ways
+
+
+def refuse_too_large(rows, length, arrays=4, name='batch', memory=None):
+  """Before anything is made: whether this host can hold the arrays of one call, of 4 bytes a token.
+  memory: in bytes; None: all that this host has."""
+  rows_here = -(-rows // jax.process_count())
+  needed = rows_here * length * arrays * 4
+  memory = memory or os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+  if needed > memory:
+    raise UserError(
+      f'{name}: the rows of one step, {rows_here:,} of {length:,} tokens on this host, are '
+      f'{needed / 2**30:,.0f} GiB of arrays, and it has {memory / 2**30:,.0f}: lower {name}'
+    )
 
 
 class Feed:
@@ -53,16 +67,17 @@ class Feed:
 
   def ahead(self, start, stop):
     """(batches, count) from step `start` to `stop`."""
-    chunks = [(n, min(self.calls, stop - n)) for n in range(start, stop, self.calls)]
+    starts = range(start, stop, self.calls)
+    count = lambda n: min(self.calls, stop - n)
     thread = concurrent.futures.ThreadPoolExecutor(1)
+    submit = lambda n: thread.submit(self.at, n, count(n))
     try:
-      queue = [thread.submit(self.at, *c) for c in chunks[:DEPTH]]
-      for i, (_, count) in enumerate(chunks):
+      queue = [submit(n) for n in starts[:DEPTH]]
+      for i, n in enumerate(starts):
         began = time.perf_counter()
         batches = queue.pop(0).result()
         self.waited += time.perf_counter() - began
-        if i + DEPTH < len(chunks):
-          queue.append(thread.submit(self.at, *chunks[i + DEPTH]))
-        yield batches, count
+        queue += [submit(later) for later in starts[i + DEPTH : i + DEPTH + 1]]
+        yield batches, count(n)
     finally:  # also where the loop ends early, or rows() failed
       thread.shutdown(cancel_futures=True)

@@ -15,9 +15,16 @@ def _kinds(tree):
 
 
 def record_of(state):
-  """What a checkpoint says of itself: kind and checksum of every array, and a sum over all that."""
-  arrays = {name: [kind, s] for (name, kind), s in zip(_kinds(state).items(), _fingerprint(state))}
-  return sealed(arrays)
+  """What a checkpoint says of itself: kind and checksum of every array, and a sum over all that.
+  There is none of a state whose weights are not finite: nobody could go on from it."""
+  sums = _fingerprint(state)
+  lost = [name for name, (_, finite) in sums.items() if not finite and name.startswith('model.')]
+  if lost:
+    raise UserError(
+      f'step {int(state.step)}: {lost[0].removeprefix("model.")} is not finite, though the steps '
+      'up to here were: it is not saved; look at the weights that the run starts from'
+    )
+  return sealed({name: [kind, sums[name][0]] for name, kind in _kinds(state).items()})
 
 
 def sealed(arrays):
@@ -52,13 +59,23 @@ def refuse_foreign(path, record, twin):
       )
 
 
-def differing(tree, record):
-  return [name for name, s in zip(flat(tree), _fingerprint(tree)) if record[name][1] != s]
+def flaws(tree, record, weights='model.'):
+  """What is wrong with a tree that was read, in words: of an array that is not what was saved, or
+  of weights (whose names begin with `weights`) that no model could compute with."""
+  sums = _fingerprint(tree)
+  changed = [
+    f'{name} is not what was saved' for name, (s, _) in sums.items() if record[name][1] != s
+  ]
+  lost = [name for name, (_, finite) in sums.items() if not finite and name.startswith(weights)]
+  return changed + [f'{name} has values that are not finite' for name in lost]
 
 
 def _fingerprint(tree):
-  """A checksum of each array's bits, computed where the arrays lie."""
-  return [int(s) for s in jax.device_get(_checksums(list(flat(tree).values())))]
+  """{name: (checksum of an array's bits, whether all of it is finite)}, computed where it lies."""
+  named = flat(tree)
+  return {
+    n: (int(s), bool(f)) for n, (s, f) in zip(named, jax.device_get(_looked_at([*named.values()])))
+  }
 
 
 @jax.jit
@@ -70,12 +87,16 @@ def checksum(tree):
 
 
 @jax.jit
-def _checksums(arrays):
-  """Position-weighted sums of each array's bits, modulo 2^32: the same on every mesh."""
-  return [_checksum(x) for x in arrays]
+def _looked_at(arrays):
+  return [(_checksum(x), _finite(x)) for x in arrays]
+
+
+def _finite(x):
+  return jnp.isfinite(x).all() if jnp.issubdtype(x.dtype, jnp.inexact) else True
 
 
 def _checksum(x):
+  """The position-weighted sum of an array's bits, modulo 2^32: the same on every mesh."""
   kind = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[x.dtype.itemsize]
   bits = jax.lax.bitcast_convert_type(x, kind).astype(jnp.uint32)
   place = jnp.uint32(0)  # of each element in the whole array; odd weights lose no bit
