@@ -12,6 +12,7 @@ from jaxalign.config import UserError
 from jaxalign.sharding import spec
 
 DEPTH = 2  # calls that are prepared while one runs
+BESIDES = 500  # bytes of a row beside its tokens
 
 
 def split(batch, mesh):
@@ -22,16 +23,17 @@ def split(batch, mesh):
   return batch // ways
 
 
-def refuse_too_large(rows, length, arrays=4, name='batch', memory=None):
-  """Before anything is made: whether this host can hold the arrays of one call, of 4 bytes a token.
-  memory: in bytes; None: all that this host has."""
-  rows_here = -(-rows // jax.process_count())
-  needed = rows_here * length * arrays * 4
-  memory = memory or os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+def refuse_too_large(rows, tokens, name='batch'):
+  """Before anything is made: whether this host can hold the batches that are made ahead. tokens: of
+  a row; each is four numbers of 4 bytes."""
+  here = -(-rows // jax.process_count())
+  needed = here * ((DEPTH + 1) * tokens * 16 + BESIDES)
+  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
   if needed > memory:
     raise UserError(
-      f'{name}: the rows of one step, {rows_here:,} of {length:,} tokens on this host, are '
-      f'{needed / 2**30:,.0f} GiB of arrays, and it has {memory / 2**30:,.0f}: lower {name}'
+      f'{name}={rows}: the {DEPTH + 1} batches that are in memory at once, {here:,} rows each on '
+      f'this host, take {needed / 2**30:,.0f} GiB, and it has {memory / 2**30:,.0f}: lower {name} '
+      'or length'
     )
 
 
