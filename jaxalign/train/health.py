@@ -46,7 +46,7 @@ class Health:
     if fault == WEIGHTS:
       why = (
         'its gradient is finite and what the step would make of it is not: lower the learning rate '
-        'or the weight decay'
+        "or the weight decay, or raise the optimizer's eps to what the weights' type can hold"
       )
     elif jax.device_get(taken(opt)) == 0:
       why = (
