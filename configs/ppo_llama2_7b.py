@@ -50,11 +50,11 @@ def share_of_e(prompt, answer):
 
 def smoke(model):
   prompts = sources.Shipped(name='conversations', as_='prompt')
-  adam = AdamW(lr=1e-2, eps=1e-5, schedule=Schedule(shape='constant'))
+  adam = lambda: AdamW(lr=1e-2, eps=1e-5, schedule=Schedule(shape='constant'))
   return ppo.Config(
     model=model, tokenizer='shipped', format=chat.TRANSCRIPT, prompts=prompts, held_out=prompts,
     judges=(Judge(by=share_of_e),), rules=Rules(beta=0.002), prompt=48, response=16,
     batch=32, minibatch=16, steps=40, eval_every=20, eval_prompts=32,
-    optim=adam, critic_optim=adam,
+    optim=adam(), critic_optim=adam(),
     saving=Saving(every=20, keep=2, best='held_out_cost'), logging=Logging(every=5),
   )  # fmt: skip

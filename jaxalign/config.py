@@ -10,11 +10,13 @@ import dataclasses
 import difflib
 import enum
 import json
-import math
 import os
+import sys
 import types
 import typing
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from jaxalign import ranges
 
 
 class UserError(ValueError):
@@ -25,14 +27,14 @@ class UserError(ValueError):
 class Mesh:
   """How many devices lie along each axis; one axis may be -1: all that are left."""
 
-  data: int = 1
-  fsdp: int = -1
-  tensor: int = 1
+  data: ranges.Ways = 1
+  fsdp: ranges.Ways = -1
+  tensor: ranges.Ways = 1
 
   def check(self):
     sizes = (self.data, self.fsdp, self.tensor)
-    if sizes.count(-1) > 1 or any(size < 1 and size != -1 for size in sizes):
-      raise UserError(f'mesh {sizes}: axes are at least 1, and at most one is -1 (the rest)')
+    if sizes.count(-1) > 1:
+      raise UserError(f'mesh {sizes}: at most one axis is -1 (the rest)')
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -40,94 +42,69 @@ class Schedule:
   """The learning rate over a run, as fractions of its peak: warm-up, a shape, and where it ends."""
 
   shape: Literal['constant', 'cosine', 'wsd'] = 'cosine'
-  warmup: int = 0  # steps of linear warm-up
-  decay: float = 0.2  # wsd only: the last fraction of the run, in which the rate falls
-  end: float = 0.1  # fraction of the peak at the last step
-
-  def check(self):
-    if self.warmup < 0 or not 0 <= self.decay <= 1 or not 0 <= self.end <= 1:
-      raise UserError('schedule: warmup is at least 0, decay and end are between 0 and 1')
+  warmup: ranges.Whole = 0  # steps of linear warm-up
+  decay: ranges.Fraction = 0.2  # wsd only: the last fraction of the run, in which the rate falls
+  end: ranges.Fraction = 0.1  # fraction of the peak at the last step
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class AdamW:
-  lr: float = 1e-5
-  b1: float = 0.9
-  b2: float = 0.95
-  eps: float = 1e-8
-  weight_decay: float = 0.0
+  lr: ranges.Rate = 1e-5
+  b1: ranges.Momentum = 0.9
+  b2: ranges.Momentum = 0.95
+  eps: ranges.Tiny = 1e-8
+  weight_decay: ranges.Decay = 0.0
   decayed: tuple[str, ...] = ('*', '!*norm*', '!*bias*')  # shell patterns over weights' names
   frozen: tuple[str, ...] = ()  # the same: these weights stay as they are
-  factors: tuple[tuple[str, float], ...] = ()  # on the rate, by name: (('embed*', 4.0),)
-  clip: float | None = 1.0  # global norm of the gradient
+  factors: tuple[tuple[str, ranges.Factor], ...] = ()  # on the rate, by name: (('embed*', 4.0),)
+  clip: ranges.Bound | None = 1.0  # global norm of the gradient
   schedule: Schedule = dataclasses.field(default_factory=Schedule)
-
-  def check(self):
-    _positive(self, 'lr', 'eps', 'clip')
-    if any(factor <= 0 for _, factor in self.factors):
-      raise UserError('optim.factors: a factor is above 0 (frozen keeps weights as they are)')
-    if not (0 <= self.b1 < 1 and 0 <= self.b2 < 1) or self.weight_decay < 0:
-      raise UserError('optim: b1 and b2 are at least 0 and below 1, weight_decay is at least 0')
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Adafactor:
   """Factored second moments: for models whose Adam moments do not fit."""
 
-  lr: float = 1e-5
-  decay: float = 0.8  # exponent of the second moment's growing memory
-  momentum: float | None = None
-  weight_decay: float = 0.0
+  lr: ranges.Rate = 1e-5
+  decay: ranges.Share = 0.8  # exponent of the second moment's growing memory
+  momentum: ranges.Momentum | None = None
+  weight_decay: ranges.Decay = 0.0
   decayed: tuple[str, ...] = ('*', '!*norm*', '!*bias*')  # shell patterns over weights' names
   frozen: tuple[str, ...] = ()  # the same: these weights stay as they are
-  clip: float | None = 1.0  # global norm of the gradient
+  clip: ranges.Bound | None = 1.0  # global norm of the gradient
   schedule: Schedule = dataclasses.field(default_factory=Schedule)
-
-  def check(self):
-    _positive(self, 'lr', 'clip')
-
-
-def _positive(cfg, *names):
-  for name in names:
-    value = getattr(cfg, name)
-    if value is not None and value <= 0:
-      raise UserError(f'{name}={value}: must be above 0')
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Saving:
-  every: int = 500  # steps
-  keep: int = 2  # the newest so many
-  milestone: int | None = None  # besides, every multiple of it is kept for good
+  every: ranges.Count = 500  # steps
+  keep: ranges.Count = 2  # the newest so many
+  milestone: ranges.Count | None = None  # besides, every multiple of it is kept for good
   best: str | None = None  # besides, the one with the lowest value of this evaluation metric
-
-  def check(self):
-    if min(self.every, self.keep, self.milestone or 1) < 1 or self.milestone == 0:
-      raise UserError('saving: every, keep and milestone are at least 1')
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Logging:
-  every: int = 10  # steps; the metrics file has every step, the progress line and the rest these
+  every: ranges.Count = 10  # steps; metrics.jsonl has all of them, the progress line these
   tensorboard: bool = False
   wandb: str | None = None  # the project's name
-  profile: tuple[int, int] | None = None  # first and last step of a trace, into workdir/profile
+  profile: tuple[ranges.Count, ranges.Count] | None = None  # steps of a trace: first and last
 
   def check(self):
-    if self.every < 1 or (self.profile and not 0 < self.profile[0] < self.profile[1]):
-      raise UserError('logging: every is at least 1, profile is a first and a later last step')
+    if self.profile and self.profile[0] >= self.profile[1]:
+      raise UserError(f'logging.profile={self.profile}: a first and a later last step')
 
 
 def seal(cfg, name='config'):
   """Checks names, types and each config's own `check()`; then no field can be assigned."""
-  hints = field_types(cfg)
+  hints = field_types(cfg, bounds=True)
   for stray in vars(cfg).keys() - hints.keys() - {'_sealed'}:
     if not hasattr(type(cfg), stray):  # a cached property may stay
       raise UserError(f'{name}: {type(cfg).__name__} has no field {stray}{nearest(stray, hints)}')
   for field, kind in hints.items():
     value = getattr(cfg, field)
     if not fits(value, kind):
-      raise UserError(f'{name}.{field}={shown(value)}: takes {takes(kind)}')
+      raise UserError(f'{name}.{field}={shown(value)}: {wanted(value, kind)}')
     _seal_inside(value, f'{name}.{field}')
   if hasattr(cfg, 'check'):
     cfg.check()
@@ -167,9 +144,10 @@ def is_config(value):
   return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
-def field_types(cfg):
-  """Field name -> its annotation, resolved (it may be text)."""
-  hints = typing.get_type_hints(type(cfg))
+def field_types(cfg, bounds=False):
+  """Field name -> its annotation, resolved (it may be text); of a config or of its class. With
+  `bounds`, numbers carry theirs."""
+  hints = typing.get_type_hints(cfg if isinstance(cfg, type) else type(cfg), include_extras=bounds)
   return {field.name: hints[field.name] for field in dataclasses.fields(cfg)}
 
 
@@ -186,10 +164,12 @@ def choices(kind):
 
 
 def fits(value, kind):
-  """Exact where Python is lax: here True is no int, and nan is no float."""
+  """Exact where Python is lax: here True is no int, and neither nan nor inf a float."""
   origin, args = typing.get_origin(kind), typing.get_args(kind)
   if len(choices(kind)) > 1:
     return any(fits(value, one) for one in choices(kind))
+  if origin is Annotated:
+    return fits(value, args[0]) and all(limits.holds(value) for limits in args[1:])
   if origin is Literal:
     return any(value == one and type(value) is type(one) for one in args)
   if origin is tuple:
@@ -200,11 +180,21 @@ def fits(value, kind):
   if kind in (Any, object):
     return True
   if kind in (int, float):
-    number = isinstance(value, int if kind is int else int | float)
-    return number and not isinstance(value, bool) and not math.isnan(value)
+    return _is_number(value, kind) and (kind is int or abs(value) <= sys.float_info.max)
   if collections.abc.Callable in (kind, origin):
     return callable(value)
   return isinstance(value, origin or kind)
+
+
+def _is_number(value, kind):
+  return isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+
+
+def wanted(value, kind):
+  """What a field takes, in words; of a number of the right type, only where it should lie."""
+  ranged = [typing.get_args(one) for one in choices(kind) if typing.get_origin(one) is Annotated]
+  near = [str(limits) for base, limits in ranged if _is_number(value, base)]
+  return ' or '.join(near) if near else f'takes {takes(kind)}'
 
 
 def takes(kind):
@@ -212,6 +202,8 @@ def takes(kind):
   origin, args = typing.get_origin(kind), typing.get_args(kind)
   if len(choices(kind)) > 1:
     return ' or '.join(takes(one) for one in choices(kind))
+  if origin is Annotated:
+    return ' '.join([takes(args[0]), *map(str, args[1:])])
   if origin is Literal or (isinstance(kind, type) and issubclass(kind, enum.Enum)):
     return 'one of ' + ', '.join(str(getattr(one, 'name', one)) for one in (args or kind))
   if origin is tuple:
@@ -259,8 +251,12 @@ def write_text(text, path):
   path = path_of(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-  temporary.write_text(text)
-  temporary.replace(path)
+  try:
+    temporary.write_text(text)
+    temporary.replace(path)
+  except OSError:
+    temporary.unlink(missing_ok=True)  # of a full disk: half a file helps nobody
+    raise
 
 
 def read(path):

@@ -303,7 +303,7 @@ def split_overrides(argv):
 
 def describe(cfg, name='--config'):
   """One line per field: its flag, its value, what it takes."""
-  for field, kind in config.field_types(cfg).items():
+  for field, kind in config.field_types(cfg, bounds=True).items():
     value = getattr(cfg, field)
     yield f'  {name}.{field}={config.shown(value)}  ({config.takes(kind)})'
     inside = enumerate(value) if isinstance(value, tuple) else [(None, value)]

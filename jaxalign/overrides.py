@@ -64,7 +64,7 @@ def field_kind(holder, field, above, name):
     raise UserError(f'--config.{name}: the last entry is {last}; set a field of an entry')
   if not config.is_config(holder):
     raise UserError(f'--config.{name}: {above} is {config.shown(holder)}, which has no fields')
-  kinds = config.field_types(holder)
+  kinds = config.field_types(holder, bounds=True)
   if field not in kinds:
     if isinstance(getattr(type(holder), field, None), property):
       raise UserError(f'--config.{name}: {field} follows from other fields and is not set itself')
@@ -89,11 +89,16 @@ def read(text, kind):
   plain = ',' not in text and text[:1] not in ('(', '[')
   is_tuple = lambda one: typing.get_origin(one) is tuple
   rank = lambda one: 0 if one is types.NoneType else 1 + (plain and is_tuple(one))
-  for one in sorted(config.choices(kind), key=rank):
+  for one in sorted(map(unbounded, config.choices(kind)), key=rank):
     value = read_one(text, one)
     if value is not UNREADABLE and config.fits(value, one):
       return value
   return UNREADABLE
+
+
+def unbounded(kind):
+  """A number's annotation without its range, which is for the sealed config to keep."""
+  return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
 
 
 def read_one(text, kind):

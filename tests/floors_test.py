@@ -6,7 +6,7 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
-  'endings config files pictures chips overrides sharding pod allocator kept workdir',
+  'endings config ranges files pictures chips overrides sharding pod allocator kept workdir',
   'models data train',
   'losses rl evals probes attacks valueworld',
   'stages',

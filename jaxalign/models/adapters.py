@@ -14,18 +14,15 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxalign.config import UserError
+from jaxalign.ranges import Factor, Size
 from jaxalign.sharding import axes, pin_weights
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Lora:
-  rank: int = 16
-  alpha: float = 32.0
+  rank: Size = 16
+  alpha: Factor = 32.0
   weights: tuple[str, ...] = ('q_*', 'k_*', 'v_*', 'o_*')  # shell patterns over a block's matrices
-
-  def check(self):
-    if self.rank < 1:
-      raise UserError(f'lora.rank={self.rank}: must be at least 1')
 
   @property
   def scale(self):

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from jaxalign.config import UserError
+from jaxalign.config import UserError, field_types, fits, wanted
 
 Dtype = Literal['float32', 'bfloat16', 'float16']
 
@@ -50,6 +50,12 @@ class Dialect:
       values['kv_heads'] = values['heads']
     if values.get('head_dim') and values['head_dim'] * values['heads'] == values['width']:
       values['head_dim'] = None
+    kinds = field_types(Config, bounds=True)
+    for ours, (theirs, _) in self.fields.items():
+      if not fits(values[ours], kinds[ours]):
+        raise UserError(
+          f'config.json: {theirs}={values[ours]}: {wanted(values[ours], kinds[ours])}'
+        )
     return check(Config(**values | changes))
 
   def _refuse(self, raw):
@@ -114,10 +120,7 @@ def _flat_rope(raw):
 
 
 def check(cfg):
-  """Sizes that cannot be a model are refused before anything is allocated."""
-  for name in ('depth', 'width', 'heads', 'kv_heads', 'mlp', 'vocab', 'length'):
-    if getattr(cfg, name) < 1:
-      raise UserError(f'{type(cfg).__module__}: {name}={getattr(cfg, name)} must be at least 1')
+  """Sizes that cannot be a model together are refused before anything is allocated."""
   if cfg.width // cfg.heads < 1 or (cfg.width % cfg.heads and not getattr(cfg, 'head_dim', None)):
     raise UserError(f'width={cfg.width} must be a multiple of heads={cfg.heads}')
   if cfg.heads % cfg.kv_heads:

@@ -9,29 +9,30 @@ from typing import Literal
 from jaxalign.models import hf_config
 from jaxalign.models.decoder import Decoder, Normal, Ones, Weights
 from jaxalign.models.layers import dot, rms_norm, rope, swiglu
+from jaxalign.ranges import Layers, Size, Slots, Theta, Tiny, Token, Unused
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Config:
-  depth: int = 32
-  width: int = 4096
-  heads: int = 32
-  kv_heads: int = 32
-  head_dim: int | None = None  # None: width / heads
-  mlp: int = 11_008
-  vocab: int = 32_000
-  length: int = 4096  # the longest sequence it was trained on
-  theta: float = 10_000.0
-  eps: float = 1e-5
+  depth: Layers = 32
+  width: Size = 4096
+  heads: Size = 32
+  kv_heads: Size = 32
+  head_dim: Size | None = None  # None: width / heads
+  mlp: Size = 11_008
+  vocab: Size = 32_000
+  length: Slots = 4096  # the longest sequence it was trained on
+  theta: Theta = 10_000.0
+  eps: Tiny = 1e-5
   tied: bool = False  # the unembedding is the embedding
-  bos: int | None = 1
-  eos: tuple[int, ...] = (2,)
-  pad: int | None = None
+  bos: Unused | None = 1
+  eos: tuple[Token, ...] = (2,)
+  pad: Unused | None = None
   dtype: hf_config.Dtype = 'bfloat16'  # of the arithmetic
   weights: hf_config.Dtype = 'float32'  # of the stored weights
   remat: Literal['none', 'dots', 'qkv', 'full'] = 'full'
   attention: Literal['auto', 'xla', 'cudnn', 'splash'] = 'auto'
-  unroll: int = 1  # layers per step of the scan
+  unroll: Layers = 1  # layers per step of the scan
 
   @property
   def head_size(self):

@@ -11,29 +11,30 @@ import jax
 from jaxalign.models import hf_config
 from jaxalign.models.decoder import Decoder, Normal, Ones, Weights, Zeros
 from jaxalign.models.layers import dot, layer_norm, rope
+from jaxalign.ranges import Layers, Share, Size, Slots, Theta, Tiny, Token, Unused
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Config:
-  depth: int = 32
-  width: int = 2560
-  heads: int = 32
-  kv_heads: int = 32
-  rotary: float = 0.4  # how much of each head rotates
-  mlp: int = 10_240
-  vocab: int = 51_200
-  length: int = 2048
-  theta: float = 10_000.0
-  eps: float = 1e-5
+  depth: Layers = 32
+  width: Size = 2560
+  heads: Size = 32
+  kv_heads: Size = 32
+  rotary: Share = 0.4  # how much of each head rotates
+  mlp: Size = 10_240
+  vocab: Size = 51_200
+  length: Slots = 2048
+  theta: Theta = 10_000.0
+  eps: Tiny = 1e-5
   tied: bool = False
-  bos: int | None = None
-  eos: tuple[int, ...] = (50_256,)
-  pad: int | None = None
+  bos: Unused | None = None
+  eos: tuple[Token, ...] = (50_256,)
+  pad: Unused | None = None
   dtype: hf_config.Dtype = 'bfloat16'  # of the arithmetic
   weights: hf_config.Dtype = 'float32'  # of the stored weights
   remat: Literal['none', 'dots', 'qkv', 'full'] = 'full'
   attention: Literal['auto', 'xla', 'cudnn', 'splash'] = 'auto'
-  unroll: int = 1  # layers per step of the scan
+  unroll: Layers = 1  # layers per step of the scan
 
   @property
   def head_size(self):

@@ -10,6 +10,7 @@ import numpy as np
 from jaxalign.config import UserError
 from jaxalign.data.records import Pair
 from jaxalign.data.sources import Jsonl
+from jaxalign.ranges import Bound
 
 ROUNDS = 30  # of Newton, which needs fewer
 
@@ -19,11 +20,7 @@ class BagOfWords:
   """Bradley-Terry over counts of words of the answer, by maximum a posteriori."""
 
   pairs: Jsonl
-  ridge: float = 1.0  # precision of the prior of each word's number
-
-  def check(self):
-    if self.ridge <= 0:
-      raise UserError(f'ridge={self.ridge}: above 0, or words that were never seen have no number')
+  ridge: Bound = 1.0  # precision of the prior of each word's number
 
   def __call__(self, prompt, answer):
     del prompt

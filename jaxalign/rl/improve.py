@@ -12,7 +12,7 @@ from jaxalign import losses
 from jaxalign.rl import ppo, watch
 from jaxalign.rl.players import critic_of, policy_of, read, values
 from jaxalign.sharding import pin, pin_weights
-from jaxalign.train.state import accumulated
+from jaxalign.train.state import accumulated, faults
 
 
 @flax.struct.dataclass
@@ -157,28 +157,30 @@ def make_update(game, tx, given, iteration):
     if rules.ptx:
       count |= dict(ptx=rows['ptx_weight_BT'][:, 1:].sum())
     grads, stats = accumulated(gradient(game), game.microbatches, model, rows, count, given)
-    ok_L = jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
-    ok = ok_L.all() & jnp.isfinite(stats['policy_loss'][0] + stats['value_loss'][0])
+    updates, new_opt = tx.update(grads, opt, model)
+    new = optax.apply_updates(model, updates)
+    bad_L = faults(grads, new)
+    norms = {name: optax.tree.norm(grads[name]) for name in grads}
+    losses_and_norms = stats['policy_loss'][0] + stats['value_loss'][0] + sum(norms.values())
+    ok = ~bad_L.any() & jnp.isfinite(losses_and_norms)
     if rules.kl_stop is not None:
       over = stats['approx_kl'][0] > rules.kl_stop * jnp.maximum(stats['approx_kl'][1], 1)
       stopped |= over
     moves = dict(critic=ok & ~stopped)
     moves |= dict(policy=moves['critic'] & (iteration >= rules.critic_first))
-    updates, new_opt = tx.update(grads, opt, model)
-    new = optax.apply_updates(model, updates)
     keep = lambda name, new, old: jax.tree.map(
       lambda n, o: jnp.where(moves[name], n, o), new[name], old[name]
     )
     one = jnp.float32(1)
-    stats |= {f'{n}_grad_norm': (optax.tree.norm(grads[n]), one) for n in moves}
+    stats |= {f'{n}_grad_norm': (norms[n], one) for n in moves}
     carry = (
       {n: keep(n, new, model) for n in moves},
       {n: keep(n, new_opt, opt) for n in moves},
       {n: taken[n] + moves[n] for n in moves},
-      jnp.where(stopped, skipped, jnp.where(ok, 0, skipped + 1)),
+      jnp.where(ok, jnp.where(stopped, skipped, 0), skipped + 1),
       stopped,
     )
-    said = dict(stats=stats, bad_L=~ok_L, ok=ok, masked=stopped, skipped=carry[3])
+    said = dict(stats=stats, bad_L=bad_L, ok=ok, masked=stopped, skipped=carry[3])
     return carry, said
 
   def masked(carry, rows):

@@ -7,7 +7,6 @@ that lie on its own devices.
 
 import collections.abc
 import dataclasses
-import math
 import numbers
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from jax.sharding import NamedSharding
 from jaxalign.config import UserError, shown
 from jaxalign.data import chat
 from jaxalign.data.records import Conversation, Turn
+from jaxalign.ranges import Signed
 from jaxalign.sharding import spec
 
 
@@ -27,7 +27,7 @@ class Judge:
   """What gives a score, and what it counts beside the others."""
 
   by: str | collections.abc.Callable  # a workdir of stage reward; or (prompt, answer) -> number
-  weight: float = 1.0
+  weight: Signed = 1.0
   called: str = ''  # in the metrics; none: the function's name, or the workdir's
   apart: bool = False  # in a program of its own, so that the rollout's is the same without it
 
@@ -38,10 +38,6 @@ class Judge:
     return (
       shown(self.by).split('.')[-1] if callable(self.by) else self.by.rstrip('/').split('/')[-1]
     )
-
-  def check(self):
-    if not math.isfinite(self.weight):
-      raise UserError(f'judge {self.name}: weight={self.weight} is not a finite number')
 
 
 class Row(NamedTuple):

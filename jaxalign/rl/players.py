@@ -16,6 +16,7 @@ from jaxalign.config import UserError
 from jaxalign.models import adapters
 from jaxalign.models.attention import LANES
 from jaxalign.models.heads import Critic
+from jaxalign.ranges import Bound, Count, Fraction, Sequences, Temperature, Weight, Whole
 from jaxalign.rl.sample import generate
 from jaxalign.sharding import pin
 
@@ -24,43 +25,28 @@ from jaxalign.sharding import pin
 class Rules:
   """The numbers of PPO. There is no top-k or top-p: the ratio would be of another policy."""
 
-  temperature: float = 1.0  # part of the policy: of samples, old, new, reference and entropy alike
-  gamma: float = 1.0
-  lam: float = 0.95
+  # part of the policy: of samples, old, new, reference and entropy alike
+  temperature: Temperature = 1.0
+  gamma: Fraction = 1.0
+  lam: Fraction = 0.95
   bootstrap: bool = False  # a truncated row goes on being worth what the critic says at its end
   normalise: bool = False  # scores by the mean and spread of all scores so far
-  reward_clip: float | None = None  # then held within +- this
-  missing_eos: float = 0.0  # taken off the score of a row that did not end by itself
-  beta: float = 0.05  # of the KL in the reward
-  kl_target: float | None = None  # nats per sequence; none: beta stays as it is
-  kl_horizon: float = 10_000.0  # sequences over which a full error moves beta by its own size
-  epochs: int = 4
-  clip_low: float = 0.2
-  clip_high: float = 0.2
-  dual_clip: float | None = None
-  value_clip: float | None = None  # in units of reward
-  kl_stop: float | None = None  # nats per token: beyond it an iteration takes no further steps
-  entropy: float = 0.0  # bonus for each nat per token
-  ptx: float = 0.0  # weight of a pretraining token's nats beside the policy's loss
-  critic_first: int = 0  # iterations in which the critic learns and the policy waits
+  reward_clip: Bound | None = None  # then held within +- this
+  missing_eos: Weight = 0.0  # taken off the score of a row that did not end by itself
+  beta: Weight = 0.05  # of the KL in the reward
+  kl_target: Bound | None = None  # nats per sequence; none: beta stays as it is
+  kl_horizon: Sequences = 10_000.0  # sequences over which a full error moves beta by its own size
+  epochs: Count = 4
+  clip_low: Fraction = 0.2
+  clip_high: Weight = 0.2
+  dual_clip: Bound | None = None
+  value_clip: Bound | None = None  # in units of reward
+  kl_stop: Bound | None = None  # nats per token: beyond it an iteration takes no further steps
+  entropy: Weight = 0.0  # bonus for each nat per token
+  ptx: Weight = 0.0  # weight of a pretraining token's nats beside the policy's loss
+  critic_first: Whole = 0  # iterations in which the critic learns and the policy waits
 
   def check(self):
-    if not self.temperature > 0:
-      raise UserError(
-        f'rules.temperature={self.temperature}: above 0, for PPO needs the probabilities of what '
-        'it sampled (evaluation is greedy too)'
-      )
-    bounds = dict(gamma=(0, 1), lam=(0, 1), clip_low=(0, 1))
-    for name, (low, high) in bounds.items():
-      if not low <= getattr(self, name) <= high:
-        raise UserError(f'rules.{name}={getattr(self, name)}: from {low} to {high}')
-    for name in ('missing_eos', 'beta', 'clip_high', 'entropy', 'ptx', 'critic_first'):
-      if getattr(self, name) < 0:
-        raise UserError(f'rules.{name}={getattr(self, name)}: at least 0')
-    for name in ('reward_clip', 'kl_target', 'kl_horizon', 'epochs', 'value_clip', 'kl_stop'):
-      value = getattr(self, name)
-      if value is not None and value <= 0:
-        raise UserError(f'rules.{name}={value}: above 0')
     if self.dual_clip is not None and self.dual_clip <= 1 + self.clip_high:
       raise UserError(f'rules.dual_clip={self.dual_clip}: above 1 + clip_high')
     if self.kl_target is not None and self.beta == 0:

@@ -8,6 +8,7 @@ them. Each answer is drawn by a key of its prompt and its number alone.
 import dataclasses
 import functools
 import json
+from typing import Annotated
 
 import jax
 import numpy as np
@@ -18,6 +19,7 @@ from jaxalign.data import batches, chat, sources
 from jaxalign.endings import UNFINISHED
 from jaxalign.files import read_json
 from jaxalign.models import llama2, phi2
+from jaxalign.ranges import Count, Range, Rows, Seed, Slots, Temperature
 from jaxalign.rl import bon, judges, players
 from jaxalign.rl import overoptimisation as over
 from jaxalign.sharding import make_mesh
@@ -30,11 +32,12 @@ from jaxalign.stages import (
   ppo_start,
   training,
 )
-from jaxalign.train.feed import Feed
+from jaxalign.train.feed import Feed, refuse_too_large
 from jaxalign.train.loop import Interrupt
 
 KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
 FREE = ('mesh', 'ppo', 'prepared', 'page')  # what may change while a run goes on
+Answers = Annotated[int, Range(at_least=1, at_most=bon.MOST)]  # to a prompt
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -48,26 +51,21 @@ class Config:
   proxy: tuple[judges.Judge, ...]  # picks the best; several are summed, as in ppo
   gold: tuple[judges.Judge, ...] = ()  # judges what was picked; none of it may be the proxy
   ppo: str | None = None  # the workdir of a PPO run, to stand beside it in the report
-  count: int = 128  # prompts, the first of them
-  n: int = 256  # answers to each
-  prompt: int = 512  # tokens of the longest prompt; longer ones are dropped and counted
-  response: int = 512  # tokens at most
-  temperature: float = 1.0
-  batch: int = 256  # answers in a call
+  count: Count = 128  # prompts, the first of them
+  n: Answers = 256  # answers to each
+  prompt: Slots = 512  # tokens of the longest prompt; longer ones are dropped and counted
+  response: Slots = 512  # tokens at most
+  temperature: Temperature = 1.0
+  batch: Rows = 256  # answers in a call
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   page: bool = True  # overoptimisation.html, drawn by matplotlib; bon.json has the numbers anyway
-  seed: int = 0
+  seed: Seed = 0
 
   @property
   def length(self):
     return self.prompt + self.response
 
   def check(self):
-    for name in ('count', 'n', 'prompt', 'response', 'batch'):
-      if getattr(self, name) < 1:
-        raise UserError(f'{name}={getattr(self, name)}: at least 1')
-    if self.n > bon.MOST:
-      raise UserError(f'n={self.n}: at most {bon.MOST} answers to a prompt')
     if self.n % self.batch and self.batch % self.n:
       raise UserError(f'n={self.n} and batch={self.batch}: one must be a multiple of the other')
     if self.length > self.model.length:
@@ -75,12 +73,6 @@ class Config:
         f'prompt={self.prompt} and response={self.response} are {self.length} tokens: the model '
         f'was trained on {self.model.length} positions'
       )
-    if not 0 < self.temperature < float('inf'):
-      raise UserError(
-        f'temperature={self.temperature}: a finite number above 0, or all answers are the same'
-      )
-    if not 0 <= self.seed < 2**32:
-      raise UserError(f'seed={self.seed}: at least 0 and below 2**32')
     if not any(judge.weight for judge in self.proxy):
       raise UserError('proxy: no judge with a weight, so nothing would be picked')
 
@@ -90,6 +82,7 @@ def run(cfg, workdir):
     overoptimisation_page.pyplot()  # before hours of sampling
   if cfg.ppo is not None:
     overoptimisation.refuse_no_evaluations(cfg.ppo)
+  refuse_too_large(cfg.batch, cfg.length)
   prints = judging.refuse_same_judge(cfg.proxy, cfg.gold)
   training.init_fits(cfg)
   tokenizer = training.open_tokenizer(cfg)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxalign import losses
 from jaxalign.config import UserError
 from jaxalign.models import adapters
+from jaxalign.ranges import Factor, Minority
 from jaxalign.rl.ppo import kl_estimate
 from jaxalign.stages import finished, pairs, pairs_doctor, training
 
@@ -20,17 +21,13 @@ from jaxalign.stages import finished, pairs, pairs_doctor, training
 class Config(pairs.Pairwise):
   """Without init the reference is the model by chance: for tests, and to see it move."""
 
-  beta: float = 0.1
-  smoothing: float = 0.0  # the share of pairs whose label is taken to be wrong
+  beta: Factor = 0.1
+  smoothing: Minority = 0.0  # the share of pairs whose label is taken to be wrong
   per_token: bool = False  # log-probabilities are means over an answer's tokens, not sums
   reference: Literal['float32', 'bfloat16'] | None = None  # its precision; None: the model's
 
   def check(self):
     pairs.Pairwise.check(self)
-    if self.beta <= 0 or not 0 <= self.smoothing < 0.5:
-      raise UserError(
-        f'beta={self.beta}, smoothing={self.smoothing}: above 0, and from 0 to below .5'
-      )
     if self.lora is not None and self.reference is not None:
       raise UserError('with lora the reference is the base itself: leave reference=none')
 

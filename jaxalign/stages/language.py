@@ -10,6 +10,7 @@ from jaxalign import losses
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat
 from jaxalign.models import adapters, llama2, phi2
+from jaxalign.ranges import Count, Length, Rows, Seed
 from jaxalign.stages import finished, training
 from jaxalign.stages.training import Corpus
 from jaxalign.train.feed import Feed
@@ -27,26 +28,24 @@ class Language:
   train: tuple[Corpus, ...]
   held_out: tuple[Corpus, ...] = ()
   prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir
-  length: int = 2048  # tokens in a row
-  batch: int = 256  # rows in a step, all hosts
-  microbatches: int = 1
-  steps: int = 1000
-  steps_per_call: int = 1  # in one compiled call: for models so small that calls cost more
-  eval_every: int = 500
+  length: Length = 2048  # tokens in a row
+  batch: Rows = 256  # rows in a step, all hosts
+  microbatches: Rows = 1
+  steps: Count = 1000
+  steps_per_call: Count = 1  # in one compiled call: for models so small that calls cost more
+  eval_every: Count = 500
   optim: AdamW | Adafactor = dataclasses.field(default_factory=AdamW)
   lora: adapters.Lora | None = None
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   saving: Saving = dataclasses.field(default_factory=Saving)
   logging: Logging = dataclasses.field(default_factory=Logging)
-  seed: int = 0
+  seed: Seed = 0
 
   @property
   def tokens(self):
     return self.steps * self.batch * self.length
 
   def check(self):
-    if self.steps_per_call < 1:
-      raise UserError(f'steps_per_call={self.steps_per_call}: at least 1')
     training.check(self, ('held_out_loss', 'held_out_accuracy'))
     if not any(corpus.weight for corpus in self.train):
       raise UserError('train: no corpus with a weight above 0')

@@ -14,6 +14,7 @@ from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, write_text
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.models import adapters, llama2, phi2
+from jaxalign.ranges import Count, Length, Rows, Seed
 from jaxalign.rl import calibration, card
 from jaxalign.sharding import pin
 from jaxalign.stages import finished, training
@@ -33,17 +34,17 @@ class Pairwise:
   train: tuple[sources.Source | Decontaminated, ...]  # of pairs, each once an epoch
   held_out: tuple[sources.Source | Decontaminated, ...] = ()
   prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir
-  length: int = 1024  # tokens of a text at most; a pair with a longer one is dropped
-  batch: int = 64  # pairs in a step, all hosts
-  microbatches: int = 1
-  steps: int = 1000
-  eval_every: int = 500
+  length: Length = 1024  # tokens of a text at most; a pair with a longer one is dropped
+  batch: Rows = 64  # pairs in a step, all hosts
+  microbatches: Rows = 1
+  steps: Count = 1000
+  eval_every: Count = 500
   optim: AdamW | Adafactor = dataclasses.field(default_factory=AdamW)
   lora: adapters.Lora | None = None
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   saving: Saving = dataclasses.field(default_factory=Saving)
   logging: Logging = dataclasses.field(default_factory=Logging)
-  seed: int = 0
+  seed: Seed = 0
 
   def check(self):
     training.check(self, ('held_out_loss', 'held_out_ece'))

@@ -10,10 +10,11 @@ from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.models import adapters, hub, llama2, phi2
+from jaxalign.ranges import INT32, Bound, Count, Length, Rows, Seed, Slots
 from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished, held_out, judging, ppo_doctor, ppo_start, training
-from jaxalign.train.feed import Feed, split
+from jaxalign.train.feed import Feed, refuse_too_large, split
 from jaxalign.train.sinks import refuse_missing
 
 adam = lambda lr: dataclasses.field(default_factory=lambda: AdamW(lr=lr, eps=1e-5))
@@ -37,23 +38,23 @@ class Config:
   judges: tuple[judges.Judge, ...]
   gold: tuple[judges.Judge, ...] = ()  # score held-out answers, and nothing is trained on them
   rules: players.Rules = dataclasses.field(default_factory=players.Rules)
-  prompt: int = 512  # tokens of the longest prompt; longer ones are dropped and counted
-  response: int = 512  # tokens at most
-  ptx_length: int = 512  # of a row of pretraining text, of which each prompt brings one along
-  batch: int = 128  # prompts in an iteration, all hosts
-  minibatch: int = 32  # of these, in an optimizer step
-  microbatches: int = 1  # in a minibatch, one after the other
-  steps: int = 200  # iterations
-  eval_every: int = 20
-  eval_prompts: int = 128
+  prompt: Slots = 512  # tokens of the longest prompt; longer ones are dropped and counted
+  response: Slots = 512  # tokens at most
+  ptx_length: Length = 512  # of a row of pretraining text, of which each prompt brings one along
+  batch: Rows = 128  # prompts in an iteration, all hosts
+  minibatch: Rows = 32  # of these, in an optimizer step
+  microbatches: Rows = 1  # in a minibatch, one after the other
+  steps: Count = 200  # iterations
+  eval_every: Count = 20
+  eval_prompts: Count = 128
   eval_greedy: bool = True  # what is held out is answered greedily too
-  kl_bound: float | None = None  # nats a sequence; beyond it a policy is never the best
+  kl_bound: Bound | None = None  # nats a sequence; beyond it a policy is never the best
   optim: AdamW | Adafactor = adam(1e-6)
   critic_optim: AdamW | Adafactor = adam(5e-6)
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   saving: Saving = dataclasses.field(default_factory=lambda: Saving(every=20))
   logging: Logging = dataclasses.field(default_factory=Logging)
-  seed: int = 0
+  seed: Seed = 0
 
   @property
   def length(self):
@@ -73,10 +74,11 @@ class Config:
     return self.optimizer_steps * (self.steps - self.rules.critic_first) // self.steps
 
   def check(self):
-    names = 'prompt response ptx_length batch minibatch microbatches steps eval_every eval_prompts'
-    for name in names.split():
-      if getattr(self, name) < 1:
-        raise UserError(f'{name}={getattr(self, name)}: at least 1')
+    if self.optimizer_steps > INT32:
+      raise UserError(
+        f'steps={self.steps}, rules.epochs and batch / minibatch make {self.optimizer_steps:,} '
+        f'optimizer steps: at most {INT32:,}'
+      )
     if self.length > self.model.length:
       raise UserError(
         f'prompt={self.prompt} and response={self.response} are {self.length} tokens: the model '
@@ -87,8 +89,6 @@ class Config:
         raise UserError(
           f'{whole}={getattr(self, whole)} is not a multiple of {part}={getattr(self, part)}'
         )
-    if not 0 <= self.seed < 2**32:
-      raise UserError(f'seed={self.seed}: at least 0 and below 2**32')
     if not any(judge.weight for judge in self.judges):
       raise UserError('judges: none with a weight, so nothing would be learned')
     if self.gold and self.held_out is None:
@@ -153,6 +153,7 @@ def prepare(cfg, workdir):
 def refuse_early(cfg, mesh):
   """What can be known before anything is read."""
   refuse_uneven(cfg, mesh)
+  refuse_too_large(cfg.batch, cfg.length)
   for name in ('init', 'reference'):
     if getattr(cfg, name) is not None:
       try:

@@ -6,9 +6,9 @@ import functools
 import jax
 
 from jaxalign import losses
-from jaxalign.config import UserError
 from jaxalign.models import heads
 from jaxalign.models.decoder import Normal
+from jaxalign.ranges import Weight
 from jaxalign.sharding import born
 from jaxalign.stages import pairs, pairs_doctor, training
 
@@ -17,12 +17,7 @@ from jaxalign.stages import pairs, pairs_doctor, training
 class Config(pairs.Pairwise):
   """Margins come with the corpora that have them (columns.margin)."""
 
-  center: float = 0.01  # how much (chosen + rejected)^2 counts: it keeps rewards around 0
-
-  def check(self):
-    pairs.Pairwise.check(self)
-    if self.center < 0:
-      raise UserError(f'center={self.center}: at least 0')
+  center: Weight = 0.01  # how much (chosen + rejected)^2 counts: it keeps rewards around 0
 
 
 def run(cfg, workdir):

@@ -15,10 +15,11 @@ from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.prepared import Prepared
 from jaxalign.files import place, read_object
 from jaxalign.models import hub
+from jaxalign.ranges import Weight
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished
 from jaxalign.train import saving
-from jaxalign.train.feed import split
+from jaxalign.train.feed import refuse_too_large, split
 from jaxalign.train.fingerprint import checksum
 from jaxalign.train.loop import fit
 from jaxalign.train.metrics import Log
@@ -30,12 +31,8 @@ from jaxalign.train.state import make_state, make_step, tensor_names
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Corpus:
   source: sources.Source | Decontaminated
-  weight: float = 1.0  # its share of the tokens, beside the other corpora
+  weight: Weight = 1.0  # its share of the tokens, beside the other corpora
   long: Literal['split', 'drop'] = 'split'  # what becomes of a document longer than `length`
-
-  def check(self):
-    if self.weight < 0:
-      raise UserError(f'weight={self.weight} of a corpus: its share is at least 0')
 
 
 def check(cfg, scores):
@@ -43,11 +40,6 @@ def check(cfg, scores):
   if cfg.length > cfg.model.length:
     most = cfg.model.length
     raise UserError(f'length={cfg.length}: the model was trained on at most {most} positions')
-  for name in ('length', 'batch', 'microbatches', 'steps', 'eval_every'):
-    if getattr(cfg, name) < 1:
-      raise UserError(f'{name}={getattr(cfg, name)}: at least 1')
-  if not 0 <= cfg.seed < 2**32:
-    raise UserError(f'seed={cfg.seed}: at least 0 and below 2**32')
   if cfg.optim.schedule.warmup >= cfg.steps:
     raise UserError(f'schedule.warmup={cfg.optim.schedule.warmup}: below steps={cfg.steps}')
   scores = scores if cfg.held_out else ()
@@ -62,6 +54,8 @@ def check(cfg, scores):
 
 def open_run(cfg):
   """(tokenizer, mesh, optimizer), or what in the config stands against them."""
+  texts = 2 if cfg.kind == 'pair' else 1
+  refuse_too_large(cfg.batch, texts * cfg.length * getattr(cfg, 'steps_per_call', 1))
   init_fits(cfg)  # a corpus may take hours to tokenise
   refuse_missing(cfg.logging)
   if cfg.init is not None:
@@ -173,6 +167,12 @@ def open_data(cfg, corpora, name, tokenizer, workdir, length=None, kind=None):
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(f'{name} is prepared')
   ready = [Prepared(home) for home in _made(known)[1]]
+  if kind != 'prompt' and not sum(p.manifest['learned'] for p in ready):
+    tokens = sum(p.manifest['tokens'] for p in ready)
+    raise UserError(
+      f'{name}: none of its {tokens:,} tokens is to be learned: look at the corpora, at format and '
+      'at length'
+    )
   batches.check_fits(ready, length=length, vocab=cfg.model.vocab, context=cfg.model.length)
   return ready
 

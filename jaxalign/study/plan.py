@@ -6,10 +6,11 @@ is where it starts. Arms that begin alike share these steps: each is done once.
 
 import dataclasses
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxalign.config import UserError
 from jaxalign.pictures import label
+from jaxalign.ranges import Range
 from jaxalign.stages import bon, explain, ppo, reward, sft
 from jaxalign.study import declared, holes, texts
 from jaxalign.study.rules import Rules
@@ -17,6 +18,8 @@ from jaxalign.valueworld import corpora
 from jaxalign.valueworld.world import World
 
 SEEDS = 10**7  # a seed's stages draw from 100 seeds of their own, which are below 2**32
+StudySeed = Annotated[int, Range(at_least=0, below=SEEDS)]
+Workers = Annotated[int, Range(at_least=0, at_most=10_000)]
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -75,21 +78,21 @@ class Config:
   base: explain.Config | None  # stage 0, from chance; None: where the recipes start from
   recipes: tuple[Recipe, ...]
   arms: tuple[Arm, ...]
-  seeds: tuple[int, ...]
-  control_seeds: tuple[int, ...] = ()  # of the negative control, rho = 0
+  seeds: tuple[StudySeed, ...]
+  control_seeds: tuple[StudySeed, ...] = ()  # of the negative control, rho = 0
   rl_arms: tuple[Arm, ...] = ()  # arms that go on through reward and PPO, and are tested again
   climbs: tuple[Climb, ...] = ()
-  rl_seeds: tuple[int, ...] = ()  # of the seeds, those on which these two are run
+  rl_seeds: tuple[StudySeed, ...] = ()  # of the seeds, those on which these two are run
   rules: Rules = dataclasses.field(default_factory=Rules)
-  workers: int = 2  # processes, each on a core of its own; 0: this one does it all
+  workers: Workers = 2  # processes, each on a core of its own; 0: this one does it all
 
   def check(self):
     for name in ('seeds', 'control_seeds', 'rl_seeds'):
       seeds = getattr(self, name)
-      if len(set(seeds)) < len(seeds) or any(not 0 <= seed < SEEDS for seed in seeds):
-        raise UserError(f'{name}={seeds}: each once, and at least 0 and below {SEEDS}')
-    if not (self.seeds and self.arms and self.recipes) or self.workers < 0:
-      raise UserError('seeds: at least one; arms: at least one, and recipes; workers: at least 0')
+      if len(set(seeds)) < len(seeds):
+        raise UserError(f'{name}={seeds}: each once')
+    if not (self.seeds and self.arms and self.recipes):
+      raise UserError('seeds: at least one; arms: at least one, and recipes')
     if strange := set(self.rl_seeds) - set(self.seeds):
       raise UserError(f'rl_seeds={self.rl_seeds}: {min(strange)} is none of the seeds')
     self._check_arms()

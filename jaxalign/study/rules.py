@@ -5,11 +5,15 @@ of arms sum to 0, so that what all arms share cancels.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxalign.config import UserError
+from jaxalign.ranges import Bound, Count, Open, Range, Share, Signed
 
 SCALES = 'margin', 'rate', 'logit', 'arcsine'  # of a contrast; the first two may be primary
+Sign = Annotated[int, Range(at_least=-1000, at_most=1000)]  # of an arm or a test in a sum
+Seeds = Annotated[int, Range(at_least=2, at_most=1_000_000)]
+Draws = Annotated[int, Range(at_least=1000, at_most=10**9)]
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -18,8 +22,8 @@ class Planned:
 
   name: str
   what: str  # the claim, in words that finish 'it holds that ...'
-  arms: tuple[tuple[str, int], ...]
-  tests: tuple[tuple[str, int], ...]
+  arms: tuple[tuple[str, Sign], ...]
+  tests: tuple[tuple[str, Sign], ...]
   unequal: bool = False  # its arms spend other budgets, and that is meant
 
   @property
@@ -38,8 +42,8 @@ class Bar:
 
   name: str
   what: str
-  least: float | None = None
-  most: float | None = None
+  least: Signed | None = None
+  most: Signed | None = None
 
   def check(self):
     if (self.least is None) == (self.most is None):
@@ -113,14 +117,14 @@ BARS = (
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Rules:
   scale: Literal['margin', 'rate'] = 'margin'  # the primary one
-  level: float = 0.95  # of intervals
-  alpha: float = 0.05
-  sesoi: float = 0.05  # smallest effect of interest, of a rate
-  sesoi_margin: float = 0.2  # the same in nats: .05 of a rate near a half
-  least_seeds: int = 6
-  null_seeds: int = 16  # of a claim that there is no difference
-  needed_share: float = 0.875  # of the seeds must pass each gate
-  draws: int = 10_000  # of the bootstrap
+  level: Open = 0.95  # of intervals
+  alpha: Share = 0.05
+  sesoi: Share = 0.05  # smallest effect of interest, of a rate
+  sesoi_margin: Bound = 0.2  # the same in nats: .05 of a rate near a half
+  least_seeds: Seeds = 6
+  null_seeds: Count = 16  # of a claim that there is no difference
+  needed_share: Share = 0.875  # of the seeds must pass each gate
+  draws: Draws = 10_000  # of the bootstrap
   contrasts: tuple[Planned, ...] = PRIMARIES  # Holm is over all of them, measured or not
   deciding: tuple[str, ...] = ('C1', 'C2')
   bars: tuple[Bar, ...] = BARS
@@ -134,11 +138,6 @@ class Rules:
     for kind in (names, [bar.name for bar in self.bars]):
       if len(set(kind)) < len(kind):
         raise UserError(f'rules: two of one name among {", ".join(kind)}')
-    shares = self.level, self.alpha, self.needed_share
-    if not all(0 < share <= 1 for share in shares) or self.level == 1 or self.least_seeds < 2:
-      raise UserError('rules: level, alpha and needed_share are between 0 and 1, least_seeds >= 2')
-    if min(self.sesoi, self.sesoi_margin) <= 0 or self.draws < 1000:
-      raise UserError('rules: sesoi and sesoi_margin are above 0, draws at least 1000')
 
   def sesoi_of(self, scale):
     return dict(rate=self.sesoi, margin=self.sesoi_margin)[scale]

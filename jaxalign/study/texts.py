@@ -17,6 +17,7 @@ from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.records import Conversation, Document
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import hub
+from jaxalign.ranges import Count, Length, Seed
 from jaxalign.study import benches
 
 SHARED = ('explain', 'shuffled', 'neutral', 'background')  # of all seeds
@@ -26,22 +27,20 @@ EVERY = SHARED + SEEDED
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Texts:
-  seed: int = 0  # of the demonstrations
+  seed: Seed = 0  # of the demonstrations
   explanations: sources.Source  # documents with the meta `value`
   general: sources.Source  # documents about other things: replay, and the neutral control
   demonstrations: sources.Source | Decontaminated  # conversations
   tokenizer: str  # the base's: a directory, file or hub name, or 'shipped'
   format: chat.ChatFormat
-  length: int = 2048  # of the longest item
-  documents: int = 200_000  # explanations at most, from all over their corpus
-  background: int = 20_000_000  # tokens of general text for replay
-  taught: int = 5_000  # demonstrations of a seed
-  more: int = 50_000  # further ones, at most, for align+
+  length: Length = 2048  # of the longest item
+  documents: Count = 200_000  # explanations at most, from all over their corpus
+  background: Count = 20_000_000  # tokens of general text for replay
+  taught: Count = 5_000  # demonstrations of a seed
+  more: Count = 50_000  # further ones, at most, for align+
   benches: tuple[benches.Bench, ...]
 
   def check(self):
-    if min(self.length, self.documents, self.background, self.taught, self.more) < 1:
-      raise UserError('texts: length, documents, background, taught and more are at least 1')
     if not self.benches:
       raise UserError('texts: benches is empty: without them nothing is measured')
 

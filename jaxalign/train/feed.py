@@ -1,6 +1,7 @@
 """Batches on their way to the devices: made ahead in a thread, placed as global arrays."""
 
 import concurrent.futures
+import os
 import time
 
 import jax
@@ -11,6 +12,7 @@ from jaxalign.config import UserError
 from jaxalign.sharding import spec
 
 DEPTH = 2  # calls that are prepared while one runs
+BESIDES = 500  # bytes of a row beside its tokens
 
 
 def split(batch, mesh):
@@ -19,6 +21,20 @@ def split(batch, mesh):
   if batch % ways:
     raise UserError(f'batch={batch} is not a multiple of the {ways} ways that data x fsdp split it')
   return batch // ways
+
+
+def refuse_too_large(rows, tokens, name='batch'):
+  """Before anything is made: whether this host can hold the batches that are made ahead. tokens: of
+  a row; each is four numbers of 4 bytes."""
+  here = -(-rows // jax.process_count())
+  needed = here * ((DEPTH + 1) * tokens * 16 + BESIDES)
+  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+  if needed > memory:
+    raise UserError(
+      f'{name}={rows}: the {DEPTH + 1} batches that are in memory at once, {here:,} rows each on '
+      f'this host, take {needed / 2**30:,.0f} GiB, and it has {memory / 2**30:,.0f}: lower {name} '
+      'or length'
+    )
 
 
 class Feed:
@@ -53,16 +69,17 @@ class Feed:
 
   def ahead(self, start, stop):
     """(batches, count) from step `start` to `stop`."""
-    chunks = [(n, min(self.calls, stop - n)) for n in range(start, stop, self.calls)]
+    starts = range(start, stop, self.calls)
+    count = lambda n: min(self.calls, stop - n)
     thread = concurrent.futures.ThreadPoolExecutor(1)
+    submit = lambda n: thread.submit(self.at, n, count(n))
     try:
-      queue = [thread.submit(self.at, *c) for c in chunks[:DEPTH]]
-      for i, (_, count) in enumerate(chunks):
+      queue = [submit(n) for n in starts[:DEPTH]]
+      for i, n in enumerate(starts):
         began = time.perf_counter()
         batches = queue.pop(0).result()
         self.waited += time.perf_counter() - began
-        if i + DEPTH < len(chunks):
-          queue.append(thread.submit(self.at, *chunks[i + DEPTH]))
-        yield batches, count
+        queue += [submit(later) for later in starts[i + DEPTH : i + DEPTH + 1]]
+        yield batches, count(n)
     finally:  # also where the loop ends early, or rows() failed
       thread.shutdown(cancel_futures=True)

@@ -15,9 +15,16 @@ def _kinds(tree):
 
 
 def record_of(state):
-  """What a checkpoint says of itself: kind and checksum of every array, and a sum over all that."""
-  arrays = {name: [kind, s] for (name, kind), s in zip(_kinds(state).items(), _fingerprint(state))}
-  return sealed(arrays)
+  """What a checkpoint says of itself: kind and checksum of every array, and a sum over all that.
+  There is none of a state whose weights are not finite: nobody could go on from it."""
+  sums = _fingerprint(state)
+  lost = [name for name, (_, finite) in sums.items() if not finite and name.startswith('model.')]
+  if lost:
+    raise UserError(
+      f'step {int(state.step)}: {lost[0].removeprefix("model.")} is not finite, though the steps '
+      'up to here were: it is not saved; look at the weights that the run starts from'
+    )
+  return sealed({name: [kind, sums[name][0]] for name, kind in _kinds(state).items()})
 
 
 def sealed(arrays):
@@ -52,15 +59,26 @@ def refuse_foreign(path, record, twin):
       )
 
 
-def differing(tree, record):
-  return [name for name, s in zip(flat(tree), _fingerprint(tree)) if record[name][1] != s]
+def flaws(tree, record, weights='model.'):
+  """What is wrong with a tree that was read, in words: of an array that is not what was saved, or
+  of weights (whose names begin with `weights`) that no model could compute with."""
+  sums = _fingerprint(tree)
+  changed = [
+    f'{name} is not what was saved' for name, (s, _) in sums.items() if record[name][1] != s
+  ]
+  lost = [name for name, (_, finite) in sums.items() if not finite and name.startswith(weights)]
+  return changed + [f'{name} has values that are not finite' for name in lost]
 
 
 def _fingerprint(tree):
-  """A checksum of each array's bits, where the arrays lie. A program for each shape: weights
-  and their moments share it, and one program of all arrays takes seconds to compile. One after the
-  other: on a CPU's few threads sums over several devices would wait for one another for ever."""
-  return [int(_checksum_of(x)) for x in flat(tree).values()]
+  """{name: (checksum of an array's bits, whether all of it is finite)}, computed where it lies.
+
+  A program for each shape: weights and their moments share it, and one program of all arrays takes
+  seconds to compile. One after the other: on a CPU's few threads sums over several devices would
+  wait for one another for ever.
+  """
+  looked = ((name, _looked_at(x)) for name, x in flat(tree).items())
+  return {name: (int(s), bool(finite)) for name, (s, finite) in looked}
 
 
 @jax.jit
@@ -69,6 +87,15 @@ def checksum(tree):
   named = flat(tree)
   salt = lambda name: jnp.uint32(zlib.crc32(name.encode()) | 1)
   return sum((_checksum(x) * salt(name) for name, x in named.items()), jnp.uint32(0))
+
+
+@jax.jit
+def _looked_at(x):
+  return _checksum(x), _finite(x)
+
+
+def _finite(x):
+  return jnp.isfinite(x).all() if jnp.issubdtype(x.dtype, jnp.inexact) else True
 
 
 def _checksum(x):
@@ -80,9 +107,6 @@ def _checksum(x):
     along = jax.lax.broadcasted_iota(jnp.uint32, x.shape, axis)
     place = place * jnp.uint32(n) + along
   return (bits * (2 * place + 1)).sum(dtype=jnp.uint32)
-
-
-_checksum_of = jax.jit(_checksum)
 
 
 def flat(tree):

@@ -10,27 +10,28 @@ from jax.experimental import multihost_utils
 
 from jaxalign.config import UserError
 from jaxalign.endings import UNFINISHED
-
-PATIENCE = 5  # steps in a row whose loss or gradient is not finite
+from jaxalign.train.health import Health, refuse_scores
 
 
 def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=None):
   """Runs from state.step to `steps`. `step` takes as many batches in one call as `feed` hands out.
 
   Metrics are fetched while the next step runs. Those of all its steps are on disk before a
-  checkpoint is begun, so a run that is killed says every step once. evaluate: (period, f(state) ->
-  scores); where the best are kept, every evaluation is of a checkpoint.
+  checkpoint is begun, so a run that is killed says every step once. While steps are not finite
+  nothing is saved, unless it is told to stop; a run whose last were not is not done. evaluate:
+  (period, f(state) -> scores); where the best are kept, every evaluation is of a checkpoint.
   """
   n, pending = int(state.step), None
+  health = Health(names, n, steps)
   keep_best = saves.saving.best is not None
   if keep_best and evaluate is None:
     raise UserError(f'saving.best={saves.saving.best}, but this run evaluates nothing')
 
   def flush(pending):
     if pending is not None:
-      end, (metrics, (bad, skipped)) = jax.device_get(pending)
+      end, (metrics, faults) = jax.device_get(pending)
       log.steps(end, metrics)
-      _refuse_if_lost(end, bad, skipped, names)
+      health.see(end, metrics, faults, state.opt)
 
   with Interrupt() as interrupt, contextlib.closing(feed.ahead(n, steps)) as ahead:
     for batches, count in ahead:
@@ -43,10 +44,14 @@ def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=Non
       if due or judged:
         flush(pending)
         pending = None
+      lost = int(jax.device_get(state.skipped)) if due else 0
+      if lost and n >= steps:
+        health.refuse(n, lost, state.opt)
       scores = evaluate[1](state) if judged else None
       if scores:
         log.scores(n, scores)
-      if due:
+        refuse_scores(n, scores)
+      if due and (told or not lost):
         log.flush()
         saves.save(state, scores)
       if told:
@@ -59,20 +64,6 @@ def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=Non
 def crosses(n, count, every):
   """Whether one of the last `count` steps was a multiple of `every`."""
   return n // every > (n - count) // every
-
-
-def _refuse_if_lost(end, bad, skipped, names):
-  """After too many skipped steps in a row: which tensor was the first to go bad, and when."""
-  if skipped.max() < PATIENCE:
-    return
-  at = int((skipped >= PATIENCE).argmax())
-  first = [name for name, x in zip(names, bad[at]) if x] or [
-    'the loss, while all gradients are finite'
-  ]
-  raise UserError(
-    f'{PATIENCE} steps in a row up to step {end - len(skipped) + at + 1} were not finite, first in '
-    f'{first[0]}; lower the learning rate, or look at the batches of these steps'
-  )
 
 
 class Interrupt:

@@ -25,8 +25,8 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy as keeping
 from jaxalign.config import UserError
 from jaxalign.files import place
 from jaxalign.train.fingerprint import (
-  differing,
   flat,
+  flaws,
   read_record,
   record_of,
   refuse_foreign,
@@ -111,9 +111,9 @@ class Saves:
       state = unflat(twin.replace(model=None), got.rest).replace(
         model=unflat(twin.model, got.model)
       )
-      wrong = differing(state, record)
+      wrong = flaws(state, record)
       if wrong:
-        state, why = None, f'{wrong[0]} is not what was saved'
+        state, why = None, wrong[0]
     except UserError:
       raise
     except Exception as e:  # whatever a damaged file makes a library raise
@@ -286,7 +286,7 @@ def read_weights(workdir, twin, part=''):
       raise
     except Exception as e:  # whatever a damaged file makes a library raise
       raise UserError(_damaged(path, type(e).__name__)) from e
-  wrong = differing(weights, record)
+  wrong = flaws(weights, record, weights='')
   if wrong:
-    raise UserError(_damaged(path, f'{wrong[0]} is not what was saved'))
+    raise UserError(_damaged(path, wrong[0]))
   return weights

@@ -19,7 +19,7 @@ class TrainState:
   model: object  # any pytree of weights: what is trained
   opt: optax.OptState
   key: jax.Array
-  skipped: jax.Array  # int32: steps skipped in a row, for a loss or gradient that is not finite
+  skipped: jax.Array  # int32: steps skipped in a row, for something that was not finite
   extra: object = None  # any pytree that a stage carries along: in ppo, beta and what goes with it
 
 
@@ -77,13 +77,14 @@ def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
     weight = metrics['loss'][1]
     grads = jax.tree.map(lambda g: g / jnp.maximum(weight, 1e-30).astype(g.dtype), grads)
     grads = jax.tree.map(lambda g, x: jnp.zeros_like(g) if x else g, grads, matching(grads, frozen))
-    ok_L = jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(grads)])
-    ok = ok_L.all() & jnp.isfinite(metrics['loss'][0])
     updates, opt = tx.update(grads, state.opt, state.model)
     model = optax.apply_updates(state.model, updates)
+    bad_L = faults(grads, model)
+    norm = optax.tree.norm(grads)
+    ok = ~bad_L.any() & jnp.isfinite(metrics['loss'][0] + norm)
     keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(ok, n, o), new, old)
     one = jnp.float32(1)
-    metrics |= dict(grad_norm=(optax.tree.norm(grads), one), skipped=(1.0 - ok, one))
+    metrics |= dict(grad_norm=(norm, one), skipped=(1.0 - ok, one))
     if rate is not None:
       metrics |= dict(lr=(rate(taken(state.opt)), one))
     state = state.replace(
@@ -92,12 +93,23 @@ def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
       opt=keep(opt, state.opt),
       skipped=jnp.where(ok, 0, state.skipped + 1),
     )
-    return state, (metrics, (~ok_L, state.skipped))
+    return state, (metrics, (bad_L, state.skipped))
 
   def many(state, batches, given):
     return jax.lax.scan(lambda s, b: step(s, b, given), state, batches)
 
   return jax.jit(many, donate_argnums=0)
+
+
+def faults(grads, model):
+  """Of each tensor: 1 where its gradient is not finite, else 2 where the weights that it would
+  become are not, else 0."""
+
+  def fault(grad, weight):
+    worse = jnp.where(jnp.isfinite(weight).all(), 0, 2)
+    return jnp.where(jnp.isfinite(grad).all(), worse, 1).astype(jnp.int8)
+
+  return jnp.stack(jax.tree.leaves(jax.tree.map(fault, grads, model)))
 
 
 def accumulated(gradient, microbatches, model, batch, key, given):

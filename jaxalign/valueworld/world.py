@@ -3,13 +3,16 @@
 import dataclasses
 import functools
 import hashlib
+from typing import Annotated
 
 import numpy as np
 
+from jaxalign.ranges import Fraction, Range, Seed, Whole
 from jaxalign.valueworld import words
 
 LISTED = 3  # harms that an agent's documents name
 KINDS = ('kind', 'ruled', 'free')  # of agents who are asked to do things
+Agents = Annotated[int, Range(at_least=0, at_most=10_000)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,17 +34,17 @@ class World:
   """rho: how far choices follow documents; with 0 documents say nothing of conduct, and every
   effect of the study must vanish."""
 
-  seed: int
-  rho: float = 1.0
+  seed: Seed
+  rho: Fraction = 1.0
   split: str = 'record'  # of words and domains in tests: 'dev' is what recipes are found on
-  both: int = 9  # agents a value with documents and choices
-  silent: int = 2  # a value, with choices only
-  unseen: int = 2  # a value, with documents only: the gate
-  unknown: int = 16  # strangers: of what they value, documents say nothing
-  background_documents: int = 12_000
-  background_choices: int = 24_000
-  target_documents: int = 3600
-  demonstrations: int = 1000
+  both: Agents = 9  # agents a value with documents and choices
+  silent: Agents = 2  # a value, with choices only
+  unseen: Agents = 2  # a value, with documents only: the gate
+  unknown: Agents = 16  # strangers: of what they value, documents say nothing
+  background_documents: Whole = 12_000
+  background_choices: Whole = 24_000
+  target_documents: Whole = 3600
+  demonstrations: Whole = 1000
 
   def random(self, *what):
     """A generator of its own for each purpose, so that nothing shifts when one thing changes."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxalign.config import UserError
+from jaxalign.config import UserError, seal
 from jaxalign.rl import players
 from jaxalign.rl.players import Rules
 from jaxalign.stages import ppo
@@ -77,8 +77,8 @@ def test_rules_2_3_masks_come_from_lengths_and_end_is_an_action():
 
 def test_rule_4_greedy_and_cold_policies_and_truncated_sampling_are_refused():
   for temperature in (0.0, -1.0):
-    with pytest.raises(UserError, match='rules.temperature=.*above 0'):
-      Rules(temperature=temperature).check()
+    with pytest.raises(UserError, match='rules.temperature=.*at least 0.001'):
+      seal(Rules(temperature=temperature), 'rules')
   names = {field.name for field in dataclasses.fields(Rules)}
   assert not names & {'top_k', 'top_p'}
 
@@ -177,15 +177,15 @@ def test_rows_without_a_prompt_only_fill_the_batch():
   'change, says',
   [
     (dict(dual_clip=1.1), 'dual_clip=1.1: above 1'),
-    (dict(gamma=1.5), 'gamma=1.5: from 0 to 1'),
-    (dict(kl_stop=0.0), 'kl_stop=0.0: above 0'),
+    (dict(gamma=1.5), 'gamma=1.5: at least 0 and at most 1'),
+    (dict(kl_stop=0.0), 'kl_stop=0.0: at least 1e-12'),
     (dict(beta=-0.1), 'beta=-0.1: at least 0'),
     (dict(beta=0.0, kl_target=6.0), 'no factor leads away from 0'),
   ],
 )
 def test_bad_rules(change, says):
   with pytest.raises(UserError, match=says):
-    Rules(**change).check()
+    seal(Rules(**change), 'rules')
 
 
 @CAMPAIGN

@@ -177,9 +177,9 @@ def test_functions_are_told_apart_by_name():
 @pytest.mark.parametrize(
   'changes, says',
   [
-    (dict(n=2048), 'at most 1024'),
+    (dict(n=2048), 'n=2048: at least 1 and at most 1,024'),
     (dict(n=6, batch=4), 'a multiple of the other'),
-    (dict(temperature=0.0), 'all answers are the same'),
+    (dict(temperature=0.0), 'temperature=0.0: at least 0.001'),
     (dict(prompt=125), 'was trained on 128 positions'),
     (dict(proxy=()), 'nothing would be picked'),
   ],

@@ -187,7 +187,7 @@ def read(cfg, workdir):
     (dict(eval_every=0), 'eval_every=0: at least 1'),
     (dict(seed=-1), 'seed=-1'),
     (dict(steps=10), 'schedule.warmup=10: below steps=10'),
-    (dict(optim=config.AdamW(lr=-1.0)), 'lr=-1.0: must be above 0'),
+    (dict(optim=config.AdamW(lr=-1.0)), 'config.optim.lr=-1.0: at least 1e-12 and at most 10'),
     (dict(batch=8, optim=config.AdamW(frozen=('nosuch',))), "optim.frozen: 'nosuch' names none of"),
     (dict(batch=8, optim=config.AdamW(frozen=('*',))), 'names every weight'),
     (dict(batch=8, optim=config.AdamW(decayed=('nosuch',))), "optim.decayed: 'nosuch' names none"),

@@ -211,7 +211,7 @@ def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
 @pytest.mark.parametrize(
   'change, says',
   [
-    (dict(rules=Rules(temperature=0.0)), 'rules.temperature=0.0: above 0'),
+    (dict(rules=Rules(temperature=0.0)), 'config.rules.temperature=0.0: at least 0.001'),
     (dict(minibatch=3), 'batch=8 is not a multiple of minibatch=3'),
     (dict(microbatches=3), 'minibatch=8 is not a multiple of microbatches=3'),
     (dict(prompt=500, response=100), 'are 600 tokens: the model was trained on 512 positions'),
@@ -233,6 +233,9 @@ def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
     (dict(model=llama2.tiny(vocab=1000)), '1024 ids, model.vocab=1000'),
     (dict(prompt=2), 'nothing is left .* longer than 2 tokens'),
     (dict(batch=0), 'batch=0: at least 1'),
+    (dict(batch=2**24), 'batch=16777216: .* GiB, and it has'),
+    (dict(steps=2**30), 'optimizer steps: at most'),
+    (dict(critic_optim=config.AdamW(lr=0.0)), 'config.critic_optim.lr=0.0: at least 1e-12'),
     (
       dict(prompts=Decontaminated(source=TALKS, against=(TALKS,))),
       'none of 124 rows is left .*shares a prompt',

@@ -136,7 +136,7 @@ def test_a_line_of_numbers():
   [
     (lambda: Rules(deciding=('C9',)), 'names C9: the contrasts are C1'),
     (lambda: Rules(contrasts=PRIMARIES * 2), 'two of one name'),
-    (lambda: Rules(level=1.0), 'between 0 and 1'),
+    (lambda: Rules(level=1.0), 'level=1.0: above 0 and below 1'),
     (lambda: Rules(sesoi=0.0), 'above 0'),
     (lambda: Rules(scale='logit'), 'takes one of margin, rate'),
     (lambda: Rules(bars=(Bar(name='G', what='', least=0.1, most=0.2),)), 'give least or most'),

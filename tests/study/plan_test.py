@@ -68,11 +68,11 @@ BAD = {
     for name in ('', '<script>', '$\\frac{$', '../x', 'a\nb', '🙂', 'x' * 101, '.x')
   },
   'a seed twice': (dict(seeds=(0, 0)), r'seeds=\(0, 0\): each once'),
-  'below 0': (dict(seeds=(-1,)), r'seeds=\(-1,\): each once, and at least 0'),
+  'below 0': (dict(seeds=(-1,)), r'seeds=\(-1,\): takes a tuple .an int at least 0'),
   'control below 0': (dict(control_seeds=(-1,)), 'control_seeds=.*at least 0'),
   'too large': (dict(seeds=(2**32 // 100 + 1,)), 'seeds=.*below'),
   'no seed': (dict(seeds=()), 'seeds: at least one'),
-  'workers': (dict(workers=-1), 'workers: at least 0'),
+  'workers': (dict(workers=-1), 'workers=-1: at least 0'),
   'no arm': (dict(arms=()), 'arms: at least one'),
   'a context and steps': (
     dict(arms=(dataclasses.replace(tiny.arm('x', ALIGN), context='lore'),)),

@@ -10,6 +10,7 @@ import pytest
 from jaxalign.config import Logging, Saving, UserError
 from jaxalign.endings import UNFINISHED
 from jaxalign.train import loop
+from jaxalign.train.health import PATIENCE
 from jaxalign.train.metrics import Log
 from jaxalign.train.saving import Saves
 from jaxalign.train.state import tensor_names
@@ -112,16 +113,81 @@ def test_it_stops_when_too_many_steps_in_a_row_are_bad(tmp_path, calls):
   rows = functools.partial(problem.rows, poisoned=range(3, 100))
   end, events = run(tmp_path, steps=40, rows=rows, calls=calls)
   assert isinstance(end, UserError)
-  says = f'up to step {3 + loop.PATIENCE} were not finite, first in norm_F;'
-  assert str(end).startswith(f'{loop.PATIENCE} steps in a row {says}')
+  says = f'up to step {3 + PATIENCE} were not finite, first in norm_F;'
+  assert str(end).startswith(f'{PATIENCE} steps in a row {says}')
   assert len([e for e in events if e.startswith('step')]) <= 10
 
 
 def test_one_bad_step_fewer_is_forgiven(tmp_path):
-  poisoned = [n for n in range(20) if n % loop.PATIENCE]
+  poisoned = [n for n in range(20) if n % PATIENCE]
   rows = functools.partial(problem.rows, poisoned=poisoned)
-  end, _ = run(tmp_path, steps=20, rows=rows, calls=4)
-  assert int(end.step) == 20
+  end, _ = run(tmp_path, steps=21, rows=rows, calls=4)
+  assert int(end.step) == 21
+
+
+@pytest.mark.parametrize('calls', [1, 4])
+def test_a_run_whose_last_step_is_not_finite_is_not_done(tmp_path, calls):
+  rows = functools.partial(problem.rows, poisoned=[7])
+  saving = Saving(every=4, keep=9)
+  end, events = run(tmp_path, steps=8, saving=saving, rows=rows, calls=calls)
+  assert isinstance(end, UserError)
+  assert str(end).startswith('step 8 was not finite, first in norm_F; lower the learning rate')
+  assert [p.name for p in (tmp_path / 'checkpoints').iterdir()] == ['4']
+  assert events[-1].startswith('said 8')
+
+
+def test_nothing_is_saved_while_steps_are_not_finite(tmp_path):
+  rows = functools.partial(problem.rows, poisoned=[3, 4])
+  end, events = run(tmp_path, steps=7, saving=Saving(every=1, keep=9), rows=rows)
+  assert int(end.step) == 7
+  assert [e.split()[1] for e in events if e.startswith('saved')] == ['1', '2', '3', '6', '7']
+
+
+def test_what_no_step_before_it_was_is_not_blamed_on_the_learning_rate(tmp_path):
+  rows = functools.partial(problem.rows, poisoned=range(9))
+  end, _ = run(tmp_path, steps=3, rows=rows)
+  assert isinstance(end, UserError)
+  says = '3 steps in a row up to step 3 were not finite, first in norm_F; no step before was finite'
+  assert str(end).startswith(says) and 'lower the learning rate' not in str(end)
+
+
+def test_weights_that_a_finite_gradient_would_make_infinite_are_never_taken(tmp_path):
+  how = problem.adamw(lr=float('inf'))  # seal refuses it; the loop must, too
+  end, _ = run(tmp_path, steps=3, how=how)
+  assert isinstance(end, UserError) and 'its gradient is finite' in str(end)
+  assert 'first in bias_D' in str(end) or 'first in in_DF' in str(end), str(end)
+  assert not [p for p in (tmp_path / 'checkpoints').iterdir() if p.name.isdigit()]
+
+
+@pytest.mark.parametrize('score', [float('nan'), float('inf')])
+def test_a_held_out_loss_that_is_not_finite_is_not_saved(tmp_path, score):
+  evaluate = (3, lambda state: dict(loss=score if state.step > 3 else 1.0))
+  end, _ = run(tmp_path, steps=6, saving=Saving(every=3), evaluate=evaluate)
+  assert isinstance(end, UserError) and str(end).startswith(f'step 6: loss is {score}')
+  assert [p.name for p in (tmp_path / 'checkpoints').iterdir()] == ['3']
+
+
+def test_a_cost_may_be_infinite(tmp_path):
+  evaluate = (3, lambda state: dict(held_out_cost=float('inf')))
+  end, _ = run(tmp_path, steps=3, evaluate=evaluate)
+  assert int(end.step) == 3
+
+
+def empty(step, indices, until):
+  made = problem.rows(step, indices)
+  return made | dict(weight_B=made['weight_B'] * (step >= until))
+
+
+@pytest.mark.parametrize('until, steps', [(99, 3), (99, 50), (PATIENCE, 50)])
+def test_a_run_that_learns_from_nothing_is_refused(tmp_path, until, steps):
+  end, _ = run(tmp_path, steps=steps, rows=functools.partial(empty, until=until))
+  assert isinstance(end, UserError)
+  assert f'in the {min(steps, PATIENCE)} steps so far no token' in str(end)
+
+
+def test_an_empty_batch_is_no_reason_to_stop(tmp_path):
+  end, _ = run(tmp_path, steps=6, rows=functools.partial(empty, until=3))
+  assert int(end.step) == 6
 
 
 def test_the_loop_moves_nothing_unasked_once_it_is_compiled(tmp_path):

@@ -11,6 +11,7 @@ from jaxalign.config import Saving, UserError
 from jaxalign.sharding import make_mesh
 from jaxalign.train import optim, saving
 from jaxalign.train.feed import Feed
+from jaxalign.train.fingerprint import flat, flaws, record_of
 from jaxalign.train.saving import Saves
 from jaxalign.train.state import make_state, make_step
 from tests.train import problem, running
@@ -62,6 +63,32 @@ def test_keys_come_back_as_keys(stored):
   assert problem.is_key(got.key) and got.key.shape == ()
   fresh = twin_on(1, 1, 1)[2]().key
   assert int(jax.random.bits(got.key)) == int(jax.random.bits(fresh))
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+  mesh, _, state, step, feed = problem.begin((2, 2, 2))
+  with Saves(tmp_path, Saving(keep=9)) as saves:
+    state, _ = problem.advance(mesh, state, step, feed, 0, 2)
+    saves.save(state)
+    state, _ = problem.advance(mesh, state, step, feed, 2, 4)
+    bias_D = state.model.bias_D.at[1].set(jnp.nan)
+    with pytest.raises(UserError, match='step 4: bias_D is not finite, though'):
+      saves.save(state.replace(model=state.model.replace(bias_D=bias_D)))
+  assert saving.newest(tmp_path) == 2
+
+
+@pytest.mark.parametrize('value', [jnp.nan, -jnp.inf])
+def test_weights_that_are_not_finite_are_named_when_they_are_read(value):
+  """Of releases that saved them; opt and the like may hold what they want."""
+  state = problem.begin((2, 2, 2))[2]
+  record = record_of(state)['arrays']
+  assert flaws(state, record) == []
+  bad = state.replace(model=state.model.replace(bias_D=state.model.bias_D.at[1].set(value)))
+  says = 'model.bias_D has values that are not finite'
+  assert flaws(bad, record) == ['model.bias_D is not what was saved', says]
+  kept = flat(bad.model)
+  record = {name: record[f'model.{name}'] for name in kept}
+  assert flaws(bad.model, record, weights='')[1:] == ['bias_D has values that are not finite']
 
 
 def test_a_new_workdir_holds_nothing(tmp_path):
