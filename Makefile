@@ -10,18 +10,18 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
 RUN := $(VENV)/bin/python
 # Keyed by what was asked for; touched last, so an install that was cut short leaves no stamp.
 STAMP := $(VENV)/.installed-$(shell cksum < pyproject.toml | tr -d ' \t\n')
-PYTEST := $(RUN) -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=5
+PYTEST := $(RUN) -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: demo test test-fast lint format install clean
+.PHONY: demo test test-all lint format install clean
 
 demo: install
 	@$(RUN) -m jaxalign.main --config=configs/study_valueworld.py --workdir=runs/valueworld
 
 test: install
-	@$(PYTEST)
+	@$(PYTEST) -m 'not campaign'
 
-test-fast: install
-	@$(PYTEST) -m 'not slow'
+test-all: install
+	@$(PYTEST)
 
 lint: install
 	@$(RUN) -m ruff check .

@@ -207,7 +207,8 @@ def test_help_lists_the_flags_and_the_fields_of_a_config(call):
   status, out = call('--help')
   assert status == 0 and '--config.optim.lr=3e-6' in out and '--workdir' in out
   status, out = call('--config=tiny.py:smoke', '--help')
-  assert '--config.steps=1  (an int)' in out and '--config.optim.b2=0.95  (a float)' in out
+  assert '--config.steps=1  (an int)' in out
+  assert '--config.optim.b2=0.95  (a float at least 0 and below 1)' in out
 
 
 def test_the_command_itself(tmp_path):

@@ -1,5 +1,6 @@
 import dataclasses
 import enum
+import pathlib
 from typing import Any, Literal
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from jaxalign import main
 from jaxalign.config import UserError
 from jaxalign.overrides import override
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 class Size(enum.Enum):
@@ -127,7 +130,7 @@ def test_what_cannot_be_set_is_named(name, text, says):
 
 @pytest.mark.parametrize('name', ['train.5', 'train.5.weight', 'train.x', 'train.0'])
 def test_an_entry_that_is_not_there(name):
-  cfg = main.load('configs/sft_llama2_7b.py:smoke')
+  cfg = main.load(str(ROOT / 'configs/sft_llama2_7b.py:smoke'))
   with pytest.raises(UserError, match='the last entry is config.train.0; set a field of an entry'):
     override(cfg, name, '1')
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import shutil
 
 import pytest
@@ -13,6 +14,8 @@ from jaxalign.data import sources
 from jaxalign.data.text import shipped
 from jaxalign.stages import training
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def opened(tmp_path):
@@ -20,7 +23,7 @@ def opened(tmp_path):
   path = tmp_path / 'a.jsonl'
   path.write_text(''.join(json.dumps(dict(text=f'document {n}')) + '\n' for n in range(5)))
   corpus = training.Corpus(source=sources.Jsonl(path=str(path), kind='document'))
-  cfg = main.load('configs/explain_llama2_7b.py:smoke')
+  cfg = main.load(str(ROOT / 'configs/explain_llama2_7b.py:smoke'))
 
   def do(workdir, **changes):
     made = config.seal(dataclasses.replace(cfg, train=(corpus,), **changes))
@@ -78,7 +81,7 @@ def test_a_torn_train_json_is_written_anew(opened, tmp_path, text):
 
 def test_an_empty_name_is_named():
   for name in ('tokenizer', 'init'):
-    cfg = main.load('configs/explain_llama2_7b.py:smoke')
+    cfg = main.load(str(ROOT / 'configs/explain_llama2_7b.py:smoke'))
     setattr(cfg, name, '')
     with pytest.raises(UserError, match=f'{name} is empty'):
       training.open_tokenizer(cfg)

@@ -288,11 +288,11 @@ def test_saving_a_step_again_changes_nothing(copied):
   problem.assert_same_bits(restored(path), states[4])
 
 
-def test_the_weights_of_another_run(stored):
+def test_the_weights_of_another_run(stored, monkeypatch):
   path, states = stored
   _, twin, _ = twin_on(1, 2, 1)
   problem.assert_same_bits(saving.read_weights(path, twin.model), states[4].model)
-  os.chdir(path.parent)
+  monkeypatch.chdir(path.parent)
   problem.assert_same_bits(saving.read_weights(path.name, twin.model), states[4].model)
 
 
@@ -351,6 +351,7 @@ def test_a_full_disk_is_one_line_and_spares_what_was_saved(small_disk):
   assert saving.newest(small_disk) == 2
 
 
+@pytest.mark.campaign
 def test_a_run_on_a_full_disk_ends_with_one_line_and_goes_on_when_there_is_room(
   small_disk, tmp_path, cache
 ):
