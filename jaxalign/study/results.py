@@ -18,6 +18,7 @@ from jaxalign.study import (
   goodhart,
   hosts,
   probing,
+  reading,
   report,
   secondary,
   texts,
@@ -197,7 +198,7 @@ def conclude(cfg, workdir, seconds):
   write_text(json.dumps(found, indent=1, allow_nan=False) + '\n', workdir / 'results.json')
   report.write(found, workdir)
   print(clock.said(found['where']))
-  print(said.sentence)
+  print(reading.plainly(said.sentence))
   return found
 
 
