@@ -18,6 +18,12 @@ SIZES = (
   'num_key_value_heads', 'vocab_size', 'max_position_embeddings',
 )  # fmt: skip
 ABSENT = object()
+OURS = {  # what the package calls them; a line may name either, with the directory
+  'hidden_size': 'width', 'intermediate_size': 'mlp', 'num_hidden_layers': 'depth',
+  'num_attention_heads': 'heads', 'num_key_value_heads': 'kv_heads', 'vocab_size': 'vocab',
+  'max_position_embeddings': 'length', 'rms_norm_eps': 'eps', 'rope_theta': 'theta',
+  'head_dim': 'rotary|head', 'eos_token_id': 'eos', 'bos_token_id': 'bos',
+}  # fmt: skip
 MAY_BE_ABSENT = ('num_key_value_heads', 'max_position_embeddings')
 OTHERS = {
   'rms_norm_eps': (-1.0, float('nan'), 1e308, 'x'), 'rope_theta': (0.0, -1.0, float('nan'), 'x'),
@@ -206,7 +212,8 @@ def cases(root):
   )
   for field, value in config_changes():
     shown = 'absent' if value is ABSENT else value
-    yield one(f'config.json {field}: {shown}', with_config(root, field, value), rf'\b{field}\b')
+    says = rf'\b({field}|{OURS.get(field, field)})\b|not those of its config\.json'
+    yield one(f'config.json {field}: {shown}', with_config(root, field, value), says)
   for name, change in contents().items():
     for file, says in (('config.json', r'config\.json'), ('tokenizer.json', 'tokenizer')):
       yield one(f'{file}: {name}', with_file(root, file, change), says)

@@ -54,17 +54,18 @@ def file(kind):
 def language(stage, of_file):
   kind = dict(explain='document', sft='conversation')[stage]
   shipped = dict(
-    explain=sources.Shipped(name='value_explanations'),
+    explain=sources.Shipped(name='value_explanations', split='validation'),
     sft=sources.Shipped(name='conversations', as_='conversation'),
   )
   source = file(kind) if of_file else shipped[stage]
   corpus = Corpus(source=source, long='drop') if stage == 'sft' else Corpus(source=source)
   cls = dict(explain=explain, sft=sft)[stage].Config
-  return cls(**shared(), train=(corpus,), held_out=(corpus,), length=128, batch=2)
+  held_out = (corpus,) if stage == 'explain' else ()  # conversations ship in one split, a large one
+  return cls(**shared(), train=(corpus,), held_out=held_out, length=128, batch=2)
 
 
 def pairs(stage, of_file):
-  source = file('pair') if of_file else sources.Shipped(name='pairs')
+  source = file('pair') if of_file else sources.Shipped(name='pairs', split='validation')
   cls = dict(reward=reward, dpo=dpo)[stage].Config
   return cls(**shared(), train=(source,), held_out=(source,), length=128, batch=2)
 
