@@ -39,7 +39,8 @@ def damages(row):
   renamed = {f'{k}_': v for k, v in row.items()}
   return {
     'empty': b'', 'blank lines': b'\n \n\t\n' * 50, 'binary': noise.replace(b'\n', b'\0'),
-    'UTF-16': good.decode().encode('utf-16'), 'not UTF-8': lines(changed(row, 'XY')).replace(b'XY', b'\xff'),
+    'UTF-16': good.decode().encode('utf-16'),
+    'not UTF-8': lines(changed(row, 'XY')).replace(b'XY', b'\xff'),
     'torn': good[: len(good) * 2 // 3], 'nested deep': b'[' * 100_000 + b'\n',
     'objects nested deep': b'{"text":' * 100_000 + b'\n', 'wrong keys': lines(renamed),
     'nulls': lines(changed(row, None)), 'numbers for text': lines(changed(row, 7)),
