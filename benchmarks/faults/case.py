@@ -12,8 +12,9 @@ STAGES = 'benchmarks/faults/stages.py'
 LIMIT = 60.0  # seconds; generous, as both cores may be busy with other things
 MEMORY = 3000  # MiB; nothing here needs a third of it
 REFUSED, DONE, STOPPED = 2, 0, 75
+LOG = re.compile(r'^([IWE]\d{4} |(INFO|WARNING|ERROR):absl:)')
 # What `prepare` says of its progress and of what it read, on stderr too.
-PROGRESS = re.compile(r'prepare +\d+%|\d+ rows? read|\d+ examples?, |^ +\S')
+PROGRESS = re.compile(r'prepare +\d+%|waiting for another|\d+ rows? read|\d+ examples?, |^ +\S')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Case:
   status: int = REFUSED
   limit: float = LIMIT
   or_done: bool = False  # to go on is as good as to refuse
+  logs: bool = False  # lines of a log may stand before the one line
   aloud: bool = False  # the program says its one line on stdout, for `| tee log`
 
   def command(self, place):
@@ -70,15 +72,20 @@ def judged(case, ended, before=frozenset(), place=None):
   if done:
     return '' if place is None else not_finite(place)
   lines = [line for line in (said if case.aloud else ended.err).splitlines() if line.strip()]
-  lines = [
-    line for line in lines if not (PROGRESS.search(line) or case.aloud and line[:5] != 'error')
-  ]
+  lines = [line for line in lines if not beside(case, line)]
   if len(lines) != 1 or not lines[0].startswith('error: '):
     return f'{len(lines)} lines on stderr: {" | ".join(lines)[:400]}'
   if not re.search(case.says, lines[0], re.IGNORECASE):
     return f'does not name {case.says}: {lines[0][:300]}'
   left = leftovers(place) - before if place is not None else ()
   return f'left behind: {", ".join(sorted(left)[:3])}' if left else ''
+
+
+def beside(case, line):
+  """Whether a line may stand beside the one that says what is wrong."""
+  if case.aloud and not line.startswith('error: '):
+    return True
+  return bool(PROGRESS.search(line) or (case.logs and LOG.search(line)))
 
 
 def last_line(ended):

@@ -118,7 +118,7 @@ def cases(root):
     stage = 'sft' if more == ('STAGE=sft',) else 'explain'
     yield run_case(
       name, kind='workdirs', stage=stage, more=() if stage == 'sft' else more,
-      make=copied(root, change), says=says, status=status,
+      make=copied(root, change), says=says, status=status, logs='checkpoint' in name,
     )  # fmt: skip
   for text in (b'\xff\xfe\n', b'{"step": 1}\nnot json\n', b'[' * 100_000 + b'\n'):
     put = functools.partial(lambda run, text: (run / 'metrics.jsonl').write_bytes(text), text=text)
