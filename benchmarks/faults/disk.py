@@ -5,6 +5,7 @@ on the size of a file, which leaves out what only a full disk does.
 """
 
 import contextlib
+import os
 import resource
 import subprocess
 
@@ -18,8 +19,9 @@ LIMITS = (2_000, 20_000, 60_000)  # bytes of a file, where nothing can be mounte
 
 def run(root, args, log):
   log.expected += len(STAGES) * len(LEFT)
+  (root / 'disk').mkdir()
   for stage in STAGES:
-    reference, _ = kills.unbroken(root / 'disk', stage) if made(root) else (None, 0)
+    reference, _ = kills.unbroken(root / 'disk', stage)
     place = root / f'disk-{stage}'
     place.mkdir()
     if mounted(place / 'try', 1):
@@ -32,11 +34,6 @@ def run(root, args, log):
       for limit in LIMITS:
         wrong, seconds = bounded(place / str(limit), stage, limit, reference)
         log.add('disk', f'{stage}: files of {limit} bytes', wrong, seconds, str(place))
-
-
-def made(root):
-  (root / 'disk').mkdir(exist_ok=True)
-  return True
 
 
 def mounted(place, size):
@@ -69,8 +66,6 @@ def full(place, stage, left, reference):
 
 def fill(path, left):
   """A file that takes all the space there is but for `left` kB."""
-  import os
-
   free = os.statvfs(path.parent)
   path.write_bytes(b'\0' * max(free.f_bavail * free.f_bsize - left * 1000, 0))
 
