@@ -11,9 +11,9 @@ import subprocess
 
 from benchmarks.faults import case, forking, kills, same
 
-STAGES = ('explain', 'reward', 'ppo', 'bon', 'study')
+STAGES = ('explain', 'ppo', 'bon', 'study')
 SIZE = {'study': 24, 'bon': 4}  # MiB of the disk; 8 for others
-LEFT = (4, 40, 200, 500, 1000, 1600)  # kB that are free at first
+LEFT = (4, 60, 400, 1200)  # kB that are free at first
 LIMITS = (2_000, 20_000, 60_000)  # bytes of a file, where nothing can be mounted
 
 

@@ -4,6 +4,7 @@ What is in range is known from the field's own annotation (Annotated metadata th
 where it has none, only what no number of a run can be is tried, and what POSITIVE says.
 """
 
+import itertools
 import re
 import typing
 
@@ -94,6 +95,17 @@ def cases():
       for text in VALUES:
         if refused(name, kind, text):
           yield _case(stage, config, name, text)
+
+
+def drawn(rng):
+  """All of them in an order in which every stage's turn comes, so that any first part is fair."""
+  by_stage = {}
+  for one in cases():
+    by_stage.setdefault(one.name.split()[0], []).append(one)
+  for some in by_stage.values():
+    rng.shuffle(some)
+  turns = itertools.chain.from_iterable(itertools.zip_longest(*by_stage.values()))
+  return [one for one in turns if one is not None]
 
 
 def _case(stage, config, name, text):

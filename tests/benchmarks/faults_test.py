@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import time
 from typing import Annotated
@@ -109,3 +110,8 @@ def test_runs_that_differ_in_a_bit_are_told_apart_and_clocks_are_not(tmp_path):
   assert same.differences(tmp_path, whole) == 'metrics.jsonl differs'
   (tmp_path / 'evals.jsonl').write_text('')
   assert 'it left evals.jsonl' in same.differences(tmp_path, whole)
+
+
+def test_any_first_part_of_the_numbers_has_every_stage():
+  found = [one.name.split()[0] for one in numbers.drawn(random.Random(0))[:14]]
+  assert found == [*numbers.STAGES] * 2
