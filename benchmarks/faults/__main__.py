@@ -78,7 +78,7 @@ def inputs(args, root):
   )  # fmt: skip
   found = [one for kind in KINDS if kind in made and kind in args.only for one in made[kind]()]
   if 'numbers' in args.only:
-    every = numbers.drawn(random.Random(args.seed))
+    every = numbers.drawn(numbers.cases(), random.Random(args.seed))
     found += every[: max(args.inputs - len(found), 100)] if args.inputs else every
   return found
 
