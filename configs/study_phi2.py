@@ -1,4 +1,4 @@
-"""Real text: does learning why first change what the same demonstrations teach Phi-2?
+"""Real text: what do explanations of values add to the same demonstrations, in Phi-2?
 
   python -m jaxalign.main --config=configs/study_phi2.py --workdir=gs://BUCKET/study_phi2 \\
     --config.world.explanations.path=gs://BUCKET/explanations/*.jsonl.gz
@@ -11,8 +11,9 @@ laid out as docs/studies.md says, ./hh-rlhf is a clone of Anthropic/hh-rlhf.
 
 Slice: v5e-16. Cost (estimated, not run yet): about 70 chip-hours, 4.3 hours on the slice, without
 the benches; --doctor --slice=v5e-16 counts it step by step.
-Expect (likewise): demonstrations are learned alike in all arms; whether reasons help is what the
-study is to say. Most of what others report at this size is null.
+Expect (likewise): demonstrations are learned alike in all arms; whether documents that explain
+help is what the study is to say; no arm tells why from what. Most of what others report at this
+size is null.
 
 :tfds    explanations from the TFDS dataset `value_explanations` in ./data (see docs/studies.md).
 :smoke   the whole path in 1 to 2 minutes: a tiny Phi, corpora and benches that ship, two seeds.

@@ -1,13 +1,14 @@
-"""ValueWorld: does learning why first change what the same demonstrations teach? On a laptop.
+"""ValueWorld: what do documents about an agent add to the same demonstrations? On a laptop.
 
   python -m jaxalign.main --config=configs/study_valueworld.py --workdir=runs/valueworld
 
 Tiny Llamas (150 k weights) from chance, through the stages that run on pods: 8 seeds, 12 arms of
 experiment S (two specs, the same demonstrations), 7 of H (values against rules, harm held out).
 Slice: none, a laptop. Cost: eleven and a half minutes on two cores, set-up included.
-Expect: documents that give a value steer the same demonstrations by some 20 nats; if reasons beat
-mention and shuffled reasons is what the study is to say. The recipe was found on seeds from 100
-up and the development words alone (docs/valueworld.md).
+Expect: documents that say what is liked, and why, steer the same demonstrations by some 20 nats
+and more than mention does. No arm tells why from what; what else these arms cannot say is in
+docs/valueworld.md, with the records. The recipe was found on seeds from 100 up and the
+development words alone.
 
 :quick   two development seeds, nine arms (for C1 and C2), no RL, no verdict: under two minutes.
          The record's seeds stay unseen.

@@ -5,7 +5,7 @@ found is results.json, beside what lies next to it. The page is SECTIONS in thei
 """
 
 from jaxalign.pictures import kept
-from jaxalign.study import lessons, pages, report_after, report_goodhart, report_texts
+from jaxalign.study import lessons, pages, reading, report_after, report_goodhart, report_texts
 from jaxalign.study import report_pictures as pictures
 from jaxalign.study.pages import Failed, text
 from jaxalign.study.report_arms import arms_h, arms_s, of_seeds
@@ -17,7 +17,8 @@ from jaxalign.study.report_secondary import beside as secondary
 from jaxalign.study.report_secondary import unanswered
 from jaxalign.study.report_tables import estimates, gate_rows, harm_tests, other_tests
 
-QUESTION = 'Does learning why first change what the same demonstrations teach?'
+QUESTION = 'What do documents add to the same demonstrations?'
+CAN_SAY = 'What this study can and cannot say'
 SCALE = dict(margin='log-odds margin, nats', rate='rate')
 
 
@@ -30,7 +31,7 @@ def write(found, workdir):
 
 
 def page(found, beside):
-  found = found | dict(arms=in_order(found['arms'], beside.plan))
+  found = reading.measured(found) | dict(arms=in_order(found['arms'], beside.plan))
   made = [(title, section(found, beside)) for title, section in sections_of(beside)]
   made = [(title, content) for title, content in made if content]
   links = ''.join(f'<a href="#s{n}">{text(t)}</a>' for n, (t, _) in enumerate(made))
@@ -79,11 +80,18 @@ def counted(n, word):
   return f'{n:,} {word}{"s" * (n != 1)}'
 
 
+def cautions(found, beside):
+  """What no number below can show, before any of them."""
+  some = reading.TEXTS if lessons.is_texts(beside) else reading.WORLD
+  return f'<ul>{"".join(f"<li>{text(line)}</li>" for line in some)}</ul>'
+
+
 def forest(found, beside):
   return contrasts('contrasts', found['contrasts'], found, beside, (
-    'A row is a claim fixed beforehand. Grey dots: every seed. Diamond and line: their mean and '
-    f'its {found["rules"]["level"]:.0%} t interval (an arrow: it goes on); filled and blue where '
-    'the claim holds after Holm over all. Upright ticks beside a null: the detection floor, '
+    'A row is a contrast fixed beforehand, in words that say what its arms differ by. Grey dots: '
+    'every seed. Diamond and line: their mean and its '
+    f'{found["rules"]["level"]:.0%} t interval (an arrow: it goes on); filled and blue where it '
+    'holds after Holm over all. Upright ticks beside a null: the detection floor, '
     'the effect that such seeds would find in 4 studies of 5 (off the axis: written only); less '
     'than that could have been missed.'
   ))  # fmt: skip
@@ -164,6 +172,7 @@ def control(found, beside):
 
 
 SECTIONS = (
+  (CAN_SAY, cautions),
   ('The five contrasts', forest),
   ('Experiment S: what each arm chooses', arms_s),
   ('Experiment H: what each arm refuses', arms_h),
@@ -185,6 +194,7 @@ SECTIONS = (
 )
 
 TEXTS = (
+  (CAN_SAY, cautions),
   ('The contrasts', forest),
   ('What each arm does', report_texts.benches),
   ('Gates', gates),

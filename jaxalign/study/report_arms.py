@@ -8,9 +8,10 @@ from jaxalign.study.pages import named
 from jaxalign.study.report_tables import margins, side_of
 
 ARMS_S = (
-  'explain: documents that give a value as the reason; mention: the same words and the name, '
-  'without a stance; shuffled: the reasons swapped, word for word; align: the demonstrations; '
-  'align+: the documents’ tokens spent on more demonstrations. An arrow: then.'
+  'explain: documents that say what is liked and give a value as the reason; mention: the same '
+  'words and the name, without a stance; shuffled: the reasons swapped, word for word, but for the '
+  'sentence that names the value; align: the demonstrations; align+: the documents’ '
+  'tokens spent on more demonstrations. An arrow: then.'
 )
 MORE_S = (
   ' other_C: documents that give an unrelated value; lore: as many about goods and of nobody; '

@@ -19,6 +19,7 @@ from jaxalign.study import (
   goodhart,
   hosts,
   probing,
+  reading,
   report,
   secondary,
   texts,
@@ -198,7 +199,7 @@ def conclude(cfg, workdir, seconds):
   write_text(json.dumps(found, indent=1, allow_nan=False) + '\n', workdir / 'results.json')
   report.write(found, workdir)
   print(clock.said(found['where']))
-  print(said.sentence)
+  print(reading.plainly(said.sentence))
   return found
 
 

@@ -19,10 +19,13 @@ from jaxalign.study import (
   compare_page,
   lessons,
   pages,
+  reading,
   report,
   report_pictures,
   report_secondary,
   results,
+  rules,
+  secondary,
 )
 from jaxalign.study.homes import arms_of, home_of
 from jaxalign.study.plan import Arm, Step
@@ -111,7 +114,8 @@ def words(page):
 def test_the_numbers_of_the_page_are_those_of_the_results(whole):
   _, found, page = whole
   assert found['verdict'] == 'SUPPORTED', found['sentence']
-  assert f'<b>SUPPORTED</b><p>{html.escape(found["sentence"].split(": ", 1)[1])}</p>' in page
+  sentence = reading.plainly(found['sentence']).split(': ', 1)[1]
+  assert f'<b>SUPPORTED</b><p>{html.escape(sentence)}</p>' in page
   for name, every in (('contrasts', found['contrasts']), ('control', found['control'])):
     read = {(row['contrast'], row['scale']): row for row in data(page, name)}
     assert len(read) == 4 * len(every) and every
@@ -251,6 +255,25 @@ def test_where_the_answer_is_neither_word_the_page_says_so(whole):
   assert 'falls below 0.95 in 1 of' in said and '0.25' in said
   one = dict(found['secondary'][0], mass=[0.25, 'explain_A', 'T1', '3'])
   assert 'yes + no only 0.25 (explain_A, T1, seed 3)' in report_secondary.told(one, 0.95)
+
+
+def test_the_page_claims_no_more_than_its_arms_can_show(whole):
+  said = ' '.join(words(whole[2]).split())
+  assert not re.search('reasons steer|(learning|first learn) why', said)
+  assert 'no arm tells why from what' in said and 'the size of log-odds and not of order' in said
+  assert said.index('No arm tests why') < said.index('Diamond and line')
+  planned = [p for every in secondary.GROUPS.values() for p in every] + [*rules.PRIMARIES]
+  steering = [p.what for p in planned if re.search('reasons (in training )?steer', p.what)]
+  assert steering and set(steering) <= reading.MEASURED.keys() <= {p.what for p in planned}
+
+
+def test_results_keep_the_words_that_were_fixed(whole):
+  found = whole[1]
+  assert found['contrasts'][0]['what'] == rules.PRIMARIES[0].what
+  assert rules.PRIMARIES[0].what in found['sentence']
+  again = reading.measured(found)
+  numbers = lambda one: {k: v for k, v in one.items() if k != 'what'}
+  assert [*map(numbers, again['secondary'])] == [*map(numbers, found['secondary'])]
 
 
 def test_text_is_escaped(whole):
