@@ -12,6 +12,7 @@ code, not what an earlier one compiled. Children, who run the same programs agai
 
 import os
 import pathlib
+import random
 
 import pytest
 
@@ -52,9 +53,17 @@ LONGEST = (
 )
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+  parser.addoption('--shuffle', type=int, help='a seed for the order of files and their tests')
+
+
+def pytest_collection_modifyitems(config, items):
   rank = {name: n for n, name in enumerate(LONGEST)}
   items.sort(key=lambda item: rank.get(str(item.path.relative_to(TESTS)), len(rank)))
+  seed = config.getoption('--shuffle')
+  if seed is not None:
+    chance = lambda name: random.Random(f'{seed} {name}').random()
+    items.sort(key=lambda item: (chance(item.path), chance(item.nodeid)))
 
 
 def pytest_configure():
