@@ -22,7 +22,8 @@ BEGINS = dict(reward=math.log(2), dpo=math.log(2))
 # configs are a campaign. bon trains nothing, a study is many runs: bon_test.py, runner_test.py.
 SHORT = dict(
   explain_llama2_7b=dict(length=96), sft_phi2=dict(length=96),
-  reward_llama2_7b=dict(length=128, batch=4), ppo_llama2_7b=dict(batch=16, minibatch=8),
+  reward_llama2_7b=dict(length=128, batch=4),
+  ppo_llama2_7b={'batch': 16, 'minibatch': 8, 'model.depth': 1, 'model.width': 32},
 )  # fmt: skip
 TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'study_'))]
 

@@ -137,7 +137,7 @@ def test_the_first_process_writes_the_config(tmp_path, monkeypatch, process):
   monkeypatch.setattr(jax, 'process_index', lambda: process)
   cfg = driver.get_config()
   ran = []
-  main.run_stage(lambda cfg, workdir: ran.append(workdir), cfg, str(tmp_path), False)
+  main.run_stage(lambda cfg, workdir: ran.append(workdir), cfg, epath.Path(tmp_path), False)
   assert ran == [epath.Path(tmp_path)]
   assert sorted(os.listdir(tmp_path)) == (['config.json'] if process == 0 else [])
 
@@ -147,7 +147,7 @@ def stage(tmp_path, **changes):
   for name, value in changes.items():
     group, _, field = name.rpartition('__')
     setattr(getattr(cfg, group) if group else cfg, field, value)
-  main.run_stage(lambda cfg, workdir: None, cfg, str(tmp_path), False)
+  main.run_stage(lambda cfg, workdir: None, cfg, epath.Path(tmp_path), False)
   return json.loads((tmp_path / 'config.json').read_text())
 
 

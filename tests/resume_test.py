@@ -59,7 +59,7 @@ def broken_run(workdir, cache, seed, kills):
 
 
 def test_killed_at_any_moment(tmp_path, cache, unbroken):
-  assert broken_run(tmp_path / 'run', cache, seed=0, kills=2) >= 1
+  assert broken_run(tmp_path / 'run', cache, seed=0, kills=1) == 1
   running.assert_same_run(tmp_path / 'run', unbroken)
 
 

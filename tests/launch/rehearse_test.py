@@ -13,13 +13,13 @@ from launch import rehearse
 from tests.train import running
 
 FIELDS = dict(steps=6, saving_every=4, microbatches=1)
-DATA, FSDP, ALL = (8, 1, 1), (1, 8, 1), (2, 2, 2)
+DATA, FSDP, ALL = (4, 1, 1), (1, 4, 1), (1, 2, 2)
 TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory, cache):
-  """trained(hosts, mesh) is the workdir of that run of 8 devices; each is run once."""
+  """trained(hosts, mesh) is the workdir of that run of 4 devices; each is run once."""
   done = {}
 
   def get(hosts, mesh):
@@ -27,8 +27,8 @@ def trained(tmp_path_factory, cache):
       path = tmp_path_factory.mktemp('run')
       sizes = dict(zip(('mesh_data', 'mesh_fsdp', 'mesh_tensor'), mesh))
       command = running.command(path, **FIELDS, **sizes)
-      command = running.pod(command, hosts, 8 // hosts) if hosts > 1 else command
-      done[hosts, mesh] = path, running.run(command, cache, devices=8)
+      command = running.pod(command, hosts, 4 // hosts) if hosts > 1 else command
+      done[hosts, mesh] = path, running.run(command, cache, devices=4)
     return done[hosts, mesh]
 
   return get
@@ -42,7 +42,7 @@ MORE = [
 @pytest.mark.parametrize('hosts, mesh', [(2, ALL), *MORE])
 def test_hosts_and_meshes_agree(trained, hosts, mesh):
   loss, weight = running.assert_close_run(trained(hosts, mesh)[0], trained(1, ALL)[0], TOLERANCE)
-  print(f'{hosts} x {8 // hosts}, mesh {mesh}: losses within {loss:.1e}, weights {weight:.1e}')
+  print(f'{hosts} x {4 // hosts}, mesh {mesh}: losses within {loss:.1e}, weights {weight:.1e}')
 
 
 def rows_made(workdir, host):
@@ -75,12 +75,12 @@ def test_the_first_process_alone_speaks_and_writes(trained):
 
 
 def test_a_checkpoint_of_two_hosts_is_taken_up_by_one_on_another_mesh(trained, tmp_path, cache):
-  """Written by 2 x 4 at step 4, read by 1 x 8: only the steps after it differ, by rounding."""
+  """Written by 2 x 2 at step 4, read by 1 x 4: only the steps after it differ, by rounding."""
   shutil.copytree(trained(2, ALL)[0], tmp_path / 'run')
   shutil.rmtree(tmp_path / 'run' / 'checkpoints' / '6')
   (tmp_path / 'run' / 'final.npz').unlink()
-  command = running.command(tmp_path / 'run', **FIELDS, mesh_data=8, mesh_fsdp=1)
-  running.run(command, cache, devices=8)
+  command = running.command(tmp_path / 'run', **FIELDS, mesh_data=4, mesh_fsdp=1)
+  running.run(command, cache, devices=4)
   running.assert_close_run(tmp_path / 'run', trained(1, ALL)[0], TOLERANCE)
 
 

@@ -119,7 +119,7 @@ def test_a_pattern_that_matches_nothing_is_named(weights):
 
 def test_a_rank_below_one_is_refused():
   assert seal(Lora()).scale == 2.0
-  with pytest.raises(UserError, match='lora.rank=0'):
+  with pytest.raises(UserError, match='rank=0: at least 1'):
     seal(Lora(rank=0))
 
 

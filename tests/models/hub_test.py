@@ -179,7 +179,7 @@ def test_a_pickle_is_never_opened(checkpoint, tmp_path):
   (dict(quantization_config=dict(bits=4)), ('quantization_config',)),
   (dict(hidden_size='64'), ("hidden_size='64'",)),
   (dict(num_attention_heads=7), ('heads=7',)),
-  (dict(num_hidden_layers=0), ('depth=0',)),
+  (dict(num_hidden_layers=0), ('num_hidden_layers=0',)),
 ])  # fmt: skip
 def test_a_config_that_is_another_model(checkpoint, fields, words):
   path, _ = checkpoint(**fields)
