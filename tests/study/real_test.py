@@ -19,11 +19,13 @@ TESTS = {'T0', 'D0', 'preferred', 'truthful', 'truthful_all', 'safe', 'unsafe', 
 
 
 def plan(**changes):
-  """The smoke, on shorter rows."""
+  """The smoke with two of its arms, of a smaller model, on shorter rows."""
   cfg = main.load(PATH)
-  short = lambda stage: dataclasses.replace(stage, length=96, batch=2)
+  small = dataclasses.replace(cfg.base.model, width=16, depth=1, heads=2, kv_heads=2, mlp=32)
+  short = lambda stage: dataclasses.replace(stage, model=small, length=96, batch=2)
   recipes = tuple(dataclasses.replace(r, stage=short(r.stage)) for r in cfg.recipes)
-  fewer = dict(base=short(cfg.base), recipes=recipes, workers=0)
+  world = dataclasses.replace(cfg.world, length=320)
+  fewer = dict(arms=cfg.arms[:2], world=world, base=short(cfg.base), recipes=recipes, workers=0)
   return config.seal(dataclasses.replace(cfg, **fewer | changes))
 
 
@@ -57,8 +59,8 @@ def copy(whole, tmp_path):
 def test_it_ends_as_any_study_does(whole):
   found = json.loads((whole / 'results.json').read_text())
   assert found['verdict'] == 'UNINFORMATIVE' and '2 of the 6 seeds' in found['sentence']
-  assert set(found['arms']) == {'base', 'explain-align', 'neutral-align', 'shuffled-align'}
-  assert [one['name'] for one in found['contrasts']] == ['R1', 'R2']
+  assert set(found['arms']) == {'base', 'explain-align', 'neutral-align'}
+  assert [one['name'] for one in found['contrasts']] == ['R1']
   assert {row['test'] for row in rows(whole)} == TESTS
   assert (whole / 'report.html').exists()
   base = [row['margin'] for row in rows(whole) if row['arm'] == 'base' and row['test'] == 'safe']
@@ -91,11 +93,11 @@ def test_a_second_call_makes_nothing(whole):
 
 def edited_corpus(copy):
   """Of a step that is yet to be done."""
-  path = copy / 'all/corpora/shuffled.jsonl'
+  path = copy / 'all/corpora/neutral.jsonl'
   path.write_text(path.read_text() + '\n')
   shutil.rmtree(copy / 'tokens')
-  shutil.rmtree(copy / 'seed-0/runs/explain-shuffled')
-  (copy / 'seed-0/outcomes/shuffled-align.json').unlink()
+  shutil.rmtree(copy / 'seed-0/runs/explain-neutral')
+  (copy / 'seed-0/outcomes/neutral-align.json').unlink()
   return plan()
 
 
@@ -106,7 +108,7 @@ def changed_source(copy):
 
 
 def changed_sample(copy):
-  return plan(world=dataclasses.replace(main.load(PATH).world, taught=41))
+  return plan(world=dataclasses.replace(plan().world, taught=41))
 
 
 def changed_recipe(copy):
@@ -122,7 +124,7 @@ def changed_items(copy):
 
 CHANGES = {
   changed_items: 'base.jsonl was measured on another base, other corpora, steps or items',
-  edited_corpus: 'shuffled.jsonl is not what it was: its sha256 is',
+  edited_corpus: 'neutral.jsonl is not what it was: its sha256 is',
   changed_source: 'explain.* or of a source that has changed',
   changed_sample: r'taught \(40 there, 41 here\); take a new --workdir',
   changed_recipe: 'measured on another base, other corpora, steps|steps=10, and the plan has 20',
