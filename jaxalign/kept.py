@@ -131,10 +131,10 @@ def disagreement(directory, here):
 @contextlib.contextmanager
 def of_a_run(directory):
   """A context: `used` for a run, with the directory that it named, or else the user's cache."""
-  if directory is None and (in_use() or jax.process_count() > 1):
+  place = directory or user_cache()
+  if directory is None and (in_use() or jax.process_count() > 1) or place is None:
     yield  # JAX_COMPILATION_CACHE_DIR is set, or hosts would not all find what one of them kept
     return
-  place = directory or user_cache()
   if jax.default_backend() == 'cpu' and not str(place).endswith(cpu_features()):
     place = epath.Path(place) / cpu_features()  # a CPU with other instructions would fail on them
   first, named = jax.process_index() == 0, directory is not None
@@ -154,19 +154,23 @@ def of_a_run(directory):
 
 
 def user_cache():
-  """A pathlib.Path: where this user's programs are kept between runs."""
-  home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  return pathlib.Path(home) / 'jaxalign' / 'compiled'
+  """A pathlib.Path: where this user's programs are kept between runs; None without a home. Nobody
+  else may write there, for what it holds is run."""
+  home = os.environ.get('XDG_CACHE_HOME')
+  with contextlib.suppress(RuntimeError):
+    return pathlib.Path(home or pathlib.Path.home() / '.cache') / 'jaxalign' / 'compiled'
 
 
 def cpu_features():
-  """A str, short and the same for equal CPUs: programs for one may hold what another lacks."""
+  """A str, short and the same for equal CPUs: programs for one may hold what another lacks, and are
+  split over the cores that a process may use."""
   try:
     lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
     known = next(line for line in lines if line.startswith(('flags', 'Features')))
   except (OSError, StopIteration):  # no Linux
     known = platform.processor()
-  digest = hashlib.sha256(f'{platform.machine()} {known}'.encode()).hexdigest()
+  mine = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+  digest = hashlib.sha256(f'{platform.machine()} {known} {mine}'.encode()).hexdigest()
   return f'cpu-{digest[:12]}'
 
 

@@ -54,7 +54,7 @@ def test_workers_look_where_programs_are_kept(tmp_path):
   place = tmp_path / kept.cpu_features()
   with kept.used(place):
     said = each('kept', tmp_path, 2, (0,))
-  assert said[0] == (0, str(place))
+  assert said[0][0] == 0 and said[0][1].startswith(str(place))
 
 
 def test_without_workers_errors_are_as_they_are(tmp_path):
