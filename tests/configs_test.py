@@ -23,7 +23,10 @@ BEGINS = dict(reward=math.log(2), dpo=math.log(2))
 SHORT = dict(
   explain_llama2_7b=dict(length=96), sft_phi2=dict(length=96),
   reward_llama2_7b=dict(length=128, batch=4),
-  ppo_llama2_7b={'batch': 16, 'minibatch': 8, 'model.depth': 1, 'model.width': 32},
+  ppo_llama2_7b={
+    'batch': 16, 'minibatch': 8, 'model.depth': 1, 'model.width': 32, 'eval_prompts': 16,
+    'eval_greedy': False,
+  },
 )  # fmt: skip
 TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'study_'))]
 
