@@ -7,7 +7,7 @@ import time
 
 from jaxalign import config
 from jaxalign.config import UserError
-from jaxalign.files import read_json, refuse_irregular
+from jaxalign.files import read_object, refuse_irregular
 
 FREE = ('mesh', 'saving', 'logging')  # of a config: what a run may change when it goes on
 PATIENCE = 20  # seconds for a run that was told to stop to end; other hosts wait 30 for this one
@@ -72,7 +72,7 @@ def refuse_other_run(cfg, workdir):
   refuse_irregular(path)
   if not path.exists() or not saves.exists() or not any(p.is_dir() for p in saves.iterdir()):
     return
-  changed = config.diff(read_json(path), cfg)
+  changed = config.diff(read_object(path, 'class'), cfg)
   changed = [(name, a, b) for name, a, b in changed if name.split('.')[0] not in FREE]
   if changed:
     shown = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed[:8])

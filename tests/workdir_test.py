@@ -111,3 +111,11 @@ def test_a_run_that_is_killed_holds_nothing(tmp_path):
 def test_a_bucket_has_no_lock():
   with workdir.alone(epath.Path('gs://nowhere/run')), workdir.alone(epath.Path('gs://nowhere/run')):
     pass
+
+
+@pytest.mark.parametrize('text', ['null', '[1]', '{}'])
+def test_a_config_that_is_none_is_named(tmp_path, text):
+  (tmp_path / 'checkpoints' / '3').mkdir(parents=True)
+  (tmp_path / 'config.json').write_text(text)
+  with pytest.raises(UserError, match='config.json cannot be read'):
+    workdir.refuse_other_run(Config(), epath.Path(tmp_path))
