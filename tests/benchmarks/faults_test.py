@@ -1,15 +1,15 @@
 """The fault campaign's judge: what is clear, and that each way to be wrong is called wrong."""
 
 import json
-import os
 import random
 import signal
-import time
+import subprocess
+import sys
 from typing import Annotated
 
 import pytest
 
-from benchmarks.faults import case, forking, numbers, same
+from benchmarks.faults import case, numbers, same
 
 REFUSED = case.Case(kind='k', name='n', argv=(), says=r'\boptim\.lr\b')
 LINE = 'error: config.optim.lr=-1.0: at least 1e-12\n'
@@ -62,18 +62,24 @@ def test_a_right_input_must_end_with_finite_losses(tmp_path, loss, wrong):
   assert 'status 2' in case.judged(right, ended(), place=tmp_path)
 
 
-def leave(status, words):
-  """A child that says words and is gone, without what the tests' own process has to clean up."""
-  os.write(2, words.encode())
-  os._exit(status)
+PARENT = f"""
+import pathlib, signal, sys, time
+from benchmarks.faults import case, forking
+
+place = pathlib.Path(sys.argv[1])
+refused = case.Case(kind='k', name='n', argv=(), says=r'optim.lr')
+said = lambda: print({LINE.strip()!r}, file=sys.stderr) or 2
+assert case.judged(refused, forking.Child(said, place).wait()) == ''
+late = forking.Child(lambda: time.sleep(600), place, limit=0.05).wait()
+assert late.hung and late.status == -signal.SIGKILL
+assert 'still running' in case.judged(refused, late)
+"""
 
 
 def test_a_child_is_judged_by_its_status_its_words_and_its_time(tmp_path):
-  child = forking.Child(lambda: leave(2, LINE), tmp_path, limit=30)
-  assert case.judged(REFUSED, child.wait()) == ''
-  late = forking.Child(lambda: time.sleep(600), tmp_path, limit=0.05).wait()
-  assert late.hung and late.status == -signal.SIGKILL
-  assert 'still running' in case.judged(REFUSED, late)
+  """In a process of its own: one with threads, as the tests' may have, cannot be forked well."""
+  command = [sys.executable, '-c', PARENT, str(tmp_path)]
+  subprocess.run(command, check=True, cwd=case.ROOT, timeout=600)
 
 
 class Positive:
