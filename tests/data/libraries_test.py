@@ -43,7 +43,7 @@ def read(source):
 
 @pytest.mark.parametrize('streaming', [False, True])
 @pytest.mark.parametrize(
-  'name', ['d.jsonl', 'd.jsonl.gz', 'd.json', 'd.parquet', 'd.*quet', 'd.csv', 'saved', 'folder']
+  'name', ['d.jsonl', 'd.jsonl.gz', 'd.json', 'd.parquet', 'd*.parquet', 'd.csv', 'saved', 'folder']
 )
 def test_local_forms(place, name, streaming):
   columns = Columns(meta=('n',))
