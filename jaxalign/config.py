@@ -259,14 +259,6 @@ def write_text(text, path):
     raise
 
 
-def read(path):
-  """What json.loads gives of a written config; one line where it cannot be read."""
-  try:
-    return json.loads(path_of(path).read_text())
-  except (OSError, ValueError) as error:
-    raise UserError(f'{path} cannot be read ({error}): mend it, or take another workdir') from error
-
-
 def path_of(path):
   """An epath.Path, local or of a bucket. Imported here: it takes longer than all of --help does."""
   from etils import epath

@@ -12,10 +12,9 @@ import stat
 import unicodedata
 
 from absl import logging
-from etils import epath
 
 from jaxalign import config
-from jaxalign.config import UserError
+from jaxalign.config import UserError, path_of
 
 MEND = 'mend it, or take another workdir'
 CLIENTS = {'s3': 's3fs', 'az': 'adlfs'}  # of buckets; gs:// says itself what it lacks
@@ -31,7 +30,7 @@ def place(text, flag=''):
   refuse_scheme(text, name)
   if any(unicodedata.category(c) == 'Cc' for c in text):  # a line break, too: array_record has none
     raise UserError(f'{name!r:.300} holds a control character: name another place')
-  path = epath.Path(text)
+  path = path_of(text)
   try:
     path = config.absolute(text)
     if '://' not in text:
@@ -82,7 +81,7 @@ def content(path, remedy=MEND):
   """The bytes of a file."""
   refuse_irregular(path)
   try:
-    return epath.Path(path).read_bytes()
+    return path_of(path).read_bytes()
   except OSError as error:
     raise UserError(f'{path} cannot be read ({error.strerror or error}): {remedy}') from error
 
@@ -123,7 +122,7 @@ def rows(path, remedy):
 def whole_lines(path):
   """[(line with its end, record)] of JSON lines that say a step; what a kill or a power cut tore is
   left out: a run that goes on says the steps after its last save again."""
-  if not epath.Path(path).exists():
+  if not path_of(path).exists():
     return []
   kept, torn = [], 0
   for line in content(path).splitlines(keepends=True):

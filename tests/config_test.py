@@ -183,9 +183,3 @@ def test_fits(value, kind, expected):
 def test_a_bucket_is_absolute_already():
   assert str(config.absolute('gs://bucket/run')) == 'gs://bucket/run'
   assert config.absolute('run').is_absolute()
-
-
-def test_a_config_on_disk_that_cannot_be_read_is_one_line(tmp_path):
-  (tmp_path / 'config.json').write_text('{')
-  with pytest.raises(config.UserError, match='config.json cannot be read'):
-    config.read(tmp_path / 'config.json')

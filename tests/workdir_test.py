@@ -10,6 +10,7 @@ from etils import epath
 
 from jaxalign import config, workdir
 from jaxalign.config import AdamW, Logging, UserError
+from jaxalign.files import read_json
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -28,13 +29,13 @@ def place(tmp_path):
 
 
 def test_a_claim_writes_the_config(place):
-  assert config.diff(config.read(place / 'config.json'), Config()) == []
+  assert config.diff(read_json(place / 'config.json'), Config()) == []
 
 
 def test_the_run_it_was_goes_on_also_with_other_logging(place):
   workdir.claim(Config(), place)
   workdir.claim(Config(logging=Logging(every=3)), place)
-  assert config.read(place / 'config.json')['logging']['every'] == 3
+  assert read_json(place / 'config.json')['logging']['every'] == 3
 
 
 def test_another_run_is_refused_and_writes_nothing(place):
@@ -51,7 +52,7 @@ def test_without_checkpoints_there_is_nothing_to_lose(tmp_path):
   workdir.claim(Config(), here)
   (tmp_path / 'checkpoints').mkdir()
   workdir.claim(Config(steps=5), here)
-  assert config.read(here / 'config.json')['steps'] == 5
+  assert read_json(here / 'config.json')['steps'] == 5
 
 
 def test_of_several_processes_one_writes(tmp_path):

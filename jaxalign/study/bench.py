@@ -11,7 +11,8 @@ import json
 import jax.numpy as jnp
 import numpy as np
 
-from jaxalign.config import read, write_text
+from jaxalign.config import write_text
+from jaxalign.files import read_json
 from jaxalign.models.export import export
 from jaxalign.probes import states
 from jaxalign.sharding import make_mesh
@@ -38,7 +39,7 @@ def corpora_of(world, kinds, home):
   if hosts.writes():
     write_corpora(world, kinds, place)
   hosts.meet('corpora are written')
-  sums = read(place / 'sums.json')
+  sums = read_json(place / 'sums.json')
   return {kind: (str(place / f'{kind}.jsonl'), sums[kind]) for kind in kinds}
 
 
@@ -87,7 +88,7 @@ def arm_rows(world, model, steps, tests, **about):
 def write_corpora(world, kinds, home):
   """{kind: sha256} of the files home/KIND.jsonl, made where they are not; and home/tokenizer."""
   home.mkdir(parents=True, exist_ok=True)
-  sums = read(home / 'sums.json') if (home / 'sums.json').exists() else {}
+  sums = read_json(home / 'sums.json') if (home / 'sums.json').exists() else {}
   missing = [kind for kind in kinds if kind not in sums]
   if missing:
     honest.check(world, missing)

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from jaxalign import config
 from jaxalign.config import UserError
+from jaxalign.files import read_json
 from jaxalign.models import phi2
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import bon, ppo, training
@@ -255,4 +255,4 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, worke
   tiny.killed(tiny.PATH, tmp_path, cache, 'seed-*/runs/*.tail', workers=workers)
   assert outcomes(tmp_path) == outcomes(whole[0])
   assert results(tmp_path) == results(whole[0])
-  assert config.read(tmp_path / 'config.json')['workers'] == workers
+  assert read_json(tmp_path / 'config.json')['workers'] == workers
