@@ -18,16 +18,20 @@ STUDY = ('--config=configs/study_valueworld.py:smoke',)
 
 
 def run(root, args, log):
-  """Chains of kills, the stages in turn, until there are so many."""
   wanted = args.kills - args.kills // 8 if 'pods' in args.only else args.kills
-  rng, met, number = random.Random(args.seed), 0, 0
-  whole = {}
+  in_turn(root, 'kills', STAGES, args.seed, wanted, CHAIN, unbroken, chain, log)
+
+
+def in_turn(root, name, stages, seed, wanted, longest, unbroken, chain, log):
+  """Chains of kills, the stages in turn, until there are as many as wanted."""
+  rng, met, number, whole = random.Random(seed), 0, 0, {}
   log.expected += wanted
   while met < wanted:
-    stage = STAGES[number % len(STAGES)]
+    stage = stages[number % len(stages)]
     if stage not in whole:
       whole[stage] = unbroken(root, stage)
-    met += chain(root / f'kills-{number}', stage, whole[stage], rng, min(CHAIN, wanted - met), log)
+    kills = min(longest, wanted - met)
+    met += chain(root / f'{name}-{number}', stage, whole[stage], rng, kills, log)
     number += 1
 
 

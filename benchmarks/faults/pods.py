@@ -1,6 +1,5 @@
 """Kills of a pod of two processes here: the other ends by itself, both go on, to the bit."""
 
-import random
 import signal
 import time
 
@@ -12,15 +11,8 @@ ENDS = 120  # seconds until the one that was left has ended
 
 
 def run(root, args, log):
-  rng, met, number, whole = random.Random(args.seed + 1), 0, 0, {}
   wanted = max(args.kills // 8, 1)
-  log.expected += wanted
-  while met < wanted:
-    stage = STAGES[number % len(STAGES)]
-    if stage not in whole:
-      whole[stage] = unbroken(root, stage)
-    met += chain(root / f'pods-{number}', stage, whole[stage], rng, min(CHAIN, wanted - met), log)
-    number += 1
+  kills.in_turn(root, 'pods', STAGES, args.seed + 1, wanted, CHAIN, unbroken, chain, log)
 
 
 def started(stage, place, limit=400):

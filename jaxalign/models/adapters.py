@@ -7,6 +7,7 @@ adapter at all, their reference; and only the adapter is ever differentiated, op
 
 import dataclasses
 import fnmatch
+import functools
 
 import flax
 import jax
@@ -64,6 +65,13 @@ def make_adapter(model, lora, key):
     key, mine = jax.random.split(key)
     adapter[name] = _factors(name, getattr(model.blocks, name).shape, lora.rank, mine)
   return adapter
+
+
+@functools.cache
+def adapter_builder(model, lora):
+  """A function key -> adapter of a model by its config; the same one for equal configs, so that
+  their programs are compiled once, and not once a run."""
+  return lambda key: make_adapter(model.build(key), lora, key)
 
 
 def _factors(name, shape, rank, key):

@@ -106,7 +106,7 @@ def start(cfg, tx, mesh, saves):
 def learner(cfg):
   """(key -> what is trained, by chance; the loss; implicit rewards)."""
   if cfg.lora is not None:
-    build = lambda key: adapters.make_adapter(cfg.model.build(key), cfg.lora, key)
+    build = adapters.adapter_builder(cfg.model, cfg.lora)
     read = reader(cfg, lambda adapter, base: (adapters.attach(base, adapter, cfg.lora), base))
   else:
     build, read = cfg.model.build, reader(cfg, lambda model, reference: (model, reference))

@@ -177,8 +177,8 @@ def lora_of(raw):
 def merged(workdir, raw, cfg, mesh, part=''):
   lora = lora_of(raw)
   base = weights_of(raw['init'], cfg.weights, mesh)
-  build = lambda key: adapters.make_adapter(cfg.build(key), lora, key)
-  adapter = saving.read_weights(workdir, twin_of(build, mesh), part)
+  twin = twin_of(adapters.adapter_builder(cfg, lora), mesh)
+  adapter = saving.read_weights(workdir, twin, part)
   return adapters.merge(base, adapter, lora)
 
 

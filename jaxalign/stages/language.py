@@ -96,13 +96,7 @@ def learner(cfg):
   """(key -> what is trained, by chance; the loss)."""
   if cfg.lora is None:
     return cfg.model.build, loss
-  return adapter_build(cfg.model, cfg.lora), adapted_loss(cfg.lora)
-
-
-@functools.cache
-def adapter_build(model, lora):
-  """The same function for equal configs: programs are compiled once for each, not once a run."""
-  return lambda key: adapters.make_adapter(model.build(key), lora, key)
+  return adapters.adapter_builder(cfg.model, cfg.lora), adapted_loss(cfg.lora)
 
 
 @functools.cache

@@ -174,7 +174,7 @@ def twin_of(cfg):
   small = doctor.twin(cfg.model)
   if cfg.lora is None:
     return small.build, None, language.loss
-  build = lambda key: adapters.make_adapter(small.build(key), cfg.lora, key)
+  build = adapters.adapter_builder(small, cfg.lora)
   return build, jax.jit(small.build)(jax.random.key(1)), language.adapted_loss(cfg.lora)
 
 
