@@ -98,13 +98,14 @@ def test_a_reward_run_is_killed_and_goes_on(tmp_path, cache):
 
 
 def test_sigterm_saves_and_ends(tmp_path, cache, unbroken):
-  """What follows is the unbroken run."""
-  process = running.start(running.command(tmp_path, **FIELDS), cache)
+  """What follows is the unbroken run. Slower than that one, so that it is met midway."""
+  slow = FIELDS | dict(pause=0.1)
+  process = running.start(running.command(tmp_path, **slow), cache)
   running.wait_for(lambda: checkpoints(tmp_path), process)
   status, said = running.kill(process, signal.SIGTERM)
   assert status == UNFINISHED and 'told to stop: saved at step' in said, said
   assert not (tmp_path / 'final.npz').exists()
-  running.run(running.command(tmp_path, **FIELDS), cache)
+  running.run(running.command(tmp_path, **slow), cache)
   running.assert_same_run(tmp_path, unbroken)
 
 
