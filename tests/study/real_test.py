@@ -19,13 +19,14 @@ TESTS = {'T0', 'D0', 'preferred', 'truthful', 'truthful_all', 'safe', 'unsafe', 
 
 
 def plan(**changes):
-  """The smoke with two of its arms, of a smaller model, on shorter rows."""
+  """The smoke with two of its arms, less their last step, of a smaller model, on shorter rows."""
   cfg = main.load(PATH)
   small = dataclasses.replace(cfg.base.model, width=16, depth=1, heads=2, kv_heads=2, mlp=32)
   short = lambda stage: dataclasses.replace(stage, model=small, length=96, batch=2)
+  arms = tuple(dataclasses.replace(arm, steps=arm.steps[:2]) for arm in cfg.arms[:2])
   recipes = tuple(dataclasses.replace(r, stage=short(r.stage)) for r in cfg.recipes)
   world = dataclasses.replace(cfg.world, length=320)
-  fewer = dict(arms=cfg.arms[:2], world=world, base=short(cfg.base), recipes=recipes, workers=0)
+  fewer = dict(arms=arms, world=world, base=short(cfg.base), recipes=recipes, workers=0)
   return config.seal(dataclasses.replace(cfg, **fewer | changes))
 
 
@@ -44,8 +45,16 @@ def study(cfg, workdir):
 
 
 @pytest.fixture(scope='module')
-def whole(tmp_path_factory, programs):
+def one_seed(tmp_path_factory, programs):
+  """(workdir, what was measured): of the first of the two seeds."""
   workdir = tmp_path_factory.mktemp('real')
+  study(plan(seeds=(0,)), workdir)
+  return workdir, tiny.stored(workdir)
+
+
+@pytest.fixture(scope='module')
+def whole(one_seed):
+  workdir = one_seed[0]
   study(plan(), workdir)
   return workdir
 
@@ -54,6 +63,17 @@ def whole(tmp_path_factory, programs):
 def copy(whole, tmp_path):
   shutil.copytree(whole, tmp_path / 'copy')
   return tmp_path / 'copy'
+
+
+def test_one_seed_is_a_study(one_seed):
+  measured = set(one_seed[1])
+  assert {f'seed-0/outcomes/{arm.name}.jsonl' for arm in plan().arms} < measured
+  assert not [name for name in measured if name.startswith('seed-1')]
+
+
+def test_a_second_seed_leaves_the_first_as_it_is(one_seed, whole):
+  before, now = one_seed[1], tiny.stored(whole)
+  assert {name: now[name] for name in before} == before and len(now) == 2 * len(before)
 
 
 def test_it_ends_as_any_study_does(whole):
@@ -112,7 +132,7 @@ def changed_sample(copy):
 
 
 def changed_recipe(copy):
-  return plan(recipes=tiny.with_recipe(plan(), 'tail', steps=20))
+  return plan(recipes=tiny.with_recipe(plan(), 'align', steps=20))
 
 
 def changed_items(copy):

@@ -27,9 +27,9 @@ RUNS = [  # of a seed; the base and explain_A are shared
 ]  # fmt: skip
 
 
-def study(cfg, workdir, mesh=tiny.one_device):
-  """What its runs were fed."""
-  seen = watched.Seen()
+def study(cfg, workdir, mesh=tiny.one_device, seen=None):
+  """What its runs were fed, added to what was seen before."""
+  seen = seen or watched.Seen()
   with pytest.MonkeyPatch.context() as patch, watched.watching(seen):
     for module in (training, ppo, bon):
       patch.setattr(module, 'make_mesh', mesh)
@@ -38,10 +38,18 @@ def study(cfg, workdir, mesh=tiny.one_device):
 
 
 @pytest.fixture(scope='module')
-def whole(tmp_path_factory):
-  """(workdir, what was seen): all of the smoke, and none of it may be changed."""
+def one_seed(tmp_path_factory):
+  """(workdir, what was seen, what was measured): of the first of the smoke's two seeds."""
   workdir = tmp_path_factory.mktemp('whole')
-  return workdir, study(tiny.sealed(), workdir)
+  seen = study(tiny.sealed(seeds=(0,)), workdir)
+  return workdir, seen, stored(workdir)
+
+
+@pytest.fixture(scope='module')
+def whole(one_seed):
+  """(workdir, what was seen): all of the smoke, and none of it may be changed."""
+  workdir, seen, _ = one_seed
+  return workdir, study(tiny.sealed(), workdir, seen=seen)
 
 
 @pytest.fixture
@@ -53,6 +61,17 @@ def copy(whole, tmp_path):
 
 def outcomes(workdir):
   return stored(workdir) | stored(workdir, 'outcomes.jsonl')
+
+
+def test_one_seed_is_a_study(one_seed):
+  measured = set(one_seed[2])
+  assert {f'seed-0/outcomes/{arm.name}.jsonl' for arm in tiny.plan().arms} < measured
+  assert not [name for name in measured if name.startswith('seed-1')]
+
+
+def test_a_second_seed_leaves_the_first_as_it_is(one_seed, whole):
+  before, now = one_seed[2], stored(whole[0])
+  assert {name: now[name] for name in before} == before and len(now) == 2 * len(before)
 
 
 def test_what_arms_share_is_trained_once(whole):
@@ -96,6 +115,15 @@ def test_a_second_call_does_nothing_and_says_the_same(whole):
   assert study(tiny.sealed(), workdir).runs == []
   assert {f: f.stat().st_mtime_ns for f in times} == times
   assert outcomes(workdir) == before and results(workdir) == said
+
+
+def test_what_is_lost_is_made_again_to_the_same_bytes(whole, copy):
+  """A step and what was measured after it; all that is there is left as it is."""
+  shutil.rmtree(copy / 'seed-0/runs/explain-explain_A.tail')
+  for lost in (copy / 'seed-0/outcomes').glob('explain_A.*'):
+    lost.unlink()
+  assert study(tiny.sealed(), copy).runs == ['seed-0/runs/explain-explain_A.tail']
+  assert outcomes(copy) == outcomes(whole[0]) and results(copy) == results(whole[0])
 
 
 def test_an_arm_with_a_document_in_the_prompt_trains_nothing(copy):
