@@ -49,14 +49,20 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, ready,
         written += lines(int(state.step), tokenizer, seen, said, greedy, first=n * cfg.batch)
       counts = jax.device_get(counts)
       means |= {f'{name}_{k}': float(t / max(w, 1e-30)) for k, (t, w) in counts.items()}
-    over = cfg.kl_bound is not None and means['held_out_kl'] > cfg.kl_bound
-    means['held_out_cost'] = float('inf') if over else -means['held_out_reward']
+    means['held_out_cost'] = cost(means, cfg.kl_bound)
     means |= warned(workdir, int(state.step), means, cfg.rules.kl_target)
     name = 'samples.jsonl' if jax.process_index() == 0 else f'samples{jax.process_index()}.jsonl'
     metrics.append(workdir / name, written, int(state.step))
     return means
 
   return cfg.eval_every, evaluate
+
+
+def cost(means, kl_bound):
+  """A float, by which the best policy is chosen: its reward with the sign turned, and infinite for
+  a policy that went further from the reference than kl_bound nats."""
+  too_far = kl_bound is not None and means['held_out_kl'] > kl_bound
+  return float('inf') if too_far else -means['held_out_reward']
 
 
 def rows_until(rows, batch, wanted):

@@ -10,6 +10,7 @@ import pytest
 import jaxalign
 from jaxalign.config import AdamW, Mesh, UserError
 from jaxalign.data import batches
+from jaxalign.models import adapters
 from jaxalign.models.adapters import Lora
 from jaxalign.models.export import export
 from jaxalign.sharding import make_mesh
@@ -99,6 +100,20 @@ def test_a_run_begins_at_log_2_and_learns(tmp_path, base):
   assert rows[-1]['loss'] < 0.6 and rows[-1]['kl'] > 0 and rows[-1]['accuracy'] > 0.9
   model = jaxalign.load(tmp_path / 'run')
   assert model.embed_VD.shape == (1024, 32) and (tmp_path / 'run/card.json').exists()
+
+
+def test_an_adapter_is_measured_from_its_base(models, batch, tmp_path):
+  """Whatever it learned: the reference has none of it."""
+  cfg = pair_runs.small(dpo, tmp_path, init='base', lora=Lora(rank=4))
+  build, _, rewards = dpo.learner(cfg)
+  born, base = build(jax.random.key(3)), models[0]
+  rewards = jax.jit(rewards)
+  assert (rewards(born, batch, base) == 0).all()
+  moved = jax.tree.map(lambda w: w + 0.02, born)
+  laid = jax.jit(lambda base, moved: adapters.merge(base, moved, cfg.lora))(base, moved)
+  expected = oracle((laid, base), batch, cfg)
+  assert np.abs(expected).max() > 1e-3
+  np.testing.assert_allclose(rewards(moved, batch, base), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.campaign

@@ -125,6 +125,12 @@ def test_every_metric_that_others_plot_is_there(unbroken):
   )
 
 
+def test_beyond_its_kl_bound_a_policy_costs_more_than_any_other():
+  means = dict(held_out_kl=2.0, held_out_reward=0.5)
+  assert ppo.held_out.cost(means, None) == ppo.held_out.cost(means, 2.0) == -0.5
+  assert ppo.held_out.cost(means, 1.9) == float('inf')
+
+
 @pytest.mark.campaign
 def test_a_kl_bound_keeps_a_policy_that_went_too_far_from_being_the_best(tmp_path):
   cfg = small(kl_bound=1e-9, saving=config.Saving(every=4, best='held_out_cost'))
@@ -143,21 +149,22 @@ def exported(directory, seed):
   return str(directory)
 
 
-@pytest.mark.campaign
 def test_rule_21_resumed_with_another_reference_is_refused(tmp_path):
   """The directory that init names holds other weights by now: the run does not go on against
   them, and nothing is overwritten."""
-  cfg = lambda: small(init=exported_to)
-  exported_to = exported(tmp_path / 'hf', 0)
-  first = cfg()
-  tokenizer = ppo.training.open_tokenizer(first)
-  assert tokenizer.vocab == 1024
-  start(first, tmp_path / 'run')
-  before = (tmp_path / 'run' / 'metrics.jsonl').read_text()
-  exported(tmp_path / 'hf', 1)
-  with pytest.raises(UserError, match='was trained against another reference than'):
-    start(cfg(), tmp_path / 'run')
-  assert (tmp_path / 'run' / 'metrics.jsonl').read_text() == before
+  cfg = config.seal(small(init=exported(tmp_path / 'hf', 0)))
+  tx = ppo_start.optimizers(cfg.optim, cfg.critic_optim, 10, 10)
+  mesh = ppo.make_mesh(1, 1, 1)
+  with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
+    state, _ = ppo_start.start(cfg, tx, mesh, saves, ())
+    saves.save(state.replace(step=state.step + 1))
+    saves.wait()
+    again, _ = ppo_start.start(cfg, tx, mesh, saves, ())
+    assert again.step == 1
+    exported(tmp_path / 'hf', 1)
+    with pytest.raises(UserError, match='was trained against another reference than'):
+      ppo_start.start(cfg, tx, mesh, saves, ())
+  assert saving.newest(tmp_path / 'run') == 1
 
 
 @pytest.fixture
@@ -198,6 +205,15 @@ def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(rewar
     np.testing.assert_allclose(seen.said.scores[0][row], alone(tokens), rtol=1e-4)
     at = seen.length_B[row] - 1  # the value before the last token is of the text without it
     np.testing.assert_allclose(seen.said.value_BR[row, at], alone(tokens[:-1]), rtol=1e-4)
+
+
+@pytest.mark.parametrize('form, tokens', [(None, 1), (chat.PHI2_INSTRUCT, 0)])
+def test_rule_9_tokens_go_only_to_a_judge_of_the_same_template(reward, form, tokens):
+  cfg = config.seal(small(judges=(Judge(by=reward),), **(dict(format=form) if form else {})))
+  tokenizer, mesh = ppo.training.open_tokenizer(cfg), ppo.make_mesh(1, 1, 1)
+  with jax.set_mesh(mesh):
+    readers, hosts, _, _ = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
+  assert (len(readers), len(hosts)) == (tokens, 1 - tokens)
 
 
 @pytest.mark.campaign
