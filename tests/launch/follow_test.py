@@ -51,7 +51,6 @@ def test_bad_input_is_shown_and_not_tried_again(place, go, toy, tmp_path):
   assert began(tmp_path) == [1, 1]
 
 
-@pytest.mark.campaign
 def test_what_breaks_at_once_is_not_tried_for_ever(place, go, toy, tmp_path):
   place()
   status, said = go('up', command=toy('print("step 5/9"); sys.exit(me)'))
@@ -60,7 +59,6 @@ def test_what_breaks_at_once_is_not_tried_for_ever(place, go, toy, tmp_path):
   assert '--- worker 1: ended with exit status 1' in said and said[-1] == UP
 
 
-@pytest.mark.campaign
 def test_told_to_stop_by_its_machine(place, go, toy, tmp_path):
   place()
   code = 'print("step 4/9" if n == 0 else "step 9/9"); sys.exit(0 if n else UNFINISHED)'
