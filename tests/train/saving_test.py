@@ -1,5 +1,8 @@
+import contextlib
+import errno
 import math
 import os
+import resource
 import shutil
 import subprocess
 
@@ -349,6 +352,40 @@ def test_a_full_disk_is_one_line_and_spares_what_was_saved(small_disk):
   with Saves(small_disk, Saving(keep=9)) as saves:
     saves.save(state.replace(step=jnp.int32(2)))
   assert saving.newest(small_disk) == 2
+
+
+@contextlib.contextmanager
+def files_of_at_most(size):
+  """As `ulimit -f` has it: whoever writes more gets EFBIG, as from a full disk ENOSPC."""
+  before = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_line_and_the_one_before_is_whole(tmp_path):
+  """The same of a whole run and a full disk is a campaign, below."""
+  mesh, _, state, step, feed = problem.begin((1, 1, 1))
+  says = r'a checkpoint could not be written under .*those before it are whole'
+  with Saves(tmp_path, Saving(keep=9)) as saves:
+    saves.save(state)
+    saves.wait()
+    later, _ = problem.advance(mesh, state, step, feed, 0, 2)
+    with pytest.raises(UserError, match=says) as error, files_of_at_most(200):
+      saves.save(later)
+      saves.wait()
+    assert '\n' not in str(error.value)
+  got = restored(tmp_path, twin_on(1, 1, 1)[1])
+  assert got.step == 0 and saving.newest(tmp_path) == 0
+
+
+@pytest.mark.parametrize('code, says', [(errno.ENOSPC, 'No space left'), (errno.EIO, 'OSError')])
+def test_why_a_checkpoint_could_not_be_written(code, says):
+  with pytest.raises(UserError, match=f'could not be written under here .{says}'):
+    with saving._blame('here'):
+      raise OSError(code, os.strerror(code))
 
 
 @pytest.mark.campaign
