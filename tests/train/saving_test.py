@@ -1,10 +1,6 @@
-import contextlib
-import errno
 import math
 import os
-import resource
 import shutil
-import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +13,7 @@ from jaxalign.train.feed import Feed
 from jaxalign.train.fingerprint import flat, flaws, record_of
 from jaxalign.train.saving import Saves
 from jaxalign.train.state import make_state, make_step
-from tests.train import problem, running
+from tests.train import problem
 
 
 def twin_on(*sizes):
@@ -320,88 +316,3 @@ def test_a_number_changed_without_a_trace_is_seen(copied):
   with pytest.raises(UserError, match='is not what was saved'):
     saving.read_weights(path, twin_on(1, 1, 1)[1].model)
   problem.assert_same_bits(restored(path), states[2])
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-  """A file system of 1 MiB; needs root."""
-  place = tmp_path / 'disk'
-  place.mkdir()
-  mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(place)]
-  if shutil.which('mount') is None or subprocess.run(mount, capture_output=True).returncode:
-    pytest.skip('mounting a small tmpfs needs root')
-  yield place
-  subprocess.run(['umount', '-l', str(place)], check=True)
-
-
-def test_a_full_disk_is_one_line_and_spares_what_was_saved(small_disk):
-  _, twin, make = twin_on(2, 2, 2)
-  state = make()
-  expected = problem.whole(state.replace(step=jnp.int32(1)))
-  with Saves(small_disk, Saving(keep=9)) as saves:
-    saves.save(state.replace(step=jnp.int32(1)))
-  free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
-  (small_disk / 'ballast').write_bytes(bytes(free - 8192))
-  with pytest.raises(UserError) as told, Saves(small_disk, Saving(keep=1)) as saves:
-    saves.save(state.replace(step=jnp.int32(2)))
-    saves.wait()
-  assert '\n' not in str(told.value) and str(small_disk) in str(told.value)
-  assert 'No space left' in str(told.value) and 'make room' in str(told.value)
-  problem.assert_same_bits(restored(small_disk, twin), expected)
-  (small_disk / 'ballast').unlink()
-  with Saves(small_disk, Saving(keep=9)) as saves:
-    saves.save(state.replace(step=jnp.int32(2)))
-  assert saving.newest(small_disk) == 2
-
-
-@contextlib.contextmanager
-def files_of_at_most(size):
-  """As `ulimit -f` has it: whoever writes more gets EFBIG, as from a full disk ENOSPC."""
-  before = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-  try:
-    yield
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_checkpoint_that_cannot_be_written_is_one_line_and_the_one_before_is_whole(tmp_path):
-  """The same of a whole run and a full disk is a campaign, below."""
-  mesh, _, state, step, feed = problem.begin((1, 1, 1))
-  says = r'a checkpoint could not be written under .*those before it are whole'
-  with Saves(tmp_path, Saving(keep=9)) as saves:
-    saves.save(state)
-    saves.wait()
-    later, _ = problem.advance(mesh, state, step, feed, 0, 2)
-    with pytest.raises(UserError, match=says) as error, files_of_at_most(200):
-      saves.save(later)
-      saves.wait()
-    assert '\n' not in str(error.value)
-  got = restored(tmp_path, twin_on(1, 1, 1)[1])
-  assert got.step == 0 and saving.newest(tmp_path) == 0
-
-
-@pytest.mark.parametrize('code, says', [(errno.ENOSPC, 'No space left'), (errno.EIO, 'OSError')])
-def test_why_a_checkpoint_could_not_be_written(code, says):
-  with pytest.raises(UserError, match=f'could not be written under here .{says}'):
-    with saving._blame('here'):
-      raise OSError(code, os.strerror(code))
-
-
-@pytest.mark.campaign
-def test_a_run_on_a_full_disk_ends_with_one_line_and_goes_on_when_there_is_room(
-  small_disk, tmp_path, cache
-):
-  """About eight checkpoints of this model fit, and all are to be kept."""
-  command = running.command(small_disk, steps=40, saving_every=1, saving_keep=100)
-  status, said = running.finish(running.start(command, cache))
-  errors = [line for line in said.splitlines() if line.strip().startswith('error: ')]
-  assert status == 2 and len(errors) == 1, said
-  assert errors[0].strip().startswith('error: a checkpoint could not be written under'), said
-  assert 'Traceback' not in said, said  # nor those that tensorstore's threads had to say
-  shutil.copytree(small_disk, tmp_path / 'roomy')
-  got = saving.newest(tmp_path / 'roomy')
-  assert got > 1
-  command = running.command(tmp_path / 'roomy', steps=40, saving_every=1, saving_keep=2)
-  said = running.run(command, cache)
-  assert 'damaged' not in said and len(running.metrics(tmp_path / 'roomy')) == 40
