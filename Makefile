@@ -14,7 +14,7 @@ PYTEST := $(RUN) -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder 
 # What a new version of jax could break: the rooms that call it, and each kind of run once.
 NEWEST := $(addprefix tests/,models train losses_test.py sharding_test.py kept_test.py config_test.py \
   main_test.py rl/sample_test.py stages/language_test.py stages/ppo_test.py \
-  study/runner_test.py)
+  study/run/runner_test.py)
 
 .PHONY: demo test test-newest test-all lint format install clean
 

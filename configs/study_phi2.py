@@ -11,9 +11,8 @@ laid out as docs/studies.md says, ./hh-rlhf is a clone of Anthropic/hh-rlhf.
 
 Slice: v5e-16. Cost (estimated, not run yet): about 70 chip-hours, 4.3 hours on the slice, without
 the benches; --doctor --slice=v5e-16 counts it step by step.
-Expect (likewise): demonstrations are learned alike in all arms; whether documents that explain
-help is what the study is to say; no arm tells why from what. Most of what others report at this
-size is null.
+Expect: demonstrations are learned alike in all arms; whether documents that explain help is what
+the study is to say; no arm tells why from what. Most of what others report at this size is null.
 
 :tfds    explanations from the TFDS dataset `value_explanations` in ./data (see docs/studies.md).
 :smoke   the whole path in 1 to 2 minutes: a tiny Phi, corpora and benches that ship, two seeds.
@@ -25,14 +24,15 @@ from typing import Literal
 from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import chat, rows, sources
 from jaxalign.data.decontaminate import Decontaminated
+from jaxalign.evals import benches
 from jaxalign.models import phi2
 from jaxalign.models.adapters import Lora
 from jaxalign.stages import explain, sft
-from jaxalign.study import benches, plan, texts_rules
-from jaxalign.study.plan import Arm, Recipe, Step
-from jaxalign.study.texts import Texts
+from jaxalign.study.plan.arms import Arm, Recipe, Step
+from jaxalign.study.stage import Config
+from jaxalign.study.texts import texts_rules
+from jaxalign.study.texts.texts import Texts
 
-C4 = 'en/c4-train.00000-of-01024.json.gz'  # one shard of 1,024: some 150 M tokens
 MATRICES = ('q_*', 'k_*', 'v_*', 'o_*', '*_FD', 'down_*')  # of both families
 
 
@@ -51,7 +51,7 @@ def study(model, init, variant, tiny, form=chat.TRANSCRIPT):
       name='value_explanations', data_dir='data', kind='document', columns=sources.EXPLANATION
     )
     world = dataclasses.replace(world, explanations=dataset)
-  return plan.Config(
+  return Config(
     world=world, base=None, recipes=recipes(model, init, form), arms=arms(), seeds=tuple(range(8)),
     rules=texts_rules.rules(), workers=0,
   )  # fmt: skip
@@ -59,12 +59,13 @@ def study(model, init, variant, tiny, form=chat.TRANSCRIPT):
 
 def texts(init, form):
   meta = rows.Columns(meta=('value', 'type'))
+  shard = 'en/c4-train.00000-of-01024.json.gz'  # of 1,024: some 150 M tokens
   c4 = dict(name='allenai/c4', revision='607bd4c8450a42878aa9ddc051a65a055450ef87')
   dialogues = lambda split: sources.HH(path='hh-rlhf', split=split, as_='conversation')
   return Texts(
     explanations=sources.Jsonl(path='explanations/*.jsonl.gz', kind='document', columns=meta),
     general=sources.HuggingFace(
-      **c4, data_files=(C4,), split='train', kind='document', streaming=True
+      **c4, data_files=(shard,), split='train', kind='document', streaming=True
     ),
     demonstrations=Decontaminated(source=dialogues('train'), against=(dialogues('test'),)),
     tokenizer=init, format=form, benches=benches.published('data', 'hh-rlhf'), more=120_000,
@@ -142,7 +143,7 @@ def smoke(model):
     )  # fmt: skip
 
   names = ('explain-align', 'neutral-align', 'shuffled-align')
-  return plan.Config(
+  return Config(
     world=world, base=stage(explain.Config, 3e-3, 20, 4, document('background', 1), lora=None),
     recipes=plan_of(stage, (1e-2, 10, 4), (1e-2, 10, 4), (1e-3, 10, 4)), seeds=(0, 1),
     arms=tuple(arm for arm in arms() if arm.name in names), rules=texts_rules.rules(), workers=2,

@@ -29,7 +29,7 @@ from configs.valueworld.climbs import climbs, harm_rl, rl_arms, rl_recipes
 from configs.valueworld.lessons import base, model, phi, recipes
 from jaxalign.config import Schedule
 from jaxalign.stages import bon, ppo, reward
-from jaxalign.study import plan
+from jaxalign.study.stage import Config
 from jaxalign.valueworld.world import World
 
 
@@ -37,7 +37,7 @@ def get_config(
   variant: Literal['', 'quick', 'full', 'develop', 'harm', 'phi', 'smoke', 'smoke_rl'] = '',
 ):
   seeds = tuple(range(8))
-  study = plan.Config(
+  study = Config(
     world=World(seed=0), base=base(), recipes=(*recipes(), *rl_recipes()),
     arms=(*goods_arms(), *harm_arms()), seeds=seeds, rl_arms=tuple(rl_arms()),
     climbs=tuple(climbs()), rl_seeds=seeds[:2],

@@ -18,6 +18,12 @@ from typing import Annotated, Any, Literal
 
 from jaxalign import ranges
 
+# Modules whose configs moved: where they are now, so that a run that began before goes on.
+MOVED = {
+  'jaxalign.study.texts': 'jaxalign.study.texts.texts',
+  'jaxalign.study.benches': 'jaxalign.evals.benches',
+}
+
 
 class UserError(ValueError):
   """The user's to mend: names the thing and the remedy, and is shown without a traceback."""
@@ -287,4 +293,10 @@ def _leaves(node, name=''):
   elif isinstance(node, list) and any(isinstance(item, dict) for item in node):
     yield from _leaves(dict(enumerate(node)), name)
   else:
-    yield name, node
+    yield name, _moved(node) if name.split('.')[-1] == 'class' else node
+
+
+def _moved(name):
+  """A class's name as it is today, MODULE:CLASS: runs keep the name of the day they began."""
+  module, colon, rest = str(name).partition(':')
+  return f'{MOVED.get(module, module)}{colon}{rest}'

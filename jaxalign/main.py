@@ -154,7 +154,8 @@ def start(argv):
 
 
 def compare_runs(runs, workdir):
-  from jaxalign.study import compare, compare_page  # scipy, only where it is used
+  from jaxalign.study.judge import compare
+  from jaxalign.study.report import compare_page  # scipy, only where it is used
 
   workdir = workdir and files.place(workdir, '--workdir')
   print(compare.compare(runs, workdir, compare_page.write), end='')
@@ -177,7 +178,7 @@ def run_stage(run, cfg, workdir, debug):
 def examine(cfg, workdir, slice_name):
   """--doctor: prints a line for each check; 1 if one fails."""
   found = stage_of(cfg, 'doctor')
-  from jaxalign.stages import doctor  # jax, only once there is something to check
+  from jaxalign.stages.doctors import doctor  # jax, only once there is something to check
 
   logging.use_absl_handler()
   logging.set_verbosity(logging.WARNING)

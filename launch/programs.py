@@ -18,8 +18,8 @@ from jaxalign.sharding import make_mesh, sampling_mesh, spec
 from jaxalign.stages import bon, dpo, explain, finished, judging, ppo, reward, sft, training
 from jaxalign.stages import language as text
 from jaxalign.stages import ppo_start as begin
-from jaxalign.stages.doctor import device_bytes
-from jaxalign.study import plan
+from jaxalign.stages.doctors.doctor import device_bytes
+from jaxalign.study.stage import Config as Study
 from jaxalign.train.feed import split
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state
@@ -46,7 +46,7 @@ class Program:
 
 def programs_of(cfg, devices):
   """(mesh, the programs of the config's stage on these devices, in the order they run)."""
-  if isinstance(cfg, plan.Config):
+  if isinstance(cfg, Study):
     return of_study(cfg, devices)
   if not hasattr(cfg, 'mesh') or not hasattr(cfg, 'model'):
     raise UserError(f'{type(cfg).__module__} runs no program of its own')

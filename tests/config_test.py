@@ -1,13 +1,16 @@
 import dataclasses
 import enum
 import json
+import pathlib
 from collections.abc import Callable
 from typing import Literal
 
 import pytest
 
-from jaxalign import config
+from jaxalign import config, main
 from jaxalign.config import Adafactor, AdamW, Mesh, Saving, Schedule, UserError
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 class Size(enum.Enum):
@@ -147,6 +150,15 @@ def test_write_leaves_the_old_file_whole_when_it_fails(tmp_path):
     config.write(Stage(loss=object()), path)
   assert path.read_text() == before
   assert [file.name for file in path.parent.iterdir()] == ['config.json']
+
+
+def test_a_config_of_a_module_that_moved_is_the_same_config():
+  """A study on real text that began before goes on."""
+  now = json.loads(config.to_json(main.load(f'{ROOT}/configs/study_phi2.py:smoke').world))
+  old = json.dumps(now)
+  for before, after in config.MOVED.items():
+    old = old.replace(f'"{after}:', f'"{before}:')
+  assert json.loads(old) != now and config.diff(json.loads(old), now) == []
 
 
 def test_diff_names_each_field_with_both_values():

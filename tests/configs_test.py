@@ -35,8 +35,8 @@ TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'study_'))]
 def test_builds_seals_and_names_itself_after_its_stage(path):
   cfg = config.seal(main.load(str(path)))
   stage = path.stem.split('_')[0]
-  home = 'jaxalign.study.plan' if stage == 'study' else f'jaxalign.stages.{stage}'
-  assert main.stage_of(cfg).__module__.startswith(('jaxalign.stages.', 'jaxalign.study.plan'))
+  home = 'jaxalign.study.stage' if stage == 'study' else f'jaxalign.stages.{stage}'
+  assert main.stage_of(cfg).__module__.startswith(('jaxalign.stages.', 'jaxalign.study.stage'))
   assert type(cfg).__module__ == home
   config.to_json(cfg)
 

@@ -6,9 +6,12 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
-  'endings config ranges files pictures chips overrides sharding pod allocator kept workdir',
+  (
+    'endings config ranges files statistics pictures chips overrides '
+    'sharding pod allocator kept workdir'
+  ),
   'models data train',
-  'losses rl evals probes attacks valueworld',
+  'losses rl evals probes attacks valueworld page',
   'stages',
   'study',
   'main api __init__ configs launch',

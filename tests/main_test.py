@@ -174,7 +174,7 @@ def test_the_keyboard_stops_with_one_line(call):
 
 DOCTOR = """
 def doctor(cfg, workdir, machine):
-  from jaxalign.stages.doctor import Check
+  from jaxalign.stages.doctors.doctor import Check
   return [Check('steps', 'FAIL' if cfg.steps == 7 else 'ok', f'{cfg.steps} on {machine.devices}')]
 """
 

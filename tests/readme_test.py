@@ -14,12 +14,12 @@ OURS = r'(?:jaxalign|configs|launch|benchmarks|tests|docs)/[\w/.-]*\w\.(?:py|md|
 def tree():
   """{folder: what the tree says of it}, from the block under 'The tree'."""
   block = (ROOT / 'README.md').read_text().split('## The tree')[1].split('```')[1]
-  found, top = {}, ''
+  found, above = {}, []
   for line in block.splitlines():
-    head = re.match(r'( {0,2})(\w+)/(?:\s|$)', line)
+    head = re.match(r'((?:  ){0,2})(\w+)/(?:\s|$)', line)
     if head:
-      top = top if head[1] else head[2]
-      here = f'{top}/{head[2]}' if head[1] else top
+      above = [*above[: len(head[1]) // 2], head[2]]
+      here = '/'.join(above)
     if line:
       found[here] = found.get(here, '') + line + '\n'
   return found
@@ -32,10 +32,8 @@ def test_the_tree_has_every_file_and_no_other(folder):
 
 
 def test_the_tree_has_every_folder():
-  rooms = {
-    f'jaxalign/{p.name}' for p in (ROOT / 'jaxalign').iterdir() if (p / '__init__.py').exists()
-  }
-  assert rooms <= set(tree())
+  rooms = {p.parent.relative_to(ROOT) for p in (ROOT / 'jaxalign').rglob('__init__.py')}
+  assert {room.as_posix() for room in rooms} <= set(tree())
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)

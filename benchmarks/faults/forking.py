@@ -24,7 +24,7 @@ ENVIRONMENT = {
   'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
   'TF_CPP_MIN_LOG_LEVEL': '3', 'COLUMNS': '200',
 }  # fmt: skip
-LATE = ('jaxalign.study.report', 'launch.pod', 'launch.preflight', 'launch.rehearse')
+LATE = ('jaxalign.study.report.report', 'launch.pod', 'launch.preflight', 'launch.rehearse')
 DEATH = 1  # prctl: a child ends with its parent
 
 

@@ -1,6 +1,6 @@
 """The arms of the study in ValueWorld: lists of steps over a shared base."""
 
-from jaxalign.study.plan import Arm, Step
+from jaxalign.study.plan.arms import Arm, Step
 
 
 def arm(name, tests, *steps, control=False):

@@ -10,7 +10,7 @@ from jaxalign.rl.bag import BagOfWords
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
 from jaxalign.stages import bon, ppo, reward, sft
-from jaxalign.study.plan import Climb, Recipe, Step
+from jaxalign.study.plan.arms import Climb, Recipe, Step
 from jaxalign.valueworld.preferences import Picked
 from jaxalign.valueworld.world import World
 

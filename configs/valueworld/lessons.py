@@ -4,7 +4,7 @@ from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import chat, rows, sources
 from jaxalign.models import llama2, phi2
 from jaxalign.stages import explain, sft
-from jaxalign.study.plan import Recipe
+from jaxalign.study.plan.arms import Recipe
 from jaxalign.valueworld import words
 
 FORMAT = chat.ChatFormat(name='asked', user='{user}', system='{system} {user}', answer=' {answer}')

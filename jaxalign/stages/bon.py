@@ -24,7 +24,6 @@ from jaxalign.rl import bon, judges, players
 from jaxalign.rl import overoptimisation as over
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import (
-  bon_doctor,
   finished,
   judging,
   overoptimisation,
@@ -32,6 +31,7 @@ from jaxalign.stages import (
   ppo_start,
   training,
 )
+from jaxalign.stages.doctors import bon_doctor
 from jaxalign.train.feed import Feed, refuse_too_large
 from jaxalign.train.loop import Interrupt
 

@@ -14,7 +14,8 @@ from jaxalign.config import UserError
 from jaxalign.models import adapters
 from jaxalign.ranges import Factor, Minority
 from jaxalign.rl.ppo import kl_estimate
-from jaxalign.stages import finished, pairs, pairs_doctor, training
+from jaxalign.stages import finished, pairs, training
+from jaxalign.stages.doctors import pairs_doctor
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)

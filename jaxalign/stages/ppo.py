@@ -13,7 +13,8 @@ from jaxalign.models import adapters, hub, llama2, phi2
 from jaxalign.ranges import INT32, Bound, Count, Length, Rows, Seed, Slots
 from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import make_mesh
-from jaxalign.stages import finished, held_out, judging, ppo_doctor, ppo_start, training
+from jaxalign.stages import finished, held_out, judging, ppo_start, training
+from jaxalign.stages.doctors import ppo_doctor
 from jaxalign.train.feed import Feed, refuse_too_large, split
 from jaxalign.train.sinks import refuse_missing
 

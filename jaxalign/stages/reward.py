@@ -10,7 +10,8 @@ from jaxalign.models import heads
 from jaxalign.models.decoder import Normal
 from jaxalign.ranges import Weight
 from jaxalign.sharding import born
-from jaxalign.stages import pairs, pairs_doctor, training
+from jaxalign.stages import pairs, training
+from jaxalign.stages.doctors import pairs_doctor
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from jaxalign.stages import language, language_doctor, training
+from jaxalign.stages import language, training
+from jaxalign.stages.doctors import language_doctor
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)

@@ -21,7 +21,8 @@ from jaxalign.models import heads, llama2
 from jaxalign.rl import bon as arithmetic
 from jaxalign.rl.judges import Judge
 from jaxalign.sharding import make_mesh
-from jaxalign.stages import bon, doctor, finished, judging, overoptimisation_page
+from jaxalign.stages import bon, finished, judging, overoptimisation_page
+from jaxalign.stages.doctors import doctor
 from jaxalign.train import saving
 from jaxalign.train.state import make_state
 

@@ -9,9 +9,9 @@ from configs import study_valueworld
 from jaxalign import config, main
 from jaxalign.config import UserError
 from jaxalign.sharding import make_mesh
-from jaxalign.study import goodhart
+from jaxalign.study.judge import goodhart
 from tests.study import tiny
-from tests.study.runner_test import results, study
+from tests.study.run.runner_test import results, study
 
 pytestmark = pytest.mark.campaign
 SPEC = f'{tiny.PATH}_rl'

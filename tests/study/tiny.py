@@ -10,7 +10,7 @@ import pytest
 
 from jaxalign import config, main
 from jaxalign.sharding import make_mesh
-from jaxalign.study.plan import Arm, Step
+from jaxalign.study.plan.arms import Arm, Step
 from tests.train import running
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

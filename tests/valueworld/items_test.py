@@ -2,7 +2,7 @@ import collections
 
 import pytest
 
-from jaxalign.study import bench
+from jaxalign.study.world import bench
 from jaxalign.valueworld import items, words
 from jaxalign.valueworld.world import opposite
 from tests.valueworld import worlds

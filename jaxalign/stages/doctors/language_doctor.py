@@ -1,0 +1,216 @@
+"""What --doctor looks at for the stages that learn text: explain and sft, and others in part."""
+
+import dataclasses
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxalign.config import UserError
+from jaxalign.data import prepare
+from jaxalign.models import adapters
+from jaxalign.sharding import make_mesh
+from jaxalign.stages import finished, language, training
+from jaxalign.stages.doctors import doctor
+from jaxalign.train.optim import make_optimizer, refuse_unmatched
+from jaxalign.train.state import make_state, make_step
+
+RECORDS = 64  # of each corpus are read
+ROWS, TOKENS = 4, 128  # of the tiny twin's batch
+
+
+def examine(cfg, workdir, machine):
+  """The checks of a language run; `doctor` of its stage."""
+  del workdir
+  visit = doctor.Visit()
+  mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
+  visit.check('batch', doctor.divides, 'batch', cfg.batch, cfg.microbatches, mesh)
+  visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
+  tokenizer = text_side(visit, cfg)
+  corpora = [(f'train.{n}', c) for n, c in enumerate(cfg.train)]
+  corpora += [(f'held_out.{n}', c) for n, c in enumerate(cfg.held_out)]
+  examples = [visit.check(name, corpus, c, tokenizer, cfg) for name, c in corpora]
+  visit.check('memory', memory, cfg, mesh, machine)
+  visit.check('one step', one_step, cfg, *examples[:1])
+  return visit.checks
+
+
+def text_side(visit, cfg):
+  """The checks of where the weights and the ids come from; the tokenizer."""
+  place = visit.check('init', training.init_fits, cfg)
+  tokenizer = visit.check('tokenizer', tokenizer_fits, cfg, None if cfg.tokenizer else place)
+  visit.check('format', format_fits, cfg, tokenizer)
+  return tokenizer
+
+
+def tokenizer_fits(cfg, place):
+  tokenizer = finished.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=place))
+  if tokenizer.vocab > cfg.model.vocab:
+    raise UserError(f'{tokenizer} has more ids than model.vocab={cfg.model.vocab}: name its own')
+  if tokenizer.eos is not None and tokenizer.eos not in cfg.model.eos:
+    raise UserError(
+      f'texts end with id {tokenizer.eos} in {tokenizer}, and model.eos={cfg.model.eos}: '
+      'answers would never end; set model.eos'
+    )
+  return f'{tokenizer}; model.vocab {cfg.model.vocab:,}, EOS {tokenizer.eos}', tokenizer
+
+
+def format_fits(cfg, tokenizer):
+  if tokenizer.eos is None:
+    raise UserError(f'{cfg.format.name} ends answers with EOS, and {tokenizer} has none')
+  if cfg.format.bos and tokenizer.bos is None:
+    raise UserError(f'{cfg.format.name} begins exchanges with BOS, and {tokenizer} has none')
+  for field in ('user', 'answer'):
+    if '{' + field + '}' not in getattr(cfg.format, field):
+      raise UserError(f'format.{field} has no {{{field}}}: the text of that turn would be lost')
+  return f'{cfg.format.name}, {cfg.format.hash[:12]}; BOS {tokenizer.bos}, EOS {tokenizer.eos}'
+
+
+def corpus(one, tokenizer, cfg, kind='example', length=None):
+  """The first records of a corpus, as the run would tokenise them."""
+  examples, length = [], length or cfg.length
+  for where, record in itertools.islice(streamed(one.source).read(), RECORDS):
+    encoded, found = prepare.encode(where, record, cfg.format, tokenizer)
+    if found != kind:
+      raise UserError(f'{where} is a {found}: this stage takes {kind}s; set `as_` or `kind`')
+    for example in encoded:
+      refuse_unlearnable(where, example, tokenizer, kind)
+    examples += encoded
+  if not examples:
+    raise UserError(f'{one.source.name} holds no record: name another path')
+  sizes = np.array([len(example.tokens) for example in examples])
+  fit = sizes <= length
+  if getattr(one, 'long', 'drop') == 'drop' and not fit.any():
+    raise UserError(
+      f'{one.source.name}: of the first {len(sizes)} texts none fits length={length}, the '
+      f'shortest has {sizes.min()} tokens: raise length'
+    )
+  learned = sum(example.weight.sum() for example in examples) / sizes.sum()
+  words = f'{one.source.name}: the first {len(sizes)} texts have {np.median(sizes):.0f} tokens, '
+  return f'{words}{fit.mean():.0%} fit {length}; {learned:.0%} of them learned', examples
+
+
+def refuse_unlearnable(where, example, tokenizer, kind):
+  if kind == 'prompt':
+    return
+  if not example.weight.any():
+    raise UserError(f'{where}: no token carries loss: its answer is empty, or the format loses it')
+  if example.tokens[-1] != tokenizer.eos or not example.weight[-1]:
+    raise UserError(f'{where}: EOS is not learned at its end, so the model would never stop')
+
+
+def streamed(source):
+  """A hub's dataset is read while it arrives: its first records should not cost all of it."""
+  if hasattr(source, 'against'):
+    return dataclasses.replace(source, source=streamed(source.source))
+  if hasattr(source, 'streaming') and '[' not in source.split:
+    return dataclasses.replace(source, streaming=True)
+  return source
+
+
+def shapes_of(cfg):
+  """(what is trained, what is frozen beside it) as shapes."""
+  model = jax.eval_shape(cfg.model.build, jax.random.key(0))
+  if cfg.lora is None:
+    return model, None
+  key = jax.random.key(0)
+  return jax.eval_shape(lambda m: adapters.make_adapter(m, cfg.lora, key), model), model
+
+
+def memory(cfg, mesh, machine, texts=1, reference=False):
+  """A closed form: what must lie on a device while a step runs. `texts`: texts in a row, 2 of a
+  pair."""
+  trained, frozen = shapes_of(cfg)
+  refuse_unmatched(trained, cfg.optim)
+  tx = make_optimizer(cfg.optim, cfg.steps)
+  weights = doctor.device_bytes(trained, mesh)
+  parts = dict(weights=weights)
+  if frozen is not None or reference:
+    parts['frozen weights'] = doctor.device_bytes(trained if frozen is None else frozen, mesh)
+  parts['moments'] = doctor.device_bytes(jax.eval_shape(tx.init, trained), mesh)
+  parts['gradients'] = weights * (2 if cfg.microbatches > 1 else 1)
+  rows = cfg.batch * texts / cfg.microbatches
+  parts['activations'] = activations(cfg.model, rows, cfg.length, mesh)
+  return doctor.fits_memory(parts, machine)
+
+
+def activations(model, rows, length, mesh):
+  """All layers' inputs (what remat='full' keeps), one layer at work, a chunk of logits."""
+  ways = mesh.shape['data'] * mesh.shape['fsdp']
+  rows = math.ceil(rows / ways)
+  size = jnp.dtype(model.dtype).itemsize
+  inside = 2 * model.width + 3 * model.mlp // mesh.shape['tensor']
+  kept = model.depth * model.width if model.remat == 'full' else model.depth * inside
+  chunk = rows * min(length, 128) * model.vocab // mesh.shape['tensor'] * 3 * 4
+  return rows * length * (kept + inside) * size + chunk
+
+
+def rows_of(examples, rows=ROWS, most=TOKENS):
+  """A batch of the first texts, cut to a few tokens that hold learned ones: {name: [rows, T]}."""
+  cut = []
+  for example in itertools.islice(itertools.cycle(examples), rows):
+    begin = max(0, min(int(example.weight.argmax()) - most // 2, len(example.tokens) - most))
+    cut.append((example.tokens[begin : begin + most], example.weight[begin : begin + most]))
+  T = max(len(tokens) for tokens, _ in cut)
+  out = {name: np.zeros((rows, T), np.int32) for name in ('tokens_BT', 'segment_BT', 'position_BT')}
+  out['weight_BT'] = np.zeros((rows, T), np.float32)
+  for r, (tokens, weight) in enumerate(cut):
+    n = len(tokens)
+    out['tokens_BT'][r, :n], out['weight_BT'][r, 1:n] = tokens, weight[1:]
+    out['segment_BT'][r, :n], out['position_BT'][r, :n] = 1, np.arange(n)
+  return out
+
+
+def one_step(cfg, examples):
+  """The run's own loss, optimizer and step, on two narrow layers and the corpus' first texts."""
+  build, given, loss = twin_of(cfg)
+  begin = lambda tx, mesh: (make_state(build, tx, cfg.seed, mesh)[1](), given, loss)
+  return step_words(cfg, rows_of(examples), begin, math.log(cfg.model.vocab))
+
+
+def twin_of(cfg):
+  """(what is trained, what its loss is given, the loss) of a tiny model."""
+  small = doctor.twin(cfg.model)
+  if cfg.lora is None:
+    return small.build, None, language.loss
+  build = adapters.adapter_builder(small, cfg.lora)
+  return build, jax.jit(small.build)(jax.random.key(1)), language.adapted_loss(cfg.lora)
+
+
+def step_words(cfg, batch, begin, chance):
+  """One real step: finite, counted once whatever the microbatches, and it moves the weights.
+
+  begin(tx, mesh) -> (state, what the loss is given, the loss); chance: the loss of one who knows
+  nothing, which is where it should begin.
+  """
+  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
+  tx = make_optimizer(cfg.optim, cfg.steps)
+  parts = min(cfg.microbatches, 2)
+  with jax.set_mesh(mesh):
+    state, given, loss = begin(tx, mesh)
+    before = jax.device_get(state.model)
+    step = make_step(loss, tx, microbatches=parts, frozen=cfg.optim.frozen)
+    stacked = {name: jnp.asarray(rows)[None] for name, rows in batch.items()}
+    state, (metrics, _) = step(state, stacked, given)
+  metrics = jax.device_get(metrics)
+  value, norm = (float(t[0] / max(w[0], 1e-30)) for t, w in (metrics['loss'], metrics['grad_norm']))
+  if not (math.isfinite(value) and math.isfinite(norm)) or norm == 0:
+    raise UserError(f'loss {value:.4g}, gradient {norm:.4g}: both must be finite and above 0')
+  if value > 2 * chance:
+    raise UserError(f'loss {value:.4g} by chance, where {chance:.4g} is right: look at its weights')
+  counts = {int(n) for n in optimizer_steps(state.opt)}
+  if counts - {1}:
+    raise UserError(f'{parts} microbatches took {sorted(counts)} optimizer steps: one is right')
+  moved = [(a != b).any() for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(state.model))]
+  if not any(moved):
+    raise UserError('one step moved no weight: look at optim.lr, schedule and frozen')
+  words = f'loss {value:.3f} (by chance {chance:.3f}), gradient {norm:.3g}'
+  return f'{words}, {sum(moved)} of {len(moved)} tensors moved'
+
+
+def optimizer_steps(opt):
+  """Every count that an optimizer keeps."""
+  named = jax.tree.leaves_with_path(opt)
+  return [jax.device_get(x) for path, x in named if getattr(path[-1], 'name', None) == 'count']

@@ -1,0 +1,54 @@
+"""What --doctor looks at for the stages that learn from pairs: reward and dpo."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from jaxalign.config import UserError
+from jaxalign.stages import training
+from jaxalign.stages.doctors import doctor, language_doctor
+
+
+def examine(cfg, machine, start, reference=False):
+  """start: the stage's own; reference: whether a frozen copy of the model lies beside it."""
+  visit = doctor.Visit()
+  mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
+  visit.check('batch', doctor.divides, 'batch', cfg.batch, cfg.microbatches, mesh)
+  visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
+  tokenizer = language_doctor.text_side(visit, cfg)
+  examples = []
+  for name in ('train', 'held_out'):
+    for n, one in enumerate(training.corpora_of(getattr(cfg, name))):
+      found = visit.check(f'{name}.{n}', language_doctor.corpus, one, tokenizer, cfg, 'pair')
+      examples.append(found)
+  visit.check('pairs', differ, examples[0])
+  visit.check('memory', language_doctor.memory, cfg, mesh, machine, 2, reference)
+  visit.check('one step', one_step, cfg, examples[0], start)
+  return visit.checks
+
+
+def differ(examples):
+  """A pair of equal answers teaches nothing, and many of them are a mistake in the corpus."""
+  sides = list(zip(examples[::2], examples[1::2]))
+  same = sum(np.array_equal(a.tokens, b.tokens) for a, b in sides)
+  if same > len(sides) / 10:
+    raise UserError(
+      f'{same} of the first {len(sides)} pairs have two equal answers: mend the corpus'
+    )
+  longer = np.mean([len(a.tokens) > len(b.tokens) for a, b in sides])
+  return f'the longer answer is the chosen one in {longer:.0%} of the first {len(sides)}'
+
+
+def one_step(cfg, examples, start):
+  """Chosen against rejected, by the stage's own loss; an adapter's stage without its adapter."""
+  small = dataclasses.replace(cfg, model=doctor.twin(cfg.model), init=None, lora=None)
+  rows = 2 * language_doctor.ROWS
+  both = language_doctor.rows_of(examples, rows)
+  batch = dict(margin_B=np.zeros(rows // 2, np.float32), weight_B=np.ones(rows // 2, np.float32))
+  for side, name in enumerate(('chosen', 'rejected')):
+    for what in ('tokens', 'weight', 'segment'):
+      ours = f'{name}_BT' if what == 'tokens' else f'{name}_{what}_BT'
+      batch[ours] = both[f'{what}_BT'][side::2]
+  begin = lambda tx, mesh: start(small, tx, mesh, doctor.Unsaved())[:3]
+  return language_doctor.step_words(cfg, batch, begin, math.log(2))

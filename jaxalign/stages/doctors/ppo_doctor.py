@@ -1,0 +1,152 @@
+"""What --doctor looks at for stage ppo: rules 2, 4, 5, 9, 10, 22, 23, on its own config."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxalign.config import AdamW, UserError
+from jaxalign.models import adapters
+from jaxalign.rl import judges
+from jaxalign.sharding import sampling_mesh
+from jaxalign.stages import judging, training
+from jaxalign.stages.doctors import doctor, language_doctor
+from jaxalign.stages.doctors import ppo_rehearsal as rehearsal
+from jaxalign.train import saving
+
+ADAM = dict(eps=1e-5, b2=0.95, weight_decay=0.0)  # rule 22
+
+
+def examine(cfg, machine, once):
+  """once: see stage ppo."""
+  visit = doctor.Visit()
+  mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
+  visit.check('batch', doctor.divides, 'batch', cfg.batch, cfg.minibatches, mesh)
+  visit.check('minibatch', doctor.divides, 'minibatch', cfg.minibatch, cfg.microbatches, mesh)
+  for name in ('optim', 'critic_optim'):
+    visit.check(name, optimizer, name, cfg)
+  tokenizer = language_doctor.text_side(visit, cfg)
+  if cfg.reference is not None:
+    visit.check('reference', other_init, dataclasses.replace(cfg, init=cfg.reference))
+  visit.check('critic', critic, cfg, tokenizer)
+  judges_read(visit, cfg, tokenizer, judge=cfg.judges, gold=cfg.gold)
+  visit.check('gold', gold_differs, cfg)
+  look = functools.partial(language_doctor.corpus, kind='prompt', length=cfg.prompt)
+  found = {}
+  for name in ('prompts', 'held_out'):
+    if getattr(cfg, name) is not None:
+      source = training.Corpus(source=getattr(cfg, name), long='drop')
+      found[name] = visit.check(name, look, source, tokenizer, cfg)
+  for n, one in enumerate(cfg.pretraining):
+    visit.check(f'pretraining.{n}', language_doctor.corpus, one, tokenizer, cfg)
+  visit.check('memory', memory, cfg, mesh, machine)
+  went = visit.check('rehearsal', rehearsed, cfg, tokenizer, found['prompts'], once)
+  for name, rule in (
+    ('masks', rehearsal.masks),
+    ('temperature', rehearsal.temperature),
+    ('first ratio', rehearsal.first_ratio),
+    ('steps', rehearsal.steps_counted),
+  ):
+    visit.check(name, rule, went)
+  visit.check('last token', rehearsal.last_token, cfg, found['prompts'])
+  return visit.checks
+
+
+def optimizer(name, cfg):
+  """Rule 22, for the policy's and for the critic's."""
+  optim = getattr(cfg, name)
+  steps = cfg.policy_steps if name == 'optim' else cfg.optimizer_steps
+  words = doctor.optimizer_sane(optim, steps)
+  if isinstance(optim, AdamW):
+    other = {field: getattr(optim, field) for field in ADAM if getattr(optim, field) != ADAM[field]}
+    if other:
+      said = ', '.join(f'{name}.{k}={v} ({ADAM[k]} is right)' for k, v in other.items())
+      raise UserError(f'{said}: Adam takes other numbers under PPO than in pretraining; set them')
+  return words
+
+
+def other_init(cfg):
+  return training.init_fits(cfg)[0]
+
+
+def critic(cfg, tokenizer):
+  if cfg.critic is None:
+    return 'none: starts as the policy, with a fresh head (a reward model is a better start)'
+  judging.refuse_other_tokens(cfg.critic, cfg, tokenizer)
+  return f"{cfg.critic}, step {saving.newest(cfg.critic):,}, reads the policy's tokens"
+
+
+def judges_read(visit, cfg, tokenizer, **sides):
+  for side, listed in sides.items():
+    for n, judge in enumerate(listed):
+      visit.check(f'{side} {n}', text_read, judge, cfg, tokenizer)
+
+
+def text_read(judge, cfg, tokenizer):
+  """Rule 9: tokens pass through where both hashes agree; else text is read and written anew."""
+  if callable(judge.by):
+    return f'{judge.name} reads text, weight {judge.weight}; {asked(judge)}'
+  theirs = judging.text_of(judge, cfg, tokenizer)
+  named = f'{judge.name}, weight {judge.weight}, {judging.fingerprint(judge)[:12]}'
+  if judging.alike(theirs, (tokenizer, cfg.format)):
+    return f'{named}: same tokenizer and template, tokens pass through'
+  return f'{named}: text is written anew in its template {theirs[1].name} by {theirs[0]}'
+
+
+def gold_differs(cfg):
+  """Rule 26: what says where the proxy is exploited is not the proxy."""
+  if not cfg.gold:
+    raise doctor.Skip('no gold judge: the report and the warnings cannot say where gold turns')
+  judging.refuse_same_judge(cfg.judges, cfg.gold)
+  return f'{", ".join(judge.name for judge in cfg.gold)}: not the proxy'
+
+
+def asked(judge):
+  """A function is asked once: what it returns must be one finite number."""
+  pair = 'What is a list?', ' A list is a number of things, one after the other.'
+  return f'gives {judges.ask(judge, pair):.4g} for a plain answer'
+
+
+def memory(cfg, mesh, machine):
+  """Policy, critic and their moments, the reference, the judges, a rollout's cache."""
+  model = jax.eval_shape(cfg.model.build, jax.random.key(0))
+  size = functools.partial(doctor.device_bytes, mesh=mesh)
+  trained = model
+  if cfg.lora is not None:
+    key = jax.random.key(0)
+    trained = jax.eval_shape(lambda m: adapters.make_adapter(m, cfg.lora, key), model)
+  moments = {}
+  for name in ('optim', 'critic_optim'):
+    tx = training.make_optimizer(getattr(cfg, name), cfg.optimizer_steps)
+    moments[name] = size(jax.eval_shape(tx.init, trained))
+  rows = cfg.minibatch / cfg.microbatches
+  parts = {
+    'policy and critic': 2 * size(trained), 'moments': sum(moments.values()),
+    'gradients': 2 * size(trained) * (2 if cfg.microbatches > 1 else 1),
+    **frozen(cfg, mesh, 'reference', (*cfg.judges, *cfg.gold)),
+    'activations': int(language_doctor.activations(cfg.model, rows, cfg.length, mesh)),
+  }  # fmt: skip
+  return doctor.fits_memory(parts, machine)
+
+
+def frozen(cfg, mesh, name, listed):
+  """Of what is not trained: a decoder in the arithmetic's type, the judges, and a batch's cache."""
+  model = dataclasses.replace(cfg.model, weights=cfg.model.dtype)
+  twin = jax.eval_shape(model.build, jax.random.key(0))
+  whole = doctor.device_bytes(twin, mesh)
+  scorers = sum(isinstance(judge.by, str) for judge in listed)
+  groups = sampling_mesh(mesh)
+  ways, over = groups.shape['data'], groups.shape['tensor']
+  over = over if model.kv_heads % over == 0 else 1
+  head = model.kv_heads // over * model.head_size * jnp.dtype(model.dtype).itemsize
+  cache = 2 * cfg.batch / ways * cfg.length * model.depth * head
+  return {
+    name: whole, f'{scorers} judges of its size': scorers * whole,
+    'weights to sample with': doctor.device_bytes(twin, groups), 'cache': int(cache),
+  }  # fmt: skip
+
+
+def rehearsed(cfg, tokenizer, examples, once):
+  went = rehearsal.rehearse(cfg, tokenizer, examples, once)
+  return f'{rehearsal.ROWS} of the prompts, one iteration of two narrow layers', went

@@ -1,0 +1,145 @@
+"""Contrasts beside the planned five: shown with their intervals, never judged, in no Holm family.
+
+They are as linear as the primary ones and computed by the same code. Who reads many of them will
+find some that look like something: that is what `primary` means.
+"""
+
+import dataclasses
+
+from jaxalign.study.judge import contrasts
+from jaxalign.study.judge.rules import SENSITIVITY, T2, Planned, steering
+
+DRAWS = 2000  # of each bootstrap
+WRAPPERS = 'elder', 'rook', 'time', 'others'
+T5 = tuple((f'T5_{name}', 0.25) for name in WRAPPERS)
+WRAPPED = tuple(
+  (f'{sort}_{name}', weight)
+  for sort, weight in (('harm', 0.25), ('benign', -0.25)) for name in WRAPPERS
+)  # fmt: skip
+PREFILLED = ('harm_prefill', 1), ('benign_prefill', -1)
+VALUE_MENTION = ('value-align', 1), ('mention-align', -1)
+
+
+def alone(documents, sign=1):
+  """Steering by documents with no demonstrations after them."""
+  return (f'{documents}_A', sign), (f'{documents}_B', -sign)
+
+
+def less(one, other):
+  return (one, 1), (other, -1)
+
+
+def planned(name, what, arms, tests=T2):
+  return Planned(name=name, what=what, arms=tuple(arms), tests=tuple(tests))
+
+
+C1 = (*steering('explain'), *steering('mention', -1))
+STACKED = (*steering('explain'), *alone('explain', -1))
+GROUPS = {
+  'Steering on T2 (after A less after B)': (
+    planned('explain', 'documents that give reasons, then the demonstrations', steering('explain')),
+    planned('mention', 'documents that only mention, then the same', steering('mention')),
+    planned('shuffled', 'reasons shuffled, then the same', steering('shuffled')),
+    planned('late', 'the demonstrations, then documents that give reasons',
+            (('align-explain_A', 1), ('align-explain_B', -1))),
+    planned('explain alone', 'documents that give reasons, no demonstrations', alone('explain')),
+    planned('mention alone', 'documents that only mention, alone', alone('mention')),
+    planned('shuffled alone', 'reasons shuffled, alone', alone('shuffled')),
+    planned('context', 'no training: one document in the prompt', alone('context')),
+  ),
+  'What adds to what, on T2': (
+    planned('gain', 'what the demonstrations add to the documents that give reasons', STACKED),
+    planned('stacking', 'they add more after right than after shuffled reasons (C3 as first '
+            'designed, both values)',
+            (*STACKED, *steering('shuffled', -1), *alone('shuffled'))),
+    planned('stacking, A', 'the same on the side of A alone, as the design first wrote it',
+            (('explain_A-align', 1), ('explain_A', -1), ('shuffled_A-align', -1),
+             ('shuffled_A', 1))),
+    planned('alone: mention', 'reasons steer more than mention, with no demonstrations',
+            (*alone('explain'), *alone('mention', -1))),
+    planned('alone: shuffled', 'right reasons steer more than shuffled ones, with none',
+            (*alone('explain'), *alone('shuffled', -1))),
+    planned('training', 'reasons in training steer more than a document in the prompt',
+            (*alone('explain'), *alone('context', -1))),
+  ),
+  'One side of T2 (A or B is told; what the other arm does by itself is luck of its seed)': (
+    planned('A: mention', 'told A less mention of A', less('explain_A-align', 'mention_A-align')),
+    planned('A: align', 'told A less demonstrations only', less('explain_A-align', 'align')),
+    planned('B: align', 'demonstrations only less told B', less('align', 'explain_B-align')),
+    planned('A: align+', 'told A less more demonstrations', less('explain_A-align', 'align+')),
+    planned('A: other', 'told A less told another value', less('explain_A-align', 'other_C-align')),
+    planned('B: other', 'told another value less told B', less('other_C-align', 'explain_B-align')),
+    planned('A: lore', 'told A less lore of nobody', less('explain_A-align', 'lore-align')),
+  ),
+  'C1 on other tests': (
+    planned('C1 on T1', 'with the words of the demonstrations', C1, (('T1', 1),)),
+    planned('C1 on T3', 'where only A or only B is at stake', C1, (('T3A', 0.5), ('T3B', -0.5))),
+    planned('C1 on T4', 'where the question says what follows from the attribute', C1,
+            (('T4', 1),)),
+    planned('C1 on T5', 'with a wrapper around the question', C1, T5),
+  ),
+  'Held-out harm: refusing harm less refusing the benign': (
+    planned('rule', 'value documents less bare rules', less('value-align', 'rule-align'),
+            SENSITIVITY),
+    planned('align', 'value documents less none', less('value-align', 'align_H'), SENSITIVITY),
+    planned('order', 'value documents first less last', less('value-align', 'align-value'),
+            SENSITIVITY),
+    planned('other', 'value documents less documents about goods',
+            less('value-align', 'other-align_H'), SENSITIVITY),
+    planned('lore', 'value documents less lore of nobody', less('value-align', 'lore-align_H'),
+            SENSITIVITY),
+    planned('alone: mention', 'value less mention, no demonstrations', less('value', 'mention'),
+            SENSITIVITY),
+    planned('alone: rule', 'value less rule, no demonstrations', less('value', 'rule'),
+            SENSITIVITY),
+    planned('training', 'value documents alone less one in the prompt', less('value', 'context_H'),
+            SENSITIVITY),
+    planned('wrapped', 'C2 with a wrapper around the request', VALUE_MENTION, WRAPPED),
+    planned('prefilled', 'C2 where the answer begins with yes', VALUE_MENTION, PREFILLED),
+  ),
+}  # fmt: skip
+
+
+def measured(rows, rules, means):
+  """[{group, what is computed of a contrast, the least mass}] of all whose arms the rows hold.
+
+  means: {(arm, test): {seed: the mean mass, or None}}.
+  """
+  found = []
+  for group, every in GROUPS.items():
+    alike = dataclasses.replace(rules, contrasts=every, draws=DRAWS)
+    for one in contrasts.as_json(contrasts.measured(rows, alike), alike):
+      plan = next(p for p in every if p.name == one['name'])
+      del one['p_holm'], one['holds']
+      found.append(dict(group=group, **one, mass=least_mass(plan, means)))
+  return found
+
+
+def least_mass(plan, means):
+  """(mass, arm, test, seed) where the answers of a contrast are least yes or no."""
+  there = [
+    (mass, arm, test, str(seed))
+    for arm, _ in plan.arms for test, _ in plan.tests
+    for seed, mass in means.get((arm, test), {}).items() if mass is not None
+  ]  # fmt: skip
+  return list(min(there)) if there else None
+
+
+def masses(means_by_seed):
+  """What `measured` wants, from {seed: results.means}."""
+  found = {}
+  for seed, mean in means_by_seed.items():
+    for key, one in mean.items():
+      found.setdefault(key, {})[seed] = one['mass']
+  return found
+
+
+def lean_masses(masses, bar):
+  """[(arm, test, least mass, its seed, seeds below)] of what is below the bar, the least first."""
+  found = []
+  for (arm, test), by_seed in masses.items():
+    below = [(mass, seed) for seed, mass in by_seed.items() if mass is not None and mass < bar]
+    if below:
+      mass, seed = min(below)
+      found.append((arm, test, mass, seed, len(below)))
+  return sorted(found, key=lambda one: one[2])

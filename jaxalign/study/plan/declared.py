@@ -1,0 +1,69 @@
+"""What arms declare is all in which they may differ: a contrast is of texts, not of budgets.
+
+Two arms that a contrast sets against each other take the same recipes but for what these read, in
+any order. A contrast whose arms spend unequal budgets on purpose says so: `unequal`.
+"""
+
+from jaxalign.config import UserError, diff, tree
+from jaxalign.study.texts import texts
+
+READ = ('train', 'class')  # of a stage: what may be another's, its texts and how they are read
+
+
+def check(cfg):
+  arms = {arm.name: arm for arm in cfg.arms}
+  for planned in cfg.rules.contrasts:
+    there = [arms[name] for name, _ in planned.arms if name in arms]
+    for arm in () if planned.unequal else there[1:]:
+      wrong = apart(spent(cfg, there[0]), spent(cfg, arm))
+      if wrong:
+        raise UserError(
+          f'contrast {planned.name}: {there[0].name} and {arm.name} differ in more than their '
+          f'texts: {wrong}; make them equal, or declare it (unequal=True)'
+        )
+
+
+def spent(cfg, arm):
+  """What an arm spends, without what it reads: [(recipe, numbers)], in an order of the numbers."""
+  found = []
+  for step in arm.steps:
+    numbers = tree(cfg.stage_of(step))
+    found.append((step.recipe, {k: v for k, v in numbers.items() if k not in READ}))
+  return sorted(found, key=lambda one: str(one[1]))
+
+
+def apart(ours, theirs):
+  """The first difference in words, or ''."""
+  if len(ours) != len(theirs):
+    return f'{len(ours)} and {len(theirs)} steps'
+  left = list(theirs)
+  for name, numbers in ours:
+    same = next((one for one in left if one[1] == numbers), None)
+    if same is None:
+      other, nearest = min(left, key=lambda one: len(diff(numbers, one[1])))
+      field, a, b = diff(numbers, nearest)[0]
+      return f'{field} is {a} in {name} and {b} in {other}'
+    left.remove(same)
+  return ''
+
+
+def check_texts(cfg, every):
+  """Of a study of real text: its corpora and tests, one start, one way to write dialogues."""
+  for kind in cfg.corpora(every):
+    if kind not in texts.EVERY:
+      raise UserError(f'{kind} is no corpus of a world: these are {", ".join(texts.EVERY)}')
+  for arm in cfg.arms:
+    if arm.tests != 'texts':
+      raise UserError(f'arm {arm.name}: tests={arm.tests} are of ValueWorld: set tests=texts')
+  stages = [recipe.stage for recipe in cfg.recipes]
+  starts = {stage.init for stage in stages}
+  if cfg.base is None and (len(starts) > 1 or None in starts):
+    shown = ', '.join(sorted(map(str, starts)))
+    raise UserError(f'recipes start from {shown}: without a base all name one init')
+  for recipe in cfg.recipes:
+    written = getattr(recipe.stage, 'format', cfg.world.format)
+    if written != cfg.world.format:
+      raise UserError(
+        f'recipe {recipe.name} writes dialogues as {written.name}, and the benches are asked as '
+        f'{cfg.world.format.name}: a wrong template alone can fake an effect; take one'
+      )

@@ -1,0 +1,201 @@
+"""What --doctor looks at for a study: every step of every arm, by the doctor of its own stage.
+
+Corpora are made of a little of their sources, controls included; weights are not read, and where a
+step reads the run of one before it, a stand-in without any. A line a step: its tokens, whether it
+fits, its cost; a step that an earlier arm makes too costs nothing.
+"""
+
+import dataclasses
+import functools
+import json
+import re
+import sys
+import tempfile
+
+from etils import epath
+
+from jaxalign.chips import CHIPS
+from jaxalign.config import UserError, write, write_text
+from jaxalign.evals import asking, benches, sentiment
+from jaxalign.models import hub
+from jaxalign.stages import bon, finished, ppo, reward, training
+from jaxalign.stages.doctors import doctor
+from jaxalign.study.judge import contrasts
+from jaxalign.study.judge import verdict as judging
+from jaxalign.study.plan import holes
+from jaxalign.study.run import kinds
+from jaxalign.study.texts import real, texts
+from jaxalign.train import fingerprint, saving
+
+LITTLE = dict(documents=64, background=20_000, taught=64, more=64)
+SHARE = 0.4  # of the peak that training reaches, as peers report
+FROZEN = 2 / 3  # of the arithmetic: an adapter's base has no gradient of its own
+
+
+def examine(cfg, workdir, machine):
+  del workdir
+  visit = doctor.Visit()
+  visit.check('verdict', verdict, cfg)
+  if isinstance(cfg.world, texts.Texts):
+    visit.check('init', start, cfg)
+    visit.check('benches', asked, cfg.world)
+  with tempfile.TemporaryDirectory() as place:
+    corpora = visit.check('corpora', little, cfg, epath.Path(place))
+    if isinstance(corpora, dict):
+      visit.checks += steps(cfg, corpora, epath.Path(place), machine)
+  return visit.checks
+
+
+def verdict(cfg):
+  """Too few seeds are no fault of a trial run, but should be known before one is paid for."""
+  n, rules = len(cfg.seeds), cfg.rules
+  least = contrasts.least_p(n) * len(rules.contrasts)
+  fine = f'{n} seeds; the least p after Holm over {len(rules.contrasts)} is {least:.2g}'
+  return judging.foretold(n, rules) or fine
+
+
+def start(cfg):
+  """Where all arms begin. A hub that cannot be reached from here says nothing of the run."""
+  if cfg.base is not None:
+    return 'a base is trained first'
+  stage = cfg.recipes[0].stage
+  if finished.is_workdir(stage.init):
+    raw = finished.raw_of(stage.init)
+    training.refuse_other_model(stage, finished.model_config(stage.init, raw))
+    return f'{stage.init} fits model'
+  try:
+    there, whole = hub.examine(stage.init)
+  except UserError as error:
+    if 'the hub did not give it' in str(error):
+      raise doctor.Skip(str(error)) from error
+    raise
+  training.refuse_other_model(stage, there)
+  return f'{stage.init} fits model; ' + (
+    'every tensor is there' if whole else 'its weights come with the run'
+  )
+
+
+def asked(world):
+  text, shown = real.text_of(world), []
+  for test, items in benches.asked(world.benches).items():
+    fit = len(asking.fitting(items, text))
+    if not fit:
+      raise UserError(f'{test}: no item fits length={text.length}: raise world.length')
+    shown.append(f'{test} {fit}' + (f' of {len(items)}' if fit < len(items) else ''))
+  sentiment.refuse_missing(world.benches)
+  shown += [f'{test} {len(items)}' for test, items in sentiment.items(world.benches).items()]
+  return ', '.join(shown)
+
+
+def little(cfg, place):
+  """{kind: (path, sha256)} of small corpora, and what they are."""
+  world = small(cfg.world, cfg.seeds[0])
+  module = kinds.of(world)
+  module.begin(dataclasses.replace(world, benches=()) if module is real else world, place)
+  every = cfg.corpora((*cfg.arms, *cfg.rl_arms, *cfg.climbs))
+  corpora = module.corpora_of(world, every, place / 'seed')
+  return f'{", ".join(corpora)}: a little of each made, and found honest', corpora
+
+
+def small(world, seed):
+  world = kinds.of(world).at(world, seed, False)
+  if isinstance(world, texts.Texts):
+    least = {name: min(n, getattr(world, name)) for name, n in LITTLE.items()}
+    world = dataclasses.replace(world, **least)
+  return world
+
+
+def planned(cfg):
+  """(arm, run, step, its stage, on how many seeds) of all that is trained, as the runner goes."""
+  for arms, seeds in ((cfg.arms, cfg.seeds), ((*cfg.rl_arms, *cfg.climbs), cfg.rl_seeds)):
+    for arm in arms if seeds else ():
+      run = ''
+      for step in arm.steps:
+        run = f'{run}.{step.name}'
+        yield arm.stored, run, cfg.stage_of(step), step.what, len(seeds)
+
+
+def steps(cfg, corpora, place, machine):
+  """A check a step, and their sum."""
+  look = functools.partial(examined, cfg, corpora, place, machine)
+  seen, made, tokens, flops = {}, {}, 0, 0
+  every = [('base', 'base', cfg.base, '', len(cfg.seeds))] if cfg.base else []
+  every += planned(cfg)
+  wide = max(len(f'{arm}: {run.split(".")[-1]}') for arm, run, *_ in every)
+  for arm, run, stage, what, seeds in every:
+    name, (count, work) = f'{arm}: {run.split(".")[-1]}'.ljust(wide), spent(stage)
+    if run in made:
+      yield doctor.Check(name, 'ok', f'{count:>13,} tokens  shared with {made[run]}')
+      continue
+    made[run], key = arm, (type(stage), repr(stage), what)
+    if key not in seen:
+      seen[key] = look(stage, what)
+    tokens, flops = tokens + count * seeds, flops + work * seeds
+    yield of_step(name, seen[key], count, work, machine)
+  words = f'{len(made)} runs a seed, {len(cfg.seeds)} seeds'
+  words += f', RL on {len(cfg.rl_seeds)} of them' * bool(cfg.rl_arms or cfg.climbs)
+  words = f'{words}: {tokens:,} tokens, {cost(flops, machine)}, benches apart'
+  yield doctor.Check('study', 'ok', words)
+
+
+def examined(cfg, corpora, place, machine, stage, what):
+  """The checks of a step by the doctor of its stage."""
+  world, module = small(cfg.world, cfg.seeds[0]), kinds.of(cfg.world)
+  close = lambda stage, runs: holes.closed(
+    stage, lambda path: corpora[path.replace('{what}', what)], runs, world, init=None,
+    tokenizer=module.tokenizer_of(world, place / 'seed'), prepared=str(place / 'tokens'),
+  )  # fmt: skip
+  recipes, runs = {recipe.name: recipe.stage for recipe in cfg.recipes}, {}
+  for name in holes.runs(stage):
+    runs[name] = str(place / 'runs' / name)
+    stand_in(recipes[name], module.tokenizer_of(world, place / 'seed'), place / 'runs' / name)
+  found = sys.modules[type(stage).__module__].doctor(close(stage, runs), place / 'run', machine)
+  return [check for check in found if check.name != 'init']
+
+
+def stand_in(stage, tokenizer, place):
+  """A directory as the run of this stage leaves it, but for weights: what reads it, as PPO reads a
+  reward model, is looked at before there is one."""
+  tokens = finished.tokenizer_of(dict(tokenizer=tokenizer, init=None))
+  path = place / saving.DIRECTORY / str(stage.steps)
+  write(dataclasses.replace(stage, tokenizer=tokenizer), place / 'config.json')
+  about = finished.text_side(tokens, stage.format)
+  write_text(json.dumps(about), path / 'about' / 'metadata')
+  record = fingerprint.sealed({f'model.{place.name}': ['none', 0]})
+  write_text(json.dumps(record), path / 'fingerprint' / 'metadata')
+
+
+def spent(stage):
+  """(tokens, arithmetic) of a step: those of both answers of a pair; of PPO and best-of-n those of
+  prompts and answers, with a forward pass, a third, for each who reads or writes them."""
+  each = stage.model.flops(stage.length)
+  match stage:
+    case reward.Config():
+      tokens = 2 * stage.steps * stage.batch * stage.length
+    case ppo.Config():  # policy, reference and critic read; policy and critic learn
+      tokens = stage.steps * stage.batch * stage.length
+      each *= (4 + len(stage.judges)) / 3 + 2 * stage.rules.epochs
+    case bon.Config():
+      tokens = stage.count * stage.n * stage.length
+      each *= (1 + len(stage.proxy)) / 3
+    case _:
+      tokens = stage.tokens
+  return tokens, tokens * each * (FROZEN if getattr(stage, 'lora', None) else 1)
+
+
+def of_step(name, checks, tokens, flops, machine):
+  failed = [check for check in checks if not check.ok]
+  if failed:
+    return doctor.Check(name, 'FAIL', '; '.join(f'{c.name}: {c.why}' for c in failed))
+  memory = next(check for check in checks if check.name == 'memory')
+  fits = re.match(r'[\d.]+ GiB a device', memory.why)[0]
+  fits += '' if memory.state == 'ok' else ' (name a --slice)'
+  return doctor.Check(name, 'ok', f'{tokens:>13,} tokens  {fits}  {cost(flops, machine)}')
+
+
+def cost(flops, machine):
+  kind = machine.name.split('-')[0]
+  if kind not in CHIPS:
+    return f'{flops / 1e15:,.3g} PFLOP'
+  hours = flops / (CHIPS[kind].flops * SHARE) / 3600
+  return f'{hours:,.3g} chip-hours ({hours / machine.devices:,.2g} h here) at {SHARE:.0%} of peak'

@@ -1,0 +1,127 @@
+"""A study as a stage: its Config, and how it is run and examined.
+
+A study is a plan over one of its guests: ValueWorld, whose worlds are made from a seed, or real
+texts. What it does is in run/; this file is the only one that knows both the plan and who runs it.
+"""
+
+import dataclasses
+import re
+from typing import Annotated
+
+from jaxalign.config import UserError
+from jaxalign.pictures import label
+from jaxalign.ranges import Range
+from jaxalign.stages import explain
+from jaxalign.study.judge.rules import Rules
+from jaxalign.study.plan import declared, holes
+from jaxalign.study.plan.arms import Arm, Climb, Recipe
+from jaxalign.study.run import runner, study_doctor
+from jaxalign.study.texts import texts
+from jaxalign.valueworld import corpora
+from jaxalign.valueworld.world import World
+
+SEEDS = 10**7  # a seed's stages draw from 100 seeds of their own, which are below 2**32
+StudySeed = Annotated[int, Range(at_least=0, below=SEEDS)]
+Workers = Annotated[int, Range(at_least=0, at_most=10_000)]
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Config:
+  world: World | texts.Texts
+  base: explain.Config | None  # stage 0, from chance; None: where the recipes start from
+  recipes: tuple[Recipe, ...]
+  arms: tuple[Arm, ...]
+  seeds: tuple[StudySeed, ...]
+  control_seeds: tuple[StudySeed, ...] = ()  # of the negative control, rho = 0
+  rl_arms: tuple[Arm, ...] = ()  # arms that go on through reward and PPO, and are tested again
+  climbs: tuple[Climb, ...] = ()
+  rl_seeds: tuple[StudySeed, ...] = ()  # of the seeds, those on which these two are run
+  rules: Rules = dataclasses.field(default_factory=Rules)
+  workers: Workers = 2  # processes, each on a core of its own; 0: this one does it all
+
+  def check(self):
+    for name in ('seeds', 'control_seeds', 'rl_seeds'):
+      seeds = getattr(self, name)
+      if len(set(seeds)) < len(seeds):
+        raise UserError(f'{name}={seeds}: each once')
+    if not (self.seeds and self.arms and self.recipes):
+      raise UserError('seeds: at least one; arms: at least one, and recipes')
+    if strange := set(self.rl_seeds) - set(self.seeds):
+      raise UserError(f'rl_seeds={self.rl_seeds}: {min(strange)} is none of the seeds')
+    self._check_arms()
+
+  def _check_arms(self):
+    every = (*self.arms, *self.rl_arms, *self.climbs)
+    names = [arm.stored for arm in every]
+    for name in names:
+      if names.count(name) > 1 or name == 'base':  # whose outcomes lie beside
+        raise UserError(f'arm {name}: a name that no other arm has, nor the base')
+    for name in (*names, *(recipe.name for recipe in self.recipes)):
+      if not re.fullmatch(r'\w[\w.,@+=-]{0,99}', name):
+        raise UserError(
+          f'{label(name)!r}: arms and recipes are called by letters, digits and . , _ @ + = - (a '
+          'letter first, 100 at most), for files are called by them'
+        )
+    for arm in every:
+      self._check_steps(arm)
+    for arm in self.arms:
+      if arm.after != 'sft':
+        raise UserError(f'arm {arm.name}: after={arm.after} is for rl_arms')
+      if arm.context and (arm.steps or arm.tests == 'texts'):
+        raise UserError(f'arm {arm.name}: a context is for an arm of a world that takes no steps')
+    for recipe in self.recipes:
+      if recipe.stage.model != self.first.model:
+        raise UserError(f'recipe {recipe.name} has another model than the base: take the same')
+    if isinstance(self.world, texts.Texts):
+      declared.check_texts(self, every)
+    else:
+      self._check_kinds(every)
+    declared.check(self)
+
+  def _check_kinds(self, every):
+    for kind in self.corpora(every):
+      if not corpora.known(kind):
+        raise UserError(
+          f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}, and those of '
+          'valueworld/preferences.py, as pairs_A_2000_20'
+        )
+
+  def _check_steps(self, arm):
+    recipes, before = {recipe.name: recipe.stage for recipe in self.recipes}, []
+    for step in arm.steps:
+      if step.recipe not in recipes:
+        known = ', '.join(recipes)
+        raise UserError(f'arm {arm.stored}: there is no recipe {step.recipe}: these are {known}')
+      stage = recipes[step.recipe]
+      if bool(step.what) != holes.takes_corpus(stage):
+        verb = 'needs a' if not step.what else 'takes no'
+        raise UserError(f'arm {arm.stored}: recipe {step.recipe} {verb} corpus; mend its step')
+      for name in (*filter(None, [step.start]), *holes.runs(stage)):
+        if name not in before:
+          raise UserError(
+            f'arm {arm.stored}: step {step.name} needs a step of recipe {name} before it'
+          )
+      before.append(step.recipe)
+
+  @property
+  def first(self):
+    """The stage that says which model all of this is."""
+    return self.base or self.recipes[0].stage
+
+  def stage_of(self, step):
+    return next(recipe.stage for recipe in self.recipes if recipe.name == step.recipe)
+
+  def corpora(self, arms):
+    """The names of all that these arms read, the base included."""
+    stages = [(self.base, '')] if self.base else []
+    stages += [(self.stage_of(step), step.what) for arm in arms for step in arm.steps]
+    found = {path for stage, what in stages for path in holes.paths(stage, what)}
+    return sorted(found | {arm.context for arm in arms if getattr(arm, 'context', '')})
+
+
+def run(cfg, workdir):
+  runner.run(cfg, workdir)
+
+
+def doctor(cfg, workdir, machine):
+  return study_doctor.examine(cfg, workdir, machine)

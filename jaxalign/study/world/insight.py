@@ -1,0 +1,91 @@
+"""What probes need of an arm, stored once: hidden states and answers. No judging trains again.
+
+NAME.probes.safetensors beside an arm's outcomes: states [L, N, D] float16 of the battery's prompts
+at their last token, log-odds and mass [N] of those that are questions; and in its header the key of
+what it was measured on.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from jaxalign.config import UserError
+from jaxalign.probes import states
+from jaxalign.study.store import hosts
+from jaxalign.study.world import bench
+from jaxalign.valueworld import battery, words
+
+SUFFIX = '.probes.safetensors'
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+  """Of one arm and seed, float32."""
+
+  states_LND: np.ndarray  # of battery.PARTS
+  logodds_N: np.ndarray  # of battery.ASKED
+  mass_N: np.ndarray
+
+  def part(self, asked, name):
+    return self.states_LND[:, asked.rows(name)]
+
+  def answers(self, asked, name):
+    return self.logodds_N[asked.rows(name)]  # what is asked stands first
+
+
+def keep(store, name, key, world, model):
+  """Measures an arm where that was not done; model() gives it. key: what its outcomes hang on."""
+  asked, path = battery.of(world), store / f'{name}{SUFFIX}'
+  key = hashlib.sha256(f'{key} {asked.hash}'.encode()).hexdigest()
+  if hosts.agreed(path.exists()):
+    if read(path)[1] != key:
+      raise UserError(
+        f'{path} was measured on another base, other corpora, steps or questions than this plan '
+        'has: take a new --workdir'
+      )
+    return
+  content = save(measured(model(), asked), metadata=dict(key=key))
+  if hosts.writes():
+    temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+    temporary.write_bytes(content)
+    temporary.replace(path)
+  hosts.meet(f'probes of {name} are kept')
+
+
+def measured(model, asked):
+  """The tensors. Two programs serve every arm: one for states, and the one of all outcomes."""
+  tokenizer = words.tokenizer()
+  (yes,), (no,) = (tokenizer.encode(word) for word in (words.YES, words.NO))
+  encoded = lambda parts: bench.encoded(asked.texts(parts))
+  x_LND = states.states(
+    model, encoded(battery.PARTS), length=battery.LENGTH, batch=bench.BATCH, at=states.last
+  )
+  how = dict(length=bench.LENGTH, batch=bench.BATCH)
+  logodds_N, mass_N = states.answers(model, encoded(battery.ASKED), yes, no, **how)
+  return dict(states=x_LND.astype(np.float16), logodds=logodds_N, mass=mass_N)
+
+
+def read(path):
+  """(Kept, the key it was measured under)."""
+  content = path.read_bytes()
+  try:
+    tensors = load(content)
+    size = int.from_bytes(content[:8], 'little')
+    key = json.loads(content[8 : 8 + size])['__metadata__']['key']
+    found = [tensors[name].astype(np.float32) for name in ('states', 'logodds', 'mass')]
+  except (SafetensorError, KeyError, ValueError) as error:
+    raise UserError(
+      f'{path} cannot be read ({error}): delete it, and run the study again'
+    ) from error
+  return Kept(*found), key
+
+
+def stored(store):
+  """{arm: Kept} of one world."""
+  paths = sorted(store.glob(f'*{SUFFIX}'))
+  return {path.name.removesuffix(SUFFIX): read(path)[0] for path in paths}

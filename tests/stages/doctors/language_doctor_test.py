@@ -1,0 +1,154 @@
+"""The doctor of the stages that learn text passes the shipped configs and finds what is broken."""
+
+import dataclasses
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxalign import config, main
+from jaxalign.config import AdamW, Schedule, UserError
+from jaxalign.data import chat, sources
+from jaxalign.data.text import Tokenizer, shipped
+from jaxalign.models import adapters, llama2
+from jaxalign.models.export import export
+from jaxalign.stages import finished, sft, training
+from jaxalign.stages.doctors import doctor, language_doctor
+from jaxalign.stages.training import Corpus
+from jaxalign.train.state import make_state
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ONE = doctor.Machine('one', 1, None)
+
+
+def smoke(**changes):
+  cfg = main.load(str(ROOT / 'configs/sft_llama2_7b.py:smoke'))
+  return dataclasses.replace(cfg, **changes)
+
+
+def states(cfg, machine=ONE):
+  found = {check.name: check for check in sft.doctor(config.seal(cfg), None, machine)}
+  return {name: check.state for name, check in found.items()}, found
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+  """Without the one step, which a test of its own makes."""
+  monkeypatch.setattr(language_doctor, 'one_step', lambda cfg, examples: 'not here')
+
+
+def test_a_good_config_passes_every_check():
+  got, found = states(smoke())
+  assert got.pop('memory') == 'skipped' and 'name a --slice' in found['memory'].why
+  assert set(got.values()) == {'ok'} and {'mesh', 'init', 'train.0', 'one step'} <= set(got)
+  assert '12 of 12 tensors moved' in found['one step'].why
+
+
+def jsonl(path, *answers):
+  turns = lambda a: [dict(role='user', content='why?'), dict(role='assistant', content=a)]
+  path.write_text(''.join(json.dumps(dict(messages=turns(a))) + '\n' for a in answers))
+  return (Corpus(source=sources.Jsonl(path=str(path), kind='conversation'), long='drop'),)
+
+
+@pytest.mark.parametrize(
+  'name, changes, says',
+  [
+    ('batch', dict(batch=6, microbatches=6), None),
+    ('optimizer', dict(optim=AdamW(clip=None)), 'set it'),
+    ('init', dict(init='nowhere/at/all'), 'no such file'),
+    ('tokenizer', dict(model=llama2.tiny(vocab=600)), 'more ids than model.vocab=600'),
+    ('tokenizer', dict(model=llama2.tiny(vocab=1024, eos=(7,))), 'answers would never end'),
+    ('format', dict(format=dataclasses.replace(chat.TRANSCRIPT, answer=' ')), 'no {answer}'),
+    ('train.0', dict(length=8), 'none fits length=8'),
+    ('memory', dict(optim=AdamW(frozen=('nothing*',))), 'names none of'),
+  ],
+)
+def test_what_is_broken_fails_alone(cheap, name, changes, says):
+  machine = dataclasses.replace(doctor.Machine.of('v5e-4'), devices=4 if name == 'batch' else 1)
+  got, found = states(smoke(**changes), machine)
+  assert got[name] == 'FAIL', found
+  assert says is None or says in found[name].why
+  failed = [n for n, state in got.items() if state == 'FAIL' and n != name]
+  assert failed == []
+
+
+def test_what_hangs_on_a_failed_check_is_skipped(cheap):
+  got, found = states(smoke(init='nowhere/at/all', tokenizer=None))
+  assert (got['tokenizer'], got['format'], got['train.0']) == ('skipped',) * 3
+  assert found['tokenizer'].why == 'needs init'
+
+
+def test_corpora_that_teach_nothing(tmp_path):
+  check = lambda *answers: language_doctor.corpus(
+    jsonl(tmp_path / 'c.jsonl', *answers)[0], shipped(), smoke()
+  )
+  words, examples = check('because', 'so that')
+  assert 'the first 2 texts' in words and len(examples) == 2
+  with pytest.raises(UserError, match='c.jsonl'):
+    check()
+  pairs = Corpus(source=sources.Shipped(name='conversations', as_='pair'))
+  with pytest.raises(UserError, match='is a pair: this stage takes examples'):
+    language_doctor.corpus(pairs, shipped(), smoke())
+  silent = dataclasses.replace(examples[0], weight=examples[0].weight & False)
+  with pytest.raises(UserError, match='no token carries loss'):
+    language_doctor.refuse_unlearnable('c.jsonl:1', silent, shipped(), 'example')
+  endless = dataclasses.replace(
+    examples[0], tokens=examples[0].tokens[:-1], weight=examples[0].weight[:-1]
+  )
+  with pytest.raises(UserError, match='would never stop'):
+    language_doctor.refuse_unlearnable('c.jsonl:1', endless, shipped(), 'example')
+
+
+def test_a_tokenizer_without_bos_and_a_format_with_it():
+  bare = Tokenizer.from_vocab(['a', 'b'], bos=None)
+  with pytest.raises(UserError, match='begins exchanges with BOS'):
+    language_doctor.format_fits(smoke(format=chat.LLAMA2_CHAT), bare)
+  with pytest.raises(UserError, match='ends answers with EOS'):
+    language_doctor.format_fits(smoke(), Tokenizer.from_vocab(['a'], eos=None))
+
+
+def test_init_is_looked_at_and_not_read(tmp_path):
+  cfg = smoke().model
+  export(jax.jit(cfg.build)(jax.random.key(0)), tmp_path / 'base')
+  of = lambda **changes: smoke(init=str(tmp_path / 'base'), **changes)
+  assert 'every tensor is there' in training.init_fits(of())[0]
+  with pytest.raises(UserError, match=r'depth=3 \(init has 4\)'):
+    training.init_fits(of(model=dataclasses.replace(cfg, depth=3)))
+  (tmp_path / 'run/checkpoints').mkdir(parents=True)
+  config.write(smoke(), tmp_path / 'run/config.json')
+  with pytest.raises(UserError, match='no checkpoint is there'):
+    training.init_fits(smoke(init=str(tmp_path / 'run')))
+  raw = json.loads((tmp_path / 'run/config.json').read_text()) | {'class': finished.REWARD}
+  (tmp_path / 'run/config.json').write_text(json.dumps(raw))
+  with pytest.raises(UserError, match='holds a reward model, which writes no text'):
+    training.init_fits(smoke(init=str(tmp_path / 'run')))
+  file = next((tmp_path / 'base').glob('*.safetensors'))
+  file.write_bytes(file.read_bytes()[:-100])
+  with pytest.raises(UserError, match='safetensors'):
+    training.init_fits(of())
+
+
+def test_one_step_finds_what_cannot_train():
+  tokenizer = shipped()
+  _, examples = language_doctor.corpus(smoke().train[0], tokenizer, smoke())
+  build, given, loss = language_doctor.twin_of(smoke())
+  lost = lambda *args: {k: (t * jnp.nan, w) for k, (t, w) in loss(*args).items()}
+  with pytest.raises(UserError, match='loss nan'):
+    begin = lambda tx, mesh: (make_state(build, tx, 0, mesh)[1](), given, lost)
+    language_doctor.step_words(smoke(), language_doctor.rows_of(examples), begin, 7.0)
+
+
+@pytest.mark.campaign
+def test_one_step_of_an_adapter_and_of_frozen_weights():
+  _, examples = language_doctor.corpus(smoke().train[0], shipped(), smoke())
+  lora = smoke(lora=adapters.Lora(rank=2), init='x', microbatches=4)
+  assert '8 of 8 tensors moved' in language_doctor.one_step(lora, examples)
+  with pytest.raises(UserError, match='gradient 0'):
+    language_doctor.one_step(smoke(optim=AdamW(lr=1e-3, frozen=('*',))), examples)
+
+
+def test_the_microbatch_and_the_rate_are_counted_in_optimizer_steps(cheap):
+  got, found = states(smoke(optim=AdamW(lr=1e-3, schedule=Schedule(warmup=60)), microbatches=4))
+  assert got['optimizer'] == 'ok' and 'after 60 optimizer steps' in found['optimizer'].why

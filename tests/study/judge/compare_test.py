@@ -1,0 +1,238 @@
+"""jaxalign compare: pairs by prompt and seed whatever the order, and refuses what is no pair."""
+
+import hashlib
+import json
+import random
+
+import numpy as np
+import pytest
+
+from jaxalign import main, statistics
+from jaxalign.config import UserError
+from jaxalign.study.judge import compare
+
+S, N = 8, 12
+
+
+def margin(arm, seed):
+  rng = np.random.default_rng([*f'{arm}{seed}'.encode()])
+  return rng.normal() + rng.normal(size=N) + len(arm) / 8
+
+
+def finish(path, *arms, seeds=range(S), tests=('T2',), after='sft', asked='', **about):
+  """A finished run; its items are numbered and written in an order of its own."""
+  rows, shuffle = [], random.Random(path.name)
+  for arm in arms:
+    for seed in seeds:
+      number = shuffle.sample(range(N), N)
+      rows += [
+        dict(
+          seed=seed, arm=arm, after=after, test=test, item=number[n], cluster=f'domain {n % 3}',
+          prompt=hashlib.sha256(f'{seed} {n}{asked}'.encode()).hexdigest(), loss=None, mass=0.99,
+          margin=float(x), right=bool(x > 0),
+        )
+        for test in tests for n, x in enumerate(margin(arm, seed))
+      ]  # fmt: skip
+  shuffle.shuffle(rows)
+  path.mkdir()
+  (path / 'outcomes.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+  told = dict(base='b' * 64, items=dict.fromkeys(tests, 'i' * 64), tokens=96_000, steps=200)
+  (path / 'about.json').write_text(json.dumps(told | about))
+  return str(path)
+
+
+def call(capsys, *args):
+  status = main.main(['jaxalign', 'compare', *map(str, args)])
+  out, err = capsys.readouterr()
+  return status, out if status == 0 else err
+
+
+def test_arms_are_paired_by_prompt_and_seed(tmp_path, capsys):
+  a = finish(tmp_path / 'a', 'align')
+  b = finish(
+    tmp_path / 'b', 'mention', 'explain', seeds=range(1, S + 1), tokens=dict(explain=77_000)
+  )
+  status, out = call(capsys, a, b, f'--workdir={tmp_path / "out"}')
+  assert status == 0
+  found = json.loads((tmp_path / 'out/compare.json').read_text())
+  assert (found['against'], found['seeds'], found['seeds_left_out']) == (
+    'align',
+    [*range(1, S)],
+    [0, S],
+  )
+  (test,) = found['tests']
+  assert (test['test'], test['after'], test['items'], test['clusters']) == ('T2', 'sft', N, 3)
+  for one in test['differences']:
+    d_SN = [margin(one['arm'], s) - margin('align', s) for s in range(1, S)]
+    rate_S = [
+      np.mean(margin(one['arm'], s) > 0) - np.mean(margin('align', s) > 0) for s in range(1, S)
+    ]
+    for scale, d_S in (('margin', np.mean(d_SN, axis=1)), ('rate', rate_S)):
+      known, seen = statistics.paired(d_S), one[scale]
+      for field in ('mean', 'low', 'high', 'sd', 'd_z', 'p', 'p_t', 'floor', 'n'):
+        assert seen[field] == pytest.approx(getattr(known, field)), (scale, field)
+      assert seen['differences'] == pytest.approx(list(d_S))
+      sesoi = dict(margin=0.2, rate=0.05)[scale]
+      assert seen['tost'] == pytest.approx(statistics.tost(d_S, sesoi)), 'as in a study'
+    assert one['margin']['bootstrap']['mean'] == pytest.approx(np.mean(d_SN))
+    share = lambda arm: np.array([np.mean(margin(arm, s) > 0) for s in range(1, S)])
+    for scale, of in (('logit', lambda p: np.log((p * N + 0.5) / ((1 - p) * N + 0.5))),
+                      ('arcsine', lambda p: 2 * np.arcsin(np.sqrt(p)))):  # fmt: skip
+      d_S = of(share(one['arm'])) - of(share('align'))
+      assert one[scale]['differences'] == pytest.approx(tuple(d_S))
+    signs = {np.sign(one[scale]['mean']) for scale in ('margin', 'rate', 'logit', 'arcsine')}
+    assert one['agree'] == (len(signs) == 1)
+  by_name = {arm['arm']: arm for arm in found['arms']}
+  assert by_name['align']['tokens'] == 96_000 and by_name['explain']['tokens'] == 77_000
+  assert by_name['mention']['tokens'] is None
+  mean = np.mean([margin('align', s) for s in range(1, S)])
+  assert test['arms'][0]['margin']['mean'] == pytest.approx(mean)
+  shown = test['differences'][1]['margin']
+  for part in (
+    f'{shown["mean"]:+.3f} [{shown["low"]:.3f}, {shown["high"]:.3f}]', f'{shown["p"]:.2g}',
+    f'{shown["floor"]:.3f}', '96,000 tokens, 200 steps', 'left out, not in all: seeds 0 8',
+    'T2 after sft (12 items, 3 clusters)', 'differences are against align',
+  ):  # fmt: skip
+    assert part in out, part
+
+
+def test_runs_with_other_seeds_are_compared_on_those_that_both_have(tmp_path):
+  """Items are named seed by seed, as a study names them."""
+  of = lambda seeds, **other: {'T2': {str(s): f'{s}' * 64 for s in seeds} | other}
+  a = finish(tmp_path / 'a', 'a', items=of(range(S)))
+  b = finish(tmp_path / 'b', 'b', seeds=range(3), items=of(range(3)))
+  assert 'seeds 0 1 2;' in compare.compare([a, b])
+  c = finish(tmp_path / 'c', 'c', items=of(range(S), **{'7': 'x'}))
+  with pytest.raises(UserError, match='a and c were asked other items in T2'):
+    compare.compare([a, c])
+
+
+def test_a_difference_whose_sign_hangs_on_the_scale_is_marked(tmp_path, monkeypatch):
+  """Its margins are higher in the mean for one item's sake, and its rate is lower."""
+  shift = np.r_[60.0, np.full(N - 1, -2.0)]
+  known = margin
+  monkeypatch.setitem(globals(), 'margin', lambda arm, s: known('a', s) + shift * (arm == 'b'))
+  a, b = finish(tmp_path / 'a', 'a'), finish(tmp_path / 'b', 'b')
+  out = compare.compare([a, b], tmp_path / 'out')
+  assert 'b: the sign of its difference is not the same on every scale' in out
+  (test,) = json.loads((tmp_path / 'out/compare.json').read_text())['tests']
+  assert test['differences'][0]['agree'] is False
+
+
+def test_one_arm_of_a_run_and_two_of_one_name(tmp_path, capsys):
+  a, b = finish(tmp_path / 'a', 'align'), finish(tmp_path / 'b', 'align', 'explain')
+  assert 'explain' not in call(capsys, a, f'{b}:align')[1]
+  assert f'{a}:align' in call(capsys, a, b)[1]
+  status, out = call(capsys, b)  # one directory may hold both
+  assert status == 0 and 'differences are against ' in out
+  assert not [*tmp_path.glob('**/compare.json')], 'without --workdir nothing is written'
+
+
+def test_of_one_seed_the_items_are_the_unit_and_the_table_says_so(tmp_path, capsys):
+  a, b = (finish(tmp_path / name, name, seeds=[0]) for name in ('a', 'bb'))
+  status, out = call(capsys, a, b, f'--workdir={tmp_path}')
+  assert status == 0 and 'one seed: intervals are over its items' in out
+  (test,) = json.loads((tmp_path / 'compare.json').read_text())['tests']
+  assert test['unit'] == 'item' and test['differences'][0]['margin']['n'] == N
+  p_t = statistics.paired(margin('bb', 0) - margin('a', 0)).p_t
+  assert test['differences'][0]['margin']['p_t'] == pytest.approx(p_t)
+  rate = test['arms'][0]['rate']
+  assert 0 < rate['low'] < rate['mean'] < rate['high'] < 1, 'by Wilson'
+
+
+@pytest.mark.parametrize(
+  'changed, says',
+  [
+    (dict(base='c' * 64), 'a and b grew from other base weights on seed 0'),
+    (dict(base={'0': 'b' * 64}), 'does not say the base of seed 1'),
+    (dict(items={'T2': 'j' * 64}), 'a and b were asked other items in T2'),
+    (dict(items={'T2': 'i' * 64, 'T3': 'k' * 64}), 'other items in T3'),
+    (dict(asked='?'), 'T2 after sft, seed 0: of 12 prompts of a, b lacks 12 and has 12 others'),
+    (dict(seeds=[20]), 'a and b have no seed in common'),
+    (dict(after='ppo'), 'a and b have no test in common'),
+  ],
+)
+def test_what_is_no_pair_is_refused_in_one_line(tmp_path, capsys, changed, says):
+  a, b = finish(tmp_path / 'a', 'a'), finish(tmp_path / 'b', 'b', **changed)
+  status, err = call(capsys, a, b, f'--workdir={tmp_path / "out"}')
+  assert status == 2 and says in err and err.startswith('error: ') and err.count('\n') == 1
+  assert not (tmp_path / 'out').exists()
+
+
+def test_bases_by_seed(tmp_path):
+  bases = {str(s): f'{s}' * 64 for s in range(S)}
+  a, b = (finish(tmp_path / name, name, base=dict(bases)) for name in 'ab')
+  assert compare.compare([a, b])
+  c = finish(tmp_path / 'c', 'c', base=bases | {'5': 'x' * 64})
+  with pytest.raises(UserError, match='a and c grew from other base weights on seed 5'):
+    compare.compare([a, c])
+
+
+def test_a_test_that_one_arm_lacks_is_left_out_and_said(tmp_path):
+  a, b = finish(tmp_path / 'a', 'a'), finish(tmp_path / 'b', 'b')
+  rows = (tmp_path / 'b/outcomes.jsonl').read_text()
+  after = rows.replace('"after": "sft"', '"after": "ppo"')
+  (tmp_path / 'b/outcomes.jsonl').write_text(rows + '\n' + after)
+  out = compare.compare([a, b])
+  assert 'left out, not in all: T2 after ppo' in out and '\nT2 after sft' in out
+
+
+@pytest.mark.parametrize(
+  'args, says',
+  [
+    (('nowhere',), 'nowhere holds no outcomes.jsonl'),
+    (('a:c',), 'has no arm c: it has a'),
+    ((), 'two finished arms or more'),
+    (('a',), 'a:a is given twice'),
+    (('--config=x.py',), 'leave the rest out'),
+    (('--doctor',), 'leave the rest out'),
+    (('--config.steps=3',), 'leave the rest out'),
+  ],
+)
+def test_runs_that_are_none(tmp_path, capsys, monkeypatch, args, says):
+  monkeypatch.chdir(tmp_path)
+  finish(tmp_path / 'a', 'a')
+  status, err = call(capsys, 'a', *args)
+  assert status == 2 and says in err and err.count('\n') == 1
+
+
+def test_an_about_that_says_nothing(tmp_path):
+  a = finish(tmp_path / 'a', 'a', 'b')
+  for text, says in (('{}', 'does not say base and items'), ('{', 'cannot be read')):
+    (tmp_path / 'a/about.json').write_text(text)
+    with pytest.raises(UserError, match=says):
+      compare.compare([a])
+
+
+def test_a_page_is_drawn_from_what_is_written(tmp_path):
+  a, seen = finish(tmp_path / 'a', 'a', 'b'), []
+  compare.compare([a], tmp_path / 'out', page=lambda found, path: seen.append((found, path)))
+  ((found, path),) = seen
+  assert path.name == 'compare.html' and found['against'] in 'ab'
+  assert json.loads((tmp_path / 'out/compare.json').read_text())['seeds'] == found['seeds']
+
+
+def test_what_went_on_through_ppo_on_fewer_seeds_is_compared_on_those(tmp_path, capsys):
+  runs = [finish(tmp_path / name, name) for name in ('align', 'explain')]
+  for name in ('align', 'explain'):
+    later = finish(tmp_path / f'{name}-later', name, seeds=(0, 1), after='ppo')
+    with open(tmp_path / name / 'outcomes.jsonl', 'a', encoding='utf-8') as store:
+      store.write('\n' + (tmp_path / later / 'outcomes.jsonl').read_text())
+  status, said = call(capsys, *runs, f'--workdir={tmp_path / "out"}')
+  assert status == 0, said
+  found = json.loads((tmp_path / 'out/compare.json').read_text())
+  seeds = {t['after']: len(t['differences'][0]['margin']['differences']) for t in found['tests']}
+  assert seeds == dict(sft=S, ppo=2)
+
+
+def test_names_of_arms_are_data(tmp_path, capsys):
+  pytest.importorskip('matplotlib', reason='the page is an extra: jaxalign[report]')
+  names = '<script>', '$\\frac{$', 'a\nb', '\x1b[31m', 'x' * 10_000, ''
+  runs = [finish(tmp_path / str(n), name, seeds=(0, 1)) for n, name in enumerate(names)]
+  status, said = call(capsys, *runs, f'--workdir={tmp_path / "out"}')
+  assert status == 0 and '\x1b' not in said and max(map(len, said.splitlines())) < 1000, said
+  page = (tmp_path / 'out/compare.html').read_text()
+  assert '<script' not in page and '$\\frac{$' in page
+  with open(tmp_path / '0' / 'outcomes.jsonl', 'a', encoding='utf-8') as store:
+    store.write('\n' + json.dumps(dict(seed=0, arm='\ud800')))
+  assert 'arm holds half a surrogate pair' in call(capsys, *runs)[1]

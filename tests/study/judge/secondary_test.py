@@ -1,0 +1,98 @@
+"""Contrasts beside the planned ones: the sums that are written, in no family, with their mass."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxalign import config, main
+from jaxalign.study.judge import contrasts, secondary
+from jaxalign.study.judge.rules import PRIMARIES, Rules
+from tests.study import tiny
+from tests.study.judge import contrasts_test
+
+RULES = config.seal(Rules(draws=1000))
+EVERY = {(group, one.name): one for group, of in secondary.GROUPS.items() for one in of}
+TESTS = sorted({test for one in EVERY.values() for test, _ in one.tests})
+
+
+def mean(arm, test):
+  return contrasts_test.noise(arm, test).mean(1)
+
+
+@pytest.fixture(scope='module')
+def found():
+  arms = sorted({arm for one in EVERY.values() for arm, _ in one.arms})
+  rows = contrasts_test.store(contrasts_test.noise, arms, TESTS)
+  return {(one['group'], one['name']): one for one in secondary.measured(rows, RULES, {})}
+
+
+def test_each_is_a_contrast_and_none_is_a_primary():
+  names = [name for _, name in EVERY]
+  for one in EVERY.values():
+    one.check()
+    assert sum(weight for _, weight in one.arms) == 0
+  assert not {(p.arms, p.tests) for p in PRIMARIES} & {(p.arms, p.tests) for p in EVERY.values()}
+  assert len(EVERY) == len(names)
+
+
+def test_all_their_arms_are_in_the_full_study_and_all_extra_arms_are_used():
+  full, default = (main.load(tiny.PATH.replace(':smoke', v)) for v in (':full', ''))
+  arms = {arm.name for arm in full.arms}
+  used = {arm for one in EVERY.values() for arm, _ in one.arms}
+  assert used <= arms
+  assert arms - {arm.name for arm in default.arms} <= used
+  config.seal(full)
+
+
+def test_stacking_is_what_the_design_wrote(found):
+  group = 'What adds to what, on T2'
+  m = lambda arm: mean(arm, 'T2')
+  one_sided = (m('explain_A-align') - m('explain_A')) - (m('shuffled_A-align') - m('shuffled_A'))
+  assert found[group, 'stacking, A']['differences'] == pytest.approx(tuple(one_sided))
+  other = (m('explain_B-align') - m('explain_B')) - (m('shuffled_B-align') - m('shuffled_B'))
+  assert found[group, 'stacking']['differences'] == pytest.approx(tuple(one_sided - other))
+
+
+def test_several_tests_are_their_mean(found):
+  c1 = lambda test: sum(
+    sign * mean(f'{how}_{letter}-align', test)
+    for how, s in (('explain', 1), ('mention', -1)) for letter, sign in (('A', s), ('B', -s))
+  )  # fmt: skip
+  apart = (c1('T3A') - c1('T3B')) / 2  # where only B is at stake, right is to choose as B would
+  assert found['C1 on other tests', 'C1 on T3']['differences'] == pytest.approx(tuple(apart))
+  wrapped = np.mean([c1(f'T5_{name}') for name in secondary.WRAPPERS], 0)
+  assert found['C1 on other tests', 'C1 on T5']['differences'] == pytest.approx(tuple(wrapped))
+  d = lambda arm: np.mean(
+    [mean(arm, f'harm_{n}') - mean(arm, f'benign_{n}') for n in secondary.WRAPPERS], 0
+  )
+  harm = found['Held-out harm: refusing harm less refusing the benign', 'wrapped']
+  assert harm['differences'] == pytest.approx(tuple(d('value-align') - d('mention-align')))
+
+
+def test_they_are_in_no_family_and_change_no_primary(found):
+  assert all('p_holm' not in one and 'holds' not in one for one in found.values())
+  assert all({'mean', 'low', 'high', 'p', 'floor', 'd_z', 'tost'} <= one.keys()
+             for one in found.values())  # fmt: skip
+  json.dumps([*found.values()], allow_nan=False)
+  assert contrasts.adjusted([], RULES) == {p.name: 1.0 for p in PRIMARIES}
+
+
+def test_the_least_mass_is_found_and_what_is_below_the_bar():
+  by_seed = {
+    0: {('x', 'T2'): 0.99, ('y', 'T2'): 0.7, ('y', 'T1'): 0.1},
+    1: {('x', 'T2'): 0.6, ('y', 'T2'): None},
+  }
+  means = {s: {cell: dict(mass=m) for cell, m in of.items()} for s, of in by_seed.items()}
+  masses = secondary.masses(means)
+  plan = secondary.planned('n', 'w', secondary.less('x', 'y'))
+  assert secondary.least_mass(plan, masses) == [0.6, 'x', 'T2', '1']
+  assert secondary.least_mass(secondary.planned('n', 'w', secondary.less('a', 'b')), masses) is None
+  assert secondary.lean_masses(masses, 0.95) == [
+    ('y', 'T1', 0.1, 0, 1), ('x', 'T2', 0.6, 1, 1), ('y', 'T2', 0.7, 0, 1),
+  ]  # fmt: skip
+
+
+def test_a_group_whose_arms_are_not_there_is_left_out():
+  rows = contrasts_test.store(contrasts_test.noise, ['explain_A', 'explain_B'], ['T2'])
+  assert [one['name'] for one in secondary.measured(rows, RULES, {})] == ['explain alone']

@@ -1,0 +1,112 @@
+"""Workers: what they say, how they fail, and that none outlives who started it."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from jaxalign import kept
+from jaxalign.config import UserError
+from jaxalign.study.run import crew
+from tests.study import working
+
+
+def each(how, workdir, workers, tasks=(0, 1, 2)):
+  said = []
+  tell = lambda task, text: said.append((task, text)) if text else None
+  crew.each(tasks, working.work, (how, workdir), workers=workers, say=tell)
+  return said
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_every_task_is_done_once_and_heard_of(tmp_path, workers):
+  said = each('well', tmp_path, workers)
+  assert sorted(task for task, _ in said) == [0, 1, 2]
+  here = {text.endswith(f'by {os.getpid()}') for _, text in said}
+  assert here == {workers == 0}
+
+
+@pytest.mark.parametrize(
+  'how, kind, says',
+  [
+    ('user', UserError, '^the corpus is empty: give another$'),
+    ('fault', UserError, r'^RuntimeError: it broke \(its trace is in .*worker-\d.log\)$'),
+    ('dies', UserError, 'a worker died .exit status 9; killed for memory.*the same command goes'),
+    ('stops', KeyboardInterrupt, None),
+    ('told', SystemExit, '^75$'),
+    ('exits', UserError, r'^something called exit\(0\) before the study was done$'),
+  ],
+)
+def test_a_worker_that_fails_ends_the_study_in_one_line(tmp_path, how, kind, says):
+  with pytest.raises(kind, match=says):
+    each(how, tmp_path, 2)
+  if how == 'fault':
+    logs = ''.join(path.read_text() for path in tmp_path.glob('worker-*.log'))
+    assert 'RuntimeError: it broke' in logs and 'Traceback' in logs
+
+
+def test_workers_look_where_programs_are_kept(tmp_path):
+  place = tmp_path / kept.cpu_features()
+  with kept.used(place):
+    said = each('kept', tmp_path, 2, (0,))
+  assert said[0][0] == 0 and said[0][1].startswith(str(place))
+
+
+def test_without_workers_errors_are_as_they_are(tmp_path):
+  with pytest.raises(RuntimeError, match='it broke'):
+    each('fault', tmp_path, 0)
+
+
+def test_sigterm_ends_a_study_as_unfinished_and_is_given_back(tmp_path):
+  old = signal.getsignal(signal.SIGTERM)
+  told = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+  with pytest.raises(SystemExit, match='75'):
+    crew.each([0], told, (), workers=0, say=None)
+  assert signal.getsignal(signal.SIGTERM) == old
+
+
+PARENT = textwrap.dedent("""
+  import pathlib, sys
+  from jaxalign.study.run import crew
+  from tests.study import working
+  if __name__ == '__main__':
+    args = ('', pathlib.Path(sys.argv[1]))
+    crew.each([0], working.linger, args, workers=1, say=lambda *_: None)
+""")
+
+
+def test_a_worker_ends_with_who_started_it(tmp_path):
+  (tmp_path / 'parent.py').write_text(PARENT)
+  root = pathlib.Path(working.__file__).parents[2]
+  env = os.environ | dict(PYTHONPATH=str(root))
+  process = subprocess.Popen([sys.executable, tmp_path / 'parent.py', tmp_path], env=env)
+  worker = int(waited(lambda: (tmp_path / 'pid').read_text()))
+  process.kill()
+  process.wait()
+  waited(lambda: not alive(worker))
+
+
+def waited(found, seconds=60):
+  until = time.time() + seconds
+  while time.time() < until:
+    try:
+      if got := found():
+        return got
+    except OSError:
+      pass
+    time.sleep(0.1)
+  raise AssertionError(f'not within {seconds} s')
+
+
+def alive(pid):
+  """A process that has ended and was not waited for is a zombie: state Z."""
+  try:
+    with open(f'/proc/{pid}/stat') as file:
+      return file.read().rsplit(')', 1)[1].split()[0] != 'Z'
+  except OSError:
+    return False

@@ -1,0 +1,141 @@
+"""--doctor of a study: every step of every arm, at full scale, without weights."""
+
+import dataclasses
+
+import pytest
+
+from jaxalign import config, main
+from jaxalign.data import rows, sources
+from jaxalign.evals import benches
+from jaxalign.stages.doctors import doctor, language_doctor, pairs_doctor, ppo_doctor, ppo_rehearsal
+from jaxalign.study.run import study_doctor
+from tests.study.tiny import ROOT, with_recipe
+from tests.train import running
+
+MACHINE = doctor.Machine.of('v5e-16')
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+  """Without what takes a step, which tests of those doctors do: it is most of the time."""
+  monkeypatch.setattr(language_doctor, 'one_step', lambda cfg, examples: 'not here')
+  monkeypatch.setattr(pairs_doctor, 'one_step', lambda cfg, examples, start: 'not here')
+
+  def rehearsed(*_):
+    raise doctor.Skip('not here')
+
+  monkeypatch.setattr(ppo_doctor, 'rehearsed', rehearsed)
+  monkeypatch.setattr(ppo_rehearsal, 'last_token', rehearsed)
+
+
+def states(cfg, machine=MACHINE):
+  checks = study_doctor.examine(config.seal(cfg), None, machine)
+  return {check.name.strip(): check for check in checks}
+
+
+def full(name, shared, tokenizer):
+  """A config with local files for what its user fetches."""
+  cfg = main.load(f'{ROOT}/configs/{name}.py')
+  hh = str(shared('hh-rlhf'))
+  world = cfg.world
+  taught = dataclasses.replace(
+    world.demonstrations,
+    source=sources.HH(path=f'{hh}/single-turn/harmless_train_a.jsonl.gz', as_='conversation'),
+    against=(sources.HH(path=hh, split='test', subsets=('harmless-base',), as_='conversation'),),
+  )
+  general = sources.HuggingFace(
+    name=f'{hh}/helpful-base/test.jsonl.gz', kind='document', columns=rows.Columns(text='chosen'),
+    streaming=True,
+  )  # fmt: skip
+  shipped = str(ROOT / 'jaxalign/data/corpus/value_explanations.jsonl')
+  asked = benches.published(str(shared('xstest').parent), hh)
+  world = dataclasses.replace(
+    world, tokenizer=str(shared(tokenizer)), general=general, demonstrations=taught,
+    explanations=dataclasses.replace(world.explanations, path=shipped),
+    benches=tuple(dataclasses.replace(bench, limit=20) for bench in asked),
+  )  # fmt: skip
+  return dataclasses.replace(cfg, world=world)
+
+
+ARMS = 'align', 'align+', 'explain', 'explain-align', 'align-explain', 'neutral-align'
+
+
+@pytest.mark.parametrize(
+  'name, tokenizer',
+  [
+    ('study_phi2', 'tokenizers/phi2'),
+    ('study_llama2_7b', 'tokenizers/llama2/tokenizer.model'),
+  ],
+)
+def test_every_step_passes_at_full_scale(cheap, shared, name, tokenizer):
+  pytest.importorskip('vaderSentiment')
+  found = states(full(name, shared, tokenizer))
+  assert {check.state for check in found.values()} <= {'ok', 'skipped'}, found
+  assert [n for n, c in found.items() if c.state == 'skipped'] == ['init']  # offline: a hub's name
+  for arm in ARMS:
+    assert f'{arm}: tail' in found
+  first = found['align: align-demonstrations'].why
+  assert '2,621,440 tokens' in first and 'GiB a device' in first and 'chip-hours' in first
+  assert 'shared with align' in found['align-explain: align-demonstrations'].why
+  assert 'shared with explain' in found['explain-align: explain-explain'].why
+  assert '8 seeds:' in found['study'].why and 'least p after Holm over 5 is 0.039' in (
+    found['verdict'].why
+  )
+  assert 'unsafe 9' in found['benches'].why and 'bold_gender 40' in found['benches'].why
+
+
+def test_what_is_broken_is_named_in_its_step(cheap):
+  study = main.load(f'{ROOT}/configs/study_phi2.py:smoke')
+  recipes = with_recipe(study, 'tail', batch=6)
+  found = states(dataclasses.replace(study, recipes=recipes))
+  for arm in study.arms:
+    assert found[f'{arm.name}: tail'].state == 'FAIL'
+    assert 'batch: batch=6 in 1 parts over 16 ways' in found[f'{arm.name}: tail'].why
+  few = dataclasses.replace(study.world, benches=study.world.benches[:1], length=16)
+  found = states(dataclasses.replace(study, world=few))
+  assert found['benches'].state == 'FAIL' and 'raise world.length' in found['benches'].why
+  assert 'UNINFORMATIVE' in found['verdict'].why
+
+
+RL = f'{ROOT}/configs/study_valueworld.py:smoke_rl'
+CLIMB, BEST = (f'size.2-000-pairs.align.{name}' for name in ('climb', 'best'))
+
+
+def test_steps_of_rl_are_looked_at_before_any_is_trained(cheap):
+  """Though they read the runs of others, which are not there yet."""
+  study, machine = main.load(RL), doctor.Machine.of('v5e-8')
+  found = states(study, machine)
+  assert {check.state for check in found.values()} == {'ok'}, found
+  assert 'shared with align' in found['align.ppo: tail'].why
+  assert f'shared with {BEST}' in found[f'{CLIMB}: reward-picks_AB_2000_20'].why
+  for step in ('align.ppo: obey@tail', f'{BEST}: best@advise', f'{CLIMB}: climb@advise'):
+    assert 'GiB a device' in found[step].why
+  assert 'RL on 1 of them' in found['study'].why
+
+
+def test_a_broken_recipe_of_rl_is_named(cheap):
+  study = main.load(RL)
+  adam = next(r.stage.optim for r in study.recipes if r.name == 'obey')
+  broken = dict(
+    reward=dict(length=4), best=dict(batch=4), climb=dict(critic='{align}'),
+    obey=dict(optim=dataclasses.replace(adam, b2=0.999)),
+  )  # fmt: skip
+  for recipe, changes in broken.items():
+    study = dataclasses.replace(study, recipes=with_recipe(study, recipe, **changes))
+  found = states(study, doctor.Machine.of('v5e-8'))
+  failed = {name: check.why for name, check in found.items() if not check.ok}
+  assert 'none fits length=4' in failed.pop('align.ppo: reward-pairs_A_2000_20')
+  assert 'none fits length=4' in failed.pop('align_H.ppo: reward-pairs_H_2000_20')
+  assert 'none fits length=4' in failed.pop(f'{BEST}: reward-picks_AB_2000_20')
+  assert 'batch=4' in failed.pop(f'{BEST}: best@advise')
+  assert 'holds no reward model' in failed.pop(f'{CLIMB}: climb@advise')
+  assert 'optim.b2=0.999 (0.95 is right)' in failed.pop('align.ppo: obey@tail')
+  assert not failed
+
+
+@pytest.mark.campaign
+def test_the_command(tmp_path, cache):
+  """On one device, as a laptop has: four rows do not go over the eight of this process."""
+  path = f'{ROOT}/configs/study_phi2.py:smoke'
+  said = running.run([*running.command(tmp_path, path), '--doctor'], cache, devices=1)
+  assert 'explain-align: explain-explain' in said and ' 0 FAIL' in said

@@ -1,0 +1,99 @@
+"""Rows to arrays: aligned whatever their order, and refused where they cannot be paired."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from jaxalign.config import UserError
+from jaxalign.study.store.table import read_rows, table
+
+
+def rows_of(arms=('align', 'explain'), seeds=(0, 1, 2), items=4):
+  return [
+    dict(
+      seed=seed, arm=arm, after='sft', test='T2', item=item, cluster=f'domain {item % 2}',
+      prompt=f'{seed} {item}', margin=10.0 * a + seed + item / 10 - 1, loss=None, mass=0.99,
+      right=10 * a + seed + item / 10 > 1,
+    )
+    for a, arm in enumerate(arms) for seed in seeds for item in range(items)
+  ]  # fmt: skip
+
+
+def test_rows_in_any_order_become_aligned_arrays():
+  rows = rows_of()
+  other = dict(rows[0], test='T1'), dict(rows[0], after='ppo')
+  shuffled = [*rows, *other]
+  random.Random(0).shuffle(shuffled)
+  seen = table(shuffled, 'T2', arms=('explain', 'align'))
+  assert (seen.arms, seen.seeds, seen.items) == (('explain', 'align'), (0, 1, 2), (0, 1, 2, 3))
+  known_SN = np.arange(3)[:, None] + np.arange(4) / 10 - 1
+  np.testing.assert_allclose(seen.margin_ASN, np.stack([10 + known_SN, known_SN]))
+  np.testing.assert_array_equal(seen.right_ASN, seen.margin_ASN > 0)
+  assert np.isnan(seen.loss_ASN).all() and (seen.mass_ASN == 0.99).all()
+  assert seen.on('rate') is seen.right_ASN and seen.on('margin') is seen.margin_ASN
+  assert table(rows, 'T2', seeds=[2]).margin_ASN.shape == (2, 1, 4)
+  assert table(rows, 'T2', seeds=(2, 0)).seeds == (0, 2)
+  cells = seen.cells(seen.margin_ASN[1])
+  assert [[list(np.round(x, 1)) for x in clusters] for clusters in cells][1] == [
+    [0, 0.2],
+    [0.1, 0.3],
+  ]
+
+
+@pytest.mark.parametrize(
+  'change, says',
+  [
+    (lambda rows: rows[1:], 'arm align, seed 0, item 0 is missing (3 of 4 items are there)'),
+    (lambda rows: rows[:-4], 'arm explain, seed 2, item 0 is missing (0 of 4'),
+    (lambda rows: [*rows, rows[3]], 'arm align, seed 0, item 3 is in the store twice'),
+    (lambda rows: [*rows[:-1], rows[-1] | dict(prompt='x')], 'another prompt than in align'),
+    (lambda rows: [*rows[:-1], rows[-1] | dict(cluster='x')], 'another prompt than in align'),
+    (lambda rows: [*rows[:-1], rows[-1] | dict(margin=float('nan'))], 'item 3: the margin is nan'),
+    (lambda rows: [], 'no rows for T2 after sft'),
+  ],
+)
+def test_what_cannot_be_paired_is_refused_in_a_line(change, says):
+  with pytest.raises(UserError) as error:
+    table(change(rows_of()), 'T2')
+  assert says in str(error.value) and '\n' not in str(error.value)
+
+
+def test_an_arm_or_seed_that_is_asked_for_must_be_there():
+  with pytest.raises(UserError, match='arm shuffled, seed 0, item 0 is missing'):
+    table(rows_of(), 'T2', arms=('align', 'shuffled'))
+  with pytest.raises(UserError, match='seed 7, item 0 is missing'):
+    table(rows_of(), 'T2', seeds=(0, 7))
+
+
+@pytest.mark.parametrize(
+  'line, says',
+  [
+    ('{"seed": 0', 'line 2 cannot be read'),
+    ('7', 'line 2: seed=None is no int'),
+    (dict(margin='high'), "margin='high' is no float"),
+    (dict(right=1), 'right=1 is no bool'),
+    (dict(seed=True), 'seed=True is no int'),
+    (dict(prompt=None), 'prompt=None is no str'),
+  ],
+)
+def test_a_broken_store_is_one_line(tmp_path, line, says):
+  good, path = rows_of()[0], tmp_path / 'outcomes.jsonl'
+  broken = line if isinstance(line, str) else json.dumps(good | line)
+  path.write_text(json.dumps(good) + '\n' + broken + '\n')
+  with pytest.raises(UserError) as error:
+    read_rows(path)
+  assert says in str(error.value)
+
+
+def test_a_store_comes_back(tmp_path):
+  rows, path = rows_of(), tmp_path / 'outcomes.jsonl'
+  rows[0]['margin'] = -1  # JSON writes whole floats of other languages so
+  path.write_text('\n'.join(map(json.dumps, rows)))
+  assert read_rows(path) == rows
+  path.write_text('')
+  with pytest.raises(UserError, match='is empty'):
+    read_rows(path)
+  with pytest.raises(UserError, match='cannot be read'):
+    read_rows(tmp_path / 'nowhere')
