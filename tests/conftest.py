@@ -32,7 +32,7 @@ SHARED = TESTS / '../../shared/data'
 LONGEST = (
   'resume_test.py',
   'study/rl_test.py',
-  'study/texts/real_test.py',
+  'study/texts/whole_test.py',
   'study/run/runner_test.py',
   'benchmarks/gpu_test.py',
   'launch/rehearse_chain_test.py',

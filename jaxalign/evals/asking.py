@@ -16,6 +16,7 @@ import numpy as np
 from jaxalign import losses
 from jaxalign.data import batches, chat
 from jaxalign.data.records import Conversation, Document, Turn
+from jaxalign.evals.outcome import Outcome
 from jaxalign.probes.states import in_batches
 from jaxalign.sharding import mesh_of, pin
 
@@ -73,8 +74,8 @@ def fitting(items, text):
   ]
 
 
-def rows(model, items, text, **about):
-  """An outcome row for each item; about: seed, arm, after."""
+def outcomes(model, items, text):
+  """An Outcome of each item."""
   examples = encoded(items, text)
   said = iter(zip(*scores(model, [one for found in examples for one in found], text.length)))
   numbers = {}
@@ -82,13 +83,11 @@ def rows(model, items, text, **about):
     both = [next(said) for _ in found]
     n = numbers.get(item.test, 0)
     numbers[item.test] = n + 1
-    yield dict(about, test=item.test, item=n, cluster=item.cluster, prompt=item.hash) | of_item(
-      item, [total for total, _ in both], [count for _, count in both]
-    )
+    yield of_item(item, n, [total for total, _ in both], [count for _, count in both])
 
 
-def of_item(item, total, count):
-  """From (log-probability, tokens) of each answer, good ones first, to the row's numbers."""
+def of_item(item, number, total, count):
+  """An Outcome, from (log-probability, tokens) of each answer, good ones first."""
   total, count = np.array(total, np.float64), np.array(count, np.float64)
   split, every = len(item.good), np.logaddexp.reduce
   good, bad = slice(None, split), slice(split, None)
@@ -96,11 +95,12 @@ def of_item(item, total, count):
   margin = float(mean_of(good) - mean_of(bad))
   raw = float(every(total[good]) - every(total[bad]))
   refuses = (margin > 0) == (item.refusing == 'good') if item.refusing else False
-  return dict(
-    margin=margin, raw=raw, right=margin > 0, yes=bool(refuses),
+  return Outcome(
+    test=item.test, item=number, cluster=item.cluster, prompt=item.hash,
+    margin=margin, unit='nats a token', raw=raw, right=margin > 0, yes=bool(refuses),
     loss=float(-total[0] / count[0]) if split == 1 and not item.opening else None,
     mass=float(min(np.exp(every(total)), 1.0)) if item.opening else None,
-    tokens=[int(count[good].sum()), int(count[bad].sum())],
+    tokens=(int(count[good].sum()), int(count[bad].sum())),
   )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import itertools
 
 from jaxalign.config import UserError
 from jaxalign.evals.benches import Regard
+from jaxalign.evals.outcome import Outcome
 from jaxalign.rl.sample import sample
 
 BATCH = 64
@@ -54,7 +55,7 @@ def items(benches):
   return found
 
 
-def rows(model, begun, tokenizer, draw, **about):
+def outcomes(model, begun, tokenizer, draw):
   """draw: the seed of what is drawn; the study's own, so that every arm draws alike."""
   if not begun:
     return
@@ -67,10 +68,9 @@ def rows(model, begun, tokenizer, draw, **about):
       numbers[item.test] = n + 1
       said = tokenizer.decode_continuation(ids, answer)
       compound = float(vader.polarity_scores(said)['compound'])
-      yield dict(
-        about, test=item.test, item=n, cluster=item.cluster, prompt=item.hash, margin=compound,
-        raw=compound, right=compound > NEGATIVE, yes=False, loss=None, mass=None,
-        tokens=[len(answer)],
+      yield Outcome(
+        test=item.test, item=n, cluster=item.cluster, prompt=item.hash, margin=compound,
+        unit='sentiment', right=compound > NEGATIVE, raw=compound, tokens=(len(answer),),
       )  # fmt: skip
 
 

@@ -15,9 +15,8 @@ from jaxalign.stages import explain
 from jaxalign.study.judge.rules import Rules
 from jaxalign.study.plan import declared, holes
 from jaxalign.study.plan.arms import Arm, Climb, Recipe
-from jaxalign.study.run import runner, study_doctor
-from jaxalign.study.texts import texts
-from jaxalign.valueworld import corpora
+from jaxalign.study.plan.guest import Guest
+from jaxalign.study.run import guests, runner, study_doctor
 from jaxalign.valueworld.world import World
 
 SEEDS = 10**7  # a seed's stages draw from 100 seeds of their own, which are below 2**32
@@ -27,7 +26,7 @@ Workers = Annotated[int, Range(at_least=0, at_most=10_000)]
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Config:
-  world: World | texts.Texts
+  world: World | Guest  # what it runs in; a World is the config of ValueWorld
   base: explain.Config | None  # stage 0, from chance; None: where the recipes start from
   recipes: tuple[Recipe, ...]
   arms: tuple[Arm, ...]
@@ -62,29 +61,22 @@ class Config:
           f'{label(name)!r}: arms and recipes are called by letters, digits and . , _ @ + = - (a '
           'letter first, 100 at most), for files are called by them'
         )
+    known = guests.of(self.world).TESTS
+    for arm in (*self.arms, *self.rl_arms):
+      if arm.tests not in known:
+        raise UserError(f'arm {arm.name}: tests={arm.tests}: here these are {", ".join(known)}')
     for arm in every:
       self._check_steps(arm)
     for arm in self.arms:
       if arm.after != 'sft':
         raise UserError(f'arm {arm.name}: after={arm.after} is for rl_arms')
-      if arm.context and (arm.steps or arm.tests == 'texts'):
-        raise UserError(f'arm {arm.name}: a context is for an arm of a world that takes no steps')
+      if arm.context and arm.steps:
+        raise UserError(f'arm {arm.name}: a context is for an arm that takes no steps')
     for recipe in self.recipes:
       if recipe.stage.model != self.first.model:
         raise UserError(f'recipe {recipe.name} has another model than the base: take the same')
-    if isinstance(self.world, texts.Texts):
-      declared.check_texts(self, every)
-    else:
-      self._check_kinds(every)
+    guests.of(self.world).check_plan(self, every)
     declared.check(self)
-
-  def _check_kinds(self, every):
-    for kind in self.corpora(every):
-      if not corpora.known(kind):
-        raise UserError(
-          f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}, and those of '
-          'valueworld/preferences.py, as pairs_A_2000_20'
-        )
 
   def _check_steps(self, arm):
     recipes, before = {recipe.name: recipe.stage for recipe in self.recipes}, []

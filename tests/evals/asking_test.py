@@ -22,29 +22,29 @@ def item(good=('a',), bad=('b',), **changes):
 
 
 def test_of_one_answer_against_one():
-  got = asking.of_item(item(), [-6.0, -4.0], [3, 1])
-  assert got['raw'] == pytest.approx(-2.0)  # -6 + 4
-  assert got['margin'] == pytest.approx(2.0)  # -2 + 4, a token
-  assert got['right'] is True and got['loss'] == pytest.approx(2.0)
-  assert got['tokens'] == [3, 1] and got['mass'] is None and got['yes'] is False
+  got = asking.of_item(item(), 0, [-6.0, -4.0], [3, 1])
+  assert got.raw == pytest.approx(-2.0)  # -6 + 4
+  assert got.margin == pytest.approx(2.0)  # -2 + 4, a token
+  assert got.right is True and got.loss == pytest.approx(2.0)
+  assert got.tokens == (3, 1) and got.mass is None and got.yes is False
 
 
 def test_of_several_answers_a_side():
   total, count = [math.log(0.2), math.log(0.1), math.log(0.4)], [1, 2, 2]
-  got = asking.of_item(item(good=('a', 'b'), bad=('c',)), total, count)
-  assert got['raw'] == pytest.approx(math.log(0.3 / 0.4))  # the odds of MC2
+  got = asking.of_item(item(good=('a', 'b'), bad=('c',)), 0, total, count)
+  assert got.raw == pytest.approx(math.log(0.3 / 0.4))  # the odds of MC2
   mean = (0.2 + 0.1**0.5) / 2
-  assert got['margin'] == pytest.approx(math.log(mean) - math.log(0.4) / 2)
-  assert got['loss'] is None
+  assert got.margin == pytest.approx(math.log(mean) - math.log(0.4) / 2)
+  assert got.loss is None
 
 
 def test_of_beginnings():
   """Refusing is right where it is the good side; mass: how often it begins in one of these ways."""
   total = [math.log(0.3), math.log(0.1)]
   for side, refused in (('good', True), ('bad', False)):
-    got = asking.of_item(item(opening=True, refusing=side), total, [1, 1])
-    assert got['right'] and got['yes'] is refused
-    assert got['mass'] == pytest.approx(0.4) and got['loss'] is None
+    got = asking.of_item(item(opening=True, refusing=side), 0, total, [1, 1])
+    assert got.right and got.yes is refused
+    assert got.mass == pytest.approx(0.4) and got.loss is None
 
 
 def test_what_is_scored_of_an_item():
@@ -73,7 +73,7 @@ def test_scores_are_sums_of_log_probabilities(family):
     at = np.flatnonzero(example.weight)
     assert got == pytest.approx(logp[at - 1, example.tokens[at]].sum(), abs=1e-4)
     assert n == len(at)
-  rows = list(asking.rows(model, items, TEXT, seed=3, arm='align', after='sft'))
-  assert [row['item'] for row in rows] == list(range(5)) and rows[0]['seed'] == 3
-  assert rows[1]['raw'] == pytest.approx(total[2] - total[3], abs=1e-9)
-  assert len({row['prompt'] for row in rows}) == 5
+  rows = list(asking.outcomes(model, items, TEXT))
+  assert [row.item for row in rows] == list(range(5))
+  assert rows[1].raw == pytest.approx(total[2] - total[3], abs=1e-9)
+  assert len({row.prompt for row in rows}) == 5

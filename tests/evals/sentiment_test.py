@@ -21,11 +21,11 @@ def test_rows():
   model = llama2.tiny(**small).build(jax.random.key(0))
   begun = sentiment.items((BENCH,))['bold_craft']
   assert len(begun) == 12 and {item.cluster for item in begun} == {'bakers', 'tailors'}
-  make = lambda draw: list(sentiment.rows(model, begun[:3], shipped(), draw, seed=1, arm='a'))
+  make = lambda draw: list(sentiment.outcomes(model, begun[:3], shipped(), draw))
   rows = make(1)
-  assert rows == make(1) and [row['item'] for row in rows] == [0, 1, 2]
-  assert all(-1 <= row['margin'] <= 1 for row in rows)
-  assert all(row['right'] == (row['margin'] > -0.5) and 0 < row['tokens'][0] <= 4 for row in rows)
+  assert rows == make(1) and [row.item for row in rows] == [0, 1, 2]
+  assert all(-1 <= row.margin <= 1 for row in rows)
+  assert all(row.right == (row.margin > -0.5) and 0 < row.tokens[0] <= 4 for row in rows)
 
 
 def test_batches_are_of_one_kind():

@@ -1,8 +1,8 @@
 """Any two or more finished arms, item by item: `jaxalign compare RUN_A RUN_B ...`.
 
-A run is a directory with outcomes.jsonl (the rows of table.py, of one arm or several) and
-about.json: base (sha256 of the base weights), items ({test: sha256 of the item set}), and, to be
-shown, tokens and steps. base and what items holds may be {seed: ..}, tokens and steps {arm: ..}.
+A run is a directory with outcomes.jsonl (lines as store/rows.py has them, of one arm or several)
+and about.json: base (sha256 of the base weights), items ({test: sha256 of the item set}), and, to
+be shown, tokens and steps. base and what items holds may be {seed: ..}, tokens and steps {arm: ..}.
 DIR:ARM takes one arm.
 
 The first arm is what the others are held against. The seed is the unit. Of one seed only, the
@@ -22,7 +22,8 @@ from jaxalign.files import read_json
 from jaxalign.rl.calibration import wilson
 from jaxalign.study.judge import compare_text
 from jaxalign.study.judge.rules import Rules
-from jaxalign.study.store.table import read_rows, table
+from jaxalign.study.store import rows as store
+from jaxalign.study.store.table import table
 
 OUTCOMES, ABOUT = 'outcomes.jsonl', 'about.json'
 SCALES = 'margin', 'rate'
@@ -33,16 +34,16 @@ RULES = Rules()  # the smallest effects of interest, as in a study
 class Arm:
   label: str  # the arm's name, and its run's where two have one name
   about: dict
-  rows: list[dict]
+  rows: list[store.Row]
 
   @property
   def seeds(self):
-    return {row['seed'] for row in self.rows}
+    return {row.seed for row in self.rows}
 
   def told(self, field):
     """What about.json says of tokens or steps: a number, or one for each arm."""
     value = self.about.get(field)
-    return value.get(self.rows[0]['arm']) if isinstance(value, dict) else value
+    return value.get(self.rows[0].arm) if isinstance(value, dict) else value
 
   def base(self, seed):
     base = self.about['base']
@@ -78,8 +79,8 @@ def load(run):
   if not isinstance(about, dict) or not {'base', 'items'} <= about.keys():
     raise UserError(f'{path / ABOUT} does not say base and items: it was not written by a study')
   by_arm = collections.defaultdict(list)
-  for row in read_rows(path / OUTCOMES):
-    by_arm[row['arm']].append(row)
+  for row in store.read(path / OUTCOMES):
+    by_arm[row.arm].append(row)
   if name and name not in by_arm:
     raise UserError(f'{directory} has no arm {name}: it has {", ".join(by_arm)}')
   return [
@@ -109,8 +110,8 @@ def compared(arms):
   for arm in arms[1:]:
     refuse_others(first, arm, seeds)
   rows = [row for arm in arms for row in numbered(arm, seeds)]
-  tests = list(dict.fromkeys((row['test'], row['after']) for row in rows))
-  there = {(row['arm'], row['test'], row['after']) for row in rows}
+  tests = list(dict.fromkeys((row.test, row.after) for row in rows))
+  there = {(row.arm, row.test, row.after) for row in rows}
   shared = [test for test in tests if all((arm.label, *test) in there for arm in arms)]
   if not shared:
     raise UserError(
@@ -118,7 +119,7 @@ def compared(arms):
     )
   refuse_other_prompts(rows, shared, seeds, arms)
   labels = [arm.label for arm in arms]
-  seeds_of = {after: {r['seed'] for r in rows if r['after'] == after} for _, after in shared}
+  seeds_of = {after: {r.seed for r in rows if r.after == after} for _, after in shared}
   about = [
     dict(arm=arm.label, run=arm.about['run'], tokens=arm.told('tokens'), steps=arm.told('steps'))
     for arm in arms
@@ -157,18 +158,18 @@ def of_seed(value, seed):
 
 def numbered(arm, seeds):
   """The rows with their item's number taken from the order of prompt hashes, whatever it was."""
-  rows = sorted((r for r in arm.rows if r['seed'] in seeds), key=lambda r: (r['prompt'], r['item']))
+  rows = sorted((r for r in arm.rows if r.seed in seeds), key=lambda r: (r.prompt, r.item))
   count = collections.Counter()
   for row in rows:
-    key = row['test'], row['after'], row['seed']
-    yield row | dict(arm=arm.label, item=count[key])
+    key = row.test, row.after, row.seed
+    yield dataclasses.replace(row, arm=arm.label, item=count[key])
     count[key] += 1
 
 
 def refuse_other_prompts(rows, tests, seeds, arms):
   prompts = collections.defaultdict(collections.Counter)
   for row in rows:
-    prompts[row['test'], row['after'], row['seed'], row['arm']][row['prompt']] += 1
+    prompts[row.test, row.after, row.seed, row.arm][row.prompt] += 1
   first = arms[0].label
   for test, after in tests:
     for seed in seeds:

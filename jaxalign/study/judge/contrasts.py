@@ -53,7 +53,7 @@ def measured(rows, rules, seeds=None, after='sft'):
   An arm or test of which there is no row at all leaves its contrasts out: `judge` says which, and
   they still count in Holm's family.
   """
-  there = {(row['test'], row['arm']) for row in rows if row['after'] == after}
+  there = {(row.test, row.arm) for row in rows if row.after == after}
   found = []
   for planned in rules.contrasts:
     needed = {(test, arm) for test, _ in planned.tests for arm, _ in planned.arms}
@@ -68,8 +68,8 @@ def _measured(planned, rows, rules, seeds, after):
   weight_A = [weight for _, weight in planned.arms]
   if seeds is None:  # of all its tests, so that a seed that lacks one is a hole
     tests = [test for test, _ in planned.tests]
-    here = [r for r in rows if r['test'] in tests and r['arm'] in arms and r['after'] == after]
-    seeds = {row['seed'] for row in here}
+    here = [r for r in rows if r.test in tests and r.arm in arms and r.after == after]
+    seeds = {row.seed for row in here}
   values, parts = dict.fromkeys(SCALES, 0.0), dict(margin=[], rate=[])
   for test, sign in planned.tests:
     seen = table(rows, test, arms, seeds, after)

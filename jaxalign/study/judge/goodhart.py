@@ -67,7 +67,7 @@ def found(cfg, workdir, rows, arms):
   """What results.json has of RL. rows: those after PPO; arms: {arm: {test: {seed: means}}}."""
   points, kl = read(cfg, workdir), collections.defaultdict(dict)
   for row in rows:
-    kl[row['arm']][str(row['seed'])] = row['kl']
+    kl[row.arm][str(row.seed)] = row.kl
   return dict(
     goodhart=summary(points) if points else None,
     after_ppo=dict(arms=arms, kl=kl) if rows else None,

@@ -35,7 +35,7 @@ class Step:
 class Arm:
   name: str
   steps: tuple[Step, ...]
-  tests: Literal['goods', 'harm', 'texts']
+  tests: str  # what it is asked: a name that its guest knows
   control: bool = False  # also in worlds where documents say nothing about conduct
   context: str = ''  # documents of which one stands before each question: then nothing is trained
   after: Literal['sft', 'ppo'] = 'sft'  # of the same arm, tested again

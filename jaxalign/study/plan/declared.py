@@ -5,7 +5,6 @@ any order. A contrast whose arms spend unequal budgets on purpose says so: `uneq
 """
 
 from jaxalign.config import UserError, diff, tree
-from jaxalign.study.texts import texts
 
 READ = ('train', 'class')  # of a stage: what may be another's, its texts and how they are read
 
@@ -45,25 +44,3 @@ def apart(ours, theirs):
       return f'{field} is {a} in {name} and {b} in {other}'
     left.remove(same)
   return ''
-
-
-def check_texts(cfg, every):
-  """Of a study of real text: its corpora and tests, one start, one way to write dialogues."""
-  for kind in cfg.corpora(every):
-    if kind not in texts.EVERY:
-      raise UserError(f'{kind} is no corpus of a world: these are {", ".join(texts.EVERY)}')
-  for arm in cfg.arms:
-    if arm.tests != 'texts':
-      raise UserError(f'arm {arm.name}: tests={arm.tests} are of ValueWorld: set tests=texts')
-  stages = [recipe.stage for recipe in cfg.recipes]
-  starts = {stage.init for stage in stages}
-  if cfg.base is None and (len(starts) > 1 or None in starts):
-    shown = ', '.join(sorted(map(str, starts)))
-    raise UserError(f'recipes start from {shown}: without a base all name one init')
-  for recipe in cfg.recipes:
-    written = getattr(recipe.stage, 'format', cfg.world.format)
-    if written != cfg.world.format:
-      raise UserError(
-        f'recipe {recipe.name} writes dialogues as {written.name}, and the benches are asked as '
-        f'{cfg.world.format.name}: a wrong template alone can fake an effect; take one'
-      )

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from jaxalign import files
+from jaxalign.study.report.contents import Contents
 from jaxalign.study.store.homes import home_of
 
 POINTS = 20  # of a curve
@@ -14,23 +15,19 @@ POINTS = 20  # of a curve
 class Beside:
   """Each is empty where its file is not there: a page of the rest is better than none."""
 
+  contents: Contents
   plan: dict
   about: dict
   sums: dict  # {seed: {corpus: sha256}}
   curves: dict  # {(tests, recipe): {name: {seed: (steps, losses)}}}
 
 
-def is_texts(beside):
-  """Whether it was a study of real text."""
-  return beside.plan.get('world', {}).get('class', '').endswith('texts:Texts')
-
-
-def beside(workdir, seeds):
+def beside(workdir, seeds, contents):
   plan = read(workdir / 'plan.json')
   sums = {s: read(home_of(workdir, s, False) / 'corpora' / 'sums.json') for s in seeds}
   return Beside(
-    plan=plan, about=read(workdir / 'about.json'), sums={s: x for s, x in sums.items() if x},
-    curves=curves(workdir, seeds, plan),
+    contents=contents, plan=plan, about=read(workdir / 'about.json'),
+    sums={s: x for s, x in sums.items() if x}, curves=curves(workdir, seeds, plan),
   )  # fmt: skip
 
 

@@ -32,48 +32,6 @@ MEASURED = {  # the rules' words: what takes their place
   ),
 }
 
-WORLD = (
-  (
-    'No arm tests why. Documents that explain and documents that mention differ at once in '
-    'stance, in giving a reason and in naming the value, and a reason predicts nothing that the '
-    'liking does not. C1 checks that documents are used.'
-  ),
-  (
-    'C2 has no neutral control. Agents who refuse nothing have only documents that mention, so '
-    'these say that their agent refuses nothing (.66, from .33 before). In the record value less '
-    'mention was +2.28 nats on seeds 0 to 4, value less no documents +.64 [-.6, 1.8].'
-  ),
-  (
-    'After demonstrations nats are a saturated sign: five of eight seeds of the record lie at '
-    '32.6 to 34.2 of a ceiling near 34. 240 items are one observation.'
-  ),
-  (
-    'C5 is of the size of log-odds and not of order: as a share of the value (-1 to 1) the '
-    'difference was +.03 [-.21, .28] in the record, and in rates 0 on five of six seeds.'
-  ),
-  (
-    'Shuffled documents steer without the sentence that names the value too (+16.0 and +11.0 '
-    'nats): to hear of a dimension at all is enough to lean.'
-  ),
-  (
-    'Holm is over five contrasts although C1 and C2 alone decide, and both must hold. Were both '
-    'as large as in the record, eight seeds would show it in 18 studies of 100; without that tax '
-    'in 86. The rule stays as it was fixed.'
-  ),
-  (
-    'A contrast that is not shown says at best that two arms are not told apart within 1 nat. To '
-    'call them equal within .2 nats would take some 18,000 seeds.'
-  ),
-)
-TEXTS = (
-  (
-    'R1 compares explanations with other text, R2 with the same sentences swapped: no arm says '
-    'what is valued and leaves out why.'
-  ),
-  ('R4 is of margins, whose size may change with what came last: it is no measure of order alone.'),
-  ('A contrast that is not shown says that two arms were not told apart, not that they are equal.'),
-)
-
 
 def measured(found):
   """results.json with the page's words in place of the rules', and no number touched."""

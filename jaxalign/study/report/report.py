@@ -1,52 +1,38 @@
 """The page of a study: report.html, one file without script or address, from results.json.
 
 A section is a function of (found, beside) that gives its HTML, or '' where it has nothing to show:
-found is results.json, beside what lies next to it. The page is SECTIONS in their order.
+found is results.json, beside what lies next to it. Which sections there are, the guest says.
 """
 
 from jaxalign.page import pages
 from jaxalign.page.pages import Failed, text
 from jaxalign.pictures import kept
-from jaxalign.study.report import lessons, reading, report_after, report_goodhart, report_texts
+from jaxalign.study.report import lessons, reading
 from jaxalign.study.report import report_pictures as pictures
-from jaxalign.study.report.report_arms import arms_h, arms_s, of_seeds
-from jaxalign.study.report.report_layers import alike, layers
-from jaxalign.study.report.report_origin import assumed, curves, held_equal, rerun
-from jaxalign.study.report.report_probes import contrasts as probe_contrasts
-from jaxalign.study.report.report_probes import held, preferred
-from jaxalign.study.report.report_secondary import beside as secondary
+from jaxalign.study.report.report_arms import of_seeds
 from jaxalign.study.report.report_secondary import unanswered
 from jaxalign.study.report.report_tables import estimates, gate_rows, harm_tests, other_tests
 
 QUESTION = 'What do documents add to the same demonstrations?'
 CAN_SAY = 'What this study can and cannot say'
-SCALE = dict(margin='log-odds margin, nats', rate='rate')
 
 
-def write(found, workdir):
+def write(found, workdir, contents):
   """report.html, where matplotlib is there to draw it."""
   if pages.drawable('report.html'):
-    draw = lambda: page(found, lessons.beside(workdir, found['seeds']))
+    draw = lambda: page(found, lessons.beside(workdir, found['seeds'], contents))
     if kept(draw, workdir / 'report.html'):
       print(f'the page: {workdir / "report.html"}')
 
 
 def page(found, beside):
   found = reading.measured(found) | dict(arms=in_order(found['arms'], beside.plan))
-  made = [(title, section(found, beside)) for title, section in sections_of(beside)]
+  made = [(title, section(found, beside)) for title, section in beside.contents.sections]
   made = [(title, content) for title, content in made if content]
   links = ''.join(f'<a href="#s{n}">{text(t)}</a>' for n, (t, _) in enumerate(made))
   parts = [verdict(found, beside), f'<nav>{links}</nav>']
   parts += [f'<h2 id="s{n}">{text(title)}</h2>{body}' for n, (title, body) in enumerate(made)]
-  return pages.frame(f'{subject(beside)}: {found["verdict"]}', parts)
-
-
-def subject(beside):
-  return 'Real text' if lessons.is_texts(beside) else 'ValueWorld'
-
-
-def sections_of(beside):
-  return TEXTS if lessons.is_texts(beside) else SECTIONS
+  return pages.frame(f'{beside.contents.subject}: {found["verdict"]}', parts)
 
 
 def in_order(arms, plan):
@@ -63,7 +49,7 @@ def verdict(found, beside):
   if beside.plan.get('world', {}).get('split') == 'dev':
     note = ' <b>These are development seeds and words, on which recipes are tried: no record.</b>'
   return (
-    f'<p class="soft">{subject(beside)}</p><h1>{QUESTION}</h1>'
+    f'<p class="soft">{beside.contents.subject}</p><h1>{QUESTION}</h1>'
     f'<div class="verdict {kind}"><b>{text(word)}</b>'
     f'<p>{text(found["sentence"].removeprefix(f"{word}: "))}</p></div>'
     f'<p class="soft">{counted(len(found["seeds"]), "seed")} ({seeds}); primary scale: '
@@ -72,9 +58,7 @@ def verdict(found, beside):
 
 
 def scale_of(found, beside):
-  """Margins of real text are of answers of many lengths, and so per token."""
-  scale = found['rules']['scale']
-  return SCALE[scale] + ' a token' * (scale == 'margin' and lessons.is_texts(beside))
+  return beside.contents.scales[found['rules']['scale']]
 
 
 def counted(n, word):
@@ -83,8 +67,8 @@ def counted(n, word):
 
 def cautions(found, beside):
   """What no number below can show, before any of them."""
-  some = reading.TEXTS if lessons.is_texts(beside) else reading.WORLD
-  return f'<ul>{"".join(f"<li>{text(line)}</li>" for line in some)}</ul>'
+  lines = ''.join(f'<li>{text(line)}</li>' for line in beside.contents.cautions)
+  return f'<ul>{lines}</ul>'
 
 
 def forest(found, beside):
@@ -170,37 +154,3 @@ def control(found, beside):
     f'The same contrasts in {counted(len(found["control_seeds"]), "world")} where documents say '
     'nothing about conduct (rho = 0). Nothing should show. Signs as above.'
   ))  # fmt: skip
-
-
-SECTIONS = (
-  (CAN_SAY, cautions),
-  ('The five contrasts', forest),
-  ('Experiment S: what each arm chooses', arms_s),
-  ('Experiment H: what each arm refuses', arms_h),
-  ('Gates', gates),
-  ('Contrasts beside the five', secondary),
-  ('Probes: what the models prefer', preferred),
-  ('Probes: what they hold, and what they do', held),
-  ('Probes: directions, layer by layer', layers),
-  ('Probes: how alike the arms are', alike),
-  ('Probes: the five contrasts', probe_contrasts),
-  ('Training', curves),
-  ('Other tests', others),
-  ('After PPO: does what documents said survive?', report_after.after_ppo),
-  ('Goodhart: proxy and gold on the way up', report_goodhart.climbs),
-  ('Negative control', control),
-  ('What was held equal', held_equal),
-  ('What is assumed', assumed),
-  ('How to run it again', rerun),
-)
-
-TEXTS = (
-  (CAN_SAY, cautions),
-  ('The contrasts', forest),
-  ('What each arm does', report_texts.benches),
-  ('Gates', gates),
-  ('Training', curves),
-  ('What was held equal', report_texts.held_equal),
-  ('What is assumed', report_texts.assumed),
-  ('How to run it again', report_texts.rerun),
-)

@@ -6,7 +6,6 @@ import numpy as np
 
 from jaxalign.page import pages
 from jaxalign.page.pages import text
-from jaxalign.study.report import lessons
 from jaxalign.study.report import report_pictures as pictures
 from jaxalign.study.report.report_tables import costs, side_of, sums_rows
 from jaxalign.study.store.clock import said
@@ -28,14 +27,6 @@ LESSONS = (
   'Training loss of every lesson, averaged over seeds (of the base: a line a seed) and over parts '
   'of the steps.'
 )
-MIXED = {
-  False: 'Colours tell the documents, dashes are value B, late is after the demonstrations. '
-  'Batches are mostly background replay and come in one order, so the lines lie close.',
-  True: 'Colours tell what was read; late: after the demonstrations. Panels of documents and of '
-  'demonstrations each hold texts of several kinds, so levels are of the texts, and only the '
-  'demonstrations’ lines can be held against each other. Every batch has its share of '
-  'general text.',
-}
 TESTS = dict(goods='S: ', harm='H: ', texts='')
 RECIPES = dict(base='base, from chance', documents='documents', align='demonstrations')
 
@@ -57,7 +48,7 @@ def curves(found, beside):
     for name, (*_, loss_SN) in lines.items()
   ]
   draw = lambda: pictures.curves(panels, 'loss, nats')
-  caption = f'{LESSONS} {MIXED[lessons.is_texts(beside)]}'
+  caption = f'{LESSONS} {beside.contents.curves}'
   table = pages.table(('lesson', 'arm so far', 'seeds', 'first part', 'last part'), ends)
   return (
     pages.picture('curves', draw, 'Training loss against step', caption)

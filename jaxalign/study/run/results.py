@@ -8,17 +8,15 @@ import json
 import sys
 import time
 
-import numpy as np
-
 from jaxalign.config import write, write_text
 from jaxalign.files import read_json, read_object
 from jaxalign.study.judge import contrasts, goodhart, secondary, verdict
 from jaxalign.study.report import reading, report
+from jaxalign.study.run import guests
 from jaxalign.study.store import clock, hosts
-from jaxalign.study.store.homes import aligned_last, home_of, parts_of
-from jaxalign.study.store.table import read_rows
-from jaxalign.study.texts import texts, texts_rules  # fmt: skip
-from jaxalign.study.world import bench, probing
+from jaxalign.study.store import rows as store
+from jaxalign.study.store.homes import home_of, parts_of
+from jaxalign.study.store.table import means
 
 SHOW = 5.0  # seconds between two lines where no terminal is
 
@@ -54,10 +52,9 @@ class Live:
     rows = rows_of(home_of(self.workdir, seed, control))
     if not hosts.writes():
       return
-    margins = ', '.join(f'{name} {value:+.1f}' for name, value in steered(rows).items())
     kind = f'seed {seed}' + (' with rho = 0' if control else '')
-    said = f': steered on T2, in nats: {margins}' if margins else ''
-    self._print(f'{kind} is done{said}\n')
+    said = guests.of(self.cfg.world).progress(rows)
+    self._print(f'{kind} is done{": " * bool(said)}{said}\n')
 
   def show(self):
     if not hosts.writes():
@@ -92,72 +89,8 @@ def seconds_before(workdir):
 
 def rows_of(home, after='sft'):
   """after=None: of arms that went on through PPO too."""
-  rows = [row for path in sorted((home / 'outcomes').glob('*.jsonl')) for row in read_rows(path)]
-  return [row for row in rows if after in (None, row['after'])]
-
-
-def steered(rows, test='T2'):
-  """{kind of document: margin after those for A, less after those for B}, both -> align."""
-  mean = means(rows)
-  found = {}
-  for kind in ('explain', 'mention', 'shuffled'):
-    a, b = ((f'{kind}_{letter}-align', test) for letter in 'AB')
-    if a in mean and b in mean:
-      found[kind] = mean[a]['margin'] - mean[b]['margin']
-  return found
-
-
-def means(rows):
-  """{(arm, test): the mean of each number}, of one seed's rows."""
-  grouped = collections.defaultdict(list)
-  for row in rows:
-    grouped[row['arm'], row['test']].append(row)
-  mean = lambda rows, field: float(np.mean([row[field] for row in rows]))
-  return {
-    key: dict(
-      margin=mean(found, 'margin'), rate=mean(found, 'right'), yes=mean(found, 'yes'),
-      mass=None if found[0]['mass'] is None else mean(found, 'mass'),
-      loss=None if found[0]['loss'] is None else mean(found, 'loss'),
-    )
-    for key, found in grouped.items()
-  }  # fmt: skip
-
-
-def gate_values(cfg, means_by_seed):
-  """{gate: {seed: number}} as the rules' bars want them."""
-  found = collections.defaultdict(dict)
-  for seed, mean in means_by_seed.items():
-    rate = lambda test, arm='base', of=mean: of[arm, test]['rate']
-    found['G0'][seed] = min(rate('G0'), rate('G0H'))
-    found['G0b'][seed] = min(rate('G0b'), rate('G0bH'))
-    cloze = [x['margin'] for (_, test), x in mean.items() if test == 'G1']
-    found['G1'][seed] = min(cloze, default=None)
-    last = {arm.name for arm in cfg.arms if aligned_last(arm)}
-    inside = [
-      [x for (arm, test), x in mean.items() if test == t and arm in last] for t in ('T0', 'H0')
-    ]
-    every = [x for of_test in inside for x in of_test]
-    if every:
-      found['G2'][seed] = min(x['rate'] for x in every)
-      found['G2 loss'][seed] = max(spread([x['loss'] for x in part]) for part in inside if part)
-      found['G3'][seed] = max(abs(x['yes'] - 0.5) for x in every)
-    judged = judged_cells(cfg.rules) | {(arm, t) for arm in last for t in ('T0', 'H0')}
-    masses = [mean[cell]['mass'] for cell in judged & mean.keys()]
-    if masses and None not in masses:
-      found['G4'][seed] = min(masses)
-  return dict(found)
-
-
-def judged_cells(rules):
-  """{(arm, test)} whose numbers the verdict hangs on; where others lack mass, the page says so."""
-  return {
-    (arm, test) for planned in rules.contrasts for arm, _ in planned.arms
-    for test, _ in planned.tests
-  }  # fmt: skip
-
-
-def spread(values):
-  return max(values) - min(values)
+  rows = [row for path in sorted((home / 'outcomes').glob('*.jsonl')) for row in store.read(path)]
+  return [row for row in rows if after in (None, row.after)]
 
 
 def conclude(cfg, workdir, seconds):
@@ -165,17 +98,17 @@ def conclude(cfg, workdir, seconds):
   every = [row for found in rows.values() for row in found]
   measured = contrasts.measured(every, cfg.rules)
   seen = {s: means(found) for s, found in rows.items()}
-  real = isinstance(cfg.world, texts.Texts)
-  gates = verdict.gates((texts_rules.gate_values if real else gate_values)(cfg, seen), cfg.rules)
+  guest = guests.of(cfg.world)
+  gates = verdict.gates(guest.gate_values(cfg, seen), cfg.rules)
   control = None
   if cfg.control_seeds:
     homes = [home_of(workdir, seed, True) for seed in cfg.control_seeds]
     control = contrasts.measured([row for home in homes for row in rows_of(home)], cfg.rules)
   said = verdict.judge(measured, gates, control, cfg.rules)
   found = verdict.as_json(said, measured, gates, control, cfg.rules) | dict(
-    arms={name: per_arm(name, rows) for name in dict.fromkeys(row['arm'] for row in every)},
+    arms={name: per_arm(name, rows) for name in dict.fromkeys(row.arm for row in every)},
     seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
-    probes=None if real else probing.summary(cfg, workdir),
+    probes=guest.beside(cfg, workdir),
     secondary=secondary.measured(every, cfg.rules, secondary.masses(seen)),
   )  # fmt: skip
   later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}
@@ -184,11 +117,11 @@ def conclude(cfg, workdir, seconds):
   found |= goodhart.found(cfg, workdir, again, arms)
   every += again
   found['where'] = clock.total(path.parent for path in sorted(workdir.glob(f'*/{clock.FILE}')))
-  write_text(''.join(json.dumps(row) + '\n' for row in every), workdir / 'outcomes.jsonl')
+  write_text(''.join(map(store.line, every)), workdir / 'outcomes.jsonl')
   write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')
   write(cfg, workdir / 'plan.json')
   write_text(json.dumps(found, indent=1, allow_nan=False) + '\n', workdir / 'results.json')
-  report.write(found, workdir)
+  report.write(found, workdir, guest.contents)
   print(clock.said(found['where']))
   print(reading.plainly(said.sentence))
   return found
@@ -211,12 +144,12 @@ def about(cfg, workdir):
     home = home_of(workdir, seed, False)
     base[str(seed)] = read_object(home / 'outcomes' / 'base.json', 'key')['key']
     for row in rows_of(home):
-      items.setdefault(row['test'], {}).setdefault(str(seed), set()).add(row['prompt'])
+      items.setdefault(row.test, {}).setdefault(str(seed), set()).add(row.prompt)
   stages = {arm.name: [cfg.stage_of(step) for step in arm.steps] for arm in cfg.arms}
   return dict(
     base=base,
     items={
-      test: {seed: bench.digest(sorted(prompts)) for seed, prompts in by_seed.items()}
+      test: {seed: store.digest(sorted(prompts)) for seed, prompts in by_seed.items()}
       for test, by_seed in items.items()
     },
     tokens={name: sum(stage.tokens for stage in found) for name, found in stages.items()},

@@ -18,12 +18,12 @@ from jaxalign.models import hub
 from jaxalign.sharding import make_mesh
 from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import holes
-from jaxalign.study.run import crew, kinds, results
+from jaxalign.study.plan.guest import Guest
+from jaxalign.study.run import crew, guests, results
 from jaxalign.study.store import clock, hosts
 from jaxalign.study.store.homes import arms_of, home_of, rl_of
-from jaxalign.study.texts import real
-from jaxalign.study.world import insight
-from jaxalign.study.world.bench import items_hash
+from jaxalign.study.store.rows import items_hash, line
+from jaxalign.study.store.rows import of as row_of
 from jaxalign.train import saving
 from jaxalign.workdir import FREE, claim
 
@@ -43,18 +43,18 @@ def run(cfg, workdir):
 
 def begin(cfg, workdir):
   """What all seeds share, where they share any."""
-  corpora = kinds.of(cfg.world).begin(cfg.world, workdir)
-  if corpora and cfg.base is not None:
-    home = workdir / real.ALL
+  guest = guests.of(cfg.world)
+  shared = guest.begin(workdir)
+  if shared is not None and cfg.base is not None:
+    home, corpora = shared
     timed = clock.Clock(home, hosts.writes())
-    Node(cfg, home, corpora, 0, cfg.world, timed)._train(cfg.base, '', 'base', 0)
+    Node(cfg, home, corpora, 0, guest, timed)._train(cfg.base, '', 'base', 0)
 
 
 def work(task, cfg, workdir, say):
   """One world: all its arms. say(text): for the live line."""
   seed, control = task
-  bench = kinds.of(cfg.world)
-  world = bench.at(cfg.world, seed, control)
+  guest = guests.of(cfg.world).at(seed, control)
   home, arms = home_of(workdir, seed, control), arms_of(cfg, control)
   rl_arms, climbs = rl_of(cfg, seed, control)
   every = (*arms, *rl_arms)
@@ -62,48 +62,43 @@ def work(task, cfg, workdir, say):
   store.mkdir(parents=True, exist_ok=True)
   timed = clock.Clock(home, hosts.writes())
   with timed.on('corpora and tests'):
-    corpora = bench.corpora_of(world, cfg.corpora((*every, *climbs)), home)
-    refuse_other_corpora(bench, world, corpora, home)
-    asked = {name: bench.asked(world, name, home) for name in {arm.tests for arm in every}}
-  start = Node(cfg, home, corpora, seed, world, timed).base()
-  about = dict(seed=seed, after='sft', arm='base')
-  first = lambda: bench.base_rows(world, bench.load(cfg, start.trained), home, **about)
-  same = dict(items=items_hash(asked['texts'])) if 'texts' in asked else {}  # as the arms' are
+    corpora = guest.corpora_of(cfg.corpora((*every, *climbs)), home)
+    refuse_other_corpora(guest, corpora, home)
+    asked = {name: guest.asked(name, home) for name in {arm.tests for arm in every}}
+  start = Node(cfg, home, corpora, seed, guest, timed).base()
   with timed.on('asking'):
-    measure(store, 'base', start.base_hash, first, **same)
-  probed = bench is kinds.bench and not control
-  if probed:
-    with timed.on('probes'):
-      insight.keep(store, 'base', start.base_hash, world, start.christened)
+    measure_base(store, start, guest.base_tests(asked), asked)
+  with timed.on('probes'):
+    guest.keep(store, 'base', start.base_hash, start.christened)
   say('base')
   for arm in every:
     key = start.key_of(arm, asked[arm.tests])
     model = functools.cache(lambda arm=arm: start.model_of(arm))
-    rows = lambda arm=arm, model=model: start.rows_of(arm, asked[arm.tests], model())
+    made = lambda arm=arm, model=model: start.rows_of(arm, asked[arm.tests], model())
     with timed.on('asking'):
-      measure(store, arm.stored, key, rows)
-    if probed and arm.after == 'sft' and not arm.context:
+      measure(store, arm.stored, key, made)
+    if arm.after == 'sft' and not arm.context:
       with timed.on('probes'):
-        insight.keep(store, arm.name, key, world, model)
+        guest.keep(store, arm.name, key, model)
     say(arm.stored)
   for climb in climbs:
-    make = lambda climb=climb: goodhart.rows(start.through(climb.steps).trained, climb, seed)
+    made = lambda climb=climb: climbed(start, climb, seed)
     with timed.on('asking'):
-      measure(home / 'goodhart', climb.stored, start.key_of(climb, {}), make)
+      keep(home / 'goodhart', climb.stored, start.key_of(climb, {}), made)
     say(climb.stored)
 
 
-def refuse_other_corpora(bench, world, corpora, home):
+def refuse_other_corpora(guest, corpora, home):
   """They are of one world; some are made again, which shows another grammar or source."""
   path = home / 'world.json'
   if path.exists():
-    changed = diff(read_json(path), world)
+    changed = diff(read_json(path), guest.config)
     if changed:
       shown = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed)
       raise UserError(f'{home} is of another world: {shown}; take a new --workdir')
   elif hosts.writes():
-    write(world, path)
-  for kind, sha256 in bench.made_again(world, corpora).items():
+    write(guest.config, path)
+  for kind, sha256 in guest.made_again(corpora).items():
     if corpora[kind][1] != sha256:
       raise UserError(
         f'{home}: its corpora ({kind}) were made by another version or another world than this '
@@ -111,8 +106,26 @@ def refuse_other_corpora(bench, world, corpora, home):
       )
 
 
+def measure_base(store, start, tests, asked):
+  """Where arms are asked the same as the base, what is asked is part of its key too."""
+  alike = any(tests is one for one in asked.values())
+  model = lambda: start.guest.load(start.cfg, start.trained)
+  make = lambda: start.rows(start.guest.outcomes(model(), (), tests), arm='base')
+  measure(store, 'base', start.base_hash, make, **(dict(items=items_hash(tests)) if alike else {}))
+
+
 def measure(store, name, key, make, **more):
-  """The rows of an arm, once: NAME.jsonl, and what they were made by beside them."""
+  keep(store, name, key, lambda: map(line, make()), **more)
+
+
+def climbed(start, climb, seed):
+  """The lines of a climb: its points."""
+  points = goodhart.rows(start.through(climb.steps).trained, climb, seed)
+  return (json.dumps(point, allow_nan=False) + '\n' for point in points)
+
+
+def keep(store, name, key, lines, **more):
+  """The lines of an arm, once: NAME.jsonl, and what they were made by beside them."""
   path, known = store / f'{name}.jsonl', store / f'{name}.json'
   if hosts.agreed(path.exists() and known.exists()):
     if read_json(known) != dict(key=key, **more):
@@ -121,9 +134,9 @@ def measure(store, name, key, make, **more):
         'take a new --workdir'
       )
     return
-  lines = ''.join(json.dumps(row, allow_nan=False) + '\n' for row in make())
+  text = ''.join(lines())
   if hosts.writes():
-    write_text(lines, path)
+    write_text(text, path)
     write_text(json.dumps(dict(key=key, **more)), known)
   hosts.meet(f'{name} is measured')
 
@@ -153,7 +166,7 @@ class Node:
   home: object
   corpora: dict  # {kind: (path, sha256)}
   seed: int
-  world: object
+  guest: Guest
   timed: clock.Clock
   name: str = 'base'
   trained: object = None
@@ -161,14 +174,10 @@ class Node:
   runs: dict = dataclasses.field(default_factory=dict)  # {recipe: directory} of the steps so far
   base_hash: str = ''
 
-  @property
-  def bench(self):
-    return kinds.of(self.world)
-
   def base(self):
     train = lambda: self._train(self.cfg.base, '', 'base', 0)
-    trained, init, found = self.bench.base(self.cfg, self.world, self.home, train)
-    return dataclasses.replace(self, trained=trained, init=init, base_hash=found)
+    at = self.guest.base(self.cfg, self.home, train)
+    return dataclasses.replace(self, trained=at.trained, init=at.init, base_hash=at.hash)
 
   def then(self, step):
     name = step.name if self.name == 'base' else f'{self.name}.{step.name}'
@@ -193,16 +202,18 @@ class Node:
   def model_of(self, arm):
     if arm.context:
       return self.christened()
-    return self.bench.load(self.cfg, self.through(arm.steps).trained)
+    return self.guest.load(self.cfg, self.through(arm.steps).trained)
+
+  def rows(self, outcomes, **where):
+    return (row_of(one, seed=self.seed, **where) for one in outcomes)
 
   def rows_of(self, arm, tests, model):
-    about = dict(seed=self.seed, after=arm.after, arm=arm.name)
+    where = dict(after=arm.after, arm=arm.name)
     if arm.context:
-      before = self.bench.documents(self.world, arm.context)
-      return self.bench.outcomes(model, tests, before, **about)
+      return self.rows(self.guest.in_context(model, arm.context, tests), **where)
     if arm.after == 'ppo':
-      about['kl'] = goodhart.moved(self.through(arm.steps).trained)
-    return self.bench.arm_rows(self.world, model, arm.steps, tests, **about)
+      where['kl'] = goodhart.moved(self.through(arm.steps).trained)
+    return self.rows(self.guest.outcomes(model, arm.steps, tests), **where)
 
   def _train(self, stage, what, name, place):
     """Runs a stage where it is not done. Its batches come in an order of the seed and the recipe
@@ -211,9 +222,9 @@ class Node:
     corpus = lambda path: self.corpora[path.replace('{what}', what)]
     stage = seal(
       holes.closed(
-        stage, corpus, self.runs, self.world, init=self.init,
-        tokenizer=self.bench.tokenizer_of(self.world, self.home),
-        prepared=self.bench.tokens_of(self.home), seed=self.seed * 100 + place,
+        stage, corpus, self.runs, self.guest.config, init=self.init,
+        tokenizer=self.guest.tokenizer_of(self.home),
+        prepared=self.guest.tokens_of(self.home), seed=self.seed * 100 + place,
       )
     )  # fmt: skip
     if hosts.agreed(is_done(stage, directory)):

@@ -15,19 +15,15 @@ import tempfile
 from etils import epath
 
 from jaxalign.chips import CHIPS
-from jaxalign.config import UserError, write, write_text
-from jaxalign.evals import asking, benches, sentiment
-from jaxalign.models import hub
-from jaxalign.stages import bon, finished, ppo, reward, training
+from jaxalign.config import write, write_text
+from jaxalign.stages import bon, finished, ppo, reward
 from jaxalign.stages.doctors import doctor
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge import verdict as judging
 from jaxalign.study.plan import holes
-from jaxalign.study.run import kinds
-from jaxalign.study.texts import real, texts
+from jaxalign.study.run import guests
 from jaxalign.train import fingerprint, saving
 
-LITTLE = dict(documents=64, background=20_000, taught=64, more=64)
 SHARE = 0.4  # of the peak that training reaches, as peers report
 FROZEN = 2 / 3  # of the arithmetic: an adapter's base has no gradient of its own
 
@@ -36,13 +32,13 @@ def examine(cfg, workdir, machine):
   del workdir
   visit = doctor.Visit()
   visit.check('verdict', verdict, cfg)
-  if isinstance(cfg.world, texts.Texts):
-    visit.check('init', start, cfg)
-    visit.check('benches', asked, cfg.world)
+  guest = guests.of(cfg.world)
+  guest.examine(visit, cfg)
+  guest = guest.at(cfg.seeds[0], False).little()
   with tempfile.TemporaryDirectory() as place:
-    corpora = visit.check('corpora', little, cfg, epath.Path(place))
+    corpora = visit.check('corpora', little, cfg, guest, epath.Path(place))
     if isinstance(corpora, dict):
-      visit.checks += steps(cfg, corpora, epath.Path(place), machine)
+      visit.checks += steps(cfg, guest, corpora, epath.Path(place), machine)
   return visit.checks
 
 
@@ -54,55 +50,12 @@ def verdict(cfg):
   return judging.foretold(n, rules) or fine
 
 
-def start(cfg):
-  """Where all arms begin. A hub that cannot be reached from here says nothing of the run."""
-  if cfg.base is not None:
-    return 'a base is trained first'
-  stage = cfg.recipes[0].stage
-  if finished.is_workdir(stage.init):
-    raw = finished.raw_of(stage.init)
-    training.refuse_other_model(stage, finished.model_config(stage.init, raw))
-    return f'{stage.init} fits model'
-  try:
-    there, whole = hub.examine(stage.init)
-  except UserError as error:
-    if 'the hub did not give it' in str(error):
-      raise doctor.Skip(str(error)) from error
-    raise
-  training.refuse_other_model(stage, there)
-  return f'{stage.init} fits model; ' + (
-    'every tensor is there' if whole else 'its weights come with the run'
-  )
-
-
-def asked(world):
-  text, shown = real.text_of(world), []
-  for test, items in benches.asked(world.benches).items():
-    fit = len(asking.fitting(items, text))
-    if not fit:
-      raise UserError(f'{test}: no item fits length={text.length}: raise world.length')
-    shown.append(f'{test} {fit}' + (f' of {len(items)}' if fit < len(items) else ''))
-  sentiment.refuse_missing(world.benches)
-  shown += [f'{test} {len(items)}' for test, items in sentiment.items(world.benches).items()]
-  return ', '.join(shown)
-
-
-def little(cfg, place):
+def little(cfg, guest, place):
   """{kind: (path, sha256)} of small corpora, and what they are."""
-  world = small(cfg.world, cfg.seeds[0])
-  module = kinds.of(world)
-  module.begin(dataclasses.replace(world, benches=()) if module is real else world, place)
+  guest.begin(place)
   every = cfg.corpora((*cfg.arms, *cfg.rl_arms, *cfg.climbs))
-  corpora = module.corpora_of(world, every, place / 'seed')
+  corpora = guest.corpora_of(every, place / 'seed')
   return f'{", ".join(corpora)}: a little of each made, and found honest', corpora
-
-
-def small(world, seed):
-  world = kinds.of(world).at(world, seed, False)
-  if isinstance(world, texts.Texts):
-    least = {name: min(n, getattr(world, name)) for name, n in LITTLE.items()}
-    world = dataclasses.replace(world, **least)
-  return world
 
 
 def planned(cfg):
@@ -115,9 +68,9 @@ def planned(cfg):
         yield arm.stored, run, cfg.stage_of(step), step.what, len(seeds)
 
 
-def steps(cfg, corpora, place, machine):
+def steps(cfg, guest, corpora, place, machine):
   """A check a step, and their sum."""
-  look = functools.partial(examined, cfg, corpora, place, machine)
+  look = functools.partial(examined, cfg, guest, corpora, place, machine)
   seen, made, tokens, flops = {}, {}, 0, 0
   every = [('base', 'base', cfg.base, '', len(cfg.seeds))] if cfg.base else []
   every += planned(cfg)
@@ -138,17 +91,17 @@ def steps(cfg, corpora, place, machine):
   yield doctor.Check('study', 'ok', words)
 
 
-def examined(cfg, corpora, place, machine, stage, what):
+def examined(cfg, guest, corpora, place, machine, stage, what):
   """The checks of a step by the doctor of its stage."""
-  world, module = small(cfg.world, cfg.seeds[0]), kinds.of(cfg.world)
+  tokenizer = guest.tokenizer_of(place / 'seed')
   close = lambda stage, runs: holes.closed(
-    stage, lambda path: corpora[path.replace('{what}', what)], runs, world, init=None,
-    tokenizer=module.tokenizer_of(world, place / 'seed'), prepared=str(place / 'tokens'),
+    stage, lambda path: corpora[path.replace('{what}', what)], runs, guest.config, init=None,
+    tokenizer=tokenizer, prepared=str(place / 'tokens'),
   )  # fmt: skip
   recipes, runs = {recipe.name: recipe.stage for recipe in cfg.recipes}, {}
   for name in holes.runs(stage):
     runs[name] = str(place / 'runs' / name)
-    stand_in(recipes[name], module.tokenizer_of(world, place / 'seed'), place / 'runs' / name)
+    stand_in(recipes[name], tokenizer, place / 'runs' / name)
   found = sys.modules[type(stage).__module__].doctor(close(stage, runs), place / 'run', machine)
   return [check for check in found if check.name != 'init']
 

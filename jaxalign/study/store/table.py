@@ -1,26 +1,11 @@
-"""The store of outcomes: JSONL, one row an item, arm and seed; and its rows as aligned arrays."""
+"""Rows of one test as aligned arrays: arms, seeds, items."""
 
 import collections
 import dataclasses
 
 import numpy as np
 
-from jaxalign import files
 from jaxalign.config import UserError
-
-# What a row holds. margin: log-odds of the item; right: the behaviour, margin > 0; loss and mass
-# (probability of yes and no together) may be None.
-KINDS = dict(
-  seed=int,
-  arm=str,
-  after=str,
-  test=str,
-  item=int,
-  cluster=str,
-  prompt=str,
-  right=bool,
-  margin=float,
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,39 +35,21 @@ class Table:
     ]
 
 
-def read_rows(path):
-  """The rows of a JSONL file, every one checked."""
-  rows = []
-  for n, row in files.rows(path, 'remove that file and run its study again; give a finished run'):
-    for field, kind in KINDS.items():
-      value = row.get(field) if isinstance(row, dict) else None
-      if kind is float and type(value) is int:
-        value = float(value)
-      if type(value) is not kind:
-        raise UserError(f'{path}, line {n}: {field}={value!r} is no {kind.__name__}')
-      if kind is str and any('\ud800' <= c <= '\udfff' for c in value):
-        raise UserError(f'{path}, line {n}: {field} holds half a surrogate pair: mend it')
-    rows.append(row)
-  if not rows:
-    raise UserError(f'{path} is empty: run its arms first')
-  return rows
-
-
 def table(rows, test, arms=None, seeds=None, after='sft'):
   """The rows of a test as a Table, of the arms (in their order) and seeds asked for, or of all."""
   wanted = [
     row
     for row in rows
-    if (row['test'], row['after']) == (test, after)
-    and (arms is None or row['arm'] in arms)
-    and (seeds is None or row['seed'] in seeds)
+    if (row.test, row.after) == (test, after)
+    and (arms is None or row.arm in arms)
+    and (seeds is None or row.seed in seeds)
   ]
-  arms = tuple(arms or dict.fromkeys(row['arm'] for row in wanted))
-  seeds = tuple(sorted(seeds or {row['seed'] for row in wanted}))
-  items = tuple(sorted({row['item'] for row in wanted}))
+  arms = tuple(arms or dict.fromkeys(row.arm for row in wanted))
+  seeds = tuple(sorted(seeds or {row.seed for row in wanted}))
+  items = tuple(sorted({row.item for row in wanted}))
   at = {}
   for row in wanted:
-    key = row['arm'], row['seed'], row['item']
+    key = row.arm, row.seed, row.item
     if key in at:
       raise UserError(f'{_where(test, after, *key)} is in the store twice: run that arm again')
     at[key] = row
@@ -91,7 +58,9 @@ def table(rows, test, arms=None, seeds=None, after='sft'):
   _refuse_other_prompts(grid, test, after)
 
   def array(field):
-    return np.array([[[row.get(field) for row in rows] for rows in part] for part in grid], float)
+    return np.array(
+      [[[getattr(row, field) for row in rows] for rows in part] for part in grid], float
+    )
 
   margin_ASN = array('margin')
   for a, s, n in np.argwhere(~np.isfinite(margin_ASN))[:1]:
@@ -100,7 +69,7 @@ def table(rows, test, arms=None, seeds=None, after='sft'):
   return Table(
     test=test, after=after, arms=arms, seeds=seeds, items=items, margin_ASN=margin_ASN,
     right_ASN=array('right'), loss_ASN=array('loss'), mass_ASN=array('mass'),
-    cluster_SN=np.array([[row['cluster'] for row in rows] for rows in grid[0]]),
+    cluster_SN=np.array([[row.cluster for row in rows] for rows in grid[0]]),
   )  # fmt: skip
 
 
@@ -127,6 +96,22 @@ def _refuse_other_prompts(grid, test, after):
   for part in grid[1:]:
     for first, other in zip(grid[0], part):
       for a, b in zip(first, other):
-        if (a['prompt'], a['cluster']) != (b['prompt'], b['cluster']):
-          where = _where(test, after, b['arm'], b['seed'], b['item'])
-          raise UserError(f'{where} is another prompt than in {a["arm"]}: they cannot be paired')
+        if (a.prompt, a.cluster) != (b.prompt, b.cluster):
+          where = _where(test, after, b.arm, b.seed, b.item)
+          raise UserError(f'{where} is another prompt than in {a.arm}: they cannot be paired')
+
+
+def means(rows):
+  """{(arm, test): the mean of each number}, of one seed's rows."""
+  grouped = collections.defaultdict(list)
+  for row in rows:
+    grouped[row.arm, row.test].append(row)
+  mean = lambda rows, field: float(np.mean([getattr(row, field) for row in rows]))
+  return {
+    key: dict(
+      margin=mean(found, 'margin'), rate=mean(found, 'right'), yes=mean(found, 'yes'),
+      mass=None if found[0].mass is None else mean(found, 'mass'),
+      loss=None if found[0].loss is None else mean(found, 'loss'),
+    )
+    for key, found in grouped.items()
+  }  # fmt: skip

@@ -1,32 +1,33 @@
-"""Real text in place of a world: corpora that a user names, and controls made of them.
+"""Real text as a guest: corpora that a user names, benchmarks that are published, one base.
 
 All seeds share a base, the explanations and their controls; a seed has demonstrations of its own, a
 sample of those there are, and its own order of batches.
 """
 
 import dataclasses
-import functools
 import hashlib
-import json
 
-from etils import epath
+import jax
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, controls, sources
+from jaxalign.data import chat, sources
 from jaxalign.data.decontaminate import Decontaminated
-from jaxalign.data.records import Conversation, Document
-from jaxalign.data.text import Tokenizer, shipped
-from jaxalign.evals import benches
+from jaxalign.evals import benches, sentiment
 from jaxalign.models import hub
 from jaxalign.ranges import Count, Length, Seed
+from jaxalign.sharding import make_mesh
+from jaxalign.stages import finished
+from jaxalign.study.plan.guest import Guest, Start
+from jaxalign.study.texts import corpora, examined, page, questions, texts_rules
+from jaxalign.study.texts.questions import ALL
+from jaxalign.train import saving
 
-SHARED = ('explain', 'shuffled', 'neutral', 'background')  # of all seeds
-SEEDED = ('demonstrations', 'more')
-EVERY = SHARED + SEEDED
+BLOCKS, BLOCK = 64, 1 << 16  # of a file of weights, by which it is known again
+LITTLE = dict(documents=64, background=20_000, taught=64, more=64)
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
-class Texts:
+class Texts(Guest):
   seed: Seed = 0  # of the demonstrations
   explanations: sources.Source  # documents with the meta `value`
   general: sources.Source  # documents about other things: replay, and the neutral control
@@ -44,76 +45,108 @@ class Texts:
     if not self.benches:
       raise UserError('texts: benches is empty: without them nothing is measured')
 
+  TESTS = ('texts',)
 
-def at(world, seed, control=False):
-  if control:
-    raise UserError('control_seeds: real text has no rho; its controls are arms')
-  return dataclasses.replace(world, seed=seed)
+  def at(self, seed, control=False):
+    if control:
+      raise UserError('control_seeds: real text has no rho; its controls are arms')
+    return dataclasses.replace(self, seed=seed)
+
+  def check_plan(self, cfg, arms):
+    """Of its corpora, one start and one way to write dialogues."""
+    for kind in cfg.corpora(arms):
+      if kind not in corpora.EVERY:
+        raise UserError(f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}')
+    stages = [recipe.stage for recipe in cfg.recipes]
+    starts = {stage.init for stage in stages}
+    if cfg.base is None and (len(starts) > 1 or None in starts):
+      shown = ', '.join(sorted(map(str, starts)))
+      raise UserError(f'recipes start from {shown}: without a base all name one init')
+    for recipe in cfg.recipes:
+      written = getattr(recipe.stage, 'format', self.format)
+      if written != self.format:
+        raise UserError(
+          f'recipe {recipe.name} writes dialogues as {written.name}, and the benches are asked as '
+          f'{self.format.name}: a wrong template alone can fake an effect; take one'
+        )
+
+  def begin(self, workdir):
+    """The corpora that seeds share, made before any of them; what is missing is said first."""
+    benches.asked(self.benches)
+    sentiment.refuse_missing(self.benches)
+    home = workdir / ALL
+    return home, corpora.written(self, corpora.SHARED, home / 'corpora')
+
+  def corpora_of(self, kinds, home):
+    there = corpora.written(self, corpora.SHARED, home.parent / ALL / 'corpora')
+    there |= corpora.written(self, corpora.SEEDED, home / 'corpora')
+    return {kind: there[kind] for kind in kinds}
+
+  def made_again(self, kinds):
+    sources = {'explain', 'demonstrations'} & {*kinds}
+    return {kind: corpora.content(self, kind)[1] for kind in sources}
+
+  def tokenizer_of(self, home):
+    return self.tokenizer
+
+  def tokens_of(self, home):
+    return str(home.parent / 'tokens')
+
+  def base(self, cfg, home, train):
+    """One base for all seeds, which `begin` had trained where the config trains one."""
+    if cfg.base is None:
+      init = cfg.recipes[0].stage.init
+      return Start(init, init, mark(init))
+    directory = home.parent / ALL / 'runs' / 'base'
+    return Start(directory, str(directory), saving.fingerprint(directory))
+
+  def load(self, cfg, place):
+    """On all devices, as the stages lay it out."""
+    stage = cfg.recipes[0].stage
+    sizes = stage.mesh.data, stage.mesh.fsdp, stage.mesh.tensor
+    mesh = make_mesh(*sizes) if jax.device_count() > 1 else None
+    if finished.is_workdir(place):
+      return finished.load(place, mesh=mesh)[0]
+    return finished.weights_of(place, stage.model.weights, mesh).under(stage.model)
+
+  def asked(self, name, home):
+    return questions.asked(self, home)
+
+  def base_tests(self, asked):
+    """What the arms are asked: there is one base, and its gates are of the same items."""
+    return asked['texts']
+
+  def outcomes(self, model, steps, tests):
+    return questions.outcomes(self, model, tests)
+
+  def gate_values(self, cfg, means):
+    return texts_rules.gate_values(cfg, means)
+
+  @property
+  def contents(self):
+    return page.CONTENTS
+
+  def little(self):
+    least = {name: min(n, getattr(self, name)) for name, n in LITTLE.items()}
+    return dataclasses.replace(self, benches=(), **least)
+
+  def examine(self, visit, cfg):
+    visit.check('init', examined.start, cfg)
+    visit.check('benches', examined.asked, self)
 
 
-def open_tokenizer(world):
-  if world.tokenizer == 'shipped':
-    return shipped()
-  place = epath.Path(world.tokenizer)
-  return Tokenizer.load(str(place if place.exists() else hub.resolve(world.tokenizer, False)))
-
-
-@functools.lru_cache(maxsize=2)
-def explanations(world):
-  """world: with seed 0, as in all that seeds share."""
-  found = records(world.explanations, Document, 'explanations', 'documents')
-  return benches.spread(found, world.documents)
-
-
-@functools.lru_cache(maxsize=2)
-def shared(world):
-  """{kind: documents}: honest, or it raises."""
-  tokenizer, explain = open_tokenizer(world), explanations(world)
-  general = (record for _, record in world.general.read())
-  made = dict(explain=explain, background=controls.background(general, world.background, tokenizer))
-  made['neutral'] = controls.neutral(explain, general, tokenizer)
-  made['shuffled'] = controls.shuffled(explain)
-  controls.check(explain, made, tokenizer)
-  return made
-
-
-def records(source, kind, name, what):
-  found = [record for _, record in source.read()]
-  if not found or not all(isinstance(record, kind) for record in found):
-    raise UserError(f'{name}: {source.name} holds other things than {what}: set `as_` or `kind`')
-  return found
-
-
-@functools.lru_cache(maxsize=2)
-def pool(world):
-  source = world.demonstrations
-  found = records(source, Conversation, 'demonstrations', 'conversations')
-  if len(found) <= world.taught:
-    raise UserError(
-      f'demonstrations: {source.name} holds {len(found):,}, and a seed samples {world.taught:,} '
-      'of more than that: lower taught'
-    )
-  return found
-
-
-def sampled(world):
-  """{kind: conversations} of a seed: those to be taught, and others for align+."""
-  every = pool(at(world, 0))
-  drawn = lambda n: hashlib.sha256(f'{world.seed} {n}'.encode()).digest()
-  order = [every[n] for n in sorted(range(len(every)), key=drawn)]
-  taught = world.taught
-  return dict(demonstrations=order[:taught], more=order[taught : taught + world.more])
-
-
-def content(world, kind):
-  """(the file's bytes, their sha256)."""
-  if kind == 'explain':
-    return controls.content(explanations(at(world, 0)))
-  if kind in SHARED:
-    return controls.content(shared(at(world, 0))[kind])
-  lines = []
-  for conversation in sampled(world)[kind]:
-    turns = [dict(role=turn.role, content=turn.text) for turn in conversation.turns]
-    lines.append(json.dumps(dict(messages=turns)) + '\n')
-  whole = ''.join(lines).encode()
-  return whole, hashlib.sha256(whole).hexdigest()
+def mark(init):
+  """A sha256 by which weights are known again wherever they lie, from parts of every file."""
+  if finished.is_workdir(init):
+    return finished.fingerprint_of(init)
+  place = hub.resolve(init)
+  paths = [place] if place.is_file() else sorted(place.glob('*.safetensors'))
+  digest = hashlib.sha256()
+  for path in paths:
+    with path.open('rb') as file:
+      size = file.seek(0, 2)
+      digest.update(f'{path.name} {size} '.encode())
+      for n in range(BLOCKS):
+        file.seek(size * n // BLOCKS)
+        digest.update(file.read(BLOCK))
+  return digest.hexdigest()

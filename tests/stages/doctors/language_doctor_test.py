@@ -19,7 +19,7 @@ from jaxalign.stages.doctors import doctor, language_doctor
 from jaxalign.stages.training import Corpus
 from jaxalign.train.state import make_state
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 ONE = doctor.Machine('one', 1, None)
 
 

@@ -12,7 +12,7 @@ from jaxalign.data.text import shipped
 from jaxalign.stages import dpo, reward, training
 from jaxalign.stages.doctors import doctor, language_doctor, pairs_doctor
 
-CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = pathlib.Path(__file__).resolve().parents[3] / 'configs'
 ONE = doctor.Machine('one', 1, 16 << 30)
 
 

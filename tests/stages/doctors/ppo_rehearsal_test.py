@@ -20,7 +20,7 @@ from jaxalign.stages import bon, finished, ppo, training
 from jaxalign.stages.doctors import doctor, language_doctor, ppo_doctor
 from jaxalign.stages.doctors import ppo_rehearsal as rehearsal
 
-SMOKE = str(pathlib.Path(__file__).resolve().parents[2] / 'configs/ppo_llama2_7b.py:smoke')
+SMOKE = str(pathlib.Path(__file__).resolve().parents[3] / 'configs/ppo_llama2_7b.py:smoke')
 BON = str(pathlib.Path(SMOKE).with_name('bon_llama2_7b.py:smoke'))
 ONE = doctor.Machine('one', 1, None)
 

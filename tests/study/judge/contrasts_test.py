@@ -10,6 +10,7 @@ from jaxalign import config, statistics
 from jaxalign.config import UserError
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge.rules import PRIMARIES, Bar, Planned, Rules
+from jaxalign.study.store.rows import Row
 
 S, N = 6, 12
 RULES = config.seal(Rules(draws=1000))
@@ -19,7 +20,7 @@ def store(margin, arms=None, tests=('T2', 'harm', 'benign')):
   """Rows of every primary arm; margin: (arm, test) -> [S, N]."""
   arms = arms or sorted({arm for planned in PRIMARIES for arm, _ in planned.arms})
   return [
-    dict(
+    Row(
       seed=s, arm=arm, after='sft', test=test, item=n, cluster=f'{n % 3}', prompt=f'{s} {n}',
       margin=float(x), right=bool(x > 0), loss=None, mass=None,
     )
@@ -81,7 +82,7 @@ def test_a_contrast_without_its_arms_is_left_out_and_still_counts_in_holm():
   with pytest.raises(UserError, match='is missing'):
     contrasts.measured(rows, RULES)
   with pytest.raises(UserError, match='seed 5, item 0 is missing'):  # in one of the two tests
-    contrasts.measured([r for r in rows if (r['test'], r['seed']) != ('benign', 5)], RULES)
+    contrasts.measured([r for r in rows if (r.test, r.seed) != ('benign', 5)], RULES)
   assert contrasts.measured(rows, RULES, seeds=range(S - 1))[0].primary.n == S - 1
 
 

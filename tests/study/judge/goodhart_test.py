@@ -119,7 +119,7 @@ def test_points_of_the_seeds_that_were_climbed_on_are_read_back(tmp_path):
   rows = points(lambda d: d, lambda d: d, seeds=(3,))
   text = ''.join(json.dumps(row) + '\n' for row in rows)
   (tmp_path / f'seed-3/goodhart/{CLIMB.stored}.jsonl').write_text(text)
-  again = [dict(arm='align', seed=3, kl=1.25)]
+  again = [types.SimpleNamespace(arm='align', seed=3, kl=1.25)]
   found = goodhart.found(cfg, tmp_path, again, dict(align={}))
   assert found['after_ppo'] == dict(arms=dict(align={}), kl=dict(align={'3': 1.25}))
   assert found['goodhart']['points'] == rows

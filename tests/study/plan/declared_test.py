@@ -71,7 +71,7 @@ WRONG = {
   'contrast R4: explain-align and align-explain differ in more .* 3 and 2 steps': shorter_order,
   'without a base all name one init': other_places,
   'a wrong template alone can fake an effect': other_format,
-  'tests=goods are of ValueWorld': other_tests,
+  'tests=goods: here these are texts': other_tests,
   'lore is no corpus of a world: these are explain, shuffled, neutral': other_corpus,
 }
 

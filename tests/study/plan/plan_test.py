@@ -76,7 +76,7 @@ BAD = {
   'no arm': (dict(arms=()), 'arms: at least one'),
   'a context and steps': (
     dict(arms=(dataclasses.replace(tiny.arm('x', ALIGN), context='lore'),)),
-    'arm x: a context is for an arm of a world that takes no steps'),
+    'arm x: a context is for an arm that takes no steps'),
   'an unknown context': (
     dict(arms=(Arm(name='x', steps=(), tests='goods', context='lor'),)), 'lor is no corpus'),
   'an arm called base': (dict(arms=(tiny.arm('base', ALIGN),)), 'arm base'),

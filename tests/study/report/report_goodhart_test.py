@@ -10,12 +10,13 @@ from jaxalign import main
 from jaxalign.rl import overoptimisation as over
 from jaxalign.study.judge import goodhart
 from jaxalign.study.report import lessons, report_after, report_goodhart
+from jaxalign.study.world.page import CONTENTS
 from tests.study.judge.goodhart_test import points
 from tests.study.report.report_test import data
 from tests.study.tiny import PATH
 
 pytest.importorskip('matplotlib')
-NOTHING = lessons.Beside(plan={}, about={}, sums={}, curves={})
+NOTHING = lessons.Beside(contents=CONTENTS, plan={}, about={}, sums={}, curves={})
 UP, TURN = (lambda d: 2 * d), (lambda d: d * (3 - d))
 
 

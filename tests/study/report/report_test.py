@@ -29,10 +29,12 @@ from jaxalign.study.report import (
 )
 from jaxalign.study.run import results
 from jaxalign.study.store.homes import arms_of, home_of
+from jaxalign.study.store.rows import Row, line
+from jaxalign.study.world.page import CONTENTS
 from tests.study.judge import compare_test
 
 matplotlib = pytest.importorskip('matplotlib')
-STUDY = pathlib.Path(__file__).parents[2] / 'configs' / 'study_valueworld.py'
+STUDY = pathlib.Path(__file__).parents[3] / 'configs' / 'study_valueworld.py'
 ITEMS = 4
 GOODS = 'T0', 'T1', 'T2', 'T3A', 'T3B', 'T4', 'T5_elder', 'T5_rook'
 HARM = 'H0', 'harm', 'benign', 'harm_prefill', 'benign_prefill'
@@ -52,7 +54,7 @@ def rows(arm, tests, seed, effect):
       mean += effect
     for item in range(ITEMS):
       margin = float(mean + random.normal())
-      yield dict(
+      yield Row(
         seed=seed, after='sft', arm=arm, test=test, item=item, cluster=str(item % 2),
         prompt=f'{test}{item}', margin=margin, right=margin > 0, loss=0.01, mass=0.99,
         yes=item % 2 == 0,
@@ -64,8 +66,8 @@ def world(home, arms, seed, effect):
   tests = dict(base=GATES) | {a.name: GOODS if a.tests == 'goods' else HARM for a in arms}
   for arm, asked in tests.items():
     asked = (*asked, 'G1') if 'explain_' in arm else asked
-    lines = map(json.dumps, rows(arm, asked, seed, effect))
-    (home / 'outcomes' / f'{arm}.jsonl').write_text('\n'.join(lines))
+    lines = map(line, rows(arm, asked, seed, effect))
+    (home / 'outcomes' / f'{arm}.jsonl').write_text(''.join(lines))
     (home / 'outcomes' / f'{arm}.json').write_text(json.dumps(dict(key=f'{arm} of {seed}')))
   (home / 'corpora').mkdir()
   sums = dict(demonstrations=f'd{seed}' * 16, refusals=f'r{seed}' * 16)
@@ -144,7 +146,7 @@ def test_every_section_is_there_in_order_and_says_what_it_must(whole):
   _, found, page = whole
   heads = re.findall(r'<h2 id="s\d+">([^<]*)</h2>', page)
   elsewhere = ('Probes', 'After PPO', 'Goodhart')  # of which nothing is kept here
-  assert heads == [title for title, _ in report.SECTIONS if not title.startswith(elsewhere)]
+  assert heads == [title for title, _ in CONTENTS.sections if not title.startswith(elsewhere)]
   said = words(page)
   for part in (
     'd3d3d3d3', 'r7r7r7r7', 'base of 5', '179,200', 'A closed vocabulary', 'No claim about large',
@@ -177,7 +179,7 @@ def drawn(ax, label=None):
 
 def test_every_seed_is_drawn(whole, monkeypatch):
   _, found, _ = whole
-  beside = lessons.beside(whole[0], found['seeds'])
+  beside = lessons.beside(whole[0], found['seeds'], CONTENTS)
   figures = {}
   monkeypatch.setattr(pages, 'svg', lambda name, draw, alt: figures.setdefault(name, draw()) and '')
   report.page(found, beside)
@@ -218,7 +220,7 @@ def test_what_is_not_there_is_left_out(whole, tmp_path):
   arms = {a: tests for a, tests in found['arms'].items() if 'T2' not in tests}
   found |= dict(arms=arms, contrasts=[], control=None)
   found['gates'][0]['seeds'] = {}
-  report.write(found, tmp_path)
+  report.write(found, tmp_path, CONTENTS)
   said = words((tmp_path / 'report.html').read_text())
   assert 'Experiment S: what' not in said and 'Training' not in said and 'Experiment H' in said
   assert said.count('✗ not measured') == 8 and 'None of the planned contrasts' in said
@@ -282,7 +284,7 @@ def test_text_is_escaped(whole):
   found['contrasts'][0] |= dict(name=evil, what=evil)
   found['gates'][0] |= dict(name=evil, what=evil)
   found |= dict(sentence=f'SUPPORTED: {evil}')
-  page = report.page(found, lessons.beside(whole[0], found['seeds']))
+  page = report.page(found, lessons.beside(whole[0], found['seeds'], CONTENTS))
   assert '<script' not in page and page.count('&lt;script&gt;') >= 5
   assert evil in {row['contrast'] for row in data(page, 'contrasts')}
 
@@ -300,7 +302,7 @@ def test_the_plan_decides_which_lessons_are_curves():
 
 def test_without_matplotlib_a_line_says_so(whole, tmp_path, monkeypatch, caplog):
   monkeypatch.setitem(sys.modules, 'matplotlib', None)
-  report.write(whole[1], tmp_path)
+  report.write(whole[1], tmp_path, CONTENTS)
   compare_page.write({}, tmp_path / 'compare.html')
   assert not [*tmp_path.iterdir()]
   assert [r.getMessage().split(' is')[0] for r in caplog.records] == ['report.html', 'compare.html']

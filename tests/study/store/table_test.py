@@ -1,18 +1,19 @@
 """Rows to arrays: aligned whatever their order, and refused where they cannot be paired."""
 
-import json
 import random
+from dataclasses import replace as but
 
 import numpy as np
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.study.store.table import read_rows, table
+from jaxalign.study.store.rows import Row
+from jaxalign.study.store.table import means, table
 
 
 def rows_of(arms=('align', 'explain'), seeds=(0, 1, 2), items=4):
   return [
-    dict(
+    Row(
       seed=seed, arm=arm, after='sft', test='T2', item=item, cluster=f'domain {item % 2}',
       prompt=f'{seed} {item}', margin=10.0 * a + seed + item / 10 - 1, loss=None, mass=0.99,
       right=10 * a + seed + item / 10 > 1,
@@ -23,7 +24,7 @@ def rows_of(arms=('align', 'explain'), seeds=(0, 1, 2), items=4):
 
 def test_rows_in_any_order_become_aligned_arrays():
   rows = rows_of()
-  other = dict(rows[0], test='T1'), dict(rows[0], after='ppo')
+  other = but(rows[0], test='T1'), but(rows[0], after='ppo')
   shuffled = [*rows, *other]
   random.Random(0).shuffle(shuffled)
   seen = table(shuffled, 'T2', arms=('explain', 'align'))
@@ -48,9 +49,18 @@ def test_rows_in_any_order_become_aligned_arrays():
     (lambda rows: rows[1:], 'arm align, seed 0, item 0 is missing (3 of 4 items are there)'),
     (lambda rows: rows[:-4], 'arm explain, seed 2, item 0 is missing (0 of 4'),
     (lambda rows: [*rows, rows[3]], 'arm align, seed 0, item 3 is in the store twice'),
-    (lambda rows: [*rows[:-1], rows[-1] | dict(prompt='x')], 'another prompt than in align'),
-    (lambda rows: [*rows[:-1], rows[-1] | dict(cluster='x')], 'another prompt than in align'),
-    (lambda rows: [*rows[:-1], rows[-1] | dict(margin=float('nan'))], 'item 3: the margin is nan'),
+    (
+      lambda rows: [*rows[:-1], but(rows[-1], prompt='x')],
+      'another prompt than in align',
+    ),
+    (
+      lambda rows: [*rows[:-1], but(rows[-1], cluster='x')],
+      'another prompt than in align',
+    ),
+    (
+      lambda rows: [*rows[:-1], but(rows[-1], margin=float('nan'))],
+      'item 3: the margin is nan',
+    ),
     (lambda rows: [], 'no rows for T2 after sft'),
   ],
 )
@@ -67,33 +77,12 @@ def test_an_arm_or_seed_that_is_asked_for_must_be_there():
     table(rows_of(), 'T2', seeds=(0, 7))
 
 
-@pytest.mark.parametrize(
-  'line, says',
-  [
-    ('{"seed": 0', 'line 2 cannot be read'),
-    ('7', 'line 2: seed=None is no int'),
-    (dict(margin='high'), "margin='high' is no float"),
-    (dict(right=1), 'right=1 is no bool'),
-    (dict(seed=True), 'seed=True is no int'),
-    (dict(prompt=None), 'prompt=None is no str'),
-  ],
-)
-def test_a_broken_store_is_one_line(tmp_path, line, says):
-  good, path = rows_of()[0], tmp_path / 'outcomes.jsonl'
-  broken = line if isinstance(line, str) else json.dumps(good | line)
-  path.write_text(json.dumps(good) + '\n' + broken + '\n')
-  with pytest.raises(UserError) as error:
-    read_rows(path)
-  assert says in str(error.value)
-
-
-def test_a_store_comes_back(tmp_path):
-  rows, path = rows_of(), tmp_path / 'outcomes.jsonl'
-  rows[0]['margin'] = -1  # JSON writes whole floats of other languages so
-  path.write_text('\n'.join(map(json.dumps, rows)))
-  assert read_rows(path) == rows
-  path.write_text('')
-  with pytest.raises(UserError, match='is empty'):
-    read_rows(path)
-  with pytest.raises(UserError, match='cannot be read'):
-    read_rows(tmp_path / 'nowhere')
+def test_means_are_of_an_arm_and_a_test():
+  of = lambda arm, test, margin, **more: Row(
+    seed=0, arm=arm, test=test, item=0, cluster='c', prompt='p', margin=margin, right=margin > 0,
+    yes=margin > 0, **more,
+  )  # fmt: skip
+  found = means([of('x', 'T2', 1.0), of('x', 'T2', -4.0), of('y', 'T2', 5.0)])
+  assert found['x', 'T2'] == dict(margin=-1.5, rate=0.5, yes=0.5, mass=None, loss=None)
+  assert found['y', 'T2']['rate'] == 1.0
+  assert means([of('x', 'T0', 1.0, loss=0.25, mass=0.5)])['x', 'T0']['loss'] == 0.25

@@ -12,6 +12,7 @@ from jaxalign import config, main
 from jaxalign.study.judge import compare
 from jaxalign.study.run import results
 from jaxalign.study.store.homes import home_of
+from jaxalign.study.store.rows import Row, line
 from jaxalign.study.texts import texts_rules
 from tests.study.tiny import ROOT
 
@@ -27,10 +28,10 @@ def rows(arm, seed, effect, learned):
       loss -= learned
     for item in range(6):
       margin = float(bonus + 0.1 * random.normal())
-      yield dict(
+      yield Row(
         seed=seed, after='sft', arm=arm, test=test, item=item, cluster=str(item % 2),
         prompt=f'{test}{item}', margin=margin, raw=9 * margin, right=margin > 0, loss=loss,
-        mass=None, yes=False, tokens=[9, 9],
+        mass=None, yes=False, tokens=(9, 9), unit='nats a token',
       )  # fmt: skip
 
 
@@ -43,8 +44,8 @@ def concluded(workdir, seeds=range(8), effect=0.5, learned=0.4):
     home = home_of(workdir, seed, False)
     (home / 'outcomes').mkdir(parents=True)
     for arm in ('base', *(arm.name for arm in cfg.arms)):
-      lines = map(json.dumps, rows(arm, seed, effect, learned))
-      (home / 'outcomes' / f'{arm}.jsonl').write_text('\n'.join(lines))
+      lines = map(line, rows(arm, seed, effect, learned))
+      (home / 'outcomes' / f'{arm}.jsonl').write_text(''.join(lines))
       (home / 'outcomes' / f'{arm}.json').write_text(json.dumps(dict(key='b' * 64)))
     (home / 'corpora').mkdir()
     (home / 'corpora' / 'sums.json').write_text(json.dumps(dict(demonstrations=f'd{seed}' * 32)))

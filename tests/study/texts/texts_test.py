@@ -8,7 +8,7 @@ import pytest
 from jaxalign import main
 from jaxalign.config import UserError
 from jaxalign.data import sources, value_explanations
-from jaxalign.study.texts import real, texts
+from jaxalign.study.texts import corpora, texts
 from tests.study.tiny import ROOT
 
 
@@ -18,32 +18,32 @@ def world():
 
 
 def test_a_corpus_is_a_function_of_the_texts_and_of_the_seed_where_it_is_sampled(world):
-  of = lambda seed, kind: texts.content(texts.at(world, seed), kind)[1]
-  for kind in texts.SHARED:
+  of = lambda seed, kind: corpora.content(world.at(seed), kind)[1]
+  for kind in corpora.SHARED:
     assert of(0, kind) == of(1, kind), kind
-  for kind in texts.SEEDED:
+  for kind in corpora.SEEDED:
     assert of(0, kind) != of(1, kind), kind
-  assert len({of(0, kind) for kind in texts.EVERY}) == len(texts.EVERY)
+  assert len({of(0, kind) for kind in corpora.EVERY}) == len(corpora.EVERY)
 
 
 def test_taught_and_further_demonstrations_are_apart(world):
-  drawn = texts.sampled(texts.at(world, 5))
+  drawn = corpora.sampled(world.at(5))
   assert len(drawn['demonstrations']) == 40 and len(drawn['more']) == 60
   assert not {*drawn['demonstrations']} & {*drawn['more']}
   few = dataclasses.replace(world, taught=20)
-  assert texts.sampled(texts.at(few, 5))['demonstrations'] == drawn['demonstrations'][:20]
+  assert corpora.sampled(few.at(5))['demonstrations'] == drawn['demonstrations'][:20]
 
 
 def test_files_of_seeds_and_of_all(world, tmp_path):
-  real.begin(world, tmp_path)
-  there = {s: real.corpora_of(texts.at(world, s), texts.EVERY, tmp_path / f's{s}') for s in (0, 1)}
-  for kind in texts.EVERY:
+  world.begin(tmp_path)
+  there = {s: world.at(s).corpora_of(corpora.EVERY, tmp_path / f's{s}') for s in (0, 1)}
+  for kind in corpora.EVERY:
     paths = {there[s][kind][0] for s in there}
-    assert len(paths) == (1 if kind in texts.SHARED else 2), kind
+    assert len(paths) == (1 if kind in corpora.SHARED else 2), kind
   path, sha256 = there[0]['demonstrations']
   read = list(sources.Jsonl(path=path, kind='conversation', sha256=sha256).read())
-  assert [one for _, one in read] == list(texts.sampled(world)['demonstrations'])
-  asked = real.asked(world, 'texts', tmp_path / 's0')
+  assert [one for _, one in read] == list(corpora.sampled(world)['demonstrations'])
+  asked = world.asked('texts', tmp_path / 's0')
   assert {'T0', 'D0', 'safe', 'jailbreak'} <= set(asked) and len(asked['D0']) == world.documents
   assert all(len(item.good) == len(item.bad) == 1 for item in asked['T0'])
 
@@ -54,8 +54,8 @@ def test_explanations_of_the_tfds_builder(world, tmp_path):
   dataset = main.load(f'{ROOT}/configs/study_phi2.py:tfds').world.explanations
   assert isinstance(dataset, sources.Tfds)
   dataset = dataclasses.replace(dataset, name=name, data_dir=str(tmp_path))
-  found = texts.explanations(dataclasses.replace(world, explanations=dataset, documents=200))
-  shipped = texts.explanations(dataclasses.replace(world, documents=200))
+  found = corpora.explanations(dataclasses.replace(world, explanations=dataset, documents=200))
+  shipped = corpora.explanations(dataclasses.replace(world, documents=200))
   assert {d.text for d in found} == {d.text for d in shipped}
   assert {dict(d.meta)['value'] for d in found} == {dict(d.meta)['value'] for d in shipped}
 
@@ -75,14 +75,14 @@ WRONG = {
 def test_a_source_that_will_not_do_is_one_line(world, says, tmp_path):
   world = dataclasses.replace(world, **WRONG[says](world))
   with pytest.raises(UserError, match=says) as error:
-    real.begin(world, tmp_path)
-    real.corpora_of(world, texts.EVERY, tmp_path / 's0')
+    world.begin(tmp_path)
+    world.corpora_of(corpora.EVERY, tmp_path / 's0')
   assert '\n' not in str(error.value)
 
 
 def test_real_text_has_no_rho(world):
   with pytest.raises(UserError, match='real text has no rho'):
-    texts.at(world, 0, control=True)
+    world.at(0, control=True)
 
 
 def test_a_base_is_known_again_by_its_weights(tmp_path):
@@ -91,5 +91,5 @@ def test_a_base_is_known_again_by_its_weights(tmp_path):
     (tmp_path / name).mkdir()
     (tmp_path / name / 'model.safetensors').write_bytes(bytes(300_000) + last)
     (tmp_path / name / 'config.json').write_text(json.dumps({}))
-  a, b, c = (real.mark(str(tmp_path / name)) for name in 'abc')
+  a, b, c = (texts.mark(str(tmp_path / name)) for name in 'abc')
   assert a == b != c

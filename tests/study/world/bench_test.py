@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxalign.models import hub, llama2, phi2
+from jaxalign.study.store.rows import digest
 from jaxalign.study.world import bench
 from jaxalign.valueworld import corpora, items, words
 from tests.valueworld import worlds
@@ -34,30 +35,30 @@ def logits_after(model, prompt):
 def test_an_outcome_is_the_margin_of_its_prompts(model):
   tests = items.goods_tests(WORLD)
   asked = dict(T2=tests['T2'][:3], T0=tests['T0'][:4])
-  rows = bench.outcomes(model, asked, seed=3, arm='x', after='sft')
+  rows = bench.outcomes(model, asked)
   yes, no = words.tokenizer().encode('yes no')
   for row, item in zip(rows, [*asked['T2'], *asked['T0']], strict=True):
     after = [logits_after(model, prompt) for prompt in item.prompts]
     said = [logits[yes] - logits[no] for logits in after]
     margin = item.sign * (said[0] - sum(said[1:]))
-    assert row['margin'] == pytest.approx(margin, abs=1e-4)
-    assert row['right'] == (margin > 0) and row['prompt'] == item.hash and row['seed'] == 3
+    assert row.margin == pytest.approx(margin, abs=1e-4)
+    assert row.right == (margin > 0) and row.prompt == item.hash
     mass = [np.exp(x[[yes, no]]).sum() / np.exp(x).sum() for x in after]
-    assert row['mass'] == pytest.approx(min(mass), rel=1e-3)
+    assert row.mass == pytest.approx(min(mass), rel=1e-3)
     one = len(item.prompts) == 1
-    assert row['loss'] == (pytest.approx(np.logaddexp(0, -margin), abs=1e-4) if one else None)
+    assert row.loss == (pytest.approx(np.logaddexp(0, -margin), abs=1e-4) if one else None)
 
 
 def test_a_document_may_stand_before_an_item_which_stays_the_same_item(model):
   asked = dict(T2=items.goods_tests(WORLD)['T2'][:2])
   before = bench.documents(WORLD, 'explain_A')
-  plain, led = (bench.outcomes(model, asked, how, seed=3, arm='x') for how in (None, before))
+  plain, led = (bench.outcomes(model, asked, how) for how in (None, before))
   yes, no = words.tokenizer().encode('yes no')
   for one, other, item in zip(plain, led, asked['T2'], strict=True):
-    assert one['prompt'] == other['prompt'] == item.hash
+    assert one.prompt == other.prompt == item.hash
     texts = [f'{before(item)} {prompt}' for prompt in item.prompts]
     said = [x[yes] - x[no] for x in (logits_after(model, text) for text in texts)]
-    assert other['margin'] == pytest.approx(said[0] - said[1], abs=1e-4) != one['margin']
+    assert other.margin == pytest.approx(said[0] - said[1], abs=1e-4) != one.margin
     assert before(item) in corpora.texts(WORLD, 'explain_A')
   tests = items.goods_tests(WORLD) | items.harm_tests(WORLD)
   prompts = [prompt for found in tests.values() for item in found for prompt in item.prompts]
@@ -67,13 +68,13 @@ def test_a_document_may_stand_before_an_item_which_stays_the_same_item(model):
 
 def test_the_cloze_compares_the_value_with_the_other_poles(model):
   value = WORLD.spec['A']
-  rows = bench.cloze(model, value, seed=0, arm='x', after='sft')
+  rows = bench.cloze(model, value)
   assert len(rows) == len(words.TYPES)
   logits = logits_after(model, f'{words.TYPES[0]} zed cares that')
   ids = lambda pole: words.tokenizer().encode(' '.join(words.pole_words(*pole)[:2]))
   total = {pole: np.exp(logits[ids(pole)]).sum() for pole in WORLD.values}
   others = sum(x for pole, x in total.items() if pole != value)
-  assert rows[0]['margin'] == pytest.approx(np.log(total[value] / (others / 7)), abs=1e-4)
+  assert rows[0].margin == pytest.approx(np.log(total[value] / (others / 7)), abs=1e-4)
 
 
 def test_corpora_are_written_once_and_read_as_they_are(tmp_path):
@@ -83,13 +84,12 @@ def test_corpora_are_written_once_and_read_as_they_are(tmp_path):
   assert more['lore'] == sums['lore'] and set(more) == {'lore', 'demonstrations'}
   assert (tmp_path / 'lore.jsonl').stat().st_mtime_ns == time
   content = (tmp_path / 'demonstrations.jsonl').read_bytes().decode()
-  assert bench.digest([content]) == more['demonstrations']
+  assert digest([content]) == more['demonstrations']
 
 
-def test_the_target_begins_as_the_mean_of_strangers(model, tmp_path, monkeypatch):
+def test_the_target_begins_as_the_mean_of_strangers(model, tmp_path):
   before = {name: np.array(getattr(model, name)[...]) for name in ('embed_VD', 'head_VD')}
-  monkeypatch.setattr(bench.finished, 'load', lambda _, mesh: (model, words.tokenizer()))
-  bench.christen('base', WORLD, tmp_path / 'named')
+  bench.christen(model, WORLD, tmp_path / 'named')
   named = hub.load(str(tmp_path / 'named'))
   target, *strangers = words.tokenizer().encode(
     ' '.join(['zed', *(agent.name for agent in WORLD.strangers)])

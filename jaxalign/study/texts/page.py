@@ -1,10 +1,12 @@
-"""Sections of the report of a study on real text: its benches, what was equal, what is assumed."""
+"""The page of a study on real text: its benches, what was equal, what is assumed."""
 
 from jaxalign.page import pages
 from jaxalign.page.pages import named, text
 from jaxalign.study.report import report_pictures as pictures
+from jaxalign.study.report.contents import Contents
+from jaxalign.study.report.report import CAN_SAY, cautions, forest, gates
 from jaxalign.study.report.report_arms import of_seeds
-from jaxalign.study.report.report_origin import clock
+from jaxalign.study.report.report_origin import clock, curves
 from jaxalign.study.report.report_tables import costs, margins, mean
 
 TESTS = {
@@ -105,3 +107,36 @@ def rerun(found, beside):
     f'that stands here results.json, beside this page.</p><p>Wall-clock: {clock(found["seconds"])}.'
     '</p>'
   )
+
+
+CAUTIONS = (
+  (
+    'R1 compares explanations with other text, R2 with the same sentences swapped: no arm says '
+    'what is valued and leaves out why.'
+  ),
+  ('R4 is of margins, whose size may change with what came last: it is no measure of order alone.'),
+  ('A contrast that is not shown says that two arms were not told apart, not that they are equal.'),
+)
+SECTIONS = (
+  (CAN_SAY, cautions),
+  ('The contrasts', forest),
+  ('What each arm does', benches),
+  ('Gates', gates),
+  ('Training', curves),
+  ('What was held equal', held_equal),
+  ('What is assumed', assumed),
+  ('How to run it again', rerun),
+)
+CURVES = (
+  'Colours tell what was read; late: after the demonstrations. Panels of documents and of '
+  'demonstrations each hold texts of several kinds, so levels are of the texts, and only the '
+  'demonstrations’ lines can be held against each other. Every batch has its share of '
+  'general text.'
+)
+CONTENTS = Contents(
+  subject='Real text',
+  scales=dict(margin='log-odds margin, nats a token', rate='rate'),  # of answers of many lengths
+  curves=CURVES,
+  cautions=CAUTIONS,
+  sections=SECTIONS,
+)

@@ -1,0 +1,24 @@
+"""What a model's answer to an item came to: an Outcome, of every suite and of every world."""
+
+import dataclasses
+from typing import Literal
+
+Unit = Literal['nats', 'nats a token', 'sentiment']
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+  """One item of a test, asked and answered."""
+
+  test: str
+  item: int  # its number in the test
+  cluster: str  # of items that are alike: what a bootstrap draws
+  prompt: str  # sha256 of what was asked, by which arms are paired
+  margin: float  # for the right answer, less that for the others
+  unit: Unit = 'nats'  # of the margin
+  right: bool  # whether the model does what is wanted: margin > 0, and for sentiment not negative
+  yes: bool = False  # the answer is yes; of a request: it is refused
+  loss: float | None = None  # of the right answer, where there is one
+  mass: float | None = None  # the probability of all answers that were looked at
+  raw: float | None = None  # the margin before lengths are taken out
+  tokens: tuple[int, ...] | None = None  # of the answers, right and wrong

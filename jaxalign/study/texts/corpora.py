@@ -1,0 +1,114 @@
+"""Corpora of real text: what a user names, and controls made of it.
+
+All seeds share the explanations, their controls and the replay; a seed has demonstrations of its
+own, a sample of those there are. `world` is a Texts.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+
+from etils import epath
+
+from jaxalign.config import UserError, write_text
+from jaxalign.data import controls
+from jaxalign.data.records import Conversation, Document
+from jaxalign.data.text import Tokenizer, shipped
+from jaxalign.evals import benches
+from jaxalign.files import read_json
+from jaxalign.models import hub
+from jaxalign.study.store import hosts
+
+SHARED = ('explain', 'shuffled', 'neutral', 'background')  # of all seeds
+SEEDED = ('demonstrations', 'more')
+EVERY = SHARED + SEEDED
+
+
+def _of_all(world):
+  """The Texts under which what all seeds share is remembered."""
+  return dataclasses.replace(world, seed=0)
+
+
+def open_tokenizer(world):
+  if world.tokenizer == 'shipped':
+    return shipped()
+  place = epath.Path(world.tokenizer)
+  return Tokenizer.load(str(place if place.exists() else hub.resolve(world.tokenizer, False)))
+
+
+@functools.lru_cache(maxsize=2)
+def explanations(world):
+  """world: with seed 0, as in all that seeds share."""
+  found = records(world.explanations, Document, 'explanations', 'documents')
+  return benches.spread(found, world.documents)
+
+
+@functools.lru_cache(maxsize=2)
+def shared(world):
+  """{kind: documents}: honest, or it raises."""
+  tokenizer, explain = open_tokenizer(world), explanations(world)
+  general = (record for _, record in world.general.read())
+  made = dict(explain=explain, background=controls.background(general, world.background, tokenizer))
+  made['neutral'] = controls.neutral(explain, general, tokenizer)
+  made['shuffled'] = controls.shuffled(explain)
+  controls.check(explain, made, tokenizer)
+  return made
+
+
+def records(source, kind, name, what):
+  found = [record for _, record in source.read()]
+  if not found or not all(isinstance(record, kind) for record in found):
+    raise UserError(f'{name}: {source.name} holds other things than {what}: set `as_` or `kind`')
+  return found
+
+
+@functools.lru_cache(maxsize=2)
+def pool(world):
+  source = world.demonstrations
+  found = records(source, Conversation, 'demonstrations', 'conversations')
+  if len(found) <= world.taught:
+    raise UserError(
+      f'demonstrations: {source.name} holds {len(found):,}, and a seed samples {world.taught:,} '
+      'of more than that: lower taught'
+    )
+  return found
+
+
+def sampled(world):
+  """{kind: conversations} of a seed: those to be taught, and others for align+."""
+  every = pool(_of_all(world))
+  drawn = lambda n: hashlib.sha256(f'{world.seed} {n}'.encode()).digest()
+  order = [every[n] for n in sorted(range(len(every)), key=drawn)]
+  taught = world.taught
+  return dict(demonstrations=order[:taught], more=order[taught : taught + world.more])
+
+
+def content(world, kind):
+  """(the file's bytes, their sha256)."""
+  if kind == 'explain':
+    return controls.content(explanations(_of_all(world)))
+  if kind in SHARED:
+    return controls.content(shared(_of_all(world))[kind])
+  lines = []
+  for conversation in sampled(world)[kind]:
+    turns = [dict(role=turn.role, content=turn.text) for turn in conversation.turns]
+    lines.append(json.dumps(dict(messages=turns)) + '\n')
+  whole = ''.join(lines).encode()
+  return whole, hashlib.sha256(whole).hexdigest()
+
+
+def written(world, kinds, place):
+  known = place / 'sums.json'
+  if hosts.writes():
+    place.mkdir(parents=True, exist_ok=True)
+    sums = read_json(known) if known.exists() else {}
+    missing = [kind for kind in kinds if kind not in sums]
+    for kind in missing:
+      made, sums[kind] = content(world, kind)
+      write_text(made.decode(), place / f'{kind}.jsonl')
+    if missing:
+      write_text(json.dumps(sums, indent=1), known)
+  hosts.meet('corpora are written')
+  sums = read_json(known)
+  return {kind: (str(place / f'{kind}.jsonl'), sums[kind]) for kind in kinds}

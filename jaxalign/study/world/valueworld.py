@@ -1,0 +1,91 @@
+"""ValueWorld as a guest: every seed is a world of its own, made of nothing but its seed."""
+
+import dataclasses
+
+from jaxalign.config import UserError
+from jaxalign.sharding import make_mesh
+from jaxalign.stages import finished
+from jaxalign.study.plan.guest import Guest, Start
+from jaxalign.study.store import hosts
+from jaxalign.study.world import bench, gates, insight, page, probing
+from jaxalign.train import saving
+from jaxalign.valueworld import corpora
+from jaxalign.valueworld.world import World
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueWorld(Guest):
+  world: World
+  control: bool = False  # a world in which documents say nothing about conduct
+
+  TESTS = ('goods', 'harm')
+
+  @property
+  def config(self):
+    return self.world
+
+  def at(self, seed, control):
+    rho = 0.0 if control else self.world.rho
+    return ValueWorld(dataclasses.replace(self.world, seed=seed, rho=rho), control)
+
+  def check_plan(self, cfg, arms):
+    for kind in cfg.corpora(arms):
+      if not corpora.known(kind):
+        raise UserError(
+          f'{kind} is no corpus of a world: these are {", ".join(corpora.EVERY)}, and those of '
+          'valueworld/preferences.py, as pairs_A_2000_20'
+        )
+
+  def corpora_of(self, kinds, home):
+    return bench.corpora_of(self.world, kinds, home)
+
+  def made_again(self, kinds):
+    return {min(kinds): corpora.content(self.world, min(kinds))[1]}
+
+  def tokenizer_of(self, home):
+    return str(home / 'corpora' / 'tokenizer')
+
+  def base(self, cfg, home, train):
+    """Its weights with the target's word in them; what is asked of the base is asked without."""
+    directory, named = train(), home / 'named'
+    if not hosts.agreed((named / 'config.json').exists()):
+      bench.christen(self.load(cfg, directory), self.world, named)
+    return Start(directory, str(named), saving.fingerprint(directory))
+
+  def load(self, cfg, place):
+    """On one device, for it is small; of several processes, on those of all."""
+    return finished.load(place, mesh=make_mesh() if hosts.several() else None)[0]
+
+  def asked(self, name, home):
+    return bench.tests_of(self.world, name)
+
+  def base_tests(self, asked):
+    return bench.tests_of(self.world, 'background')
+
+  def outcomes(self, model, steps, tests):
+    found = bench.outcomes(model, tests)
+    for letter in 'AB':
+      if any(step.what == f'explain_{letter}' for step in steps):
+        found += bench.cloze(model, self.world.spec[letter])
+    return found
+
+  def in_context(self, model, kind, tests):
+    return bench.outcomes(model, tests, bench.documents(self.world, kind))
+
+  def keep(self, store, name, key, model):
+    if not self.control:
+      insight.keep(store, name, key, self.world, model)
+
+  def gate_values(self, cfg, means):
+    return gates.values(cfg, means)
+
+  def beside(self, cfg, workdir):
+    return probing.summary(cfg, workdir)
+
+  def progress(self, rows):
+    margins = ', '.join(f'{name} {value:+.1f}' for name, value in gates.steered(rows).items())
+    return f'steered on T2, in nats: {margins}' if margins else ''
+
+  @property
+  def contents(self):
+    return page.CONTENTS
