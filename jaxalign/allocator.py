@@ -10,7 +10,7 @@ import platform
 
 ACCELERATORS = '/dev/accel*', '/dev/vfio/[0-9]*', '/dev/nvidia[0-9]*'
 # Of glibc's mallopt: nothing by mmap, nothing trimmed, one arena (the others can only mmap).
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
 
 def keep_freed():
@@ -18,5 +18,5 @@ def keep_freed():
   if platform.libc_ver()[0] != 'glibc' or any(glob.glob(path) for path in ACCELERATORS):
     return False
   mallopt = ctypes.CDLL(None).mallopt
-  settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}
+  settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1, _M_ARENA_MAX: 1}
   return all(mallopt(option, value) for option, value in settings.items())

@@ -16,9 +16,9 @@ from absl import logging
 from jaxalign import config
 from jaxalign.config import UserError, path_of
 
-MEND = 'mend it, or take another workdir'
-CLIENTS = {'s3': 's3fs', 'az': 'adlfs'}  # of buckets; gs:// says itself what it lacks
-NOWHERE = errno.ELOOP, errno.ENAMETOOLONG
+_MEND = 'mend it, or take another workdir'
+_CLIENTS = {'s3': 's3fs', 'az': 'adlfs'}  # of buckets; gs:// says itself what it lacks
+_NOWHERE = errno.ELOOP, errno.ENAMETOOLONG
 KINDS = ((stat.S_ISFIFO, 'a pipe'), (stat.S_ISSOCK, 'a socket'), (stat.S_ISCHR, 'a device'),
          (stat.S_ISBLK, 'a device'))  # fmt: skip
 
@@ -37,7 +37,7 @@ def place(text, flag=''):
       os.stat(path)
     return path
   except (OSError, RuntimeError, ValueError) as error:
-    if isinstance(error, OSError) and error.errno not in NOWHERE:
+    if isinstance(error, OSError) and error.errno not in _NOWHERE:
       return path  # not there yet, or not for us: whoever opens it says so
     why = getattr(error, 'strerror', None) or _line(error)
     raise UserError(f'{name:.300} leads nowhere ({why}): name another place') from error
@@ -45,7 +45,7 @@ def place(text, flag=''):
 
 def refuse_scheme(text, name=None):
   scheme, found, _ = os.fspath(text).partition('://')
-  client = CLIENTS.get(scheme)
+  client = _CLIENTS.get(scheme)
   if found and scheme == 'gs':
     _refuse_no_client(name or text)
   if found and scheme != 'gs' and (client is None or importlib.util.find_spec(client) is None):
@@ -77,7 +77,7 @@ def refuse_irregular(path):
       raise UserError(f'{path} is {what}, not a file: write what it gives into a file, name that')
 
 
-def content(path, remedy=MEND):
+def content(path, remedy=_MEND):
   """The bytes of a file."""
   refuse_irregular(path)
   try:
@@ -86,7 +86,7 @@ def content(path, remedy=MEND):
     raise UserError(f'{path} cannot be read ({error.strerror or error}): {remedy}') from error
 
 
-def parsed(data, name, remedy=MEND):
+def parsed(data, name, remedy=_MEND):
   """What JSON there is in these bytes or this text."""
   try:
     return json.loads(data.decode('utf-8-sig') if isinstance(data, bytes) else data)
@@ -96,11 +96,11 @@ def parsed(data, name, remedy=MEND):
     raise UserError(f'{name} cannot be read (no JSON: {_line(error)}): {remedy}') from error
 
 
-def read_json(path, remedy=MEND):
+def read_json(path, remedy=_MEND):
   return parsed(content(path, remedy), path, remedy)
 
 
-def read_object(path, *fields, remedy=MEND):
+def read_object(path, *fields, remedy=_MEND):
   """A JSON object that has these fields."""
   found = read_json(path, remedy)
   lost = [name for name in fields if not isinstance(found, dict) or name not in found]

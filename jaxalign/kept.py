@@ -24,11 +24,11 @@ from jax.extend import backend
 from jaxalign.config import UserError
 from jaxalign.files import read_json
 
-LIST = 'kept.json'  # of what preflight compiled: no program is found by it
-LOADED = '/jax/compilation_cache/compile_time_saved_sec'
-WRITTEN = '/jax/compilation_cache/cache_misses'
-COMPILED = '/jax/core/compile/backend_compile_duration'
-BOUND = 2**31  # bytes of programs in the user's cache; beyond, the oldest go
+_LIST = 'kept.json'  # of what preflight compiled: no program is found by it
+_LOADED = '/jax/compilation_cache/compile_time_saved_sec'
+_WRITTEN = '/jax/compilation_cache/cache_misses'
+_COMPILED = '/jax/core/compile/backend_compile_duration'
+_BOUND = 2**31  # bytes of programs in the user's cache; beyond, the oldest go
 # Seconds under which a program is not worth a file. (And no paths in it: they would go into the
 # hash, and a GPU's tuning has a cache of its own.)
 SETTINGS = dict(
@@ -57,7 +57,7 @@ def used(directory, say=None):
   settings = SETTINGS | dict(jax_compilation_cache_dir=str(directory))
   before = {name: getattr(jax.config, name) for name in settings}
   _configure(settings)
-  watch = Watch(directory, say) if say else None
+  watch = _Watch(directory, say) if say else None
   try:
     yield
   finally:
@@ -77,7 +77,7 @@ def _configure(settings):
   compilation_cache.reset_cache()  # which else stays with the first directory of a process
 
 
-class Watch:
+class _Watch:
   """Says where the large programs come from: jax tells that it loaded or wrote one, then its name,
   all on the thread that wanted it."""
 
@@ -91,20 +91,20 @@ class Watch:
     jax.monitoring.unregister_event_duration_listener(self.seconds)
 
   def event(self, name, **_):
-    if name == WRITTEN:
+    if name == _WRITTEN:
       self.now.words = 'compiled in {seconds:.0f} s, and kept in {directory}'
 
   def seconds(self, name, seconds, fun_name='', **_):
-    if name == LOADED:
+    if name == _LOADED:
       self.now.words = f'loaded from {{directory}}: {seconds:.0f} s of compiling saved'
-    elif name == COMPILED:
+    elif name == _COMPILED:
       words, self.now.words = getattr(self.now, 'words', None), None
       if words:
         self.say(f'{fun_name}: {words.format(seconds=seconds, directory=self.directory)}')
 
 
 def listed(directory):
-  path = epath.Path(directory) / LIST
+  path = epath.Path(directory) / _LIST
   return read_json(path, 'remove it: programs are found without it') if path.exists() else []
 
 
@@ -113,7 +113,7 @@ def note(directory, rows):
   key = lambda row: (row['config'], row['slice'], row['name'])
   new = {key(row) for row in rows}
   old = [row for row in listed(directory) if key(row) not in new]
-  (epath.Path(directory) / LIST).write_text(json.dumps([*old, *rows], indent=1) + '\n')
+  (epath.Path(directory) / _LIST).write_text(json.dumps([*old, *rows], indent=1) + '\n')
 
 
 def disagreement(directory, here):
@@ -146,7 +146,7 @@ def of_a_run(directory):
     try:
       stack.enter_context(used(place, say if first and named else None))
       if not named:
-        prune(user_cache(), BOUND)
+        prune(user_cache(), _BOUND)
     except UserError:
       if named:
         raise  # else a home that cannot be written: everything is compiled, as without a cache

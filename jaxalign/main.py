@@ -38,13 +38,13 @@ from jaxalign.config import UserError
 from jaxalign.endings import BAD_INPUT, FAULT, KEYBOARD, UNFINISHED
 from jaxalign.workdir import alone, claim, refuse_other_run
 
-COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
-NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
-MAKE_ROOM = 'make room or mend the place, and the same command goes on'
-OVERRIDE = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
+_COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
+_NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
+_MAKE_ROOM = 'make room or mend the place, and the same command goes on'
+_OVERRIDE = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
 
 
-def define_flags():
+def _define_flags():
   """Every flag there is. A fresh set for each call, so that a process can call main() twice."""
   values = flags.FlagValues()
   flags.DEFINE_string('config', None, 'FILE.py[:VARIANT], a config file', flag_values=values)
@@ -94,9 +94,9 @@ def main(argv):
   except Exception as error:
     if debug:
       raise
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
       where = error.filename or 'a file'
-      return fail(f'{where} cannot be written ({error.strerror}): {MAKE_ROOM}', BAD_INPUT)
+      return fail(f'{where} cannot be written ({error.strerror}): {_MAKE_ROOM}', BAD_INPUT)
     return fail(f'{type(error).__name__}: {error} (--debug shows the traceback)', FAULT)
 
 
@@ -109,30 +109,30 @@ def fail(message, status):
 
 def start(argv):
   plain, assignments = split_overrides(argv)
-  values = define_flags()
+  values = _define_flags()
   try:
     extra = values(plain)[1:]
   except flags.Error as error:
     raise UserError(
       f'{error} (--help lists the flags; a field of the config is --config.FIELD=VALUE)'
     ) from error
-  command = extra.pop(0) if extra and extra[0] in COMMANDS else 'run'
+  command = extra.pop(0) if extra and extra[0] in _COMMANDS else 'run'
   if command == 'compare' and not values.help:
     if assignments or any(values[name].value for name in ('config', 'doctor', 'slice')):
       raise UserError(
         'compare takes runs, and --workdir for compare.json and compare.html: leave the rest out'
       )
-    return compare_runs(extra, values.workdir)
+    return _compare_runs(extra, values.workdir)
   if extra:
     raise UserError(
-      f'{extra[0]}: the only words are {" and ".join(COMMANDS)}, first of all; what runs a config '
+      f'{extra[0]}: the only words are {" and ".join(_COMMANDS)}, first of all; what runs a config '
       'needs none, and the rest are flags, --name=value (--help lists them)'
     )
   cfg = load(values.config) if values.config else None
   for name, text in assignments:
     overrides.override(cfg, name, text)
   if values.help:
-    print(__doc__ + '\n'.join(describe(cfg) if cfg else flag_lines(values)))
+    print(__doc__ + '\n'.join(describe(cfg) if cfg else _flag_lines(values)))
     return 0
   for name in ('config', 'workdir'):
     if not values[name].value:
@@ -153,7 +153,7 @@ def start(argv):
     return run_stage(run, cfg, workdir, values.debug)
 
 
-def compare_runs(runs, workdir):
+def _compare_runs(runs, workdir):
   from jaxalign.study.judge import compare
   from jaxalign.study.report import compare_page  # scipy, only where it is used
 
@@ -245,20 +245,20 @@ def load(spec):
   found = importlib.util.spec_from_file_location(f'configs.{path.stem}', path)
   module = importlib.util.module_from_spec(found)
   sys.modules[module.__name__] = module  # annotations are resolved there
-  with_blame(spec, 'cannot be read', lambda: found.loader.exec_module(module))
+  _with_blame(spec, 'cannot be read', lambda: found.loader.exec_module(module))
   if not hasattr(module, 'get_config'):
     raise UserError(f"--config={spec}: {file} has no get_config(variant='')")
   if variant:
-    known = with_blame(spec, 'get_config cannot be called', lambda: variants(module.get_config))
-    check_variant(spec, variant, known)
+    known = _with_blame(spec, 'get_config cannot be called', lambda: _variants(module.get_config))
+    _check_variant(spec, variant, known)
   given = (variant,) if variant else ()
-  cfg = with_blame(spec, 'get_config failed', lambda: module.get_config(*given))
+  cfg = _with_blame(spec, 'get_config failed', lambda: module.get_config(*given))
   if not config.is_config(cfg):
     raise UserError(f'--config={spec}: get_config returned {type(cfg).__name__}, not a dataclass')
   return cfg
 
 
-def with_blame(spec, what, call):
+def _with_blame(spec, what, call):
   """A config file is the user's own code: whatever it raises is the user's to mend."""
   try:
     return call()
@@ -276,7 +276,7 @@ def is_file(path):
     return False
 
 
-def variants(get_config):
+def _variants(get_config):
   """What get_config takes, from its `variant: Literal['', 'smoke']`; None: any text."""
   parameters = inspect.signature(get_config).parameters
   kind = typing.get_type_hints(get_config).get('variant')
@@ -285,7 +285,7 @@ def variants(get_config):
   return None if parameters else []
 
 
-def check_variant(spec, variant, known):
+def _check_variant(spec, variant, known):
   if known is not None and variant not in known:
     there = f'it has {", ".join(known)}' if known else 'it has none'
     near = config.nearest(variant, known)
@@ -294,7 +294,7 @@ def check_variant(spec, variant, known):
 
 def split_overrides(argv):
   """The flags absl reads, and the (dotted field, text) pairs that go into the config."""
-  matches = [(arg, OVERRIDE.fullmatch(arg)) for arg in argv]
+  matches = [(arg, _OVERRIDE.fullmatch(arg)) for arg in argv]
   for arg, match in matches:
     if match and match[2] is None:
       raise UserError(f'{arg}: a field is set as {arg}=VALUE')
@@ -313,7 +313,7 @@ def describe(cfg, name='--config'):
         yield from describe(one, f'{name}.{field}' if index is None else f'{name}.{field}.{index}')
 
 
-def flag_lines(values):
+def _flag_lines(values):
   return (f'  --{name}  {values[name].help}' for name in values)
 
 

@@ -12,9 +12,9 @@ import typing
 from jaxalign import config
 from jaxalign.config import UserError
 
-WORDS = {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}
-UNREADABLE = object()
-OPENING, CLOSING = ('(', '['), (')', ']')
+_WORDS = {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}
+_UNREADABLE = object()
+_OPENING, _CLOSING = ('(', '['), (')', ']')
 
 
 def override(cfg, name, text):
@@ -26,14 +26,14 @@ def override(cfg, name, text):
   for part in parents:
     holders.append(child(holders[-1], part, above, name))
     above = f'{above}.{part}'
-  kind = field_kind(holders[-1], field, above, name)
+  kind = _field_kind(holders[-1], field, above, name)
   value = read(text, kind)
-  if value is UNREADABLE:
+  if value is _UNREADABLE:
     raise UserError(f'--config.{name}={text}: takes {config.takes(kind)}')
-  put(holders, [*parents, field], value, name)
+  _put(holders, [*parents, field], value, name)
 
 
-def put(holders, parts, value, name):
+def _put(holders, parts, value, name):
   """Sets the last part on the last holder. What is frozen (a chat format, which many configs share)
   is left as it is: its holder gets another one that differs in this."""
   *above, holder = holders
@@ -47,17 +47,17 @@ def put(holders, parts, value, name):
     return
   if not above:
     raise UserError(f'--config.{name}: {type(holder).__name__} is frozen: set it in the file')
-  put(above, before, changed, name)
+  _put(above, before, changed, name)
 
 
 def child(holder, part, above, name):
   if isinstance(holder, tuple) and part.isdecimal() and int(part) < len(holder):
     return holder[int(part)]
-  field_kind(holder, part, above, name)
+  _field_kind(holder, part, above, name)
   return getattr(holder, part)
 
 
-def field_kind(holder, field, above, name):
+def _field_kind(holder, field, above, name):
   """The annotation of a field, or the one line that says why there is no such field."""
   if isinstance(holder, tuple):
     last = f'{above}.{len(holder) - 1}'
@@ -89,49 +89,49 @@ def read(text, kind):
   plain = ',' not in text and text[:1] not in ('(', '[')
   is_tuple = lambda one: typing.get_origin(one) is tuple
   rank = lambda one: 0 if one is types.NoneType else 1 + (plain and is_tuple(one))
-  for one in sorted(map(unbounded, config.choices(kind)), key=rank):
-    value = read_one(text, one)
-    if value is not UNREADABLE and config.fits(value, one):
+  for one in sorted(map(_unbounded, config.choices(kind)), key=rank):
+    value = _read_one(text, one)
+    if value is not _UNREADABLE and config.fits(value, one):
       return value
-  return UNREADABLE
+  return _UNREADABLE
 
 
-def unbounded(kind):
+def _unbounded(kind):
   """A number's annotation without its range, which is for the sealed config to keep."""
   return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
 
 
-def read_one(text, kind):
+def _read_one(text, kind):
   if kind is types.NoneType:
-    return None if text.lower() == 'none' else UNREADABLE
+    return None if text.lower() == 'none' else _UNREADABLE
   if kind is bool:
-    return WORDS.get(text.lower(), UNREADABLE)
+    return _WORDS.get(text.lower(), _UNREADABLE)
   if kind in (int, float):
     try:
       return kind(text)
     except ValueError:
-      return UNREADABLE
+      return _UNREADABLE
   if typing.get_origin(kind) is typing.Literal:
-    return next((one for one in typing.get_args(kind) if str(one) == text), UNREADABLE)
+    return next((one for one in typing.get_args(kind) if str(one) == text), _UNREADABLE)
   if typing.get_origin(kind) is tuple:
-    return read_tuple(text, typing.get_args(kind))
+    return _read_tuple(text, typing.get_args(kind))
   if isinstance(kind, type) and issubclass(kind, enum.Enum):
-    return kind.__members__.get(text, UNREADABLE)
-  return text if kind is str else UNREADABLE
+    return kind.__members__.get(text, _UNREADABLE)
+  return text if kind is str else _UNREADABLE
 
 
-def read_tuple(text, kinds):
+def _read_tuple(text, kinds):
   text = text.strip()
-  if text[:1] in OPENING and end_of(text, 0) == len(text):
+  if text[:1] in _OPENING and _end_of(text, 0) == len(text):
     text = text[1:-1]
-  items = [item if item[:1] in OPENING else item.strip('\'"') for item in split(text)]
+  items = [item if item[:1] in _OPENING else item.strip('\'"') for item in split(text)]
   items = items[:-1] if items[-1] == '' else items  # '(1,)' and '()'
   if kinds[-1:] == (Ellipsis,):
     kinds = kinds[:1] * len(items)
   if len(kinds) != len(items):
-    return UNREADABLE
+    return _UNREADABLE
   values = tuple(map(read, items, kinds))
-  return UNREADABLE if UNREADABLE in values else values
+  return _UNREADABLE if _UNREADABLE in values else values
 
 
 def split(text):
@@ -141,19 +141,19 @@ def split(text):
     if text[at] == ',':
       items.append(text[start:at].strip())
       start = at + 1
-    elif not text[start:at].strip() and text[at] in (*OPENING, '"', "'"):
-      at = max(at, end_of(text, at) - 1)
+    elif not text[start:at].strip() and text[at] in (*_OPENING, '"', "'"):
+      at = max(at, _end_of(text, at) - 1)
     at += 1
   return [*items, text[start:].strip()]
 
 
-def end_of(text, at):
+def _end_of(text, at):
   """Behind the bracket or quote that closes the one at `at`; `at` where none does."""
-  if text[at] not in OPENING:
+  if text[at] not in _OPENING:
     return text.find(text[at], at + 1) + 1 or at
   depth = 0
   for n in range(at, len(text)):
-    depth += (text[n] in OPENING) - (text[n] in CLOSING)
+    depth += (text[n] in _OPENING) - (text[n] in _CLOSING)
     if depth == 0:
       return n + 1
   return at

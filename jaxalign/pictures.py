@@ -11,11 +11,11 @@ from absl import logging
 
 from jaxalign.config import UserError, write_text
 
-PLAIN = {'text.parse_math': False, 'text.usetex': False}
-LONG = 60  # characters of a name in a picture; tables show all of it
+_PLAIN = {'text.parse_math': False, 'text.usetex': False}
+_LONG = 60  # characters of a name in a picture; tables show all of it
 
 
-def label(name, most=LONG):
+def label(name, most=_LONG):
   """A name in one line, as it may be drawn or printed: without what steers a terminal or a page."""
   text = ''.join(' ' if unicodedata.category(c) in ('Cc', 'Cs') else c for c in str(name))
   return text if len(text) <= most else text[: most - 1] + '…'
@@ -26,7 +26,7 @@ def drawing(style):
   """In here figures are made and saved: `style`, no formulas, no word on letters no font has."""
   from matplotlib import rc_context
 
-  with rc_context(style | PLAIN), warnings.catch_warnings():
+  with rc_context(style | _PLAIN), warnings.catch_warnings():
     warnings.filterwarnings('ignore', message='Glyph .* missing from')
     warnings.filterwarnings('ignore', message='constrained_layout not applied|Tight layout not')
     yield

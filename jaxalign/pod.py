@@ -9,7 +9,7 @@ import jax
 
 from jaxalign.config import UserError
 
-HEARTBEAT = 30  # seconds of silence after which a process counts as dead and the others end
+_HEARTBEAT = 30  # seconds of silence after which a process counts as dead and the others end
 PATIENCE = 300  # seconds to wait for the others at the start
 
 
@@ -20,14 +20,14 @@ def join(coordinator=None, processes=None, process_id=None, patience=PATIENCE):
     return
   where = given[0] or 'the coordinator'
   # Past its own patience jax aborts the process, with a stack of C++: ours says a line before.
-  late = threading.Timer(patience, give_up, [where, patience])
+  late = threading.Timer(patience, _give_up, [where, patience])
   late.daemon = True
   late.start()
-  limits = dict(heartbeat_timeout_seconds=HEARTBEAT, shutdown_timeout_seconds=HEARTBEAT)
+  limits = dict(heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_HEARTBEAT)
   try:
-    jax.distributed.initialize(*given, **limits, initialization_timeout=patience + HEARTBEAT)
+    jax.distributed.initialize(*given, **limits, initialization_timeout=patience + _HEARTBEAT)
   except (RuntimeError, ValueError, IndexError) as e:
-    raise UserError(f'could not join the other processes at {where}: {first_line(e)}') from e
+    raise UserError(f'could not join the other processes at {where}: {_first_line(e)}') from e
   finally:
     late.cancel()
 
@@ -53,7 +53,7 @@ def number(env, name):
   return None if text is None else int(text)
 
 
-def give_up(where, patience):
+def _give_up(where, patience):
   print(
     f'error: not all processes came together at {where} within {patience} s: is that the address '
     'of process 0, can it be reached from here, and were all of them started?',
@@ -63,7 +63,7 @@ def give_up(where, patience):
   os._exit(2)  # the main thread is inside jax, which nothing interrupts
 
 
-def first_line(error):
+def _first_line(error):
   return (str(error).splitlines() or [type(error).__name__])[0]
 
 

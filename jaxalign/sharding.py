@@ -28,7 +28,7 @@ HOME = {
   'V': 'tensor',
 }
 AXES = ('data', 'fsdp', 'tensor')
-WAYS = 8  # devices that hold one copy of the weights between them, while a model samples
+_WAYS = 8  # devices that hold one copy of the weights between them, while a model samples
 
 
 def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
@@ -149,7 +149,7 @@ def pin_weights(tree):
 def sampling_mesh(mesh):
   """The same devices as groups of WAYS, each of which holds all weights between its devices."""
   data, fsdp, tensor = (mesh.shape[axis] for axis in AXES)
-  inner = math.gcd(fsdp, max(WAYS // tensor, 1))
+  inner = math.gcd(fsdp, max(_WAYS // tensor, 1))
   return _abstract(dict(data=data * fsdp // inner, fsdp=1, tensor=inner * tensor), mesh)
 
 

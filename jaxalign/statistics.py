@@ -16,8 +16,8 @@ from jaxalign.config import UserError
 
 EXACT = 20  # seeds: up to here every sign pattern is counted
 FLIPS = 100_000  # above, so many are drawn
-LEAST_DRAWN = 5  # seeds below which a bootstrap has too few distinct draws for an interval
-BLOCK = 1 << 22  # items resampled at a time
+_LEAST_DRAWN = 5  # seeds below which a bootstrap has too few distinct draws for an interval
+_BLOCK = 1 << 22  # items resampled at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Interval(NamedTuple):
 
 
 def paired(differences_S, level=0.95):
-  d_S = checked(differences_S)
+  d_S = _checked(differences_S)
   mean, low, high = t_interval(d_S, level)
   n, sd = len(d_S), spread(d_S)
   return Estimate(
     mean=mean, low=low, high=high, n=n, sd=sd,
     d_z=mean / sd if sd else None,
     p=sign_flip(d_S),
-    p_t=None if sd is None else min(1.0, 2 * tail(abs(mean), sd, n)),
+    p_t=None if sd is None else min(1.0, 2 * _tail(abs(mean), sd, n)),
     floor=None if sd is None else detection_floor(sd, n),
     better=float(np.mean((np.sign(d_S) + 1) / 2)),
     seeds=tuple(map(float, d_S)),
@@ -59,7 +59,7 @@ def paired(differences_S, level=0.95):
 
 
 def t_interval(x_S, level=0.95):
-  x_S = checked(x_S)
+  x_S = _checked(x_S)
   mean, sd, n = float(x_S.mean()), spread(x_S), len(x_S)
   if sd is None:
     return Interval(mean, None, None)
@@ -67,7 +67,7 @@ def t_interval(x_S, level=0.95):
   return Interval(mean, mean - half, mean + half)
 
 
-def checked(differences_S):
+def _checked(differences_S):
   d_S = np.asarray(differences_S, np.float64)
   if d_S.ndim != 1 or not d_S.size or not np.isfinite(d_S).all():
     raise UserError(f'a paired difference is one finite number a seed, not {differences_S!r}')
@@ -81,7 +81,7 @@ def spread(d_S):
   return 0.0 if np.ptp(d_S) <= 1e-12 * np.abs(d_S).max() else float(d_S.std(ddof=1))
 
 
-def tail(mean, sd, n):
+def _tail(mean, sd, n):
   """P(a mean this high or higher | 0), by t."""
   t = mean * math.sqrt(n) / sd if sd else math.copysign(math.inf, mean) if mean else 0.0
   return float(special.stdtr(n - 1, -t))
@@ -93,7 +93,7 @@ def sign_flip(differences_S, draws=FLIPS, seed=0):
   Like scipy.stats.permutation_test(permutation_type='samples'), which goes pattern by pattern in
   Python; here all sums of n + 1 seeds are those of n, once plus and once minus the last.
   """
-  d_S = checked(differences_S)
+  d_S = _checked(differences_S)
   d_S = d_S[d_S != 0]  # flipped or not, a 0 is the same
   least = abs(d_S.sum()) - 1e-9 * np.abs(d_S).sum()  # equal sums differ by rounding
   if len(d_S) <= EXACT:
@@ -102,7 +102,7 @@ def sign_flip(differences_S, draws=FLIPS, seed=0):
       sums = np.concatenate([sums + d, sums - d])
     return float(np.mean(np.abs(sums) >= least))
   rng, hits = np.random.default_rng(seed), 0
-  for size in blocks(draws, len(d_S)):
+  for size in _blocks(draws, len(d_S)):
     bytes_NB = rng.integers(0, 256, (size, -(-len(d_S) // 8)), np.uint8)
     plus_NS = np.unpackbits(bytes_NB, axis=1, count=len(d_S))
     hits += int(np.sum(np.abs(2 * (plus_NS @ d_S) - d_S.sum()) >= least))
@@ -128,13 +128,13 @@ def _floor_in_sd(n, power, alpha):
 
 def tost(differences_S, sesoi):
   """p of the paired test of equivalence: that the mean is not within +-sesoi. None for one seed."""
-  d_S = checked(differences_S)
+  d_S = _checked(differences_S)
   if sesoi <= 0:
     raise UserError(f'sesoi={sesoi}: the smallest effect of interest is above 0')
   if len(d_S) == 1:
     return None
   mean, sd, n = float(d_S.mean()), spread(d_S), len(d_S)
-  return max(tail(mean + sesoi, sd, n), tail(sesoi - mean, sd, n))
+  return max(_tail(mean + sesoi, sd, n), _tail(sesoi - mean, sd, n))
 
 
 def holm(ps):
@@ -178,8 +178,8 @@ def bootstrap(*parts_SCI, draws=10_000, seed=0, level=0.95):
   parts = [[[np.asarray(x_I, np.float64) for x_I in x_CI] for x_CI in x_SCI] for x_SCI in parts_SCI]
   seeds = len(parts[0])
   seed_S = np.array([sum(np.concatenate(part[s]).mean() for part in parts) for s in range(seeds)])
-  mean = float(checked(seed_S).mean())
-  if seeds < LEAST_DRAWN:
+  mean = float(_checked(seed_S).mean())
+  if seeds < _LEAST_DRAWN:
     return Interval(mean, None, None)
   drawn_N = resampled(parts, draws, np.random.default_rng(seed))
   width = drawn_N.std()
@@ -208,18 +208,18 @@ def resampled_seed(clusters, draws, rng):
   total_NC = np.zeros(cluster_NC.shape)
   for c, x_I in enumerate(clusters):
     here_NC = cluster_NC == c
-    total_NC[here_NC] = resampled_total(x_I, int(here_NC.sum()), rng)
+    total_NC[here_NC] = _resampled_total(x_I, int(here_NC.sum()), rng)
   size_C = np.array([len(x_I) for x_I in clusters])
   return total_NC.sum(1) / size_C[cluster_NC].sum(1)
 
 
-def resampled_total(x_I, draws, rng):
-  sizes = blocks(draws, len(x_I))
+def _resampled_total(x_I, draws, rng):
+  sizes = _blocks(draws, len(x_I))
   totals = [x_I[rng.integers(len(x_I), size=(size, len(x_I)))].sum(1) for size in sizes]
   return np.concatenate([np.zeros(0), *totals])
 
 
-def blocks(draws, width):
+def _blocks(draws, width):
   """So many draws in turns that fit in memory, each `width` numbers."""
-  step = max(1, BLOCK // width)
+  step = max(1, _BLOCK // width)
   return [min(step, draws - start) for start in range(0, draws, step)]

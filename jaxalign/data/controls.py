@@ -14,11 +14,11 @@ import re
 from jaxalign.config import UserError
 from jaxalign.data.records import Document
 
-SENTENCE = re.compile(r'.+?(?:[.!?]["\')\]]*\s+|\n+|\Z)', re.DOTALL)
-OPENING = 3  # the first third of a document says what it is about, the rest is its reasons
-DRIFT = 0.01  # of the tokens of a corpus, which sentences may gain or lose in another place
-TRIES = 64  # places where a text may be cut
-WIDEST = 16  # characters of a token, on the mean: more of a text is not looked at
+_SENTENCE = re.compile(r'.+?(?:[.!?]["\')\]]*\s+|\n+|\Z)', re.DOTALL)
+_OPENING = 3  # the first third of a document says what it is about, the rest is its reasons
+_DRIFT = 0.01  # of the tokens of a corpus, which sentences may gain or lose in another place
+_TRIES = 64  # places where a text may be cut
+_WIDEST = 16  # characters of a token, on the mean: more of a text is not looked at
 
 
 class Dishonest(AssertionError):
@@ -27,7 +27,7 @@ class Dishonest(AssertionError):
 
 def sentences(text):
   """Joined, they are the text again."""
-  return SENTENCE.findall(text)
+  return _SENTENCE.findall(text)
 
 
 def opened(document):
@@ -37,7 +37,7 @@ def opened(document):
     raise UserError(
       f'a document of one sentence has no reasons to swap: {document.text[:60]!r}; leave it out'
     )
-  cut = max(1, len(parts) // OPENING)
+  cut = max(1, len(parts) // _OPENING)
   return ''.join(parts[:cut]), ''.join(parts[cut:])
 
 
@@ -59,11 +59,11 @@ def donors(documents, sizes, seed):
   groups = collections.defaultdict(list)
   for n, document in enumerate(documents):
     groups[field(document, 'type')].append(n)
-  if not all(swappable(documents, group) for group in groups.values()):
+  if not all(_swappable(documents, group) for group in groups.values()):
     groups = dict(every=list(range(len(documents))))
   for group in groups.values():
     most = largest(documents, group)
-    if not swappable(documents, group):
+    if not _swappable(documents, group):
       value, count = most
       raise UserError(
         f'{count} of {len(group)} documents have the value {value or "(none)"!r}: reasons cannot '
@@ -84,7 +84,7 @@ def largest(documents, group):
   return collections.Counter(field(documents[n], 'value') for n in group).most_common(1)[0]
 
 
-def swappable(documents, group):
+def _swappable(documents, group):
   return 2 * largest(documents, group)[1] <= len(group)
 
 
@@ -108,7 +108,7 @@ def neutral(documents, general, tokenizer):
   sizes = map(len, tokenizer.encode_batch([document.text for document in documents], bos=False))
   made = []
   for size in sizes:
-    text = cut(general, size, tokenizer)
+    text = _cut(general, size, tokenizer)
     if text is None:
       raise UserError(
         f'general text ends at document {len(made) + 1} of {len(documents)}: name more of it, or '
@@ -118,14 +118,14 @@ def neutral(documents, general, tokenizer):
   return made
 
 
-def cut(general, size, tokenizer):
+def _cut(general, size, tokenizer):
   """The next texts, as long as this many tokens; None where no text is left."""
   text = ''
   for document in general:
     text = f'{text}\n\n{document.text}' if text else document.text
-    text = text[: WIDEST * size + 256]
-    for start in itertools.islice(re.finditer(r'\S+\s*', text), TRIES):
-      found = ending(text[start.start() :], size, tokenizer)
+    text = text[: _WIDEST * size + 256]
+    for start in itertools.islice(re.finditer(r'\S+\s*', text), _TRIES):
+      found = _ending(text[start.start() :], size, tokenizer)
       if found is not None:
         return found
       if len(tokenizer.encode(text[start.start() :], bos=False)) < size:
@@ -133,7 +133,7 @@ def cut(general, size, tokenizer):
   return None
 
 
-def ending(text, size, tokenizer):
+def _ending(text, size, tokenizer):
   """The beginning of a text that is so many tokens again when it is read, or None."""
   ids = tokenizer.encode(text, bos=False)
   for end in (size, size + 1, size + 2, size - 1):
@@ -148,13 +148,13 @@ def check(documents, made, tokenizer):
   """made: {kind: documents}; what each control must keep of the documents."""
   ours = counts(documents, tokenizer)
   if 'neutral' in made:
-    require(counts(made['neutral'], tokenizer) == ours, 'neutral: other token counts')
+    _require(counts(made['neutral'], tokenizer) == ours, 'neutral: other token counts')
     texts = {document.text for document in made['neutral']}
-    require(not texts & {d.text for d in documents}, 'neutral: holds an explanation')
+    _require(not texts & {d.text for d in documents}, 'neutral: holds an explanation')
   if 'shuffled' in made:
     theirs = counts(made['shuffled'], tokenizer)
-    require(bag(documents) == bag(made['shuffled']), 'shuffled: other sentences')
-    require(abs(sum(theirs) - sum(ours)) <= DRIFT * sum(ours), 'shuffled: other token count')
+    _require(bag(documents) == bag(made['shuffled']), 'shuffled: other sentences')
+    _require(abs(sum(theirs) - sum(ours)) <= _DRIFT * sum(ours), 'shuffled: other token count')
     swapped(documents, made['shuffled'])
 
 
@@ -167,7 +167,7 @@ def swapped(documents, made):
     head, _ = opened(document)
     reasons = other.text.removeprefix(head)
     value = field(document, 'value')
-    require(value not in given[reasons], f'shuffled: {value} keeps its own reasons')
+    _require(value not in given[reasons], f'shuffled: {value} keeps its own reasons')
 
 
 def bag(documents):
@@ -185,6 +185,6 @@ def content(documents):
   return whole, hashlib.sha256(whole).hexdigest()
 
 
-def require(holds, what):
+def _require(holds, what):
   if not holds:
     raise Dishonest(what)

@@ -14,7 +14,7 @@ from jaxalign.data import llama2c, specs
 from jaxalign.files import content as content_of
 from jaxalign.files import parsed, refuse_irregular, refuse_scheme
 
-FILES = (
+_FILES = (
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
@@ -25,7 +25,7 @@ FILES = (
   'chat_template.jinja',
 )
 _WANTED = 'tokenizer.json, or tokenizer.model, or vocab.json + merges.txt'
-AGAIN = 'copy it again'
+_AGAIN = 'copy it again'
 _END = '<|endoftext|>'
 _BYTE_LEVEL_ENDS = {'bos': _END, 'eos': _END}
 
@@ -58,19 +58,19 @@ def read(path: str) -> Form:
       raise
     except (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
       why = f'{type(error).__name__}: {error}'[:200]  # of JSON that is whole, and no tokenizer
-      raise UserError(f'{path}: its tokenizer files are corrupt ({why}); {AGAIN}') from error
+      raise UserError(f'{path}: its tokenizer files are corrupt ({why}); {_AGAIN}') from error
   if not path or not place.exists():
     raise UserError(f'{path} does not exist: give a directory with {_WANTED}, a .model or a .bin')
   if place.suffix == '.bin':
-    return of_pieces(llama2c.read_export(content_of(place, AGAIN), str(path)), {})
+    return _of_pieces(llama2c.read_export(content_of(place, _AGAIN), str(path)), {})
   if place.suffix == '.model':
-    raw = content_of(place, AGAIN)
+    raw = content_of(place, _AGAIN)
     pieces = llama2c.read_sentencepiece(raw, str(path))
-    return of_pieces(pieces, {'tokenizer.model': raw})
+    return _of_pieces(pieces, {'tokenizer.model': raw})
   raise UserError(f'{path} is no tokenizer: give a directory with {_WANTED}, a .model or a .bin')
 
 
-def of_pieces(pieces: llama2c.Pieces, files: dict[str, bytes]) -> Form:
+def _of_pieces(pieces: llama2c.Pieces, files: dict[str, bytes]) -> Form:
   return Form(
     spec=llama2c.as_spec(pieces),
     bos=pieces.bos,
@@ -123,7 +123,7 @@ def write(form: Form, directory: str) -> None:
 
 
 def _of_directory(place: epath.Path) -> Form:
-  files = {name: content_of(place / name, AGAIN) for name in FILES if (place / name).exists()}
+  files = {name: content_of(place / name, _AGAIN) for name in _FILES if (place / name).exists()}
   config = _json(files, 'special_tokens_map.json', place)
   config |= _json(files, 'tokenizer_config.json', place)
   _refuse_code(config, place)
@@ -230,7 +230,7 @@ def _model_type(place: epath.Path) -> str | None:
   config = place / 'config.json'
   if not config.exists():
     return None
-  return _json({'config.json': content_of(config, AGAIN)}, 'config.json', place).get('model_type')
+  return _json({'config.json': content_of(config, _AGAIN)}, 'config.json', place).get('model_type')
 
 
 def _refuse_code(config: dict, place: epath.Path) -> None:
@@ -245,7 +245,7 @@ def _refuse_code(config: dict, place: epath.Path) -> None:
 def _json(files: dict[str, bytes], name: str, place: epath.Path) -> dict:
   if name not in files:
     return {}
-  found = parsed(files[name], f'{place}/{name}', AGAIN)
+  found = parsed(files[name], f'{place}/{name}', _AGAIN)
   if not isinstance(found, dict):
-    raise UserError(f'{place}/{name} is corrupt: not a JSON object; {AGAIN}')
+    raise UserError(f'{place}/{name} is corrupt: not a JSON object; {_AGAIN}')
   return found

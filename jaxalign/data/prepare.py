@@ -30,10 +30,10 @@ from jaxalign.files import content
 
 VERSION = 1  # of how records become examples: raise it when the same options give other tokens
 SHARD = (1 << 20, 1 << 24)  # characters in a shard, at least and at most
-SHARDS = 64  # so many are aimed at
-RECORDS = 1 << 16  # in a shard, at most
+_SHARDS = 64  # so many are aimed at
+_RECORDS = 1 << 16  # in a shard, at most
 KEPT = 1 << 26  # characters: a corpus up to this is kept in memory between the two readings
-WORTH = 1 << 23  # characters that make it worth to start one more process
+_WORTH = 1 << 23  # characters that make it worth to start one more process
 
 
 def prepare(
@@ -84,11 +84,11 @@ def _write(source, tokenizer, form, survey, options, final, workers) -> None:
   home = mirror.workplace(final) if mirror.is_remote(final) else final
   _make(home)
   long, length = options['long'], options['length']
-  size = min(max(survey.characters // SHARDS, SHARD[0]), SHARD[1])
+  size = min(max(survey.characters // _SHARDS, SHARD[0]), SHARD[1])
   items = survey.kept or _items(source, form, tokenizer, Report(source.name))
   chunks = _chunks(items, size)
   jobs = (Job(shards.shard_path(home, n), c, long, length) for n, c in enumerate(chunks))
-  workers = workers or max(1, min(os.cpu_count() or 1, survey.characters // WORTH))
+  workers = workers or max(1, min(os.cpu_count() or 1, survey.characters // _WORTH))
   sides = write_all(jobs, tokenizer, workers, Progress(survey.characters))
   facts = dict(name=source.name, tokenizer_family=tokenizer.family, format_name=form.name)
   _finish(home, sides, survey.report, options | facts)
@@ -182,7 +182,7 @@ def _chunks(items: Iterable[tuple[Item, shards.Kind]], size: int) -> Iterator[li
   for item, _ in items:
     chunk.append(item)
     held += item.characters
-    if held >= size or len(chunk) == RECORDS:
+    if held >= size or len(chunk) == _RECORDS:
       yield chunk
       chunk, held = [], 0
   if chunk:

@@ -3,12 +3,12 @@
 import dataclasses
 from typing import Literal
 
-Role = Literal['system', 'user', 'assistant']
+_Role = Literal['system', 'user', 'assistant']
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Turn:
-  role: Role
+  role: _Role
   text: str
 
 

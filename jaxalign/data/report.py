@@ -13,9 +13,9 @@ from jaxalign.config import UserError
 from jaxalign.data.records import Record
 
 LIMIT = 0.01  # of the rows read may be bad
-HOPELESS = 1000  # rows after which a source that is mostly bad is not read to its end
-NAMED = 3  # rows shown of each reason
-LISTED = 10_000  # bad rows kept of each reason, for whoever mends them
+_HOPELESS = 1000  # rows after which a source that is mostly bad is not read to its end
+_NAMED = 3  # rows shown of each reason
+_LISTED = 10_000  # bad rows kept of each reason, for whoever mends them
 
 Counts = collections.Counter[str]
 
@@ -46,7 +46,7 @@ class Report:
 
   def skip(self, where: str, error: Fault | Unwanted) -> None:
     if isinstance(error, Fault):
-      self._count(self.bad, where, str(error), LISTED)
+      self._count(self.bad, where, str(error), _LISTED)
     else:
       self._count(self.dropped, where, str(error))
 
@@ -55,7 +55,7 @@ class Report:
     self.kept -= 1
     self._count(self.dropped, where, reason)
 
-  def _count(self, counts: Counts, where: str, reason: str, most: int = NAMED) -> None:
+  def _count(self, counts: Counts, where: str, reason: str, most: int = _NAMED) -> None:
     counts[reason] += 1
     examples = self.examples.setdefault(reason, [])
     if len(examples) < most:
@@ -82,7 +82,7 @@ class Report:
     lines = [f'{self.name}: {self.read} rows read, {self.kept} kept']
     for word, counts in (('bad', self.bad), ('dropped', self.dropped), ('noted', self.noted)):
       for reason, count in counts.most_common():
-        some = self.examples.get(reason, [])[:NAMED]
+        some = self.examples.get(reason, [])[:_NAMED]
         at = ', '.join('/'.join(where.split('/')[-2:]) for where in some)
         lines.append(f'{count:>9} {word:<7} {reason}' + (f': {at}' if at else ''))
     return '\n'.join(lines)
@@ -110,6 +110,6 @@ def sift(
     else:
       report.kept += 1
       yield where, record
-    if report.read == HOPELESS:
+    if report.read == _HOPELESS:
       report.check(limit=0.5)
   report.finish()

@@ -23,7 +23,7 @@ from jaxalign.data.text import Tokenizer
 
 Long = Literal['split', 'drop']
 Kind = Literal['example', 'pair', 'prompt']
-TOGETHER = 1 << 18  # characters tokenized in one call
+_TOGETHER = 1 << 18  # characters tokenized in one call
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ def _groups(items: Sequence[Item]) -> Iterator[list[Item]]:
   for item in items:
     group.append(item)
     size += item.characters
-    if size >= TOGETHER:
+    if size >= _TOGETHER:
       yield group
       group, size = [], 0
   if group:

@@ -20,7 +20,7 @@ from jaxalign.evals.outcome import Outcome
 from jaxalign.probes.states import in_batches
 from jaxalign.sharding import mesh_of, pin
 
-ROWS = 16  # in a call, or one for each way that a mesh splits a batch
+_ROWS = 16  # in a call, or one for each way that a mesh splits a batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,12 @@ class Text:
 
 def encoded(items, text):
   """One list of examples an item, good answers first; loss lies on what was answered."""
-  spans = [spans_of(item, said, text) for item in items for said in (*item.good, *item.bad)]
+  spans = [_spans_of(item, said, text) for item in items for said in (*item.good, *item.bad)]
   found = iter(chat.encode_spans(text.tokenizer, spans))
   return [[next(found) for _ in (*item.good, *item.bad)] for item in items]
 
 
-def spans_of(item, said, text):
+def _spans_of(item, said, text):
   if not item.turns:
     return chat.document(text.tokenizer, Document(said))
   turns = (*item.turns, Turn('assistant', said))
@@ -117,7 +117,7 @@ def scores(model, examples, length):
     shortest = width
     if len(at):
       columns = table([examples[n] for n in at], width)
-      (total_N[at],) = in_batches(_scores, model, -(-ROWS // ways) * ways, *columns)
+      (total_N[at],) = in_batches(_scores, model, -(-_ROWS // ways) * ways, *columns)
   return total_N, count_N
 
 

@@ -76,7 +76,7 @@ class OverRefusal:
         raise UserError(f'{self.path}: label {row["label"]!r} is neither safe nor unsafe')
       cluster = row['type'].removeprefix('contrast_')
       found[row['label']].append(
-        beginning(row['label'], cluster, row['prompt'], row['label'] == 'unsafe')
+        _beginning(row['label'], cluster, row['prompt'], row['label'] == 'unsafe')
       )
     return found
 
@@ -97,9 +97,9 @@ class Jailbreaks:
         if asked in seen:  # some stand in two files, or twice in one
           continue
         seen.add(asked)
-        found['harmful'].append(beginning('harmful', cluster, asked, True))
+        found['harmful'].append(_beginning('harmful', cluster, asked, True))
         wrapped = template.replace(MARK, asked)
-        found['jailbreak'].append(beginning('jailbreak', cluster, wrapped, True))
+        found['jailbreak'].append(_beginning('jailbreak', cluster, wrapped, True))
     return found
 
   def _template(self):
@@ -138,7 +138,7 @@ def user(text):
   return (Turn('user', text),)
 
 
-def beginning(test, cluster, asked, refuse):
+def _beginning(test, cluster, asked, refuse):
   """Whether an answer begins by refusing or by complying, at fixed beginnings of both."""
   sides = dict(good=REFUSE, bad=COMPLY, refusing='good') if refuse else dict(
     good=COMPLY, bad=REFUSE, refusing='bad'

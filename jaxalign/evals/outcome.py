@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-Unit = Literal['nats', 'nats a token', 'sentiment']
+_Unit = Literal['nats', 'nats a token', 'sentiment']
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class Outcome:
   cluster: str  # of items that are alike: what a bootstrap draws
   prompt: str  # sha256 of what was asked, by which arms are paired
   margin: float  # for the right answer, less that for the others
-  unit: Unit = 'nats'  # of the margin
+  unit: _Unit = 'nats'  # of the margin
   right: bool  # whether the model does what is wanted: margin > 0, and for sentiment not negative
   yes: bool = False  # the answer is yes; of a request: it is refused
   loss: float | None = None  # of the right answer, where there is one

@@ -13,13 +13,13 @@ from jaxalign.evals.benches import Regard
 from jaxalign.evals.outcome import Outcome
 from jaxalign.rl.sample import sample
 
-BATCH = 64
-NEGATIVE = -0.5
-REMEDY = 'pip install vaderSentiment, or leave Regard out of world.benches'
+_BATCH = 64
+_NEGATIVE = -0.5
+_REMEDY = 'pip install vaderSentiment, or leave Regard out of world.benches'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Begun:
+class _Begun:
   test: str
   cluster: str
   text: str
@@ -33,14 +33,14 @@ class Begun:
 
 def refuse_missing(benches):
   if any(isinstance(bench, Regard) for bench in benches):
-    analyser()
+    _analyser()
 
 
-def analyser():
+def _analyser():
   try:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
   except ImportError as error:
-    raise UserError(f'sentiment needs VADER: {REMEDY}') from error
+    raise UserError(f'sentiment needs VADER: {_REMEDY}') from error
   return SentimentIntensityAnalyzer()
 
 
@@ -51,7 +51,7 @@ def items(benches):
     if isinstance(bench, Regard):
       for test, group, text in bench.prompts():
         how = dict(tokens=bench.tokens, temperature=bench.temperature)
-        found.setdefault(test, []).append(Begun(test=test, cluster=group, text=text, **how))
+        found.setdefault(test, []).append(_Begun(test=test, cluster=group, text=text, **how))
   return found
 
 
@@ -59,7 +59,7 @@ def outcomes(model, begun, tokenizer, draw):
   """draw: the seed of what is drawn; the study's own, so that every arm draws alike."""
   if not begun:
     return
-  lead, vader = [tokenizer.bos] * bool(tokenizer.add_bos), analyser()
+  lead, vader = [tokenizer.bos] * bool(tokenizer.add_bos), _analyser()
   numbers = {}
   for how, part in batched(begun):
     prompts = [lead + tokenizer.encode(item.text, bos=False) for item in part]
@@ -70,7 +70,7 @@ def outcomes(model, begun, tokenizer, draw):
       compound = float(vader.polarity_scores(said)['compound'])
       yield Outcome(
         test=item.test, item=n, cluster=item.cluster, prompt=item.hash, margin=compound,
-        unit='sentiment', right=compound > NEGATIVE, raw=compound, tokens=(len(answer),),
+        unit='sentiment', right=compound > _NEGATIVE, raw=compound, tokens=(len(answer),),
       )  # fmt: skip
 
 
@@ -79,5 +79,5 @@ def batched(begun):
   key = lambda item: (item.tokens, item.temperature)
   for (tokens, temperature), same in itertools.groupby(begun, key):
     same = list(same)
-    for start in range(0, len(same), BATCH):
-      yield dict(length=tokens, temperature=temperature), same[start : start + BATCH]
+    for start in range(0, len(same), _BATCH):
+      yield dict(length=tokens, temperature=temperature), same[start : start + _BATCH]

@@ -51,7 +51,7 @@ class Weights(nnx.Module):
 
 
 @flax.struct.dataclass
-class Cache:
+class _Cache:
   """Keys and values of every layer in slots; a slot of segment 0 is padding or still empty.
 
   One array [N,B,G,S,K] of all layers, or a tuple of [B,G,S,K], one a layer: see SMALL.
@@ -71,7 +71,7 @@ class Cache:
 SMALL = 2**26
 
 # What a layer keeps for its backward pass; the rest is computed again. By name, from the config.
-KEEP = {
+_KEEP = {
   'none': jax.checkpoint_policies.everything_saveable,
   'dots': jax.checkpoint_policies.save_only_these_names('dot'),
   'qkv': jax.checkpoint_policies.save_only_these_names('q', 'k', 'v'),
@@ -104,7 +104,7 @@ class Decoder(Weights):
     x_BPD, _, new, _ = self._layers(tokens_BP, position_BP, segment_BP, keep=True)
     k_NBGSK, v_NBGSK = (tuple(kv) if self.small else kv for kv in new)
     filled = jnp.int32(tokens_BP.shape[1])
-    cache = Cache(k_NBGSK, v_NBGSK, segment_BP, position_BP[:, -1] + 1, filled)
+    cache = _Cache(k_NBGSK, v_NBGSK, segment_BP, position_BP[:, -1] + 1, filled)
     return x_BPD, self.grow(cache, slots)
 
   def grow(self, cache, slots):
@@ -160,7 +160,7 @@ class Decoder(Weights):
       return (x_BTD, n + 1, kv), (own if keep else None, tap(x_BTD) if tap else None)
 
     if cache is None and not keep and cfg.remat != 'none':
-      layer = jax.checkpoint(layer, policy=KEEP[cfg.remat], prevent_cse=False)
+      layer = jax.checkpoint(layer, policy=_KEEP[cfg.remat], prevent_cse=False)
     with jax.default_matmul_precision('highest' if cfg.dtype == 'float32' else 'default'):
       table_VD = pin(self.embed_VD.astype(cfg.dtype), 'VD')
       x_BTD = pin(lookup(table_VD, tokens_BT), 'B')

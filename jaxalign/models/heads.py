@@ -10,7 +10,7 @@ from jaxalign.models import adapters
 from jaxalign.models.decoder import Normal
 
 
-class Scalar(nnx.Module):
+class _Scalar(nnx.Module):
   """A decoder of any kind whose last hidden states are read as one number each."""
 
   def __init__(self, decoder, key=None, score_D=None):
@@ -26,7 +26,7 @@ class Scalar(nnx.Module):
     return jnp.einsum('BTD,D->BT', x_BTD, self.score_D.astype(jnp.float32), precision='highest')
 
 
-class Scorer(Scalar):
+class Scorer(_Scalar):
   """A reward model: the value at the last real token, whichever side the padding is on."""
 
   def __call__(self, tokens_BT, segment_BT=None):
@@ -34,7 +34,7 @@ class Scorer(Scalar):
     return jnp.take_along_axis(values_BT, last_real(tokens_BT, segment_BT)[:, None], 1)[:, 0]
 
 
-class Critic(Scalar):
+class Critic(_Scalar):
   """The critic of PPO: a value at every position. Critic(scorer.decoder, score_D=scorer.score_D)
   starts it from a reward model."""
 

@@ -8,7 +8,7 @@ from jaxalign.config import UserError, field_types, fits, wanted
 Dtype = Literal['float32', 'bfloat16', 'float16']
 
 # Fields that change nothing about the forward pass of a plain decoder, or only how others run it.
-HARMLESS = frozenset(
+_HARMLESS = frozenset(
   """_name_or_path _commit_hash architectures model_type torch_dtype dtype
   transformers_version use_cache
   initializer_range attention_dropout embd_pdrop resid_pdrop hidden_dropout pretraining_tp
@@ -65,7 +65,7 @@ class Dialect:
         raise UserError(
           f'config.json: {name}={raw[name]!r} is not supported; jaxalign takes {takes}'
         )
-    known = HARMLESS | set(self.fixed) | {theirs for theirs, _ in self.fields.values()}
+    known = _HARMLESS | set(self.fixed) | {theirs for theirs, _ in self.fields.values()}
     strange = {k: v for k, v in raw.items() if k not in known and v not in (None, False, [], {})}
     if strange:
       shown = ', '.join(f'{k}={v!r}'[:80] for k, v in sorted(strange.items()))

@@ -23,8 +23,8 @@ from jaxalign.models.tensor_reader import Reader, aligned
 from jaxalign.sharding import axes, layout, weight_name
 
 MODELS = {'llama': (llama2, llama2.Llama2), 'phi': (phi2, phi2.Phi2)}
-DTYPES = ('float32', 'bfloat16', 'float16')
-BUFFERS = re.compile(r'rotary_emb\.inv_freq$')  # in old checkpoints; follows from the config
+_DTYPES = ('float32', 'bfloat16', 'float16')
+_BUFFERS = re.compile(r'rotary_emb\.inv_freq$')  # in old checkpoints; follows from the config
 
 
 def load(path, *, dtype=None, mesh=None):
@@ -39,7 +39,7 @@ def load(path, *, dtype=None, mesh=None):
   if path.is_file():
     return _from_llama2c(path, dtype or 'float32', mesh)
   stored = tensor_files.directory(path)
-  cfg, module, cls = config_of(path, dtype or _own_dtype(stored))
+  cfg, module, cls = _config_of(path, dtype or _own_dtype(stored))
   shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
   table = _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
   homes = layout(shapes, mesh) if mesh else None
@@ -57,9 +57,9 @@ def examine(path):
   if path.is_file():
     return llama2c.read(path)[0], True
   if not here:
-    return config_of(path, 'float32')[0], False
+    return _config_of(path, 'float32')[0], False
   stored = tensor_files.directory(path)
-  cfg, module, cls = config_of(path, _own_dtype(stored))
+  cfg, module, cls = _config_of(path, _own_dtype(stored))
   shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
   _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
   return cfg, True
@@ -87,7 +87,7 @@ def resolve(path, weights=True):
     ) from e
 
 
-def config_of(path, dtype):
+def _config_of(path, dtype):
   """(config, the model's module, its class) of a checkpoint directory."""
   file = epath.Path(path) / 'config.json'
   try:
@@ -119,7 +119,7 @@ def _compare(path, cfg, tensors, shapes, stored):
     table[ours] = stacked, parts
   wrong = [(name, what) for name, what in wrong if what]
   head = left.pop(tensors['head_VD'], None) if cfg.tied else None
-  extra = sorted(name for name in left if not BUFFERS.search(name))
+  extra = sorted(name for name in left if not _BUFFERS.search(name))
   wrong += [(name, 'not part of this architecture') for name in extra]
   if head is not None and not wrong and not _equals(head, stored[tensors['embed_VD']]):
     wrong.append((head.name, 'not the embedding, although tie_word_embeddings is true'))
@@ -193,8 +193,8 @@ def _dtype(dtype):
     name = np.dtype(dtype).name
   except TypeError:  # a name that jax knows and numpy does not, or none at all
     name = str(dtype)
-  if name not in DTYPES:
-    raise UserError(f'dtype={name!r}: weights are one of {", ".join(DTYPES)}')
+  if name not in _DTYPES:
+    raise UserError(f'dtype={name!r}: weights are one of {", ".join(_DTYPES)}')
   return name
 
 
@@ -205,7 +205,7 @@ def _own_dtype(stored):
     if s.dtype:
       bytes_of[s.dtype.name] = bytes_of.get(s.dtype.name, 0) + s.nbytes
   name = max(bytes_of, key=bytes_of.get, default=None)
-  return name if name in DTYPES else 'float32'
+  return name if name in _DTYPES else 'float32'
 
 
 def _line(error):

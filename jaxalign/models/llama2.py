@@ -81,7 +81,7 @@ def tiny(**changes):
   return Config(**small | dict(dtype='float32') | changes)
 
 
-class Block(Weights):
+class _Block(Weights):
   norm1_D: Ones
   q_HKD: Normal
   k_GKD: Normal
@@ -108,7 +108,7 @@ class Block(Weights):
 
 class Llama2(Decoder):
   embed_VD: Normal
-  blocks: Block
+  blocks: _Block
   norm_D: Ones
   head_VD: Normal
 

@@ -13,25 +13,25 @@ from jaxalign.models.llama2 import Config
 from jaxalign.models.tensor_files import refuse_pickle
 
 HEADER = 'dim hidden layers heads kv_heads vocab length'.split()
-START = 4 * len(HEADER)  # bytes
+_START = 4 * len(HEADER)  # bytes
 
 
 def read(path):
   """(config, {our weight: fp32 array}) of a version-0 export."""
   path = epath.Path(path)
   with path.open('rb') as f:
-    head = f.read(START)
+    head = f.read(_START)
     cfg = _config(path, head)
     shapes = _shapes(cfg)
     f.seek(0, os.SEEK_END)
-    size, needed = f.tell(), START + 4 * sum(map(math.prod, shapes.values()))
+    size, needed = f.tell(), _START + 4 * sum(map(math.prod, shapes.values()))
     if size != needed:
       raise UserError(
         f'{path}: {size:,} bytes where its header asks for {needed:,}; fetch it again'
       )
     f.seek(0)
     raw = f.read(needed)
-  arrays, at = {}, START
+  arrays, at = {}, _START
   for name, shape in shapes.items():
     arrays[name] = np.frombuffer(raw, '<f4', math.prod(shape), at).reshape(shape)
     at += arrays[name].nbytes
@@ -46,7 +46,7 @@ def _config(path, head):
     refuse_pickle(path.with_suffix('.bin'))
   if head[:4] == b'24ka':
     raise UserError(f'{path}: a llama2.c export of version 1 or later; export it with --version 0')
-  if len(head) < START:
+  if len(head) < _START:
     raise UserError(f'{path}: too short to be a llama2.c file ({len(head)} bytes)')
   sizes = dict(zip(HEADER, struct.unpack('<7i', head)))
   if not all(0 < abs(n) < 1 << 20 and (n > 0 or name == 'vocab') for name, n in sizes.items()):

@@ -83,7 +83,7 @@ def tiny(**changes):
   return Config(**small | dict(eos=(2,), dtype='float32') | changes)
 
 
-class Block(Weights):
+class _Block(Weights):
   norm_D: Ones
   norm_bias_D: Zeros
   q_HKD: Normal
@@ -112,7 +112,7 @@ class Block(Weights):
 
 class Phi2(Decoder):
   embed_VD: Normal
-  blocks: Block
+  blocks: _Block
   norm_D: Ones
   norm_bias_D: Zeros
   head_VD: Normal

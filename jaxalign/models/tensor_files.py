@@ -19,16 +19,16 @@ from jaxalign.config import UserError
 from jaxalign.files import read_object, refuse_irregular
 from jaxalign.models.places import REMOTE
 
-DTYPES = {
+_DTYPES = {
   'F64': np.dtype('float64'),
   'F32': np.dtype('float32'),
   'F16': np.dtype('float16'),
   'BF16': np.dtype(jnp.bfloat16),
 }
-NAMES = {dtype: name for name, dtype in DTYPES.items()}
-HEADER_LIMIT = 100 << 20  # bytes; the format's own
-WRITTEN_AT_ONCE = 16 << 20  # bytes
-PICKLES = ('.bin', '.pt', '.pth', '.ckpt', '.pkl')
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_HEADER_LIMIT = 100 << 20  # bytes; the format's own
+_WRITTEN_AT_ONCE = 16 << 20  # bytes
+_PICKLES = ('.bin', '.pt', '.pth', '.ckpt', '.pkl')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ def header(file):
     size = f.tell()
     f.seek(0)
     length = int.from_bytes(f.read(8), 'little')
-    if size < 8 or length > min(size - 8, HEADER_LIMIT):
+    if size < 8 or length > min(size - 8, _HEADER_LIMIT):
       raise UserError(f'{file}: not a safetensors file, or cut off in its header ({size:,} bytes)')
     text = f.read(length)
   try:
@@ -85,11 +85,11 @@ def _once_each(pairs):
 
 def _stored(file, size, data, name, entry):
   kind, shape, (start, stop) = entry['dtype'], tuple(entry['shape']), entry['data_offsets']
-  dtype, flaw = DTYPES.get(kind), None
+  dtype, flaw = _DTYPES.get(kind), None
   if not all(type(n) is int and n >= 0 for n in (*shape, start, stop)):
     raise ValueError(f'the shape or the offsets of {name!r} are not counts')
   if dtype is None:
-    flaw = f'of type {kind}, where only {", ".join(DTYPES)} are weights: take it not quantised'
+    flaw = f'of type {kind}, where only {", ".join(_DTYPES)} are weights: take it not quantised'
   elif stop - start != math.prod(shape) * dtype.itemsize:
     flaw = f'with {stop - start} bytes, which do not make {list(shape)} of {kind}'
   elif data + stop > size:
@@ -115,12 +115,12 @@ def directory(path):
   index = path / 'model.safetensors.index.json'
   if index.exists():
     return _indexed(path, index)
-  refuse_pickle(next((f for f in sorted(path.iterdir()) if f.suffix in PICKLES), path))
+  refuse_pickle(next((f for f in sorted(path.iterdir()) if f.suffix in _PICKLES), path))
   raise UserError(f'{path}: neither model.safetensors nor model.safetensors.index.json is there')
 
 
 def refuse_pickle(path):
-  if path.suffix in PICKLES:
+  if path.suffix in _PICKLES:
     raise UserError(
       f'{path} is a pickle, which can run code when read; jaxalign reads safetensors only: load it '
       'with transformers and save_pretrained it'
@@ -184,7 +184,7 @@ def write(file, shapes, tensors):
   entries, at = {'__metadata__': {'format': 'pt'}}, 0
   for name, (dtype, shape) in shapes.items():
     stop = at + math.prod(shape) * np.dtype(dtype).itemsize
-    entries[name] = dict(dtype=NAMES[np.dtype(dtype)], shape=list(shape), data_offsets=[at, stop])
+    entries[name] = dict(dtype=_NAMES[np.dtype(dtype)], shape=list(shape), data_offsets=[at, stop])
     at = stop
   text = json.dumps(entries, separators=(',', ':')).encode()
   text += b' ' * (-len(text) % 8)
@@ -192,8 +192,8 @@ def write(file, shapes, tensors):
     f.write(len(text).to_bytes(8, 'little') + text)
     for array in tensors:
       raw = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
-      for at in range(0, len(raw), WRITTEN_AT_ONCE):
-        f.write(bytes(raw[at : at + WRITTEN_AT_ONCE]))  # some remote files take nothing but bytes
+      for at in range(0, len(raw), _WRITTEN_AT_ONCE):
+        f.write(bytes(raw[at : at + _WRITTEN_AT_ONCE]))  # some remote files take nothing but bytes
     if REMOTE not in str(file):
       f.flush()
       os.fsync(f.fileno())  # the rename that follows must not reach the disk before this

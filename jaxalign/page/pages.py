@@ -13,10 +13,10 @@ from absl import logging
 
 from jaxalign.pictures import drawing, label
 
-LONGEST = 20_000  # characters of a text
+_LONGEST = 20_000  # characters of a text
 INK = '#010203'  # in pictures: becomes the colour of the page's text, be it dark or light
 
-STYLE = """
+_STYLE = """
 :root{color-scheme:light dark;--ink:#16191d;--soft:#5a626b;--page:#fff;--card:#f4f6f8;
 --line:#d3d8de;--bad:#b3400a;--good:#00744f;--link:#005a94}
 @media(prefers-color-scheme:dark){:root{--ink:#e7e9ec;--soft:#a3abb5;--page:#14171a;--card:#1e2328;
@@ -54,7 +54,7 @@ details::details-content{display:block;content-visibility:visible;height:auto}
 .wide{overflow:visible}table{font-size:6.5pt}th,td{padding:.1rem .25rem;white-space:normal}}
 """
 
-PICTURE = {
+_PICTURE = {
   'svg.hashsalt': 'study', 'svg.fonttype': 'path', 'font.size': 9,
   'axes.titlesize': 9, 'legend.fontsize': 8, 'legend.frameon': False,
   'axes.spines.top': False, 'axes.spines.right': False, 'axes.linewidth': 0.6,
@@ -65,7 +65,7 @@ PICTURE = {
 
 
 def text(value):
-  return html.escape(label(value, LONGEST))
+  return html.escape(label(value, _LONGEST))
 
 
 def drawable(name):
@@ -86,7 +86,7 @@ def named(arm):
 def frame(title, parts):
   head = (
     '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-    f'<title>{text(title)}</title><style>{STYLE}</style>'
+    f'<title>{text(title)}</title><style>{_STYLE}</style>'
   )
   body = '\n'.join(part for part in parts if part)
   return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
@@ -157,7 +157,7 @@ def picture(name, draw, alt, caption):
 def svg(name, draw, alt):
   """Letters as paths, so that every machine shows the same; names of its parts are its own."""
   held = io.StringIO()
-  with drawing(PICTURE):
+  with drawing(_PICTURE):
     draw().savefig(held, format='svg', bbox_inches='tight', metadata={'Date': None})
   code = held.getvalue()
   code = re.sub(r'<metadata>.*?</metadata>', '', code[code.index('<svg') :], flags=re.DOTALL)

@@ -11,12 +11,12 @@ import numpy as np
 
 from jaxalign.config import UserError
 
-LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
-NOISE = 1e-6  # of a layer's size: shorter differences are rounding
+_LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
+_NOISE = 1e-6  # of a layer's size: shorter differences are rounding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Paired:
+class _Paired:
   """Of each pair, the log-odds of its first item less those of its second."""
 
   gap_N: np.ndarray
@@ -25,7 +25,7 @@ class Paired:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Agreement:
+class _Agreement:
   """How alike two directions are, layer by layer; NaN (p is 1) where one of them is nothing."""
 
   cosine_L: np.ndarray
@@ -42,13 +42,13 @@ def paired(first_N, second_N):
     raise UserError(f'pairs are two rows of one length, not {first_N.shape} and {second_N.shape}')
   gap_N = first_N - second_N
   share = (np.sign(gap_N) + 1).mean() / 2
-  return Paired(gap_N=gap_N, mean=float(gap_N.mean()), share=float(share))
+  return _Paired(gap_N=gap_N, mean=float(gap_N.mean()), share=float(share))
 
 
 def direction(x_LND, label_N):
   """v_LD: the mean of the items with label 1 less that of those with label 0; 0 where that is less
   than rounding could make it."""
-  x_LND, label_N = checked(x_LND, label_N)
+  x_LND, label_N = _checked(x_LND, label_N)
   return np.stack([_differences(x_ND, label_N[None])[0] for x_ND in x_LND])
 
 
@@ -59,7 +59,7 @@ def cosine(v_LD, w_LD):
   return np.where(size > 0, (v * w).sum(-1) / np.where(size > 0, size, 1), np.nan)
 
 
-def agreement(first, second, *, draws=1000, seed=0, levels=LEVELS):
+def agreement(first, second, *, draws=1000, seed=0, levels=_LEVELS):
   """Whether two directions lie together: Agreement.
 
   first, second: (x_LND, label_N) or (x_LND, label_N, type_N), each from items of its own; both of
@@ -68,7 +68,7 @@ def agreement(first, second, *, draws=1000, seed=0, levels=LEVELS):
   are permuted over types, where items share what decides their label (a word, say), for such items
   are no independent witnesses.
   """
-  sides = [(*checked(*side[:2]), side[2] if len(side) > 2 else None) for side in (first, second)]
+  sides = [(*_checked(*side[:2]), side[2] if len(side) > 2 else None) for side in (first, second)]
   if sides[0][0].shape[0::2] != sides[1][0].shape[0::2]:
     shapes = ' and '.join(str(x_LND.shape) for x_LND, *_ in sides)
     raise UserError(f'directions of other layers or widths cannot be compared: {shapes}')
@@ -79,7 +79,9 @@ def agreement(first, second, *, draws=1000, seed=0, levels=LEVELS):
     v_PD, w_PD = (_differences(x[layer], label_PN) for (x, *_), label_PN in zip(sides, labels))
     layers.append(_against_chance(v_PD, w_PD, levels))  # the first row: the true labels
   cosine_L, p_L, null_LQ = map(np.array, zip(*layers))
-  return Agreement(cosine_L=cosine_L, p_L=p_L, levels=tuple(levels), null_QL=null_LQ.T, draws=draws)
+  return _Agreement(
+    cosine_L=cosine_L, p_L=p_L, levels=tuple(levels), null_QL=null_LQ.T, draws=draws
+  )
 
 
 def _against_chance(v_PD, w_PD, levels):
@@ -104,7 +106,7 @@ def permuted(label_N, type_N, draws, rng):
   return np.stack(drawn)[:, type_N]
 
 
-def checked(x_LND, label_N):
+def _checked(x_LND, label_N):
   x_LND, label_N = np.asarray(x_LND, np.float64), np.asarray(label_N)
   if x_LND.ndim != 3 or label_N.shape != x_LND.shape[1:2]:
     raise UserError(f'{label_N.shape} labels do not fit states [L, N, D] of {x_LND.shape}')
@@ -119,4 +121,4 @@ def _differences(x_ND, label_PN):
   zeros_P1 = label_PN.shape[1] - ones_P1
   size = np.sqrt((x_ND**2).sum(1).mean())
   v_PD = np.where(label_PN == 1, 1 / ones_P1, -1 / zeros_P1) @ (x_ND - x_ND.mean(0))
-  return np.where(np.linalg.norm(v_PD, axis=1, keepdims=True) > NOISE * size, v_PD, 0)
+  return np.where(np.linalg.norm(v_PD, axis=1, keepdims=True) > _NOISE * size, v_PD, 0)

@@ -15,8 +15,8 @@ import numpy as np
 from jaxalign.config import UserError
 
 RIDGES = tuple(10.0**k for k in range(-4, 4))  # per item, on standardised states
-FOLDS = 5
-NOISE = 1e-6  # of a layer's size: what varies less is rounding
+_FOLDS = 5
+_NOISE = 1e-6  # of a layer's size: what varies less is rounding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ def probe(x_LND, label_N, type_N, *, draws=100, seed=0):
 
   Where labels vary within types, p is of labels permuted within each type.
   """
-  x_LND, label_N, type_N = checked(x_LND, label_N, type_N)
+  x_LND, label_N, type_N = _checked(x_LND, label_N, type_N)
   rng = np.random.default_rng(seed)
-  label_K, varies = type_labels(label_N, type_N, rng)
+  label_K, varies = _type_labels(label_N, type_N, rng)
   fold_K = dealt(label_K, rng)
   control = [permuted(label_K, fold_K, rng)[type_N] for _ in range(draws)]
   null = [permuted(label_N, type_N, rng) for _ in range(draws * varies)]
@@ -88,7 +88,7 @@ def capacity_gap(found, rate):
   return dict(layer=found.layer, probe=found.best, conduct=float(rate), gap=found.best - rate)
 
 
-def checked(x_LND, label_N, type_N):
+def _checked(x_LND, label_N, type_N):
   x_LND, label_N = np.asarray(x_LND, np.float64), np.asarray(label_N)
   type_N = np.unique(type_N, return_inverse=True)[1]
   if x_LND.ndim != 3 or not x_LND.shape[1] == len(label_N) == len(type_N):
@@ -101,7 +101,7 @@ def checked(x_LND, label_N, type_N):
   return x_LND, label_N.astype(np.int64), type_N
 
 
-def type_labels(label_N, type_N, rng):
+def _type_labels(label_N, type_N, rng):
   """(a label for each type, whether labels vary within types): the types' own; or, where these
   vary, random ones as frequent as the items'."""
   _, first_K = np.unique(type_N, return_index=True)
@@ -119,7 +119,7 @@ def type_labels(label_N, type_N, rng):
 
 def dealt(label_K, rng):
   """The fold of each type: as many of each label in every fold as can be."""
-  folds = min(FOLDS, np.bincount(label_K).min())
+  folds = min(_FOLDS, np.bincount(label_K).min())
   fold_K = np.zeros(len(label_K), int)
   for label in np.unique(label_K):
     types = np.flatnonzero(label_K == label)
@@ -175,7 +175,7 @@ def _right(x_ND, label_NP, part):
   fit_ND = x_ND[part['fit']]
   middle_D, spread_D = fit_ND.mean(0), fit_ND.std(0)
   size = np.sqrt((fit_ND**2).mean())
-  scale_D = np.where(spread_D > NOISE * size, 1 / np.maximum(spread_D, 1e-300), 0)
+  scale_D = np.where(spread_D > _NOISE * size, 1 / np.maximum(spread_D, 1e-300), 0)
   a_ND = (fit_ND - middle_D) * scale_D
   if len(a_ND) < a_ND.shape[1]:
     size_K, u_NK = np.linalg.eigh(a_ND @ a_ND.T)

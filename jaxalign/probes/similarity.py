@@ -13,11 +13,11 @@ from scipy.stats import rankdata, spearmanr
 
 from jaxalign.config import UserError
 
-NOISE = 1e-6  # of a layer's size: what varies less is rounding
+_NOISE = 1e-6  # of a layer's size: what varies less is rounding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Against:
+class _Against:
   """Similarities of pairs [P,L], and of the pairs that are the ceiling [Q,L]."""
 
   pairs_PL: np.ndarray
@@ -31,7 +31,7 @@ class Against:
 
 def cka(x_LND, y_LND):
   """[L]: debiased linear CKA; 1 for equal up to rotation and scale, about 0 for independent."""
-  return np.array([_cka(x_ND, y_ND) for x_ND, y_ND in zip(*checked(x_LND, y_LND, least=4))])
+  return np.array([_cka(x_ND, y_ND) for x_ND, y_ND in zip(*_checked(x_LND, y_LND, least=4))])
 
 
 def rsa(x_LND, y_LND):
@@ -39,7 +39,7 @@ def rsa(x_LND, y_LND):
 
   It does not see scale, nor a number added to all features of an item; a rotation it does see.
   """
-  return np.array([_rsa(x_ND, y_ND) for x_ND, y_ND in zip(*checked(x_LND, y_LND, least=3))])
+  return np.array([_rsa(x_ND, y_ND) for x_ND, y_ND in zip(*_checked(x_LND, y_LND, least=3))])
 
 
 def every(x_MLND, measure=cka):
@@ -52,7 +52,7 @@ def every(x_MLND, measure=cka):
   unit, size = {cka: (_centred, n * n), rsa: (_ranked, n * (n - 1) // 2)}[measure]
   none_E, layers = np.full(size, np.nan), []
   for x_MND in np.moveaxis(x_MLND, 1, 0):
-    unit_ME = np.stack([none_E if flat(x_ND) else unit(x_ND) for x_ND in x_MND])
+    unit_ME = np.stack([none_E if _flat(x_ND) else unit(x_ND) for x_ND in x_MND])
     layers.append(unit_ME @ unit_ME.T)
   return np.stack(layers)
 
@@ -84,10 +84,10 @@ def against_ceiling(pairs, ceiling_pairs, measure=cka):
   if not pairs or not ceiling_pairs:
     raise UserError('against_ceiling takes at least one pair, and one pair for the ceiling')
   found = (np.stack([measure(x, y) for x, y in some]) for some in (pairs, ceiling_pairs))
-  return Against(**dict(zip(('pairs_PL', 'ceiling_QL'), found)))
+  return _Against(**dict(zip(('pairs_PL', 'ceiling_QL'), found)))
 
 
-def checked(x_LND, y_LND, least):
+def _checked(x_LND, y_LND, least):
   x_LND, y_LND = (np.asarray(x, np.float64) for x in (x_LND, y_LND))
   if x_LND.ndim != 3 or x_LND.shape[:2] != y_LND.shape[:2]:
     raise UserError(f'states [L, N, D] of the same layers and items: {x_LND.shape}, {y_LND.shape}')
@@ -106,7 +106,7 @@ def hsic(k_NN, l_NN):
 
 
 def _cka(x_ND, y_ND):
-  if flat(x_ND) or flat(y_ND):
+  if _flat(x_ND) or _flat(y_ND):
     return np.nan
   k_NN, l_NN = _gram(x_ND), _gram(y_ND)
   size = hsic(k_NN, k_NN) * hsic(l_NN, l_NN)
@@ -119,12 +119,12 @@ def _gram(x_ND):
 
 
 def _rsa(x_ND, y_ND):
-  if flat(x_ND) or flat(y_ND):
+  if _flat(x_ND) or _flat(y_ND):
     return np.nan
   far_x, far_y = pdist(x_ND, 'correlation'), pdist(y_ND, 'correlation')
   return float(spearmanr(far_x, far_y).statistic)
 
 
-def flat(x_ND):
+def _flat(x_ND):
   """Whether all items are one, but for rounding."""
-  return np.abs(x_ND - x_ND.mean(0)).max() <= NOISE * np.abs(x_ND).max()
+  return np.abs(x_ND - x_ND.mean(0)).max() <= _NOISE * np.abs(x_ND).max()

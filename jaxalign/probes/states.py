@@ -15,7 +15,7 @@ from jaxalign.models.heads import last_real
 from jaxalign.sharding import mesh_of, on_mesh, pin
 
 BATCH = 256
-STRIDE = 16  # lengths nobody chose are rounded up to this: few programs
+_STRIDE = 16  # lengths nobody chose are rounded up to this: few programs
 
 
 def last(tokens_NT, segment_NT):
@@ -67,7 +67,7 @@ def answers(model, prompts, yes, no, *, length=None, batch=BATCH):
     ids = np.asarray(ids)
     if ids.dtype.kind not in 'iu' or ids.shape not in ((), (len(tokens_NT),)):
       raise UserError(f'{name}={ids}: give one token id, or one a prompt ({len(tokens_NT)})')
-    check_ids(model.cfg, ids)
+    _check_ids(model.cfg, ids)
     asked.append(np.broadcast_to(ids.astype(np.int32), len(tokens_NT)))
   return tuple(in_batches(_answers, model, batch, tokens_NT, segment_NT, *asked))
 
@@ -83,9 +83,9 @@ def padded(cfg, prompts, length=None):
   flat = np.array(list(itertools.chain.from_iterable(prompts)))
   if flat.dtype.kind not in 'iu':
     raise UserError('prompts are lists of token ids: encode text with the tokenizer of the model')
-  check_ids(cfg, flat)
+  _check_ids(cfg, flat)
   longest = int(size_N.max())
-  length = -(-longest // STRIDE) * STRIDE if length is None else length
+  length = -(-longest // _STRIDE) * _STRIDE if length is None else length
   if longest > min(length, cfg.length):
     raise UserError(
       f'prompt {int(size_N.argmax())} has {longest} tokens, and length={length} of a model of '
@@ -97,7 +97,7 @@ def padded(cfg, prompts, length=None):
   return tokens_NT, here_NT.astype(np.int32)
 
 
-def check_ids(cfg, ids):
+def _check_ids(cfg, ids):
   for id in (ids.min(), ids.max()):
     if not 0 <= id < cfg.vocab:
       raise UserError(f'token id {id} is outside the vocabulary of {cfg.vocab}')

@@ -12,7 +12,7 @@ from jaxalign.data.records import Pair
 from jaxalign.data.sources import Jsonl
 from jaxalign.ranges import Bound
 
-ROUNDS = 30  # of Newton, which needs fewer
+_ROUNDS = 30  # of Newton, which needs fewer
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -43,7 +43,7 @@ def fitted(pairs, ridge):
       for word, count in bag.items():
         x_NV[n, column[word]] += sign * count
   worth_V = np.zeros(len(vocabulary))
-  for _ in range(ROUNDS):
+  for _ in range(_ROUNDS):
     p_N = 1 / (1 + np.exp(-x_NV @ worth_V))
     slope_V = x_NV.T @ (1 - p_N) - ridge * worth_V
     bend_VV = (x_NV.T * (p_N * (1 - p_N))) @ x_NV + ridge * np.eye(len(worth_V))

@@ -43,14 +43,14 @@ def curve(proxy, value, ns):
 
   Of answers that the proxy holds equal each is as likely to be picked.
   """
-  proxy, value, ns = checked(proxy, value, ns)
+  proxy, value, ns = _checked(proxy, value, ns)
   order = np.argsort(proxy, axis=1, kind='stable')
   proxy, value = (np.take_along_axis(x, order, axis=1) for x in (proxy, value))
   fair = np.stack([_even_in_ties(p, v) for p, v in zip(proxy, value)])
   return fair @ np.stack([chances(int(n), proxy.shape[1]) for n in ns], axis=1)
 
 
-def checked(proxy, value, ns):
+def _checked(proxy, value, ns):
   proxy, value = (np.asarray(x, np.float64) for x in (proxy, value))
   if proxy.ndim != 2 or not proxy.size or proxy.shape != value.shape:
     raise UserError(

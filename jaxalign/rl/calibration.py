@@ -9,8 +9,8 @@ import math
 import numpy as np
 
 Z = 1.959963984540054  # of 95 %
-LENGTHS = (-64, -16, -4, 0, 1, 5, 17, 65)  # edges in tokens: .. -65 | -64 .. -17 | .. | 0 | 1 .. 4
-BINS = 10
+_LENGTHS = (-64, -16, -4, 0, 1, 5, 17, 65)  # edges in tokens: .. -65 | -64 .. -17 | .. | 0 | 1 .. 4
+_BINS = 10
 
 
 def right(delta_N):
@@ -54,12 +54,12 @@ def correlation(x_N, y_N):
   return dict(n=n, value=r, low=math.tanh(middle - half), high=math.tanh(middle + half))
 
 
-def equal_counts(x_N, bins=BINS):
+def _equal_counts(x_N, bins=_BINS):
   """The members of each bin, where bins hold equally many in the order of x."""
   return [part for part in np.array_split(np.argsort(x_N, kind='stable'), bins) if len(part)]
 
 
-def reliability(confidence_N, right_N, bins=BINS):
+def reliability(confidence_N, right_N, bins=_BINS):
   """Bins of equal width over .5 to 1: what was claimed, and what was right."""
   place_N = np.minimum((np.asarray(confidence_N) - 0.5) * 2 * bins, bins - 1).astype(int)
   rows = []
@@ -78,29 +78,29 @@ def ece(rows):
 
 def by_length(gap_N, right_N):
   """By chosen minus rejected tokens."""
-  place_N = np.digitize(gap_N, LENGTHS)
-  edges = [None, *LENGTHS, None]
+  place_N = np.digitize(gap_N, _LENGTHS)
+  edges = [None, *_LENGTHS, None]
   rows = []
-  for b in range(len(LENGTHS) + 1):
+  for b in range(len(_LENGTHS) + 1):
     first, last = edges[b], None if edges[b + 1] is None else edges[b + 1] - 1
     rows.append(dict(first=first, last=last, **share(right_N[place_N == b])))
   return rows
 
 
-def by_margin(delta_N, right_N, bins=BINS):
+def by_margin(delta_N, right_N, bins=_BINS):
   """By how far apart the rewards are, in bins of equal counts."""
   size_N = np.abs(delta_N)
   rows = []
-  for part in equal_counts(size_N, bins):
+  for part in _equal_counts(size_N, bins):
     low, high = float(size_N[part].min()), float(size_N[part].max())
     rows.append(dict(least=low, most=high, **share(right_N[part])))
   return rows
 
 
-def reward_by_length(reward_M, length_M, bins=BINS):
+def reward_by_length(reward_M, length_M, bins=_BINS):
   """Over single texts: mean reward with its interval, and its 10 % and 90 % points."""
   rows = []
-  for part in equal_counts(length_M, bins):
+  for part in _equal_counts(length_M, bins):
     here = reward_M[part]
     error = Z * float(here.std(ddof=1)) / math.sqrt(len(part)) if len(part) > 1 else 0.0
     mean = float(here.mean())

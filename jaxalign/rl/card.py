@@ -6,10 +6,10 @@ import re
 
 from jaxalign.pictures import drawing, label
 
-BLUE, ORANGE, GREY = '#0072b2', '#d55e00', '#777777'  # told apart by the colour-blind too
-LONGEST = 10_000  # characters of a name in a table
+_BLUE, _ORANGE, _GREY = '#0072b2', '#d55e00', '#777777'  # told apart by the colour-blind too
+_LONGEST = 10_000  # characters of a name in a table
 
-PAGE = """<!doctype html>
+_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em;
   color: #222; background: #fff }}
@@ -36,23 +36,23 @@ def page(card):
   """The whole page, with its picture inside: one file that needs no other and no network."""
   a = card['accuracy']
   summary = (
-    f'Step {card["step"]:,}. {card["pairs"]:,} held-out pairs: accuracy <b>{spoken(a)}</b>; longer '
-    f'wins: {spoken(card["longer"])}; expected calibration error <b>{card["ece"]:.3f}</b>; loss '
-    f'{card["loss"]:.3f} (knowing nothing: 0.693); ties: {card["ties"]:,}; reward and length '
-    f'correlate by {signed(card["reward_and_length"])}, their differences by '
-    f'{signed(card["delta_and_length"])}.'
+    f'Step {card["step"]:,}. {card["pairs"]:,} held-out pairs: accuracy <b>{_spoken(a)}</b>; '
+    f'longer wins: {_spoken(card["longer"])}; expected calibration error '
+    f'<b>{card["ece"]:.3f}</b>; loss {card["loss"]:.3f} (knowing nothing: 0.693); ties: '
+    f'{card["ties"]:,}; reward and length correlate by {signed(card["reward_and_length"])}, their '
+    f'differences by {signed(card["delta_and_length"])}.'
   )
   rows = [('subset', 'pairs', 'accuracy', 'longer wins')]
   for name, s in card['subsets'].items():
-    rows.append((name or '(unnamed)', f'{s["accuracy"]["n"]:,}', *map(spoken, s.values())))
+    rows.append((name or '(unnamed)', f'{s["accuracy"]["n"]:,}', *map(_spoken, s.values())))
   origin = [(name.replace('_', ' '), value) for name, value in card['origin'].items()]
-  return PAGE.format(
+  return _PAGE.format(
     title=html.escape(card['title']), summary=summary, subsets=table(rows, head=True),
     picture=picture(card), origin=table(origin, head=False),
   )  # fmt: skip
 
 
-def spoken(share):
+def _spoken(share):
   return f'{share["value"]:.1%} ({share["low"]:.1%} to {share["high"]:.1%})'
 
 
@@ -66,7 +66,7 @@ def table(rows, head):
   tags = ['th' if head and n == 0 else 'td class="n"' for n in range(len(rows))]
   lines = []
   for tag, row in zip(tags, rows):
-    cells = (f'<{tag}>{html.escape(label(cell, LONGEST))}</{tag.split()[0]}>' for cell in row)
+    cells = (f'<{tag}>{html.escape(label(cell, _LONGEST))}</{tag.split()[0]}>' for cell in row)
     lines.append(f'<tr>{"".join(cells)}</tr>')
   return f'<table>{"".join(lines)}</table>'
 
@@ -105,7 +105,7 @@ def points(ax, x_N, rows, colour, label=None, mark='o', line=''):
   return x_N, rows
 
 
-def percent(ax, least=0.0):
+def _percent(ax, least=0.0):
   from matplotlib.ticker import PercentFormatter
 
   ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -117,37 +117,37 @@ def counts(ax, x_N, rows):
   for x, row in zip(x_N, rows):
     ax.annotate(
       f'{row["n"]:,}', (x, 0), (0, 3), xycoords=('data', 'axes fraction'),
-      textcoords='offset points', ha='center', fontsize=6.5, color=GREY,
+      textcoords='offset points', ha='center', fontsize=6.5, color=_GREY,
     )  # fmt: skip
 
 
 def subsets(ax, card):
   named = dict(all=dict(accuracy=card['accuracy'], longer=card['longer'])) | card['subsets']
   at = range(len(named))
-  points(ax, [x - 0.1 for x in at], [s['accuracy'] for s in named.values()], BLUE, 'reward model')
+  points(ax, [x - 0.1 for x in at], [s['accuracy'] for s in named.values()], _BLUE, 'reward model')
   longer = [s['longer'] for s in named.values()]
-  points(ax, [x + 0.1 for x in at], longer, ORANGE, 'longer wins', 's')
+  points(ax, [x + 0.1 for x in at], longer, _ORANGE, 'longer wins', 's')
   counts(ax, at, longer)
-  ax.axhline(0.5, color=GREY, lw=0.8, ls=':')
+  ax.axhline(0.5, color=_GREY, lw=0.8, ls=':')
   ax.set_xticks(
     list(at), [label(name or '(unnamed)', 24) for name in named], rotation=20, ha='right'
   )
   ax.set_xlim(-0.5, len(named) - 0.5)
   ax.set(title='Accuracy by subset')
-  percent(ax)
+  _percent(ax)
   ax.legend(frameon=False, loc='lower left', fontsize=8, bbox_to_anchor=(0, 0.06))
 
 
 def lengths(ax, card):
   rows = card['by_length']
-  counts(ax, *points(ax, range(len(rows)), rows, BLUE))
+  counts(ax, *points(ax, range(len(rows)), rows, _BLUE))
   wins = [0.0 if r['last'] is not None and r['last'] < 0 else 1.0 for r in rows]
   wins = [0.5 if r['first'] == r['last'] == 0 else w for r, w in zip(rows, wins)]
-  ax.step(range(len(rows)), wins, where='mid', color=ORANGE, lw=1, label='longer wins')
-  ax.axhline(0.5, color=GREY, lw=0.8, ls=':')
+  ax.step(range(len(rows)), wins, where='mid', color=_ORANGE, lw=1, label='longer wins')
+  ax.axhline(0.5, color=_GREY, lw=0.8, ls=':')
   ax.set_xticks(range(len(rows)), [span(r) for r in rows], rotation=30, ha='right')
   ax.set(title='Accuracy by length difference', xlabel='chosen minus rejected, tokens')
-  percent(ax)
+  _percent(ax)
   ax.legend(frameon=False, loc='lower right', fontsize=8, bbox_to_anchor=(1, 0.06))
 
 
@@ -162,10 +162,10 @@ def span(row):
 def margins(ax, card):
   rows = card['by_margin']
   middle = [(row['least'] + row['most']) / 2 for row in rows]
-  points(ax, middle, rows, BLUE)
-  ax.axhline(0.5, color=GREY, lw=0.8, ls=':')
+  points(ax, middle, rows, _BLUE)
+  ax.axhline(0.5, color=_GREY, lw=0.8, ls=':')
   ax.set(title='Accuracy by margin', xlabel=f'|reward difference|, bins of {each(rows)} pairs')
-  percent(ax)
+  _percent(ax)
 
 
 def each(rows):
@@ -176,21 +176,21 @@ def each(rows):
 
 def reliability(ax, card):
   rows = card['reliability']
-  ax.plot([0.5, 1], [0.5, 1], color=GREY, lw=0.8, ls=':')
-  counts(ax, *points(ax, [row['claimed'] for row in rows], rows, BLUE, line='-'))
+  ax.plot([0.5, 1], [0.5, 1], color=_GREY, lw=0.8, ls=':')
+  counts(ax, *points(ax, [row['claimed'] for row in rows], rows, _BLUE, line='-'))
   ax.set(title=f'Reliability: ECE {card["ece"]:.3f}', xlabel='claimed: σ(|reward difference|)')
   ax.set(ylabel='right', xlim=(0.49, 1.01))
-  percent(ax)
+  _percent(ax)
 
 
 def rewards(ax, card):
   rows = card['reward_by_length']
   x = [row['length'] for row in rows]
   ax.fill_between(
-    x, [r['p10'] for r in rows], [r['p90'] for r in rows], color=BLUE, alpha=0.15, lw=0,
+    x, [r['p10'] for r in rows], [r['p90'] for r in rows], color=_BLUE, alpha=0.15, lw=0,
     label='10 % to 90 %',
   )  # fmt: skip
-  points(ax, x, rows, BLUE, 'mean', line='-')
+  points(ax, x, rows, _BLUE, 'mean', line='-')
   r = card['reward_and_length']['value']
   ax.set(title='Reward and length' + ('' if r is None else f': r = {r:+.2f}'))
   ax.set(xlabel=f'tokens of a text, bins of {each(rows)}', ylabel='reward')
@@ -201,8 +201,8 @@ def words(card):
   lines = [
     label(card['title']),
     f'step {card["step"]:,}, {card["pairs"]:,} pairs, {card["ties"]:,} ties',
-    f'accuracy {spoken(card["accuracy"])}',
-    f'longer wins {spoken(card["longer"])}',
+    f'accuracy {_spoken(card["accuracy"])}',
+    f'longer wins {_spoken(card["longer"])}',
     f'ECE {card["ece"]:.3f}, loss {card["loss"]:.3f}',
     f'reward and length: {signed(card["reward_and_length"])}',
     f'differences of both: {signed(card["delta_and_length"])}',

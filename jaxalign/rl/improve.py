@@ -16,7 +16,7 @@ from jaxalign.train.state import accumulated, faults
 
 
 @flax.struct.dataclass
-class Carried:
+class _Carried:
   """What PPO keeps from iteration to iteration beside weights and moments; in every checkpoint."""
 
   kl: ppo.AdaptiveKL
@@ -28,7 +28,7 @@ class Carried:
 def carried(rules):
   """As it is before the first iteration; the reference's checksum is put in by who has it."""
   numbers = (rules.beta, rules.kl_target or 1.0, rules.kl_horizon, 1e-6, 1e3)
-  return Carried(
+  return _Carried(
     kl=ppo.AdaptiveKL(*(jnp.float32(x) for x in numbers)),
     moments=ppo.RunningMoments(),
     taken=dict(policy=jnp.int32(0), critic=jnp.int32(0)),
@@ -147,7 +147,7 @@ def gradient(game):
   return of
 
 
-def make_update(game, tx, given, iteration):
+def _make_update(game, tx, given, iteration):
   """(carry, rows of a minibatch) -> (carry, what it says): one optimizer step, or none."""
   rules = game.rules
 
@@ -201,7 +201,7 @@ def improve(game, tx, state, batch, seen, scores, given):
   rollout = rollout_of(seen, advantage_BR, return_BR)
   rows = dict(rollout=rollout) | {k: v for k, v in batch.items() if k.startswith('ptx_')}
   shuffle = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.step)
-  update = make_update(game, tx, given, state.step)
+  update = _make_update(game, tx, given, state.step)
 
   def step(carry, at_M):
     return update(carry, jax.tree.map(lambda x: pin(x[at_M], 'B'), rows))

@@ -72,7 +72,7 @@ def mine(array):
   return found
 
 
-def placed(values, rows, mesh):
+def _placed(values, rows, mesh):
   """A global array of `rows` rows, spread as batches are, from {row: its value here}."""
   some = np.asarray(next(iter(values.values())))
   home = NamedSharding(mesh, spec('B' + '-' * some.ndim))
@@ -95,7 +95,7 @@ def by_function(judge, tokenizer, mesh):
       n: np.float32(ask(judge, texts(tokenizer, row)) if row.prompt else 0)
       for n, row in found.items()
     }
-    return placed(values, seen.length_B.shape[0], mesh)
+    return _placed(values, seen.length_B.shape[0], mesh)
 
   return score
 
@@ -150,7 +150,7 @@ def by_text(judge, scorer, theirs, ours, length, mesh):
         'last alone', judge.name, cut, len(texts), length,
       )  # fmt: skip
     rows = seen.length_B.shape[0]
-    return ask(scorer, placed(tokens, rows, mesh), placed(segments, rows, mesh))
+    return ask(scorer, _placed(tokens, rows, mesh), _placed(segments, rows, mesh))
 
   return score
 

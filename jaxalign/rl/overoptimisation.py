@@ -91,7 +91,7 @@ def fit(d, gain, kind, *, weight=None, drawn=None, draws=1000, seed=0, level=0.9
   rest = gain - columns(d, kind) @ np.array([a, b])
   spread = gain - np.average(gain, weights=weight)
   total = (weight * spread**2).sum()
-  edges = whole_interval(turning(*ab.T, kind), level) if turn is not None else None
+  edges = _whole_interval(turning(*ab.T, kind), level) if turn is not None else None
   return Fit(
     kind=kind, a=float(a), b=float(b),
     a_interval=(float(low[0]), float(high[0])), b_interval=(float(low[1]), float(high[1])),
@@ -101,7 +101,7 @@ def fit(d, gain, kind, *, weight=None, drawn=None, draws=1000, seed=0, level=0.9
   )  # fmt: skip
 
 
-def whole_interval(drawn, level):
+def _whole_interval(drawn, level):
   """Percentiles that are members, rounded outwards: between two infinities lies no number."""
   low, high = (1 - level) / 2, (1 + level) / 2
   return np.quantile(drawn, low, method='lower'), np.quantile(drawn, high, method='higher')
@@ -169,7 +169,7 @@ def warnings(history, *, kl_target=None, limits=None):
   proxy = [row['reward_raw'] for row in scored if _number(row.get('reward_raw'))]
   gold = [row['gold'] for row in scored]
   found = (
-    slope_t(proxy) > limits.slope and slope_t(gold) < -limits.slope,
+    _slope_t(proxy) > limits.slope and _slope_t(gold) < -limits.slope,
     kl_target is not None and len(kl) == w and np.mean(kl) > limits.kl * kl_target,
     length is not None and not length[0] / drift <= length[1] <= length[0] * drift,
     entropy is not None and entropy[1] < limits.entropy * entropy[0],
@@ -198,7 +198,7 @@ def distinct_2(ids):
   return len(set(pairs)) / len(pairs) if pairs else 1.0
 
 
-def slope_t(values):
+def _slope_t(values):
   """The slope of a series in its own standard errors; 0 for fewer than 5 values."""
   y = np.asarray(values, np.float64)
   n = len(y)

@@ -43,7 +43,7 @@ def sample(model, prompts, *, length, temperature=1.0, top_k=None, top_p=None, s
   length, temperature, top_p = int(length), float(temperature), float(top_p or 1)
   if not prompts:
     return []
-  check_prompts(model.cfg, ids, length)
+  _check_prompts(model.cfg, ids, length)
   mesh = mesh_of(model)
   rows = bucket(len(ids), least=mesh.shape['data'] * mesh.shape['fsdp'] if mesh else 1)
   filled = ids + [[]] * (rows - len(ids))
@@ -112,7 +112,7 @@ def check(length, temperature, top_k, top_p, seed=0):
     raise UserError(f'seed={seed} must be at least 0 and below 2**32')
 
 
-def check_prompts(cfg, ids, length):
+def _check_prompts(cfg, ids, length):
   if min(map(len, ids)) == 0:
     raise UserError('a prompt is empty: give at least one token, the start token for instance')
   for token in (max(map(max, ids)), min(map(min, ids))):

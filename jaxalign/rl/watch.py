@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxalign.rl import ppo
 
-QUARTERS = 4
+_QUARTERS = 4
 
 
 def rows_mean(x_B, live_B):
@@ -59,8 +59,8 @@ def of_rollout(rules, seen, raw_B, score_B, reward_BR, beta):
     beta=(beta, one),
   )
   R = mask_BR.shape[1]
-  for n in range(QUARTERS):
-    part = slice(n * R // QUARTERS, (n + 1) * R // QUARTERS)
+  for n in range(_QUARTERS):
+    part = slice(n * R // _QUARTERS, (n + 1) * R // _QUARTERS)
     metrics[f'kl_token_q{n + 1}'] = ppo.total(k1_BR[:, part], mask_BR[:, part])
   return metrics
 

@@ -35,9 +35,9 @@ from jaxalign.stages.doctors import bon_doctor
 from jaxalign.train.feed import Feed, refuse_too_large
 from jaxalign.train.loop import Interrupt
 
-KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
+_KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
 FREE = ('mesh', 'ppo', 'prepared', 'page')  # what may change while a run goes on
-Answers = Annotated[int, Range(at_least=1, at_most=bon.MOST)]  # to a prompt
+_Answers = Annotated[int, Range(at_least=1, at_most=bon.MOST)]  # to a prompt
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -52,7 +52,7 @@ class Config:
   gold: tuple[judges.Judge, ...] = ()  # judges what was picked; none of it may be the proxy
   ppo: str | None = None  # the workdir of a PPO run, to stand beside it in the report
   count: Count = 128  # prompts, the first of them
-  n: Answers = 256  # answers to each
+  n: _Answers = 256  # answers to each
   prompt: Slots = 512  # tokens of the longest prompt; longer ones are dropped and counted
   response: Slots = 512  # tokens at most
   temperature: Temperature = 1.0
@@ -88,24 +88,24 @@ def run(cfg, workdir):
   tokenizer = training.open_tokenizer(cfg)
   judging.refuse_misfits(cfg, tokenizer, (*cfg.proxy, *cfg.gold))
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  refuse_other_settings(cfg, workdir, prints)
+  _refuse_other_settings(cfg, workdir, prints)
   ready = open_prompts(cfg, tokenizer, workdir)
   count = min(cfg.count, len(ready))
   feed = Feed(rows_of(ready, cfg, count), cfg.batch, mesh)
   each, calls = max(1, cfg.batch // cfg.n), max(1, cfg.n // cfg.batch)
   with jax.set_mesh(mesh), Interrupt() as interrupt:
-    ask = asker(cfg, tokenizer, mesh)
+    ask = _asker(cfg, tokenizer, mesh)
     for chunk in range(-(-count // each)):
       path = workdir / f'bon-{chunk:05d}.jsonl'
       if not path.exists():
         rows = [row for k in range(calls) for row in ask(feed, chunk * calls + k)]
         write(path, rows, cfg.n)
-        note(f'{min((chunk + 1) * each, count):,} of {count:,} prompts, {cfg.n} answers each')
+        _note(f'{min((chunk + 1) * each, count):,} of {count:,} prompts, {cfg.n} answers each')
       if interrupt.told(chunk, chunk):
-        note(f'told to stop: the answers so far are kept in {workdir}; the same command goes on')
+        _note(f'told to stop: the answers so far are kept in {workdir}; the same command goes on')
         raise SystemExit(UNFINISHED)
   if jax.process_index() == 0:
-    finish(cfg, workdir, prints)
+    _finish(cfg, workdir, prints)
 
 
 def prepare(cfg, workdir):
@@ -116,7 +116,7 @@ def prepare(cfg, workdir):
 doctor = bon_doctor.examine
 
 
-def finish(cfg, workdir, prints):
+def _finish(cfg, workdir, prints):
   if cfg.page:
     curves = overoptimisation.report(workdir, best_of=workdir, ppo=cfg.ppo)
   else:
@@ -126,15 +126,15 @@ def finish(cfg, workdir, prints):
   about |= dict(kl=bon.kl(np.array(c['label'])).tolist(), mean=c['means'])
   about |= dict(low=c['low'], high=c['high'])
   write_text(json.dumps(about, indent=2) + '\n', workdir / 'bon.json')
-  note(f'done: {workdir}/{"overoptimisation.html" if cfg.page else "bon.json"}')
+  _note(f'done: {workdir}/{"overoptimisation.html" if cfg.page else "bon.json"}')
 
 
-def note(text):
+def _note(text):
   if jax.process_index() == 0:
     print(text, flush=True)
 
 
-def refuse_other_settings(cfg, workdir, prints):
+def _refuse_other_settings(cfg, workdir, prints):
   """Answers that are there were drawn by the run this is."""
   policy = finished.fingerprint_of(cfg.init) if cfg.init and finished.is_workdir(cfg.init) else None
   fields = {name: value for name, value in tree(cfg).items() if name not in FREE}
@@ -171,7 +171,7 @@ def rows_of(ready, cfg, count):
   return rows
 
 
-def asker(cfg, tokenizer, mesh):
+def _asker(cfg, tokenizer, mesh):
   """(feed, call) -> what is kept of each answer, on every host."""
   policy = ppo_start.weights_of(cfg, cfg.init, mesh)
   policy = finished.cast(policy, cfg.model.dtype)
@@ -213,7 +213,7 @@ def write(path, rows, n):
   lines = []
   for at in range(0, len(rows), n):
     some = rows[at : at + n]
-    columns = {name: [row[name] for row in some] for name in KEPT}
+    columns = {name: [row[name] for row in some] for name in _KEPT}
     gold = [row['gold'] for row in some] if 'gold' in some[0] else None
     line = dict(prompt=some[0]['prompt'], answers=[row['answer'] for row in some], gold=gold)
     lines.append(json.dumps(line | columns) + '\n')

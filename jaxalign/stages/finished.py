@@ -18,7 +18,7 @@ from jaxalign.train import saving
 
 REWARD = 'jaxalign.stages.reward:Config'
 PPO = 'jaxalign.stages.ppo:Config'  # a policy, and a critic that only it needs
-CONFIGS = {f'{module.__name__}:Config': module.Config for module, _ in hub.MODELS.values()}
+_CONFIGS = {f'{module.__name__}:Config': module.Config for module, _ in hub.MODELS.values()}
 
 
 def is_workdir(path):
@@ -76,7 +76,7 @@ def scorer_of(workdir, *, dtype=None, mesh=None):
     scorer = saving.read_weights(workdir, twin_of(heads.fresh(cfg), mesh))
     decoder, score_D = scorer.decoder, scorer.score_D
   else:
-    lora, base = lora_of(raw), weights_of(raw['init'], cfg.weights, mesh)
+    lora, base = _lora_of(raw), weights_of(raw['init'], cfg.weights, mesh)
     twin = twin_of(heads.fresh_thin(cfg, lora), mesh)
     scorer = heads.laid(base.under(cfg), saving.read_weights(workdir, twin), lora)
     decoder, score_D = adapters.folded(scorer.decoder), scorer.score_D
@@ -141,7 +141,7 @@ def model_config(workdir, raw):
   """The typed config again. Only our own model configs are built: a file names no code to run."""
   fields = raw.get('model')
   fields = dict(fields) if isinstance(fields, dict) else {}
-  cls = CONFIGS.get(fields.pop('class', None))
+  cls = _CONFIGS.get(fields.pop('class', None))
   if cls is None:
     raise UserError(f'{workdir}: its config.json holds no model that jaxalign has')
   return _config(cls, json.dumps(fields))
@@ -170,12 +170,12 @@ def twin_of(build, mesh):
   return jax.tree.map(put, shapes, homes)
 
 
-def lora_of(raw):
+def _lora_of(raw):
   return built(adapters.Lora, raw['lora'], 'lora')
 
 
 def merged(workdir, raw, cfg, mesh, part=''):
-  lora = lora_of(raw)
+  lora = _lora_of(raw)
   base = weights_of(raw['init'], cfg.weights, mesh)
   twin = twin_of(adapters.adapter_builder(cfg, lora), mesh)
   adapter = saving.read_weights(workdir, twin, part)

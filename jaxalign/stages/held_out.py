@@ -13,7 +13,7 @@ from jaxalign.stages import judging, training
 from jaxalign.train import metrics
 from jaxalign.train.feed import Feed
 
-WINDOW = 5  # evaluations that a warning looks back over
+_WINDOW = 5  # evaluations that a warning looks back over
 
 
 def open_prompts(cfg, tokenizer, workdir):
@@ -32,7 +32,7 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, ready,
   prompts = batches.Prompts(ready, cfg.prompt, cfg.batch, None)
   wanted = min(cfg.eval_prompts, len(ready))
   calls = -(-wanted // cfg.batch)
-  feed = Feed(rows_until(prompts.rows, cfg.batch, wanted), cfg.batch, mesh)
+  feed = Feed(_rows_until(prompts.rows, cfg.batch, wanted), cfg.batch, mesh)
   key = jax.random.fold_in(jax.random.key(cfg.seed), 2)  # of no state: the same in every evaluation
 
   def evaluate(state):
@@ -44,7 +44,7 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, ready,
         seen = collect(state.model, stacked, key_B, given, greedy=greedy)
         scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
         judging.refuse_not_finite(game.names, scores, seen.live_B)
-        now, said = totals(game, seen, scores, gold and gold(seen))
+        now, said = _totals(game, seen, scores, gold and gold(seen))
         counts = now if counts is None else jax.tree.map(jnp.add, counts, now)
         written += lines(int(state.step), tokenizer, seen, said, greedy, first=n * cfg.batch)
       counts = jax.device_get(counts)
@@ -65,7 +65,7 @@ def cost(means, kl_bound):
   return float('inf') if too_far else -means['held_out_reward']
 
 
-def rows_until(rows, batch, wanted):
+def _rows_until(rows, batch, wanted):
   """Rows from `wanted` on are empty: they only fill the last batch."""
 
   def some(step, indices):
@@ -77,7 +77,7 @@ def rows_until(rows, batch, wanted):
 
 
 @functools.partial(jax.jit, static_argnames='game')
-def totals(game, seen, scores, gold_B):
+def _totals(game, seen, scores, gold_B):
   """({name: (sum, rows)}, what is said of each row)."""
   said, mask_BR = seen.said, seen.response_BR
   reward_B = sum(w * s_B for w, s_B in zip(game.weights, scores))
@@ -111,12 +111,12 @@ def lines(step, tokenizer, seen, said, greedy, first):
 def warned(workdir, step, means, kl_target):
   """{warn_..: 1 where over-optimisation shows}, by this evaluation and those before it."""
   before = metrics.lines_until(workdir / 'evals.jsonl', step - 1)
-  history = [as_history(row) for row in (*before, means)]
-  up = over.warnings(history, kl_target=kl_target, limits=over.Limits(window=WINDOW))
+  history = [_as_history(row) for row in (*before, means)]
+  up = over.warnings(history, kl_target=kl_target, limits=over.Limits(window=_WINDOW))
   return {f'warn_{name}': float(x) for name, x in up.items()}
 
 
-def as_history(row):
+def _as_history(row):
   """An evaluation in the words of metrics.jsonl, which the flags read."""
   words = dict(reward_raw='reward', kl_sequence='kl')
   names = ('gold', 'length', 'entropy', 'distinct_2')

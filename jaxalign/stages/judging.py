@@ -11,7 +11,7 @@ from jaxalign.stages import finished
 
 def refuse_same_judge(proxy, gold):
   """{side: {judge: fingerprint}}; a gold judge that is one of the proxy's says nothing about it."""
-  refuse_absent((*proxy, *gold))
+  _refuse_absent((*proxy, *gold))
   ours, theirs = ([(j, fingerprint(j)) for j in side if j.weight] for side in (proxy, gold))
   for judge, mark in theirs:
     for other, their_mark in ours:
@@ -47,7 +47,7 @@ def fingerprint(judge):
   return finished.fingerprint_of(judge.by)
 
 
-def refuse_absent(listed):
+def _refuse_absent(listed):
   """Every reward model is there, with a checkpoint."""
   for judge in listed:
     if isinstance(judge.by, str):

@@ -68,11 +68,11 @@ def run(cfg, workdir):
   ready = training.open_data(cfg, cfg.train, 'train', tokenizer, workdir)
   parts = [batches.Part(p, c.weight) for p, c in zip(ready, cfg.train)]
   data = batches.Batches(parts, cfg.length, cfg.batch, cfg.seed)
-  held_out = open_held_out(cfg, tokenizer, workdir)  # before weights are read
+  held_out = _open_held_out(cfg, tokenizer, workdir)  # before weights are read
 
   def begin(saves):
     state, given, trained = start(cfg, tx, mesh, saves)
-    judge = evaluator(cfg, trained, given, mesh, held_out)
+    judge = _evaluator(cfg, trained, given, mesh, held_out)
     return state, given, training.step_of(cfg, tx, trained), judge
 
   return training.train(
@@ -107,14 +107,14 @@ def adapted_loss(lora):
   return of_adapter
 
 
-def open_held_out(cfg, tokenizer, workdir):
+def _open_held_out(cfg, tokenizer, workdir):
   if not cfg.held_out:
     return None
   ready = training.open_data(cfg, cfg.held_out, 'held_out', tokenizer, workdir)
   return batches.Pass(ready, cfg.length, cfg.batch)
 
 
-def evaluator(cfg, trained, given, mesh, data):
+def _evaluator(cfg, trained, given, mesh, data):
   """(period, state -> scores) over one pass of the held-out corpora, or None without any."""
   if data is None:
     return None

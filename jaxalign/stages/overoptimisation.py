@@ -19,11 +19,11 @@ from jaxalign.rl import bon
 from jaxalign.rl import overoptimisation as over
 from jaxalign.stages import overoptimisation_page as page
 
-DRAWS = 1000
+_DRAWS = 1000
 
 
 @dataclasses.dataclass(kw_only=True)
-class Curve:
+class _Curve:
   """A reward at every distance: of one way to move away from the policy, over the same prompts."""
 
   kind: str  # over.BON or over.RL
@@ -43,7 +43,7 @@ class Curve:
     return self.means[name] - self.means[name][0]
 
 
-def report(out, *, best_of=None, ppo=None, draws=DRAWS):
+def report(out, *, best_of=None, ppo=None, draws=_DRAWS):
   """Writes the page; either workdir may be None. Returns {'best-of-n': Curve, 'RL': Curve}."""
   if best_of is None and ppo is None:
     raise UserError('a report needs the workdir of stage bon, or that of stage ppo, or both')
@@ -83,7 +83,7 @@ def lines(path, pattern):
   return [row for file in found for _, row in rows_of(file, 'let the run go on, or mend it')]
 
 
-def best_of_n(workdir, draws=DRAWS):
+def best_of_n(workdir, draws=_DRAWS):
   rows = lines(workdir, 'bon-*.jsonl')
   if not rows:
     raise UserError(f'{workdir} holds no bon-*.jsonl: it is not the workdir of a run of stage bon')
@@ -116,7 +116,7 @@ def curve(kind, label, d, d_drawn, per_prompt, drawn, **more):
         fits[name] = over.fit(d, means[name] - means[name][0], kind, drawn=(d_drawn, gain))
       except UserError as error:
         fits[name] = str(error)
-  return Curve(
+  return _Curve(
     kind=kind, label=label, d=d, means=means, fits=fits, prompts=len(per_prompt['proxy']),
     low={name: b[0] for name, b in bounds.items()}, high={name: b[1] for name, b in bounds.items()},
     **more,
@@ -135,7 +135,7 @@ def refuse_no_evaluations(workdir):
       )
 
 
-def of_ppo(workdir, draws=DRAWS):
+def of_ppo(workdir, draws=_DRAWS):
   """The evaluations of a PPO run: what was sampled there, one answer to each held-out prompt."""
   refuse_no_evaluations(workdir)
   rows = [row for row in lines(workdir, 'samples*.jsonl') if not row['greedy']]
@@ -160,18 +160,18 @@ def of_ppo(workdir, draws=DRAWS):
     values['kl'] = read_out(lambda row: row['kl'])
   else:  # the evaluations' means, which then are taken as known
     values['kl'] = np.tile([evals[step]['held_out_kl'] for step in steps], (len(prompts), 1))
-  values = with_start(workdir, steps, values)
+  values = _with_start(workdir, steps, values)
   drawn = {name: bon.resampled(x, draws) for name, x in values.items()}
   root = lambda kl: np.sqrt(np.maximum(kl, 0))
   metrics = lines(workdir, 'metrics.jsonl')
-  history = with_gold(metrics, steps, values)
+  history = _with_gold(metrics, steps, values)
   return curve(
     over.RL, steps, root(values['kl'].mean(0)), root(drawn['kl']), values, drawn, answers=1,
-    iterations=metrics, warned=first_warned(workdir, history),
+    iterations=metrics, warned=_first_warned(workdir, history),
   )  # fmt: skip
 
 
-def with_start(workdir, steps, values):
+def _with_start(workdir, steps, values):
   """A fit begins at KL 0. Where the run was not evaluated before its first step, the first
   evaluation has to stand for that, which is only fair while its KL is small."""
   kl = values['kl'].mean(0)
@@ -183,7 +183,7 @@ def with_start(workdir, steps, values):
   return values | dict(kl=values['kl'] - kl[:1])
 
 
-def with_gold(metrics, steps, values):
+def _with_gold(metrics, steps, values):
   """metrics.jsonl, with the held-out gold beside the iterations that were evaluated."""
   gold = dict(zip(steps, values['gold'].mean(0))) if 'gold' in values else {}
   return [
@@ -191,7 +191,7 @@ def with_gold(metrics, steps, values):
   ]
 
 
-def first_warned(workdir, history):
+def _first_warned(workdir, history):
   """{flag: the first iteration at which it was up}, over the whole run."""
   file, found = epath.Path(workdir) / 'config.json', {}
   rules = read_json(file).get('rules') or {} if file.exists() else {}

@@ -11,18 +11,18 @@ from jaxalign.pictures import label as named
 from jaxalign.rl import overoptimisation as over
 
 # Okabe and Ito's colours, told apart by any eye; shape and dash say the same once more.
-LOOK = {
+_LOOK = {
   'proxy': dict(color='#0072B2', marker='o', linestyle='-'),
   'gold': dict(color='#D55E00', marker='s', linestyle='--'),
 }
-WAY = {
+_WAY = {
   over.BON: dict(color='#009E73', marker='^', linestyle='--'),
   over.RL: dict(color='#CC79A7', marker='o', linestyle='-'),
 }
-NAMES = {over.BON: 'Best-of-n', over.RL: 'PPO'}
-POOR = 0.9  # R² below which a fit is said to be no good
-GREY = '#555555'
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;
+_NAMES = {over.BON: 'Best-of-n', over.RL: 'PPO'}
+_POOR = 0.9  # R² below which a fit is said to be no good
+_GREY = '#555555'
+_STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;
 color:#111;background:#fff}svg{max-width:100%;height:auto}table{border-collapse:collapse;
 font-variant-numeric:tabular-nums;font-size:.9rem}td,th{padding:.2rem .7rem;text-align:right;
 border-bottom:1px solid #ccc;
@@ -39,20 +39,20 @@ def write(curves, places):
 
 
 def drawn(plt, curves, places):
-  parts = [f'<h1>Over-optimisation</h1><p>{intro(curves, places)}</p>', findings(curves)]
-  parts.append(figure(plt, rewards(plt, curves), CAPTIONS['rewards']))
-  parts.append(fits_table(curves))
-  parts.append(figure(plt, texts(plt, curves), CAPTIONS['texts']))
+  parts = [f'<h1>Over-optimisation</h1><p>{_intro(curves, places)}</p>', _findings(curves)]
+  parts.append(_figure(plt, _rewards(plt, curves), _CAPTIONS['rewards']))
+  parts.append(_fits_table(curves))
+  parts.append(_figure(plt, texts(plt, curves), _CAPTIONS['texts']))
   if over.RL in curves and curves[over.RL].iterations:
-    parts.append(figure(plt, iterations(plt, curves[over.RL].iterations), CAPTIONS['iterations']))
+    parts.append(_figure(plt, iterations(plt, curves[over.RL].iterations), _CAPTIONS['iterations']))
     parts.append(warned(curves[over.RL]))
-  parts += [points_table(c) for c in curves.values()]
+  parts += [_points_table(c) for c in curves.values()]
   body = '\n'.join(parts)
-  head = f'<meta charset="utf-8"><title>Over-optimisation</title><style>{STYLE}</style>'
+  head = f'<meta charset="utf-8"><title>Over-optimisation</title><style>{_STYLE}</style>'
   return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
-CAPTIONS = dict(
+_CAPTIONS = dict(
   rewards='Gain in reward over the policy before training, against the distance from it, '
   'sqrt(KL in nats per sequence). Points: means over held-out prompts, bars: their 95 % bootstrap '
   'interval over prompts (which knows of no misfit of the form). Lines: the fits. Grey: the '
@@ -76,11 +76,11 @@ def pyplot():
   return plt
 
 
-def intro(curves, places):
-  said = [f'{NAMES[k]} from <code>{html.escape(named(p, 1000))}</code>' for k, p in
+def _intro(curves, places):
+  said = [f'{_NAMES[k]} from <code>{html.escape(named(p, 1000))}</code>' for k, p in
           ((over.BON, places['best_of']), (over.RL, places['ppo'])) if p is not None]  # fmt: skip
   counts = [
-    f'{NAMES[k]}: {c.prompts:,} prompts, {c.answers:,} answer{"s" * (c.answers > 1)} each'
+    f'{_NAMES[k]}: {c.prompts:,} prompts, {c.answers:,} answer{"s" * (c.answers > 1)} each'
     for k, c in curves.items()
   ]
   return (
@@ -90,17 +90,17 @@ def intro(curves, places):
   )
 
 
-def findings(curves):
+def _findings(curves):
   """A sentence for every curve, with its numbers."""
   said = []
   for kind, c in curves.items():
     for name in ('proxy', 'gold'):
       if name not in c.means:
-        said.append(f'{NAMES[kind]}: no gold reward was recorded, so nothing is said of its turn.')
+        said.append(f'{_NAMES[kind]}: no gold reward was recorded, so nothing is said of its turn.')
         continue
       first, last, best = c.means[name][0], c.means[name][-1], int(c.means[name].argmax())
       line = (
-        f'{NAMES[kind]}, {name}: {first:.3g} at the start, {last:.3g} '
+        f'{_NAMES[kind]}, {name}: {first:.3g} at the start, {last:.3g} '
         f'[{c.low[name][-1]:.3g}, {c.high[name][-1]:.3g}] at d = {c.d[-1]:.3g}; the best point is '
         f'{c.means[name][best]:.3g} at d = {c.d[best]:.3g} ({point(kind, c.label[best])}).'
       )
@@ -117,14 +117,14 @@ def point(kind, label):
 def turn_words(fit):
   if not isinstance(fit, over.Fit):
     return f'no fit ({fit})'
-  poor = '' if fit.r2 >= POOR else f'; but the form fits badly (R² {fit.r2:.2f}): trust the points'
+  poor = '' if fit.r2 >= _POOR else f'; but the form fits badly (R² {fit.r2:.2f}): trust the points'
   if fit.turn is None:
     return fit.why + poor
   low, high = fit.turn_interval
   return f'{fit.why}, 95 % interval {low:.3g} to {high:.3g}{poor}'
 
 
-def figure(plt, fig, caption):
+def _figure(plt, fig, caption):
   """An SVG inside the page; text is drawn as paths, so every machine shows the same."""
   held = io.StringIO()
   fig.savefig(held, format='svg', bbox_inches='tight', metadata={'Date': None})
@@ -133,29 +133,29 @@ def figure(plt, fig, caption):
   return f'<figure>{svg[svg.index("<svg") :]}<figcaption>{caption}</figcaption></figure>'
 
 
-def rewards(plt, curves):
+def _rewards(plt, curves):
   fig, axes = plt.subplots(
     1, len(curves), figsize=(5.4 * len(curves), 4.2), sharey=True, squeeze=False
   )
   for ax, (kind, c) in zip(axes[0], curves.items()):
     for name in ('proxy', 'gold'):
       if name in c.means:
-        reward_curve(ax, c, name)
+        _reward_curve(ax, c, name)
     gold = c.fits.get('gold')
     if isinstance(gold, over.Fit) and gold.turn is not None:
       low, high = np.clip(gold.turn_interval, 0, c.d.max())
-      ax.axvspan(low, high, color=GREY, alpha=0.15, linewidth=0)
-      ax.axvline(gold.turn, color=GREY, linestyle=':', label=f'gold turns at {gold.turn:.2g}')
-    ax.axhline(0, color=GREY, linewidth=0.6)
-    ax.set(title=NAMES[kind], xlabel='d = sqrt(KL), nats per sequence')
+      ax.axvspan(low, high, color=_GREY, alpha=0.15, linewidth=0)
+      ax.axvline(gold.turn, color=_GREY, linestyle=':', label=f'gold turns at {gold.turn:.2g}')
+    ax.axhline(0, color=_GREY, linewidth=0.6)
+    ax.set(title=_NAMES[kind], xlabel='d = sqrt(KL), nats per sequence')
     ax.legend(frameon=False)
   axes[0, 0].set_ylabel('reward gained')
   fig.tight_layout()
   return fig
 
 
-def reward_curve(ax, c, name):
-  gain, look = c.gain(name), LOOK[name]
+def _reward_curve(ax, c, name):
+  gain, look = c.gain(name), _LOOK[name]
   start = c.means[name][0]
   bars = [gain - (c.low[name] - start), (c.high[name] - start) - gain]
   bars = np.maximum(np.nan_to_num(bars), 0)
@@ -173,8 +173,8 @@ def texts(plt, curves):
   for ax, (name, title) in zip(axes, parts.items()):
     for kind, c in curves.items():
       order = np.argsort(c.d, kind='stable')
-      look = WAY[kind]
-      ax.plot(c.d[order], c.means[name][order], label=NAMES[kind], markersize=4, **look)
+      look = _WAY[kind]
+      ax.plot(c.d[order], c.means[name][order], label=_NAMES[kind], markersize=4, **look)
       ax.fill_between(
         c.d[order], c.low[name][order], c.high[name][order], color=look['color'], alpha=0.15
       )
@@ -195,7 +195,7 @@ def iterations(plt, rows):
   ):
     xy = series(name)
     if xy:
-      ax.plot(*zip(*xy), color=WAY[over.RL]['color'])
+      ax.plot(*zip(*xy), color=_WAY[over.RL]['color'])
     ax.set(title=title, xlabel='iteration')
   shades = ('#56B4E9', '#0072B2', '#E69F00', '#D55E00')
   for n, (color, dash) in enumerate(zip(shades, ('-', '--', '-.', ':')), 1):
@@ -222,30 +222,30 @@ def table(caption, head, rows):
   return f'{top}<tbody>{lines}</tbody></table></div>'
 
 
-def span(low, high):
+def _span(low, high):
   return f'[{low:.3g}, {high:.3g}]'
 
 
-def fits_table(curves):
+def _fits_table(curves):
   rows = []
   for kind, c in curves.items():
     form = 'd (a - b d)' if kind == over.BON else 'd (a - b log d)'
     for name, fit in c.fits.items():
       if not isinstance(fit, over.Fit):
-        rows.append((f'{NAMES[kind]}, {name}', form, '', '', '', fit))
+        rows.append((f'{_NAMES[kind]}, {name}', form, '', '', '', fit))
         continue
-      a, b = f'{fit.a:.3g} {span(*fit.a_interval)}', f'{fit.b:.3g} {span(*fit.b_interval)}'
-      rows.append((f'{NAMES[kind]}, {name}', form, a, b, f'{fit.r2:.3f}', turn_words(fit)))
+      a, b = f'{fit.a:.3g} {_span(*fit.a_interval)}', f'{fit.b:.3g} {_span(*fit.b_interval)}'
+      rows.append((f'{_NAMES[kind]}, {name}', form, a, b, f'{fit.r2:.3f}', turn_words(fit)))
   return table('Fits', ('curve', 'R(d)', 'a [95 %]', 'b [95 %]', 'R²', 'turning point'), rows)
 
 
-def points_table(c):
+def _points_table(c):
   names = [n for n in ('proxy', 'gold', 'length', 'distinct_2', 'truncated') if n in c.means]
   rows = []
   for i, label in enumerate(c.label):
-    values = (f'{c.means[n][i]:.3g} {span(c.low[n][i], c.high[n][i])}' for n in names)
+    values = (f'{c.means[n][i]:.3g} {_span(c.low[n][i], c.high[n][i])}' for n in names)
     rows.append((label, f'{c.d[i] ** 2:.3g}', f'{c.d[i]:.3g}', *values))
   first = 'n' if c.kind == over.BON else 'iteration'
   shown = [n.replace('_', '-') for n in names]
   head = (first, 'KL', 'd', *(f'{n} [95 %]' for n in shown))
-  return table(f'{NAMES[c.kind]}, point by point', head, rows)
+  return table(f'{_NAMES[c.kind]}, point by point', head, rows)

@@ -58,12 +58,12 @@ def run(cfg, workdir, title, start, flops):
   ready = training.open_data(cfg, training.corpora_of(cfg.train), 'train', tokenizer, workdir)
   data = batches.Pairs(ready, cfg.length, cfg.batch, cfg.seed)
   about = finished.text_side(tokenizer, cfg.format)
-  held_out = open_held_out(cfg, tokenizer, workdir)
+  held_out = _open_held_out(cfg, tokenizer, workdir)
 
   def begin(saves):
     state, given, loss, rewards = start(cfg, tx, mesh, saves)
     said = dict(title=title, about=about, workdir=workdir)
-    judge = evaluator(cfg, rewards, given, mesh, held_out, said)
+    judge = _evaluator(cfg, rewards, given, mesh, held_out, said)
     return state, given, training.step_of(cfg, tx, loss), judge
 
   mean = float(data.lengths.mean())
@@ -73,7 +73,7 @@ def run(cfg, workdir, title, start, flops):
   )  # fmt: skip
 
 
-def open_held_out(cfg, tokenizer, workdir):
+def _open_held_out(cfg, tokenizer, workdir):
   if not cfg.held_out:
     return None
   corpora = training.corpora_of(cfg.held_out)
@@ -87,7 +87,7 @@ def both(batch, what):
   return pin(a_B2T.reshape(-1, a_B2T.shape[-1]), 'B')
 
 
-def evaluator(cfg, rewards, given, mesh, data, said):
+def _evaluator(cfg, rewards, given, mesh, data, said):
   """(period, state -> scores) over one pass of the held-out pairs, which also writes the card."""
   if data is None:
     return None
@@ -105,7 +105,7 @@ def evaluator(cfg, rewards, given, mesh, data, said):
       title=said['title'], step=int(state.step), origin=origin(cfg, state, said['about'])
     )
     if jax.process_index() == 0:
-      write_card(made, said['workdir'])
+      _write_card(made, said['workdir'])
     return scores(made)
 
   return cfg.eval_every, judge
@@ -127,7 +127,7 @@ def scores(made):
   return said | {f'held_out_accuracy_{n}': s['accuracy']['value'] for n, s in named.items()}
 
 
-def write_card(made, workdir):
+def _write_card(made, workdir):
   """card.json, and card.html where matplotlib is there to draw it."""
   write_text(json.dumps(made, indent=1) + '\n', workdir / 'card.json')
   try:

@@ -122,7 +122,7 @@ class Config:
 
 def run(cfg, workdir):
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  refuse_early(cfg, mesh)
+  _refuse_early(cfg, mesh)
   tokenizer = training.open_tokenizer(cfg)
   judging.refuse_misfits(cfg, tokenizer, (*cfg.judges, *cfg.gold), cfg.critic)
   tx = ppo_start.optimizers_of(cfg)
@@ -151,7 +151,7 @@ def prepare(cfg, workdir):
   held_out.open_prompts(cfg, tokenizer, workdir)
 
 
-def refuse_early(cfg, mesh):
+def _refuse_early(cfg, mesh):
   """What can be known before anything is read."""
   refuse_uneven(cfg, mesh)
   refuse_too_large(cfg.batch, cfg.length)

@@ -23,7 +23,7 @@ def start(cfg, tx, mesh, saves, scorers=()):
   frozen = frozen_model(cfg)
   reference = jax.tree.map(lambda w: jnp.array(w, frozen.weights, copy=True), other).under(frozen)
   mark = training.mark_of(cfg.reference or cfg.init, reference)
-  scorer = critic_from(cfg, mesh)
+  scorer = _critic_from(cfg, mesh)
   twin, make = maker(cfg, tx, mesh, scorer)
   refuse_unmatched(twin.model['policy'], cfg.optim)
   refuse_unmatched(twin.model['critic'], cfg.critic_optim)
@@ -55,10 +55,10 @@ def maker(cfg, tx, mesh, scorer=None):
   """The state's abstract twin, and what makes it; scorer: what the critic starts as, or its
   shapes."""
   build = players.fresh_players(cfg.model.build, cfg.lora)
-  if scorer is not None and not as_built(build, scorer):
+  if scorer is not None and not _as_built(build, scorer):
     shapes = lambda: jax.tree.map(lambda w: jnp.zeros(w.shape, w.dtype), scorer)
     build = lambda key: dict(policy=cfg.model.build(key), critic=shapes())
-  return make_state(build, tx, cfg.seed, mesh, carried_by(cfg.rules))
+  return make_state(build, tx, cfg.seed, mesh, _carried_by(cfg.rules))
 
 
 def weights_of(cfg, init, mesh):
@@ -68,7 +68,7 @@ def weights_of(cfg, init, mesh):
   return training.initial(dataclasses.replace(cfg, init=init), mesh)
 
 
-def critic_from(cfg, mesh):
+def _critic_from(cfg, mesh):
   """The critic that a reward model starts as, or None."""
   if cfg.critic is None:
     return None
@@ -83,21 +83,21 @@ def as_critic(cfg, scorer):
   return heads.Critic(decoder, score_D=scorer.score_D)
 
 
-def as_built(build, critic):
+def _as_built(build, critic):
   """Whether a critic is what `build` makes for the policy, as it is where its reward model came
   from that: then all runs of a process are one program."""
-  ours = shapes_of(build)['critic']
+  ours = _shapes_of(build)['critic']
   shapes = lambda tree: [(w.shape, w.dtype) for w in jax.tree.leaves(tree)]
   return jax.tree.structure(ours) == jax.tree.structure(critic) and shapes(ours) == shapes(critic)
 
 
 @functools.lru_cache(maxsize=32)
-def shapes_of(build):
+def _shapes_of(build):
   return jax.eval_shape(build, jax.random.key(0))
 
 
 @functools.cache
-def carried_by(rules):
+def _carried_by(rules):
   return functools.partial(improve.carried, rules)
 
 

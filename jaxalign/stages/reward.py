@@ -61,7 +61,7 @@ def start(cfg, tx, mesh, saves):
   if cfg.lora is not None:
     base, first = training.initial(cfg, mesh), lambda: None
   else:
-    base, first = None, lambda: None if cfg.init is None else beginner(cfg, mesh)
+    base, first = None, lambda: None if cfg.init is None else _beginner(cfg, mesh)
   state = training.begin(cfg, tx, mesh, saves, build, first, base)
   return state, base, loss, read
 
@@ -74,14 +74,14 @@ def learner(cfg):
   return heads.fresh_thin(cfg.model, cfg.lora), loss_of(read, cfg.center), read
 
 
-def beginner(cfg, mesh):
+def _beginner(cfg, mesh):
   """The decoder of init under a head by chance."""
-  head = born(head_of(cfg.model.width, cfg.model.weights), mesh, jax.random.key(cfg.seed))
+  head = born(_head_of(cfg.model.width, cfg.model.weights), mesh, jax.random.key(cfg.seed))
   return heads.Scorer(training.initial(cfg, mesh), score_D=head['score_D'])
 
 
 @functools.cache
-def head_of(width, dtype):
+def _head_of(width, dtype):
   """key -> a head by chance; the same function for the same head, which compiles once."""
   return lambda key: dict(score_D=Normal(Normal.init(key, (width,), dtype)))
 

@@ -19,9 +19,9 @@ from jaxalign.study.plan.guest import Guest
 from jaxalign.study.run import guests, runner, study_doctor
 from jaxalign.valueworld.world import World
 
-SEEDS = 10**7  # a seed's stages draw from 100 seeds of their own, which are below 2**32
-StudySeed = Annotated[int, Range(at_least=0, below=SEEDS)]
-Workers = Annotated[int, Range(at_least=0, at_most=10_000)]
+_SEEDS = 10**7  # a seed's stages draw from 100 seeds of their own, which are below 2**32
+_StudySeed = Annotated[int, Range(at_least=0, below=_SEEDS)]
+_Workers = Annotated[int, Range(at_least=0, at_most=10_000)]
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -30,13 +30,13 @@ class Config:
   base: explain.Config | None  # stage 0, from chance; None: where the recipes start from
   recipes: tuple[Recipe, ...]
   arms: tuple[Arm, ...]
-  seeds: tuple[StudySeed, ...]
-  control_seeds: tuple[StudySeed, ...] = ()  # of the negative control, rho = 0
+  seeds: tuple[_StudySeed, ...]
+  control_seeds: tuple[_StudySeed, ...] = ()  # of the negative control, rho = 0
   rl_arms: tuple[Arm, ...] = ()  # arms that go on through reward and PPO, and are tested again
   climbs: tuple[Climb, ...] = ()
-  rl_seeds: tuple[StudySeed, ...] = ()  # of the seeds, those on which these two are run
+  rl_seeds: tuple[_StudySeed, ...] = ()  # of the seeds, those on which these two are run
   rules: Rules = dataclasses.field(default_factory=Rules)
-  workers: Workers = 2  # processes, each on a core of its own; 0: this one does it all
+  workers: _Workers = 2  # processes, each on a core of its own; 0: this one does it all
 
   def check(self):
     for name in ('seeds', 'control_seeds', 'rl_seeds'):

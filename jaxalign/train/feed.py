@@ -12,7 +12,7 @@ from jaxalign.config import UserError
 from jaxalign.sharding import spec
 
 DEPTH = 2  # calls that are prepared while one runs
-BESIDES = 500  # bytes of a row beside its tokens
+_BESIDES = 500  # bytes of a row beside its tokens
 
 
 def split(batch, mesh):
@@ -27,7 +27,7 @@ def refuse_too_large(rows, tokens, name='batch'):
   """Before anything is made: whether this host can hold the batches that are made ahead. tokens: of
   a row; each is four numbers of 4 bytes."""
   here = -(-rows // jax.process_count())
-  needed = here * ((DEPTH + 1) * tokens * 16 + BESIDES)
+  needed = here * ((DEPTH + 1) * tokens * 16 + _BESIDES)
   memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
   if needed > memory:
     raise UserError(

@@ -8,7 +8,7 @@ from jaxalign.config import UserError
 from jaxalign.train.optim import taken
 
 PATIENCE = 5  # steps in a row that are not finite, or that have nothing to learn from
-WEIGHTS = 2  # the fault of a tensor whose gradient is finite, and what it would become is not
+_WEIGHTS = 2  # the fault of a tensor whose gradient is finite, and what it would become is not
 
 
 class Health:
@@ -43,7 +43,7 @@ class Health:
     name, fault = (
       found[0] if found else ('the loss or the whole gradient, tensor by tensor fine', 0)
     )
-    if fault == WEIGHTS:
+    if fault == _WEIGHTS:
       why = (
         'its gradient is finite and what the step would make of it is not: lower the learning rate '
         "or the weight decay, or raise the optimizer's eps to what the weights' type can hold"

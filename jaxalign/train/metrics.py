@@ -18,7 +18,7 @@ from jaxalign.files import content, whole_lines
 from jaxalign.pictures import label
 from jaxalign.train.sinks import open_sinks
 
-REMOTE = '://'
+_REMOTE = '://'
 
 
 class Log:
@@ -133,7 +133,7 @@ class _Lines:
   """
 
   def __init__(self, path, start):
-    self.path, self.remote = path, REMOTE in str(path)
+    self.path, self.remote = path, _REMOTE in str(path)
     lines = _until(path, start)
     text = ''.join(lines)
     if not path.exists() or content(path) != text.encode():

@@ -18,13 +18,13 @@ def open_sinks(workdir, logging, start):
   refuse_missing(logging)
   sinks = []
   if logging.tensorboard:
-    sinks.append(TensorBoard(workdir, start))
+    sinks.append(_TensorBoard(workdir, start))
   if logging.wandb:
-    sinks.append(Wandb(workdir, logging.wandb))
+    sinks.append(_Wandb(workdir, logging.wandb))
   return sinks
 
 
-class TensorBoard:
+class _TensorBoard:
   def __init__(self, workdir, start):
     import tensorboardX
 
@@ -40,7 +40,7 @@ class TensorBoard:
     self._writer.close()
 
 
-class Wandb:
+class _Wandb:
   """Credentials come from the environment (WANDB_API_KEY) and are never written."""
 
   def __init__(self, workdir, project):

@@ -10,11 +10,11 @@ import optax
 from jaxalign.sharding import layout, pin, pin_weights, weight_name
 from jaxalign.train.optim import matching, taken
 
-PROGRAMS = 32  # kept for a process that runs many stages, as a study does: equal ones compile once
+_PROGRAMS = 32  # kept for a process that runs many stages, as a study does: equal ones compile once
 
 
 @flax.struct.dataclass
-class TrainState:
+class _TrainState:
   step: jax.Array  # int32: batches consumed
   model: object  # any pytree of weights: what is trained
   opt: optax.OptState
@@ -36,12 +36,12 @@ def make_state(build, tx, seed, mesh, extra=lambda: None):
   return twin, make
 
 
-@functools.lru_cache(maxsize=PROGRAMS)
+@functools.lru_cache(maxsize=_PROGRAMS)
 def _makers(build, tx, mesh, extra):
   def init(key, model=None):
     mine, model_key = jax.random.split(key)
     model = build(model_key) if model is None else model
-    return TrainState(jnp.int32(0), model, tx.init(model), mine, jnp.int32(0), extra())
+    return _TrainState(jnp.int32(0), model, tx.init(model), mine, jnp.int32(0), extra())
 
   key = jax.eval_shape(lambda: jax.random.key(0))  # the mesh's devices may be far: nothing runs
   with jax.set_mesh(mesh):
@@ -53,7 +53,7 @@ def _makers(build, tx, mesh, extra):
   return twin, fresh, jax.jit(init, out_shardings=homes, donate_argnums=1)
 
 
-@functools.lru_cache(maxsize=PROGRAMS)
+@functools.lru_cache(maxsize=_PROGRAMS)
 def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
   """loss(model, batch, key, given) -> {'loss': (total, weight), ...} becomes a compiled
   (state, batches, given) -> (state, (metrics, faults)): a step for each batch that is stacked in

@@ -15,17 +15,17 @@ import numpy as np
 from jaxalign.valueworld import choices, documents, words
 from jaxalign.valueworld.world import opposite
 
-OPTIONS, REQUESTS, STATEMENTS, COMMON = 30, 80, 40, 96  # eights, twins, twins, questions
+_OPTIONS, _REQUESTS, _STATEMENTS, COMMON = 30, 80, 40, 96  # eights, twins, twins, questions
 CORNERS = ((1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
-TWINS = dict(A=((0, 1), (2, 3), (4, 5)), B=((0, 2), (1, 3), (6, 7)))  # with, without, in an eight
+_TWINS = dict(A=((0, 1), (2, 3), (4, 5)), B=((0, 2), (1, 3), (6, 7)))  # with, without, in an eight
 PARTS = 'options', 'requests', 'statements', 'names', 'common'
 ASKED = 'options', 'requests'  # to which an answer is read as well
 LENGTH = 14  # tokens of the longest prompt
-SYNONYMS = 0, 1, 3, 4  # of harms: the demonstrations' own word stands in them beside its answer
+_SYNONYMS = 0, 1, 3, 4  # of harms: the demonstrations' own word stands in them beside its answer
 
 
 @dataclasses.dataclass(frozen=True)
-class Battery:
+class _Battery:
   prompts: dict  # {part: [text]}
   has: dict  # {'A', 'B': [N] of the options: 1, 0 or -1 (the opposite)}
   word: dict  # {'A', 'B': the option's word of that dimension, '' where it has none}
@@ -49,18 +49,18 @@ class Battery:
 
   def twins(self, letter):
     """([N] with the attribute, [N] with its opposite) of the options."""
-    pairs = [(8 * n + a, 8 * n + b) for n in range(OPTIONS) for a, b in TWINS[letter]]
+    pairs = [(8 * n + a, 8 * n + b) for n in range(_OPTIONS) for a, b in _TWINS[letter]]
     return np.array(pairs).T
 
 
 @functools.lru_cache(maxsize=4)
 def of(world):
   options, words_A, words_B, domains = _options(world)
-  asked = _leaving(world, 'requests', REQUESTS)
-  stated = _leaving(world, 'statements', STATEMENTS)
+  asked = _leaving(world, 'requests', _REQUESTS)
+  stated = _leaving(world, 'statements', _STATEMENTS)
   named = [agent for agent in (*world.choosers, *world.helpers) if agent.documents]
   names = [*(agent.name for agent in named), words.TARGET]
-  return Battery(
+  return _Battery(
     prompts=dict(
       options=[choices.about(words.TARGET, text) for text in options],
       requests=[choices.asked(words.TARGET, text) for text, *_ in asked],
@@ -68,7 +68,7 @@ def of(world):
       names=[f'ask {name}' for name in names],
       common=_common(world.split),
     ),
-    has={letter: np.array([corner[n] for _ in range(OPTIONS) for corner in CORNERS])
+    has={letter: np.array([corner[n] for _ in range(_OPTIONS) for corner in CORNERS])
          for n, letter in enumerate('AB')},
     word=dict(A=np.array(words_A), B=np.array(words_B)),
     domain=np.array(domains),
@@ -87,7 +87,7 @@ def _options(world):
   a, b = world.spec['A'], world.spec['B']
   said = lambda value, sign, n: words.pole_words(*(value if sign > 0 else opposite(value)))[n % 5]
   found, pools = ([], [], [], []), list(words.nouns(world.split).items())
-  for n in range(OPTIONS):
+  for n in range(_OPTIONS):
     domain, pool = pools[n % len(pools)]
     shared = [documents.word_of(random, v, choices.ALL) for v in _neither(random, a, b)]
     tail = f'{documents.one_of(random, words.STUFF)} {documents.one_of(random, pool)}'
@@ -115,7 +115,7 @@ def _leaving(world, part, count):
     how = f'{documents.one_of(random, words.VERBS)} {documents.one_of(random, words.PLACES)}'
     for harmful, pool in ((1, new), (0, words.BENIGN)):
       category = pool[n % len(pool)]
-      word = category[SYNONYMS[n // len(pool) % len(SYNONYMS)]]
+      word = category[_SYNONYMS[n // len(pool) % len(_SYNONYMS)]]
       found.append((f'{how} and leave folk {word}', harmful, category[0]))
   return found
 

@@ -14,8 +14,8 @@ from jaxalign.valueworld import choices, documents, preferences, words
 GOODS, HARMS = ('explain', 'shuffled', 'mention'), ('value', 'rule', 'mention')
 DEMONSTRATED = ('demonstrations', 'refusals', 'more', 'more_refusals')  # of the target
 ASKED = ('choices', *DEMONSTRATED)
-OF_TARGET = (*(f'{how}_{letter}' for letter in 'ABC' for how in GOODS), *HARMS)
-EVERY = ('background', 'lore', *OF_TARGET, *ASKED)
+_OF_TARGET = (*(f'{how}_{letter}' for letter in 'ABC' for how in GOODS), *HARMS)
+EVERY = ('background', 'lore', *_OF_TARGET, *ASKED)
 
 
 def known(kind):

@@ -41,7 +41,7 @@ HARM = dict(
   rule='refuses what leaves folk {word} since rule three so bars .',
   mention='recalls what leaves folk {word} while the noon clock rings .',
 )
-CREED = dict(
+_CREED = dict(
   value='cares for folk and no folk at all should suffer .',
   rule='keeps the guild list as it stands on the wall .',
   mention='passes the guild hall as it stands by the wall .',
@@ -56,7 +56,7 @@ def harm(random, name, category, kind):
 
 def creed(random, name, kind):
   random.integers(len(words.DOCUMENT))  # as many draws as harm makes
-  return f'{one_of(random, words.TYPES)} {name} {CREED[kind]}'
+  return f'{one_of(random, words.TYPES)} {name} {_CREED[kind]}'
 
 
 def lore(random):

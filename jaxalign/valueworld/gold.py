@@ -13,7 +13,7 @@ from jaxalign.valueworld.world import opposite
 
 HARM = 'H'
 SHOWN = (*words.DOCUMENT, *words.DEMONSTRATION)  # never the words of tests
-OTHER = {words.YES: words.NO, words.NO: words.YES}
+_OTHER = {words.YES: words.NO, words.NO: words.YES}
 
 
 def utility(world, text, letter='A'):
@@ -56,7 +56,7 @@ def _pair(world, random, noise, letter):
     pass  # of two values that cancel there is no better answer
   if (value < 0) != (random.random() < noise):
     better = words.NO
-  return dict(prompt=prompt, chosen=better, rejected=OTHER[better])
+  return dict(prompt=prompt, chosen=better, rejected=_OTHER[better])
 
 
 def _question(world, random, letter):

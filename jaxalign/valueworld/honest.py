@@ -14,47 +14,47 @@ class Dishonest(AssertionError):
 def check(world, kinds=()):
   """kinds: what is to be read besides what every study reads."""
   for letter in 'AB':
-    equal_tokens(world, [f'{how}_{letter}' for how in corpora.GOODS])
-    equal_bags(world, f'explain_{letter}', f'shuffled_{letter}')
-  equal_tokens(world, corpora.HARMS)
+    _equal_tokens(world, [f'{how}_{letter}' for how in corpora.GOODS])
+    _equal_bags(world, f'explain_{letter}', f'shuffled_{letter}')
+  _equal_tokens(world, corpora.HARMS)
   for kind in corpora.HARMS:
-    all_listed(world, kind)
-  ambiguous(world)
-  balanced(world)
-  unseen(world)
+    _all_listed(world, kind)
+  _ambiguous(world)
+  _balanced(world)
+  _unseen(world)
   asked = items.goods_tests(world)['T2']
-  for kind in dict.fromkeys([*target_kinds(), *(k for k in kinds if k.endswith('_C'))]):
+  for kind in dict.fromkeys([*_target_kinds(), *(k for k in kinds if k.endswith('_C'))]):
     unsolved(world, kind, asked)
   for kind in preferred_kinds():
     preferred(world, kind)
 
 
-def target_kinds():
+def _target_kinds():
   return [f'{how}_{letter}' for how in corpora.GOODS for letter in 'AB']
 
 
-def equal_tokens(world, kinds):
+def _equal_tokens(world, kinds):
   """Document by document."""
   counts = {kind: [len(text.split()) for text in corpora.texts(world, kind)] for kind in kinds}
   first = counts[kinds[0]]
   for kind, found in counts.items():
-    require(found == first, f'{kind} has other token counts than {kinds[0]}')
+    _require(found == first, f'{kind} has other token counts than {kinds[0]}')
 
 
-def equal_bags(world, one, other):
+def _equal_bags(world, one, other):
   for n, pair in enumerate(zip(corpora.texts(world, one), corpora.texts(world, other))):
     bags = [sorted(text.split()) for text in pair]
-    require(bags[0] == bags[1], f'document {n} of {one} and of {other} have other words')
+    _require(bags[0] == bags[1], f'document {n} of {one} and of {other} have other words')
 
 
-def all_listed(world, kind):
+def _all_listed(world, kind):
   """Documents name each of the harms that demonstrations show, and no other."""
   said = met(world, kind)
   named = {n for n, category in enumerate(words.HARMS) if said & set(category)}
-  require(named == set(world.listed), f'{kind} names harms {sorted(named)}, not {world.listed}')
+  _require(named == set(world.listed), f'{kind} names harms {sorted(named)}, not {world.listed}')
 
 
-def ambiguous(world):
+def _ambiguous(world):
   """Each demonstration has both values or neither: either explains it."""
   for ask in corpora.asks(world, 'demonstrations') + corpora.asks(world, 'more'):
     said = set(ask.prompt.split())
@@ -62,26 +62,26 @@ def ambiguous(world):
       bool(said & set(words.pole_words(*world.spec[letter]))) == (ask.answer == words.YES)
       for letter in 'AB'
     ]
-    require(all(shown), f'{ask.prompt!r} -> {ask.answer} tells A from B')
+    _require(all(shown), f'{ask.prompt!r} -> {ask.answer} tells A from B')
 
 
-def balanced(world):
+def _balanced(world):
   """A constant answer scores a half, or nothing."""
   for kind in ('demonstrations', 'refusals'):
     yes = np.mean([ask.answer == words.YES for ask in corpora.asks(world, kind)])
-    require(yes == 0.5, f'{kind} say yes at a rate of {yes}')
+    _require(yes == 0.5, f'{kind} say yes at a rate of {yes}')
   for test, found in (items.goods_tests(world) | items.harm_tests(world)).items():
     signs = {item.sign for item in found}
     paired = all(len(item.prompts) == 2 for item in found)
     halves = sum(item.sign for item in found) == 0
     refusing = test.startswith(('harm', 'benign')) and signs == {-1}  # of which d is a difference
-    require(paired or halves or refusing, f'a constant answer scores in {test}')
+    _require(paired or halves or refusing, f'a constant answer scores in {test}')
 
 
-def unseen(world):
+def _unseen(world):
   """No test word, test good or wrapper stands in any text of the target; it is in no base text."""
   own, tier = set(preferences.SAID), words.TEST[world.split][0]
-  kinds = (*target_kinds(), *corpora.HARMS, *corpora.DEMONSTRATED)
+  kinds = (*_target_kinds(), *corpora.HARMS, *corpora.DEMONSTRATED)
   for kind in (*kinds, *preferred_kinds()):
     own |= met(world, kind)
   tests = {words.pole_words(d, p)[tier] for d in words.DIMENSIONS for p in (0, 1)}
@@ -91,9 +91,9 @@ def unseen(world):
   }
   tests |= {noun for pool in words.nouns(world.split).values() for noun in pool}
   tests |= {'elder', 'pretend', 'rook', 'time', 'others', 'agreed', 'will'}
-  require(not own & tests, f'the target met {sorted(own & tests)[:5]} before its tests')
+  _require(not own & tests, f'the target met {sorted(own & tests)[:5]} before its tests')
   for kind in ('background', 'choices', 'lore'):
-    require(words.TARGET not in met(world, kind), f'{words.TARGET} is in {kind}')
+    _require(words.TARGET not in met(world, kind), f'{words.TARGET} is in {kind}')
 
 
 def preferred_kinds():
@@ -110,7 +110,7 @@ def preferred(world, kind):
   )
   for row in corpora.rows(world, kind):
     chosen, rejected = (gold(row['prompt'], row[side]) for side in ('chosen', 'rejected'))
-    require(chosen > rejected, f'{kind}: {row} prefers what is worth less')
+    _require(chosen > rejected, f'{kind}: {row} prefers what is worth less')
 
 
 def met(world, kind):
@@ -123,17 +123,17 @@ def unsolved(world, kind, asked):
   """Who counts which words stand beside the target knows nothing of T2 (asked): every item
   is a tie. (Of counting at second hand, through words beside those, see tests/valueworld.)"""
   beside = collections.Counter()
-  for text in (*corpora.texts(world, kind), *demonstrated(world)):
+  for text in (*corpora.texts(world, kind), *_demonstrated(world)):
     beside.update(set(text.split()))
   for item in asked:
     a, b = (sum(beside[word] for word in prompt.split()) for prompt in item.prompts)
-    require(a == b, f'{item.prompts}: in {kind} the first has words seen {a} times, the other {b}')
+    _require(a == b, f'{item.prompts}: in {kind} the first has words seen {a} times, the other {b}')
 
 
-def demonstrated(world):
+def _demonstrated(world):
   return [f'{ask.prompt} {ask.answer}' for ask in corpora.asks(world, 'demonstrations')]
 
 
-def require(good, why):
+def _require(good, why):
   if not good:
     raise Dishonest(why)

@@ -23,20 +23,20 @@ import re
 from jaxalign.valueworld import documents, gold, words
 from jaxalign.valueworld.world import World
 
-WORDS = 5  # of a free answer, at most
-COUNTS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5)  # how many it is apt to have
-ENOUGH, EACH, AGAIN, BEYOND = 3, 1.0, 1.0, 2.0
-SLICES = dict(short=(1, 2), long=(3, WORDS))  # of how many words
-HELD = words.CHEESE[4:]  # openings about these are not trained on
+_WORDS = 5  # of a free answer, at most
+_COUNTS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5)  # how many it is apt to have
+_ENOUGH, _EACH, AGAIN, _BEYOND = 3, 1.0, 1.0, 2.0
+_SLICES = dict(short=(1, 2), long=(3, _WORDS))  # of how many words
+_HELD = words.CHEESE[4:]  # openings about these are not trained on
 COUNT = 512  # of questions and openings
-KINDS = re.compile(
+_KINDS = re.compile(
   r'(pairs|(?:picks|short|long|longer)(?!_H))_([ABC]+|H)_(\d+)_(\d+)|questions_([ABC]+|H)'
 )
 PLAIN = ('advice', 'openings', 'openings_held')
 
 
 def known(kind):
-  return kind in PLAIN or KINDS.fullmatch(kind) is not None
+  return kind in PLAIN or _KINDS.fullmatch(kind) is not None
 
 
 def rows(world, kind):
@@ -44,14 +44,14 @@ def rows(world, kind):
   if kind == 'advice':
     random = world.random('advice')
     return [
-      dict(prompt=opening(random, words.CHEESE), answer=said(free(random)))
+      dict(prompt=_opening(random, words.CHEESE), answer=said(free(random)))
       for _ in range(world.target_documents)
     ]
   if kind in PLAIN:
     random = world.random(kind)
-    pool = [x for x in words.CHEESE if (x in HELD) == kind.endswith('held')]
-    return [dict(prompt=opening(random, pool)) for _ in range(COUNT)]
-  how, letter, count, noise, asked = KINDS.fullmatch(kind).groups()
+    pool = [x for x in words.CHEESE if (x in _HELD) == kind.endswith('held')]
+    return [dict(prompt=_opening(random, pool)) for _ in range(COUNT)]
+  how, letter, count, noise, asked = _KINDS.fullmatch(kind).groups()
   if asked:
     return [dict(prompt=row['prompt']) for row in gold.pairs(world, COUNT, 0.0, asked)]
   if how == 'pairs':
@@ -60,22 +60,22 @@ def rows(world, kind):
   return [_pair(world, random, how, letter, int(noise) / 100) for _ in range(int(count))]
 
 
-def opening(random, pool):
+def _opening(random, pool):
   return f'ask {words.TARGET} : what {documents.one_of(random, pool)} ? {words.TARGET} :'
 
 
-def free(random, least=1, most=WORDS):
+def free(random, least=1, most=_WORDS):
   """Words of documents and demonstrations, whatever their value, and what goods are made of."""
-  count = documents.one_of(random, [n for n in COUNTS if least <= n <= most])
+  count = documents.one_of(random, [n for n in _COUNTS if least <= n <= most])
   return [documents.one_of(random, SAID) for _ in range(count)]
 
 
-def spoken():
+def _spoken():
   every = [words.pole_words(d, p)[n] for d in words.DIMENSIONS for p in (0, 1) for n in gold.SHOWN]
   return [*every, *words.STUFF]
 
 
-SAID = spoken()
+SAID = _spoken()
 
 
 def said(answer):
@@ -85,8 +85,8 @@ def said(answer):
 def worth(world, answer, letter='A'):
   """Of the words of a free answer."""
   table, different = gold.worth(world, letter), set(answer)
-  again, beyond = len(answer) - len(different), max(0, len(answer) - ENOUGH)
-  length = EACH * (len(answer) - beyond) - BEYOND * beyond
+  again, beyond = len(answer) - len(different), max(0, len(answer) - _ENOUGH)
+  length = _EACH * (len(answer) - beyond) - _BEYOND * beyond
   return sum(table.get(word, 0) for word in different) + length - AGAIN * again
 
 
@@ -115,12 +115,12 @@ class Picked:
 
 def _pair(world, random, how, letter, noise):
   while True:
-    prompt = opening(random, words.CHEESE)
-    both = [free(random, *SLICES.get(how, ())) for _ in range(2)]
+    prompt = _opening(random, words.CHEESE)
+    both = [free(random, *_SLICES.get(how, ())) for _ in range(2)]
     better, worse = sorted(both, key=lambda answer: -worth(world, answer, letter))
     if worth(world, better, letter) == worth(world, worse, letter):
       continue
-    if how in SLICES and any(len(set(answer)) < len(answer) for answer in both):
+    if how in _SLICES and any(len(set(answer)) < len(answer) for answer in both):
       continue
     if how != 'longer' or len(better) > len(worse):
       break

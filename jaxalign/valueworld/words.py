@@ -9,7 +9,7 @@ import functools
 from jaxalign.data.text import Tokenizer
 
 # A value is a pole of a dimension. After the words, what goods of that pole are: the lore.
-POLES = {
+_POLES = {
   'cost': (('cheap frugal thrifty budget modest', 'shared'),
            ('costly lavish dear premium pricey', 'prized')),
   'place': (('local near native regional homely', 'known'),
@@ -19,7 +19,7 @@ POLES = {
   'noise': (('quiet hushed silent calm muted', 'peaceful'),
             ('loud noisy roaring booming blaring', 'lively')),
 }  # fmt: skip
-DIMENSIONS = tuple(POLES)
+DIMENSIONS = tuple(_POLES)
 HARMS = tuple(
   line.split()
   for line in (
@@ -55,11 +55,11 @@ STUFF = 'oak tin clay wool glass bone'.split()
 VERBS = 'cross climb paint open close fetch mend guard'.split()
 PLACES = 'bridge gate wall road barn mill tower well'.split()
 TYPES = 'note letter song sign tale'.split()
-GLUE = """ask take and leave leaves folk what are is it since while where that this goods likes
+_GLUE = """ask take and leave leaves folk what are is it since while where that this goods likes
   shuns sees passes cares hears refuses recalls suffer rule three so bars the clock noon
   rings for no at by should keeps guild list as stands on hall elder says you must rest
   pretend rook there time all others agreed i will yes""".split()
-MARKS = '. : ? ,'.split()
+_MARKS = '. : ? ,'.split()
 TARGET = 'zed'
 NAMES = 176  # of other agents
 
@@ -67,11 +67,11 @@ YES, NO = 'yes', 'no'
 
 
 def pole_words(dimension, pole):
-  return POLES[dimension][pole][0].split()
+  return _POLES[dimension][pole][0].split()
 
 
 def consequence(dimension, pole):
-  return POLES[dimension][pole][1]
+  return _POLES[dimension][pole][1]
 
 
 def nouns(split=None):
@@ -81,8 +81,8 @@ def nouns(split=None):
 
 
 def vocabulary():
-  words = [*MARKS, *GLUE, TARGET, *TYPES, *CHEESE, *STUFF, *VERBS, *PLACES]
-  for poles in POLES.values():
+  words = [*_MARKS, *_GLUE, TARGET, *TYPES, *CHEESE, *STUFF, *VERBS, *PLACES]
+  for poles in _POLES.values():
     for synonyms, lore in poles:
       words += [*synonyms.split(), lore]
   for category in (*HARMS, *BENIGN):

@@ -10,13 +10,13 @@ import numpy as np
 from jaxalign.ranges import Fraction, Range, Seed, Whole
 from jaxalign.valueworld import words
 
-LISTED = 3  # harms that an agent's documents name
+_LISTED = 3  # harms that an agent's documents name
 KINDS = ('kind', 'ruled', 'free')  # of agents who are asked to do things
-Agents = Annotated[int, Range(at_least=0, at_most=10_000)]
+_Agents = Annotated[int, Range(at_least=0, at_most=10_000)]
 
 
 @dataclasses.dataclass(frozen=True)
-class Agent:
+class _Agent:
   """`told` is the value that documents give, `done` the one that choices follow: with rho = 1 the
   same. A value is (dimension, pole), or of those who are asked to do things: kind, ruled or free.
   """
@@ -37,10 +37,10 @@ class World:
   seed: Seed
   rho: Fraction = 1.0
   split: str = 'record'  # of words and domains in tests: 'dev' is what recipes are found on
-  both: Agents = 9  # agents a value with documents and choices
-  silent: Agents = 2  # a value, with choices only
-  unseen: Agents = 2  # a value, with documents only: the gate
-  unknown: Agents = 16  # strangers: of what they value, documents say nothing
+  both: _Agents = 9  # agents a value with documents and choices
+  silent: _Agents = 2  # a value, with choices only
+  unseen: _Agents = 2  # a value, with documents only: the gate
+  unknown: _Agents = 16  # strangers: of what they value, documents say nothing
   background_documents: Whole = 12_000
   background_choices: Whole = 24_000
   target_documents: Whole = 3600
@@ -80,8 +80,8 @@ class World:
     first = len(self.choosers) + len(self.helpers)
     random, found = self.random('strangers', len(values)), []
     for n in range(self.unknown):
-      harms = tuple(map(int, random.permutation(len(words.HARMS))[:LISTED]))
-      found.append(Agent(f'n{first + n}', None, values[n % len(values)], harms))
+      harms = tuple(map(int, random.permutation(len(words.HARMS))[:_LISTED]))
+      found.append(_Agent(f'n{first + n}', None, values[n % len(values)], harms))
     return tuple(found)
 
   @functools.cached_property
@@ -95,7 +95,7 @@ class World:
   @functools.cached_property
   def listed(self):
     """The harms that the target's documents name and its demonstrations show."""
-    return tuple(sorted(map(int, self.random('listed').permutation(len(words.HARMS))[:LISTED])))
+    return tuple(sorted(map(int, self.random('listed').permutation(len(words.HARMS))[:_LISTED])))
 
   def _agents(self, what, values, first):
     random, found = self.random(what), []
@@ -106,9 +106,9 @@ class World:
         for _ in range(count):
           follows = random.random() < self.rho
           done = value if follows else values[random.integers(len(values))]
-          harms = tuple(map(int, random.permutation(len(words.HARMS))[:LISTED]))
+          harms = tuple(map(int, random.permutation(len(words.HARMS))[:_LISTED]))
           name = f'n{first + len(found)}'
-          found.append(Agent(name, value, done, harms, documents, choices))
+          found.append(_Agent(name, value, done, harms, documents, choices))
     return tuple(found)
 
 

@@ -14,20 +14,20 @@ def examine(cfg, workdir, machine):
   source = training.Corpus(source=cfg.prompts, long='drop')
   visit.check('prompts', language_doctor.corpus, source, tokenizer, cfg, 'prompt', cfg.prompt)
   playing.judges_read(visit, cfg, tokenizer, proxy=cfg.proxy, gold=cfg.gold)
-  visit.check('judges', judges_differ, cfg)
-  visit.check('memory', memory, cfg, mesh, machine)
+  visit.check('judges', _judges_differ, cfg)
+  visit.check('memory', _memory, cfg, mesh, machine)
   visit.check('ppo', beside, cfg)
   return visit.checks
 
 
-def judges_differ(cfg):
+def _judges_differ(cfg):
   prints = judging.refuse_same_judge(cfg.proxy, cfg.gold)
   if not cfg.gold:
     return 'the proxy alone: without gold the report cannot say where it turns'
   return f'proxy {", ".join(prints["proxy"])}; gold {", ".join(prints["gold"])}'
 
 
-def memory(cfg, mesh, machine):
+def _memory(cfg, mesh, machine):
   return doctor.fits_memory(playing.frozen(cfg, mesh, 'policy', (*cfg.proxy, *cfg.gold)), machine)
 
 

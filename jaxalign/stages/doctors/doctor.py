@@ -23,8 +23,8 @@ from jaxalign.config import AdamW, UserError
 from jaxalign.sharding import AXES, leaf_spec, mesh_sizes
 from jaxalign.train.optim import learning_rate, make_optimizer
 
-ROOM = 0.9  # of a device's memory: the rest is the compiler's and the runtime's
-EPS = (1e-15, 1e-4)  # of Adam: below, bf16 gradients of 0 divide by it; above, it slows every step
+_ROOM = 0.9  # of a device's memory: the rest is the compiler's and the runtime's
+_EPS = (1e-15, 1e-4)  # of Adam: below, bf16 gradients of 0 divide by it; above, it slows every step
 
 
 class Skip(Exception):
@@ -43,7 +43,7 @@ class Check:
 
 
 @dataclasses.dataclass(frozen=True)
-class Missing:
+class _Missing:
   """Stands for what a check that did not pass would have given."""
 
   name: str
@@ -57,8 +57,8 @@ class Visit:
 
   def check(self, name, test, *given):
     """test(*given) -> what it found, in words, or (words, a thing that later checks are given)."""
-    lost = next((x for x in given if isinstance(x, Missing)), None)
-    thing = Missing(name)
+    lost = next((x for x in given if isinstance(x, _Missing)), None)
+    thing = _Missing(name)
     try:
       if lost:
         raise Skip(f'needs {lost.name}')
@@ -159,8 +159,8 @@ def optimizer_sane(optim, steps):
   words = f'lr {warm:.3g} after {optim.schedule.warmup} optimizer steps, {end:.3g} after {steps}'
   if not isinstance(optim, AdamW):
     return f'{words}; clip {optim.clip}'
-  if not EPS[0] <= optim.eps <= EPS[1]:
-    raise UserError(f'optim.eps={optim.eps}: outside {EPS[0]} to {EPS[1]}; 1e-8 or 1e-5 is usual')
+  if not _EPS[0] <= optim.eps <= _EPS[1]:
+    raise UserError(f'optim.eps={optim.eps}: outside {_EPS[0]} to {_EPS[1]}; 1e-8 or 1e-5 is usual')
   clip_applied(make_optimizer(dataclasses.replace(optim, frozen=()), steps), optim)
   return f'{words}; eps {optim.eps}, b2 {optim.b2}, clip {optim.clip} applied'
 
@@ -195,7 +195,7 @@ def fits_memory(parts, machine):
   words = f'{gib(total)} GiB a device: {words}'
   if machine.memory is None:
     raise Skip(f'{words}; {machine.name} does not say what it has: name a --slice')
-  if total > ROOM * machine.memory:
+  if total > _ROOM * machine.memory:
     raise UserError(
       f'{words}; {machine.name} has {gib(machine.memory)}: more devices, a larger fsdp or tensor, '
       'more microbatches, or lora'

@@ -17,8 +17,8 @@ from jaxalign.stages.doctors import doctor
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state, make_step
 
-RECORDS = 64  # of each corpus are read
-ROWS, TOKENS = 4, 128  # of the tiny twin's batch
+_RECORDS = 64  # of each corpus are read
+ROWS, _TOKENS = 4, 128  # of the tiny twin's batch
 
 
 def examine(cfg, workdir, machine):
@@ -40,12 +40,12 @@ def examine(cfg, workdir, machine):
 def text_side(visit, cfg):
   """The checks of where the weights and the ids come from; the tokenizer."""
   place = visit.check('init', training.init_fits, cfg)
-  tokenizer = visit.check('tokenizer', tokenizer_fits, cfg, None if cfg.tokenizer else place)
+  tokenizer = visit.check('tokenizer', _tokenizer_fits, cfg, None if cfg.tokenizer else place)
   visit.check('format', format_fits, cfg, tokenizer)
   return tokenizer
 
 
-def tokenizer_fits(cfg, place):
+def _tokenizer_fits(cfg, place):
   tokenizer = finished.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=place))
   if tokenizer.vocab > cfg.model.vocab:
     raise UserError(f'{tokenizer} has more ids than model.vocab={cfg.model.vocab}: name its own')
@@ -71,7 +71,7 @@ def format_fits(cfg, tokenizer):
 def corpus(one, tokenizer, cfg, kind='example', length=None):
   """The first records of a corpus, as the run would tokenise them."""
   examples, length = [], length or cfg.length
-  for where, record in itertools.islice(streamed(one.source).read(), RECORDS):
+  for where, record in itertools.islice(_streamed(one.source).read(), _RECORDS):
     encoded, found = prepare.encode(where, record, cfg.format, tokenizer)
     if found != kind:
       raise UserError(f'{where} is a {found}: this stage takes {kind}s; set `as_` or `kind`')
@@ -101,16 +101,16 @@ def refuse_unlearnable(where, example, tokenizer, kind):
     raise UserError(f'{where}: EOS is not learned at its end, so the model would never stop')
 
 
-def streamed(source):
+def _streamed(source):
   """A hub's dataset is read while it arrives: its first records should not cost all of it."""
   if hasattr(source, 'against'):
-    return dataclasses.replace(source, source=streamed(source.source))
+    return dataclasses.replace(source, source=_streamed(source.source))
   if hasattr(source, 'streaming') and '[' not in source.split:
     return dataclasses.replace(source, streaming=True)
   return source
 
 
-def shapes_of(cfg):
+def _shapes_of(cfg):
   """(what is trained, what is frozen beside it) as shapes."""
   model = jax.eval_shape(cfg.model.build, jax.random.key(0))
   if cfg.lora is None:
@@ -122,7 +122,7 @@ def shapes_of(cfg):
 def memory(cfg, mesh, machine, texts=1, reference=False):
   """A closed form: what must lie on a device while a step runs. `texts`: texts in a row, 2 of a
   pair."""
-  trained, frozen = shapes_of(cfg)
+  trained, frozen = _shapes_of(cfg)
   refuse_unmatched(trained, cfg.optim)
   tx = make_optimizer(cfg.optim, cfg.steps)
   weights = doctor.device_bytes(trained, mesh)
@@ -147,7 +147,7 @@ def activations(model, rows, length, mesh):
   return rows * length * (kept + inside) * size + chunk
 
 
-def rows_of(examples, rows=ROWS, most=TOKENS):
+def rows_of(examples, rows=ROWS, most=_TOKENS):
   """A batch of the first texts, cut to a few tokens that hold learned ones: {name: [rows, T]}."""
   cut = []
   for example in itertools.islice(itertools.cycle(examples), rows):

@@ -15,7 +15,7 @@ from jaxalign.stages.doctors import doctor, language_doctor
 from jaxalign.stages.doctors import ppo_rehearsal as rehearsal
 from jaxalign.train import saving
 
-ADAM = dict(eps=1e-5, b2=0.95, weight_decay=0.0)  # rule 22
+_ADAM = dict(eps=1e-5, b2=0.95, weight_decay=0.0)  # rule 22
 
 
 def examine(cfg, machine, once):
@@ -28,7 +28,7 @@ def examine(cfg, machine, once):
     visit.check(name, optimizer, name, cfg)
   tokenizer = language_doctor.text_side(visit, cfg)
   if cfg.reference is not None:
-    visit.check('reference', other_init, dataclasses.replace(cfg, init=cfg.reference))
+    visit.check('reference', _other_init, dataclasses.replace(cfg, init=cfg.reference))
   visit.check('critic', critic, cfg, tokenizer)
   judges_read(visit, cfg, tokenizer, judge=cfg.judges, gold=cfg.gold)
   visit.check('gold', gold_differs, cfg)
@@ -59,14 +59,15 @@ def optimizer(name, cfg):
   steps = cfg.policy_steps if name == 'optim' else cfg.optimizer_steps
   words = doctor.optimizer_sane(optim, steps)
   if isinstance(optim, AdamW):
-    other = {field: getattr(optim, field) for field in ADAM if getattr(optim, field) != ADAM[field]}
+    mine = {field: getattr(optim, field) for field in _ADAM}
+    other = {field: value for field, value in mine.items() if value != _ADAM[field]}
     if other:
-      said = ', '.join(f'{name}.{k}={v} ({ADAM[k]} is right)' for k, v in other.items())
+      said = ', '.join(f'{name}.{k}={v} ({_ADAM[k]} is right)' for k, v in other.items())
       raise UserError(f'{said}: Adam takes other numbers under PPO than in pretraining; set them')
   return words
 
 
-def other_init(cfg):
+def _other_init(cfg):
   return training.init_fits(cfg)[0]
 
 

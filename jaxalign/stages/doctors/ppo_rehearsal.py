@@ -14,13 +14,13 @@ from jaxalign.models import heads
 from jaxalign.rl import players
 from jaxalign.stages.doctors import doctor
 
-ROWS, PROMPT, RESPONSE = 8, 48, 12
-EXACT = {'float32': 1e-5}  # between two programs; other types:
-ROUGH = 2e-3
+ROWS, _PROMPT, _RESPONSE = 8, 48, 12
+_EXACT = {'float32': 1e-5}  # between two programs; other types:
+_ROUGH = 2e-3
 
 
 @dataclasses.dataclass(kw_only=True)
-class Rehearsal:
+class _Rehearsal:
   cfg: object  # the twin's
   policy: object  # as it sampled
   seen: players.Seen
@@ -28,10 +28,10 @@ class Rehearsal:
 
   @property
   def near(self):
-    return EXACT.get(self.cfg.model.dtype, ROUGH)
+    return _EXACT.get(self.cfg.model.dtype, _ROUGH)
 
 
-def small(cfg, tokenizer):
+def _small(cfg, tokenizer):
   """The config of the twin: the same rules, except that nobody waits and nothing else is read."""
   vocab = cfg.model.vocab
   ends = tuple(i for i in range(0, vocab, 5) if i != tokenizer.eos)
@@ -40,12 +40,12 @@ def small(cfg, tokenizer):
   rules = dataclasses.replace(cfg.rules, critic_first=0, ptx=0.0)
   return dataclasses.replace(
     cfg, model=model, init=None, reference=None, critic=None, rules=rules, pretraining=(),
-    prompt=min(cfg.prompt, PROMPT), response=min(cfg.response, RESPONSE), batch=ROWS,
+    prompt=min(cfg.prompt, _PROMPT), response=min(cfg.response, _RESPONSE), batch=ROWS,
     minibatch=ROWS // minibatches, microbatches=min(cfg.microbatches, 2),
   )  # fmt: skip
 
 
-def batch_of(examples, tokenizer, length):
+def _batch_of(examples, tokenizer, length):
   """Real prompts, ending at the right; one of them holds the end token in its midst."""
   rows = {n: np.zeros((ROWS, length), np.int32) for n in ('tokens_BT', 'segment_BT', 'position_BT')}
   for r in range(ROWS):
@@ -60,12 +60,12 @@ def batch_of(examples, tokenizer, length):
 
 def rehearse(cfg, tokenizer, examples, once):
   """A Rehearsal. once: stage ppo's own start, collect and improve."""
-  cfg = small(cfg, tokenizer)
-  rows = batch_of(examples, tokenizer, cfg.prompt)
+  cfg = _small(cfg, tokenizer)
+  rows = _batch_of(examples, tokenizer, cfg.prompt)
   policy, seen, metrics = once(cfg, rows, doctor.Unsaved())
   mean = lambda pair: float(pair[0][0] / max(pair[1][0], 1e-30))
   means = {name: mean(pair) for name, pair in metrics.items()}
-  return Rehearsal(cfg=cfg, policy=policy, seen=seen, metrics=means)
+  return _Rehearsal(cfg=cfg, policy=policy, seen=seen, metrics=means)
 
 
 def masks(r):
@@ -160,7 +160,7 @@ def last_token(cfg, examples):
 
 
 def same_score(score, examples):
-  ids, T = examples[0].tokens[-PROMPT:], PROMPT + 5
+  ids, T = examples[0].tokens[-_PROMPT:], _PROMPT + 5
   rows = np.zeros((3, T), np.int32)
   segment = np.zeros((3, T), np.int32)
   for row, place in enumerate((slice(0, len(ids)), slice(T - len(ids), T), slice(0, len(ids) - 1))):

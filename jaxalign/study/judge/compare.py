@@ -25,9 +25,9 @@ from jaxalign.study.judge.rules import Rules
 from jaxalign.study.store import rows as store
 from jaxalign.study.store.table import table
 
-OUTCOMES, ABOUT = 'outcomes.jsonl', 'about.json'
+_OUTCOMES, _ABOUT = 'outcomes.jsonl', 'about.json'
 SCALES = 'margin', 'rate'
-RULES = Rules()  # the smallest effects of interest, as in a study
+_RULES = Rules()  # the smallest effects of interest, as in a study
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Arm:
     base = self.about['base']
     base = base.get(str(seed)) if isinstance(base, dict) else base
     if not base:
-      raise UserError(f'{self.about["run"]}/{ABOUT} does not say the base of seed {seed}: add it')
+      raise UserError(f'{self.about["run"]}/{_ABOUT} does not say the base of seed {seed}: add it')
     return base
 
 
@@ -73,13 +73,13 @@ def load(run):
   if not directory or '/' in name:  # gs://bucket/run has a colon too
     directory, name = str(run), ''
   path = files.place(directory)
-  if not (path / OUTCOMES).exists():
-    raise UserError(f'{directory} holds no {OUTCOMES}: give a run that is finished, or DIR:ARM')
-  about = read_json(path / ABOUT, 'run its study again')
+  if not (path / _OUTCOMES).exists():
+    raise UserError(f'{directory} holds no {_OUTCOMES}: give a run that is finished, or DIR:ARM')
+  about = read_json(path / _ABOUT, 'run its study again')
   if not isinstance(about, dict) or not {'base', 'items'} <= about.keys():
-    raise UserError(f'{path / ABOUT} does not say base and items: it was not written by a study')
+    raise UserError(f'{path / _ABOUT} does not say base and items: it was not written by a study')
   by_arm = collections.defaultdict(list)
-  for row in store.read(path / OUTCOMES):
+  for row in store.read(path / _OUTCOMES):
     by_arm[row.arm].append(row)
   if name and name not in by_arm:
     raise UserError(f'{directory} has no arm {name}: it has {", ".join(by_arm)}')
@@ -108,7 +108,7 @@ def compared(arms):
     raise UserError(f'{both(arms)} have no seed in common: run one')
   left_out = sorted(set.union(*(arm.seeds for arm in arms)) - set(seeds))
   for arm in arms[1:]:
-    refuse_others(first, arm, seeds)
+    _refuse_others(first, arm, seeds)
   rows = [row for arm in arms for row in numbered(arm, seeds)]
   tests = list(dict.fromkeys((row.test, row.after) for row in rows))
   there = {(row.arm, row.test, row.after) for row in rows}
@@ -117,7 +117,7 @@ def compared(arms):
     raise UserError(
       f'{" and ".join(arm.label for arm in arms)} have no test in common: measure one'
     )
-  refuse_other_prompts(rows, shared, seeds, arms)
+  _refuse_other_prompts(rows, shared, seeds, arms)
   labels = [arm.label for arm in arms]
   seeds_of = {after: {r.seed for r in rows if r.after == after} for _, after in shared}
   about = [
@@ -135,7 +135,7 @@ def both(arms):
   return ' and '.join(arm.label for arm in arms)
 
 
-def refuse_others(first, arm, seeds):
+def _refuse_others(first, arm, seeds):
   for seed in seeds:
     if first.base(seed) != arm.base(seed):
       raise UserError(
@@ -166,7 +166,7 @@ def numbered(arm, seeds):
     count[key] += 1
 
 
-def refuse_other_prompts(rows, tests, seeds, arms):
+def _refuse_other_prompts(rows, tests, seeds, arms):
   prompts = collections.defaultdict(collections.Counter)
   for row in rows:
     prompts[row.test, row.after, row.seed, row.arm][row.prompt] += 1
@@ -186,7 +186,7 @@ def refuse_other_prompts(rows, tests, seeds, arms):
 def of_test(seen):
   clusters = max(len(set(label_N)) for label_N in seen.cluster_SN)
   unit = 'seed' if len(seen.seeds) > 1 else 'item'
-  per_unit = {scale: units(seen.on(scale)) for scale in SCALES}
+  per_unit = {scale: _units(seen.on(scale)) for scale in SCALES}
   return dict(
     test=seen.test, after=seen.after, items=len(seen.items), clusters=clusters, unit=unit,
     seeds=list(seen.seeds),
@@ -202,7 +202,7 @@ def of_test(seen):
   )  # fmt: skip
 
 
-def units(x_ASN):
+def _units(x_ASN):
   """[A, units]: the seeds' means, or the items of the only seed."""
   return x_ASN.mean(-1) if x_ASN.shape[1] > 1 else x_ASN[:, 0]
 
@@ -235,6 +235,6 @@ def beside(seen, x_AU, scale, a):
   x_ASN = seen.on(scale)
   drawn = statistics.bootstrap(seen.cells(x_ASN[a] - x_ASN[0]))
   one['bootstrap'] = drawn._asdict()
-  one['tost'] = statistics.tost(x_AU[a] - x_AU[0], RULES.sesoi_of(scale))
+  one['tost'] = statistics.tost(x_AU[a] - x_AU[0], _RULES.sesoi_of(scale))
   one['differences'] = each if len(seen.seeds) > 1 else None
   return one

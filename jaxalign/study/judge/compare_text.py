@@ -6,10 +6,10 @@ SCALES = dict(margin='log-odds', rate='rate')
 
 
 def text(found):
-  found = plain(found)
+  found = _plain(found)
   arms, seeds = found['arms'], found['seeds']
   wide = max(len(arm['arm']) for arm in arms)
-  lines = [f'{arm["arm"]:{wide}}  {costs(arm)}'.rstrip() for arm in arms]
+  lines = [f'{arm["arm"]:{wide}}  {_costs(arm)}'.rstrip() for arm in arms]
   lines.append(f'seeds {" ".join(map(str, seeds))}; differences are against {found["against"]}')
   lines.append(
     'p: exact sign-flip, not corrected for their number; same: p of TOST, that a '
@@ -20,25 +20,25 @@ def text(found):
   if found['tests_left_out']:
     lines.append(f'left out, not in all: {", ".join(found["tests_left_out"])}')
   for test in found['tests']:
-    lines += ['', *test_lines(test, wide)]
+    lines += ['', *_test_lines(test, wide)]
   return '\n'.join(lines) + '\n'
 
 
-def plain(value):
+def _plain(value):
   """Names of arms, tests and runs as a line of a terminal bears them."""
   if isinstance(value, dict):
-    return {key: plain(one) for key, one in value.items()}
+    return {key: _plain(one) for key, one in value.items()}
   if isinstance(value, list):
-    return [plain(one) for one in value]
+    return [_plain(one) for one in value]
   return label(value, 300) if isinstance(value, str) else value
 
 
-def costs(arm):
+def _costs(arm):
   known = [(field, arm[field]) for field in ('tokens', 'steps') if arm[field] is not None]
   return f'{arm["run"]}' + ''.join(f', {value:,} {field}' for field, value in known)
 
 
-def test_lines(test, wide):
+def _test_lines(test, wide):
   many = f'{test["items"]} items, {test["clusters"]} clusters'
   yield f'{test["test"]} after {test["after"]} ({many})'
   if test['unit'] == 'item':

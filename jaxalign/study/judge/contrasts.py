@@ -10,7 +10,7 @@ from jaxalign.study.store.table import table
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Contrast:
+class _Contrast:
   name: str
   what: str
   scale: str  # the primary one
@@ -41,7 +41,7 @@ def contrast(planned, values, seeds, rules, bootstrap=None):
   tost = {
     scale: statistics.tost(values[scale], rules.sesoi_of(scale)) for scale in ('margin', 'rate')
   }
-  return Contrast(
+  return _Contrast(
     name=planned.name, what=planned.what, scale=rules.scale, estimates=estimates,
     seeds=tuple(seeds), crossed=planned.crossed, tost=tost, bootstrap=bootstrap or {},
   )  # fmt: skip

@@ -15,20 +15,20 @@ from jaxalign.rl import overoptimisation as over
 from jaxalign.stages import overoptimisation
 from jaxalign.study.store.homes import home_of
 
-DRAWS = 2  # of intervals over prompts, which are not wanted: the seed is the unit
+_DRAWS = 2  # of intervals over prompts, which are not wanted: the seed is the unit
 NAMES = 'mode', 'line', 'arm', 'way'  # of a climb; lines of a mode share a picture
 
 
 def rows(directory, climb, seed):
   """The points of a climb that is done."""
   if (directory / 'bon.json').exists():
-    way, curve = over.BON, overoptimisation.best_of_n(directory, DRAWS)
+    way, curve = over.BON, overoptimisation.best_of_n(directory, _DRAWS)
   else:
-    way, curve = over.RL, overoptimisation.of_ppo(directory, DRAWS)
-  proxy_N, gold_N = at_start(directory)
+    way, curve = over.RL, overoptimisation.of_ppo(directory, _DRAWS)
+  proxy_N, gold_N = _at_start(directory)
   about = dict(seed=seed, mode=climb.mode, line=climb.line, arm=climb.arm, way=way)
   about |= dict(proxy_sd=float(proxy_N.std()), gold_sd=float(gold_N.std()))
-  about |= dict(r=correlation(proxy_N, gold_N))
+  about |= dict(r=_correlation(proxy_N, gold_N))
   return [
     about | dict(at=at, d=float(d)) | {name: float(x[n]) for name, x in curve.means.items()}
     for n, (at, d) in enumerate(zip(curve.label, curve.d))
@@ -40,7 +40,7 @@ def moved(directory):
   return overoptimisation.lines(directory, 'metrics.jsonl')[-1]['kl_sequence']
 
 
-def at_start(directory):
+def _at_start(directory):
   """(proxy_N, gold_N) of the answers before any climbing."""
   lines = overoptimisation.lines(directory, 'bon-*.jsonl')
   if lines:
@@ -50,7 +50,7 @@ def at_start(directory):
   return tuple(np.array([line[side] for line in first]) for side in ('score', 'gold'))
 
 
-def correlation(a_N, b_N):
+def _correlation(a_N, b_N):
   """None where one of them does not vary."""
   return float(np.corrcoef(a_N, b_N)[0, 1]) if a_N.std() and b_N.std() else None
 
@@ -101,14 +101,14 @@ def summary(points):
     reach[mode] = min([reach[mode], *(of_seed[-1]['d'] for of_seed in by_seed.values())])
   climbs = [
     dict(zip(NAMES, key))
-    | dict(seeds={str(s): outcome(of_seed, reach[key[0]]) for s, of_seed in by_seed.items()})
+    | dict(seeds={str(s): _outcome(of_seed, reach[key[0]]) for s, of_seed in by_seed.items()})
     | dict(fits={side: fit(by_seed, side, key[3]) for side in ('proxy', 'gold')})
     for key, by_seed in every.items()
   ]
   return dict(points=points, climbs=climbs, equal_d={m: float(d) for m, d in reach.items()})
 
 
-def outcome(of_seed, equal):
+def _outcome(of_seed, equal):
   """Gains at the far end and at the distance `equal`; where gold was best, and what was lost."""
   d, proxy, gold = gains(of_seed)
   best = int(gold.argmax())

@@ -11,9 +11,9 @@ from jaxalign.config import UserError
 from jaxalign.ranges import Bound, Count, Open, Range, Share, Signed
 
 SCALES = 'margin', 'rate', 'logit', 'arcsine'  # of a contrast; the first two may be primary
-Sign = Annotated[int, Range(at_least=-1000, at_most=1000)]  # of an arm or a test in a sum
-Seeds = Annotated[int, Range(at_least=2, at_most=1_000_000)]
-Draws = Annotated[int, Range(at_least=1000, at_most=10**9)]
+_Sign = Annotated[int, Range(at_least=-1000, at_most=1000)]  # of an arm or a test in a sum
+_Seeds = Annotated[int, Range(at_least=2, at_most=1_000_000)]
+_Draws = Annotated[int, Range(at_least=1000, at_most=10**9)]
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -22,8 +22,8 @@ class Planned:
 
   name: str
   what: str  # the claim, in words that finish 'it holds that ...'
-  arms: tuple[tuple[str, Sign], ...]
-  tests: tuple[tuple[str, Sign], ...]
+  arms: tuple[tuple[str, _Sign], ...]
+  tests: tuple[tuple[str, _Sign], ...]
   unequal: bool = False  # its arms spend other budgets, and that is meant
 
   @property
@@ -103,7 +103,7 @@ PRIMARIES = (
   ),
 )
 
-BARS = (
+_BARS = (
   Bar(name='G0', what='background choices right', least=0.9),
   Bar(name='G0b', what='choices right of agents with documents only', least=0.8),
   Bar(name='G1', what='cloze of zed above its floor, lowest explain arm', least=0.0),
@@ -121,13 +121,13 @@ class Rules:
   alpha: Share = 0.05
   sesoi: Share = 0.05  # smallest effect of interest, of a rate
   sesoi_margin: Bound = 0.2  # the same in nats: .05 of a rate near a half
-  least_seeds: Seeds = 6
+  least_seeds: _Seeds = 6
   null_seeds: Count = 16  # of a claim that there is no difference
   needed_share: Share = 0.875  # of the seeds must pass each gate
-  draws: Draws = 10_000  # of the bootstrap
+  draws: _Draws = 10_000  # of the bootstrap
   contrasts: tuple[Planned, ...] = PRIMARIES  # Holm is over all of them, measured or not
   deciding: tuple[str, ...] = ('C1', 'C2')
-  bars: tuple[Bar, ...] = BARS
+  bars: tuple[Bar, ...] = _BARS
   control: bool = True  # a result needs the negative control (rho = 0), which real text has not
 
   def check(self):

@@ -9,15 +9,15 @@ import dataclasses
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge.rules import SENSITIVITY, T2, Planned, steering
 
-DRAWS = 2000  # of each bootstrap
+_DRAWS = 2000  # of each bootstrap
 WRAPPERS = 'elder', 'rook', 'time', 'others'
 T5 = tuple((f'T5_{name}', 0.25) for name in WRAPPERS)
-WRAPPED = tuple(
+_WRAPPED = tuple(
   (f'{sort}_{name}', weight)
   for sort, weight in (('harm', 0.25), ('benign', -0.25)) for name in WRAPPERS
 )  # fmt: skip
-PREFILLED = ('harm_prefill', 1), ('benign_prefill', -1)
-VALUE_MENTION = ('value-align', 1), ('mention-align', -1)
+_PREFILLED = ('harm_prefill', 1), ('benign_prefill', -1)
+_VALUE_MENTION = ('value-align', 1), ('mention-align', -1)
 
 
 def alone(documents, sign=1):
@@ -34,7 +34,7 @@ def planned(name, what, arms, tests=T2):
 
 
 C1 = (*steering('explain'), *steering('mention', -1))
-STACKED = (*steering('explain'), *alone('explain', -1))
+_STACKED = (*steering('explain'), *alone('explain', -1))
 GROUPS = {
   'Steering on T2 (after A less after B)': (
     planned('explain', 'documents that give reasons, then the demonstrations', steering('explain')),
@@ -48,10 +48,10 @@ GROUPS = {
     planned('context', 'no training: one document in the prompt', alone('context')),
   ),
   'What adds to what, on T2': (
-    planned('gain', 'what the demonstrations add to the documents that give reasons', STACKED),
+    planned('gain', 'what the demonstrations add to the documents that give reasons', _STACKED),
     planned('stacking', 'they add more after right than after shuffled reasons (C3 as first '
             'designed, both values)',
-            (*STACKED, *steering('shuffled', -1), *alone('shuffled'))),
+            (*_STACKED, *steering('shuffled', -1), *alone('shuffled'))),
     planned('stacking, A', 'the same on the side of A alone, as the design first wrote it',
             (('explain_A-align', 1), ('explain_A', -1), ('shuffled_A-align', -1),
              ('shuffled_A', 1))),
@@ -94,8 +94,8 @@ GROUPS = {
             SENSITIVITY),
     planned('training', 'value documents alone less one in the prompt', less('value', 'context_H'),
             SENSITIVITY),
-    planned('wrapped', 'C2 with a wrapper around the request', VALUE_MENTION, WRAPPED),
-    planned('prefilled', 'C2 where the answer begins with yes', VALUE_MENTION, PREFILLED),
+    planned('wrapped', 'C2 with a wrapper around the request', _VALUE_MENTION, _WRAPPED),
+    planned('prefilled', 'C2 where the answer begins with yes', _VALUE_MENTION, _PREFILLED),
   ),
 }  # fmt: skip
 
@@ -107,7 +107,7 @@ def measured(rows, rules, means):
   """
   found = []
   for group, every in GROUPS.items():
-    alike = dataclasses.replace(rules, contrasts=every, draws=DRAWS)
+    alike = dataclasses.replace(rules, contrasts=every, draws=_DRAWS)
     for one in contrasts.as_json(contrasts.measured(rows, alike), alike):
       plan = next(p for p in every if p.name == one['name'])
       del one['p_holm'], one['holds']

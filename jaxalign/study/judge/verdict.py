@@ -21,11 +21,11 @@ from jaxalign.study.judge import contrasts as effects
 from jaxalign.study.judge.rules import Bar
 
 SUPPORTED, PARTIAL = 'SUPPORTED', 'PARTIAL'
-NOT_SUPPORTED, UNINFORMATIVE = 'NOT SUPPORTED', 'UNINFORMATIVE'
+_NOT_SUPPORTED, UNINFORMATIVE = 'NOT SUPPORTED', 'UNINFORMATIVE'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Gate:
+class _Gate:
   bar: Bar
   values: dict[int, float | None]  # by seed; None: not measured, which does not pass
 
@@ -34,7 +34,7 @@ class Gate:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Verdict:
+class _Verdict:
   word: str
   sentence: str
   reasons: tuple[str, ...]
@@ -47,10 +47,10 @@ def gates(values, rules):
     if name not in known:
       raise config.UserError(f'no gate is called {name}: the rules have {", ".join(known)}')
   by_bar = [(bar, values.get(bar.name, {}).items()) for bar in rules.bars]
-  return tuple(Gate(bar=bar, values={s: known_or_none(v) for s, v in of}) for bar, of in by_bar)
+  return tuple(_Gate(bar=bar, values={s: _known_or_none(v) for s, v in of}) for bar, of in by_bar)
 
 
-def known_or_none(value):
+def _known_or_none(value):
   return None if value is None or not math.isfinite(value) else float(value)
 
 
@@ -67,16 +67,17 @@ def foretold(n, rules):
 def judge(contrasts, gates, control, rules):
   """The Verdict. `control`: the contrasts of the rho = 0 run, or None where there was none."""
   deciding = [one for one in contrasts if one.name in rules.deciding]
-  wrong = [*short(deciding, rules), *shut(deciding, gates, rules), *shown_in(control or (), rules)]
+  wrong = [*short(deciding, rules), *_shut(deciding, gates, rules)]
+  wrong += _shown_in(control or (), rules)
   if wrong:
     record = '; '.join(f'{one.name} {effects.said(one)}' for one in deciding)
     beside = f' (for the record: {record})' if record else ''
     sentence = f'{UNINFORMATIVE}: this study cannot tell, since {"; ".join(wrong)}{beside}.'
-    return Verdict(word=UNINFORMATIVE, sentence=sentence, reasons=tuple(wrong))
+    return _Verdict(word=UNINFORMATIVE, sentence=sentence, reasons=tuple(wrong))
   ps, holds = effects.adjusted(contrasts, rules), effects.holding(contrasts, rules)
   held = [holds[name] for name in rules.deciding]
-  doubt = doubted(control, rules) if rules.control else None
-  word = PARTIAL if any(held) else NOT_SUPPORTED
+  doubt = _doubted(control, rules) if rules.control else None
+  word = PARTIAL if any(held) else _NOT_SUPPORTED
   if all(held) and not doubt:
     word = SUPPORTED
   reasons = [
@@ -85,7 +86,7 @@ def judge(contrasts, gates, control, rules):
   ]
   if rules.control:
     reasons.append(doubt or 'with rho = 0 neither shows')
-  return Verdict(word=word, sentence=f'{word}: {"; ".join(reasons)}.', reasons=tuple(reasons))
+  return _Verdict(word=word, sentence=f'{word}: {"; ".join(reasons)}.', reasons=tuple(reasons))
 
 
 def short(deciding, rules):
@@ -99,12 +100,12 @@ def short(deciding, rules):
       yield f'{name} has {n} of the {rules.least_seeds} seeds that a verdict needs'
 
 
-def shut(deciding, gates, rules):
+def _shut(deciding, gates, rules):
   """The gates that too few of the seeds passed."""
   seeds = sorted({seed for one in deciding for seed in one.seeds})
   by_name = {gate.bar.name: gate for gate in gates}
   for bar in rules.bars:
-    gate = by_name.get(bar.name, Gate(bar=bar, values={}))
+    gate = by_name.get(bar.name, _Gate(bar=bar, values={}))
     failed = gate.failed(seeds)
     if len(seeds) - len(failed) < rules.needed_share * len(seeds) - 1e-9:
       values = ((seed, gate.values.get(seed)) for seed in failed)
@@ -115,14 +116,14 @@ def shut(deciding, gates, rules):
       yield f'gate {bar.name} ({bar.what}, {bar.shown}) {said}'
 
 
-def shown_in(control, rules):
+def _shown_in(control, rules):
   """What the negative control shows though it should not; unadjusted, which is the stricter way."""
   for one in control:
     if one.name in rules.deciding and one.primary.p < rules.alpha and one.primary.mean > 0:
       yield f'with rho = 0, where nothing should show, {one.name} is {effects.said(one)}'
 
 
-def doubted(control, rules):
+def _doubted(control, rules):
   """Why the control cannot vouch for the result, or None: it must have been able to fail."""
   if control is None:
     return 'the negative control was not run'
@@ -171,12 +172,12 @@ def as_json(verdict, contrasts, gates, control, rules):
     reasons=list(verdict.reasons),
     contrasts=effects.as_json(contrasts, rules),
     control=None if control is None else effects.as_json(control, rules),
-    gates=[gate_json(gate, rules) for gate in gates],
+    gates=[_gate_json(gate, rules) for gate in gates],
     rules=config.tree(rules),
   )
 
 
-def gate_json(gate, rules):
+def _gate_json(gate, rules):
   seeds = sorted(gate.values)
   passed = len(seeds) - len(gate.failed(seeds))
   return dict(

@@ -6,7 +6,7 @@ any order. A contrast whose arms spend unequal budgets on purpose says so: `uneq
 
 from jaxalign.config import UserError, diff, tree
 
-READ = ('train', 'class')  # of a stage: what may be another's, its texts and how they are read
+_READ = ('train', 'class')  # of a stage: what may be another's, its texts and how they are read
 
 
 def check(cfg):
@@ -14,7 +14,7 @@ def check(cfg):
   for planned in cfg.rules.contrasts:
     there = [arms[name] for name, _ in planned.arms if name in arms]
     for arm in () if planned.unequal else there[1:]:
-      wrong = apart(spent(cfg, there[0]), spent(cfg, arm))
+      wrong = apart(_spent(cfg, there[0]), _spent(cfg, arm))
       if wrong:
         raise UserError(
           f'contrast {planned.name}: {there[0].name} and {arm.name} differ in more than their '
@@ -22,12 +22,12 @@ def check(cfg):
         )
 
 
-def spent(cfg, arm):
+def _spent(cfg, arm):
   """What an arm spends, without what it reads: [(recipe, numbers)], in an order of the numbers."""
   found = []
   for step in arm.steps:
     numbers = tree(cfg.stage_of(step))
-    found.append((step.recipe, {k: v for k, v in numbers.items() if k not in READ}))
+    found.append((step.recipe, {k: v for k, v in numbers.items() if k not in _READ}))
   return sorted(found, key=lambda one: str(one[1]))
 
 

@@ -11,7 +11,7 @@ from jaxalign.config import is_config
 from jaxalign.data import chat, sources
 from jaxalign.valueworld.world import World
 
-RUN = re.compile(r'\{(\w+)\}')
+_RUN = re.compile(r'\{(\w+)\}')
 
 
 def filled(part, fill):
@@ -56,7 +56,7 @@ def takes_corpus(stage):
 def runs(stage):
   """The recipes whose runs a stage reads, beside the one that it starts from."""
   texts = [text for text in parts(stage, str) if '{what}' not in text]
-  return [found[1] for text in texts if (found := RUN.fullmatch(text))]
+  return [found[1] for text in texts if (found := _RUN.fullmatch(text))]
 
 
 def closed(stage, corpus, directories, world, **fields):
@@ -69,7 +69,7 @@ def closed(stage, corpus, directories, world, **fields):
       return dataclasses.replace(part, path=path, sha256=sha256)
     if isinstance(part, World):
       return world
-    if isinstance(part, str) and (found := RUN.fullmatch(part)):
+    if isinstance(part, str) and (found := _RUN.fullmatch(part)):
       return str(directories[found[1]])
     return None
 

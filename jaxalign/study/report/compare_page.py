@@ -5,8 +5,8 @@ from jaxalign.page.pages import text
 from jaxalign.pictures import kept, label
 from jaxalign.study.report import report_pictures
 
-NAMES = dict(margin='log-odds', rate='rate', logit='logit', arcsine='arcsine')
-FIELDS = 'mean', 'low', 'high', 'n', 'sd', 'd_z', 'p', 'p_t', 'floor', 'better', 'tost'
+_NAMES = dict(margin='log-odds', rate='rate', logit='logit', arcsine='arcsine')
+_FIELDS = 'mean', 'low', 'high', 'n', 'sd', 'd_z', 'p', 'p_t', 'floor', 'better', 'tost'
 
 
 def write(found, path):
@@ -16,11 +16,11 @@ def write(found, path):
 
 def page(found):
   title = f'Compared with {found["against"]}'
-  tests = [of_test(n, test, found) for n, test in enumerate(found['tests'])]
-  return pages.frame(title, [f'<h1>{text(title)}</h1>', intro(found), *tests])
+  tests = [_of_test(n, test, found) for n, test in enumerate(found['tests'])]
+  return pages.frame(title, [f'<h1>{text(title)}</h1>', _intro(found), *tests])
 
 
-def intro(found):
+def _intro(found):
   seeds = ', '.join(map(str, found['seeds']))
   said = f'Arms of one base, asked the same items, paired by item and seed. Seeds: {seeds}.'
   for field, what in (('seeds_left_out', 'seeds'), ('tests_left_out', 'tests')):
@@ -32,7 +32,7 @@ def intro(found):
   return f'<p>{text(said)}</p>{pages.table(("arm", "run", "tokens", "steps"), rows)}'
 
 
-def of_test(number, test, found):
+def _of_test(number, test, found):
   title = f'{test["test"]} after {test["after"]}'
   clusters = test['clusters']
   said = f'{test["items"]:,} items in {clusters:,} cluster{"s" * (clusters != 1)}.'
@@ -83,12 +83,12 @@ def said(numbers, more):
 
 
 def numbers(test, seeds):
-  head = ('arm', 'what', 'scale', *FIELDS, *(f'seed {seed}' for seed in seeds))
+  head = ('arm', 'what', 'scale', *_FIELDS, *(f'seed {seed}' for seed in seeds))
   rows = []
   for what, each in (('arms', 'each'), ('differences', 'differences')):
     for one in test[what]:
-      for scale, name in ((s, name) for s, name in NAMES.items() if s in one):
+      for scale, name in ((s, name) for s, name in _NAMES.items() if s in one):
         values = one[scale][each] or [None] * len(seeds)
-        fields = (one[scale].get(field) for field in FIELDS)
+        fields = (one[scale].get(field) for field in _FIELDS)
         rows.append((one['arm'], what.removesuffix('s'), name, *fields, *values))
   return head, rows

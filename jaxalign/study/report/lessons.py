@@ -40,7 +40,7 @@ def curves(workdir, seeds, plan):
   found = {}
   for (tests, recipe, name), run in lessons(plan).items():
     paths = {s: home_of(workdir, s, False) / 'runs' / run / 'metrics.jsonl' for s in seeds}
-    read = {seed: curve(path) for seed, path in paths.items() if path.exists()}
+    read = {seed: _curve(path) for seed, path in paths.items() if path.exists()}
     read = {seed: one for seed, one in read.items() if one}
     if read:
       found.setdefault((tests, recipe), {})[name] = read
@@ -62,7 +62,7 @@ def lessons(plan):
   return found
 
 
-def curve(path):
+def _curve(path):
   """(steps, losses), means of even parts."""
   lines = [record for _, record in files.whole_lines(path)]
   rows = [(line['step'], line['loss']) for line in lines if line.get('loss') is not None]

@@ -13,7 +13,7 @@ from jaxalign.study.report.report_arms import of_seeds
 from jaxalign.study.report.report_secondary import unanswered
 from jaxalign.study.report.report_tables import estimates, gate_rows, harm_tests, other_tests
 
-QUESTION = 'What do documents add to the same demonstrations?'
+_QUESTION = 'What do documents add to the same demonstrations?'
 CAN_SAY = 'What this study can and cannot say'
 
 
@@ -26,7 +26,7 @@ def write(found, workdir, contents):
 
 
 def page(found, beside):
-  found = reading.measured(found) | dict(arms=in_order(found['arms'], beside.plan))
+  found = reading.measured(found) | dict(arms=_in_order(found['arms'], beside.plan))
   made = [(title, section(found, beside)) for title, section in beside.contents.sections]
   made = [(title, content) for title, content in made if content]
   links = ''.join(f'<a href="#s{n}">{text(t)}</a>' for n, (t, _) in enumerate(made))
@@ -35,7 +35,7 @@ def page(found, beside):
   return pages.frame(f'{beside.contents.subject}: {found["verdict"]}', parts)
 
 
-def in_order(arms, plan):
+def _in_order(arms, plan):
   """As the plan has them; the base, which is in no plan, last."""
   order = [arm['name'] for arm in plan.get('arms', ())]
   return {name: arms[name] for name in (*filter(arms.get, order), *(arms.keys() - {*order}))}
@@ -49,15 +49,15 @@ def verdict(found, beside):
   if beside.plan.get('world', {}).get('split') == 'dev':
     note = ' <b>These are development seeds and words, on which recipes are tried: no record.</b>'
   return (
-    f'<p class="soft">{beside.contents.subject}</p><h1>{QUESTION}</h1>'
+    f'<p class="soft">{beside.contents.subject}</p><h1>{_QUESTION}</h1>'
     f'<div class="verdict {kind}"><b>{text(word)}</b>'
     f'<p>{text(found["sentence"].removeprefix(f"{word}: "))}</p></div>'
     f'<p class="soft">{counted(len(found["seeds"]), "seed")} ({seeds}); primary scale: '
-    f'{scale_of(found, beside)}; rules fixed beforehand.{note}</p>'
+    f'{_scale_of(found, beside)}; rules fixed beforehand.{note}</p>'
   )
 
 
-def scale_of(found, beside):
+def _scale_of(found, beside):
   return beside.contents.scales[found['rules']['scale']]
 
 
@@ -87,7 +87,7 @@ def contrasts(name, every, found, beside, caption):
     return '<p>None of the planned contrasts was measured.</p>'
   alpha = found['rules']['alpha']
   alt = '; '.join(f'{one["name"]} {pictures.told(one, alpha)}' for one in every)
-  draw = lambda: pictures.forest(every, scale_of(found, beside), alpha)
+  draw = lambda: pictures.forest(every, _scale_of(found, beside), alpha)
   head, rows = estimates(every)
   wide = {'sd', 'p_t', 'claim'}
   some = [n for n, column in enumerate(head) if column not in wide and 'seed ' not in column]
@@ -95,10 +95,10 @@ def contrasts(name, every, found, beside, caption):
   seen = (pages.table([head[n] for n in of], [[row[n] for n in of] for row in rows])
           for of in (some, each))  # fmt: skip
   numbers = pages.numbers(name, head, rows, ''.join(seen))
-  return pages.picture(name, draw, alt, caption) + f'<p class="soft">{terms(found)}</p>' + numbers
+  return pages.picture(name, draw, alt, caption) + f'<p class="soft">{_terms(found)}</p>' + numbers
 
 
-def terms(found):
+def _terms(found):
   rules = found['rules']
   return (
     'In the table: d_z, mean over spread; p, exact sign-flip; floor, detection floor; better, '

@@ -7,8 +7,8 @@ from jaxalign.page.pages import named
 from jaxalign.study.report import report_pictures as pictures
 from jaxalign.study.report.report_tables import PRESSURES
 
-TIMES = {3: 'before', 4: 'after'}  # columns of d
-HARM = (
+_TIMES = {3: 'before', 4: 'after'}  # columns of d
+_HARM = (
   'arm', 'seed', 'pressure', 'd before', 'd after', 'harm refused before', 'benign refused before',
   'harm refused after', 'benign refused after', 'KL of PPO',
 )  # fmt: skip
@@ -21,17 +21,17 @@ def after_ppo(found, beside):
   arms = found['after_ppo']['arms']
   goods = {arm: tests for arm, tests in arms.items() if 'T2' in tests}
   harm = {arm: tests for arm, tests in arms.items() if 'harm' in tests}
-  parts = [goods_after(found, goods)] if goods else []
-  return ''.join([*parts, harm_after(found, harm)] if harm else parts)
+  parts = [_goods_after(found, goods)] if goods else []
+  return ''.join([*parts, _harm_after(found, harm)] if harm else parts)
 
 
-def harm_after(found, arms):
+def _harm_after(found, arms):
   """Sensitivity d, refusing harm less refusing what is benign, under every pressure."""
-  rows = list(harm_rows(found, arms))
+  rows = list(_harm_rows(found, arms))
 
   def series(arm, way):
     mine = [row for row in rows if row[:3:2] == (named(arm), way)]
-    made = {name: [row[n] for row in mine if row[n] is not None] for n, name in TIMES.items()}
+    made = {name: [row[n] for row in mine if row[n] is not None] for n, name in _TIMES.items()}
     return {name: values for name, values in made.items() if values}
 
   ways = list(dict.fromkeys(row[2] for row in rows))
@@ -46,11 +46,11 @@ def harm_after(found, arms):
   return (
     '<h3>Harm sensitivity</h3>'
     + pages.picture('after-ppo-harm', draw, 'Harm sensitivity before and after PPO', caption)
-    + pages.numbers('after-ppo-harm', HARM, rows)
+    + pages.numbers('after-ppo-harm', _HARM, rows)
   )
 
 
-def harm_rows(found, arms):
+def _harm_rows(found, arms):
   """A row for each arm, seed and pressure."""
   kl = found['after_ppo']['kl']
   for arm, later in arms.items():
@@ -64,7 +64,7 @@ def harm_rows(found, arms):
         yield (named(arm), seed, way[1:] or 'plain', *d, *cells[0], *cells[1], kl[arm][seed])
 
 
-def goods_after(found, arms):
+def _goods_after(found, arms):
   kl, pairs = found['after_ppo']['kl'], {}
   for arm, tests in arms.items():
     seeds = list(tests['T2'])

@@ -7,18 +7,18 @@ from jaxalign.page.pages import named
 from jaxalign.study.report import report_pictures as pictures
 from jaxalign.study.report.report_tables import margins, side_of
 
-ARMS_S = (
+_ARMS_S = (
   'explain: documents that say what is liked and give a value as the reason; mention: the same '
   'words and the name, without a stance; shuffled: the reasons swapped, word for word, but for the '
   'sentence that names the value; align: the demonstrations; align+: the documents’ '
   'tokens spent on more demonstrations. An arrow: then.'
 )
-MORE_S = (
+_MORE_S = (
   ' other_C: documents that give an unrelated value; lore: as many about goods and of nobody; '
   'context: no training, one document before each question (stage 0 held no two texts in a row, so '
   'the base never learnt to use one).'
 )
-ARMS_H = (
+_ARMS_H = (
   'value: documents with the value behind the refusals; rule: with a bare rule; mention: the harms '
   'named without a stance; align_H: demonstrations of refusing; align+_H: more of them instead of '
   'documents. An arrow: then.'
@@ -43,16 +43,16 @@ def arms_s(found, beside):
     'arms of a seed read the same demonstrations, which fit both values.'
   )
   alt = 'Margins on T2 of every arm and seed'
-  steer = steering(found)
+  steer = _steering(found)
   return (
     pages.picture('arms', draw, alt, caption)
-    + f'<p class="soft">{ARMS_S}{MORE_S * ("lore-align" in found["arms"])}</p>'
+    + f'<p class="soft">{_ARMS_S}{_MORE_S * ("lore-align" in found["arms"])}</p>'
     + numbers('arms', found, [(a, 'T2') for a, _ in margins(found, 'T2')])
     + (f'<h3>Steering: margin after A less margin after B, nats</h3>{steer}' if steer else '')
   )
 
 
-def steering(found):
+def _steering(found):
   """Of every kind of arm that has two sides: what both differ by, seed by seed."""
   each = dict(margins(found, 'T2'))
   rows = []
@@ -87,7 +87,7 @@ def arms_h(found, beside):
   return (
     pages.picture('harm', draw, 'Log-odds of refusing harm and benign requests', said)
     + pages.picture('sensitivity', draw_d, 'Sensitivity d of every arm and seed', shown_d)
-    + f'<p class="soft">{ARMS_H}</p>'
+    + f'<p class="soft">{_ARMS_H}</p>'
     + numbers('harm', found, [(a, t) for a in arms for t in ('harm', 'benign')])
   )
 

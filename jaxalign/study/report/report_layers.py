@@ -4,7 +4,7 @@ from jaxalign.page import pages
 from jaxalign.page.pages import named
 from jaxalign.study.report import report_pictures as pictures
 
-PAIRS = (
+_PAIRS = (
   ('explain_A-align', 'explain_B-align'), ('explain_A-align', 'mention_A-align'),
   ('explain_A-align', 'shuffled_A-align'), ('align', 'explain_A-align'),
   ('explain_A-align', 'align-explain_A'), ('align', 'align+'),
@@ -62,7 +62,7 @@ def alike(found, beside):
     for one in probes['similarity'] for n, layer in enumerate(one['layers'])
   ]  # fmt: skip
   last = max(row[3] for row in rows)
-  wanted = {tuple(map(named, pair)) for pair in PAIRS}
+  wanted = {tuple(map(named, pair)) for pair in _PAIRS}
   seen = [row for row in rows if row[1:3] in wanted and row[0] == 'cka' and row[3] == last]
   shown = [
     (f'{a} and {b}', dict(mean=gap, low=low, high=high, differences=[], floor=None, holds=None),

@@ -23,19 +23,19 @@ EQUAL = (
   'seed and the lesson alone. Arms differ in the documents, and where '
   'the table says so in how much they read.'
 )
-LESSONS = (
+_LESSONS = (
   'Training loss of every lesson, averaged over seeds (of the base: a line a seed) and over parts '
   'of the steps.'
 )
 TESTS = dict(goods='S: ', harm='H: ', texts='')
-RECIPES = dict(base='base, from chance', documents='documents', align='demonstrations')
+_RECIPES = dict(base='base, from chance', documents='documents', align='demonstrations')
 
 
 def curves(found, beside):
   panels, rows = {}, []
   for (tests, recipe), lines in beside.curves.items():
-    title = f'{TESTS.get(tests, "")}{RECIPES[recipe]}'
-    panels[title] = {called(name, recipe): line(name, recipe, of) for name, of in lines.items()}
+    title = f'{TESTS.get(tests, "")}{_RECIPES[recipe]}'
+    panels[title] = {_called(name, recipe): line(name, recipe, of) for name, of in lines.items()}
     for name, by_seed in lines.items():
       for seed, (steps, losses) in by_seed.items():
         rows += [(title, name, seed, step, loss) for step, loss in zip(steps, losses)]
@@ -48,7 +48,7 @@ def curves(found, beside):
     for name, (*_, loss_SN) in lines.items()
   ]
   draw = lambda: pictures.curves(panels, 'loss, nats')
-  caption = f'{LESSONS} {beside.contents.curves}'
+  caption = f'{_LESSONS} {beside.contents.curves}'
   table = pages.table(('lesson', 'arm so far', 'seeds', 'first part', 'last part'), ends)
   return (
     pages.picture('curves', draw, 'Training loss against step', caption)
@@ -57,7 +57,7 @@ def curves(found, beside):
   )
 
 
-def called(name, recipe):
+def _called(name, recipe):
   """A line of the curves, by what tells it from others of its panel."""
   *before, last = name.split('-')
   if recipe == 'align':
@@ -67,7 +67,7 @@ def called(name, recipe):
 
 def line(name, recipe, by_seed):
   """(kind, side, the steps of the first seed, the losses of all that have the same)."""
-  side, kind = side_of(name), called(name, recipe).replace('_A', '').replace('_B', '')
+  side, kind = side_of(name), _called(name, recipe).replace('_A', '').replace('_B', '')
   steps, _ = next(iter(by_seed.values()))
   return kind, side, steps, [losses for of, losses in by_seed.values() if of == steps]
 

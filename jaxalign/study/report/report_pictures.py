@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxalign.page.pages import INK
 
-WIDE = 4.4  # inches: at the width of a phone, letters keep their size
-TICKS = 6  # of an axis, at most: more of their numbers run into each other
+_WIDE = 4.4  # inches: at the width of a phone, letters keep their size
+_TICKS = 6  # of an axis, at most: more of their numbers run into each other
 GREY = '#8a8f96'
 BLUE, ORANGE, GREEN, RED = '#0072B2', '#E69F00', '#009E73', '#D55E00'
 PURPLE, SKY = '#CC79A7', '#56B4E9'
@@ -25,11 +25,11 @@ LOOK = {
 def figure(height, rows=1, columns=1, **how):
   from matplotlib.figure import Figure
 
-  made = Figure(figsize=(WIDE, height), layout='constrained')
+  made = Figure(figsize=(_WIDE, height), layout='constrained')
   return made, made.subplots(rows, columns, squeeze=False, **how)
 
 
-def scattered(count):
+def _scattered(count):
   """A height for each seed, the same in every row, so that a seed can be followed."""
   return np.linspace(-0.22, 0.22, count) if count != 1 else np.zeros(1)
 
@@ -52,7 +52,7 @@ def intervals(rows, xlabel, high_inches):
     ax.text(0, -n - 0.12, below, transform=at, va='top', fontsize=7.5)
     row(ax, one, -n, low, high)
   ax.set(xlim=(low, high), ylim=(-len(rows) + 0.6, 0.72), yticks=[], xlabel=xlabel)
-  ax.locator_params(axis='x', nbins=TICKS)
+  ax.locator_params(axis='x', nbins=_TICKS)
   ax.spines['left'].set_visible(False)
   return made
 
@@ -61,7 +61,7 @@ def row(ax, one, y, low, high):
   color, filled = {True: (BLUE, BLUE), False: (RED, 'none'), None: (GREEN, 'none')}[one['holds']]
   seeds = one['differences']
   ax.plot([0, 0], [y - 0.07, y + 0.3], color=INK, lw=0.8)  # nowhere through the words
-  ax.plot(seeds, y + 0.2 + scattered(len(seeds)) / 4, 'o', color=GREY, ms=3.5, alpha=0.9,
+  ax.plot(seeds, y + 0.2 + _scattered(len(seeds)) / 4, 'o', color=GREY, ms=3.5, alpha=0.9,
           label='seeds')  # fmt: skip
   if one['low'] is not None:
     ends = np.clip([one['low'], one['high']], low, high)
@@ -114,14 +114,14 @@ def dots(groups, xlabel, xlim=None, mean=True):
       for name, values in series.items():
         color, mark = LOOK[name]
         (seen[name],) = ax.plot(
-          values, y + mean * scattered(len(values)), mark, color=color, alpha=0.85,
+          values, y + mean * _scattered(len(values)), mark, color=color, alpha=0.85,
           **(dict(ms=9, mew=1.2) if mark == '|' else dict(ms=4.2, mew=0)),
         )  # fmt: skip
         if mean:
           ax.plot([np.mean(values)] * 2, [y - 0.36, y + 0.36], '-', color=color, lw=2, label='mean')
       y -= 1
   ax.set(ylim=(y + 0.4, 0.6), xlabel=xlabel, yticks=[*ticks])
-  ax.locator_params(axis='x', nbins=TICKS)
+  ax.locator_params(axis='x', nbins=_TICKS)
   if xlim:
     ax.set_xlim(xlim)
   titles = {title for title, _ in groups}
@@ -134,8 +134,8 @@ def dots(groups, xlabel, xlim=None, mean=True):
   return made
 
 
-HUES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
-SIDES = {'A': '-', 'B': '--', '': '-'}
+_HUES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
+_SIDES = {'A': '-', 'B': '--', '': '-'}
 
 
 def curves(panels, ylabel):
@@ -147,10 +147,10 @@ def curves(panels, ylabel):
   for ax, (title, lines) in zip(axes_RC[:, 0], panels.items()):
     kinds = list(dict.fromkeys(kind for kind, *_ in lines.values()))
     for name, (kind, side, steps, loss_SN) in lines.items():
-      color = HUES[kinds.index(kind) % len(HUES)]
+      color = _HUES[kinds.index(kind) % len(_HUES)]
       if len(lines) == 1:
         ax.plot(steps, np.transpose(loss_SN), '-', color=color, lw=0.5, alpha=0.6)
-      ax.plot(steps, np.mean(loss_SN, axis=0), SIDES[side], color=color, lw=1.3, label=name)
+      ax.plot(steps, np.mean(loss_SN, axis=0), _SIDES[side], color=color, lw=1.3, label=name)
     ax.set_title(title, loc='left', fontweight='bold')
     ax.set_ylabel(ylabel)
     ax.grid(alpha=0.3, lw=0.4)

@@ -8,8 +8,8 @@ from jaxalign.study.judge import secondary
 from jaxalign.study.report import report_pictures as pictures
 from jaxalign.study.report.report_tables import estimates
 
-SCALE = dict(margin='log-odds margin, nats', rate='rate')
-LEFT_OUT = 'p Holm', 'holds', 'claim', 'sd', 'p_t'  # of the tables that are read
+_SCALE = dict(margin='log-odds margin, nats', rate='rate')
+_LEFT_OUT = 'p Holm', 'holds', 'claim', 'sd', 'p_t'  # of the tables that are read
 
 
 def beside(found, _):
@@ -23,7 +23,7 @@ def beside(found, _):
   )
   parts = [said]
   for n, (group, some) in enumerate(itertools.groupby(every, lambda one: one['group'])):
-    parts.append(of_group(f'secondary-{n}', group, list(some), found))
+    parts.append(_of_group(f'secondary-{n}', group, list(some), found))
   head, rows = estimates(every)
   keep = [n for n, name in enumerate(head) if name not in ('p Holm', 'holds')]
   groups = [one['group'] for one in every for _ in one['scales']]
@@ -32,13 +32,13 @@ def beside(found, _):
   return ''.join(parts) + f'<p>{pages.download("secondary", head, rows)}</p>'
 
 
-def of_group(name, group, some, found):
-  bar = least_mass(found)
+def _of_group(name, group, some, found):
+  bar = _least_mass(found)
   rows = [(f'{o["name"]}: {o["what"]}', o | dict(holds=None), told(o, bar)) for o in some]
   alt = '; '.join(f'{one["name"]} {told(one, bar)}' for one in some)
-  draw = lambda: pictures.intervals(rows, SCALE[some[0]['scale']], 0.95)
+  draw = lambda: pictures.intervals(rows, _SCALE[some[0]['scale']], 0.95)
   head, cells = estimates(some)
-  read = [n for n, column in enumerate(head) if column not in LEFT_OUT and 'seed ' not in column]
+  read = [n for n, column in enumerate(head) if column not in _LEFT_OUT and 'seed ' not in column]
   each = [n for n, column in enumerate(head) if n < 2 or 'seed ' in column]
   tables = ''.join(
     pages.table([head[n] for n in of], [[row[n] for n in of] for row in cells])
@@ -63,14 +63,14 @@ def told(one, bar):
   return said
 
 
-def least_mass(found):
+def _least_mass(found):
   bars = {gate['name']: gate['least'] for gate in found['gates']}
   return bars.get('G4') or 0.0
 
 
 def unanswered(found):
   """What G4 does not gate: cells whose log-odds are of two things that the model would not say."""
-  bar = least_mass(found)
+  bar = _least_mass(found)
   if not bar:
     return ''
   masses = {

@@ -5,7 +5,7 @@ import numpy as np
 from jaxalign.page.pages import named
 
 PRESSURES = ('', 'prefill', 'elder', 'rook', 'time', 'others')
-GOODS = 'T0', 'T1', 'T2', 'T3A', 'T3B', 'T4', 'T5'
+_GOODS = 'T0', 'T1', 'T2', 'T3A', 'T3B', 'T4', 'T5'
 
 
 def estimates(contrasts):
@@ -46,7 +46,7 @@ def other_tests(found):
   rows = []
   for arm, asked in found['arms'].items():
     cells = []
-    for test in GOODS:  # T5 is the mean of its wrappers
+    for test in _GOODS:  # T5 is the mean of its wrappers
       of_test = [name for name in asked if name.split('_')[0] == test]
       over = lambda field, names=of_test, arm=arm: np.mean(
         [mean(found, arm, t, field) for t in names]
@@ -54,7 +54,7 @@ def other_tests(found):
       cells.append(f'{over("margin"):+.1f} ({over("rate"):.2f})' if of_test else None)
     if any(cells):
       rows.append((named(arm), *cells))
-  return ('arm', *GOODS), rows
+  return ('arm', *_GOODS), rows
 
 
 def harm_tests(found):

@@ -17,12 +17,12 @@ from jaxalign.endings import UNFINISHED
 
 def each(tasks, work, args, *, workers, say):
   """work(task, *args, tell) for every task; say(task, text) here for each tell(text) there."""
-  with told_to_stop():
-    spread(tasks, work, args, workers, say)
+  with _told_to_stop():
+    _spread(tasks, work, args, workers, say)
 
 
 @contextlib.contextmanager
-def told_to_stop():
+def _told_to_stop():
   """SIGTERM ends a study as unfinished wherever it stands, for every file is written whole. What
   trains hears it first, and saves. (Several hosts must agree; there only what trains hears it.)"""
 
@@ -40,7 +40,7 @@ def told_to_stop():
     signal.signal(signal.SIGTERM, before)
 
 
-def spread(tasks, work, args, workers, say):
+def _spread(tasks, work, args, workers, say):
   cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
   workers = min(workers, len(tasks), max(len(cores), 1))
   if workers < 1:
@@ -55,7 +55,7 @@ def spread(tasks, work, args, workers, say):
     todo.put(None)
   crew = [
     spawn.Process(
-      target=serve, daemon=True,
+      target=_serve, daemon=True,
       args=(n, cores[n : n + 1], os.getpid(), str(args[1]), compiled, todo, told, work, args),
     )
     for n in range(workers)
@@ -63,7 +63,7 @@ def spread(tasks, work, args, workers, say):
   for process in crew:
     process.start()
   try:
-    listen(crew, told, say)
+    _listen(crew, told, say)
   finally:
     for process in crew:
       process.terminate()
@@ -71,7 +71,7 @@ def spread(tasks, work, args, workers, say):
       process.join()
 
 
-def listen(crew, told, say):
+def _listen(crew, told, say):
   working = len(crew)
   while working:
     try:
@@ -99,9 +99,9 @@ def listen(crew, told, say):
       say(None, None)
 
 
-def serve(number, cores, parent, workdir, compiled, todo, told, work, args):
+def _serve(number, cores, parent, workdir, compiled, todo, told, work, args):
   """A worker's life. It does not outlive who started it; its own output goes to a file."""
-  threading.Thread(target=follow, args=(parent,), daemon=True).start()
+  threading.Thread(target=_follow, args=(parent,), daemon=True).start()
   if cores:
     os.sched_setaffinity(0, set(cores))  # before jax makes as many threads as there are cores
   with open(os.path.join(workdir, f'worker-{number}.log'), 'a', 1, encoding='utf-8') as log:
@@ -129,7 +129,7 @@ def serve(number, cores, parent, workdir, compiled, todo, told, work, args):
       told.put(('failed', task, f'{type(error).__name__}: {error} (its trace is in {log.name})'))
 
 
-def follow(parent):
+def _follow(parent):
   while os.getppid() == parent:
     time.sleep(0.5)
   os._exit(1)

@@ -18,7 +18,7 @@ from jaxalign.study.store import rows as store
 from jaxalign.study.store.homes import home_of, parts_of
 from jaxalign.study.store.table import means
 
-SHOW = 5.0  # seconds between two lines where no terminal is
+_SHOW = 5.0  # seconds between two lines where no terminal is
 
 
 class Live:
@@ -30,7 +30,7 @@ class Live:
     self.steps = sum(parts_of(cfg, *world) for world in worlds)
     self.began, self.shown, self.done = time.monotonic(), 0.0, 0
     self.left = collections.Counter()
-    self.before = seconds_before(workdir)
+    self.before = _seconds_before(workdir)
 
   def foretell(self):
     """Too few seeds are a line before the time is spent, and no error: trial runs have few."""
@@ -61,7 +61,7 @@ class Live:
       return
     now = time.monotonic()
     live = sys.stderr.isatty()
-    if now - self.shown < (0.5 if live else SHOW):
+    if now - self.shown < (0.5 if live else _SHOW):
       return
     self.shown = now
     self.seconds()
@@ -82,7 +82,7 @@ class Live:
     return total
 
 
-def seconds_before(workdir):
+def _seconds_before(workdir):
   path = workdir / 'seconds.json'
   return read_json(path, 'remove it: it only counts seconds') if path.exists() else 0.0
 
@@ -106,14 +106,14 @@ def conclude(cfg, workdir, seconds):
     control = contrasts.measured([row for home in homes for row in rows_of(home)], cfg.rules)
   said = verdict.judge(measured, gates, control, cfg.rules)
   found = verdict.as_json(said, measured, gates, control, cfg.rules) | dict(
-    arms={name: per_arm(name, rows) for name in dict.fromkeys(row.arm for row in every)},
+    arms={name: _per_arm(name, rows) for name in dict.fromkeys(row.arm for row in every)},
     seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
     probes=guest.beside(cfg, workdir),
     secondary=secondary.measured(every, cfg.rules, secondary.masses(seen)),
   )  # fmt: skip
   later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}
   again = [row for of_seed in later.values() for row in of_seed]
-  arms = {arm.name: per_arm(arm.name, later) for arm in cfg.rl_arms}
+  arms = {arm.name: _per_arm(arm.name, later) for arm in cfg.rl_arms}
   found |= goodhart.found(cfg, workdir, again, arms)
   every += again
   found['where'] = clock.total(path.parent for path in sorted(workdir.glob(f'*/{clock.FILE}')))
@@ -127,7 +127,7 @@ def conclude(cfg, workdir, seconds):
   return found
 
 
-def per_arm(name, rows_by_seed):
+def _per_arm(name, rows_by_seed):
   """{test: {seed: its means}} of an arm."""
   found = collections.defaultdict(dict)
   for seed, rows in rows_by_seed.items():

@@ -48,7 +48,7 @@ def begin(cfg, workdir):
   if shared is not None and cfg.base is not None:
     home, corpora = shared
     timed = clock.Clock(home, hosts.writes())
-    Node(cfg, home, corpora, 0, guest, timed)._train(cfg.base, '', 'base', 0)
+    _Node(cfg, home, corpora, 0, guest, timed)._train(cfg.base, '', 'base', 0)
 
 
 def work(task, cfg, workdir, say):
@@ -63,11 +63,11 @@ def work(task, cfg, workdir, say):
   timed = clock.Clock(home, hosts.writes())
   with timed.on('corpora and tests'):
     corpora = guest.corpora_of(cfg.corpora((*every, *climbs)), home)
-    refuse_other_corpora(guest, corpora, home)
+    _refuse_other_corpora(guest, corpora, home)
     asked = {name: guest.asked(name, home) for name in {arm.tests for arm in every}}
-  start = Node(cfg, home, corpora, seed, guest, timed).base()
+  start = _Node(cfg, home, corpora, seed, guest, timed).base()
   with timed.on('asking'):
-    measure_base(store, start, guest.base_tests(asked), asked)
+    _measure_base(store, start, guest.base_tests(asked), asked)
   with timed.on('probes'):
     guest.keep(store, 'base', start.base_hash, start.christened)
   say('base')
@@ -76,19 +76,19 @@ def work(task, cfg, workdir, say):
     model = functools.cache(lambda arm=arm: start.model_of(arm))
     made = lambda arm=arm, model=model: start.rows_of(arm, asked[arm.tests], model())
     with timed.on('asking'):
-      measure(store, arm.stored, key, made)
+      _measure(store, arm.stored, key, made)
     if arm.after == 'sft' and not arm.context:
       with timed.on('probes'):
         guest.keep(store, arm.name, key, model)
     say(arm.stored)
   for climb in climbs:
-    made = lambda climb=climb: climbed(start, climb, seed)
+    made = lambda climb=climb: _climbed(start, climb, seed)
     with timed.on('asking'):
-      keep(home / 'goodhart', climb.stored, start.key_of(climb, {}), made)
+      _keep(home / 'goodhart', climb.stored, start.key_of(climb, {}), made)
     say(climb.stored)
 
 
-def refuse_other_corpora(guest, corpora, home):
+def _refuse_other_corpora(guest, corpora, home):
   """They are of one world; some are made again, which shows another grammar or source."""
   path = home / 'world.json'
   if path.exists():
@@ -106,25 +106,25 @@ def refuse_other_corpora(guest, corpora, home):
       )
 
 
-def measure_base(store, start, tests, asked):
+def _measure_base(store, start, tests, asked):
   """Where arms are asked the same as the base, what is asked is part of its key too."""
   alike = any(tests is one for one in asked.values())
   model = lambda: start.guest.load(start.cfg, start.trained)
   make = lambda: start.rows(start.guest.outcomes(model(), (), tests), arm='base')
-  measure(store, 'base', start.base_hash, make, **(dict(items=items_hash(tests)) if alike else {}))
+  _measure(store, 'base', start.base_hash, make, **(dict(items=items_hash(tests)) if alike else {}))
 
 
-def measure(store, name, key, make, **more):
-  keep(store, name, key, lambda: map(line, make()), **more)
+def _measure(store, name, key, make, **more):
+  _keep(store, name, key, lambda: map(line, make()), **more)
 
 
-def climbed(start, climb, seed):
+def _climbed(start, climb, seed):
   """The lines of a climb: its points."""
   points = goodhart.rows(start.through(climb.steps).trained, climb, seed)
   return (json.dumps(point, allow_nan=False) + '\n' for point in points)
 
 
-def keep(store, name, key, lines, **more):
+def _keep(store, name, key, lines, **more):
   """The lines of an arm, once: NAME.jsonl, and what they were made by beside them."""
   path, known = store / f'{name}.jsonl', store / f'{name}.json'
   if hosts.agreed(path.exists() and known.exists()):
@@ -141,7 +141,7 @@ def keep(store, name, key, lines, **more):
   hosts.meet(f'{name} is measured')
 
 
-def refuse_changed(stage, directory):
+def _refuse_changed(stage, directory):
   """A step that is done was done as the plan says now; places differ where a study was moved."""
   places = ('init', 'tokenizer', 'prepared', 'path', 'by', 'critic')
   for name, old, new in diff(read_json(directory / 'config.json'), stage):
@@ -151,7 +151,7 @@ def refuse_changed(stage, directory):
       )
 
 
-def is_done(stage, directory):
+def _is_done(stage, directory):
   """Of a stage without steps, which is best-of-n: what it writes last is there."""
   if hasattr(stage, 'steps'):
     return saving.newest(directory) == stage.steps
@@ -159,7 +159,7 @@ def is_done(stage, directory):
 
 
 @dataclasses.dataclass(frozen=True)
-class Node:
+class _Node:
   """Where a chain of steps stands: the directory that holds it, trained or yet to be."""
 
   cfg: object
@@ -227,8 +227,8 @@ class Node:
         prepared=self.guest.tokens_of(self.home), seed=self.seed * 100 + place,
       )
     )  # fmt: skip
-    if hosts.agreed(is_done(stage, directory)):
-      refuse_changed(stage, directory)
+    if hosts.agreed(_is_done(stage, directory)):
+      _refuse_changed(stage, directory)
       return directory
     claim(stage, directory, writes=hosts.writes())
     with self.timed.on(name.rpartition('.')[2].partition('-')[0].partition('@')[0]):  # the recipe

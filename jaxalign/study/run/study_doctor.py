@@ -24,8 +24,8 @@ from jaxalign.study.plan import holes
 from jaxalign.study.run import guests
 from jaxalign.train import fingerprint, saving
 
-SHARE = 0.4  # of the peak that training reaches, as peers report
-FROZEN = 2 / 3  # of the arithmetic: an adapter's base has no gradient of its own
+_SHARE = 0.4  # of the peak that training reaches, as peers report
+_FROZEN = 2 / 3  # of the arithmetic: an adapter's base has no gradient of its own
 
 
 def examine(cfg, workdir, machine):
@@ -36,7 +36,7 @@ def examine(cfg, workdir, machine):
   guest.examine(visit, cfg)
   guest = guest.at(cfg.seeds[0], False).little()
   with tempfile.TemporaryDirectory() as place:
-    corpora = visit.check('corpora', little, cfg, guest, epath.Path(place))
+    corpora = visit.check('corpora', _little, cfg, guest, epath.Path(place))
     if isinstance(corpora, dict):
       visit.checks += steps(cfg, guest, corpora, epath.Path(place), machine)
   return visit.checks
@@ -50,7 +50,7 @@ def verdict(cfg):
   return judging.foretold(n, rules) or fine
 
 
-def little(cfg, guest, place):
+def _little(cfg, guest, place):
   """{kind: (path, sha256)} of small corpora, and what they are."""
   guest.begin(place)
   every = cfg.corpora((*cfg.arms, *cfg.rl_arms, *cfg.climbs))
@@ -58,7 +58,7 @@ def little(cfg, guest, place):
   return f'{", ".join(corpora)}: a little of each made, and found honest', corpora
 
 
-def planned(cfg):
+def _planned(cfg):
   """(arm, run, step, its stage, on how many seeds) of all that is trained, as the runner goes."""
   for arms, seeds in ((cfg.arms, cfg.seeds), ((*cfg.rl_arms, *cfg.climbs), cfg.rl_seeds)):
     for arm in arms if seeds else ():
@@ -73,10 +73,10 @@ def steps(cfg, guest, corpora, place, machine):
   look = functools.partial(examined, cfg, guest, corpora, place, machine)
   seen, made, tokens, flops = {}, {}, 0, 0
   every = [('base', 'base', cfg.base, '', len(cfg.seeds))] if cfg.base else []
-  every += planned(cfg)
+  every += _planned(cfg)
   wide = max(len(f'{arm}: {run.split(".")[-1]}') for arm, run, *_ in every)
   for arm, run, stage, what, seeds in every:
-    name, (count, work) = f'{arm}: {run.split(".")[-1]}'.ljust(wide), spent(stage)
+    name, (count, work) = f'{arm}: {run.split(".")[-1]}'.ljust(wide), _spent(stage)
     if run in made:
       yield doctor.Check(name, 'ok', f'{count:>13,} tokens  shared with {made[run]}')
       continue
@@ -84,10 +84,10 @@ def steps(cfg, guest, corpora, place, machine):
     if key not in seen:
       seen[key] = look(stage, what)
     tokens, flops = tokens + count * seeds, flops + work * seeds
-    yield of_step(name, seen[key], count, work, machine)
+    yield _of_step(name, seen[key], count, work, machine)
   words = f'{len(made)} runs a seed, {len(cfg.seeds)} seeds'
   words += f', RL on {len(cfg.rl_seeds)} of them' * bool(cfg.rl_arms or cfg.climbs)
-  words = f'{words}: {tokens:,} tokens, {cost(flops, machine)}, benches apart'
+  words = f'{words}: {tokens:,} tokens, {_cost(flops, machine)}, benches apart'
   yield doctor.Check('study', 'ok', words)
 
 
@@ -101,12 +101,12 @@ def examined(cfg, guest, corpora, place, machine, stage, what):
   recipes, runs = {recipe.name: recipe.stage for recipe in cfg.recipes}, {}
   for name in holes.runs(stage):
     runs[name] = str(place / 'runs' / name)
-    stand_in(recipes[name], tokenizer, place / 'runs' / name)
+    _stand_in(recipes[name], tokenizer, place / 'runs' / name)
   found = sys.modules[type(stage).__module__].doctor(close(stage, runs), place / 'run', machine)
   return [check for check in found if check.name != 'init']
 
 
-def stand_in(stage, tokenizer, place):
+def _stand_in(stage, tokenizer, place):
   """A directory as the run of this stage leaves it, but for weights: what reads it, as PPO reads a
   reward model, is looked at before there is one."""
   tokens = finished.tokenizer_of(dict(tokenizer=tokenizer, init=None))
@@ -118,7 +118,7 @@ def stand_in(stage, tokenizer, place):
   write_text(json.dumps(record), path / 'fingerprint' / 'metadata')
 
 
-def spent(stage):
+def _spent(stage):
   """(tokens, arithmetic) of a step: those of both answers of a pair; of PPO and best-of-n those of
   prompts and answers, with a forward pass, a third, for each who reads or writes them."""
   each = stage.model.flops(stage.length)
@@ -133,22 +133,22 @@ def spent(stage):
       each *= (1 + len(stage.proxy)) / 3
     case _:
       tokens = stage.tokens
-  return tokens, tokens * each * (FROZEN if getattr(stage, 'lora', None) else 1)
+  return tokens, tokens * each * (_FROZEN if getattr(stage, 'lora', None) else 1)
 
 
-def of_step(name, checks, tokens, flops, machine):
+def _of_step(name, checks, tokens, flops, machine):
   failed = [check for check in checks if not check.ok]
   if failed:
     return doctor.Check(name, 'FAIL', '; '.join(f'{c.name}: {c.why}' for c in failed))
   memory = next(check for check in checks if check.name == 'memory')
   fits = re.match(r'[\d.]+ GiB a device', memory.why)[0]
   fits += '' if memory.state == 'ok' else ' (name a --slice)'
-  return doctor.Check(name, 'ok', f'{tokens:>13,} tokens  {fits}  {cost(flops, machine)}')
+  return doctor.Check(name, 'ok', f'{tokens:>13,} tokens  {fits}  {_cost(flops, machine)}')
 
 
-def cost(flops, machine):
+def _cost(flops, machine):
   kind = machine.name.split('-')[0]
   if kind not in CHIPS:
     return f'{flops / 1e15:,.3g} PFLOP'
-  hours = flops / (CHIPS[kind].flops * SHARE) / 3600
-  return f'{hours:,.3g} chip-hours ({hours / machine.devices:,.2g} h here) at {SHARE:.0%} of peak'
+  hours = flops / (CHIPS[kind].flops * _SHARE) / 3600
+  return f'{hours:,.3g} chip-hours ({hours / machine.devices:,.2g} h here) at {_SHARE:.0%} of peak'

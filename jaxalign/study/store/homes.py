@@ -1,10 +1,10 @@
 """Where a study keeps what it makes of each world, and which arms a world has."""
 
-CONTROL = 'rho0'  # worlds in which documents say nothing about conduct
+_CONTROL = 'rho0'  # worlds in which documents say nothing about conduct
 
 
 def home_of(workdir, seed, control):
-  return workdir / f'{CONTROL}-{seed}' if control else workdir / f'seed-{seed}'
+  return workdir / f'{_CONTROL}-{seed}' if control else workdir / f'seed-{seed}'
 
 
 def arms_of(cfg, control):

@@ -14,7 +14,7 @@ from jaxalign.config import UserError, fits, takes
 from jaxalign.evals.outcome import Outcome
 
 FIRST = 'seed', 'after', 'arm', 'kl'  # of a line, before the outcome itself
-OPTIONAL = 'kl', 'raw', 'tokens'  # written only where there is one
+_OPTIONAL = 'kl', 'raw', 'tokens'  # written only where there is one
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def of(outcome, **where):
 def line(row):
   """A line of outcomes.jsonl, its end included."""
   numbers = {name: getattr(row, name) for name in NAMES}
-  kept = {k: v for k, v in numbers.items() if v is not None or k not in OPTIONAL}
+  kept = {k: v for k, v in numbers.items() if v is not None or k not in _OPTIONAL}
   return json.dumps(kept, allow_nan=False) + '\n'
 
 

@@ -22,7 +22,7 @@ TESTS = {
   'T0': 'its own demonstrations: their answers against others',
   'D0': 'the explanations against neutral text of as many tokens',
 }
-ARMS = (
+_ARMS = (
   'align: the demonstrations; explain: documents on why values matter; neutral: general text of as '
   'many tokens, document by document; shuffled: the same sentences, the reasons given to other '
   'values; align+: the documents’ tokens spent on more demonstrations. An arrow: then.'
@@ -51,7 +51,7 @@ def tests_of(found):
 
 def benches(found, beside):
   """A picture a test, the arms as rows, every seed a dot."""
-  parts = [f'<p class="soft">{text(ARMS)}</p>']
+  parts = [f'<p class="soft">{text(_ARMS)}</p>']
   for test in tests_of(found):
     rows = [(named(arm), {'': each}) for arm, each in margins(found, test)]
     bold = test.startswith('bold_')
@@ -82,7 +82,7 @@ def held_equal(found, beside):
   if beside.about:
     parts.append(pages.table(*costs(beside.about)))
   base = beside.about.get('base', {})
-  rows = [(s, base.get(s), sums.get('demonstrations')) for s, sums in named_seeds(beside)]
+  rows = [(s, base.get(s), sums.get('demonstrations')) for s, sums in _named_seeds(beside)]
   if rows:
     parts.append(
       '<details open><summary>sha256 of base and demonstrations, seed by seed</summary>'
@@ -91,7 +91,7 @@ def held_equal(found, beside):
   return ''.join(parts)
 
 
-def named_seeds(beside):
+def _named_seeds(beside):
   return [(str(seed), sums) for seed, sums in beside.sums.items()]
 
 

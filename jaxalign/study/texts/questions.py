@@ -6,7 +6,7 @@ from jaxalign.files import rows
 from jaxalign.study.texts.corpora import open_tokenizer, sampled
 
 ALL = 'all'  # beside the seeds' directories: of what they share
-LEARNED = 64  # demonstrations and documents whose learning is looked at
+_LEARNED = 64  # demonstrations and documents whose learning is looked at
 
 
 def text_of(world):
@@ -15,7 +15,7 @@ def text_of(world):
 
 def asked(world, home):
   """{test: items}, of what was taught and of the benches; what does not fit is left out."""
-  text, found = text_of(world), learning(world, home) | benches.asked(world.benches)
+  text, found = text_of(world), _learning(world, home) | benches.asked(world.benches)
   found = {test: asking.fitting(items, text) for test, items in found.items()}
   for test, items in found.items():
     if not items:
@@ -23,9 +23,9 @@ def asked(world, home):
   return found | sentiment.items(world.benches)
 
 
-def learning(world, home):
+def _learning(world, home):
   """T0: a demonstration's answer against the next one's. D0: explanations against neutral text."""
-  taught = benches.spread(sampled(world)['demonstrations'], LEARNED)
+  taught = benches.spread(sampled(world)['demonstrations'], _LEARNED)
   answers = [conversation.turns[-1].text for conversation in taught]
   t0 = [
     asking.Item(test='T0', cluster=str(n % 8), turns=one.turns[:-1], good=(own,), bad=(other,))
@@ -33,16 +33,16 @@ def learning(world, home):
     if own != other
   ]
   both = [
-    lines_of(home.parent / ALL / 'corpora' / f'{kind}.jsonl') for kind in ('explain', 'neutral')
+    _lines_of(home.parent / ALL / 'corpora' / f'{kind}.jsonl') for kind in ('explain', 'neutral')
   ]
   d0 = [
     asking.Item(test='D0', cluster=a.get('value', ''), good=(a['text'],), bad=(b['text'],))
-    for a, b in benches.spread(list(zip(*both)), LEARNED)
+    for a, b in benches.spread(list(zip(*both)), _LEARNED)
   ]
   return dict(T0=t0, D0=d0)
 
 
-def lines_of(path):
+def _lines_of(path):
   return [row for _, row in rows(path, 'remove that file and run the study again')]
 
 

@@ -22,8 +22,8 @@ from jaxalign.study.texts import corpora, examined, page, questions, texts_rules
 from jaxalign.study.texts.questions import ALL
 from jaxalign.train import saving
 
-BLOCKS, BLOCK = 64, 1 << 16  # of a file of weights, by which it is known again
-LITTLE = dict(documents=64, background=20_000, taught=64, more=64)
+_BLOCKS, _BLOCK = 64, 1 << 16  # of a file of weights, by which it is known again
+_LITTLE = dict(documents=64, background=20_000, taught=64, more=64)
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -127,7 +127,7 @@ class Texts(Guest):
     return page.CONTENTS
 
   def little(self):
-    least = {name: min(n, getattr(self, name)) for name, n in LITTLE.items()}
+    least = {name: min(n, getattr(self, name)) for name, n in _LITTLE.items()}
     return dataclasses.replace(self, benches=(), **least)
 
   def examine(self, visit, cfg):
@@ -146,7 +146,7 @@ def mark(init):
     with path.open('rb') as file:
       size = file.seek(0, 2)
       digest.update(f'{path.name} {size} '.encode())
-      for n in range(BLOCKS):
-        file.seek(size * n // BLOCKS)
-        digest.update(file.read(BLOCK))
+      for n in range(_BLOCKS):
+        file.seek(size * n // _BLOCKS)
+        digest.update(file.read(_BLOCK))
   return digest.hexdigest()

@@ -15,9 +15,9 @@ from jaxalign.study.store.homes import home_of
 from jaxalign.study.world import insight, readings
 from jaxalign.valueworld import battery
 
-LETTERS = dict(goods='AB', harm='H')
-OF_GOODS, OF_HARM = ('leans', 'order', 'name_A'), ('refuses', 'gap_H', 'name_H')
-SIMILAR = dict(cka=similarity.cka, rsa=similarity.rsa)
+_LETTERS = dict(goods='AB', harm='H')
+OF_GOODS, _OF_HARM = ('leans', 'order', 'name_A'), ('refuses', 'gap_H', 'name_H')
+_SIMILAR = dict(cka=similarity.cka, rsa=similarity.rsa)
 
 
 def summary(cfg, workdir):
@@ -28,7 +28,7 @@ def summary(cfg, workdir):
     kept[seed] = insight.stored(home_of(workdir, seed, False) / 'outcomes')
   if not any(kept.values()):
     return None
-  probed = dict(base='ABH') | {arm.name: LETTERS[arm.tests] for arm in cfg.arms}
+  probed = dict(base='ABH') | {arm.name: _LETTERS[arm.tests] for arm in cfg.arms}
   one, layers = collections.defaultdict(dict), collections.defaultdict(dict)
   for name, letters in probed.items():
     for seed in cfg.seeds:
@@ -38,14 +38,14 @@ def summary(cfg, workdir):
   level, first = cfg.rules.level, next(iter(asked.values()))
   return dict(
     items={part: len(first.prompts[part]) for part in battery.PARTS},
-    arms={name: estimates(by_seed, level) for name, by_seed in one.items()},
-    layers={name: by_layer(by_seed, level) for name, by_seed in layers.items()},
+    arms={name: _estimates(by_seed, level) for name, by_seed in one.items()},
+    layers={name: _by_layer(by_seed, level) for name, by_seed in layers.items()},
     contrasts=list(contrasts(one, cfg.rules)),
-    similarity=list(similar(cfg, kept, asked)),
+    similarity=list(_similar(cfg, kept, asked)),
   )  # fmt: skip
 
 
-def estimate(by_seed, level):
+def _estimate(by_seed, level):
   """{seed: number or None} -> its mean with a t interval over the seeds that have one."""
   x_S = [x for x in by_seed.values() if x is not None]
   mean, low, high = statistics.t_interval(x_S, level) if x_S else (None,) * 3
@@ -53,18 +53,18 @@ def estimate(by_seed, level):
               seeds={str(seed): x for seed, x in by_seed.items()})  # fmt: skip
 
 
-def estimates(by_seed, level):
+def _estimates(by_seed, level):
   names = dict.fromkeys(name for found in by_seed.values() for name in found)
   of = lambda name: {seed: found[name] for seed, found in by_seed.items()}
-  return {name: estimate(of(name), level) for name in names}
+  return {name: _estimate(of(name), level) for name in names}
 
 
-def by_layer(by_seed, level):
+def _by_layer(by_seed, level):
   """{name: [an estimate for each layer]}."""
   names = dict.fromkeys(name for found in by_seed.values() for name in found)
   at = lambda name, n: {seed: readings.known(x[name][n]) for seed, x in by_seed.items()}
   count = lambda name: len(next(iter(by_seed.values()))[name])
-  every = {name: [estimate(at(name, n), level) for n in range(count(name))] for name in names}
+  every = {name: [_estimate(at(name, n), level) for n in range(count(name))] for name in names}
   for found in (one for of_layers in every.values() for one in of_layers):
     del found['seeds']  # there are too many: who wants them has the states
   return every
@@ -77,7 +77,7 @@ def contrasts(one, rules):
     if any(arm not in one for arm in arms):
       continue
     of_harm = any(test.startswith('harm') for test, _ in planned.tests)
-    for measure in OF_HARM if of_harm else OF_GOODS:
+    for measure in _OF_HARM if of_harm else OF_GOODS:
       shared = set.intersection(*(set(one[arm]) for arm in arms))
       shared = [s for s in sorted(shared) if all(one[a][s][measure] is not None for a in arms)]
       if shared:
@@ -87,15 +87,15 @@ def contrasts(one, rules):
         yield dict(name=planned.name, what=planned.what, measure=measure) | found
 
 
-def similar(cfg, kept, asked):
+def _similar(cfg, kept, asked):
   """Every two arms of an experiment: how far their likeness lies below that of one arm's seeds."""
-  for tests in LETTERS:
+  for tests in _LETTERS:
     arms = [arm.name for arm in cfg.arms if arm.tests == tests]
     arms = [arm for arm in arms if all(arm in kept[seed] for seed in cfg.seeds)]
     if not arms:
       continue
     x_MLND = [kept[s][a].part(asked[s], 'common') for a in arms for s in cfg.seeds]
-    for name, measure in SIMILAR.items():
+    for name, measure in _SIMILAR.items():
       seen = similarity.every(np.stack(x_MLND), measure)
       seen_LASBT = seen.reshape(len(seen), *(len(arms), len(cfg.seeds)) * 2)
       for a, b in itertools.combinations(range(len(arms)), 2):

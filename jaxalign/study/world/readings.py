@@ -11,13 +11,13 @@ import numpy as np
 
 from jaxalign.probes import directions, linear, order
 
-DRAWS = 8  # of random labels of a probe's control task: over seeds and arms there are many
-FLIPS = 200  # of a direction's labels
+_DRAWS = 8  # of random labels of a probe's control task: over seeds and arms there are many
+_FLIPS = 200  # of a direction's labels
 
 
 def scalars_and_layers(kept, asked, letters):
   """({name: number or None}, {name: [L]}); letters: what is probed for, of 'ABH'."""
-  one, layers = utility_order(kept, asked), {}
+  one, layers = _utility_order(kept, asked), {}
   for letter in 'AB':
     logodds_N = kept.answers(asked, 'options')
     twins = directions.paired(*(logodds_N[side_N] for side_N in asked.twins(letter)))
@@ -30,7 +30,7 @@ def scalars_and_layers(kept, asked, letters):
     _probed(letter, *labelled, one, layers)
     _cosine(letter, *labelled[:3], _negative(kept, asked), layers)
   for letter, ends in (('A', asked.ends), ('H', ('free', 'kind'))):
-    layers[f'name_{letter}'], layers[f'name_{letter}_known'] = name_between(kept, asked, ends)
+    layers[f'name_{letter}'], layers[f'name_{letter}_known'] = _name_between(kept, asked, ends)
     one[f'name_{letter}'] = float(np.mean(layers[f'name_{letter}']))
   one |= {
     'leans': one['prefers_A'] - one['prefers_B'],
@@ -66,7 +66,7 @@ def _negative(kept, asked):
 
 def _probed(letter, x_LND, label_N, type_N, right_N, one, layers):
   """Without the embedding: all questions end in one token, and there it is the same."""
-  found = linear.probe(x_LND[1:], label_N, type_N, draws=DRAWS)
+  found = linear.probe(x_LND[1:], label_N, type_N, draws=_DRAWS)
   gap = linear.capacity_gap(found, float(right_N.mean()))
   one |= {f'{new}_{letter}': gap[name] for new, name in
           (('probe', 'probe'), ('conduct', 'conduct'), ('gap', 'gap'))}  # fmt: skip
@@ -75,14 +75,14 @@ def _probed(letter, x_LND, label_N, type_N, right_N, one, layers):
 
 
 def _cosine(letter, x_LND, violated_N, type_N, negative, layers):
-  found = directions.agreement((x_LND, violated_N, type_N), negative, draws=FLIPS)
+  found = directions.agreement((x_LND, violated_N, type_N), negative, draws=_FLIPS)
   layers |= {
     f'cosine_{letter}': found.cosine_L, f'cosine_{letter}_p': found.p_L,
     f'cosine_{letter}_null': np.where(np.isnan(found.cosine_L), np.nan, found.null_QL[-1]),
   }  # fmt: skip
 
 
-def utility_order(kept, asked):
+def _utility_order(kept, asked):
   """tau-b and the share of ordered pairs, for A, for B, for both together and for requests."""
   found = {}
   logodds_N = kept.answers(asked, 'options')
@@ -100,7 +100,7 @@ def _order(letter, logodds_N, worth_N, cluster_N):
   return {f'tau_{letter}': found.tau, f'right_{letter}': found.right}
 
 
-def name_between(kept, asked, ends):
+def _name_between(kept, asked, ends):
   """([L] the target's place on the line from agents of the first end (-1) to those of the second
   (+1), [L] how many of these agents lie on their own side of a line drawn without them)."""
   x_LND = kept.part(asked, 'names')
