@@ -6,6 +6,7 @@ from others are properties, never fields.
 """
 
 import collections.abc
+import contextlib
 import dataclasses
 import difflib
 import enum
@@ -253,14 +254,22 @@ def write(cfg, path):
 
 
 def write_text(text, path):
-  """Whole or not at all: under a temporary name first, then renamed."""
+  """Writes a file whole or not at all."""
+  with replacing(path) as temporary:
+    temporary.write_text(text)
+
+
+@contextlib.contextmanager
+def replacing(path):
+  """A path beside `path`, to be written, which takes its place at the end: the file is whole or
+  absent, whoever is killed meanwhile."""
   path = path_of(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
   try:
-    temporary.write_text(text)
+    yield temporary
     temporary.replace(path)
-  except OSError:
+  except Exception:
     temporary.unlink(missing_ok=True)  # of a full disk: half a file helps nobody
     raise
 

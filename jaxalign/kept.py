@@ -21,6 +21,7 @@ from etils import epath
 from jax.experimental.compilation_cache import compilation_cache
 from jax.extend import backend
 
+from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.files import read_json
 
@@ -137,7 +138,7 @@ def of_a_run(directory):
     return
   if jax.default_backend() == 'cpu' and not str(place).endswith(cpu_features()):
     place = epath.Path(place) / cpu_features()  # a CPU with other instructions would fail on them
-  first, named = jax.process_index() == 0, directory is not None
+  first, named = pod.writes(), directory is not None
   say = lambda line: print(line, file=sys.stderr, flush=True)
   line = disagreement(directory, stamp(backend.get_backend())) if named else None
   if line and first:

@@ -163,12 +163,12 @@ def _compare_runs(runs, workdir):
 
 
 def run_stage(run, cfg, workdir, debug):
-  import jax
+  from jaxalign import pod
 
   logging.use_absl_handler()
   logging.set_verbosity(logging.INFO if debug else logging.WARNING)  # Orbax says a lot
   flags.FLAGS.mark_as_parsed()  # libraries read absl's global flags: theirs stay at their defaults
-  writes = jax.process_index() == 0
+  writes = pod.writes()
   with alone(workdir) if writes else contextlib.nullcontext():
     claim(cfg, workdir, writes)
     run(cfg, workdir)

@@ -6,11 +6,42 @@ import sys
 import threading
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 from jaxalign.config import UserError
 
 _HEARTBEAT = 30  # seconds of silence after which a process counts as dead and the others end
 PATIENCE = 300  # seconds to wait for the others at the start
+
+
+def writes():
+  """A bool: whether this is the one process that writes what is written once."""
+  return jax.process_index() == 0
+
+
+def several():
+  """A bool: whether this run has more processes than this one."""
+  return jax.process_count() > 1
+
+
+def mine(name):
+  """A file's name, of this process alone: samples.jsonl, samples1.jsonl, ..."""
+  stem, dot, ending = name.rpartition('.')
+  return name if writes() else f'{stem}{jax.process_index()}{dot}{ending}'
+
+
+def meet(what):
+  """Waits for all processes: what the first wrote before is there for all of them after."""
+  if several():
+    multihost_utils.sync_global_devices(what)
+
+
+def agreed(seen):
+  """What the first process saw: a file that it writes appears to the others a moment later."""
+  if not several():
+    return seen
+  return bool(multihost_utils.broadcast_one_to_all(np.int32(seen)))
 
 
 def join(coordinator=None, processes=None, process_id=None, patience=PATIENCE):

@@ -10,7 +10,7 @@ import os
 import numpy as np
 from etils import epath
 
-from jaxalign.config import UserError
+from jaxalign.config import UserError, replacing
 
 VERSION = 1  # of the algorithm: a run is resumed with the rows it began with
 
@@ -34,10 +34,9 @@ class Plan:
 
   def save(self, path: epath.PathLike) -> None:
     """One file, so that it is whole or absent."""
-    temporary = epath.Path(f'{os.fspath(path)}.{os.getpid()}.tmp')
-    with temporary.open('wb') as file:
-      np.save(file, np.concatenate([[len(self)], self.starts, self.examples]).astype(np.int64))
-    temporary.replace(path)
+    whole = np.concatenate([[len(self)], self.starts, self.examples]).astype(np.int64)
+    with replacing(path) as temporary, temporary.open('wb') as file:
+      np.save(file, whole)
 
   @classmethod
   def load(cls, path: epath.PathLike) -> 'Plan':

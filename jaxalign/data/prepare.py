@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from jaxalign.config import UserError, tree, write_text
+from jaxalign.config import UserError, replacing, tree, write_text
 from jaxalign.data import chat, mirror, shards
 from jaxalign.data.prepared import PAIR, Prepared
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
@@ -197,11 +197,8 @@ def _make(home: epath.Path) -> None:
 
 
 def _save(path: epath.Path, array: np.ndarray) -> None:
-  """Whole or not at all."""
-  temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-  with temporary.open('wb') as file:
+  with replacing(path) as temporary, temporary.open('wb') as file:
     np.save(file, array)
-  temporary.replace(path)
 
 
 def _finish(home: epath.Path, sides: list[dict], report: Report, facts: dict[str, Any]) -> None:

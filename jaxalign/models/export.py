@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.models import tensor_files
 from jaxalign.models.adapters import folded
@@ -30,7 +31,7 @@ def export(model, path, overwrite=False):
   model = folded(model) if isinstance(model, Decoder) else model
   dialect = MODELS[_kind_of(model)][0].HUGGING_FACE
   tensors = list(_tensors(model, dialect.tensors))
-  if jax.process_index() > 0:
+  if not pod.writes():
     for _, _, _, fetch in tensors:
       fetch()
     return

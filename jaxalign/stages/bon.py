@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxalign import pod
 from jaxalign.config import Mesh, UserError, diff, tree, write_text
 from jaxalign.data import batches, chat, sources
 from jaxalign.endings import UNFINISHED
@@ -104,7 +105,7 @@ def run(cfg, workdir):
       if interrupt.told(chunk, chunk):
         _note(f'told to stop: the answers so far are kept in {workdir}; the same command goes on')
         raise SystemExit(UNFINISHED)
-  if jax.process_index() == 0:
+  if pod.writes():
     _finish(cfg, workdir, prints)
 
 
@@ -130,7 +131,7 @@ def _finish(cfg, workdir, prints):
 
 
 def _note(text):
-  if jax.process_index() == 0:
+  if pod.writes():
     print(text, flush=True)
 
 
@@ -145,7 +146,7 @@ def _refuse_other_settings(cfg, workdir, prints):
     if changed:
       words = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed[:4])
       raise UserError(f'{workdir} holds answers of another run: {words}; take another --workdir')
-  if jax.process_index() == 0:
+  if pod.writes():
     write_text(json.dumps(now, indent=2) + '\n', path)
 
 
@@ -208,7 +209,7 @@ def draw(how, policy, batch, key):
 
 def write(path, rows, n):
   """A line for each prompt, whole or not at all."""
-  if jax.process_index() != 0:
+  if not pod.writes():
     return
   lines = []
   for at in range(0, len(rows), n):

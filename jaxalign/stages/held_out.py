@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxalign import pod
 from jaxalign.data import batches
 from jaxalign.rl import judges, players, ppo, watch
 from jaxalign.rl import overoptimisation as over
@@ -51,7 +52,7 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, ready,
       means |= {f'{name}_{k}': float(t / max(w, 1e-30)) for k, (t, w) in counts.items()}
     means['held_out_cost'] = cost(means, cfg.kl_bound)
     means |= warned(workdir, int(state.step), means, cfg.rules.kl_target)
-    name = 'samples.jsonl' if jax.process_index() == 0 else f'samples{jax.process_index()}.jsonl'
+    name = pod.mine('samples.jsonl')
     metrics.append(workdir / name, written, int(state.step))
     return means
 

@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxalign import pictures
+from jaxalign import pictures, pod
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, write_text
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
@@ -104,7 +104,7 @@ def _evaluator(cfg, rewards, given, mesh, data, said):
     made |= dict(
       title=said['title'], step=int(state.step), origin=origin(cfg, state, said['about'])
     )
-    if jax.process_index() == 0:
+    if pod.writes():
       _write_card(made, said['workdir'])
     return scores(made)
 

@@ -9,6 +9,7 @@ import jax
 import optax
 from jax.experimental import multihost_utils
 
+from jaxalign import pod
 from jaxalign.config import UserError, tree, write_text
 from jaxalign.data import batches, prepare, sources
 from jaxalign.data.decontaminate import Decontaminated
@@ -156,7 +157,7 @@ def open_data(cfg, corpora, name, tokenizer, workdir, length=None, kind=None):
   known = workdir / f'{name}.json'  # so that a run that goes on need not read its sources again
   how = [length, cfg.format.hash, tokenizer.hash, cfg.prepared]
   key = hashlib.sha256(json.dumps([how, *map(tree, corpora)]).encode()).hexdigest()
-  if jax.process_index() == 0 and not _is_ready(known, key):
+  if pod.writes() and not _is_ready(known, key):
     where = place(cfg.prepared or workdir / 'prepared')
     done = [
       prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long, kind=kind)

@@ -13,7 +13,8 @@ import time
 import jax
 from etils import epath
 
-from jaxalign import chips
+from jaxalign import chips, pod
+from jaxalign.config import write_text
 from jaxalign.files import content, whole_lines
 from jaxalign.pictures import label
 from jaxalign.train.sinks import open_sinks
@@ -31,7 +32,7 @@ class Log:
     if self.profile and start >= self.profile[1]:  # before this run was resumed
       self.profile = None
     self.workdir = epath.Path(workdir)
-    self.active = jax.process_index() == 0
+    self.active = pod.writes()
     self._began = self._last = time.monotonic()
     self._start, self._shown = start, 0.0
     self._recent = collections.deque(maxlen=50)  # (time, step)
@@ -137,10 +138,7 @@ class _Lines:
     lines = _until(path, start)
     text = ''.join(lines)
     if not path.exists() or content(path) != text.encode():
-      path.parent.mkdir(parents=True, exist_ok=True)
-      part = path.with_name(path.name + '.part')
-      part.write_text(text)
-      part.replace(path)
+      write_text(text, path)
     self._lines = lines if self.remote else None
     self._file = None if self.remote else open(path, 'a', encoding='utf-8')
 
@@ -181,10 +179,7 @@ def lines_until(path, step):
 
 def append(path, records, step):
   """Small and rare: written whole, so that it is never torn, and says each step once."""
-  lines = [*_until(path, step - 1), *map(_line, records)]
-  part = path.with_name(path.name + '.part')
-  part.write_text(''.join(lines))
-  part.replace(path)
+  write_text(''.join([*_until(path, step - 1), *map(_line, records)]), path)
 
 
 def _memory():

@@ -22,6 +22,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keeping
 
+from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.files import place
 from jaxalign.train.fingerprint import (
@@ -136,7 +137,7 @@ class Saves:
       )
 
   def _set_aside(self, step):
-    if jax.process_index() == 0:
+    if pod.writes():
       names = (f'damaged-{step}' + f'-{n}' * (n > 1) for n in itertools.count(1))
       free = next(name for name in names if not (self.path / name).exists())
       (self.path / str(step)).rename(self.path / free)
@@ -191,7 +192,7 @@ def _said_aloud(before, report):
 
 def _forget_torn_scores(path):
   """Orbax reads all scores when it opens a directory, and fails on one it cannot read."""
-  for file in path.glob('*/metrics/metrics') if jax.process_index() == 0 else ():
+  for file in path.glob('*/metrics/metrics') if pod.writes() else ():
     try:
       json.loads(file.read_text())
     except (OSError, ValueError, RecursionError):

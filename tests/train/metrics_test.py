@@ -92,7 +92,7 @@ def test_scores_have_their_own_file_and_each_step_once(tmp_path):
   with log_of(tmp_path, start=3) as log:
     log.scores(4, dict(loss=9.0))
   assert lines(tmp_path, 'evals.jsonl') == [dict(step=2, loss=0.2), dict(step=4, loss=9.0)]
-  assert lines(tmp_path) == [] and not list(tmp_path.glob('*.part'))
+  assert lines(tmp_path) == [] and not list(tmp_path.glob('*.tmp'))
 
 
 def test_a_bucket_holds_the_same_lines(bucket):

@@ -8,12 +8,13 @@ import json
 import sys
 import time
 
+from jaxalign import pod
 from jaxalign.config import write, write_text
 from jaxalign.files import read_json, read_object
 from jaxalign.study.judge import contrasts, goodhart, secondary, verdict
 from jaxalign.study.report import reading, report
 from jaxalign.study.run import guests
-from jaxalign.study.store import clock, hosts
+from jaxalign.study.store import clock
 from jaxalign.study.store import rows as store
 from jaxalign.study.store.homes import home_of, parts_of
 from jaxalign.study.store.table import means
@@ -35,7 +36,7 @@ class Live:
   def foretell(self):
     """Too few seeds are a line before the time is spent, and no error: trial runs have few."""
     doubt = verdict.foretold(len(self.cfg.seeds), self.cfg.rules)
-    if doubt and hosts.writes():
+    if doubt and pod.writes():
       self._print(f'{doubt}\n')
 
   def say(self, task, text):
@@ -50,14 +51,14 @@ class Live:
     if self.left[task] < parts_of(self.cfg, seed, control):
       return
     rows = rows_of(home_of(self.workdir, seed, control))
-    if not hosts.writes():
+    if not pod.writes():
       return
     kind = f'seed {seed}' + (' with rho = 0' if control else '')
     said = guests.of(self.cfg.world).progress(rows)
     self._print(f'{kind} is done{": " * bool(said)}{said}\n')
 
   def show(self):
-    if not hosts.writes():
+    if not pod.writes():
       return
     now = time.monotonic()
     live = sys.stderr.isatty()

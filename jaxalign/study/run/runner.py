@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 
+from jaxalign import pod
 from jaxalign.config import UserError, diff, seal, tree, write, write_text
 from jaxalign.files import read_json
 from jaxalign.models import hub
@@ -20,7 +21,7 @@ from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import holes
 from jaxalign.study.plan.guest import Guest
 from jaxalign.study.run import crew, guests, results
-from jaxalign.study.store import clock, hosts
+from jaxalign.study.store import clock
 from jaxalign.study.store.homes import arms_of, home_of, rl_of
 from jaxalign.study.store.rows import items_hash, line
 from jaxalign.study.store.rows import of as row_of
@@ -34,11 +35,11 @@ def run(cfg, workdir):
   report.foretell()
   report.show()
   begin(cfg, workdir)
-  workers = 0 if hosts.several() else cfg.workers
+  workers = 0 if pod.several() else cfg.workers
   crew.each(worlds, work, (cfg, workdir), workers=workers, say=report.say)
-  if hosts.writes():
+  if pod.writes():
     results.conclude(cfg, workdir, seconds=report.seconds())
-  hosts.meet('the study is done')
+  pod.meet('the study is done')
 
 
 def begin(cfg, workdir):
@@ -47,7 +48,7 @@ def begin(cfg, workdir):
   shared = guest.begin(workdir)
   if shared is not None and cfg.base is not None:
     home, corpora = shared
-    timed = clock.Clock(home, hosts.writes())
+    timed = clock.Clock(home, pod.writes())
     _Node(cfg, home, corpora, 0, guest, timed)._train(cfg.base, '', 'base', 0)
 
 
@@ -60,7 +61,7 @@ def work(task, cfg, workdir, say):
   every = (*arms, *rl_arms)
   store = home / 'outcomes'
   store.mkdir(parents=True, exist_ok=True)
-  timed = clock.Clock(home, hosts.writes())
+  timed = clock.Clock(home, pod.writes())
   with timed.on('corpora and tests'):
     corpora = guest.corpora_of(cfg.corpora((*every, *climbs)), home)
     _refuse_other_corpora(guest, corpora, home)
@@ -96,7 +97,7 @@ def _refuse_other_corpora(guest, corpora, home):
     if changed:
       shown = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed)
       raise UserError(f'{home} is of another world: {shown}; take a new --workdir')
-  elif hosts.writes():
+  elif pod.writes():
     write(guest.config, path)
   for kind, sha256 in guest.made_again(corpora).items():
     if corpora[kind][1] != sha256:
@@ -127,7 +128,7 @@ def _climbed(start, climb, seed):
 def _keep(store, name, key, lines, **more):
   """The lines of an arm, once: NAME.jsonl, and what they were made by beside them."""
   path, known = store / f'{name}.jsonl', store / f'{name}.json'
-  if hosts.agreed(path.exists() and known.exists()):
+  if pod.agreed(path.exists() and known.exists()):
     if read_json(known) != dict(key=key, **more):
       raise UserError(
         f'{path} was measured on another base, other corpora, steps or items than this plan has: '
@@ -135,10 +136,10 @@ def _keep(store, name, key, lines, **more):
       )
     return
   text = ''.join(lines())
-  if hosts.writes():
+  if pod.writes():
     write_text(text, path)
     write_text(json.dumps(dict(key=key, **more)), known)
-  hosts.meet(f'{name} is measured')
+  pod.meet(f'{name} is measured')
 
 
 def _refuse_changed(stage, directory):
@@ -196,7 +197,7 @@ class _Node:
   def christened(self):
     """What all arms of a world start from; under the plan's config, so that nothing is compiled
     for it alone."""
-    mesh = make_mesh() if hosts.several() else None
+    mesh = make_mesh() if pod.several() else None
     return hub.load(self.init, mesh=mesh).under(self.cfg.first.model)
 
   def model_of(self, arm):
@@ -227,10 +228,10 @@ class _Node:
         prepared=self.guest.tokens_of(self.home), seed=self.seed * 100 + place,
       )
     )  # fmt: skip
-    if hosts.agreed(_is_done(stage, directory)):
+    if pod.agreed(_is_done(stage, directory)):
       _refuse_changed(stage, directory)
       return directory
-    claim(stage, directory, writes=hosts.writes())
+    claim(stage, directory, writes=pod.writes())
     with self.timed.on(name.rpartition('.')[2].partition('-')[0].partition('@')[0]):  # the recipe
       sys.modules[type(stage).__module__].run(stage, directory)  # as main finds it
     return directory

@@ -11,6 +11,7 @@ import json
 
 from etils import epath
 
+from jaxalign import pod
 from jaxalign.config import UserError, write_text
 from jaxalign.data import controls
 from jaxalign.data.records import Conversation, Document
@@ -18,7 +19,6 @@ from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.evals import benches
 from jaxalign.files import read_json
 from jaxalign.models import hub
-from jaxalign.study.store import hosts
 
 SHARED = ('explain', 'shuffled', 'neutral', 'background')  # of all seeds
 SEEDED = ('demonstrations', 'more')
@@ -100,7 +100,7 @@ def content(world, kind):
 
 def written(world, kinds, place):
   known = place / 'sums.json'
-  if hosts.writes():
+  if pod.writes():
     place.mkdir(parents=True, exist_ok=True)
     sums = read_json(known) if known.exists() else {}
     missing = [kind for kind in kinds if kind not in sums]
@@ -109,6 +109,6 @@ def written(world, kinds, place):
       write_text(made.decode(), place / f'{kind}.jsonl')
     if missing:
       write_text(json.dumps(sums, indent=1), known)
-  hosts.meet('corpora are written')
+  pod.meet('corpora are written')
   sums = read_json(known)
   return {kind: (str(place / f'{kind}.jsonl'), sums[kind]) for kind in kinds}

@@ -7,12 +7,12 @@ import json
 import jax.numpy as jnp
 import numpy as np
 
+from jaxalign import pod
 from jaxalign.config import write_text
 from jaxalign.evals.outcome import Outcome
 from jaxalign.files import read_json
 from jaxalign.models.export import export
 from jaxalign.probes import states
-from jaxalign.study.store import hosts
 from jaxalign.valueworld import corpora, honest, items, words
 
 LENGTH, CONTEXT = 24, 32  # of the longest prompt, and of one with a document before it
@@ -22,9 +22,9 @@ BATCH = 240
 def corpora_of(world, kinds, home):
   """{kind: (path, sha256)} of what a seed reads; home: its directory."""
   place = home / 'corpora'
-  if hosts.writes():
+  if pod.writes():
     write_corpora(world, kinds, place)
-  hosts.meet('corpora are written')
+  pod.meet('corpora are written')
   sums = read_json(place / 'sums.json')
   return {kind: (str(place / f'{kind}.jsonl'), sums[kind]) for kind in kinds}
 

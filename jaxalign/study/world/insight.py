@@ -8,15 +8,14 @@ what it was measured on.
 import dataclasses
 import hashlib
 import json
-import os
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from jaxalign.config import UserError
+from jaxalign import pod
+from jaxalign.config import UserError, replacing
 from jaxalign.probes import states
-from jaxalign.study.store import hosts
 from jaxalign.study.world import bench
 from jaxalign.valueworld import battery, words
 
@@ -42,7 +41,7 @@ def keep(store, name, key, world, model):
   """Measures an arm where that was not done; model() gives it. key: what its outcomes hang on."""
   asked, path = battery.of(world), store / f'{name}{SUFFIX}'
   key = hashlib.sha256(f'{key} {asked.hash}'.encode()).hexdigest()
-  if hosts.agreed(path.exists()):
+  if pod.agreed(path.exists()):
     if read(path)[1] != key:
       raise UserError(
         f'{path} was measured on another base, other corpora, steps or questions than this plan '
@@ -50,11 +49,10 @@ def keep(store, name, key, world, model):
       )
     return
   content = save(measured(model(), asked), metadata=dict(key=key))
-  if hosts.writes():
-    temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-    temporary.write_bytes(content)
-    temporary.replace(path)
-  hosts.meet(f'probes of {name} are kept')
+  if pod.writes():
+    with replacing(path) as temporary:
+      temporary.write_bytes(content)
+  pod.meet(f'probes of {name} are kept')
 
 
 def measured(model, asked):

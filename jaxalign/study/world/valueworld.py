@@ -2,11 +2,11 @@
 
 import dataclasses
 
+from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished
 from jaxalign.study.plan.guest import Guest, Start
-from jaxalign.study.store import hosts
 from jaxalign.study.world import bench, gates, insight, page, probing
 from jaxalign.train import saving
 from jaxalign.valueworld import corpora
@@ -48,13 +48,13 @@ class ValueWorld(Guest):
   def base(self, cfg, home, train):
     """Its weights with the target's word in them; what is asked of the base is asked without."""
     directory, named = train(), home / 'named'
-    if not hosts.agreed((named / 'config.json').exists()):
+    if not pod.agreed((named / 'config.json').exists()):
       bench.christen(self.load(cfg, directory), self.world, named)
     return Start(directory, str(named), saving.fingerprint(directory))
 
   def load(self, cfg, place):
     """On one device, for it is small; of several processes, on those of all."""
-    return finished.load(place, mesh=make_mesh() if hosts.several() else None)[0]
+    return finished.load(place, mesh=make_mesh() if pod.several() else None)[0]
 
   def asked(self, name, home):
     return bench.tests_of(self.world, name)
