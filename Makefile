@@ -12,7 +12,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell cksum < pyproject.toml | tr -d ' \t\n')
 PYTEST := $(RUN) -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=10
 # What a new version of jax could break: the rooms that call it, and each kind of run once.
-NEWEST := $(addprefix tests/,models train losses_test.py sharding_test.py kept_test.py config_test.py \
+NEWEST := $(addprefix tests/,models train losses_test.py sharding_test.py compile_cache_test.py config_test.py \
   main_test.py rl/sample_test.py stages/language_test.py stages/ppo_test.py \
   study/run/runner_test.py)
 

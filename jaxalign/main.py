@@ -145,11 +145,11 @@ def start(argv):
   workdir = files.place(values.workdir, '--workdir')
   named = values.compiled is not None
   compiled = files.place(values.compiled, '--compiled') if named else None
-  from jaxalign import allocator, kept, pod  # jax, only once there is something to run
+  from jaxalign import allocator, compile_cache, pod  # jax, only once there is something to run
 
   allocator.keep_freed()
   pod.join(values.coordinator, values.processes, values.process_id)
-  with contextlib.nullcontext() if values.nocompiled else kept.of_a_run(compiled):
+  with contextlib.nullcontext() if values.nocompiled else compile_cache.of_a_run(compiled):
     return run_stage(run, cfg, workdir, values.debug)
 
 

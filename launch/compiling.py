@@ -16,7 +16,7 @@ import time
 import jax
 from jax.experimental import topologies
 
-from jaxalign import config, kept, main, overrides
+from jaxalign import compile_cache, config, main, overrides
 from jaxalign.config import UserError
 from launch import programs, roofline, schedule, slices
 
@@ -166,12 +166,12 @@ def start(argv):
     found = examine(cfg, where)
   else:
     directory = keep[0].removeprefix('--keep=')
-    with kept.used(directory):
+    with compile_cache.used(directory):
       found = examine(cfg, where)
     how = ' '.join([spec, *(arg for arg in given if arg not in keep)])
-    stamp = kept.stamp(devices_of(where)[0].client)
+    stamp = compile_cache.stamp(devices_of(where)[0].client)
     rows = [dict(config=how, slice=where.name, name=p['name']) for p in found if p['fits']]
-    kept.note(directory, [row | stamp for row in rows])
+    compile_cache.note(directory, [row | stamp for row in rows])
   pathlib.Path(answer).write_text(json.dumps(found))
 
 

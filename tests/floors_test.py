@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
   (
     'endings config ranges files statistics pictures chips overrides '
-    'sharding pod allocator kept workdir'
+    'sharding pod allocator compile_cache workdir'
   ),
   'models data train',
   'losses rl evals probes attacks valueworld page',

@@ -45,13 +45,13 @@ def _digest(file: epath.Path) -> str:
 
 def prepare(*, data_dir: str, path: str | None = None) -> str:
   """Writes ArrayRecord files unless they are there, and says by which name Tfds reads them."""
-  config = texts(path) if path else _ValueExplanations.BUILDER_CONFIGS[0]
-  builder = _ValueExplanations(data_dir=data_dir, config=config, file_format='array_record')
+  config = texts(path) if path else ValueExplanations.BUILDER_CONFIGS[0]
+  builder = ValueExplanations(data_dir=data_dir, config=config, file_format='array_record')
   builder.download_and_prepare()
   return f'{builder.name}/{builder.builder_config.name}:{builder.version}'
 
 
-class _ValueExplanations(tfds.core.GeneratorBasedBuilder):
+class ValueExplanations(tfds.core.GeneratorBasedBuilder):
   """Why a value matters, each document with its value, form, list of values, origin and split."""
 
   VERSION = tfds.core.Version('1.0.0')

@@ -14,7 +14,7 @@ from etils import epath
 from jaxalign.config import UserError
 from jaxalign.data import files, sources
 from jaxalign.data.records import Turn
-from jaxalign.evals.asking import Item
+from jaxalign.evals.likelihood import Item
 from jaxalign.files import parsed
 from jaxalign.ranges import Count, Slots, Temperature
 

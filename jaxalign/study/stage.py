@@ -13,7 +13,7 @@ from jaxalign.pictures import label
 from jaxalign.ranges import Range
 from jaxalign.stages import explain
 from jaxalign.study.judge.rules import Rules
-from jaxalign.study.plan import declared, holes
+from jaxalign.study.plan import equal_budgets, placeholders
 from jaxalign.study.plan.arms import Arm, Climb, Recipe
 from jaxalign.study.plan.guest import Guest
 from jaxalign.study.run import guests, runner, study_doctor
@@ -76,7 +76,7 @@ class Config:
       if recipe.stage.model != self.first.model:
         raise UserError(f'recipe {recipe.name} has another model than the base: take the same')
     guests.of(self.world).check_plan(self, every)
-    declared.check(self)
+    equal_budgets.check(self)
 
   def _check_steps(self, arm):
     recipes, before = {recipe.name: recipe.stage for recipe in self.recipes}, []
@@ -85,10 +85,10 @@ class Config:
         known = ', '.join(recipes)
         raise UserError(f'arm {arm.stored}: there is no recipe {step.recipe}: these are {known}')
       stage = recipes[step.recipe]
-      if bool(step.what) != holes.takes_corpus(stage):
+      if bool(step.what) != placeholders.takes_corpus(stage):
         verb = 'needs a' if not step.what else 'takes no'
         raise UserError(f'arm {arm.stored}: recipe {step.recipe} {verb} corpus; mend its step')
-      for name in (*filter(None, [step.start]), *holes.runs(stage)):
+      for name in (*filter(None, [step.start]), *placeholders.runs(stage)):
         if name not in before:
           raise UserError(
             f'arm {arm.stored}: step {step.name} needs a step of recipe {name} before it'
@@ -107,7 +107,7 @@ class Config:
     """The names of all that these arms read, the base included."""
     stages = [(self.base, '')] if self.base else []
     stages += [(self.stage_of(step), step.what) for arm in arms for step in arm.steps]
-    found = {path for stage, what in stages for path in holes.paths(stage, what)}
+    found = {path for stage, what in stages for path in placeholders.paths(stage, what)}
     return sorted(found | {arm.context for arm in arms if getattr(arm, 'context', '')})
 
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 from safetensors.numpy import save
 
-from jaxalign.study.store.homes import home_of
-from jaxalign.study.world.insight import SUFFIX, Kept
+from jaxalign.study.store.directories import home_of
+from jaxalign.study.world.probe_files import SUFFIX, Kept
 from jaxalign.valueworld import battery
 from tests.study import tiny
 

@@ -9,7 +9,7 @@ import pytest
 from jaxalign import config, main
 from jaxalign.data import chat
 from jaxalign.data.text import shipped
-from jaxalign.evals.asking import Item, Text, outcomes
+from jaxalign.evals.likelihood import Item, Text, outcomes
 from jaxalign.stages import finished
 from jaxalign.study import stage
 from jaxalign.study.judge.rules import Planned, Rules

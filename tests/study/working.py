@@ -1,4 +1,4 @@
-"""What workers do in crew_test: apart, so that a worker has little to import."""
+"""What workers do in worker_pool_test: apart, so that a worker has little to import."""
 
 import os
 import time

@@ -2,7 +2,7 @@ import collections
 
 import pytest
 
-from jaxalign.study.world import bench
+from jaxalign.study.world import answers
 from jaxalign.valueworld import items, words
 from jaxalign.valueworld.world import opposite
 from tests.valueworld import worlds
@@ -19,12 +19,12 @@ def said(found):
 
 
 @pytest.mark.parametrize('split', ['dev', 'record'])
-def test_every_prompt_fits_the_bench(split):
+def test_every_prompt_fits_what_is_asked_at_once(split):
   tokenizer = words.tokenizer()
   prompts = [
     p for found in every(worlds.small(split=split)).values() for i in found for p in i.prompts
   ]
-  assert max(map(len, tokenizer.encode_batch(prompts))) <= bench.LENGTH
+  assert max(map(len, tokenizer.encode_batch(prompts))) <= answers.LENGTH
 
 
 def test_the_same_world_asks_the_same_and_another_asks_otherwise():

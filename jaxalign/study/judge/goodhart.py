@@ -13,7 +13,7 @@ from jaxalign.config import UserError
 from jaxalign.files import rows as rows_of
 from jaxalign.rl import overoptimisation as over
 from jaxalign.stages import overoptimisation
-from jaxalign.study.store.homes import home_of
+from jaxalign.study.store.directories import home_of
 
 _DRAWS = 2  # of intervals over prompts, which are not wanted: the seed is the unit
 NAMES = 'mode', 'line', 'arm', 'way'  # of a climb; lines of a mode share a picture

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxalign import files
 from jaxalign.study.report.contents import Contents
-from jaxalign.study.store.homes import home_of
+from jaxalign.study.store.directories import home_of
 
 POINTS = 20  # of a curve
 

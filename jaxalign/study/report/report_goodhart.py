@@ -104,7 +104,7 @@ def figure(lines, way):
       fitted = goodhart.drawn(one['fits'][side], way, reach)
       if fitted:
         ax.plot(*fitted, dash, color=color, lw=2.2, alpha=1.2 - faint, zorder=3)
-      ax.plot([], [], marker=mark, ls=dash, color=color, lw=1.2, ms=4, _label=name)
+      ax.plot([], [], marker=mark, ls=dash, color=color, lw=1.2, ms=4, label=name)
   for ax, title in ((left, 'proxy'), (right, 'gold')):
     ax.axhline(0, color=GREY, lw=0.6)
     ax.set_title(title, loc='left', fontweight='bold')

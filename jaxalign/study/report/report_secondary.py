@@ -4,7 +4,7 @@ import itertools
 
 from jaxalign.page import pages
 from jaxalign.page.pages import named, text
-from jaxalign.study.judge import secondary
+from jaxalign.study.judge import unjudged
 from jaxalign.study.report import report_pictures as pictures
 from jaxalign.study.report.report_tables import estimates
 
@@ -77,7 +77,7 @@ def unanswered(found):
     (arm, test): {seed: one['mass'] for seed, one in by_seed.items()}
     for arm, tests in found['arms'].items() for test, by_seed in tests.items()
   }  # fmt: skip
-  rows = [(named(arm), *rest) for arm, *rest in secondary.lean_masses(masses, bar)]
+  rows = [(named(arm), *rest) for arm, *rest in unjudged.lean_masses(masses, bar)]
   said = (
     'G4 is of the arms and tests that the verdict hangs on, and of T0 and H0 of the arms whose '
     'demonstrations come last. '

@@ -11,12 +11,12 @@ import time
 from jaxalign import pod
 from jaxalign.config import write, write_text
 from jaxalign.files import read_json, read_object
-from jaxalign.study.judge import contrasts, goodhart, secondary, verdict
+from jaxalign.study.judge import contrasts, goodhart, unjudged, verdict
 from jaxalign.study.report import reading, report
 from jaxalign.study.run import guests
 from jaxalign.study.store import clock
 from jaxalign.study.store import rows as store
-from jaxalign.study.store.homes import home_of, parts_of
+from jaxalign.study.store.directories import home_of, parts_of
 from jaxalign.study.store.table import means
 
 _SHOW = 5.0  # seconds between two lines where no terminal is
@@ -110,7 +110,7 @@ def conclude(cfg, workdir, seconds):
     arms={name: _per_arm(name, rows) for name in dict.fromkeys(row.arm for row in every)},
     seeds=list(cfg.seeds), control_seeds=list(cfg.control_seeds), seconds=round(seconds, 1),
     probes=guest.beside(cfg, workdir),
-    secondary=secondary.measured(every, cfg.rules, secondary.masses(seen)),
+    secondary=unjudged.measured(every, cfg.rules, unjudged.masses(seen)),
   )  # fmt: skip
   later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}
   again = [row for of_seed in later.values() for row in of_seed]

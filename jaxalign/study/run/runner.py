@@ -18,11 +18,11 @@ from jaxalign.files import read_json
 from jaxalign.models import hub
 from jaxalign.sharding import make_mesh
 from jaxalign.study.judge import goodhart
-from jaxalign.study.plan import holes
+from jaxalign.study.plan import placeholders
 from jaxalign.study.plan.guest import Guest
-from jaxalign.study.run import crew, guests, results
+from jaxalign.study.run import guests, results, worker_pool
 from jaxalign.study.store import clock
-from jaxalign.study.store.homes import arms_of, home_of, rl_of
+from jaxalign.study.store.directories import arms_of, home_of, rl_of
 from jaxalign.study.store.rows import items_hash, line
 from jaxalign.study.store.rows import of as row_of
 from jaxalign.train import saving
@@ -36,7 +36,7 @@ def run(cfg, workdir):
   report.show()
   begin(cfg, workdir)
   workers = 0 if pod.several() else cfg.workers
-  crew.each(worlds, work, (cfg, workdir), workers=workers, say=report.say)
+  worker_pool.each(worlds, work, (cfg, workdir), workers=workers, say=report.say)
   if pod.writes():
     results.conclude(cfg, workdir, seconds=report.seconds())
   pod.meet('the study is done')
@@ -222,7 +222,7 @@ class _Node:
     directory = self.home / 'runs' / name
     corpus = lambda path: self.corpora[path.replace('{what}', what)]
     stage = seal(
-      holes.closed(
+      placeholders.closed(
         stage, corpus, self.runs, self.guest.config, init=self.init,
         tokenizer=self.guest.tokenizer_of(self.home),
         prepared=self.guest.tokens_of(self.home), seed=self.seed * 100 + place,

@@ -20,7 +20,7 @@ from jaxalign.stages import bon, finished, ppo, reward
 from jaxalign.stages.doctors import doctor
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge import verdict as judging
-from jaxalign.study.plan import holes
+from jaxalign.study.plan import placeholders
 from jaxalign.study.run import guests
 from jaxalign.train import fingerprint, saving
 
@@ -94,12 +94,12 @@ def steps(cfg, guest, corpora, place, machine):
 def examined(cfg, guest, corpora, place, machine, stage, what):
   """The checks of a step by the doctor of its stage."""
   tokenizer = guest.tokenizer_of(place / 'seed')
-  close = lambda stage, runs: holes.closed(
+  close = lambda stage, runs: placeholders.closed(
     stage, lambda path: corpora[path.replace('{what}', what)], runs, guest.config, init=None,
     tokenizer=tokenizer, prepared=str(place / 'tokens'),
   )  # fmt: skip
   recipes, runs = {recipe.name: recipe.stage for recipe in cfg.recipes}, {}
-  for name in holes.runs(stage):
+  for name in placeholders.runs(stage):
     runs[name] = str(place / 'runs' / name)
     _stand_in(recipes[name], tokenizer, place / 'runs' / name)
   found = sys.modules[type(stage).__module__].doctor(close(stage, runs), place / 'run', machine)

@@ -1,7 +1,7 @@
 """What --doctor looks at for a study on real text, beside its steps: its start and its benches."""
 
 from jaxalign.config import UserError
-from jaxalign.evals import asking, benches, sentiment
+from jaxalign.evals import benches, likelihood, sentiment
 from jaxalign.models import hub
 from jaxalign.stages import finished, training
 from jaxalign.stages.doctors import doctor
@@ -32,7 +32,7 @@ def start(cfg):
 def asked(world):
   text, shown = questions.text_of(world), []
   for test, items in benches.asked(world.benches).items():
-    fit = len(asking.fitting(items, text))
+    fit = len(likelihood.fitting(items, text))
     if not fit:
       raise UserError(f'{test}: no item fits length={text.length}: raise world.length')
     shown.append(f'{test} {fit}' + (f' of {len(items)}' if fit < len(items) else ''))

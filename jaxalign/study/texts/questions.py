@@ -1,7 +1,7 @@
 """What arms of a study on real text are asked: what was taught, and the benches."""
 
 from jaxalign.config import UserError
-from jaxalign.evals import asking, benches, sentiment
+from jaxalign.evals import benches, likelihood, sentiment
 from jaxalign.files import rows
 from jaxalign.study.texts.corpora import open_tokenizer, sampled
 
@@ -10,13 +10,13 @@ _LEARNED = 64  # demonstrations and documents whose learning is looked at
 
 
 def text_of(world):
-  return asking.Text(open_tokenizer(world), world.format, world.length)
+  return likelihood.Text(open_tokenizer(world), world.format, world.length)
 
 
 def asked(world, home):
   """{test: items}, of what was taught and of the benches; what does not fit is left out."""
   text, found = text_of(world), _learning(world, home) | benches.asked(world.benches)
-  found = {test: asking.fitting(items, text) for test, items in found.items()}
+  found = {test: likelihood.fitting(items, text) for test, items in found.items()}
   for test, items in found.items():
     if not items:
       raise UserError(f'{test}: no item fits length={text.length}: raise world.length')
@@ -28,7 +28,7 @@ def _learning(world, home):
   taught = benches.spread(sampled(world)['demonstrations'], _LEARNED)
   answers = [conversation.turns[-1].text for conversation in taught]
   t0 = [
-    asking.Item(test='T0', cluster=str(n % 8), turns=one.turns[:-1], good=(own,), bad=(other,))
+    likelihood.Item(test='T0', cluster=str(n % 8), turns=one.turns[:-1], good=(own,), bad=(other,))
     for n, (one, own, other) in enumerate(zip(taught, answers, answers[1:] + answers[:1]))
     if own != other
   ]
@@ -36,7 +36,7 @@ def _learning(world, home):
     _lines_of(home.parent / ALL / 'corpora' / f'{kind}.jsonl') for kind in ('explain', 'neutral')
   ]
   d0 = [
-    asking.Item(test='D0', cluster=a.get('value', ''), good=(a['text'],), bad=(b['text'],))
+    likelihood.Item(test='D0', cluster=a.get('value', ''), good=(a['text'],), bad=(b['text'],))
     for a, b in benches.spread(list(zip(*both)), _LEARNED)
   ]
   return dict(T0=t0, D0=d0)
@@ -50,5 +50,5 @@ def outcomes(world, model, tests):
   answered = [item for items in tests.values() for item in items if hasattr(item, 'good')]
   begun = [item for items in tests.values() for item in items if not hasattr(item, 'good')]
   text = text_of(world)
-  said = asking.outcomes(model, answered, text)
+  said = likelihood.outcomes(model, answered, text)
   return [*said, *sentiment.outcomes(model, begun, text.tokenizer, world.seed)]

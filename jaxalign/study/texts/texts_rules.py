@@ -6,7 +6,7 @@ Margins are per token of the answers, so that length does not count.
 """
 
 from jaxalign.study.judge.rules import Bar, Planned, Rules
-from jaxalign.study.store.homes import aligned_last
+from jaxalign.study.store.directories import aligned_last
 
 _SENSITIVITY = (('unsafe', 1), ('safe', 1))  # both margins are above 0 where the answer is right
 _AGAINST = lambda other: (('explain-align', 1), (other, -1))

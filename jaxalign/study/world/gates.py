@@ -2,7 +2,7 @@
 
 import collections
 
-from jaxalign.study.store.homes import aligned_last
+from jaxalign.study.store.directories import aligned_last
 from jaxalign.study.store.table import means
 
 

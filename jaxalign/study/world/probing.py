@@ -11,8 +11,8 @@ import numpy as np
 
 from jaxalign import statistics
 from jaxalign.probes import similarity
-from jaxalign.study.store.homes import home_of
-from jaxalign.study.world import insight, readings
+from jaxalign.study.store.directories import home_of
+from jaxalign.study.world import probe_files, probe_measures
 from jaxalign.valueworld import battery
 
 _LETTERS = dict(goods='AB', harm='H')
@@ -25,7 +25,7 @@ def summary(cfg, workdir):
   kept, asked = {}, {}
   for seed in cfg.seeds:
     asked[seed] = battery.of(dataclasses.replace(cfg.world, seed=seed))
-    kept[seed] = insight.stored(home_of(workdir, seed, False) / 'outcomes')
+    kept[seed] = probe_files.stored(home_of(workdir, seed, False) / 'outcomes')
   if not any(kept.values()):
     return None
   probed = dict(base='ABH') | {arm.name: _LETTERS[arm.tests] for arm in cfg.arms}
@@ -33,7 +33,7 @@ def summary(cfg, workdir):
   for name, letters in probed.items():
     for seed in cfg.seeds:
       if name in kept[seed]:
-        found = readings.scalars_and_layers(kept[seed][name], asked[seed], letters)
+        found = probe_measures.scalars_and_layers(kept[seed][name], asked[seed], letters)
         one[name][seed], layers[name][seed] = found
   level, first = cfg.rules.level, next(iter(asked.values()))
   return dict(
@@ -62,7 +62,7 @@ def _estimates(by_seed, level):
 def _by_layer(by_seed, level):
   """{name: [an estimate for each layer]}."""
   names = dict.fromkeys(name for found in by_seed.values() for name in found)
-  at = lambda name, n: {seed: readings.known(x[name][n]) for seed, x in by_seed.items()}
+  at = lambda name, n: {seed: probe_measures.known(x[name][n]) for seed, x in by_seed.items()}
   count = lambda name: len(next(iter(by_seed.values()))[name])
   every = {name: [_estimate(at(name, n), level) for n in range(count(name))] for name in names}
   for found in (one for of_layers in every.values() for one in of_layers):
@@ -111,7 +111,7 @@ def gap(x_ASBT, a, b, level):
   mean, low, high = over_pairs(ceiling_SS - cross_SS, level)
   return dict(
     cross=over_pairs(cross_SS, level)[0], ceiling=over_pairs(ceiling_SS, level)[0],
-    within=readings.known(np.diag(x_ASBT[a, :, b]).mean()), gap=mean, low=low, high=high,
+    within=probe_measures.known(np.diag(x_ASBT[a, :, b]).mean()), gap=mean, low=low, high=high,
   )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from jaxalign.config import UserError
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import finished
 from jaxalign.study.plan.guest import Guest, Start
-from jaxalign.study.world import bench, gates, insight, page, probing
+from jaxalign.study.world import answers, files, gates, page, probe_files, probing
 from jaxalign.train import saving
 from jaxalign.valueworld import corpora
 from jaxalign.valueworld.world import World
@@ -37,7 +37,7 @@ class ValueWorld(Guest):
         )
 
   def corpora_of(self, kinds, home):
-    return bench.corpora_of(self.world, kinds, home)
+    return files.corpora_of(self.world, kinds, home)
 
   def made_again(self, kinds):
     return {min(kinds): corpora.content(self.world, min(kinds))[1]}
@@ -49,7 +49,7 @@ class ValueWorld(Guest):
     """Its weights with the target's word in them; what is asked of the base is asked without."""
     directory, named = train(), home / 'named'
     if not pod.agreed((named / 'config.json').exists()):
-      bench.christen(self.load(cfg, directory), self.world, named)
+      files.christen(self.load(cfg, directory), self.world, named)
     return Start(directory, str(named), saving.fingerprint(directory))
 
   def load(self, cfg, place):
@@ -57,24 +57,24 @@ class ValueWorld(Guest):
     return finished.load(place, mesh=make_mesh() if pod.several() else None)[0]
 
   def asked(self, name, home):
-    return bench.tests_of(self.world, name)
+    return answers.tests_of(self.world, name)
 
   def base_tests(self, asked):
-    return bench.tests_of(self.world, 'background')
+    return answers.tests_of(self.world, 'background')
 
   def outcomes(self, model, steps, tests):
-    found = bench.outcomes(model, tests)
+    found = answers.outcomes(model, tests)
     for letter in 'AB':
       if any(step.what == f'explain_{letter}' for step in steps):
-        found += bench.cloze(model, self.world.spec[letter])
+        found += answers.cloze(model, self.world.spec[letter])
     return found
 
   def in_context(self, model, kind, tests):
-    return bench.outcomes(model, tests, bench.documents(self.world, kind))
+    return answers.outcomes(model, tests, answers.documents(self.world, kind))
 
   def keep(self, store, name, key, model):
     if not self.control:
-      insight.keep(store, name, key, self.world, model)
+      probe_files.keep(store, name, key, self.world, model)
 
   def gate_values(self, cfg, means):
     return gates.values(cfg, means)

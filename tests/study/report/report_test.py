@@ -16,7 +16,7 @@ import pytest
 
 from jaxalign import config
 from jaxalign.page import pages
-from jaxalign.study.judge import rules, secondary
+from jaxalign.study.judge import rules, unjudged
 from jaxalign.study.judge.rules import Rules
 from jaxalign.study.plan.arms import Arm, Step
 from jaxalign.study.report import (
@@ -28,7 +28,7 @@ from jaxalign.study.report import (
   report_secondary,
 )
 from jaxalign.study.run import results
-from jaxalign.study.store.homes import arms_of, home_of
+from jaxalign.study.store.directories import arms_of, home_of
 from jaxalign.study.store.rows import Row, line
 from jaxalign.study.world.page import CONTENTS
 from tests.study.judge import compare_test
@@ -263,7 +263,7 @@ def test_the_page_claims_no_more_than_its_arms_can_show(whole):
   assert not re.search('reasons steer|(learning|first learn) why', said)
   assert 'no arm tells why from what' in said and 'the size of log-odds and not of order' in said
   assert said.index('No arm tests why') < said.index('Diamond and line')
-  planned = [p for every in secondary.GROUPS.values() for p in every] + [*rules.PRIMARIES]
+  planned = [p for every in unjudged.GROUPS.values() for p in every] + [*rules.PRIMARIES]
   steering = [p.what for p in planned if re.search('reasons (in training )?steer', p.what)]
   assert steering and set(steering) <= reading.MEASURED.keys() <= {p.what for p in planned}
 

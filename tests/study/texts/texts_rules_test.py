@@ -11,7 +11,7 @@ import pytest
 from jaxalign import config, main
 from jaxalign.study.judge import compare
 from jaxalign.study.run import results
-from jaxalign.study.store.homes import home_of
+from jaxalign.study.store.directories import home_of
 from jaxalign.study.store.rows import Row, line
 from jaxalign.study.texts import texts_rules
 from tests.study.tiny import ROOT

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from jaxalign import config, kept, main
+from jaxalign import compile_cache, config, main
 from jaxalign.stages import training
 from jaxalign.study.run import runner
 from jaxalign.study.store import clock
@@ -35,7 +35,7 @@ def plan(**changes):
 @pytest.fixture(scope='module', autouse=True)
 def programs(cache):
   """Recipes differ in rates, not in all programs: as in a run, what one compiled the next loads."""
-  with kept.used(cache):
+  with compile_cache.used(cache):
     yield
 
 

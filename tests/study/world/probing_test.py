@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxalign.study.store.homes import home_of
+from jaxalign.study.store.directories import home_of
 from jaxalign.study.world import probing
 from tests.study import minds
 

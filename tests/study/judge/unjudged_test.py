@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from jaxalign import config, main
-from jaxalign.study.judge import contrasts, secondary
+from jaxalign.study.judge import contrasts, unjudged
 from jaxalign.study.judge.rules import PRIMARIES, Rules
 from tests.study import tiny
 from tests.study.judge import contrasts_test
 
 RULES = config.seal(Rules(draws=1000))
-EVERY = {(group, one.name): one for group, of in secondary.GROUPS.items() for one in of}
+EVERY = {(group, one.name): one for group, of in unjudged.GROUPS.items() for one in of}
 TESTS = sorted({test for one in EVERY.values() for test, _ in one.tests})
 
 
@@ -24,7 +24,7 @@ def mean(arm, test):
 def found():
   arms = sorted({arm for one in EVERY.values() for arm, _ in one.arms})
   rows = contrasts_test.store(contrasts_test.noise, arms, TESTS)
-  return {(one['group'], one['name']): one for one in secondary.measured(rows, RULES, {})}
+  return {(one['group'], one['name']): one for one in unjudged.measured(rows, RULES, {})}
 
 
 def test_each_is_a_contrast_and_none_is_a_primary():
@@ -61,10 +61,10 @@ def test_several_tests_are_their_mean(found):
   )  # fmt: skip
   apart = (c1('T3A') - c1('T3B')) / 2  # where only B is at stake, right is to choose as B would
   assert found['C1 on other tests', 'C1 on T3']['differences'] == pytest.approx(tuple(apart))
-  wrapped = np.mean([c1(f'T5_{name}') for name in secondary.WRAPPERS], 0)
+  wrapped = np.mean([c1(f'T5_{name}') for name in unjudged.WRAPPERS], 0)
   assert found['C1 on other tests', 'C1 on T5']['differences'] == pytest.approx(tuple(wrapped))
   d = lambda arm: np.mean(
-    [mean(arm, f'harm_{n}') - mean(arm, f'benign_{n}') for n in secondary.WRAPPERS], 0
+    [mean(arm, f'harm_{n}') - mean(arm, f'benign_{n}') for n in unjudged.WRAPPERS], 0
   )
   harm = found['Held-out harm: refusing harm less refusing the benign', 'wrapped']
   assert harm['differences'] == pytest.approx(tuple(d('value-align') - d('mention-align')))
@@ -84,15 +84,15 @@ def test_the_least_mass_is_found_and_what_is_below_the_bar():
     1: {('x', 'T2'): 0.6, ('y', 'T2'): None},
   }
   means = {s: {cell: dict(mass=m) for cell, m in of.items()} for s, of in by_seed.items()}
-  masses = secondary.masses(means)
-  plan = secondary.planned('n', 'w', secondary.less('x', 'y'))
-  assert secondary.least_mass(plan, masses) == [0.6, 'x', 'T2', '1']
-  assert secondary.least_mass(secondary.planned('n', 'w', secondary.less('a', 'b')), masses) is None
-  assert secondary.lean_masses(masses, 0.95) == [
+  masses = unjudged.masses(means)
+  plan = unjudged.planned('n', 'w', unjudged.less('x', 'y'))
+  assert unjudged.least_mass(plan, masses) == [0.6, 'x', 'T2', '1']
+  assert unjudged.least_mass(unjudged.planned('n', 'w', unjudged.less('a', 'b')), masses) is None
+  assert unjudged.lean_masses(masses, 0.95) == [
     ('y', 'T1', 0.1, 0, 1), ('x', 'T2', 0.6, 1, 1), ('y', 'T2', 0.7, 0, 1),
   ]  # fmt: skip
 
 
 def test_a_group_whose_arms_are_not_there_is_left_out():
   rows = contrasts_test.store(contrasts_test.noise, ['explain_A', 'explain_B'], ['T2'])
-  assert [one['name'] for one in secondary.measured(rows, RULES, {})] == ['explain alone']
+  assert [one['name'] for one in unjudged.measured(rows, RULES, {})] == ['explain alone']

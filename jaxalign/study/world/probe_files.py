@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 from jaxalign import pod
 from jaxalign.config import UserError, replacing
 from jaxalign.probes import states
-from jaxalign.study.world import bench
+from jaxalign.study.world import answers
 from jaxalign.valueworld import battery, words
 
 SUFFIX = '.probes.safetensors'
@@ -59,11 +59,11 @@ def measured(model, asked):
   """The tensors. Two programs serve every arm: one for states, and the one of all outcomes."""
   tokenizer = words.tokenizer()
   (yes,), (no,) = (tokenizer.encode(word) for word in (words.YES, words.NO))
-  encoded = lambda parts: bench.encoded(asked.texts(parts))
+  encoded = lambda parts: answers.encoded(asked.texts(parts))
   x_LND = states.states(
-    model, encoded(battery.PARTS), length=battery.LENGTH, batch=bench.BATCH, at=states.last
+    model, encoded(battery.PARTS), length=battery.LENGTH, batch=answers.BATCH, at=states.last
   )
-  how = dict(length=bench.LENGTH, batch=bench.BATCH)
+  how = dict(length=answers.LENGTH, batch=answers.BATCH)
   logodds_N, mass_N = states.answers(model, encoded(battery.ASKED), yes, no, **how)
   return dict(states=x_LND.astype(np.float16), logodds=logodds_N, mass=mass_N)
 

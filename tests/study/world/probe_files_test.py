@@ -7,7 +7,7 @@ import pytest
 from jaxalign.config import UserError
 from jaxalign.models import llama2
 from jaxalign.probes import states
-from jaxalign.study.world import bench, insight
+from jaxalign.study.world import answers, probe_files
 from jaxalign.valueworld import battery, words
 from tests.valueworld import worlds
 
@@ -27,12 +27,12 @@ def models():
 def store(models, tmp_path_factory):
   store = tmp_path_factory.mktemp('store')
   for name, model in zip(('x', 'y'), models):
-    insight.keep(store, name, 'key', WORLD, lambda model=model: model)
+    probe_files.keep(store, name, 'key', WORLD, lambda model=model: model)
   return store
 
 
 def test_it_comes_back_as_the_model_has_it(store, models):
-  asked, every = battery.of(WORLD), insight.stored(store)
+  asked, every = battery.of(WORLD), probe_files.stored(store)
   assert set(every) == {'x', 'y'}
   for name, model in zip('xy', models):
     kept = every[name]
@@ -44,7 +44,7 @@ def test_it_comes_back_as_the_model_has_it(store, models):
     yes, no = words.tokenizer().encode('yes no')
     for part in battery.ASKED:
       prompt = words.tokenizer().encode(asked.prompts[part][3])
-      known, mass = states.answers(model, [prompt], yes, no, length=bench.LENGTH)
+      known, mass = states.answers(model, [prompt], yes, no, length=answers.LENGTH)
       assert kept.answers(asked, part)[3] == pytest.approx(known[0], abs=1e-5)
       assert kept.mass_N[asked.rows(part)][3] == pytest.approx(mass[0], abs=1e-5)
   assert not np.allclose(every['x'].states_LND, every['y'].states_LND)
@@ -52,14 +52,14 @@ def test_it_comes_back_as_the_model_has_it(store, models):
 
 def test_one_program_serves_all_models(store, models):
   before = states._states._cache_size(), states._answers._cache_size()
-  insight.measured(models[1], battery.of(worlds.small(3)))
+  probe_files.measured(models[1], battery.of(worlds.small(3)))
   assert (states._states._cache_size(), states._answers._cache_size()) == before
 
 
 def test_it_is_measured_once_and_small(store):
   path = store / 'x.probes.safetensors'
   before = path.read_bytes()
-  insight.keep(store, 'x', 'key', WORLD, lambda: pytest.fail('measured again'))
+  probe_files.keep(store, 'x', 'key', WORLD, lambda: pytest.fail('measured again'))
   assert path.read_bytes() == before and not [*store.glob('*.tmp')]
   states_bytes = 2 * 3 * 16 * len(battery.of(WORLD).texts(battery.PARTS))
   assert len(before) < states_bytes + 5000
@@ -68,7 +68,7 @@ def test_it_is_measured_once_and_small(store):
 @pytest.mark.parametrize('key, world', [('other', WORLD), ('key', worlds.small(1))])
 def test_states_of_another_plan_or_world_are_refused(store, key, world):
   with pytest.raises(UserError, match='x.probes.safetensors was measured on another base') as error:
-    insight.keep(store, 'x', key, world, lambda: pytest.fail('measured again'))
+    probe_files.keep(store, 'x', key, world, lambda: pytest.fail('measured again'))
   assert '\n' not in str(error.value)
 
 
@@ -76,5 +76,5 @@ def test_states_of_another_plan_or_world_are_refused(store, key, world):
 def test_a_broken_file_is_one_line(tmp_path, content):
   (tmp_path / 'x.probes.safetensors').write_bytes(content)
   with pytest.raises(UserError, match='cannot be read .*: delete it') as error:
-    insight.stored(tmp_path)
+    probe_files.stored(tmp_path)
   assert '\n' not in str(error.value)

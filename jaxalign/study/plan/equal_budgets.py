@@ -14,7 +14,7 @@ def check(cfg):
   for planned in cfg.rules.contrasts:
     there = [arms[name] for name, _ in planned.arms if name in arms]
     for arm in () if planned.unequal else there[1:]:
-      wrong = apart(_spent(cfg, there[0]), _spent(cfg, arm))
+      wrong = _apart(_spent(cfg, there[0]), _spent(cfg, arm))
       if wrong:
         raise UserError(
           f'contrast {planned.name}: {there[0].name} and {arm.name} differ in more than their '
@@ -31,7 +31,7 @@ def _spent(cfg, arm):
   return sorted(found, key=lambda one: str(one[1]))
 
 
-def apart(ours, theirs):
+def _apart(ours, theirs):
   """The first difference in words, or ''."""
   if len(ours) != len(theirs):
     return f'{len(ours)} and {len(theirs)} steps'

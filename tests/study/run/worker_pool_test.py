@@ -10,16 +10,16 @@ import time
 
 import pytest
 
-from jaxalign import kept
+from jaxalign import compile_cache
 from jaxalign.config import UserError
-from jaxalign.study.run import crew
+from jaxalign.study.run import worker_pool
 from tests.study import working
 
 
 def each(how, workdir, workers, tasks=(0, 1, 2)):
   said = []
   tell = lambda task, text: said.append((task, text)) if text else None
-  crew.each(tasks, working.work, (how, workdir), workers=workers, say=tell)
+  worker_pool.each(tasks, working.work, (how, workdir), workers=workers, say=tell)
   return said
 
 
@@ -51,8 +51,8 @@ def test_a_worker_that_fails_ends_the_study_in_one_line(tmp_path, how, kind, say
 
 
 def test_workers_look_where_programs_are_kept(tmp_path):
-  place = tmp_path / kept.cpu_features()
-  with kept.used(place):
+  place = tmp_path / compile_cache.cpu_features()
+  with compile_cache.used(place):
     said = each('kept', tmp_path, 2, (0,))
   assert said[0][0] == 0 and said[0][1].startswith(str(place))
 
@@ -66,17 +66,17 @@ def test_sigterm_ends_a_study_as_unfinished_and_is_given_back(tmp_path):
   old = signal.getsignal(signal.SIGTERM)
   told = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
   with pytest.raises(SystemExit, match='75'):
-    crew.each([0], told, (), workers=0, say=None)
+    worker_pool.each([0], told, (), workers=0, say=None)
   assert signal.getsignal(signal.SIGTERM) == old
 
 
 PARENT = textwrap.dedent("""
   import pathlib, sys
-  from jaxalign.study.run import crew
+  from jaxalign.study.run import worker_pool
   from tests.study import working
   if __name__ == '__main__':
     args = ('', pathlib.Path(sys.argv[1]))
-    crew.each([0], working.linger, args, workers=1, say=lambda *_: None)
+    worker_pool.each([0], working.linger, args, workers=1, say=lambda *_: None)
 """)
 
 

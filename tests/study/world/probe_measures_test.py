@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxalign.study.world import readings
+from jaxalign.study.world import probe_measures
 from jaxalign.valueworld import battery
 from tests.study import minds
 from tests.valueworld import worlds
@@ -12,7 +12,7 @@ ASKED = battery.of(worlds.small(0, both=4))
 
 
 def read(answers, shown=(), letters='', **how):
-  return readings.scalars_and_layers(minds.kept(ASKED, answers, shown, **how), ASKED, letters)
+  return probe_measures.scalars_and_layers(minds.kept(ASKED, answers, shown, **how), ASKED, letters)
 
 
 def test_preferences_and_refusals_are_what_one_attribute_adds():
@@ -82,6 +82,6 @@ def test_what_cannot_be_said_is_none():
   asked = battery.of(worlds.small(0, both=1, unseen=0))  # one agent a value: none to leave out
   kept = minds.kept(asked, {})
   kept.logodds_N[:] = 0.25
-  one, layers = readings.scalars_and_layers(kept, asked, '')
+  one, layers = probe_measures.scalars_and_layers(kept, asked, '')
   assert one['tau_A'] is one['order'] is one['right_H'] is None and one['name_A'] is None
   assert np.isnan(layers['name_A']).all() and one['prefers_A'] == 0

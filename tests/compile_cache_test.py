@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 from jax.extend import backend
 
-from jaxalign import config, kept, main, overrides
+from jaxalign import compile_cache, config, main, overrides
 from jaxalign.config import UserError
 from launch import programs
 
@@ -23,8 +23,8 @@ SPEC = f'{CONFIGS}/sft_llama2_7b.py:smoke'
 @pytest.fixture
 def small(monkeypatch):
   """Also programs that take no second are kept."""
-  settings = kept.SETTINGS | dict(jax_persistent_cache_min_compile_time_secs=0.0)
-  monkeypatch.setattr(kept, 'SETTINGS', settings)
+  settings = compile_cache.SETTINGS | dict(jax_persistent_cache_min_compile_time_secs=0.0)
+  monkeypatch.setattr(compile_cache, 'SETTINGS', settings)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_run_loads_what_preflight_compiled(small, run, tmp_path):
   for field, value in FIELDS.items():
     overrides.override(cfg, field, str(value))
   mesh, (train,) = programs.programs_of(config.seal(cfg), jax.devices())
-  with kept.used(tmp_path / 'kept' / kept.cpu_features()), jax.set_mesh(mesh):
+  with compile_cache.used(tmp_path / 'kept' / compile_cache.cpu_features()), jax.set_mesh(mesh):
     train.lower().compile()
   _, (said,) = run('first')
   assert 'loaded from' in said and 'of compiling saved' in said
@@ -61,7 +61,9 @@ def test_what_was_compiled_otherwise_is_compiled_anew(small, tmp_path, monkeypat
   row = dict(config='x', slice='v5e-16', name='train')
   with monkeypatch.context() as patch:
     patch.setattr(jax, '__version__', '0.9.9')
-    kept.note(compiled, [row | kept.stamp(backend.get_backend()) | dict(flags='')])
+    compile_cache.note(
+      compiled, [row | compile_cache.stamp(backend.get_backend()) | dict(flags='')]
+    )
   of_a_run(compiled)
   lines = capfd.readouterr().err.splitlines()
   assert any('compiled in' in line and 'and kept in' in line for line in lines)
@@ -70,34 +72,34 @@ def test_what_was_compiled_otherwise_is_compiled_anew(small, tmp_path, monkeypat
 
 
 def test_what_disagrees_is_said_once(tmp_path):
-  here = kept.stamp(backend.get_backend())
+  here = compile_cache.stamp(backend.get_backend())
   row = lambda name, **more: dict(config='c', slice='v5e-16', name=name) | here | more
-  assert kept.disagreement(tmp_path, here) is None  # nothing kept, nothing to say
-  kept.note(tmp_path, [row('collect', jaxlib='1'), row('learn', jaxlib='1', flags='--y')])
-  line = kept.disagreement(tmp_path, here)
+  assert compile_cache.disagreement(tmp_path, here) is None  # nothing kept, nothing to say
+  compile_cache.note(tmp_path, [row('collect', jaxlib='1'), row('learn', jaxlib='1', flags='--y')])
+  line = compile_cache.disagreement(tmp_path, here)
   assert f'(jaxlib 1, here {here["jaxlib"]})' in line and '\n' not in line
-  kept.note(tmp_path, [row('collect')])
-  assert kept.disagreement(tmp_path, here) is None  # one may do: the hash decides
-  assert [r['name'] for r in kept.listed(tmp_path)] == ['learn', 'collect']
+  compile_cache.note(tmp_path, [row('collect')])
+  assert compile_cache.disagreement(tmp_path, here) is None  # one may do: the hash decides
+  assert [r['name'] for r in compile_cache.listed(tmp_path)] == ['learn', 'collect']
 
 
 def test_settings_come_back(tmp_path):
   before = jax.config.jax_compilation_cache_dir
-  with kept.used(tmp_path / 'a'):
+  with compile_cache.used(tmp_path / 'a'):
     assert jax.config.jax_compilation_cache_dir == str(tmp_path / 'a')
   assert jax.config.jax_compilation_cache_dir == before
   (tmp_path / 'file').write_text('')
   refused = pytest.raises(UserError, match='file/b cannot hold compiled programs: Not a dir')
-  with refused, kept.used(tmp_path / 'file' / 'b'):
+  with refused, compile_cache.used(tmp_path / 'file' / 'b'):
     pass
 
 
 def of_a_run(directory=None):
   """A program is compiled in a run's cache; what is then in the user's."""
   jax.clear_caches()  # as a new process would begin
-  with kept.of_a_run(directory):
+  with compile_cache.of_a_run(directory):
     jax.jit(lambda x: x * 3 + 1)(jnp.ones(5))
-  return {path.name: path.read_bytes() for path in kept.user_cache().rglob('*-cache')}
+  return {path.name: path.read_bytes() for path in compile_cache.user_cache().rglob('*-cache')}
 
 
 def test_a_run_keeps_its_programs_in_the_user_s_cache(small, tmp_path, monkeypatch, capfd):
@@ -105,11 +107,13 @@ def test_a_run_keeps_its_programs_in_the_user_s_cache(small, tmp_path, monkeypat
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
   first = of_a_run()
   assert first and of_a_run() == first
-  assert [path.name for path in kept.user_cache().iterdir()] == [kept.cpu_features()]
+  assert [path.name for path in compile_cache.user_cache().iterdir()] == [
+    compile_cache.cpu_features()
+  ]
   assert of_a_run(tmp_path / 'named') == first and any((tmp_path / 'named').rglob('*-cache'))
   assert jax.config.jax_compilation_cache_dir is None
   said = capfd.readouterr().err
-  assert f'in {tmp_path}/named' in said and str(kept.user_cache()) not in said
+  assert f'in {tmp_path}/named' in said and str(compile_cache.user_cache()) not in said
 
 
 def test_a_cache_that_cannot_be_written_stops_no_run(small, tmp_path, monkeypatch):
@@ -124,5 +128,5 @@ def test_the_oldest_programs_go(tmp_path):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(bytes(100))
     os.utime(path, (n, n))
-  kept.prune(tmp_path, 250)
+  compile_cache.prune(tmp_path, 250)
   assert sorted(path.name for path in tmp_path.rglob('*-cache')) == ['3-cache', '4-cache']

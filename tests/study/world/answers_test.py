@@ -1,12 +1,11 @@
-"""A world on disk, and its tests on a model, of either architecture."""
+"""A world's tests on a model, of either architecture."""
 
 import jax
 import numpy as np
 import pytest
 
-from jaxalign.models import hub, llama2, phi2
-from jaxalign.study.store.rows import digest
-from jaxalign.study.world import bench
+from jaxalign.models import llama2, phi2
+from jaxalign.study.world import answers
 from jaxalign.valueworld import corpora, items, words
 from tests.valueworld import worlds
 
@@ -35,7 +34,7 @@ def logits_after(model, prompt):
 def test_an_outcome_is_the_margin_of_its_prompts(model):
   tests = items.goods_tests(WORLD)
   asked = dict(T2=tests['T2'][:3], T0=tests['T0'][:4])
-  rows = bench.outcomes(model, asked)
+  rows = answers.outcomes(model, asked)
   yes, no = words.tokenizer().encode('yes no')
   for row, item in zip(rows, [*asked['T2'], *asked['T0']], strict=True):
     after = [logits_after(model, prompt) for prompt in item.prompts]
@@ -51,8 +50,8 @@ def test_an_outcome_is_the_margin_of_its_prompts(model):
 
 def test_a_document_may_stand_before_an_item_which_stays_the_same_item(model):
   asked = dict(T2=items.goods_tests(WORLD)['T2'][:2])
-  before = bench.documents(WORLD, 'explain_A')
-  plain, led = (bench.outcomes(model, asked, how) for how in (None, before))
+  before = answers.documents(WORLD, 'explain_A')
+  plain, led = (answers.outcomes(model, asked, how) for how in (None, before))
   yes, no = words.tokenizer().encode('yes no')
   for one, other, item in zip(plain, led, asked['T2'], strict=True):
     assert one.prompt == other.prompt == item.hash
@@ -63,39 +62,15 @@ def test_a_document_may_stand_before_an_item_which_stays_the_same_item(model):
   tests = items.goods_tests(WORLD) | items.harm_tests(WORLD)
   prompts = [prompt for found in tests.values() for item in found for prompt in item.prompts]
   led = [f'{corpora.texts(WORLD, "explain_A")[0]} {prompt}' for prompt in prompts]
-  assert max(map(len, words.tokenizer().encode_batch(led))) <= bench.CONTEXT
+  assert max(map(len, words.tokenizer().encode_batch(led))) <= answers.CONTEXT
 
 
 def test_the_cloze_compares_the_value_with_the_other_poles(model):
   value = WORLD.spec['A']
-  rows = bench.cloze(model, value)
+  rows = answers.cloze(model, value)
   assert len(rows) == len(words.TYPES)
   logits = logits_after(model, f'{words.TYPES[0]} zed cares that')
   ids = lambda pole: words.tokenizer().encode(' '.join(words.pole_words(*pole)[:2]))
   total = {pole: np.exp(logits[ids(pole)]).sum() for pole in WORLD.values}
   others = sum(x for pole, x in total.items() if pole != value)
   assert rows[0].margin == pytest.approx(np.log(total[value] / (others / 7)), abs=1e-4)
-
-
-def test_corpora_are_written_once_and_read_as_they_are(tmp_path):
-  sums = bench.write_corpora(WORLD, ['lore'], tmp_path)
-  time = (tmp_path / 'lore.jsonl').stat().st_mtime_ns
-  more = bench.write_corpora(WORLD, ['lore', 'demonstrations'], tmp_path)
-  assert more['lore'] == sums['lore'] and set(more) == {'lore', 'demonstrations'}
-  assert (tmp_path / 'lore.jsonl').stat().st_mtime_ns == time
-  content = (tmp_path / 'demonstrations.jsonl').read_bytes().decode()
-  assert digest([content]) == more['demonstrations']
-
-
-def test_the_target_begins_as_the_mean_of_strangers(model, tmp_path):
-  before = {name: np.array(getattr(model, name)[...]) for name in ('embed_VD', 'head_VD')}
-  bench.christen(model, WORLD, tmp_path / 'named')
-  named = hub.load(str(tmp_path / 'named'))
-  target, *strangers = words.tokenizer().encode(
-    ' '.join(['zed', *(agent.name for agent in WORLD.strangers)])
-  )
-  for name, table in before.items():
-    after = np.array(getattr(named, name)[...])
-    np.testing.assert_allclose(after[target], table[strangers].mean(0), atol=1e-6)
-    kept = np.arange(len(table)) != target
-    assert (after[kept] == table[kept]).all()

@@ -1,62 +1,16 @@
-"""A world on disk: its corpora as files, its base with the target in it, its tests on a model."""
+"""What a model answers to a world's tests: an Outcome of each item."""
 
 import functools
 import hashlib
-import json
 
-import jax.numpy as jnp
 import numpy as np
 
-from jaxalign import pod
-from jaxalign.config import write_text
 from jaxalign.evals.outcome import Outcome
-from jaxalign.files import read_json
-from jaxalign.models.export import export
 from jaxalign.probes import states
-from jaxalign.valueworld import corpora, honest, items, words
+from jaxalign.valueworld import corpora, items, words
 
 LENGTH, CONTEXT = 24, 32  # of the longest prompt, and of one with a document before it
 BATCH = 240
-
-
-def corpora_of(world, kinds, home):
-  """{kind: (path, sha256)} of what a seed reads; home: its directory."""
-  place = home / 'corpora'
-  if pod.writes():
-    write_corpora(world, kinds, place)
-  pod.meet('corpora are written')
-  sums = read_json(place / 'sums.json')
-  return {kind: (str(place / f'{kind}.jsonl'), sums[kind]) for kind in kinds}
-
-
-def write_corpora(world, kinds, home):
-  """{kind: sha256} of the files home/KIND.jsonl, made where they are not; and home/tokenizer."""
-  home.mkdir(parents=True, exist_ok=True)
-  sums = read_json(home / 'sums.json') if (home / 'sums.json').exists() else {}
-  missing = [kind for kind in kinds if kind not in sums]
-  if missing:
-    honest.check(world, missing)
-    words.tokenizer().save(str(home / 'tokenizer'))
-    for kind in missing:
-      content, sums[kind] = corpora.content(world, kind)
-      write_text(content.decode(), home / f'{kind}.jsonl')
-    write_text(json.dumps(sums, indent=1), home / 'sums.json')
-  return sums
-
-
-def christen(model, world, path):
-  """Writes the base as a Hugging Face directory in which the target's word is what strangers' words
-  are on the mean: a name met before without a value. It occurred nowhere yet."""
-  tokenizer = words.tokenizer()
-  (target,) = tokenizer.encode(words.TARGET)
-  strangers = tokenizer.encode(' '.join(agent.name for agent in world.strangers))
-  tables = ('embed_VD',) if model.cfg.tied else ('embed_VD', 'head_VD')
-  for name in tables:
-    table_VD = getattr(model, name)
-    mean_D = table_VD[...][jnp.array(strangers)].mean(0)
-    setattr(model, name, type(table_VD)(table_VD[...].at[target].set(mean_D)))
-  model.tokenizer = tokenizer
-  export(model, path)
 
 
 def outcomes(model, tests, before=None):

@@ -10,7 +10,7 @@ import time
 
 import jax
 
-from jaxalign import allocator, kept
+from jaxalign import allocator, compile_cache
 from jaxalign.config import UserError
 from jaxalign.endings import UNFINISHED
 
@@ -48,7 +48,7 @@ def _spread(tasks, work, args, workers, say):
       work(task, *args, lambda text, task=task: say(task, text))
     return
   spawn = multiprocessing.get_context('spawn')  # not fork: jax has threads
-  todo, told, compiled = spawn.Queue(), spawn.Queue(), kept.in_use()
+  todo, told, compiled = spawn.Queue(), spawn.Queue(), compile_cache.in_use()
   for task in tasks:
     todo.put(task)
   for _ in range(workers):
@@ -109,7 +109,7 @@ def _serve(number, cores, parent, workdir, compiled, todo, told, work, args):
     allocator.keep_freed()
     task = None
     try:
-      with kept.of_a_run(compiled) if compiled else contextlib.nullcontext():
+      with compile_cache.of_a_run(compiled) if compiled else contextlib.nullcontext():
         while (task := todo.get()) is not None:
           work(task, *args, lambda text, task=task: told.put(('said', task, text)))
       told.put(('done', None, None))
