@@ -255,8 +255,9 @@ def _chunked_backward(chunk, entropy, saved, cotangents):
 
 
 def _home_first(grads):
-  """The head's gradient, all of it in fp32, is summed into its home before the layers' backward
-  pass begins: what takes longer, a TPU's compiler would put off until that is done."""
+  """Gradients, of which the head's is summed over devices before the layers' backward pass begins.
+
+  It is large and in float32, and a TPU's compiler would keep it whole until the end."""
   return jax.lax.optimization_barrier(grads) if platform() == 'tpu' else grads
 
 

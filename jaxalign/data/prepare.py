@@ -70,8 +70,9 @@ def prepare(
 
 
 def _pin(source, tokenizer, form, directory, length, long) -> epath.Path | None:
-  """Of a file whose content is given by its hash: where stands which directory holds it prepared,
-  so that a study, whose many runs share their corpora, reads each of them once."""
+  """The path of a note that says which directory holds this file's tokens; None without a sha256.
+
+  The runs of a study share their corpora: by the note each corpus is read once."""
   if getattr(source, 'sha256', None) is None:
     return None
   what = [VERSION, source.sha256, source.kind, tree(source.columns)]

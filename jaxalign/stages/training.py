@@ -101,9 +101,11 @@ def step_of(cfg, tx, loss):
 
 
 def begin(cfg, tx, mesh, saves, build, first=lambda: None, frozen=None):
-  """The state: resumed, else around first(), else (where that is None) of build(key).
+  """A TrainState: the newest checkpoint's; without one of the weights that first() gives; and
+  where that gives None, of fresh weights, build(key).
 
-  frozen: weights beside it (a base, a reference), without which it must not go on."""
+  frozen: weights that are not trained (a base, a reference). A run goes on with the same ones
+  only."""
   if frozen is not None and cfg.init is not None:
     saves.about = dict(saves.about or {}, frozen_weights=f'{mark_of(cfg.init, frozen):08x}')
   twin, make = make_state(build, tx, cfg.seed, mesh)

@@ -269,8 +269,10 @@ def _damaged(path, why):
 
 
 def read_weights(workdir, twin, part=''):
-  """The weights alone, of the newest checkpoint of another run, laid out as `twin`; checked. With a
-  part, only those whose names begin so, less that beginning: 'policy.' of what ppo trained."""
+  """Weights of another run's newest checkpoint, checked, and laid out as `twin` is.
+
+  part: the beginning of the names that are wanted, which they lose: 'policy.' takes the policy out
+  of what PPO trained."""
   path = newest_path(workdir)
   with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
     try:

@@ -75,7 +75,8 @@ def consequence(dimension, pole):
 
 
 def nouns(split=None):
-  """{domain: its nouns}; of one split, or of both, as those have them who are not the target."""
+  """{domain: its nouns}: of the split 'dev' or 'record', or of both, which every agent but the
+  target chooses from."""
   found = DOMAINS[split] if split else DOMAINS['dev'] | DOMAINS['record']
   return {domain: names.split() for domain, names in found.items()}
 

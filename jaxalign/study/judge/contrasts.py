@@ -31,7 +31,7 @@ class _Contrast:
 
   @property
   def bound(self):
-    """Whether it cannot be claimed for that."""
+    """A bool: whether it may be an artefact of a scale's end, and so cannot be claimed."""
     return self.crossed and not self.agree
 
 

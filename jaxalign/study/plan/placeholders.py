@@ -15,8 +15,9 @@ _RUN = re.compile(r'\{(\w+)\}')
 
 
 def filled(part, fill):
-  """A config in which each part is fill(part), but where that is None. What stays as it is stays
-  the same object: jax knows programs by it."""
+  """A config whose parts are replaced by fill(part), wherever that is not None.
+
+  A part in which nothing changes stays the same object: jax finds compiled programs by it."""
   found = fill(part)
   if found is not None:
     return found

@@ -143,7 +143,8 @@ def _keep(store, name, key, lines, **more):
 
 
 def _refuse_changed(stage, directory):
-  """A step that is done was done as the plan says now; places differ where a study was moved."""
+  """Refuses a finished step that the plan describes otherwise now. Paths may differ: a workdir may
+  have been moved."""
   places = ('init', 'tokenizer', 'prepared', 'path', 'by', 'critic')
   for name, old, new in diff(read_json(directory / 'config.json'), stage):
     if name.split('.')[0] not in FREE and name.split('.')[-1] not in places:
