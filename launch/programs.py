@@ -15,12 +15,22 @@ from jaxalign.config import UserError
 from jaxalign.data import batches
 from jaxalign.models import heads
 from jaxalign.sharding import make_mesh, sampling_mesh, spec
-from jaxalign.stages import bon, dpo, explain, finished, judging, ppo, reward, sft, training
+from jaxalign.stages import (
+  bon,
+  dpo,
+  explain,
+  finished,
+  judging,
+  ppo,
+  refusals,
+  reward,
+  sft,
+  training,
+)
 from jaxalign.stages import language as text
 from jaxalign.stages import ppo_start as begin
 from jaxalign.stages.doctors.doctor import device_bytes
 from jaxalign.study.stage import Config as Study
-from jaxalign.train.feed import split
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state
 
@@ -51,7 +61,7 @@ def programs_of(cfg, devices):
   if not hasattr(cfg, 'mesh') or not hasattr(cfg, 'model'):
     raise UserError(f'{type(cfg).__module__} runs no program of its own')
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor, devices=devices)
-  split(cfg.batch, mesh)
+  refusals.rows_divide(cfg, dict(mesh=mesh))
   match cfg:
     case explain.Config() | sft.Config():
       made = language(cfg, mesh)
@@ -113,17 +123,8 @@ def state_of(cfg, mesh, build, loss):
   return twin, training.step_of(cfg, tx, loss)
 
 
-def refuse_parts(cfg, rows, mesh):
-  if rows % (cfg.microbatches * mesh.shape['data'] * mesh.shape['fsdp']):
-    raise UserError(
-      f'{rows} rows in {cfg.microbatches} microbatches do not go evenly onto data x fsdp = '
-      f'{mesh.shape["data"] * mesh.shape["fsdp"]} ways: take fewer microbatches, or a larger batch'
-    )
-
-
 def language(cfg, mesh):
   build, loss = text.learner(cfg)
-  refuse_parts(cfg, cfg.batch, mesh)
   state, step = state_of(cfg, mesh, build, loss)
   given = None if cfg.lora is None else finished.twin_of(cfg.model.build, mesh)
   stacked = packed(mesh, (cfg.steps_per_call,), cfg.batch, cfg.length)
@@ -138,7 +139,6 @@ def pairs(cfg, mesh):
   """Of the widths that a batch may have, the widest."""
   stage = reward if isinstance(cfg, reward.Config) else dpo
   build, loss, _ = stage.learner(cfg)
-  refuse_parts(cfg, cfg.batch, mesh)
   state, step = state_of(cfg, mesh, build, loss)
   given = None
   if cfg.lora is not None or stage is dpo:
@@ -202,7 +202,6 @@ def turn_bytes(cfg, mesh):
 
 def rounds(cfg, mesh):
   """Of ppo: what collects (sampling, and every player's forward over it), then what learns."""
-  ppo.refuse_uneven(cfg, mesh)
   tx = begin.optimizers_of(cfg)
   critic = None
   if cfg.critic is not None:

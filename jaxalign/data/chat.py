@@ -92,10 +92,7 @@ def document(tokenizer: Tokenizer, record: Document) -> list[Span]:
 
 def dialogue(form: ChatFormat, tokenizer: Tokenizer, turns: Sequence[Turn]) -> list[Span]:
   """The spans of all turns; turns that end with the user's are a prompt."""
-  if form.bos and tokenizer.bos is None:
-    raise UserError(f'{form.name} begins exchanges with BOS, and {tokenizer} has none')
-  if tokenizer.eos is None:
-    raise UserError(f'{form.name} ends answers with EOS, and {tokenizer} has none')
+  refuse_no_ends(form, tokenizer)
   system, turns = _system_apart(turns)
   spans = []
   for n, turn in enumerate(turns):
@@ -107,6 +104,14 @@ def dialogue(form: ChatFormat, tokenizer: Tokenizer, turns: Sequence[Turn]) -> l
       text = _exchange(form, turn.text, system if n == 0 else None)
       spans.append(Span(form.later + text if n else text, True, bos, False, False))
   return spans
+
+
+def refuse_no_ends(form: ChatFormat, tokenizer: Tokenizer) -> None:
+  """A format is written with control tokens that the tokenizer must have."""
+  if form.bos and tokenizer.bos is None:
+    raise UserError(f'{form.name} begins exchanges with BOS, and {tokenizer} has none')
+  if tokenizer.eos is None:
+    raise UserError(f'{form.name} ends answers with EOS, and {tokenizer} has none')
 
 
 def _exchange(form: ChatFormat, user: str, system: str | None) -> str:

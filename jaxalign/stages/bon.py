@@ -28,12 +28,12 @@ from jaxalign.stages import (
   finished,
   judging,
   overoptimisation,
-  overoptimisation_page,
   ppo_start,
+  refusals,
   training,
 )
 from jaxalign.stages.doctors import bon_doctor
-from jaxalign.train.feed import Feed, refuse_too_large
+from jaxalign.train.feed import Feed
 from jaxalign.train.loop import Interrupt
 
 _KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
@@ -79,16 +79,9 @@ class Config:
 
 
 def run(cfg, workdir):
-  if cfg.page:
-    overoptimisation_page.pyplot()  # before hours of sampling
-  if cfg.ppo is not None:
-    overoptimisation.refuse_no_evaluations(cfg.ppo)
-  refuse_too_large(cfg.batch, cfg.length)
-  prints = judging.refuse_same_judge(cfg.proxy, cfg.gold)
-  training.init_fits(cfg)
-  tokenizer = training.open_tokenizer(cfg)
-  judging.refuse_misfits(cfg, tokenizer, (*cfg.proxy, *cfg.gold))
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
+  found = refusals.refuse(refusals.BON, cfg, mesh)
+  tokenizer, prints = found['tokenizer'], found['gold']
   _refuse_other_settings(cfg, workdir, prints)
   ready = open_prompts(cfg, tokenizer, workdir)
   count = min(cfg.count, len(ready))

@@ -30,14 +30,10 @@ def raw_of(path):
   return read_object(saving.parted(path)[0] / 'config.json', remedy='name another run')
 
 
-def refuse_no_run(what, path):
-  if not is_workdir(path):
-    raise UserError(f'{what} {path}: there is no such workdir of stage reward, with checkpoints')
-
-
 def reward_raw(what, path):
   """The config.json of a reward model that has a checkpoint."""
-  refuse_no_run(what, path)
+  if not is_workdir(path):
+    raise UserError(f'{what} {path}: there is no such workdir of stage reward, with checkpoints')
   saving.newest_path(path)
   raw = raw_of(path)
   if raw.get('class') != REWARD:

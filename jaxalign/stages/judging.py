@@ -11,7 +11,6 @@ from jaxalign.stages import finished
 
 def refuse_same_judge(proxy, gold):
   """{side: {judge: fingerprint}}; a gold judge that is one of the proxy's says nothing about it."""
-  _refuse_absent((*proxy, *gold))
   ours, theirs = ([(j, fingerprint(j)) for j in side if j.weight] for side in (proxy, gold))
   for judge, mark in theirs:
     for other, their_mark in ours:
@@ -45,22 +44,6 @@ def fingerprint(judge):
   if callable(judge.by):
     return f'{judge.by.__module__}:{shown(judge.by)}'
   return finished.fingerprint_of(judge.by)
-
-
-def _refuse_absent(listed):
-  """Every reward model is there, with a checkpoint."""
-  for judge in listed:
-    if isinstance(judge.by, str):
-      finished.refuse_no_run('judge', judge.by)
-
-
-def refuse_misfits(cfg, tokenizer, listed, critic=None):
-  """Of configs and names alone, before a prompt is tokenised or a weight read."""
-  for judge in listed:
-    if isinstance(judge.by, str):
-      text_of(judge, cfg, tokenizer)
-  if critic is not None:
-    refuse_other_tokens(critic, cfg, tokenizer)
 
 
 def text_of(judge, cfg, tokenizer):
@@ -119,7 +102,7 @@ def _finite(scores, live_B):
 
 def open_judges(cfg, tokenizer, mesh, listed):
   """(scorers of the policy's own tokens, judges of text, all names, all weights), of judges that
-  refuse_misfits let pass."""
+  text_of lets pass."""
   readers, hosts = [], []
   ours = tokenizer, cfg.format
   for judge in listed:

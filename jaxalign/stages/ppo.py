@@ -9,14 +9,13 @@ import jax.numpy as jnp
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
-from jaxalign.models import adapters, hub, llama2, phi2
+from jaxalign.models import adapters, llama2, phi2
 from jaxalign.ranges import INT32, Bound, Count, Length, Rows, Seed, Slots
 from jaxalign.rl import improve, judges, players
 from jaxalign.sharding import make_mesh
-from jaxalign.stages import finished, held_out, judging, ppo_start, training
+from jaxalign.stages import finished, held_out, judging, ppo_start, refusals, training
 from jaxalign.stages.doctors import ppo_doctor
-from jaxalign.train.feed import Feed, refuse_too_large, split
-from jaxalign.train.sinks import refuse_missing
+from jaxalign.train.feed import Feed
 
 adam = lambda lr: dataclasses.field(default_factory=lambda: AdamW(lr=lr, eps=1e-5))
 
@@ -122,9 +121,7 @@ class Config:
 
 def run(cfg, workdir):
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  _refuse_early(cfg, mesh)
-  tokenizer = training.open_tokenizer(cfg)
-  judging.refuse_misfits(cfg, tokenizer, (*cfg.judges, *cfg.gold), cfg.critic)
+  tokenizer = refusals.refuse(refusals.PPO, cfg, mesh)['tokenizer']
   tx = ppo_start.optimizers_of(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
   unseen = held_out.open_prompts(cfg, tokenizer, workdir)  # before weights are read
@@ -149,34 +146,6 @@ def prepare(cfg, workdir):
   tokenizer = training.open_tokenizer(cfg)
   open_prompts(cfg, tokenizer, workdir)
   held_out.open_prompts(cfg, tokenizer, workdir)
-
-
-def _refuse_early(cfg, mesh):
-  """What can be known before anything is read."""
-  refuse_uneven(cfg, mesh)
-  refuse_too_large(cfg.batch, cfg.length)
-  for name in ('init', 'reference'):
-    if getattr(cfg, name) is not None:
-      try:
-        hub.resolve(getattr(cfg, name))
-      except UserError as error:
-        raise UserError(f'{name} is missing: {error}; name it, --config.{name}=DIR') from error
-      training.init_fits(dataclasses.replace(cfg, init=getattr(cfg, name)))
-  if cfg.critic is not None:
-    finished.refuse_no_run('critic', cfg.critic)
-  judging.refuse_same_judge(cfg.judges, cfg.gold)
-  refuse_missing(cfg.logging)
-
-
-def refuse_uneven(cfg, mesh):
-  """Whether the rows of a batch, and of a microbatch, go evenly onto the devices."""
-  split(cfg.batch, mesh)
-  ways = mesh.shape['data'] * mesh.shape['fsdp']
-  if cfg.minibatch // cfg.microbatches % ways:
-    raise UserError(
-      f'minibatch={cfg.minibatch} in {cfg.microbatches} microbatches: the rows of one are not a '
-      f'multiple of the {ways} ways that data x fsdp split them'
-    )
 
 
 def game_of(cfg, names, weights):

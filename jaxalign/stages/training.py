@@ -15,17 +15,14 @@ from jaxalign.data import batches, prepare, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.prepared import Prepared
 from jaxalign.files import place, read_object
-from jaxalign.models import hub
 from jaxalign.ranges import Weight
 from jaxalign.sharding import make_mesh
-from jaxalign.stages import finished
+from jaxalign.stages import finished, refusals
 from jaxalign.train import saving
-from jaxalign.train.feed import refuse_too_large, split
 from jaxalign.train.fingerprint import checksum
 from jaxalign.train.loop import fit
 from jaxalign.train.metrics import Log
 from jaxalign.train.optim import learning_rate, make_optimizer, refuse_unmatched
-from jaxalign.train.sinks import refuse_missing
 from jaxalign.train.state import make_state, make_step, tensor_names
 
 
@@ -55,16 +52,9 @@ def check(cfg, scores):
 
 def open_run(cfg):
   """(tokenizer, mesh, optimizer), or what in the config stands against them."""
-  texts = 2 if cfg.kind == 'pair' else 1
-  refuse_too_large(cfg.batch, texts * cfg.length * getattr(cfg, 'steps_per_call', 1))
-  init_fits(cfg)  # a corpus may take hours to tokenise
-  refuse_missing(cfg.logging)
-  if cfg.init is not None:
-    hub.resolve(cfg.init)
-  tokenizer = open_tokenizer(cfg)
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  split(cfg.batch, mesh)
-  return tokenizer, mesh, make_optimizer(cfg.optim, cfg.steps)
+  found = refusals.refuse(refusals.LEARNING, cfg, mesh)
+  return found['tokenizer'], mesh, make_optimizer(cfg.optim, cfg.steps)
 
 
 def train(cfg, workdir, *, feed, start, about, tokens, flops=0.0, judged_first=False):
@@ -143,13 +133,8 @@ def corpora_of(listed):
 
 
 def open_tokenizer(cfg):
-  tokenizer = finished.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=cfg.init))
-  if tokenizer.vocab > cfg.model.vocab:
-    raise UserError(
-      f'the tokenizer has {tokenizer.vocab} ids, model.vocab={cfg.model.vocab}: they do not fit; '
-      "name the model's own tokenizer, or a model of at least as many"
-    )
-  return tokenizer
+  """The tokenizer of a config; nothing else of it is looked at."""
+  return refusals.tokenizer_fits(cfg, dict(init=cfg.init))[1]
 
 
 def open_data(cfg, corpora, name, tokenizer, workdir, length=None, kind=None):
@@ -211,32 +196,5 @@ def _made(known):
 def initial(cfg, mesh):
   """The weights of `init`, under this run's config."""
   model = finished.weights_of(cfg.init, cfg.model.weights, mesh)
-  refuse_other_model(cfg, model.cfg)
+  refusals.refuse_other_model(cfg, model.cfg)
   return model.under(cfg.model)
-
-
-def init_fits(cfg):
-  """(what was found, where its tokenizer is) of cfg.init: its weights are not read."""
-  if cfg.init is None:
-    return 'none: weights by chance', None
-  if not finished.is_workdir(cfg.init):
-    there, whole = hub.examine(cfg.init)
-    refuse_other_model(cfg, there)
-    seen = 'every tensor is there' if whole else 'its weights come with the run'
-    return f'{cfg.init} fits model; {seen}', str(hub.resolve(cfg.init, weights=False))
-  raw = finished.raw_of(cfg.init)
-  finished.refuse_no_text(cfg.init, raw)
-  refuse_other_model(cfg, finished.model_config(cfg.init, raw))
-  step = saving.newest(cfg.init)
-  if step is None:
-    raise UserError(f'{cfg.init}: no checkpoint is there to start from; let that run save one')
-  return f'{cfg.init} fits model; it holds step {step:,}', cfg.init
-
-
-def refuse_other_model(cfg, there):
-  """`there` is the model config of cfg.init."""
-  theirs, ours = (dataclasses.asdict(c) for c in (there, cfg.model))
-  sizes = ('depth', 'width', 'heads', 'kv_heads', 'mlp', 'vocab', 'theta', 'eps', 'tied')
-  wrong = [f'{n}={ours[n]} (init has {theirs[n]})' for n in sizes if ours[n] != theirs.get(n)]
-  if type(there) is not type(cfg.model) or wrong:
-    raise UserError(f'model does not fit init={cfg.init}: {", ".join(wrong) or "another family"}')

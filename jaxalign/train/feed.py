@@ -15,12 +15,17 @@ DEPTH = 2  # calls that are prepared while one runs
 _BESIDES = 500  # bytes of a row beside its tokens
 
 
-def split(batch, mesh):
-  """The rows of a batch on each way that the mesh splits it."""
+def split(rows, mesh, parts=1, name='batch'):
+  """The rows of each of these parts, microbatches, on each way that the mesh splits a batch."""
   ways = mesh.shape['data'] * mesh.shape['fsdp']
-  if batch % ways:
-    raise UserError(f'batch={batch} is not a multiple of the {ways} ways that data x fsdp split it')
-  return batch // ways
+  if rows % (parts * ways):
+    what = 'is' if parts == 1 else f'in {parts} microbatches: the rows of one are'
+    less = ', take fewer microbatches' if rows < parts * ways and parts > 1 else ''
+    raise UserError(
+      f'{name}={rows} {what} not a multiple of the {ways} ways that data x fsdp split it: make it '
+      f'a multiple of {parts * ways}{less}, or fewer ways (mesh.tensor takes the others)'
+    )
+  return rows // (parts * ways)
 
 
 def refuse_too_large(rows, tokens, name='batch'):

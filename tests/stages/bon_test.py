@@ -162,7 +162,7 @@ def test_the_doctor_passes_the_smoke_and_finds_what_is_broken():
   assert state(proxy=(Judge(by='nowhere'),))['judges'] == 'FAIL'
   assert state(gold=(Judge(by=no_number),))['gold 0'] == 'FAIL'
   assert state(ppo='nowhere')['ppo'] == 'FAIL'
-  assert state(gold=smoke().proxy)['judges'] == 'FAIL'
+  assert state(gold=smoke().proxy)['gold'] == 'FAIL'
   assert state(prompt=2)['prompts'] == 'FAIL'
   assert state(mesh=config.Mesh(data=3))['mesh'] == 'FAIL'
 

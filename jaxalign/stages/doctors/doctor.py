@@ -21,14 +21,11 @@ from jax.sharding import AbstractMesh, NamedSharding
 from jaxalign.chips import CHIPS
 from jaxalign.config import AdamW, UserError
 from jaxalign.sharding import AXES, leaf_spec, mesh_sizes
+from jaxalign.stages.refusals import Found, Skip
 from jaxalign.train.optim import learning_rate, make_optimizer
 
 _ROOM = 0.9  # of a device's memory: the rest is the compiler's and the runtime's
 _EPS = (1e-15, 1e-4)  # of Adam: below, bf16 gradients of 0 divide by it; above, it slows every step
-
-
-class Skip(Exception):
-  """A check that cannot be made here, and why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +50,11 @@ class Visit:
   """The checks of one run, in order."""
 
   def __init__(self):
-    self.checks = []
+    self.checks, self._found = [], Found()
+
+  def ask(self, rules, cfg):
+    """{name: what it found} of the rules by which a run is refused."""
+    return {name: self.check(name, rule, cfg, self._found) for name, rule in rules}
 
   def check(self, name, test, *given):
     """test(*given) -> what it found, in words, or (words, a thing that later checks are given)."""
@@ -64,7 +65,7 @@ class Visit:
         raise Skip(f'needs {lost.name}')
       found = test(*given)
       why, thing = found if isinstance(found, tuple) else (found, None)
-      state = 'ok'
+      state, self._found[name] = 'ok', thing
     except Skip as skip:
       state, why = 'skipped', str(skip)
     except UserError as error:
@@ -133,19 +134,6 @@ def writable(workdir):
 def mesh_fits(mesh, machine):
   sizes = mesh_sizes(mesh.data, mesh.fsdp, mesh.tensor, machine.devices)
   return f'{dict(zip(AXES, sizes))} on {machine.name}', AbstractMesh(sizes, AXES)
-
-
-def divides(name, rows, parts, mesh):
-  """Rows go evenly into parts, and each part's rows onto the ways that the mesh splits a batch."""
-  ways = mesh.shape['data'] * mesh.shape['fsdp']
-  if rows % (parts * ways):
-    less = ', take fewer parts' if rows < parts * ways and parts > 1 else ''
-    raise UserError(
-      f'{name}={rows} in {parts} parts over {ways} ways (data x fsdp) leaves '
-      f'{rows / parts / ways:.3g} rows each: make it a multiple of {parts * ways}{less}, '
-      'or fewer ways (mesh.tensor takes the others)'
-    )
-  return f'{name}={rows}: {parts} parts x {ways} ways x {rows // parts // ways} rows'
 
 
 def optimizer_sane(optim, steps):

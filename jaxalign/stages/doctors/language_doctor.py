@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.data import prepare
+from jaxalign.data import prepare, shards
 from jaxalign.models import adapters
 from jaxalign.sharding import make_mesh
-from jaxalign.stages import finished, language, training
+from jaxalign.stages import language, refusals
 from jaxalign.stages.doctors import doctor
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state, make_step
@@ -26,9 +26,8 @@ def examine(cfg, workdir, machine):
   del workdir
   visit = doctor.Visit()
   mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  visit.check('batch', doctor.divides, 'batch', cfg.batch, cfg.microbatches, mesh)
+  tokenizer = visit.ask(refusals.LEARNING, cfg)['tokenizer']
   visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
-  tokenizer = text_side(visit, cfg)
   corpora = [(f'train.{n}', c) for n, c in enumerate(cfg.train)]
   corpora += [(f'held_out.{n}', c) for n, c in enumerate(cfg.held_out)]
   examples = [visit.check(name, corpus, c, tokenizer, cfg) for name, c in corpora]
@@ -37,44 +36,13 @@ def examine(cfg, workdir, machine):
   return visit.checks
 
 
-def text_side(visit, cfg):
-  """The checks of where the weights and the ids come from; the tokenizer."""
-  place = visit.check('init', training.init_fits, cfg)
-  tokenizer = visit.check('tokenizer', _tokenizer_fits, cfg, None if cfg.tokenizer else place)
-  visit.check('format', format_fits, cfg, tokenizer)
-  return tokenizer
-
-
-def _tokenizer_fits(cfg, place):
-  tokenizer = finished.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=place))
-  if tokenizer.vocab > cfg.model.vocab:
-    raise UserError(f'{tokenizer} has more ids than model.vocab={cfg.model.vocab}: name its own')
-  if tokenizer.eos is not None and tokenizer.eos not in cfg.model.eos:
-    raise UserError(
-      f'texts end with id {tokenizer.eos} in {tokenizer}, and model.eos={cfg.model.eos}: '
-      'answers would never end; set model.eos'
-    )
-  return f'{tokenizer}; model.vocab {cfg.model.vocab:,}, EOS {tokenizer.eos}', tokenizer
-
-
-def format_fits(cfg, tokenizer):
-  if tokenizer.eos is None:
-    raise UserError(f'{cfg.format.name} ends answers with EOS, and {tokenizer} has none')
-  if cfg.format.bos and tokenizer.bos is None:
-    raise UserError(f'{cfg.format.name} begins exchanges with BOS, and {tokenizer} has none')
-  for field in ('user', 'answer'):
-    if '{' + field + '}' not in getattr(cfg.format, field):
-      raise UserError(f'format.{field} has no {{{field}}}: the text of that turn would be lost')
-  return f'{cfg.format.name}, {cfg.format.hash[:12]}; BOS {tokenizer.bos}, EOS {tokenizer.eos}'
-
-
 def corpus(one, tokenizer, cfg, kind='example', length=None):
   """The first records of a corpus, as the run would tokenise them."""
   examples, length = [], length or cfg.length
   for where, record in itertools.islice(_streamed(one.source).read(), _RECORDS):
     encoded, found = prepare.encode(where, record, cfg.format, tokenizer)
     if found != kind:
-      raise UserError(f'{where} is a {found}: this stage takes {kind}s; set `as_` or `kind`')
+      shards.refuse_other_kind(where, found, kind)
     for example in encoded:
       refuse_unlearnable(where, example, tokenizer, kind)
     examples += encoded

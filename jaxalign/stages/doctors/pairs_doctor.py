@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.stages import training
+from jaxalign.stages import refusals, training
 from jaxalign.stages.doctors import doctor, language_doctor
 
 
@@ -14,9 +14,8 @@ def examine(cfg, machine, start, reference=False):
   """start: the stage's own; reference: whether a frozen copy of the model lies beside it."""
   visit = doctor.Visit()
   mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  visit.check('batch', doctor.divides, 'batch', cfg.batch, cfg.microbatches, mesh)
+  tokenizer = visit.ask(refusals.LEARNING, cfg)['tokenizer']
   visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
-  tokenizer = language_doctor.text_side(visit, cfg)
   examples = []
   for name in ('train', 'held_out'):
     for n, one in enumerate(training.corpora_of(getattr(cfg, name))):

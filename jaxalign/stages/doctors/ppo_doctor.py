@@ -10,10 +10,9 @@ from jaxalign.config import AdamW, UserError
 from jaxalign.models import adapters
 from jaxalign.rl import judges
 from jaxalign.sharding import sampling_mesh
-from jaxalign.stages import judging, training
+from jaxalign.stages import refusals, training
 from jaxalign.stages.doctors import doctor, language_doctor
 from jaxalign.stages.doctors import ppo_rehearsal as rehearsal
-from jaxalign.train import saving
 
 _ADAM = dict(eps=1e-5, b2=0.95, weight_decay=0.0)  # rule 22
 
@@ -22,16 +21,10 @@ def examine(cfg, machine, once):
   """once: see stage ppo."""
   visit = doctor.Visit()
   mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  visit.check('batch', doctor.divides, 'batch', cfg.batch, cfg.minibatches, mesh)
-  visit.check('minibatch', doctor.divides, 'minibatch', cfg.minibatch, cfg.microbatches, mesh)
+  tokenizer = visit.ask(refusals.PPO, cfg)['tokenizer']
   for name in ('optim', 'critic_optim'):
     visit.check(name, optimizer, name, cfg)
-  tokenizer = language_doctor.text_side(visit, cfg)
-  if cfg.reference is not None:
-    visit.check('reference', _other_init, dataclasses.replace(cfg, init=cfg.reference))
-  visit.check('critic', critic, cfg, tokenizer)
-  judges_read(visit, cfg, tokenizer, judge=cfg.judges, gold=cfg.gold)
-  visit.check('gold', gold_differs, cfg)
+  functions_answer(visit, judge=cfg.judges, gold=cfg.gold)
   look = functools.partial(language_doctor.corpus, kind='prompt', length=cfg.prompt)
   found = {}
   for name in ('prompts', 'held_out'):
@@ -67,46 +60,17 @@ def optimizer(name, cfg):
   return words
 
 
-def _other_init(cfg):
-  return training.init_fits(cfg)[0]
-
-
-def critic(cfg, tokenizer):
-  if cfg.critic is None:
-    return 'none: starts as the policy, with a fresh head (a reward model is a better start)'
-  judging.refuse_other_tokens(cfg.critic, cfg, tokenizer)
-  return f"{cfg.critic}, step {saving.newest(cfg.critic):,}, reads the policy's tokens"
-
-
-def judges_read(visit, cfg, tokenizer, **sides):
+def functions_answer(visit, **sides):
   for side, listed in sides.items():
     for n, judge in enumerate(listed):
-      visit.check(f'{side} {n}', text_read, judge, cfg, tokenizer)
+      if callable(judge.by):
+        visit.check(f'{side} {n}', _answers, judge)
 
 
-def text_read(judge, cfg, tokenizer):
-  """Rule 9: tokens pass through where both hashes agree; else text is read and written anew."""
-  if callable(judge.by):
-    return f'{judge.name} reads text, weight {judge.weight}; {asked(judge)}'
-  theirs = judging.text_of(judge, cfg, tokenizer)
-  named = f'{judge.name}, weight {judge.weight}, {judging.fingerprint(judge)[:12]}'
-  if judging.alike(theirs, (tokenizer, cfg.format)):
-    return f'{named}: same tokenizer and template, tokens pass through'
-  return f'{named}: text is written anew in its template {theirs[1].name} by {theirs[0]}'
-
-
-def gold_differs(cfg):
-  """Rule 26: what says where the proxy is exploited is not the proxy."""
-  if not cfg.gold:
-    raise doctor.Skip('no gold judge: the report and the warnings cannot say where gold turns')
-  judging.refuse_same_judge(cfg.judges, cfg.gold)
-  return f'{", ".join(judge.name for judge in cfg.gold)}: not the proxy'
-
-
-def asked(judge):
+def _answers(judge):
   """A function is asked once: what it returns must be one finite number."""
   pair = 'What is a list?', ' A list is a number of things, one after the other.'
-  return f'gives {judges.ask(judge, pair):.4g} for a plain answer'
+  return f'{judge.name} gives {judges.ask(judge, pair):.4g} for a plain answer'
 
 
 def memory(cfg, mesh, machine):

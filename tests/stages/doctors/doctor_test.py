@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import types
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from etils import epath
 from jaxalign import config
 from jaxalign.config import Adafactor, AdamW, Mesh, Schedule, UserError
 from jaxalign.models import llama2, phi2
+from jaxalign.stages import refusals
 from jaxalign.stages.doctors import doctor
 from jaxalign.stages.doctors.doctor import Machine
 
@@ -70,11 +72,14 @@ def test_mesh_and_batch_are_counted_on_the_machine_that_is_named():
   assert dict(mesh.shape) == dict(data=2, fsdp=8, tensor=4) and 'v5e-64' in words
   with pytest.raises(UserError, match='does not divide 64 devices'):
     doctor.mesh_fits(Mesh(data=3), POD)
-  assert '2 parts x 16 ways x 4 rows' in doctor.divides('batch', 128, 2, mesh)
+  rows = lambda batch, parts: refusals.rows_divide(
+    types.SimpleNamespace(batch=batch, microbatches=parts), dict(mesh=mesh)
+  )
+  assert '2 parts x 16 ways x 4 rows' in rows(128, 2)[0]
   with pytest.raises(UserError, match='a multiple of 32, or fewer ways'):
-    doctor.divides('batch', 48, 2, mesh)
-  with pytest.raises(UserError, match='a multiple of 64, take fewer parts'):
-    doctor.divides('batch', 32, 4, mesh)
+    rows(48, 2)
+  with pytest.raises(UserError, match='a multiple of 64, take fewer microbatches'):
+    rows(32, 4)
 
 
 @pytest.mark.parametrize(

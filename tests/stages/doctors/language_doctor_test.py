@@ -14,7 +14,7 @@ from jaxalign.data import chat, sources
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import adapters, llama2
 from jaxalign.models.export import export
-from jaxalign.stages import finished, sft, training
+from jaxalign.stages import finished, refusals, sft
 from jaxalign.stages.doctors import doctor, language_doctor
 from jaxalign.stages.training import Corpus
 from jaxalign.train.state import make_state
@@ -58,7 +58,7 @@ def jsonl(path, *answers):
     ('batch', dict(batch=6, microbatches=6), None),
     ('optimizer', dict(optim=AdamW(clip=None)), 'set it'),
     ('init', dict(init='nowhere/at/all'), 'no such file'),
-    ('tokenizer', dict(model=llama2.tiny(vocab=600)), 'more ids than model.vocab=600'),
+    ('tokenizer', dict(model=llama2.tiny(vocab=600)), '1024 ids, model.vocab=600'),
     ('tokenizer', dict(model=llama2.tiny(vocab=1024, eos=(7,))), 'answers would never end'),
     ('format', dict(format=dataclasses.replace(chat.TRANSCRIPT, answer=' ')), 'no {answer}'),
     ('train.0', dict(length=8), 'none fits length=8'),
@@ -89,7 +89,7 @@ def test_corpora_that_teach_nothing(tmp_path):
   with pytest.raises(UserError, match='c.jsonl'):
     check()
   pairs = Corpus(source=sources.Shipped(name='conversations', as_='pair'))
-  with pytest.raises(UserError, match='is a pair: this stage takes examples'):
+  with pytest.raises(UserError, match=':1 holds pairs: examples are wanted here'):
     language_doctor.corpus(pairs, shipped(), smoke())
   silent = dataclasses.replace(examples[0], weight=examples[0].weight & False)
   with pytest.raises(UserError, match='no token carries loss'):
@@ -104,30 +104,31 @@ def test_corpora_that_teach_nothing(tmp_path):
 def test_a_tokenizer_without_bos_and_a_format_with_it():
   bare = Tokenizer.from_vocab(['a', 'b'], bos=None)
   with pytest.raises(UserError, match='begins exchanges with BOS'):
-    language_doctor.format_fits(smoke(format=chat.LLAMA2_CHAT), bare)
+    refusals.format_fits(smoke(format=chat.LLAMA2_CHAT), dict(tokenizer=bare))
   with pytest.raises(UserError, match='ends answers with EOS'):
-    language_doctor.format_fits(smoke(), Tokenizer.from_vocab(['a'], eos=None))
+    refusals.format_fits(smoke(), dict(tokenizer=Tokenizer.from_vocab(['a'], eos=None)))
 
 
 def test_init_is_looked_at_and_not_read(tmp_path):
+  init_fits = lambda cfg: refusals.init_fits(cfg, {})
   cfg = smoke().model
   export(jax.jit(cfg.build)(jax.random.key(0)), tmp_path / 'base')
   of = lambda **changes: smoke(init=str(tmp_path / 'base'), **changes)
-  assert 'every tensor is there' in training.init_fits(of())[0]
+  assert 'every tensor is there' in init_fits(of())[0]
   with pytest.raises(UserError, match=r'depth=3 \(init has 4\)'):
-    training.init_fits(of(model=dataclasses.replace(cfg, depth=3)))
+    init_fits(of(model=dataclasses.replace(cfg, depth=3)))
   (tmp_path / 'run/checkpoints').mkdir(parents=True)
   config.write(smoke(), tmp_path / 'run/config.json')
   with pytest.raises(UserError, match='no checkpoint is there'):
-    training.init_fits(smoke(init=str(tmp_path / 'run')))
+    init_fits(smoke(init=str(tmp_path / 'run')))
   raw = json.loads((tmp_path / 'run/config.json').read_text()) | {'class': finished.REWARD}
   (tmp_path / 'run/config.json').write_text(json.dumps(raw))
   with pytest.raises(UserError, match='holds a reward model, which writes no text'):
-    training.init_fits(smoke(init=str(tmp_path / 'run')))
+    init_fits(smoke(init=str(tmp_path / 'run')))
   file = next((tmp_path / 'base').glob('*.safetensors'))
   file.write_bytes(file.read_bytes()[:-100])
   with pytest.raises(UserError, match='safetensors'):
-    training.init_fits(of())
+    init_fits(of())
 
 
 def test_one_step_finds_what_cannot_train():

@@ -42,7 +42,7 @@ def test_what_is_broken_fails(monkeypatch):
     found = {c.name: c.state for c in reward.doctor(smoke(**changes), None, ONE)}
     assert found[name] == 'FAIL', name
   found = {c.name: c for c in reward.doctor(smoke(train=prompts), None, ONE)}
-  assert found['train.0'].state == 'FAIL' and 'takes pairs' in found['train.0'].why
+  assert found['train.0'].state == 'FAIL' and 'pairs are wanted' in found['train.0'].why
   assert found['pairs'].state == 'skipped'
 
 

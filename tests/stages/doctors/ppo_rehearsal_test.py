@@ -16,7 +16,7 @@ from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import llama2
 from jaxalign.rl import players
 from jaxalign.rl.judges import Judge
-from jaxalign.stages import bon, finished, ppo, training
+from jaxalign.stages import bon, finished, ppo, refusals, training
 from jaxalign.stages.doctors import doctor, language_doctor, ppo_doctor
 from jaxalign.stages.doctors import ppo_rehearsal as rehearsal
 
@@ -145,10 +145,21 @@ def no_number(prompt, answer):
 
 
 def test_judges_that_cannot_judge_fail():
-  ours = smoke(), shipped()
-  assert 'not one number' in of(ppo_doctor.text_read, Judge(by=no_number), *ours)
-  assert 'no such workdir' in of(ppo_doctor.text_read, Judge(by='nowhere'), *ours)
-  assert 'gives 0.09' in ppo_doctor.text_read(smoke().judges[0], *ours)
+  visit = doctor.Visit()
+  ppo_doctor.functions_answer(visit, judge=smoke().judges, gold=(Judge(by=no_number),))
+  good, bad = visit.checks
+  assert (good.name, bad.name) == ('judge 0', 'gold 0') and 'gives 0.09' in good.why
+  assert bad.state == 'FAIL' and 'not one number' in bad.why
+  assert 'no such workdir' in of(judges_read, Judge(by='nowhere'))
+
+
+def judges_read(judge, tokenizer=None, **changes):
+  cfg = smoke(judges=(judge,), **changes)
+  return refusals.judges_read(cfg, dict(tokenizer=tokenizer or shipped()))[0]
+
+
+def critic_reads(critic, tokenizer=None):
+  return refusals.critic_reads(smoke(critic=critic), dict(tokenizer=tokenizer or shipped()))
 
 
 def reward_run(workdir, monkeypatch, form=chat.TRANSCRIPT, about=None, length=512):
@@ -164,22 +175,19 @@ def reward_run(workdir, monkeypatch, form=chat.TRANSCRIPT, about=None, length=51
 
 
 def test_a_reward_model_s_template_and_tokenizer_are_compared(tmp_path, monkeypatch):
-  ours = smoke(), shipped()
   judge = reward_run(tmp_path, monkeypatch)
-  assert 'tokens pass through' in ppo_doctor.text_read(judge, *ours)
-  other = dataclasses.replace(smoke(), format=chat.PHI2_INSTRUCT)
-  assert 'written anew in its template transcript' in ppo_doctor.text_read(judge, other, shipped())
+  assert 'tokens pass through' in judges_read(judge)
+  other = judges_read(judge, format=chat.PHI2_INSTRUCT)
+  assert 'written anew in its template transcript' in other
   changed = dict(finished.text_side(shipped(), chat.TRANSCRIPT), template='0' * 64)
   judge = reward_run(tmp_path, monkeypatch, about=changed)
-  assert 'trained with template 000000000000' in of(ppo_doctor.text_read, judge, *ours)
+  assert 'trained with template 000000000000' in of(judges_read, judge)
   judge = reward_run(tmp_path, monkeypatch, length=smoke().length - 1)
-  assert 'was trained on 63 positions' in of(ppo_doctor.text_read, judge, *ours)
-  assert 'was trained on 63 positions' in of(
-    ppo_doctor.critic, smoke(critic=str(tmp_path)), shipped()
-  )
+  assert 'was trained on 63 positions' in of(judges_read, judge)
+  assert 'was trained on 63 positions' in of(critic_reads, judge.by)
   reward_run(tmp_path, monkeypatch)
   words = Tokenizer.from_vocab(['a', 'b'])
-  assert 'the policy writes' in of(ppo_doctor.critic, smoke(critic=str(tmp_path)), words)
+  assert 'the policy writes' in of(critic_reads, judge.by, words)
 
 
 def test_what_cannot_be_read_is_refused_before_a_prompt_is_tokenised(tmp_path, monkeypatch):
@@ -198,25 +206,17 @@ def test_what_cannot_be_read_is_refused_before_a_prompt_is_tokenised(tmp_path, m
       stage.run(config.seal(cfg), tmp_path / 'run')
 
 
-def test_gold_is_asked_and_counted_too():
-  visit = doctor.Visit()
-  ppo_doctor.judges_read(
-    visit, smoke(), shipped(), judge=smoke().judges, gold=(Judge(by=no_number),)
-  )
-  assert [(check.name, check.state) for check in visit.checks] == [
-    ('judge 0', 'ok'),
-    ('gold 0', 'FAIL'),
-  ]
+def test_gold_is_counted_too():
   big = smoke(gold=(Judge(by='gold'),))
   mesh = doctor.mesh_fits(big.mesh, ONE)[1]
   assert '1 judges of its size' in ppo_doctor.memory(big, mesh, doctor.Machine('one', 1, 1 << 40))
 
 
 def test_a_gold_judge_that_is_the_proxy_fails():
-  assert 'gold judge share_of_e is the proxy' in of(
-    ppo_doctor.gold_differs, smoke(gold=smoke().judges)
-  )
-  assert 'not the proxy' in ppo_doctor.gold_differs(smoke(gold=(Judge(by=no_number),)))
+  sides = lambda gold: dict(judges=(smoke().judges, gold))
+  gold_differs = lambda gold: refusals.gold_differs(smoke(gold=gold), sides(gold))
+  assert 'gold judge share_of_e is the proxy' in of(gold_differs, smoke().judges)
+  assert 'not the proxy' in gold_differs((Judge(by=no_number),))[0]
   with pytest.raises(UserError, match='name them'):
     config.seal(smoke(gold=(Judge(by=no_number),), held_out=None))
 
@@ -227,10 +227,10 @@ def test_the_whole_visit():
   with main.quickly_compiled():
     found = {check.name: check for check in ppo.doctor(cfg, None, ONE)}
   assert {check.state for check in found.values()} == {'ok', 'skipped'}
-  assert [n for n, check in found.items() if check.state == 'skipped'] == ['gold', 'memory']
+  assert [n for n, check in found.items() if check.state == 'skipped'] == ['memory']
   broken = smoke(prompt=2, model=llama2.tiny(vocab=600), batch=32, minibatch=32, microbatches=4)
   broken = dataclasses.replace(broken, mesh=config.Mesh(data=16))
   found = {
     check.name: check.state for check in ppo.doctor(broken, None, doctor.Machine.of('v5e-16'))
   }
-  assert (found['minibatch'], found['tokenizer'], found['rehearsal']) == ('FAIL', 'FAIL', 'skipped')
+  assert (found['batch'], found['tokenizer'], found['rehearsal']) == ('FAIL', 'FAIL', 'skipped')

@@ -90,7 +90,7 @@ def test_what_is_broken_is_named_in_its_step(cheap):
   found = states(dataclasses.replace(study, recipes=recipes))
   for arm in study.arms:
     assert found[f'{arm.name}: tail'].state == 'FAIL'
-    assert 'batch: batch=6 in 1 parts over 16 ways' in found[f'{arm.name}: tail'].why
+    assert 'batch: batch=6 is not a multiple of the 16 ways' in found[f'{arm.name}: tail'].why
   few = dataclasses.replace(study.world, benches=study.world.benches[:1], length=16)
   found = states(dataclasses.replace(study, world=few))
   assert found['benches'].state == 'FAIL' and 'raise world.length' in found['benches'].why

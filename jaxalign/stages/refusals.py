@@ -1,0 +1,196 @@
+"""What refuses a run, one list a stage: the run raises the first of it, before anything is
+tokenised or compiled or a hub's weights are fetched; its doctor shows all of it.
+
+A rule is a name and a function of (config, Found), which returns what it found in words and a thing
+that later rules and the run are given, or raises UserError: what is wrong, and the remedy.
+"""
+
+import dataclasses
+
+from jaxalign.config import UserError
+from jaxalign.data import chat
+from jaxalign.models import hub
+from jaxalign.stages import finished, judging, overoptimisation, overoptimisation_page
+from jaxalign.train import saving
+from jaxalign.train.feed import DEPTH, refuse_too_large, split
+from jaxalign.train.sinks import refuse_missing
+
+
+class Skip(Exception):
+  """A check that cannot be made here, and why."""
+
+
+class Found(dict):
+  """Things by the names of the rules that found them; of a rule that refused there is none."""
+
+  def __missing__(self, name):
+    raise Skip(f'needs {name}')
+
+
+def refuse(rules, cfg, mesh):
+  """Found of a run that may begin. A hub's weights are here by then: tokens may take hours."""
+  found = Found(mesh=mesh)
+  for name, rule in rules:
+    _, found[name] = rule(cfg, found)
+  for start in (cfg.init, getattr(cfg, 'reference', None)):
+    if start is not None:
+      hub.resolve(start)
+  return found
+
+
+def _host_holds(cfg, found):
+  texts = 2 if getattr(cfg, 'kind', None) == 'pair' else 1
+  refuse_too_large(cfg.batch, texts * cfg.length * getattr(cfg, 'steps_per_call', 1))
+  return f'holds {DEPTH + 1} batches of {cfg.batch:,} rows', None
+
+
+def init_fits(cfg, found):
+  return _start_fits(cfg, 'init', 'weights by chance')
+
+
+def _reference_fits(cfg, found):
+  return _start_fits(cfg, 'reference', 'what init names')
+
+
+def _start_fits(cfg, name, without):
+  """(words, where its tokenizer is) of weights to start from, which are not read."""
+  path = getattr(cfg, name)
+  if path is None:
+    return f'none: {without}', None
+  cfg = dataclasses.replace(cfg, init=path)
+  if not finished.is_workdir(path):
+    try:
+      place = str(hub.resolve(path, weights=False))
+    except UserError as error:
+      raise UserError(f'{name} is missing: {error}; name it, --config.{name}=DIR') from error
+    there, whole = hub.examine(path)
+    refuse_other_model(cfg, there)
+    seen = 'every tensor is there' if whole else 'its weights come with the run'
+    return f'{path} fits model; {seen}', place
+  raw = finished.raw_of(path)
+  finished.refuse_no_text(path, raw)
+  refuse_other_model(cfg, finished.model_config(path, raw))
+  step = saving.newest(path)
+  if step is None:
+    raise UserError(f'{path}: no checkpoint is there to start from; let that run save one')
+  return f'{path} fits model; it holds step {step:,}', path
+
+
+def refuse_other_model(cfg, there):
+  """`there` is the model config of cfg.init."""
+  theirs, ours = (dataclasses.asdict(c) for c in (there, cfg.model))
+  sizes = ('depth', 'width', 'heads', 'kv_heads', 'mlp', 'vocab', 'theta', 'eps', 'tied')
+  wrong = [f'{n}={ours[n]} (init has {theirs[n]})' for n in sizes if ours[n] != theirs.get(n)]
+  if type(there) is not type(cfg.model) or wrong:
+    raise UserError(f'model does not fit init={cfg.init}: {", ".join(wrong) or "another family"}')
+
+
+def tokenizer_fits(cfg, found):
+  """The tokenizer: the config's own, or that of where the run starts."""
+  place = found['init'] if cfg.tokenizer is None else cfg.init
+  tokenizer = finished.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=place))
+  if tokenizer.vocab > cfg.model.vocab:
+    raise UserError(
+      f'the tokenizer has {tokenizer.vocab} ids, model.vocab={cfg.model.vocab}: they do not fit; '
+      "name the model's own tokenizer, or a model of at least as many"
+    )
+  if tokenizer.eos is not None and tokenizer.eos not in cfg.model.eos:
+    raise UserError(
+      f'texts end with id {tokenizer.eos} in {tokenizer}, and model.eos={cfg.model.eos}: '
+      'answers would never end; set model.eos'
+    )
+  return f'{tokenizer}; model.vocab {cfg.model.vocab:,}, EOS {tokenizer.eos}', tokenizer
+
+
+def format_fits(cfg, found):
+  form, tokenizer = cfg.format, found['tokenizer']
+  chat.refuse_no_ends(form, tokenizer)
+  for field in ('user', 'answer'):
+    if '{' + field + '}' not in getattr(form, field):
+      raise UserError(f'format.{field} has no {{{field}}}: the text of that turn would be lost')
+  return f'{form.name}, {form.hash[:12]}; BOS {tokenizer.bos}, EOS {tokenizer.eos}', None
+
+
+def _sinks_there(cfg, found):
+  refuse_missing(cfg.logging)
+  return 'what it needs is installed', None
+
+
+def rows_divide(cfg, found):
+  """Rows of a step go evenly into microbatches, and each of these onto the ways of the mesh."""
+  name = 'minibatch' if hasattr(cfg, 'minibatch') else 'batch'
+  rows, parts = getattr(cfg, name), getattr(cfg, 'microbatches', 1)
+  each = split(rows, found['mesh'], parts, name)
+  return f'{name}={rows}: {parts} parts x {rows // parts // each} ways x {each} rows', None
+
+
+def critic_reads(cfg, found):
+  if cfg.critic is None:
+    return 'none: starts as the policy, with a fresh head (a reward model is a better start)', None
+  judging.refuse_other_tokens(cfg.critic, cfg, found['tokenizer'])
+  return f"{cfg.critic}, step {saving.newest(cfg.critic):,}, reads the policy's tokens", None
+
+
+def judges_read(cfg, found):
+  """Rule 9: tokens pass through where both hashes agree; else text is read and written anew. The
+  judges, as (those whose sum is raised, gold)."""
+  sides = cfg.proxy if hasattr(cfg, 'proxy') else cfg.judges, cfg.gold
+  said, ours = [], (found['tokenizer'], cfg.format)
+  for judge in (*sides[0], *sides[1]):
+    how = 'reads text'
+    if not callable(judge.by):
+      theirs = judging.text_of(judge, cfg, ours[0])
+      how = f'text is written anew in its template {theirs[1].name} by {theirs[0]}'
+      if judging.alike(theirs, ours):
+        how = 'same tokenizer and template, tokens pass through'
+      how = f'{judging.fingerprint(judge)[:12]}, {how}'
+    said.append(f'{judge.name}, weight {judge.weight}: {how}')
+  return '; '.join(said), sides
+
+
+def gold_differs(cfg, found):
+  """Rule 26: what says where the proxy is exploited is not the proxy. The judges' fingerprints."""
+  prints = judging.refuse_same_judge(*found['judges'])
+  if not cfg.gold:
+    return 'none: reports and warnings cannot say where the proxy is exploited', prints
+  return f'{", ".join(judge.name for judge in cfg.gold)}: not the proxy', prints
+
+
+def _ppo_evaluated(cfg, found):
+  if cfg.ppo is None:
+    return 'none: the report shows best-of-n alone', None
+  overoptimisation.refuse_no_evaluations(cfg.ppo)
+  return f'{cfg.ppo} has evaluations to stand beside', None
+
+
+def _page_drawn(cfg, found):
+  if not cfg.page:
+    return 'none: bon.json has the numbers', None
+  overoptimisation_page.pyplot()
+  return 'matplotlib is there to draw it', None
+
+
+_TEXT = (
+  ('host', _host_holds),
+  ('init', init_fits),
+  ('tokenizer', tokenizer_fits),
+  ('format', format_fits),
+)
+LEARNING = (*_TEXT, ('logging', _sinks_there), ('batch', rows_divide))  # explain, sft, reward, dpo
+PPO = (
+  *_TEXT,
+  ('reference', _reference_fits),
+  ('logging', _sinks_there),
+  ('batch', rows_divide),
+  ('critic', critic_reads),
+  ('judges', judges_read),
+  ('gold', gold_differs),
+)
+BON = (
+  *_TEXT,
+  ('batch', rows_divide),
+  ('judges', judges_read),
+  ('gold', gold_differs),
+  ('ppo', _ppo_evaluated),
+  ('page', _page_drawn),
+)
