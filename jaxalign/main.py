@@ -186,7 +186,7 @@ def examine(cfg, workdir, slice_name):
   if slice_name == '':
     raise UserError('--slice is empty: KIND-COUNT, as v5e-64, or leave it out')
   workdir, visit = files.place(workdir, '--workdir'), doctor.Visit()
-  machine = doctor.Machine.of(slice_name) if slice_name else doctor.Machine.here()
+  machine = doctor.Machine.of(slice_name) if slice_name else doctor.Machine.of_this_process()
 
   def sealed():
     config.seal(cfg)

@@ -21,10 +21,19 @@ class Skip(Exception):
 
 
 class Found(dict):
-  """Things by the names of the rules that found them; of a rule that refused there is none."""
+  """Things by the names of the rules that found them; of a rule that refused there is none.
+
+  elsewhere: the machine that a doctor looks at, where it is not this one."""
+
+  elsewhere = ''
 
   def __missing__(self, name):
     raise Skip(f'needs {name}')
+
+  def skip_elsewhere(self):
+    """For rules of the host's memory and packages, which nobody knows of another's."""
+    if self.elsewhere:
+      raise Skip(f'of the host that runs it, and {self.elsewhere} is not here')
 
 
 def refuse(rules, cfg, mesh):
@@ -39,6 +48,7 @@ def refuse(rules, cfg, mesh):
 
 
 def _host_holds(cfg, found):
+  found.skip_elsewhere()
   texts = 2 if getattr(cfg, 'kind', None) == 'pair' else 1
   refuse_too_large(cfg.batch, texts * cfg.length * getattr(cfg, 'steps_per_call', 1))
   return f'holds {DEPTH + 1} batches of {cfg.batch:,} rows', None
@@ -112,6 +122,7 @@ def format_fits(cfg, found):
 
 
 def _sinks_there(cfg, found):
+  found.skip_elsewhere()
   refuse_missing(cfg.logging)
   return 'what it needs is installed', None
 
@@ -166,6 +177,7 @@ def _ppo_evaluated(cfg, found):
 def _page_drawn(cfg, found):
   if not cfg.page:
     return 'none: bon.json has the numbers', None
+  found.skip_elsewhere()
   overoptimisation_page.pyplot()
   return 'matplotlib is there to draw it', None
 

@@ -12,7 +12,7 @@ from jaxalign import config
 from jaxalign.config import Logging, Mesh, UserError
 from jaxalign.data import chat
 from jaxalign.rl.judges import Judge
-from jaxalign.stages import refusals
+from jaxalign.stages import bon, refusals
 from jaxalign.stages.doctors.doctor import Machine
 
 LISTS = dict.fromkeys(('explain', 'sft', 'reward', 'dpo'), refusals.LEARNING)
@@ -49,7 +49,7 @@ def told(stage, workdir, **changes):
   module = sys.modules[type(cfg).__module__]
   with pytest.raises(UserError) as error:
     module.run(cfg, epath.Path(workdir))
-  checks = module.doctor(cfg, None, Machine.here())
+  checks = module.doctor(cfg, None, Machine.of_this_process())
   return ' '.join(str(error.value).split()), {check.name: check for check in checks}
 
 
@@ -72,6 +72,14 @@ def test_what_nothing_refuses_reaches_its_corpora(stage, tmp_path):
   said, checks = told(stage, tmp_path)
   assert 'no-such-file.jsonl' in said
   assert {checks[name].state for name, _ in LISTS[stage]} == {'ok'}
+
+
+def test_a_slice_s_hosts_are_not_judged_by_this_one(monkeypatch):
+  monkeypatch.setattr('os.sysconf', lambda name: 64)
+  cfg = config.seal(dataclasses.replace(smallest.get_config('bon'), page=True, batch=64))
+  found = {check.name: check for check in bon.doctor(cfg, None, Machine.of('v5e-16'))}
+  assert (found['host'].state, found['page'].state) == ('skipped', 'skipped')
+  assert 'v5e-16 is not here' in found['page'].why and found['judges'].state == 'ok'
 
 
 def test_the_first_of_many_is_raised(tmp_path):

@@ -9,7 +9,7 @@ def examine(cfg, workdir, machine):
   del workdir
   visit = doctor.Visit()
   mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  tokenizer = visit.ask(refusals.BON, cfg)['tokenizer']
+  tokenizer = visit.ask(refusals.BON, cfg, machine)['tokenizer']
   source = training.Corpus(source=cfg.prompts, long='drop')
   visit.check('prompts', language_doctor.corpus, source, tokenizer, cfg, 'prompt', cfg.prompt)
   playing.functions_answer(visit, proxy=cfg.proxy, gold=cfg.gold)

@@ -52,8 +52,9 @@ class Visit:
   def __init__(self):
     self.checks, self._found = [], Found()
 
-  def ask(self, rules, cfg):
+  def ask(self, rules, cfg, machine):
     """{name: what it found} of the rules by which a run is refused."""
+    self._found.elsewhere = '' if machine.here else machine.name
     return {name: self.check(name, rule, cfg, self._found) for name, rule in rules}
 
   def check(self, name, test, *given):
@@ -91,9 +92,10 @@ class Machine:
   name: str
   devices: int
   memory: int | None
+  here: bool = True  # whether this process is on it
 
   @classmethod
-  def here(cls):
+  def of_this_process(cls):
     device = jax.local_devices()[0]
     memory = (device.memory_stats() or {}).get('bytes_limit')
     return cls(f'{jax.device_count()} x {device.device_kind}', jax.device_count(), memory)
@@ -108,7 +110,7 @@ class Machine:
     kind, count, chip = match[1], int(match[2]), CHIPS[match[1]]
     if count % chip.cores:
       raise UserError(f'--slice={text}: {kind} counts cores, {chip.cores} a chip: name a multiple')
-    return cls(text, count // chip.cores, chip.gib << 30)
+    return cls(text, count // chip.cores, chip.gib << 30, here=False)
 
 
 def writable(workdir):

@@ -26,7 +26,7 @@ def examine(cfg, workdir, machine):
   del workdir
   visit = doctor.Visit()
   mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  tokenizer = visit.ask(refusals.LEARNING, cfg)['tokenizer']
+  tokenizer = visit.ask(refusals.LEARNING, cfg, machine)['tokenizer']
   visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
   corpora = [(f'train.{n}', c) for n, c in enumerate(cfg.train)]
   corpora += [(f'held_out.{n}', c) for n, c in enumerate(cfg.held_out)]

@@ -14,7 +14,7 @@ def examine(cfg, machine, start, reference=False):
   """start: the stage's own; reference: whether a frozen copy of the model lies beside it."""
   visit = doctor.Visit()
   mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  tokenizer = visit.ask(refusals.LEARNING, cfg)['tokenizer']
+  tokenizer = visit.ask(refusals.LEARNING, cfg, machine)['tokenizer']
   visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
   examples = []
   for name in ('train', 'held_out'):

@@ -21,7 +21,7 @@ def examine(cfg, machine, once):
   """once: see stage ppo."""
   visit = doctor.Visit()
   mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  tokenizer = visit.ask(refusals.PPO, cfg)['tokenizer']
+  tokenizer = visit.ask(refusals.PPO, cfg, machine)['tokenizer']
   for name in ('optim', 'critic_optim'):
     visit.check(name, optimizer, name, cfg)
   functions_answer(visit, judge=cfg.judges, gold=cfg.gold)

@@ -43,7 +43,7 @@ def test_a_visit_goes_on_after_a_failure_and_skips_what_hangs_on_it():
 def test_slices_are_known_by_name():
   assert (POD.devices, POD.memory) == (64, 16 << 30)
   assert Machine.of('v4-8').devices == 4 and Machine.of('v5p-128').memory == 95 << 30
-  assert Machine.here().devices == jax.device_count()
+  assert Machine.of_this_process().devices == jax.device_count()
   for bad in ('v5e', 'v9-4', 'v5e-0', '64'):
     with pytest.raises(UserError, match='write KIND-COUNT'):
       Machine.of(bad)
