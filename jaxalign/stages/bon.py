@@ -69,11 +69,7 @@ class Config:
   def check(self):
     if self.n % self.batch and self.batch % self.n:
       raise UserError(f'n={self.n} and batch={self.batch}: one must be a multiple of the other')
-    if self.length > self.model.length:
-      raise UserError(
-        f'prompt={self.prompt} and response={self.response} are {self.length} tokens: the model '
-        f'was trained on {self.model.length} positions'
-      )
+    judging.refuse_short('the model', self.model, self)
     if not any(judge.weight for judge in self.proxy):
       raise UserError('proxy: no judge with a weight, so nothing would be picked')
 

@@ -80,8 +80,8 @@ def refuse_short(who, there, cfg):
   """there: the model config of one who reads the policy's tokens."""
   if there.length < cfg.length:
     raise UserError(
-      f'{who} was trained on {there.length} positions, and prompt={cfg.prompt} and '
-      f'response={cfg.response} are {cfg.length} tokens: shorten them, or name another'
+      f'prompt={cfg.prompt} and response={cfg.response} are {cfg.length} tokens: {who} was trained '
+      f'on {there.length} positions; shorten them, or name another'
     )
 
 

@@ -79,11 +79,7 @@ class Config:
         f'steps={self.steps}, rules.epochs and batch / minibatch make {self.optimizer_steps:,} '
         f'optimizer steps: at most {INT32:,}'
       )
-    if self.length > self.model.length:
-      raise UserError(
-        f'prompt={self.prompt} and response={self.response} are {self.length} tokens: the model '
-        f'was trained on {self.model.length} positions'
-      )
+    judging.refuse_short('the model', self.model, self)
     for whole, part in (('batch', 'minibatch'), ('minibatch', 'microbatches')):
       if getattr(self, whole) % getattr(self, part):
         raise UserError(
