@@ -76,7 +76,7 @@ class Config:
 
 def run(cfg, workdir):
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  found = refusals.refuse(refusals.BON, cfg, mesh)
+  found = refusals.refuse(refusals.BON, cfg, mesh=mesh)
   tokenizer, prints = found['tokenizer'], found['gold']
   _refuse_other_settings(cfg, workdir, prints)
   ready = open_prompts(cfg, tokenizer, workdir)

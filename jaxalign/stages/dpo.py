@@ -34,7 +34,7 @@ class Config(pairs.Pairwise):
 
 
 def run(cfg, workdir):
-  return pairs.run(cfg, workdir, 'DPO: implicit rewards', start, flops(cfg))
+  return pairs.run(cfg, workdir, 'DPO: implicit rewards', learner(cfg)[0], start, flops(cfg))
 
 
 def flops(cfg):
@@ -116,4 +116,4 @@ def learner(cfg):
 
 def doctor(cfg, workdir, machine):
   del workdir
-  return pairs_doctor.examine(cfg, machine, start, reference=cfg.lora is None)
+  return pairs_doctor.examine(cfg, machine, learner(cfg)[0], start, cfg.lora is None)

@@ -50,11 +50,11 @@ class Pairwise:
     training.check(self, ('held_out_loss', 'held_out_ece'))
 
 
-def run(cfg, workdir, title, start, flops):
+def run(cfg, workdir, title, build, start, flops):
   """start(cfg, tx, mesh, saves) -> (state, what is given, the loss, rewards), where
   rewards(model, batch, given) are two numbers a pair, of the chosen and of the rejected answer.
-  flops: length -> of a token."""
-  tokenizer, mesh, tx = training.open_run(cfg)
+  build: key -> what is trained; flops: length -> of a token."""
+  tokenizer, mesh, tx = training.open_run(cfg, build)
   ready = training.open_data(cfg, training.corpora_of(cfg.train), 'train', tokenizer, workdir)
   data = batches.Pairs(ready, cfg.length, cfg.batch, cfg.seed)
   about = finished.text_side(tokenizer, cfg.format)

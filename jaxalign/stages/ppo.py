@@ -117,7 +117,7 @@ class Config:
 
 def run(cfg, workdir):
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  tokenizer = refusals.refuse(refusals.PPO, cfg, mesh)['tokenizer']
+  tokenizer = refusals.refuse(refusals.PPO, cfg, mesh=mesh)['tokenizer']
   tx = ppo_start.optimizers_of(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
   unseen = held_out.open_prompts(cfg, tokenizer, workdir)  # before weights are read

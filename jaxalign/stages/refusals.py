@@ -7,12 +7,15 @@ that later rules and the run are given, or raises UserError: what is wrong, and 
 
 import dataclasses
 
+import jax
+
 from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.models import hub
 from jaxalign.stages import finished, judging, overoptimisation, overoptimisation_page
 from jaxalign.train import saving
 from jaxalign.train.feed import DEPTH, refuse_too_large, split
+from jaxalign.train.optim import refuse_unmatched
 from jaxalign.train.sinks import refuse_missing
 
 
@@ -36,9 +39,10 @@ class Found(dict):
       raise Skip(f'of the host that runs it, and {self.elsewhere} is not here')
 
 
-def refuse(rules, cfg, mesh):
-  """Found of a run that may begin. A hub's weights are here by then: tokens may take hours."""
-  found = Found(mesh=mesh)
+def refuse(rules, cfg, **given):
+  """Found of a run that may begin, and what it is given for its rules. A hub's weights are here by
+  then: tokens may take hours."""
+  found = Found(given)
   for name, rule in rules:
     _, found[name] = rule(cfg, found)
   for start in (cfg.init, getattr(cfg, 'reference', None)):
@@ -135,6 +139,13 @@ def rows_divide(cfg, found):
   return f'{name}={rows}: {parts} parts x {rows // parts // each} ways x {each} rows', None
 
 
+def _weights_named(cfg, found):
+  """The shapes of what found['build'] makes of a key and the run trains."""
+  trained = jax.eval_shape(found['build'], jax.random.key(0))
+  refuse_unmatched(trained, cfg.optim)
+  return f'{len(jax.tree.leaves(trained))} tensors, of which every pattern of optim is', trained
+
+
 def critic_reads(cfg, found):
   if cfg.critic is None:
     return 'none: starts as the policy, with a fresh head (a reward model is a better start)', None
@@ -188,7 +199,12 @@ _TEXT = (
   ('tokenizer', tokenizer_fits),
   ('format', format_fits),
 )
-LEARNING = (*_TEXT, ('logging', _sinks_there), ('batch', rows_divide))  # explain, sft, reward, dpo
+LEARNING = (  # explain, sft, reward, dpo
+  *_TEXT,
+  ('logging', _sinks_there),
+  ('batch', rows_divide),
+  ('weights', _weights_named),
+)
 PPO = (
   *_TEXT,
   ('reference', _reference_fits),

@@ -22,7 +22,7 @@ class Config(pairs.Pairwise):
 
 
 def run(cfg, workdir):
-  return pairs.run(cfg, workdir, 'Reward model', start, flops(cfg))
+  return pairs.run(cfg, workdir, 'Reward model', learner(cfg)[0], start, flops(cfg))
 
 
 def flops(cfg):
@@ -88,4 +88,4 @@ def _head_of(width, dtype):
 
 def doctor(cfg, workdir, machine):
   del workdir
-  return pairs_doctor.examine(cfg, machine, start)
+  return pairs_doctor.examine(cfg, machine, learner(cfg)[0], start)

@@ -22,7 +22,7 @@ from jaxalign.train import saving
 from jaxalign.train.fingerprint import checksum
 from jaxalign.train.loop import fit
 from jaxalign.train.metrics import Log
-from jaxalign.train.optim import learning_rate, make_optimizer, refuse_unmatched
+from jaxalign.train.optim import learning_rate, make_optimizer
 from jaxalign.train.state import make_state, make_step, tensor_names
 
 
@@ -50,10 +50,11 @@ def check(cfg, scores):
     raise UserError('lora adapts weights that exist: name them with init')
 
 
-def open_run(cfg):
-  """(tokenizer, mesh, optimizer), or what in the config stands against them."""
+def open_run(cfg, build):
+  """(tokenizer, mesh, optimizer), or what in the config stands against them. build: key -> what is
+  trained."""
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  found = refusals.refuse(refusals.LEARNING, cfg, mesh)
+  found = refusals.refuse(refusals.LEARNING, cfg, mesh=mesh, build=build)
   return found['tokenizer'], mesh, make_optimizer(cfg.optim, cfg.steps)
 
 
@@ -99,7 +100,6 @@ def begin(cfg, tx, mesh, saves, build, first=lambda: None, frozen=None):
   if frozen is not None and cfg.init is not None:
     saves.about = dict(saves.about or {}, frozen_weights=f'{mark_of(cfg.init, frozen):08x}')
   twin, make = make_state(build, tx, cfg.seed, mesh)
-  refuse_unmatched(twin.model, cfg.optim)
   state = saves.restore(twin)
   return make(first()) if state is None else state
 

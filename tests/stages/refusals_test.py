@@ -9,7 +9,7 @@ from etils import epath
 
 from benchmarks.faults import stages as smallest
 from jaxalign import config
-from jaxalign.config import Logging, Mesh, UserError
+from jaxalign.config import AdamW, Logging, Mesh, UserError
 from jaxalign.data import chat
 from jaxalign.rl.judges import Judge
 from jaxalign.stages import bon, refusals
@@ -26,6 +26,7 @@ BROKEN = dict(
   reference=dict(reference='/no/such/place'),
   logging=dict(logging=Logging(wandb='values')),
   batch=dict(mesh=Mesh()),  # 8 ways, and 4 rows
+  weights=dict(optim=AdamW(decayed=('nothing*',))),
   critic=dict(critic='/no/such/place'),
   judges=dict(gold=(Judge(by='/no/such/place'),)),
   gold=dict(gold=(Judge(by=smallest.share_of_e),)),

@@ -52,8 +52,9 @@ class Visit:
   def __init__(self):
     self.checks, self._found = [], Found()
 
-  def ask(self, rules, cfg, machine):
+  def ask(self, rules, cfg, machine, **given):
     """{name: what it found} of the rules by which a run is refused."""
+    self._found.update(given)
     self._found.elsewhere = '' if machine.here else machine.name
     return {name: self.check(name, rule, cfg, self._found) for name, rule in rules}
 

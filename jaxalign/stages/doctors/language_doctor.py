@@ -14,7 +14,7 @@ from jaxalign.models import adapters
 from jaxalign.sharding import make_mesh
 from jaxalign.stages import language, refusals
 from jaxalign.stages.doctors import doctor
-from jaxalign.train.optim import make_optimizer, refuse_unmatched
+from jaxalign.train.optim import make_optimizer
 from jaxalign.train.state import make_state, make_step
 
 _RECORDS = 64  # of each corpus are read
@@ -26,12 +26,12 @@ def examine(cfg, workdir, machine):
   del workdir
   visit = doctor.Visit()
   mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  tokenizer = visit.ask(refusals.LEARNING, cfg, machine)['tokenizer']
+  asked = visit.ask(refusals.LEARNING, cfg, machine, build=language.learner(cfg)[0])
   visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
   corpora = [(f'train.{n}', c) for n, c in enumerate(cfg.train)]
   corpora += [(f'held_out.{n}', c) for n, c in enumerate(cfg.held_out)]
-  examples = [visit.check(name, corpus, c, tokenizer, cfg) for name, c in corpora]
-  visit.check('memory', memory, cfg, mesh, machine)
+  examples = [visit.check(name, corpus, c, asked['tokenizer'], cfg) for name, c in corpora]
+  visit.check('memory', memory, cfg, asked['weights'], mesh, machine)
   visit.check('one step', one_step, cfg, *examples[:1])
   return visit.checks
 
@@ -78,25 +78,15 @@ def _streamed(source):
   return source
 
 
-def _shapes_of(cfg):
-  """(what is trained, what is frozen beside it) as shapes."""
-  model = jax.eval_shape(cfg.model.build, jax.random.key(0))
-  if cfg.lora is None:
-    return model, None
-  key = jax.random.key(0)
-  return jax.eval_shape(lambda m: adapters.make_adapter(m, cfg.lora, key), model), model
-
-
-def memory(cfg, mesh, machine, texts=1, reference=False):
-  """A closed form: what must lie on a device while a step runs. `texts`: texts in a row, 2 of a
-  pair."""
-  trained, frozen = _shapes_of(cfg)
-  refuse_unmatched(trained, cfg.optim)
+def memory(cfg, trained, mesh, machine, texts=1, reference=False):
+  """A closed form: what must lie on a device while a step runs. `trained`: its shapes; `texts`:
+  texts in a row, 2 of a pair."""
   tx = make_optimizer(cfg.optim, cfg.steps)
   weights = doctor.device_bytes(trained, mesh)
   parts = dict(weights=weights)
-  if frozen is not None or reference:
-    parts['frozen weights'] = doctor.device_bytes(trained if frozen is None else frozen, mesh)
+  if cfg.lora is not None or reference:
+    frozen = jax.eval_shape(cfg.model.build, jax.random.key(0))
+    parts['frozen weights'] = doctor.device_bytes(frozen, mesh)
   parts['moments'] = doctor.device_bytes(jax.eval_shape(tx.init, trained), mesh)
   parts['gradients'] = weights * (2 if cfg.microbatches > 1 else 1)
   rows = cfg.batch * texts / cfg.microbatches

@@ -10,19 +10,19 @@ from jaxalign.stages import refusals, training
 from jaxalign.stages.doctors import doctor, language_doctor
 
 
-def examine(cfg, machine, start, reference=False):
-  """start: the stage's own; reference: whether a frozen copy of the model lies beside it."""
+def examine(cfg, machine, build, start, reference=False):
+  """build, start: the stage's own; reference: whether a frozen copy of the model lies beside it."""
   visit = doctor.Visit()
   mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  tokenizer = visit.ask(refusals.LEARNING, cfg, machine)['tokenizer']
+  asked = visit.ask(refusals.LEARNING, cfg, machine, build=build)
   visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
-  examples = []
+  tokenizer, examples = asked['tokenizer'], []
   for name in ('train', 'held_out'):
     for n, one in enumerate(training.corpora_of(getattr(cfg, name))):
       found = visit.check(f'{name}.{n}', language_doctor.corpus, one, tokenizer, cfg, 'pair')
       examples.append(found)
   visit.check('pairs', differ, examples[0])
-  visit.check('memory', language_doctor.memory, cfg, mesh, machine, 2, reference)
+  visit.check('memory', language_doctor.memory, cfg, asked['weights'], mesh, machine, 2, reference)
   visit.check('one step', one_step, cfg, examples[0], start)
   return visit.checks
 

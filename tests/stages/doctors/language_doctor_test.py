@@ -62,7 +62,7 @@ def jsonl(path, *answers):
     ('tokenizer', dict(model=llama2.tiny(vocab=1024, eos=(7,))), 'answers would never end'),
     ('format', dict(format=dataclasses.replace(chat.TRANSCRIPT, answer=' ')), 'no {answer}'),
     ('train.0', dict(length=8), 'none fits length=8'),
-    ('memory', dict(optim=AdamW(frozen=('nothing*',))), 'names none of'),
+    ('weights', dict(optim=AdamW(frozen=('nothing*',))), 'names none of'),
   ],
 )
 def test_what_is_broken_fails_alone(cheap, name, changes, says):

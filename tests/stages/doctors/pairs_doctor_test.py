@@ -37,10 +37,12 @@ def test_what_is_broken_fails(monkeypatch):
     optimizer=dict(optim=AdamW(clip=None)),
     batch=dict(batch=6, microbatches=4),
     tokenizer=dict(model=dataclasses.replace(smoke().model, vocab=600)),
-    memory=dict(optim=AdamW(frozen=('nothing',))),
+    weights=dict(optim=AdamW(frozen=('nothing',))),
   ).items():
     found = {c.name: c.state for c in reward.doctor(smoke(**changes), None, ONE)}
     assert found[name] == 'FAIL', name
+  head = smoke(optim=AdamW(decayed=('score_D',)))
+  assert {c.name: c.state for c in reward.doctor(head, None, ONE)}['weights'] == 'ok'
   found = {c.name: c for c in reward.doctor(smoke(train=prompts), None, ONE)}
   assert found['train.0'].state == 'FAIL' and 'pairs are wanted' in found['train.0'].why
   assert found['pairs'].state == 'skipped'
