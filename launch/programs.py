@@ -15,21 +15,11 @@ from jaxalign.config import UserError
 from jaxalign.data import batches
 from jaxalign.models import heads
 from jaxalign.sharding import make_mesh, sampling_mesh, spec
-from jaxalign.stages import (
-  bon,
-  dpo,
-  explain,
-  finished,
-  judging,
-  ppo,
-  refusals,
-  reward,
-  sft,
-  training,
-)
+from jaxalign.stages import bon, dpo, explain, finished, judging, ppo, reward, sft, training
 from jaxalign.stages import language as text
 from jaxalign.stages import ppo_start as begin
 from jaxalign.stages.doctors.doctor import device_bytes
+from jaxalign.stages.refusals import rows_divide
 from jaxalign.study.stage import Config as Study
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state
@@ -61,7 +51,7 @@ def programs_of(cfg, devices):
   if not hasattr(cfg, 'mesh') or not hasattr(cfg, 'model'):
     raise UserError(f'{type(cfg).__module__} runs no program of its own')
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor, devices=devices)
-  refusals.rows_divide(cfg, dict(mesh=mesh))
+  rows_divide(cfg, dict(mesh=mesh))
   match cfg:
     case explain.Config() | sft.Config():
       made = language(cfg, mesh)

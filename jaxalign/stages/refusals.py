@@ -199,12 +199,8 @@ _TEXT = (
   ('tokenizer', tokenizer_fits),
   ('format', format_fits),
 )
-LEARNING = (  # explain, sft, reward, dpo
-  *_TEXT,
-  ('logging', _sinks_there),
-  ('batch', rows_divide),
-  ('weights', _weights_named),
-)
+# Of explain, sft, reward and dpo.
+LEARNING = *_TEXT, ('logging', _sinks_there), ('batch', rows_divide), ('weights', _weights_named)
 PPO = (
   *_TEXT,
   ('reference', _reference_fits),
