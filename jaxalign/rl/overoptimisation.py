@@ -59,7 +59,7 @@ def solve(d, gain, kind, weight=None):
   return np.where(good[..., None], found, np.nan)
 
 
-def turning(a, b, kind):
+def _turning(a, b, kind):
   """The d where R is largest: inf where it only grows (b <= 0)."""
   a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
   b_safe = np.where(b > 0, b, 1)
@@ -91,7 +91,7 @@ def fit(d, gain, kind, *, weight=None, drawn=None, draws=1000, seed=0, level=0.9
   rest = gain - columns(d, kind) @ np.array([a, b])
   spread = gain - np.average(gain, weights=weight)
   total = (weight * spread**2).sum()
-  edges = _whole_interval(turning(*ab.T, kind), level) if turn is not None else None
+  edges = _whole_interval(_turning(*ab.T, kind), level) if turn is not None else None
   return Fit(
     kind=kind, a=float(a), b=float(b),
     a_interval=(float(low[0]), float(high[0])), b_interval=(float(low[1]), float(high[1])),
@@ -118,7 +118,7 @@ def _check(d, gain, weight):
 
 def _turn(a, b, low, kind, d):
   """(where it turns or None, in words)."""
-  at = float(turning(a, b, kind))
+  at = float(_turning(a, b, kind))
   if b <= 0:
     return None, f'{NOT_SEEN}: the fitted curve only grows (b = {b:.3g})'
   if low <= 0:

@@ -15,6 +15,7 @@ from jaxalign import pictures
 from jaxalign.config import UserError, write_text
 from jaxalign.files import content, read_json, refuse_scheme
 from jaxalign.files import rows as rows_of
+from jaxalign.page import kit
 from jaxalign.rl import bon
 from jaxalign.rl import overoptimisation as over
 from jaxalign.stages import overoptimisation_page as page
@@ -54,7 +55,7 @@ def report(out, *, best_of=None, ppo=None, draws=_DRAWS):
     curves[over.RL] = of_ppo(ppo, draws)
   out = epath.Path(out)
   out.mkdir(parents=True, exist_ok=True)
-  page.pyplot()  # before anything is overwritten
+  kit.refuse_without_extra()  # before anything is overwritten
   write_text(json.dumps(as_json(curves), indent=2) + '\n', out / 'overoptimisation.json')
   places = dict(best_of=best_of, ppo=ppo)
   pictures.kept(lambda: page.write(curves, places), out / 'overoptimisation.html')

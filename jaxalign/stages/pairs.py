@@ -6,7 +6,6 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import logging
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pictures, pod
@@ -14,6 +13,7 @@ from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, write_text
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.models import adapters, llama2, phi2
+from jaxalign.page import kit
 from jaxalign.ranges import Count, Length, Rows, Seed
 from jaxalign.rl import calibration, card
 from jaxalign.sharding import pin
@@ -128,11 +128,7 @@ def scores(made):
 
 
 def _write_card(made, workdir):
-  """card.json, and card.html where matplotlib is there to draw it."""
+  """card.json, and card.html where the extra is there to draw it."""
   write_text(json.dumps(made, indent=1) + '\n', workdir / 'card.json')
-  try:
-    import matplotlib  # noqa: F401
-  except ImportError:
-    logging.warning('card.html is not drawn: pip install jaxalign[report] has what it needs')
-    return
-  pictures.kept(lambda: card.page(made), workdir / 'card.html')
+  if kit.drawable('card.html'):
+    pictures.kept(lambda: card.page(made), workdir / 'card.html')

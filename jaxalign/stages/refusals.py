@@ -12,7 +12,8 @@ import jax
 from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.models import hub
-from jaxalign.stages import finished, judging, overoptimisation, overoptimisation_page
+from jaxalign.page import kit
+from jaxalign.stages import finished, judging, overoptimisation
 from jaxalign.train import saving
 from jaxalign.train.feed import DEPTH, refuse_too_large, split
 from jaxalign.train.optim import refuse_unmatched
@@ -189,7 +190,7 @@ def _page_drawn(cfg, found):
   if not cfg.page:
     return 'none: bon.json has the numbers', None
   found.skip_elsewhere()
-  overoptimisation_page.pyplot()
+  kit.refuse_without_extra()
   return 'matplotlib is there to draw it', None
 
 

@@ -19,10 +19,11 @@ def made(n=400, seed=0, subsets=('helpful', 'harmless')):
 
 def test_one_file_without_a_network():
   page = card.page(made())
-  assert page.count('<svg') == 1 and page.rstrip().endswith('</html>')
+  assert page.count('<svg') == page.count('<svg role="img" aria-label=') == 5
+  assert page.rstrip().endswith('</html>')
   linked = re.findall(r'(?:src|href)="([^"#]*)', page.replace('xlink:', ''))
-  assert not [link for link in linked if link], linked
-  assert '@import' not in page and '<script' not in page
+  assert all(link.startswith('data:text/csv') for link in linked if link), linked
+  assert '://' not in page and '@import' not in page and '<script' not in page
   for word in ('helpful', 'harmless', 'cd' * 32, 'ef' * 32, 'ab' * 32, 'x &lt;y&gt;'):
     assert word in page, word
   value = made()['accuracy']

@@ -168,8 +168,8 @@ def test_the_doctor_passes_the_smoke_and_finds_what_is_broken():
 
 
 def test_functions_are_told_apart_by_name():
-  same = Judge(by=overoptimisation_page.pyplot)
-  with pytest.raises(UserError, match='gold judge pyplot is the proxy pyplot'):
+  same = Judge(by=overoptimisation_page.turn_words)
+  with pytest.raises(UserError, match='gold judge turn_words is the proxy turn_words'):
     judging.refuse_same_judge((same,), (dataclasses.replace(same, weight=0.5),))
   other = Judge(by=overoptimisation_page.write)
   assert judging.refuse_same_judge((same,), (other,))['gold'].keys() == {'write'}

@@ -1,6 +1,9 @@
 """The report reads what runs leave, finds the turn that is in it, and stands alone."""
 
+import base64
+import csv
 import dataclasses
+import io
 import json
 import re
 
@@ -72,8 +75,14 @@ def test_the_report_of_both_finds_the_turns_and_stands_alone(tmp_path):
   best_of, ppo = bon_run(tmp_path / 'bon'), ppo_run(tmp_path / 'ppo')
   curves = overoptimisation.report(tmp_path / 'out', best_of=best_of, ppo=ppo, draws=300)
   text = (tmp_path / 'out/overoptimisation.html').read_text()
-  assert not re.search(r'(src|href)=["\']?(http|//|\w+\.)', text.replace('xlink:href="#', ''))
-  assert '<script' not in text and text.count('<svg') == 3
+  assert '://' not in text and not re.search(r'(src|href)=["\']?(//|\w+\.)', text)
+  assert '<script' not in text and text.count('<svg') == 2 + 3 + 3
+  held = [
+    re.search(rf'download="{n}.csv" href="[^,]*,([^"]*)"', text)[1] for n in ('Best-of-n', 'PPO')
+  ]
+  for c, data in zip((curves[over.BON], curves[over.RL]), held):
+    rows = list(csv.DictReader(io.StringIO(base64.b64decode(data).decode())))
+    assert [float(row['gold low']) for row in rows] == c.low['gold'].tolist()
   for words in (
     'Turning point: d = ',
     'Best-of-n: 80 prompts, 128 answers each',

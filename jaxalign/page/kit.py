@@ -1,0 +1,119 @@
+"""Parts of an offline page: templates filled in, and pictures that carry their numbers with them.
+
+No script and no address: what is drawn stands inside. Every text is escaped by the templates, once.
+Words stand in page/templates, numbers come from Python; kit.html has what all templates may use.
+"""
+
+import base64
+import csv
+import functools
+import importlib.util
+import io
+import re
+
+from absl import logging
+
+from jaxalign.config import UserError
+from jaxalign.page.figures import INK, STYLE
+from jaxalign.pictures import drawing, label
+
+_LONGEST = 20_000  # characters of a text
+_EXTRA = 'matplotlib', 'jinja2'  # imported where a page is made, and only there
+
+
+def refuse_without_extra():
+  """UserError where a page that was asked for could not be made."""
+  if not _extra_is_there():
+    raise UserError("the report needs: pip install 'jaxalign[report]'")
+
+
+def drawable(name):
+  """Whether there is something to draw with; else one line says why the page is missing."""
+  there = _extra_is_there()
+  if not there:
+    logging.warning(f'{name} is not drawn: pip install jaxalign[report] has what it needs')
+  return there
+
+
+def _extra_is_there():
+  return all(map(importlib.util.find_spec, _EXTRA))
+
+
+def render(template, **values):
+  """Markup of a template that is filled in; what is Markup already is not escaped again."""
+  from markupsafe import Markup
+
+  return Markup(environment().get_template(template).render(values))
+
+
+@functools.cache
+def environment():
+  """Environment of jinja2 whose templates escape every value and refuse one that is not given."""
+  from jinja2 import Environment, PackageLoader, StrictUndefined
+
+  made = Environment(
+    loader=PackageLoader('jaxalign.page'), autoescape=True, undefined=StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True, finalize=_text,
+  )  # fmt: skip
+  made.filters |= dict(named=named)
+  made.tests |= dict(failed=lambda cell: isinstance(cell, Failed))
+  # svg is looked up at each call, so that a test can see what is drawn
+  made.globals |= dict(worded=_worded, data=_data, svg=lambda *given: svg(*given))
+  made.globals |= vars(made.get_template('kit.html').module)
+  return made
+
+
+def _text(value):
+  """What a template shows of a value: Markup as it is, all else in one line, to be escaped."""
+  return value if hasattr(value, '__html__') else label(shown(value), _LONGEST)
+
+
+def named(arm):
+  """How an arm is called where it is read: its lessons in their order."""
+  return arm.replace('-', ' → ')
+
+
+def shown(value):
+  """A number as a reader wants it: four digits; what is not there is a dash."""
+  if value is None:
+    return '–'
+  if isinstance(value, bool):
+    return 'yes' if value else 'no'
+  if isinstance(value, int):
+    return f'{value:,}'
+  return f'{value:.4g}' if isinstance(value, float) else str(value)
+
+
+class Failed(str):
+  """A cell to be seen: marked by a cross as well as by colour."""
+
+
+def _worded(head, rows):
+  """Whether each column is of words, which stand left and wrap; numbers stand right."""
+  long = lambda cell: isinstance(cell, str) and len(cell) > 24 and any(map(str.isalpha, cell))
+  return [any(long(row[n]) for row in rows) for n in range(len(head))]
+
+
+def _data(head, rows):
+  """The numbers, whole and exact, as base64 of CSV."""
+  held = io.StringIO()
+  csv.writer(held, lineterminator='\n').writerows([head, *rows])
+  return base64.b64encode(held.getvalue().encode()).decode()
+
+
+def svg(name, draw, alt):
+  """Markup of the figure that draw() makes, in the page's own colours: letters are paths, so that
+  every machine shows the same; names of its parts begin with its own."""
+  from markupsafe import Markup, escape
+
+  held = io.StringIO()
+  with drawing(STYLE):
+    draw().savefig(held, format='svg', bbox_inches='tight', metadata={'Date': None})
+  code = held.getvalue()
+  code = re.sub(r'<metadata>.*?</metadata>', '', code[code.index('<svg') :], flags=re.DOTALL)
+  code = re.sub(r' xmlns(:\w+)?="[^"]*"', '', code).replace('xlink:href', 'href')
+  code = re.sub(r'<!--.*?-->', '', code, flags=re.DOTALL).replace(INK, 'currentColor')
+  code = re.sub(r'(id="|href="#|url\(#)', rf'\1{name}-', code)
+  code = re.sub(r' (width|height)="[\d.]+pt"', '', code, count=2)
+  seen = escape(label(alt, _LONGEST))
+  return Markup(code.replace('<svg', f'<svg role="img" aria-label="{seen}"', 1))
