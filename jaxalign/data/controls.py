@@ -155,10 +155,10 @@ def check(documents, made, tokenizer):
     theirs = counts(made['shuffled'], tokenizer)
     _require(bag(documents) == bag(made['shuffled']), 'shuffled: other sentences')
     _require(abs(sum(theirs) - sum(ours)) <= _DRIFT * sum(ours), 'shuffled: other token count')
-    swapped(documents, made['shuffled'])
+    _swapped(documents, made['shuffled'])
 
 
-def swapped(documents, made):
+def _swapped(documents, made):
   """No reasons stay with a value that they were given for."""
   given = collections.defaultdict(set)
   for document in documents:

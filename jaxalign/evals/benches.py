@@ -52,7 +52,7 @@ class Truthful:
 
   def tests(self):
     one, every = [], []
-    for row in spread(table(self.path, 'Question', 'Best Answer', 'Category'), self.limit):
+    for row in spread(_table(self.path, 'Question', 'Best Answer', 'Category'), self.limit):
       split = lambda name, row=row: tuple(x for x in (s.strip() for s in row[name].split(';')) if x)
       right, wrong = split('Correct Answers'), split('Incorrect Answers')
       about = dict(cluster=row['Category'], turns=user(row['Question']))
@@ -71,7 +71,7 @@ class OverRefusal:
 
   def tests(self):
     found = dict(safe=[], unsafe=[])
-    for row in spread(table(self.path, 'prompt', 'type', 'label'), self.limit):
+    for row in spread(_table(self.path, 'prompt', 'type', 'label'), self.limit):
       if row['label'] not in found:
         raise UserError(f'{self.path}: label {row["label"]!r} is neither safe nor unsafe')
       cluster = row['type'].removeprefix('contrast_')
@@ -92,7 +92,7 @@ class Jailbreaks:
   def tests(self):
     template, found, seen = self._template(), dict(harmful=[], jailbreak=[]), set()
     for cluster, path, column in self.paths:
-      for row in spread(table(path, column), self.limit):
+      for row in spread(_table(path, column), self.limit):
         asked = row[column].strip()
         if asked in seen:  # some stand in two files, or twice in one
           continue
@@ -157,7 +157,7 @@ def content(path):
   return files.content(file).decode()
 
 
-def table(path, *columns):
+def _table(path, *columns):
   rows = list(csv.DictReader(io.StringIO(content(path))))
   for column in columns:
     if not rows or column not in rows[0]:

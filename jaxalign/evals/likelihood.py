@@ -116,12 +116,12 @@ def scores(model, examples, length):
     (at,) = np.nonzero((shortest < sizes) & (sizes <= width))
     shortest = width
     if len(at):
-      columns = table([examples[n] for n in at], width)
+      columns = _table([examples[n] for n in at], width)
       (total_N[at],) = in_batches(_scores, model, -(-_ROWS // ways) * ways, *columns)
   return total_N, count_N
 
 
-def table(examples, width):
+def _table(examples, width):
   """tokens, segments and weights, [N, width]: rows begin at the left."""
   tokens_NT, segment_NT = (np.zeros((len(examples), width), np.int32) for _ in range(2))
   weight_NT = np.zeros((len(examples), width), np.float32)

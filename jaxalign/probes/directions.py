@@ -73,7 +73,7 @@ def agreement(first, second, *, draws=1000, seed=0, levels=_LEVELS):
     shapes = ' and '.join(str(x_LND.shape) for x_LND, *_ in sides)
     raise UserError(f'directions of other layers or widths cannot be compared: {shapes}')
   rng = np.random.default_rng(seed)
-  labels = [permuted(label_N, type_N, draws, rng) for _, label_N, type_N in sides]
+  labels = [_permuted(label_N, type_N, draws, rng) for _, label_N, type_N in sides]
   layers = []
   for layer in range(len(sides[0][0])):
     v_PD, w_PD = (_differences(x[layer], label_PN) for (x, *_), label_PN in zip(sides, labels))
@@ -94,7 +94,7 @@ def _against_chance(v_PD, w_PD, levels):
   return true, p, np.quantile(wider_P, levels)
 
 
-def permuted(label_N, type_N, draws, rng):
+def _permuted(label_N, type_N, draws, rng):
   """[1 + draws, N]: the labels themselves, then permuted over the types (or items)."""
   if type_N is None:
     type_N = np.arange(len(label_N))

@@ -24,12 +24,12 @@ class BagOfWords:
 
   def __call__(self, prompt, answer):
     del prompt
-    worth = fitted(self.pairs, self.ridge)
+    worth = _fitted(self.pairs, self.ridge)
     return sum(worth.get(word, 0.0) for word in answer.split())
 
 
 @functools.lru_cache(maxsize=32)
-def fitted(pairs, ridge):
+def _fitted(pairs, ridge):
   """{word: its number}."""
   records = [record for _, record in pairs.read()]
   if not records or not all(isinstance(record, Pair) for record in records):

@@ -144,8 +144,9 @@ def test_no_template_turns_escaping_off_or_reaches_out():
 
 
 def test_templates_ship_with_the_package():
-  """As pip installs it: every file in package-data, and the folder with no dot or cache in it."""
+  """As pip installs it: every folder is a package, and every kind of file is data."""
   setup = tomllib.loads((ROOT / 'pyproject.toml').read_text())['tool']['setuptools']
+  assert setup['packages']['find'] == dict(include=['jaxalign*']), 'namespaces, by default'
   kinds = setup['package-data']['*']
   files = [path for path in (ROOT / 'jaxalign' / 'page').rglob('*.*') if path.suffix != '.py']
   left = [f.name for f in files if f'*{f.suffix}' not in kinds and f.suffix != '.pyc']

@@ -81,7 +81,7 @@ def judge(contrasts, gates, control, rules):
   if all(held) and not doubt:
     word = SUPPORTED
   reasons = [
-    found(one, ps[one.name]) if holds[one.name] else missed(one, ps[one.name], rules)
+    found(one, ps[one.name]) if holds[one.name] else _missed(one, ps[one.name], rules)
     for one in deciding
   ]
   if rules.control:
@@ -140,7 +140,7 @@ def found(one, p_holm):
   return f'{one.what} ({one.name} {effects.said(one, p_holm)})'
 
 
-def missed(one, p_holm, rules):
+def _missed(one, p_holm, rules):
   """A null or a failed claim with what kept it from holding, and what could have been found."""
   least, family = effects.least_p(one.primary.n), len(rules.contrasts)
   equal, why = one.tost[one.scale], []

@@ -1,7 +1,6 @@
 """The page of `jaxalign compare`: a picture for each test, of arms and of what they differ by."""
 
-from jaxalign.page import pages
-from jaxalign.page.pages import text
+from jaxalign.page import kit
 from jaxalign.pictures import kept, label
 from jaxalign.study.report import report_pictures
 
@@ -10,56 +9,25 @@ _FIELDS = 'mean', 'low', 'high', 'n', 'sd', 'd_z', 'p', 'p_t', 'floor', 'better'
 
 
 def write(found, path):
-  if pages.drawable(path.name):
-    kept(lambda: page(found), path)
+  if kit.drawable(path.name):
+    kept(lambda: _page(found), path)
 
 
-def page(found):
-  title = f'Compared with {found["against"]}'
-  tests = [_of_test(n, test, found) for n, test in enumerate(found['tests'])]
-  return pages.frame(title, [f'<h1>{text(title)}</h1>', _intro(found), *tests])
+def _page(found):
+  arms = [(one['arm'], one['run'], one['tokens'], one['steps']) for one in found['arms']]
+  tests = [(test, _drawn(test, found['against']), _numbers(test)) for test in found['tests']]
+  return kit.render('compare.html', found=found, arms=arms, tests=tests)
 
 
-def _intro(found):
-  seeds = ', '.join(map(str, found['seeds']))
-  said = f'Arms of one base, asked the same items, paired by item and seed. Seeds: {seeds}.'
-  for field, what in (('seeds_left_out', 'seeds'), ('tests_left_out', 'tests')):
-    if found[field]:
-      said += (
-        f' Left out, since not all arms have them: {what} {", ".join(map(str, found[field]))}.'
-      )
-  rows = [(one['arm'], one['run'], one['tokens'], one['steps']) for one in found['arms']]
-  return f'<p>{text(said)}</p>{pages.table(("arm", "run", "tokens", "steps"), rows)}'
-
-
-def _of_test(number, test, found):
-  title = f'{test["test"]} after {test["after"]}'
-  clusters = test['clusters']
-  said = f'{test["items"]:,} items in {clusters:,} cluster{"s" * (clusters != 1)}.'
-  if test['unit'] == 'item':
-    said += ' One seed: intervals are over its items, and know nothing of another training run.'
-  head, rows = numbers(test, test['seeds'])
-  caption = (
-    f'Log-odds margin. Grey dots: seeds; diamond and line: mean and 95 % interval. Below, what '
-    f'each arm differs by from {found["against"]}: filled where the interval leaves out 0; '
-    'elsewhere upright ticks are the detection floor, what so many would find in 4 studies of 5. '
-    'Signs differ: not the same on all scales, so that a bound of the rate may have made it. '
-    'Nothing here is corrected for the number of tests and arms.'
-  )
-  draw = lambda: report_pictures.intervals(list(shown(test, found['against'])), 'nats', 0.72)
-  name = f'test{number}'
-  return (
-    f'<h2>{text(title)}</h2><p>{said}</p>'
-    + pages.picture(name, draw, f'{title}: arms and their differences', caption)
-    + pages.numbers(f'{test["test"]}-{test["after"]}', head, rows)
-  )
+def _drawn(test, against):
+  return lambda: report_pictures.intervals(list(shown(test, against)), 'nats')
 
 
 def shown(test, against):
   """The rows of the picture: arms, then differences."""
   for one in test['arms']:
     numbers = one['margin']
-    below = said(numbers, f'rate {one["rate"]["mean"]:.2f}')
+    below = _said(numbers, f'rate {one["rate"]["mean"]:.2f}')
     each = numbers['each'] or []
     yield label(one['arm'], 200), dict(numbers, differences=each, floor=None, holds=True), below
   for one in test['differences']:
@@ -68,21 +36,18 @@ def shown(test, against):
     floor = '' if numbers['floor'] is None else f', floor ±{numbers["floor"]:.3g}'
     apart_on = '' if one['agree'] else '; signs differ'
     below = f'rate {one["rate"]["mean"]:+.2f}, p = {numbers["p"]:.2g}{floor}{apart_on}'
-    below = said(numbers, below)
     each = numbers['differences'] or []
-    yield (
-      f'{label(one["arm"], 100)} less {label(against, 90)}',
-      dict(numbers, differences=each, holds=apart),
-      below,
-    )
+    heading = f'{label(one["arm"], 100)} less {label(against, 90)}'
+    yield heading, dict(numbers, differences=each, holds=apart), _said(numbers, below)
 
 
-def said(numbers, more):
+def _said(numbers, more):
   between = '' if numbers['low'] is None else f' [{numbers["low"]:.3g}, {numbers["high"]:.3g}]'
   return f'{numbers["mean"]:+.3g}{between}; {more}'
 
 
-def numbers(test, seeds):
+def _numbers(test):
+  seeds = test['seeds']
   head = ('arm', 'what', 'scale', *_FIELDS, *(f'seed {seed}' for seed in seeds))
   rows = []
   for what, each in (('arms', 'each'), ('differences', 'differences')):

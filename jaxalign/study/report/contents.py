@@ -8,11 +8,10 @@ from collections.abc import Callable
 class Contents:
   """The words that differ between kinds of study, and the sections in their order.
 
-  A section is a function of (found, beside) that gives its HTML, or '' where there is nothing.
+  A section is a function of (found, beside) that gives its HTML as Markup, or '' where there is
+  nothing. What is no Markup is escaped.
   """
 
   subject: str
   scales: dict[str, str]  # {scale: what its axis says}
-  curves: str  # how the curves of training are to be read
-  cautions: tuple[str, ...]  # what no number of the page can show
   sections: tuple[tuple[str, Callable], ...]

@@ -1,6 +1,6 @@
 """Words of the page for what ValueWorld's contrasts measure: no more than their arms can show.
 
-The rules' own words (rules.py, secondary.py) were fixed before the record runs. They are part of
+The rules' own words (rules.py, unjudged.py) were fixed before the record runs. They are part of
 plan.json and results.json, which stay byte for byte as they were; who reads a page gets these.
 """
 

@@ -1,32 +1,30 @@
-"""The report's pictures, as matplotlib figures: narrow, so that a phone shows them legibly.
-
-Colours are Okabe and Ito's; a marker or a dash says the same again.
-"""
+"""The report's pictures, made by matplotlib: a marker or a dash says again what a colour says."""
 
 import textwrap
 
 import numpy as np
 
-from jaxalign.page.pages import INK
+from jaxalign.page.figures import (
+  BLUE,
+  GREEN,
+  GREY,
+  HUES,
+  INK,
+  ORANGE,
+  PURPLE,
+  RED,
+  SKY,
+  axes_of,
+  figure,
+)
 
-_WIDE = 4.4  # inches: at the width of a phone, letters keep their size
 _TICKS = 6  # of an axis, at most: more of their numbers run into each other
-GREY = '#8a8f96'
-BLUE, ORANGE, GREEN, RED = '#0072B2', '#E69F00', '#009E73', '#D55E00'
-PURPLE, SKY = '#CC79A7', '#56B4E9'
-LOOK = {
+_LOOK = {
   'A': (BLUE, 'o'), 'B': (ORANGE, 's'), '': (GREEN, '^'),
   'harm': (RED, 'D'), 'benign': (SKY, 'o'), 'd': (PURPLE, '^'),
   'read': (BLUE, 'o'), 'done': (ORANGE, 's'), 'cosine': (GREEN, 'o'), 'chance': (GREY, '|'),
   'before': (SKY, 'o'), 'after': (RED, 'D'),
 }  # fmt: skip
-
-
-def figure(height, rows=1, columns=1, **how):
-  from matplotlib.figure import Figure
-
-  made = Figure(figsize=(_WIDE, height), layout='constrained')
-  return made, made.subplots(rows, columns, squeeze=False, **how)
 
 
 def _scattered(count):
@@ -37,31 +35,33 @@ def _scattered(count):
 def forest(contrasts, xlabel, alpha):
   """A row for each planned contrast: claim, seeds, mean with interval, the floor beside a null."""
   rows = [(f'{one["name"]}: {one["what"]}', one, told(one, alpha)) for one in contrasts]
-  return intervals(rows, xlabel, 1.05)
+  return intervals(rows, xlabel)
 
 
-def intervals(rows, xlabel, high_inches):
-  """rows: [(heading, numbers, what is written below)]."""
-  made, ((ax,),) = figure(0.4 + high_inches * len(rows))
-  low, high = reach([one for _, one, _ in rows])
-  for n, (heading, one, below) in enumerate(rows):
-    words = textwrap.wrap(heading, 56)
-    at = ax.get_yaxis_transform()
-    ax.text(0, -n + 0.32, '\n'.join(words), transform=at, va='bottom', fontsize=8.5)
-    below = '\n'.join(textwrap.wrap(below, 68))  # a line that is too long narrows the axis
-    ax.text(0, -n - 0.12, below, transform=at, va='top', fontsize=7.5)
-    row(ax, one, -n, low, high)
-  ax.set(xlim=(low, high), ylim=(-len(rows) + 0.6, 0.72), yticks=[], xlabel=xlabel)
+def intervals(rows, xlabel):
+  """rows: [(heading, numbers, what is written below)]; each as high as its words; y in inches."""
+  rows = [(textwrap.wrap(above, 56), one, textwrap.wrap(below, 68)) for above, one, below in rows]
+  high = sum(0.62 + 0.15 * len(above) + 0.12 * len(below) for above, _, below in rows)
+  made, ax = axes_of(0.4 + high)
+  low, top = _reach([one for _, one, _ in rows])
+  at, y = ax.get_yaxis_transform(), 0.0
+  for above, one, below in rows:
+    ax.text(0, y, '\n'.join(above), transform=at, va='top', fontsize=8.5)
+    y -= 0.15 * len(above) + 0.32
+    _row(ax, one, y, low, top)
+    ax.text(0, y - 0.1, '\n'.join(below), transform=at, va='top', fontsize=7.5)
+    y -= 0.3 + 0.12 * len(below)
+  ax.set(xlim=(low, top), ylim=(y + 0.1, 0.05), yticks=[], xlabel=xlabel)
   ax.locator_params(axis='x', nbins=_TICKS)
   ax.spines['left'].set_visible(False)
   return made
 
 
-def row(ax, one, y, low, high):
+def _row(ax, one, y, low, high):
   color, filled = {True: (BLUE, BLUE), False: (RED, 'none'), None: (GREEN, 'none')}[one['holds']]
   seeds = one['differences']
-  ax.plot([0, 0], [y - 0.07, y + 0.3], color=INK, lw=0.8)  # nowhere through the words
-  ax.plot(seeds, y + 0.2 + _scattered(len(seeds)) / 4, 'o', color=GREY, ms=3.5, alpha=0.9,
+  ax.plot([0, 0], [y - 0.06, y + 0.27], color=INK, lw=0.8)  # nowhere through the words
+  ax.plot(seeds, y + 0.18 + _scattered(len(seeds)) / 4, 'o', color=GREY, ms=3.5, alpha=0.9,
           label='seeds')  # fmt: skip
   if one['low'] is not None:
     ends = np.clip([one['low'], one['high']], low, high)
@@ -70,11 +70,11 @@ def row(ax, one, y, low, high):
       if beyond:
         ax.plot([end], [y], mark, color=color, ms=5, clip_on=False)
   if not one['holds'] and one['floor'] is not None:
-    ax.plot([-one['floor'], one['floor']], [y, y], '|', color=INK, ms=9, mew=1.2, label='floor')
+    ax.plot([-one['floor'], one['floor']], [y, y], '|', color=INK, ms=8, mew=1.2, label='floor')
   ax.plot([one['mean']], [y], 'D', color=color, mfc=filled, ms=6, mew=1.4, label='mean')
 
 
-def reach(contrasts):
+def _reach(contrasts):
   """The axis: all seeds with room, and of intervals no more than as much again."""
   seeds = [x for one in contrasts for x in (*one['differences'], one['mean'])] + [0.0]
   least, most = min(seeds), max(seeds)
@@ -101,7 +101,7 @@ def told(one, alpha):
 def dots(groups, xlabel, xlim=None, mean=True):
   """groups: [(title, [(label, {series: [a number a seed]})])]. A dot a seed, a bar at the mean."""
   count = sum(len(rows) + bool(title) for title, rows in groups)
-  made, ((ax,),) = figure(max(1.3, 0.6 + 0.27 * count))  # a legend needs room above one row
+  made, ax = axes_of(max(1.3, 0.6 + 0.27 * count))  # a legend needs room above one row
   ax.axvline(0, color=INK, lw=0.8)
   y, ticks, seen = 0, {}, {}
   for title, rows in groups:
@@ -112,7 +112,7 @@ def dots(groups, xlabel, xlim=None, mean=True):
       ticks[y] = label
       ax.axhline(y, color=GREY, lw=0.3, zorder=0)
       for name, values in series.items():
-        color, mark = LOOK[name]
+        color, mark = _LOOK[name]
         (seen[name],) = ax.plot(
           values, y + mean * _scattered(len(values)), mark, color=color, alpha=0.85,
           **(dict(ms=9, mew=1.2) if mark == '|' else dict(ms=4.2, mew=0)),
@@ -134,7 +134,6 @@ def dots(groups, xlabel, xlim=None, mean=True):
   return made
 
 
-_HUES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 _SIDES = {'A': '-', 'B': '--', '': '-'}
 
 
@@ -147,7 +146,7 @@ def curves(panels, ylabel):
   for ax, (title, lines) in zip(axes_RC[:, 0], panels.items()):
     kinds = list(dict.fromkeys(kind for kind, *_ in lines.values()))
     for name, (kind, side, steps, loss_SN) in lines.items():
-      color = _HUES[kinds.index(kind) % len(_HUES)]
+      color = HUES[kinds.index(kind) % len(HUES)]
       if len(lines) == 1:
         ax.plot(steps, np.transpose(loss_SN), '-', color=color, lw=0.5, alpha=0.6)
       ax.plot(steps, np.mean(loss_SN, axis=0), _SIDES[side], color=color, lw=1.3, label=name)

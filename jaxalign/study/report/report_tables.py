@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxalign.page.pages import named
+from jaxalign.page.kit import named
 
 PRESSURES = ('', 'prefill', 'elder', 'rook', 'time', 'others')
 _GOODS = 'T0', 'T1', 'T2', 'T3A', 'T3B', 'T4', 'T5'
@@ -26,6 +26,14 @@ def estimates(contrasts):
                    drawn.get('high'), *last, *(by_seed.get(seed) for seed in seeds),
                    one['what'] if first else ''))  # fmt: skip
   return head, rows
+
+
+def columns(estimated, unread):
+  """Two tables of one that is too wide: one without seeds and `unread`, one of seeds alone."""
+  head, rows = estimated
+  some = [n for n, name in enumerate(head) if name not in unread and 'seed ' not in name]
+  each = [n for n, name in enumerate(head) if n < 2 or 'seed ' in name]
+  return [([head[n] for n in of], [[row[n] for n in of] for row in rows]) for of in (some, each)]
 
 
 def margins(found, test, field='margin'):
@@ -97,8 +105,7 @@ def costs(about):
   return ('arm', 'tokens', 'steps'), rows
 
 
-def sums_rows(beside):
-  kinds = ('demonstrations', 'refusals')
+def sums_rows(beside, kinds):
   base = beside.about.get('base', {})
   rows = [
     (str(seed), base.get(str(seed)), *(sums.get(kind) for kind in kinds))
@@ -109,3 +116,12 @@ def sums_rows(beside):
 
 def side_of(arm):
   return next((letter for letter in 'AB' if f'_{letter}' in arm), '')
+
+
+def by_side(arms, series):
+  """[(what arms were told to value, [(an arm, its series)])], as everywhere on the page."""
+  titles = dict(A='told of value A', B='told of value B')
+  titles[''] = 'told of neither'
+  groups = [(title, [(named(arm), series(arm)) for arm in arms if side_of(arm) == side])
+            for side, title in titles.items()]  # fmt: skip
+  return [(title, rows) for title, rows in groups if rows]

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from jaxalign.page import pages
+from jaxalign.page import kit
 from jaxalign.study.report import report_layers, report_probes
 from jaxalign.study.world import probing
 from tests.study import minds
@@ -32,7 +32,7 @@ def drawn(found):
   """{section: HTML}, {picture: figure}."""
   figures = {}
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(pages, 'svg', lambda name, draw, alt: figures.setdefault(name, draw()) and '')
+    patch.setattr(kit, 'svg', lambda name, draw, alt: figures.setdefault(name, draw()) and '')
     return {name: section(found, None) for name, section in SECTIONS.items()}, figures
 
 

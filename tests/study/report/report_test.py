@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from jaxalign import config
-from jaxalign.page import pages
+from jaxalign.page import figures as colours
+from jaxalign.page import kit
 from jaxalign.study.judge import rules, unjudged
 from jaxalign.study.judge.rules import Rules
 from jaxalign.study.plan.arms import Arm, Step
@@ -125,7 +126,7 @@ def test_the_numbers_of_the_page_are_those_of_the_results(whole):
         row = read[one['name'], scale]
         for field in ('mean', 'low', 'high', 'p', 'floor', 'd_z', 'sd'):
           assert row[field] == ('' if numbers[field] is None else repr(numbers[field])), field
-          assert field == 'sd' or f'>{pages.shown(numbers[field])}</td>' in page
+          assert field == 'sd' or f'>{kit.shown(numbers[field])}</td>' in page
         assert [float(row[f'seed {s}']) for s in one['seeds']] == numbers['differences']
       assert float(read[one['name'], 'margin']['p Holm']) == one['p_holm']
   seen = {(r['arm'], r['test'], r['seed']): r for r in data(page, 'tests')}
@@ -169,7 +170,7 @@ def test_the_file_needs_nothing_from_outside(whole):
   assert (
     'name="viewport"' in page and 'prefers-color-scheme:dark' in page and '@media print' in page
   )
-  assert pages.INK not in page, 'the ink is the colour of the page, dark or light'
+  assert colours.INK not in page, 'the ink is the colour of the page, dark or light'
 
 
 def drawn(ax, label=None):
@@ -181,7 +182,7 @@ def test_every_seed_is_drawn(whole, monkeypatch):
   _, found, _ = whole
   beside = lessons.beside(whole[0], found['seeds'], CONTENTS)
   figures = {}
-  monkeypatch.setattr(pages, 'svg', lambda name, draw, alt: figures.setdefault(name, draw()) and '')
+  monkeypatch.setattr(kit, 'svg', lambda name, draw, alt: figures.setdefault(name, draw()) and '')
   report.page(found, beside)
   beside_them = {name for name in figures if name.startswith('secondary')}
   assert figures.keys() - beside_them == {
@@ -324,7 +325,7 @@ def test_compared_arms_have_a_page(tmp_path, capsys, seeds):
       assert float(row['mean']) == one[scale]['mean'] and float(row['p']) == one[scale]['p']
   shown = {heading: one for heading, one, _ in compare_page.shown(test, 'a')}
   assert shown.keys() == {'a', 'b<b>', 'b<b> less a'}
-  made = report_pictures.intervals([(h, one, '') for h, one in shown.items()], '', 1)
+  made = report_pictures.intervals([(h, one, '') for h, one in shown.items()], '')
   dots = [x for x in drawn(made.axes[0]) if len(x) == 8]
   assert len(dots) == (3 if len(seeds) > 1 else 0)
   assert ('One seed: intervals are over its items' in page) == (len(seeds) == 1)
