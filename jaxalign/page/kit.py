@@ -55,7 +55,6 @@ def environment():
     loader=PackageLoader('jaxalign.page'), autoescape=True, undefined=StrictUndefined,
     trim_blocks=True, lstrip_blocks=True, finalize=_text,
   )  # fmt: skip
-  made.filters |= dict(named=named)
   made.tests |= dict(failed=lambda cell: isinstance(cell, Failed))
   # svg is looked up at each call, so that a test can see what is drawn
   made.globals |= dict(worded=_worded, data=_data, svg=lambda *given: svg(*given))
@@ -115,7 +114,8 @@ def svg(name, draw, alt):
   code = re.sub(r'<metadata>.*?</metadata>', '', code[code.index('<svg') :], flags=re.DOTALL)
   code = re.sub(r' xmlns(:\w+)?="[^"]*"', '', code).replace('xlink:href', 'href')
   code = re.sub(r'<!--.*?-->', '', code, flags=re.DOTALL).replace(INK, 'currentColor')
-  code = re.sub(r'(id="|href="#|url\(#)', rf'\1{name}-', code)
+  own = re.sub(r'[^\w-]', '-', name)  # a name may come from data of others
+  code = re.sub(r'(id="|href="#|url\(#)', rf'\1{own}-', code)
   code = re.sub(r' (width|height)="[\d.]+pt"', '', code, count=2)
   seen = escape(label(alt, _LONGEST))
   return Markup(code.replace('<svg', f'<svg role="img" aria-label="{seen}"', 1))

@@ -141,7 +141,7 @@ def _rewards(ax, card):
   rows = card['reward_by_length']
   x = [row['length'] for row in rows]
   low, high = ([row[name] for row in rows] for name in ('p10', 'p90'))
-  ax.fill_between(x, low, high, color=BLUE, alpha=0.15, lw=0, label='10 % to 90 %')
+  ax.fill_between(x, low, high, color=BLUE, alpha=0.25, lw=0, label='10 % to 90 %')
   _points(ax, x, rows, BLUE, 'mean', line='-')
   ax.set(xlabel='tokens of a text', ylabel='reward')
   ax.legend()

@@ -102,9 +102,10 @@ def test_a_picture_has_the_colours_of_its_page_and_names_of_its_own():
     ax.plot([0, 1], [0, 1], color=figures.BLUE, marker='o')
     return made
 
-  one, two = (kit.svg(name, draw, EVIL) for name in ('one', 'two'))
+  one, two, odd = (kit.svg(name, draw, EVIL) for name in ('one', 'two', '"><script>\\9'))
   assert 'currentColor' in one and figures.INK not in one and figures.BLUE.lower() in one.lower()
   assert 'role="img" aria-label="&lt;script&gt;' in one and '://' not in one and '--' not in one
+  assert '<script' not in odd and 'id="---script--9-' in odd
   ids = [set(re.findall(' id="([^"]+)"', code)) for code in (one, two)]
   assert ids[0] and not ids[0] & ids[1]
   assert set(re.findall(r'(?:href="|url\()#([^")]+)', one)) <= ids[0]
@@ -141,6 +142,13 @@ def test_no_template_turns_escaping_off_or_reaches_out():
   assert len(texts) > 4
   for name, text in texts.items():
     assert not re.search(r'\|\s*safe\b|autoescape|://|<script|@import', text), name
+
+
+def test_every_template_is_used():
+  texts = [path.read_text() for kind in ('*.py', '*.html') for path in
+           (ROOT / 'jaxalign').rglob(kind)]  # fmt: skip
+  names = [path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob('*.*')]
+  assert not [name for name in names if not any(f"'{name}'" in text for text in texts)]
 
 
 def test_templates_ship_with_the_package():

@@ -53,6 +53,7 @@ def test_every_measure_of_every_seed_is_in_the_download(found, drawn):
       assert float(row['mean']) == one['mean'] and row['n'] == str(one['n'])
       assert [float(row[f'seed {s}']) for s in one['seeds']] == [*one['seeds'].values()]
   assert not read
+  assert not any('://' in section or '<script' in section for section in drawn[0].values())
 
 
 def test_every_seed_is_drawn(found, drawn):
