@@ -27,6 +27,8 @@ import platform
 import sys
 import time
 
+from jaxalign import files
+
 os.environ.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', '.94')  # before jax: the GPU is ours alone
 
 import jax
@@ -37,7 +39,7 @@ from jaxalign.models import attention, llama2, phi2
 from jaxalign.models.heads import Scorer
 from jaxalign.rl import improve, players
 from jaxalign.rl.sample import generate
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import language, ppo, ppo_start
 from jaxalign.train.optim import make_optimizer
 from jaxalign.train.state import make_state, make_step
@@ -104,7 +106,7 @@ class Report:
     self.made['rows'].append(dict(what=what, **values))
     shown = (f'{k}={v:.4g}' if isinstance(v, float) else f'{k}={v}' for k, v in values.items())
     print(f'{what:20} {"  ".join(shown)}', flush=True)
-    config.write_text(json.dumps(self.made, indent=1) + '\n', self.path.absolute())
+    files.write_text(json.dumps(self.made, indent=1) + '\n', self.path.absolute())
 
   def part(self, what, measure):
     """Whether it was measured, rather than too large for the memory."""

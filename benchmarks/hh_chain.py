@@ -25,7 +25,7 @@ import numpy as np
 import reward_hh
 from reward_hh import OFFICIAL, SHARED
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import chat
 from jaxalign.models import hub
@@ -138,7 +138,7 @@ def run():
   for name in given.only.split(','):
     began = time.time(), sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     stage, made = STAGES[name]
-    if status := main.run_stage(stage.run, config.seal(made(work, given)), work / name, False):
+    if status := main.run_stage(stage.run, sealing.seal(made(work, given)), work / name, False):
       return status
     spent = sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - began[1]
     lines, result[name] = said(work, name)

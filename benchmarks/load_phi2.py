@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+from jaxalign.sharding import meshes
+
 MOST_MEMORY, MOST_TIME = 1.25, 3.0
 DEVICES = 8
 CASES = [None, (1, 8, 1), (2, 2, 2)]
@@ -96,9 +98,8 @@ def measure(directory, sizes, sample):
   import jax
 
   import jaxalign
-  from jaxalign import sharding
 
-  mesh = sharding.make_mesh(*sizes) if sizes else None
+  mesh = meshes.make_mesh(*sizes) if sizes else None
   load = jaxalign.load
   jax.block_until_ready(jax.numpy.zeros(1))  # the backend has started
   result = dict(before=memory('VmRSS'))
@@ -131,7 +132,7 @@ def write_checkpoint(directory):
 
   from jaxalign.models import export, phi2
   from jaxalign.models.hub import their_shape
-  from jaxalign.sharding import weight_name
+  from jaxalign.sharding.alphabet import weight_name
 
   cfg = phi2.phi2(weights='bfloat16')
   dtype, rng = np.dtype(jax.numpy.bfloat16), np.random.default_rng(0)

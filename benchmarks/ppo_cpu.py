@@ -160,7 +160,7 @@ def ours(directory):
   from jaxalign.models.heads import Critic, Scorer
   from jaxalign.rl import improve, players
   from jaxalign.rl.sample import generate
-  from jaxalign.sharding import make_mesh
+  from jaxalign.sharding.meshes import make_mesh
   from jaxalign.stages.ppo import collect, learn
   from jaxalign.stages.ppo_start import optimizers
   from jaxalign.train.state import make_state

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxalign
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import AdamW, Logging, Saving, Schedule, UserError
 from jaxalign.data import chat
 from jaxalign.data.sources import Jsonl
@@ -218,7 +218,7 @@ def run():
     raise UserError('the judge is missing: pip install vaderSentiment') from error
   work = pathlib.Path(given.workdir or tempfile.mkdtemp())
   work.mkdir(parents=True, exist_ok=True)
-  cfg = config.seal(configured(work, given.steps, given.seed))
+  cfg = sealing.seal(configured(work, given.steps, given.seed))
   if status := main.run_stage(ppo.run, cfg, work / 'run', False):
     return status
   reference, tokenizer = hub.load(cfg.init), Tokenizer.load(cfg.tokenizer)

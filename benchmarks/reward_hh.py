@@ -21,7 +21,7 @@ import time
 
 import jax
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import chat
 from jaxalign.data.decontaminate import Decontaminated
@@ -100,7 +100,7 @@ def run():
   began = time.time()
   work = pathlib.Path(given.workdir or tempfile.mkdtemp())
   start = dict(scratch=scratch, stories=stories)[given.start]
-  cfg = config.seal(configured(start, given.steps, given.seed, given.part))
+  cfg = sealing.seal(configured(start, given.steps, given.seed, given.part))
   if status := main.run_stage(reward.run, cfg, work, False):
     return status
   card = json.loads((work / 'card.json').read_text())

@@ -136,7 +136,7 @@ def ours(sizes, directory):
   import jaxalign
   from jaxalign import allocator, config
   from jaxalign.models import llama2
-  from jaxalign.sharding import make_mesh
+  from jaxalign.sharding.meshes import make_mesh
   from jaxalign.stages.language import loss
   from jaxalign.train.optim import make_optimizer
   from jaxalign.train.state import make_state, make_step

@@ -4,6 +4,7 @@ What cannot be read is a UserError of one line; JSON, and JSON a line, are read 
 else that a stranger's file could reach.
 """
 
+import contextlib
 import errno
 import importlib.util
 import json
@@ -13,8 +14,7 @@ import unicodedata
 
 from absl import logging
 
-from jaxalign import config
-from jaxalign.config import UserError, path_of
+from jaxalign.config import UserError
 
 _MEND = 'mend it, or take another workdir'
 _CLIENTS = {'s3': 's3fs', 'az': 'adlfs'}  # of buckets; gs:// says itself what it lacks
@@ -30,9 +30,9 @@ def place(text, flag=''):
   refuse_scheme(text, name)
   if any(unicodedata.category(c) == 'Cc' for c in text):  # a line break, too: array_record has none
     raise UserError(f'{name!r:.300} holds a control character: name another place')
-  path = path_of(text)
+  path = _path_of(text)
   try:
-    path = config.absolute(text)
+    path = absolute(text)
     if '://' not in text:
       os.stat(path)
     return path
@@ -81,7 +81,7 @@ def content(path, remedy=_MEND):
   """The bytes of a file."""
   refuse_irregular(path)
   try:
-    return path_of(path).read_bytes()
+    return _path_of(path).read_bytes()
   except OSError as error:
     raise UserError(f'{path} cannot be read ({error.strerror or error}): {remedy}') from error
 
@@ -122,7 +122,7 @@ def rows(path, remedy):
 def whole_lines(path):
   """[(line with its end, record)] of JSON lines that say a step; what a kill or a power cut tore is
   left out: a run that goes on says the steps after its last save again."""
-  if not path_of(path).exists():
+  if not _path_of(path).exists():
     return []
   kept, torn = [], 0
   for line in content(path).splitlines(keepends=True):
@@ -141,3 +141,37 @@ def whole_lines(path):
 
 def _line(error):
   return ' '.join(str(error).split())[:200] or type(error).__name__
+
+
+def write_text(text, path):
+  """Writes a file whole or not at all."""
+  with replacing(path) as temporary:
+    temporary.write_text(text)
+
+
+@contextlib.contextmanager
+def replacing(path):
+  """A path beside `path`, to be written, which takes its place at the end: the file is whole or
+  absent, whoever is killed meanwhile."""
+  path = _path_of(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+  try:
+    yield temporary
+    temporary.replace(path)
+  except Exception:
+    temporary.unlink(missing_ok=True)  # of a full disk: half a file helps nobody
+    raise
+
+
+def _path_of(path):
+  """An epath.Path, local or of a bucket. Imported here: it takes longer than all of --help does."""
+  from etils import epath
+
+  return epath.Path(path)
+
+
+def absolute(path):
+  """As Orbax wants paths; a bucket's are absolute already."""
+  path = _path_of(path).expanduser()
+  return path if '://' in os.fspath(path) else path.resolve()

@@ -33,7 +33,7 @@ import typing
 
 from absl import flags, logging
 
-from jaxalign import config, files, overrides
+from jaxalign import files, overrides, sealing
 from jaxalign.config import UserError
 from jaxalign.endings import BAD_INPUT, FAULT, KEYBOARD, UNFINISHED
 from jaxalign.workdir import alone, claim, refuse_other_run
@@ -141,7 +141,7 @@ def start(argv):
     return examine(cfg, values.workdir, values['slice'].value)
   if values['slice'].value is not None:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
-  run = stage_of(config.seal(cfg), command)
+  run = stage_of(sealing.seal(cfg), command)
   workdir = files.place(values.workdir, '--workdir')
   named = values.compiled is not None
   compiled = files.place(values.compiled, '--compiled') if named else None
@@ -189,8 +189,8 @@ def examine(cfg, workdir, slice_name):
   machine = doctor.Machine.of(slice_name) if slice_name else doctor.Machine.of_this_process()
 
   def sealed():
-    config.seal(cfg)
-    config.to_json(cfg)
+    sealing.seal(cfg)
+    sealing.to_json(cfg)
     return f'{type(cfg).__module__}, every field fits', cfg
 
   def same_run():
@@ -238,7 +238,7 @@ def load(spec):
   path = pathlib.Path(file)
   if not is_file(path) or path.suffix != '.py':
     there = [*path.parent.glob('*.py'), *pathlib.Path('configs').glob('*.py')]
-    near = config.nearest(str(path), map(str, there))
+    near = sealing.nearest(str(path), map(str, there))
     raise UserError(f'--config={spec}: there is no config file {file}{near}')
   if (path.parent / '__init__.py').exists():  # configs may import one another
     sys.path.append(str(path.resolve().parent.parent))
@@ -253,7 +253,7 @@ def load(spec):
     _check_variant(spec, variant, known)
   given = (variant,) if variant else ()
   cfg = _with_blame(spec, 'get_config failed', lambda: module.get_config(*given))
-  if not config.is_config(cfg):
+  if not sealing.is_config(cfg):
     raise UserError(f'--config={spec}: get_config returned {type(cfg).__name__}, not a dataclass')
   return cfg
 
@@ -288,7 +288,7 @@ def _variants(get_config):
 def _check_variant(spec, variant, known):
   if known is not None and variant not in known:
     there = f'it has {", ".join(known)}' if known else 'it has none'
-    near = config.nearest(variant, known)
+    near = sealing.nearest(variant, known)
     raise UserError(f'--config={spec}: there is no variant {variant}: {there}{near}')
 
 
@@ -304,12 +304,12 @@ def split_overrides(argv):
 
 def describe(cfg, name='--config'):
   """One line per field: its flag, its value, what it takes."""
-  for field, kind in config.field_types(cfg, bounds=True).items():
+  for field, kind in sealing.field_types(cfg, bounds=True).items():
     value = getattr(cfg, field)
-    yield f'  {name}.{field}={config.shown(value)}  ({config.takes(kind)})'
+    yield f'  {name}.{field}={sealing.shown(value)}  ({sealing.takes(kind)})'
     inside = enumerate(value) if isinstance(value, tuple) else [(None, value)]
     for index, one in inside:
-      if config.is_config(one):
+      if sealing.is_config(one):
         yield from describe(one, f'{name}.{field}' if index is None else f'{name}.{field}.{index}')
 
 

@@ -9,7 +9,7 @@ import enum
 import types
 import typing
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.config import UserError
 
 _WORDS = {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}
@@ -29,7 +29,7 @@ def override(cfg, name, text):
   kind = _field_kind(holders[-1], field, above, name)
   value = read(text, kind)
   if value is _UNREADABLE:
-    raise UserError(f'--config.{name}={text}: takes {config.takes(kind)}')
+    raise UserError(f'--config.{name}={text}: takes {sealing.takes(kind)}')
   _put(holders, [*parents, field], value, name)
 
 
@@ -62,13 +62,13 @@ def _field_kind(holder, field, above, name):
   if isinstance(holder, tuple):
     last = f'{above}.{len(holder) - 1}'
     raise UserError(f'--config.{name}: the last entry is {last}; set a field of an entry')
-  if not config.is_config(holder):
-    raise UserError(f'--config.{name}: {above} is {config.shown(holder)}, which has no fields')
-  kinds = config.field_types(holder, bounds=True)
+  if not sealing.is_config(holder):
+    raise UserError(f'--config.{name}: {above} is {sealing.shown(holder)}, which has no fields')
+  kinds = sealing.field_types(holder, bounds=True)
   if field not in kinds:
     if isinstance(getattr(type(holder), field, None), property):
       raise UserError(f'--config.{name}: {field} follows from other fields and is not set itself')
-    near = deeper(holder, field) or config.nearest(field, kinds)
+    near = deeper(holder, field) or sealing.nearest(field, kinds)
     near = near or f'; fields: {", ".join(kinds)}'
     raise UserError(f'--config.{name}: {type(holder).__name__} has no field {field}{near}')
   return kinds[field]
@@ -76,9 +76,9 @@ def _field_kind(holder, field, above, name):
 
 def deeper(holder, field):
   """'; nearest: optim.lr' where a part of this config has the field."""
-  for part in config.field_types(holder):
+  for part in sealing.field_types(holder):
     inside = getattr(holder, part)
-    if config.is_config(inside) and field in config.field_types(inside):
+    if sealing.is_config(inside) and field in sealing.field_types(inside):
       return f'; nearest: {part}.{field}'
   return ''
 
@@ -89,9 +89,9 @@ def read(text, kind):
   plain = ',' not in text and text[:1] not in ('(', '[')
   is_tuple = lambda one: typing.get_origin(one) is tuple
   rank = lambda one: 0 if one is types.NoneType else 1 + (plain and is_tuple(one))
-  for one in sorted(map(_unbounded, config.choices(kind)), key=rank):
+  for one in sorted(map(_unbounded, sealing.choices(kind)), key=rank):
     value = _read_one(text, one)
-    if value is not _UNREADABLE and config.fits(value, one):
+    if value is not _UNREADABLE and sealing.fits(value, one):
       return value
   return _UNREADABLE
 

@@ -9,7 +9,8 @@ import warnings
 
 from absl import logging
 
-from jaxalign.config import UserError, write_text
+from jaxalign.config import UserError
+from jaxalign.files import write_text
 
 _PLAIN = {'text.parse_math': False, 'text.usetex': False}
 _LONG = 60  # characters of a name in a picture; tables show all of it

@@ -5,7 +5,7 @@ import fcntl
 import os
 import time
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.config import UserError
 from jaxalign.files import read_object, refuse_irregular
 
@@ -59,7 +59,7 @@ def claim(cfg, workdir, writes=True):
   try:
     refuse_other_run(cfg, workdir)
     if writes:
-      config.write(cfg, workdir / 'config.json')
+      sealing.write(cfg, workdir / 'config.json')
   except UserError:
     raise
   except Exception as error:  # a bucket's client has dozens of error types; all mean the same here
@@ -72,7 +72,7 @@ def refuse_other_run(cfg, workdir):
   refuse_irregular(path)
   if not path.exists() or not saves.exists() or not any(p.is_dir() for p in saves.iterdir()):
     return
-  changed = config.diff(read_object(path, 'class'), cfg)
+  changed = sealing.diff(read_object(path, 'class'), cfg)
   changed = [(name, a, b) for name, a, b in changed if name.split('.')[0] not in FREE]
   if changed:
     shown = ', '.join(f'{name} ({old} there, {new} here)' for name, old, new in changed[:8])

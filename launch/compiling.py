@@ -16,7 +16,7 @@ import time
 import jax
 from jax.experimental import topologies
 
-from jaxalign import compile_cache, config, main, overrides
+from jaxalign import compile_cache, main, overrides, sealing
 from jaxalign.config import UserError
 from launch import programs, roofline, schedule, slices
 
@@ -161,7 +161,7 @@ def start(argv):
   keep, assignments = main.split_overrides(given)
   for field, text in assignments:
     overrides.override(cfg, field, text)
-  config.seal(cfg)
+  sealing.seal(cfg)
   if not keep:
     found = examine(cfg, where)
   else:

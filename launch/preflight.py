@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 
-from jaxalign import config, files, main
+from jaxalign import files, main
 from jaxalign.config import UserError
 from launch import report, slices
 
@@ -66,7 +66,7 @@ def run(argv):
         found += ask()
         print(report.page(found, where, args.price), flush=True)
     if args.json:
-      config.write_text(json.dumps(found, indent=1) + '\n', args.json)
+      files.write_text(json.dumps(found, indent=1) + '\n', args.json)
     return 0 if all(program['fits'] for program in found) else 1
   except UserError as error:
     print('error:', ' '.join(str(error).split()), file=sys.stderr)

@@ -14,7 +14,9 @@ from jax.sharding import NamedSharding
 from jaxalign.config import UserError
 from jaxalign.data import batches
 from jaxalign.models import heads
-from jaxalign.sharding import make_mesh, sampling_mesh, spec
+from jaxalign.sharding.alphabet import spec
+from jaxalign.sharding.collectives import sampling_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import bon, dpo, explain, finished, judging, ppo, reward, sft, training
 from jaxalign.stages import language as text
 from jaxalign.stages import ppo_start as begin

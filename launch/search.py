@@ -5,9 +5,9 @@ So every answer trains the same model, and only memory and speed differ. Rows ar
 some are too many, more are too; and who keeps more of a layer holds no more rows.
 """
 
-from jaxalign import config, main, overrides
+from jaxalign import main, overrides, sealing
 from jaxalign.config import UserError
-from jaxalign.sharding import mesh_sizes
+from jaxalign.sharding.meshes import mesh_sizes
 
 LEAN = 'full', 'qkv', 'dots', 'none'  # of remat: each keeps more than the one before
 
@@ -17,7 +17,7 @@ def candidates(spec, given, where):
   cfg = main.load(spec)
   for field, text in main.split_overrides(given)[1]:
     overrides.override(cfg, field, text)
-  config.seal(cfg)
+  sealing.seal(cfg)
   if not hasattr(cfg, 'microbatches'):
     raise UserError(f'{type(cfg).__module__} has no microbatches: --search has nothing to vary')
   rows = getattr(cfg, 'minibatch', cfg.batch)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 from jax.extend import backend
 
-from jaxalign import compile_cache, config, main, overrides
+from jaxalign import compile_cache, main, overrides, sealing
 from jaxalign.config import UserError
 from launch import programs
 
@@ -46,7 +46,7 @@ def test_a_run_loads_what_preflight_compiled(small, run, tmp_path):
   cfg = main.load(SPEC)
   for field, value in FIELDS.items():
     overrides.override(cfg, field, str(value))
-  mesh, (train,) = programs.programs_of(config.seal(cfg), jax.devices())
+  mesh, (train,) = programs.programs_of(sealing.seal(cfg), jax.devices())
   with compile_cache.used(tmp_path / 'kept' / compile_cache.cpu_features()), jax.set_mesh(mesh):
     train.lower().compile()
   _, (said,) = run('first')

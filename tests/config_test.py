@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from jaxalign import config, main
+from jaxalign import config, files, main, sealing
 from jaxalign.config import Adafactor, AdamW, Mesh, Saving, Schedule, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -35,8 +35,8 @@ class Stage:
 
 def test_seal_accepts_and_returns_the_config():
   cfg = Stage(saving=Saving(), arms=(Mesh(), Mesh(data=2)))
-  assert config.seal(cfg) is cfg
-  assert config.seal(cfg) is cfg, 'sealing twice does no harm'
+  assert sealing.seal(cfg) is cfg
+  assert sealing.seal(cfg) is cfg, 'sealing twice does no harm'
   assert cfg.saves == 2
 
 
@@ -51,18 +51,18 @@ def test_seal_accepts_and_returns_the_config():
   ],
 )
 def test_nothing_is_assigned_after_sealing(at, field):
-  cfg = config.seal(Stage(arms=(Mesh(),)))
-  before = config.to_json(cfg)
+  cfg = sealing.seal(Stage(arms=(Mesh(),)))
+  before = sealing.to_json(cfg)
   with pytest.raises(dataclasses.FrozenInstanceError, match=rf'\.{field}: '):
     setattr(at(cfg), field, 3)
   with pytest.raises(dataclasses.FrozenInstanceError):
     delattr(at(cfg), field)
-  assert config.to_json(cfg) == before
+  assert sealing.to_json(cfg) == before
 
 
 def test_other_configs_of_a_sealed_class_stay_open():
-  config.seal(Mesh())
-  mesh = dataclasses.replace(config.seal(Mesh()), data=4)
+  sealing.seal(Mesh())
+  mesh = dataclasses.replace(sealing.seal(Mesh()), data=4)
   mesh.data = 8
   assert mesh == Mesh(data=8)
 
@@ -85,7 +85,7 @@ def test_seal_names_the_field_of_the_wrong_type(field, value, says):
   cfg = Stage()
   setattr(cfg, field, value)
   with pytest.raises(UserError) as error:
-    config.seal(cfg)
+    sealing.seal(cfg)
   assert says in str(error.value)
 
 
@@ -95,11 +95,11 @@ def test_seal_looks_below_and_finds_stray_names():
   with pytest.raises(
     UserError, match=r"config\.optim\.schedule\.shape='linear': takes one of constant"
   ):
-    config.seal(cfg)
+    sealing.seal(cfg)
   cfg = Stage()
   cfg.optim.weight_decya = 0.1
   with pytest.raises(UserError, match='AdamW has no field weight_decya; nearest: weight_decay'):
-    config.seal(cfg)
+    sealing.seal(cfg)
 
 
 def test_a_field_that_can_change_is_refused():
@@ -108,7 +108,7 @@ def test_a_field_that_can_change_is_refused():
     names: list
 
   with pytest.raises(UserError, match='config.names is a list'):
-    config.seal(Loose([]))
+    sealing.seal(Loose([]))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_field_that_can_change_is_refused():
 )
 def test_impossible_values_are_refused(cfg):
   with pytest.raises(UserError):
-    config.seal(cfg)
+    sealing.seal(cfg)
 
 
 def test_text_annotations_are_resolved():
@@ -125,11 +125,11 @@ def test_text_annotations_are_resolved():
     steps: 'int'
 
   with pytest.raises(UserError, match='takes an int'):
-    config.seal(Later('3'))
+    sealing.seal(Later('3'))
 
 
 def test_json_keeps_classes_and_callables_by_name():
-  kept = json.loads(config.to_json(Stage(arms=(Mesh(),))))
+  kept = json.loads(sealing.to_json(Stage(arms=(Mesh(),))))
   assert kept['class'] == f'{__name__}:Stage'
   assert kept['optim']['class'] == 'jaxalign.config:AdamW'
   assert kept['optim']['schedule']['shape'] == 'cosine'
@@ -139,33 +139,33 @@ def test_json_keeps_classes_and_callables_by_name():
 
 def test_json_refuses_what_has_no_name():
   with pytest.raises(UserError, match='no name'):
-    config.to_json(Stage(loss=object()))
+    sealing.to_json(Stage(loss=object()))
 
 
 def test_write_leaves_the_old_file_whole_when_it_fails(tmp_path):
   path = tmp_path / 'new' / 'config.json'
-  config.write(Stage(), path)
+  sealing.write(Stage(), path)
   before = path.read_text()
   with pytest.raises(UserError):
-    config.write(Stage(loss=object()), path)
+    sealing.write(Stage(loss=object()), path)
   assert path.read_text() == before
   assert [file.name for file in path.parent.iterdir()] == ['config.json']
 
 
 def test_a_config_of_a_module_that_moved_is_the_same_config():
   """A study on real text that began before goes on."""
-  now = json.loads(config.to_json(main.load(f'{ROOT}/configs/study_phi2.py:smoke').world))
+  now = json.loads(sealing.to_json(main.load(f'{ROOT}/configs/study_phi2.py:smoke').world))
   old = json.dumps(now)
-  for before, after in config.MOVED.items():
+  for before, after in sealing.MOVED.items():
     old = old.replace(f'"{after}:', f'"{before}:')
-  assert json.loads(old) != now and config.diff(json.loads(old), now) == []
+  assert json.loads(old) != now and sealing.diff(json.loads(old), now) == []
 
 
 def test_diff_names_each_field_with_both_values():
-  old = json.loads(config.to_json(Stage(arms=(Mesh(), Mesh()))))
-  assert config.diff(old, Stage(arms=(Mesh(), Mesh()))) == []
+  old = json.loads(sealing.to_json(Stage(arms=(Mesh(), Mesh()))))
+  assert sealing.diff(old, Stage(arms=(Mesh(), Mesh()))) == []
   new = Stage(steps=5, arms=(Mesh(), Mesh(data=2)), optim=config.Adafactor(lr=2e-5))
-  changes = {name: (a, b) for name, a, b in config.diff(old, new)}
+  changes = {name: (a, b) for name, a, b in sealing.diff(old, new)}
   assert changes['steps'] == (4, 5)
   assert changes['arms.1.data'] == (1, 2)
   assert changes['optim.lr'] == (1e-5, 2e-5)
@@ -189,9 +189,9 @@ def test_diff_names_each_field_with_both_values():
   ],
 )
 def test_fits(value, kind, expected):
-  assert config.fits(value, kind) is expected
+  assert sealing.fits(value, kind) is expected
 
 
 def test_a_bucket_is_absolute_already():
-  assert str(config.absolute('gs://bucket/run')) == 'gs://bucket/run'
-  assert config.absolute('run').is_absolute()
+  assert str(files.absolute('gs://bucket/run')) == 'gs://bucket/run'
+  assert files.absolute('run').is_absolute()

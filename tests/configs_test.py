@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxalign
-from jaxalign import config, main
+from jaxalign import main, sealing
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*.py') if p.name != '__init__.py')
@@ -33,12 +33,12 @@ TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'study_'))]
 
 @pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
 def test_builds_seals_and_names_itself_after_its_stage(path):
-  cfg = config.seal(main.load(str(path)))
+  cfg = sealing.seal(main.load(str(path)))
   stage = path.stem.split('_')[0]
   home = 'jaxalign.study.stage' if stage == 'study' else f'jaxalign.stages.{stage}'
   assert main.stage_of(cfg).__module__.startswith(('jaxalign.stages.', 'jaxalign.study.stage'))
   assert type(cfg).__module__ == home
-  config.to_json(cfg)
+  sealing.to_json(cfg)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=NAMES)

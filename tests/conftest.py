@@ -16,6 +16,7 @@ import random
 
 import pytest
 
+from jaxalign.sharding import meshes
 from tests.train import running  # no jax
 
 # Before jax is imported, and only where the caller has not chosen otherwise.
@@ -90,10 +91,9 @@ def one_device():
   programs for eight take twice as long, and their threads wait for one another."""
   import jax
 
-  from jaxalign import sharding
   from jaxalign.stages import bon, ppo, training
 
-  one = lambda *_, **__: sharding.make_mesh(1, 1, 1, devices=jax.devices()[:1])
+  one = lambda *_, **__: meshes.make_mesh(1, 1, 1, devices=jax.devices()[:1])
   with pytest.MonkeyPatch.context() as patch:
     for stage in (training, ppo, bon):
       patch.setattr(stage, 'make_mesh', one)

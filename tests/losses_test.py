@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from jaxalign import losses
 from jaxalign.config import UserError
+from jaxalign.losses import head as of_head
+from jaxalign.losses import logits as of_logits
+from jaxalign.losses import preference
 
 B, T, D, V = 3, 7, 5, 11
 pytestmark = pytest.mark.usefixtures('optimized')
@@ -73,7 +75,7 @@ def test_chunked_logprobs_and_entropy(exact, chunk, temperature):
   x, head, bias, tokens, pull, push = inputs(dtype)
 
   def loss(x, head, bias):
-    out = losses.token_logprobs_from_hidden(x, head, bias, tokens, temperature, chunk)
+    out = of_head.token_logprobs_from_hidden(x, head, bias, tokens, temperature, chunk)
     return (pull * out[0] + push * out[1]).sum(), out
 
   (_, out), found = jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))(x, head, bias)
@@ -93,7 +95,7 @@ def test_next_token(exact, chunk, kind):
   targets = np.where(weight == 0, -100, targets)
 
   def loss(x, head, bias):
-    nll, count, right = losses.next_token(x, head, targets, weight, bias, chunk)
+    nll, count, right = of_head.next_token(x, head, targets, weight, bias, chunk)
     return nll, (count, right)
 
   (nll, (count, right)), found = value_and_grad(loss, (0, 1, 2), has_aux=True)(x, head, bias)
@@ -111,22 +113,22 @@ def test_next_token(exact, chunk, kind):
 def test_next_token_without_bias_float_weights_and_nothing(exact):
   dtype, tolerance = exact
   x, head, bias, targets, pull, _ = inputs(dtype)
-  nll, count, _ = losses.next_token(x, head, targets, np.abs(pull))
+  nll, count, _ = of_head.next_token(x, head, targets, np.abs(pull))
   out, _ = hidden_loop(x, head, 0 * bias, targets, pull, pull, 1.0)
   close(nll, -(np.abs(np.float64(pull)) * out[0]).sum(), tolerance, 10)
   close(count, np.abs(np.float64(pull)).sum(), tolerance)
-  poisoned = value_and_grad(lambda x, h: losses.next_token(x, h, targets, 0 * targets)[0], (0, 1))
+  poisoned = value_and_grad(lambda x, h: of_head.next_token(x, h, targets, 0 * targets)[0], (0, 1))
   assert not any(np.any(leaf) for leaf in jax.tree.leaves(poisoned(np.nan * x, head)))
-  assert losses.next_token(x[:, :0], head, targets[:, :0], pull[:, :0])[0] == 0
+  assert of_head.next_token(x[:, :0], head, targets[:, :0], pull[:, :0])[0] == 0
 
 
 def test_an_unknown_target_that_counts_is_loud():
   x, head, bias, targets, pull, _ = inputs(np.float32)
   for bad in (-100, V):
     wrong = np.where(np.arange(T) == 3, bad, targets)
-    loss = value_and_grad(lambda h, t=wrong: losses.next_token(x, h, t, pull, chunk=2)[0])
+    loss = value_and_grad(lambda h, t=wrong: of_head.next_token(x, h, t, pull, chunk=2)[0])
     assert all(np.isnan(leaf).any() for leaf in loss(head))
-  small = losses.token_logprobs(np.zeros((1, 1, 300), np.float32), np.array([[44]], np.uint8))
+  small = of_logits.token_logprobs(np.zeros((1, 1, 300), np.float32), np.array([[44]], np.uint8))
   close(small, -math.log(300), 1e-6)  # 300 does not fit a uint8, only one id is hit
 
 
@@ -135,7 +137,7 @@ def test_a_masked_position_sends_no_gradient_whatever_it_holds():
   mask = np.arange(T) % 3 > 0
 
   def loss(x, head, bias):
-    both = losses.token_logprobs_from_hidden(x, head, bias, tokens, 1.0, 3)
+    both = of_head.token_logprobs_from_hidden(x, head, bias, tokens, 1.0, 3)
     return sum(jnp.where(mask, out, 0).sum() for out in both)
 
   poisoned = np.where(mask[:, None], x, np.nan)
@@ -152,10 +154,10 @@ def test_token_logprobs_and_entropy_of_logits(exact, temperature):
   logits[0, 0] = np.where(np.arange(V) == tokens[0, 0], 0, -np.inf)  # certain
   logits[0, 1] += dtype(1e4)
   logits[0, 2] *= dtype(1e3)
-  logprob = jax.jit(losses.token_logprobs)(logits, tokens, temperature)
-  entropy = jax.jit(losses.token_entropy)(logits, temperature)
-  slope = grad(lambda z: losses.token_logprobs(z, tokens, temperature).sum())(logits)
-  bend = grad(lambda z: losses.token_entropy(z, temperature).sum())(logits)
+  logprob = jax.jit(of_logits.token_logprobs)(logits, tokens, temperature)
+  entropy = jax.jit(of_logits.token_entropy)(logits, temperature)
+  slope = grad(lambda z: of_logits.token_logprobs(z, tokens, temperature).sum())(logits)
+  bend = grad(lambda z: of_logits.token_entropy(z, temperature).sum())(logits)
   for b, t in np.ndindex(B, T):
     wanted = read_loop(np.float64(logits[b, t]) / temperature, tokens[b, t])
     close(logprob[b, t], wanted[0], tolerance, 5)
@@ -171,7 +173,7 @@ def test_bf16_matmuls_sum_in_fp32():
   large = [a.astype(jnp.float32) for a in small]
 
   def loss(x, head, bias):
-    out = losses.token_logprobs_from_hidden(x, head, bias, tokens, 1.0, 3)
+    out = of_head.token_logprobs_from_hidden(x, head, bias, tokens, 1.0, 3)
     return (pull * out[0] + push * out[1]).sum(), out
 
   with jax.numpy_dtype_promotion('strict'):
@@ -183,26 +185,26 @@ def test_bf16_matmuls_sum_in_fp32():
     assert found.dtype == jnp.bfloat16
     close(found.astype(jnp.float32), exactly, 0.02, 2)
   logits = jnp.asarray(3 * np.random.default_rng(1).normal(size=(B, T, V)), jnp.bfloat16)
-  assert jax.jit(losses.token_logprobs)(logits, tokens).dtype == jnp.float32
-  wide = jax.jit(losses.token_logprobs)(logits.astype(jnp.float32), tokens)
-  close(jax.jit(losses.token_logprobs)(logits, tokens), wide, 1e-6)
-  assert grad(lambda z: losses.token_logprobs(z, tokens).sum())(logits).dtype == jnp.bfloat16
+  assert jax.jit(of_logits.token_logprobs)(logits, tokens).dtype == jnp.float32
+  wide = jax.jit(of_logits.token_logprobs)(logits.astype(jnp.float32), tokens)
+  close(jax.jit(of_logits.token_logprobs)(logits, tokens), wide, 1e-6)
+  assert grad(lambda z: of_logits.token_logprobs(z, tokens).sum())(logits).dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize('temperature', [0, 0.0, -1.0, math.nan])
 def test_a_temperature_that_is_no_policy_is_refused(temperature):
   x, head, bias, tokens, _, _ = inputs(np.float32)
   with pytest.raises(UserError, match='temperature'):
-    losses.token_logprobs(x, tokens, temperature)
+    of_logits.token_logprobs(x, tokens, temperature)
   with pytest.raises(UserError, match='temperature'):
-    losses.token_logprobs_from_hidden(x, head, bias, tokens, temperature)
+    of_head.token_logprobs_from_hidden(x, head, bias, tokens, temperature)
   with pytest.raises(UserError, match='chunk'):
-    losses.next_token(x, head, tokens, tokens, chunk=0)
+    of_head.next_token(x, head, tokens, tokens, chunk=0)
 
 
 def test_chunks_map_over_a_further_axis():
   x, head, bias, tokens, pull, _ = inputs(np.float32)
-  slope = grad(lambda x: losses.next_token(x, head, tokens, pull, bias, 3)[0])
+  slope = grad(lambda x: of_head.next_token(x, head, tokens, pull, bias, 3)[0])
   many = jax.vmap(slope)(jnp.stack([x, 2 * x]))
   close(many[1], slope(2 * x), 1e-6)
 
@@ -214,12 +216,12 @@ def plain(x, head, targets, weight):
 
 
 def hidden_policy(x, head, targets, weight):
-  out = losses.token_logprobs_from_hidden(x, head, None, targets)
+  out = of_head.token_logprobs_from_hidden(x, head, None, targets)
   return (weight * (out[0] + out[1])).sum()
 
 
 def next_token_sum(*args):
-  return losses.next_token(*args)[0]
+  return of_head.next_token(*args)[0]
 
 
 @pytest.mark.parametrize('f', [next_token_sum, hidden_policy])
@@ -234,7 +236,7 @@ def test_on_a_tpu_the_gradient_of_x_waits_until_the_head_s_is_home(f, monkeypatc
   graded = lambda: jax.jit(jax.grad(lambda *args: f(*args, np.ones((2, 9), np.float32)), (0, 1)))
   wanted, text = graded()(*args), graded().lower(*args).as_text()
   assert 'optimization_barrier' not in text
-  monkeypatch.setattr(losses, 'platform', lambda: 'tpu')
+  monkeypatch.setattr(of_head, 'platform', lambda: 'tpu')
   assert 'optimization_barrier' in graded().lower(*args).as_text()
   for a, b in zip(graded()(*args), wanted, strict=True):
     close(a, b, 1e-6, 1)
@@ -297,7 +299,7 @@ def test_bradley_terry(exact, center):
   chosen = np.array([1, -2, 0.5, 3, 1e4, -1e4, 40], dtype)
   rejected = np.array([0, 1, 0.5, 3, -1e4, 1e4, -60], dtype)
   margin = np.array([0, 0.5, 0, 1, 0, 2, 0], dtype)
-  call = jax.jit(jax.value_and_grad(losses.bradley_terry, has_aux=True))
+  call = jax.jit(jax.value_and_grad(preference.bradley_terry, has_aux=True))
   (loss, stats), slope = call(chosen, rejected, margin, center)
   args = [np.float64(a) for a in (chosen, rejected, margin)]
   wanted = terry_loop(*args, center, np.ones(7))
@@ -306,14 +308,14 @@ def test_bradley_terry(exact, center):
   stats = jax.tree.map(float, stats)
   assert stats['accuracy'] == (4, 7)  # three right, two ties
   close(stats['margin'], ((args[0] - args[1]).sum(), 7), tolerance)
-  bare = losses.bradley_terry(chosen, rejected, center=center)[0]
+  bare = preference.bradley_terry(chosen, rejected, center=center)[0]
   close(bare, terry_loop(*args[:2], 0 * args[2], center, np.ones(7))[0], tolerance)
   assert loss.dtype == dtype
 
 
 def test_bradley_terry_padding_integers_and_microbatches():
   chosen, rejected = np.array([3, 1, 2, 0], np.int32), np.array([1, 1, 3, 9], np.int32)
-  terry = jax.jit(losses.bradley_terry)
+  terry = jax.jit(preference.bradley_terry)
   loss, stats = terry(chosen, rejected)
   close(loss, terry_loop(chosen, rejected, 0 * chosen, 0, chosen * 0 + 1)[0], 1e-6)
   assert stats['accuracy'] == (1.5, 4)
@@ -322,7 +324,7 @@ def test_bradley_terry_padding_integers_and_microbatches():
   padded = np.float32([3, 1, np.nan, np.inf])
 
   def part(c):
-    return losses.bradley_terry(c, padded[::-1][::-1] - 1, weight_B=np.array([1, 1, 0, 0]))
+    return preference.bradley_terry(c, padded[::-1][::-1] - 1, weight_B=np.array([1, 1, 0, 0]))
 
   (kept, stats), slope = value_and_grad(part, has_aux=True)(padded)
   close(kept, math.log1p(math.exp(-1)), 1e-6)
@@ -336,7 +338,7 @@ def test_bradley_terry_padding_integers_and_microbatches():
 def test_logits_are_read_in_slices_without_an_fp32_copy():
   shape, tokens = (2, 400, 4000), jnp.zeros((2, 400), jnp.int32)
   logits = 3 * jax.random.normal(jax.random.key(0), shape, jnp.bfloat16)
-  call = value_and_grad(lambda z: losses.token_logprobs(z, tokens).sum())
+  call = value_and_grad(lambda z: of_logits.token_logprobs(z, tokens).sum())
   kinds = [jnp.float32, jnp.bfloat16]
   if jax.__version_info__ < (0, 12):
     kinds.pop()  # its CPU backend has no bf16 slice and casts the whole array first
@@ -344,8 +346,8 @@ def test_logits_are_read_in_slices_without_an_fp32_copy():
     memory = call.lower(jax.ShapeDtypeStruct(shape, kind)).compile().memory_analysis()
     assert memory.temp_size_in_bytes < 4 * math.prod(shape)
   wanted = jax.nn.log_softmax(logits.astype(jnp.float32))[..., 0]
-  close(losses.token_logprobs(logits, tokens), wanted, 1e-6, 5)  # 400 is no multiple of a slice
+  close(of_logits.token_logprobs(logits, tokens), wanted, 1e-6, 5)  # 400 is no multiple of a slice
   slope = call(logits)[1].astype(jnp.float32)
   close(slope[..., 0], 1 - jnp.exp(wanted), 0.01)
-  assert losses.token_logprobs(logits[:, :0], tokens[:, :0]).shape == (2, 0)
-  close(losses.token_logprobs(logits[0], tokens[0]), wanted[0], 1e-6, 5)  # one row alone
+  assert of_logits.token_logprobs(logits[:, :0], tokens[:, :0]).shape == (2, 0)
+  close(of_logits.token_logprobs(logits[0], tokens[0]), wanted[0], 1e-6, 5)  # one row alone

@@ -11,13 +11,15 @@ import optax
 import pytest
 
 import jaxalign.models
-from jaxalign import sharding
 from jaxalign.models import decoder, llama2, phi2
 from jaxalign.models.heads import Critic
-from jaxalign.sharding import axes, layout, make_mesh, weight_name
+from jaxalign.sharding import alphabet
+from jaxalign.sharding.alphabet import axes, weight_name
+from jaxalign.sharding.layout import layout
+from jaxalign.sharding.meshes import make_mesh
 
 # In the docstring's list a letter is followed by what it means.
-ALPHABET = set(re.findall(r'  ([A-Z]) [a-z]', sharding.__doc__))
+ALPHABET = set(re.findall(r'  ([A-Z]) [a-z]', alphabet.__doc__))
 # No two axes are of one size, so that a wrong letter is a wrong shape.
 DISTINCT = dict(depth=2, heads=12, kv_heads=6, mlp=28, vocab=70)
 TINY = {
@@ -39,10 +41,10 @@ def weights(tree):
 
 def test_the_alphabet_is_listed_once():
   assert set('BTSNDFVHGQKRPC') == ALPHABET
-  listed = re.findall(r'  ([A-Z]) [a-z]', sharding.__doc__)
+  listed = re.findall(r'  ([A-Z]) [a-z]', alphabet.__doc__)
   assert len(listed) == len(set(listed))
-  assert set(sharding.HOME) <= ALPHABET
-  assert set(sharding.AXES) == {'data', 'fsdp', 'tensor'}
+  assert set(alphabet.HOME) <= ALPHABET
+  assert set(alphabet.AXES) == {'data', 'fsdp', 'tensor'}
 
 
 @each_model
@@ -73,7 +75,7 @@ def test_each_matrix_is_at_home_on_the_mesh(module, cls, cfg):
   for name, home in weights(layout(abstract(cls, cfg), mesh)).items():
     letters = axes(name)
     lead = (None,) if name.startswith('blocks.') else ()
-    at_home = lead + tuple(sharding.HOME.get(letter) for letter in letters)
+    at_home = lead + tuple(alphabet.HOME.get(letter) for letter in letters)
     assert tuple(home.spec) == (at_home if len(letters) > 1 else ()), name
 
 

@@ -13,7 +13,7 @@ import jaxalign
 from jaxalign.config import UserError
 from jaxalign.data.text import Tokenizer
 from jaxalign.models import llama2, phi2
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 
 MODELS = {'llama2': llama2.Llama2, 'phi2': phi2.Phi2}
 WORDS = 'the cat sat on a mat and was glad'.split()

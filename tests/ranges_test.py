@@ -8,7 +8,7 @@ from typing import Annotated
 
 import pytest
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.ranges import Range
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -26,7 +26,7 @@ def every_config():
     kind = left.pop()
     if kind not in found:
       found.add(kind)
-      inside = [leaf for hint in config.field_types(kind).values() for leaf in leaves(hint)]
+      inside = [leaf for hint in sealing.field_types(kind).values() for leaf in leaves(hint)]
       left += [leaf for leaf in inside if is_config_class(leaf)]
   return sorted(found, key=lambda kind: f'{kind.__module__}.{kind.__name__}')
 
@@ -51,7 +51,7 @@ def leaves(hint):
 def numbers():
   """(where, annotation) of each numeric field of each config, inside unions and tuples too."""
   for kind in every_config():
-    for name, hint in config.field_types(kind, bounds=True).items():
+    for name, hint in sealing.field_types(kind, bounds=True).items():
       for leaf in leaves(hint):
         if leaf in (int, float) or typing.get_origin(leaf) is Annotated:
           yield f'{kind.__module__}.{kind.__name__}.{name}', leaf
@@ -73,19 +73,19 @@ def test_both_ends_of_each_range_are_allowed_and_nothing_beyond():
     high = limits.at_most if limits.below is None else step(limits.below, -math.inf)
     assert low < high, where
     for inside in (low, high, *limits.besides):
-      assert config.fits(base(inside), leaf), (where, inside)
+      assert sealing.fits(base(inside), leaf), (where, inside)
     for beyond in (step(low, -math.inf), step(high, math.inf), 10**400, -(10**400)):
-      assert not config.fits(beyond, leaf) or beyond in limits.besides, (where, beyond)
+      assert not sealing.fits(beyond, leaf) or beyond in limits.besides, (where, beyond)
     for never in (math.inf, -math.inf, math.nan, True, '1', None):
-      assert not config.fits(never, leaf), (where, never)
+      assert not sealing.fits(never, leaf), (where, never)
 
 
 def test_every_default_lies_in_its_range():
   for kind in every_config():
-    hints = config.field_types(kind, bounds=True)
+    hints = sealing.field_types(kind, bounds=True)
     for name, field in kind.__dataclass_fields__.items():
       if isinstance(field.default, int | float | tuple):
-        assert config.fits(field.default, hints[name]), f'{kind.__name__}.{name}'
+        assert sealing.fits(field.default, hints[name]), f'{kind.__name__}.{name}'
 
 
 @pytest.mark.parametrize(
@@ -102,5 +102,5 @@ def test_a_range_in_words(limits, words):
 
 def test_a_float_without_a_range_is_finite_all_the_same():
   for value in (math.inf, -math.inf, math.nan, 10**400):
-    assert not config.fits(value, float) and not config.fits(value, float | None)
-  assert config.fits(sys.float_info.max, float)
+    assert not sealing.fits(value, float) and not sealing.fits(value, float | None)
+  assert sealing.fits(sys.float_info.max, float)

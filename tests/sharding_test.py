@@ -11,22 +11,13 @@ import pytest
 from jax.sharding import AbstractMesh, AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxalign import sharding
 from jaxalign.config import UserError
 from jaxalign.models import layers, llama2, phi2
-from jaxalign.sharding import (
-  axes,
-  born,
-  layout,
-  leaf_spec,
-  make_mesh,
-  mesh_of,
-  on_mesh,
-  own_rows,
-  pin,
-  spec,
-  weight_name,
-)
+from jaxalign.sharding import alphabet, collectives
+from jaxalign.sharding.alphabet import axes, spec, weight_name
+from jaxalign.sharding.collectives import own_rows
+from jaxalign.sharding.layout import born, layout, leaf_spec, mesh_of, on_mesh, pin
+from jaxalign.sharding.meshes import make_mesh
 from tests.golden.cases import TOLERANCE
 
 MESHES = [(8, 1, 1), (1, 8, 1), (2, 2, 2), (1, 1, 8)]
@@ -256,8 +247,8 @@ def test_a_mesh_splits_memory(name):
 @pytest.mark.parametrize('sizes', [(1, 8, 1), (2, 4, 1), (2, 2, 2)], ids=str)
 @pytest.mark.parametrize('as_on', ['tpu', 'cpu'])
 def test_sums_over_own_rows_reach_their_homes(sizes, as_on, monkeypatch):
-  stages = sharding._stages
-  monkeypatch.setattr(sharding, '_stages', lambda ways, _: stages(ways, as_on))
+  stages = collectives._stages
+  monkeypatch.setattr(collectives, '_stages', lambda ways, _: stages(ways, as_on))
   mesh = make_mesh(*sizes)
   x_BD = jax.random.normal(jax.random.key(0), (16, 32))
   w_FD = jax.random.normal(jax.random.key(1), (6, 32))
@@ -292,7 +283,7 @@ def test_sums_of_bf16_are_made_on_a_cpu_too():
 def test_two_stages_give_every_device_its_own_part(ways):
   """By hand: part n of the sum ends on device n."""
   parts = {n: list(range(ways)) for n in range(ways)}
-  for groups in sharding._stages(ways, 'tpu'):
+  for groups in collectives._stages(ways, 'tpu'):
     for group in groups:
       size = len(parts[group[0]]) // len(group)
       for place, n in enumerate(group):
@@ -314,5 +305,5 @@ def test_two_stages_give_every_device_its_own_part(ways):
   ids=str,
 )
 def test_groups_to_sample_in(sizes, groups):
-  mesh = AbstractMesh(sizes, sharding.AXES)
-  assert sharding.sampling_mesh(mesh).axis_sizes == groups
+  mesh = AbstractMesh(sizes, alphabet.AXES)
+  assert collectives.sampling_mesh(mesh).axis_sizes == groups

@@ -8,7 +8,7 @@ import sys
 import pytest
 from etils import epath
 
-from jaxalign import config, workdir
+from jaxalign import config, sealing, workdir
 from jaxalign.config import AdamW, Logging, UserError
 from jaxalign.files import read_json
 
@@ -29,7 +29,7 @@ def place(tmp_path):
 
 
 def test_a_claim_writes_the_config(place):
-  assert config.diff(read_json(place / 'config.json'), Config()) == []
+  assert sealing.diff(read_json(place / 'config.json'), Config()) == []
 
 
 def test_the_run_it_was_goes_on_also_with_other_logging(place):

@@ -9,6 +9,7 @@ import re
 import typing
 
 from benchmarks.faults.case import Case
+from jaxalign import sealing
 
 STAGES = {
   'explain': 'explain_llama2_7b', 'sft': 'sft_llama2_7b', 'reward': 'reward_llama2_7b',
@@ -37,18 +38,17 @@ SHORT = {  # so that an input that is let through costs seconds
 
 def fields(cfg, name=''):
   """(dotted name, its annotation with bounds) of every numeric field, those of parts included."""
-  from jaxalign import config
 
   hints = typing.get_type_hints(type(cfg), include_extras=True)
-  for field in config.field_types(cfg):
+  for field in sealing.field_types(cfg):
     value = getattr(cfg, field)
     inside = [(field, value)]
     if isinstance(value, tuple):
       inside = [(f'{field}.{n}', one) for n, one in enumerate(value)]
     for part, one in inside:
-      if config.is_config(one):
+      if sealing.is_config(one):
         yield from fields(one, f'{name}{part}.')
-    if set(map(plain, config.choices(hints[field]))) & {int, float}:
+    if set(map(plain, sealing.choices(hints[field]))) & {int, float}:
       yield f'{name}{field}', hints[field]
 
 
@@ -59,9 +59,8 @@ def plain(kind):
 
 def refused(name, kind, text):
   """Whether no run could mean this value: only what is certain is a case."""
-  from jaxalign import config
 
-  kinds = config.choices(kind)
+  kinds = sealing.choices(kind)
   if text == 'none':
     return type(None) not in kinds
   numeric = [one for one in kinds if plain(one) in (int, float)]

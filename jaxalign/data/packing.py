@@ -10,7 +10,8 @@ import os
 import numpy as np
 from etils import epath
 
-from jaxalign.config import UserError, replacing
+from jaxalign.config import UserError
+from jaxalign.files import replacing
 
 VERSION = 1  # of the algorithm: a run is resumed with the rows it began with
 

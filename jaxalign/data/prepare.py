@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from jaxalign.config import UserError, replacing, tree, write_text
+from jaxalign.config import UserError
 from jaxalign.data import chat, mirror, shards
 from jaxalign.data.prepared import PAIR, Prepared
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
@@ -26,7 +26,8 @@ from jaxalign.data.shards import Item, Job
 from jaxalign.data.sources import Source
 from jaxalign.data.text import Tokenizer
 from jaxalign.data.tokenizing import Progress, write_all
-from jaxalign.files import content
+from jaxalign.files import content, replacing, write_text
+from jaxalign.sealing import tree
 
 VERSION = 1  # of how records become examples: raise it when the same options give other tokens
 SHARD = (1 << 20, 1 << 24)  # characters in a shard, at least and at most

@@ -17,9 +17,10 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordWriter
 from etils import epath
 
-from jaxalign.config import UserError, write_text
+from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.data.text import Tokenizer
+from jaxalign.files import write_text
 
 Long = Literal['split', 'drop']
 Kind = Literal['example', 'pair', 'prompt']

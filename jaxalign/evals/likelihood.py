@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxalign import losses
 from jaxalign.data import batches, chat
 from jaxalign.data.records import Conversation, Document, Turn
 from jaxalign.evals.outcome import Outcome
+from jaxalign.losses import head
 from jaxalign.probes.states import in_batches
-from jaxalign.sharding import mesh_of, pin
+from jaxalign.sharding.layout import mesh_of, pin
 
 _ROWS = 16  # in a call, or one for each way that a mesh splits a batch
 
@@ -137,7 +137,7 @@ def _scores(model, tokens_BT, segment_BT, weight_BT):
   tokens_BT = pin(tokens_BT, 'B')
   x_BTD = model(tokens_BT, segment_BT)
   head_VD, bias_V = model.head()
-  logprob_BT, _ = losses.token_logprobs_from_hidden(
-    x_BTD, head_VD, bias_V, losses.after(tokens_BT), entropy=False
+  logprob_BT, _ = head.token_logprobs_from_hidden(
+    x_BTD, head_VD, bias_V, head.after(tokens_BT), entropy=False
   )
-  return (pin(jnp.where(losses.after(weight_BT) != 0, logprob_BT, 0).sum(-1), ''),)
+  return (pin(jnp.where(head.after(weight_BT) != 0, logprob_BT, 0).sum(-1), ''),)

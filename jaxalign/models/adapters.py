@@ -16,7 +16,8 @@ from flax import nnx
 
 from jaxalign.config import UserError
 from jaxalign.ranges import Factor, Size
-from jaxalign.sharding import axes, pin_weights
+from jaxalign.sharding.alphabet import axes
+from jaxalign.sharding.layout import pin_weights
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)

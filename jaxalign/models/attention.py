@@ -10,7 +10,8 @@ from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_ke
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as splash_mask
 
 from jaxalign.models.layers import LANES, exact
-from jaxalign.sharding import platform, spec
+from jaxalign.sharding.alphabet import spec
+from jaxalign.sharding.meshes import platform
 
 BLOCKS, LONG = 4, 128  # of queries, on a CPU; sequences below LONG are not cut
 

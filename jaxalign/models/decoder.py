@@ -12,7 +12,8 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxalign.config import UserError
 from jaxalign.models.attention import attend
 from jaxalign.models.layers import lookup, position_in_segment, rope_angle
-from jaxalign.sharding import axes, mesh_of, on_mesh, pin, pin_weights
+from jaxalign.sharding.alphabet import axes
+from jaxalign.sharding.layout import mesh_of, on_mesh, pin, pin_weights
 
 
 class Normal(nnx.Param):

@@ -18,7 +18,7 @@ from jaxalign.models.decoder import Decoder
 from jaxalign.models.hub import MODELS, their_shape
 from jaxalign.models.places import REMOTE, replacing
 from jaxalign.models.tensor_files import some
-from jaxalign.sharding import weight_name
+from jaxalign.sharding.alphabet import weight_name
 
 SHARD = 5_000_000_000  # bytes of one file, at most
 

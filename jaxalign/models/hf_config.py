@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Literal
 
-from jaxalign.config import UserError, field_types, fits, wanted
+from jaxalign.config import UserError
+from jaxalign.sealing import field_types, fits, wanted
 
 Dtype = Literal['float32', 'bfloat16', 'float16']
 

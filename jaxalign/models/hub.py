@@ -20,7 +20,8 @@ from jaxalign.models import llama2, llama2c, phi2, tensor_files
 from jaxalign.models.places import place
 from jaxalign.models.tensor_files import some
 from jaxalign.models.tensor_reader import Reader, aligned
-from jaxalign.sharding import axes, layout, weight_name
+from jaxalign.sharding.alphabet import axes, weight_name
+from jaxalign.sharding.layout import layout
 
 MODELS = {'llama': (llama2, llama2.Llama2), 'phi': (phi2, phi2.Phi2)}
 _DTYPES = ('float32', 'bfloat16', 'float16')

@@ -14,7 +14,9 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.experimental.layout import Layout, with_layout_constraint
 
 from jaxalign.models.adapters import Adapted
-from jaxalign.sharding import own_rows, pin, platform
+from jaxalign.sharding.collectives import own_rows
+from jaxalign.sharding.layout import pin
+from jaxalign.sharding.meshes import platform
 
 ROWS = 256  # of a matrix that a CPU multiplies at once
 LANES = 128  # of a TPU: its vectors, and the positions in a tile of its attention

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxalign.config import UserError
 from jaxalign.models.heads import last_real
-from jaxalign.sharding import mesh_of, on_mesh, pin
+from jaxalign.sharding.layout import mesh_of, on_mesh, pin
 
 BATCH = 256
 _STRIDE = 16  # lengths nobody chose are rounded up to this: few programs

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxalign import losses
+from jaxalign.losses import head
 from jaxalign.rl import ppo, watch
 from jaxalign.rl.players import critic_of, policy_of, read, values
-from jaxalign.sharding import pin, pin_weights
+from jaxalign.sharding.layout import pin, pin_weights
 from jaxalign.train.state import accumulated, faults
 
 
@@ -123,8 +123,8 @@ def pretraining(policy, rows):
   """(sum of nats, tokens) of the packed text that came along, one row with each prompt."""
   x_BTD = policy(rows['ptx_tokens_BT'], rows['ptx_segment_BT'], rows['ptx_position_BT'])
   head_VD, bias_V = policy.head()
-  targets = (losses.after(rows[name]) for name in ('ptx_tokens_BT', 'ptx_weight_BT'))
-  return losses.next_token(x_BTD, head_VD, *targets, bias_V)[:2]
+  targets = (head.after(rows[name]) for name in ('ptx_tokens_BT', 'ptx_weight_BT'))
+  return head.next_token(x_BTD, head_VD, *targets, bias_V)[:2]
 
 
 def order(game, key, rows):

@@ -15,11 +15,12 @@ import numpy as np
 from absl import logging
 from jax.sharding import NamedSharding
 
-from jaxalign.config import UserError, shown
+from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.data.records import Conversation, Turn
 from jaxalign.ranges import Signed
-from jaxalign.sharding import spec
+from jaxalign.sealing import shown
+from jaxalign.sharding.alphabet import spec
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)

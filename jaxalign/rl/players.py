@@ -11,14 +11,14 @@ import flax
 import jax
 import jax.numpy as jnp
 
-from jaxalign import losses
 from jaxalign.config import UserError
+from jaxalign.losses import head
 from jaxalign.models import adapters
 from jaxalign.models.attention import LANES
 from jaxalign.models.heads import Critic
 from jaxalign.ranges import Bound, Count, Fraction, Sequences, Temperature, Weight, Whole
 from jaxalign.rl.sample import generate
-from jaxalign.sharding import pin
+from jaxalign.sharding.layout import pin
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -138,7 +138,7 @@ def read(policy, tokens_BT, segment_BT, response_BR, temperature, entropy=True):
   x_BTD = policy(tokens_BT[:, :fed], segment_BT[:, :fed])
   x_BRD = x_BTD[:, T - R - 1 : T - 1]
   head_VD, bias_V = policy.head()
-  both = losses.token_logprobs_from_hidden(
+  both = head.token_logprobs_from_hidden(
     x_BRD, head_VD, bias_V, tokens_BT[:, T - R :], temperature, entropy=entropy
   )
   return jax.tree.map(lambda x_BR: jnp.where(response_BR, x_BR, 0), tuple(both))

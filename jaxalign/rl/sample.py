@@ -16,7 +16,8 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign.config import UserError
-from jaxalign.sharding import mesh_of, on_mesh, pin, sampling_groups
+from jaxalign.sharding.collectives import sampling_groups
+from jaxalign.sharding.layout import mesh_of, on_mesh, pin
 
 
 @flax.struct.dataclass

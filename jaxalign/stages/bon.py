@@ -15,15 +15,16 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pod
-from jaxalign.config import Mesh, UserError, diff, tree, write_text
+from jaxalign.config import Mesh, UserError
 from jaxalign.data import batches, chat, sources
 from jaxalign.endings import UNFINISHED
-from jaxalign.files import read_json
+from jaxalign.files import read_json, write_text
 from jaxalign.models import llama2, phi2
 from jaxalign.ranges import Count, Range, Rows, Seed, Slots, Temperature
 from jaxalign.rl import bon, judges, players
 from jaxalign.rl import overoptimisation as over
-from jaxalign.sharding import make_mesh
+from jaxalign.sealing import diff, tree
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import (
   finished,
   judging,

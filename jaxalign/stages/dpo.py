@@ -9,8 +9,8 @@ from typing import Literal
 
 import jax.numpy as jnp
 
-from jaxalign import losses
 from jaxalign.config import UserError
+from jaxalign.losses import head, preference
 from jaxalign.models import adapters
 from jaxalign.ranges import Factor, Minority
 from jaxalign.rl.ppo import kl_estimate
@@ -50,10 +50,10 @@ def logprobs(model, batch):
   tokens_BT, weight_BT = pairs.both(batch, '_BT'), pairs.both(batch, '_weight_BT')
   x_BTD = model(tokens_BT, pairs.both(batch, '_segment_BT'))
   head_VD, bias_V = model.head()
-  logprob_BT, _ = losses.token_logprobs_from_hidden(
-    x_BTD, head_VD, bias_V, losses.after(tokens_BT), entropy=False
+  logprob_BT, _ = head.token_logprobs_from_hidden(
+    x_BTD, head_VD, bias_V, head.after(tokens_BT), entropy=False
   )
-  weight_BT = losses.after(weight_BT)
+  weight_BT = head.after(weight_BT)
   return jnp.where(weight_BT > 0, logprob_BT, 0), weight_BT
 
 
@@ -82,9 +82,9 @@ def loss_of(cfg, read):
     del key
     reward_B2, moved = read(model, batch, given)
     how = dict(weight_B=batch['weight_B'], count=1)
-    total, stats = losses.bradley_terry(reward_B2[:, 0], reward_B2[:, 1], **how)
+    total, stats = preference.bradley_terry(reward_B2[:, 0], reward_B2[:, 1], **how)
     if cfg.smoothing:
-      other, _ = losses.bradley_terry(reward_B2[:, 1], reward_B2[:, 0], **how)
+      other, _ = preference.bradley_terry(reward_B2[:, 1], reward_B2[:, 0], **how)
       total = (1 - cfg.smoothing) * total + cfg.smoothing * other
     return stats | dict(loss=(total, stats['loss'][1]), kl=moved)
 

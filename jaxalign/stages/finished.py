@@ -13,7 +13,7 @@ from jaxalign.data.chat import ChatFormat
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.files import read_object
 from jaxalign.models import adapters, heads, hub
-from jaxalign.sharding import layout
+from jaxalign.sharding.layout import layout
 from jaxalign.train import saving
 
 REWARD = 'jaxalign.stages.reward:Config'

@@ -4,8 +4,9 @@ proxy that it is itself."""
 import jax
 import jax.numpy as jnp
 
-from jaxalign.config import UserError, shown
+from jaxalign.config import UserError
 from jaxalign.rl import judges
+from jaxalign.sealing import shown
 from jaxalign.stages import finished
 
 

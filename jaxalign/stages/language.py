@@ -6,9 +6,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxalign import losses
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat
+from jaxalign.losses import head
 from jaxalign.models import adapters, llama2, phi2
 from jaxalign.ranges import Count, Length, Rows, Seed
 from jaxalign.stages import finished, training
@@ -58,8 +58,8 @@ def loss(model, batch, key=None, given=None):
   del key, given
   x_BTD = model(batch['tokens_BT'], batch.get('segment_BT'), batch.get('position_BT'))
   head_VD, bias_V = model.head()
-  targets = (losses.after(batch[name]) for name in ('tokens_BT', 'weight_BT'))
-  total, weight, right = losses.next_token(x_BTD, head_VD, *targets, bias_V)
+  targets = (head.after(batch[name]) for name in ('tokens_BT', 'weight_BT'))
+  total, weight, right = head.next_token(x_BTD, head_VD, *targets, bias_V)
   return dict(loss=(total, weight), accuracy=(right, weight))
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from etils import epath
 
 from jaxalign import pictures
-from jaxalign.config import UserError, write_text
-from jaxalign.files import content, read_json, refuse_scheme
+from jaxalign.config import UserError
+from jaxalign.files import content, read_json, refuse_scheme, write_text
 from jaxalign.files import rows as rows_of
 from jaxalign.page import kit
 from jaxalign.rl import bon

@@ -9,14 +9,15 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pictures, pod
-from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, write_text
+from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
+from jaxalign.files import write_text
 from jaxalign.models import adapters, llama2, phi2
 from jaxalign.page import kit
 from jaxalign.ranges import Count, Length, Rows, Seed
 from jaxalign.rl import calibration, card
-from jaxalign.sharding import pin
+from jaxalign.sharding.layout import pin
 from jaxalign.stages import finished, training
 from jaxalign.train.feed import Feed
 from jaxalign.train.fingerprint import record_of, weights_digest

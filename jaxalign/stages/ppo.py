@@ -12,7 +12,7 @@ from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.models import adapters, llama2, phi2
 from jaxalign.ranges import INT32, Bound, Count, Length, Rows, Seed, Slots
 from jaxalign.rl import improve, judges, players
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import finished, held_out, judging, ppo_start, refusals, training
 from jaxalign.stages.doctors import ppo_doctor
 from jaxalign.train.feed import Feed

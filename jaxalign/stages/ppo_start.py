@@ -10,7 +10,7 @@ import numpy as np
 from jaxalign.config import UserError
 from jaxalign.models import heads
 from jaxalign.rl import improve, players
-from jaxalign.sharding import born
+from jaxalign.sharding.layout import born
 from jaxalign.stages import finished, training
 from jaxalign.train.optim import learning_rate, make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state

@@ -5,11 +5,11 @@ import functools
 
 import jax
 
-from jaxalign import losses
+from jaxalign.losses import preference
 from jaxalign.models import heads
 from jaxalign.models.decoder import Normal
 from jaxalign.ranges import Weight
-from jaxalign.sharding import born
+from jaxalign.sharding.layout import born
 from jaxalign.stages import pairs, training
 from jaxalign.stages.doctors import pairs_doctor
 
@@ -46,7 +46,7 @@ def loss_of(rewards, center):
   def loss(model, batch, key=None, given=None):
     del key
     reward_B2 = rewards(model, batch, given)
-    total, stats = losses.bradley_terry(
+    total, stats = preference.bradley_terry(
       reward_B2[:, 0], reward_B2[:, 1], batch['margin_B'], center, weight_B=batch['weight_B'],
       count=1,
     )  # fmt: skip

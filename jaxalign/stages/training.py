@@ -10,13 +10,14 @@ import optax
 from jax.experimental import multihost_utils
 
 from jaxalign import pod
-from jaxalign.config import UserError, tree, write_text
+from jaxalign.config import UserError
 from jaxalign.data import batches, prepare, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.prepared import Prepared
-from jaxalign.files import place, read_object
+from jaxalign.files import place, read_object, write_text
 from jaxalign.ranges import Weight
-from jaxalign.sharding import make_mesh
+from jaxalign.sealing import tree
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import finished, refusals
 from jaxalign.train import saving
 from jaxalign.train.fingerprint import checksum

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from jaxalign.config import UserError
-from jaxalign.sharding import spec
+from jaxalign.sharding.alphabet import spec
 
 DEPTH = 2  # calls that are prepared while one runs
 _BESIDES = 500  # bytes of a row beside its tokens

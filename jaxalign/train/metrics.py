@@ -14,8 +14,7 @@ import jax
 from etils import epath
 
 from jaxalign import chips, pod
-from jaxalign.config import write_text
-from jaxalign.files import content, whole_lines
+from jaxalign.files import content, whole_lines, write_text
 from jaxalign.pictures import label
 from jaxalign.train.sinks import open_sinks
 

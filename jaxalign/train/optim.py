@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxalign.config import Adafactor, AdamW, UserError
-from jaxalign.sharding import weight_name
+from jaxalign.sharding.alphabet import weight_name
 
 
 @functools.lru_cache(maxsize=32)

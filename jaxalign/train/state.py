@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxalign.sharding import layout, pin, pin_weights, weight_name
+from jaxalign.sharding.alphabet import weight_name
+from jaxalign.sharding.layout import layout, pin, pin_weights
 from jaxalign.train.optim import matching, taken
 
 _PROGRAMS = 32  # kept for a process that runs many stages, as a study does: equal ones compile once

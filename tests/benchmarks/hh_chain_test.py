@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from jaxalign import config
+from jaxalign import sealing
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def chain(monkeypatch, shared):
 
 def test_every_split_has_its_place(chain, tmp_path):
   given = types.SimpleNamespace(sft=40, reward=30, ppo=4, seed=0)
-  made = {n: config.seal(make(tmp_path, given)) for n, (_, make) in chain.STAGES.items()}
+  made = {n: sealing.seal(make(tmp_path, given)) for n, (_, make) in chain.STAGES.items()}
   split = dict(sft='a', proxy='b', gold='c', ppo='a')
   for name, cfg in made.items():
     corpus = cfg.prompts if name == 'ppo' else cfg.train[0]

@@ -7,12 +7,13 @@ import unicodedata
 
 import pytest
 
-from jaxalign.config import UserError, seal
+from jaxalign.config import UserError
 from jaxalign.data.decontaminate import Decontaminated, keys, normalise
 from jaxalign.data.hh import HH, SUBSETS
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Turn
 from jaxalign.data.report import Report
 from jaxalign.data.sources import Jsonl, Text
+from jaxalign.sealing import seal
 
 U, A, S = (lambda text, role=role: Turn(role, text) for role in ('user', 'assistant', 'system'))
 

@@ -4,12 +4,13 @@ import collections
 
 import pytest
 
-from jaxalign.config import UserError, seal
+from jaxalign.config import UserError
 from jaxalign.data import rows
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Turn
 from jaxalign.data.report import Fault, MissingColumn
 from jaxalign.data.rows import Columns
 from jaxalign.overrides import override
+from jaxalign.sealing import seal
 
 USER, ANSWER = dict(role='user', content='a'), dict(role='assistant', content='b')
 ASKED = (Turn('user', 'a'),)

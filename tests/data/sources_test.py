@@ -6,13 +6,14 @@ import json
 
 import pytest
 
-from jaxalign.config import UserError, seal, to_json
+from jaxalign.config import UserError
 from jaxalign.data.hh import HH
 from jaxalign.data.libraries import HuggingFace, Tfds
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Turn
 from jaxalign.data.report import Report
 from jaxalign.data.rows import Columns
 from jaxalign.data.sources import Jsonl, Shipped, Text
+from jaxalign.sealing import seal, to_json
 
 
 def write_rows(path, rows):

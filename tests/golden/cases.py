@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from jaxalign.models import llama2, phi2
-from jaxalign.sharding import axes, weight_name
+from jaxalign.sharding.alphabet import axes, weight_name
 
 TOLERANCE = 1e-5  # largest difference of two float32 results that should be the same
 GOLDEN = pathlib.Path(__file__).parent

@@ -28,7 +28,7 @@ import functools, json, sys
 import jax, jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxalign import main
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from launch import compiling, programs, slices
 
 where = slices.parse('v5e-4')

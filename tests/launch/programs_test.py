@@ -7,9 +7,9 @@ import re
 import jax
 import pytest
 
-from jaxalign import config, main, overrides
+from jaxalign import files, main, overrides, sealing
 from jaxalign.config import UserError
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import ppo, training
 from launch import programs, slices
 from tests.launch.far import Far
@@ -24,7 +24,7 @@ def smoke(name, **fields):
   cfg = main.load(f'{CONFIGS}/{name}.py:smoke')
   for field, value in (SMALL | fields).items():
     overrides.override(cfg, field.replace('__', '.'), str(value))
-  return config.seal(cfg)
+  return sealing.seal(cfg)
 
 
 def what(tree):
@@ -54,7 +54,7 @@ def called(monkeypatch, tmp_path):
 
     monkeypatch.setattr(training, 'fit', fit)
     with pytest.raises(Enough):
-      main.stage_of(cfg)(cfg, config.absolute(tmp_path / 'run'))
+      main.stage_of(cfg)(cfg, files.absolute(tmp_path / 'run'))
     return seen['step'], seen['args']
 
   return get
@@ -103,7 +103,7 @@ def test_rows_that_do_not_divide(monkeypatch):
 def test_a_study_has_a_program_of_each_shape():
   """Seven arms: four runs of explain and one of practise, whose batch is the same, four of align
   after something and one alone; each arm has its own tail, as large as align."""
-  cfg = config.seal(main.load(f'{CONFIGS}/study_phi2.py'))
+  cfg = sealing.seal(main.load(f'{CONFIGS}/study_phi2.py'))
   devices = [Far(n, 16) for n in range(16)]
   _, (long, short) = programs.programs_of(cfg, devices)
   assert (long.name, short.name) == ('train of explain, practise', 'train of align, tail')
@@ -131,7 +131,7 @@ def test_every_full_config_names_a_slice_that_holds_its_weights(name):
   """Whether all of it fits is the compiler's to say: docs/performance.md has the table."""
   text = (CONFIGS / f'{name}.py').read_text()
   where = slices.parse(re.search(r'^Slice: (\w+-\d+)', text, re.M)[1])
-  cfg = config.seal(main.load(str(CONFIGS / f'{name}.py')))
+  cfg = sealing.seal(main.load(str(CONFIGS / f'{name}.py')))
   mesh, made = programs.programs_of(cfg, [Far(n, where.chips) for n in range(where.chips)])
   for program in made:
     arrays = [x for x in jax.tree.leaves(program.args) if hasattr(x, 'sharding')]

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
-from jaxalign.config import UserError, seal
+from jaxalign.config import UserError
 from jaxalign.models.adapters import Lora, attach, make_adapter, merge, sides
-from jaxalign.sharding import layout, make_mesh, weight_name
+from jaxalign.sealing import seal
+from jaxalign.sharding.alphabet import weight_name
+from jaxalign.sharding.layout import layout
+from jaxalign.sharding.meshes import make_mesh
 from tests.golden import cases
 from tests.golden.cases import TOLERANCE
 

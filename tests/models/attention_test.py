@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxalign.models import attention
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from tests.golden.cases import TOLERANCE
 
 pytestmark = pytest.mark.usefixtures('optimized')

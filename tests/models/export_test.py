@@ -18,7 +18,7 @@ from jaxalign.models import hub
 from jaxalign.models.adapters import Lora, attach, make_adapter, merge
 from jaxalign.models.export import export
 from jaxalign.models.heads import Critic, Scorer
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

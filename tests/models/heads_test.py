@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxalign.models.heads import Critic, Scorer, last_real
-from jaxalign.sharding import layout, make_mesh
+from jaxalign.sharding.layout import layout
+from jaxalign.sharding.meshes import make_mesh
 from tests.golden import cases
 from tests.golden.cases import TOLERANCE
 

@@ -12,7 +12,8 @@ import pytest
 from jaxalign.config import UserError
 from jaxalign.models import hub
 from jaxalign.models.llama2 import HUGGING_FACE
-from jaxalign.sharding import make_mesh, weight_name
+from jaxalign.sharding.alphabet import weight_name
+from jaxalign.sharding.meshes import make_mesh
 
 MESHES = [(8, 1, 1), (1, 8, 1), (2, 2, 2), (1, 1, 8)]
 Q1 = 'model.layers.1.self_attn.q_proj.weight'

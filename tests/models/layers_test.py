@@ -7,7 +7,7 @@ import pytest
 
 from jaxalign.models import layers
 from jaxalign.models.adapters import Adapted
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 
 RANDOM = np.random.default_rng(0)
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxalign.config import seal
 from jaxalign.models import hf_config, llama2
+from jaxalign.sealing import seal
 from tests.golden import cases
 from tests.golden.cases import TOLERANCE
 

@@ -9,7 +9,7 @@ import pytest
 import jaxalign
 from jaxalign.config import UserError
 from jaxalign.models import hub, llama2c
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 
 SIZES = dict(dim=16, hidden=24, layers=2, heads=4, kv_heads=2, vocab=32, length=16)
 # As llama2.c prints it (its doc/stories260K.md; 200 steps of it are in its test_all.py).

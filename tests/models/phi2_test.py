@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxalign.config import seal
 from jaxalign.models import hf_config, phi2
+from jaxalign.sealing import seal
 from tests.golden import cases
 from tests.golden.cases import TOLERANCE
 

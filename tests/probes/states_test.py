@@ -10,7 +10,8 @@ from jaxalign.config import UserError
 from jaxalign.models import llama2
 from jaxalign.probes import states as probes
 from jaxalign.probes.states import answers, mean, states, token
-from jaxalign.sharding import born, make_mesh
+from jaxalign.sharding.layout import born
+from jaxalign.sharding.meshes import make_mesh
 from tests.golden import cases
 from tests.golden.cases import TOLERANCE
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.config import UserError
 from jaxalign.data.sources import Jsonl
 from jaxalign.rl.bag import BagOfWords
@@ -47,9 +47,9 @@ def test_a_strong_prior_holds_it_back(tmp_path):
 
 def test_it_is_a_judge_that_a_config_can_hold(tmp_path):
   bag = judge(tmp_path / 'p.jsonl', [dict(prompt='q', chosen='a', rejected='b')])
-  one = config.seal(Judge(by=bag, called='proxy'))
+  one = sealing.seal(Judge(by=bag, called='proxy'))
   assert one.name == 'proxy' and Judge(by=bag).name == 'BagOfWords'
-  assert config.tree(one)['by']['pairs']['path'].endswith('p.jsonl')
+  assert sealing.tree(one)['by']['pairs']['path'].endswith('p.jsonl')
 
 
 def test_what_it_cannot_be_fitted_to_is_one_line(tmp_path):
@@ -58,4 +58,4 @@ def test_what_it_cannot_be_fitted_to_is_one_line(tmp_path):
   with pytest.raises(UserError, match='holds no pairs'):
     bag('', 'a')
   with pytest.raises(UserError, match='ridge=0.0'):
-    config.seal(BagOfWords(pairs=Jsonl(path='x', kind='pair'), ridge=0.0))
+    sealing.seal(BagOfWords(pairs=Jsonl(path='x', kind='pair'), ridge=0.0))

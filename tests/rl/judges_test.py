@@ -14,7 +14,7 @@ from jaxalign.models import llama2
 from jaxalign.models.heads import Scorer
 from jaxalign.rl import judges
 from jaxalign.rl.judges import Judge, Row
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 
 QUESTION = (Turn('user', 'What is it?'), Turn('assistant', 'Red.'), Turn('user', 'Why so?'))
 OTHER = Tokenizer.from_vocab('a b c d'.split())

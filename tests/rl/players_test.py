@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxalign.config import UserError, seal
+from jaxalign.config import UserError
 from jaxalign.rl import players
 from jaxalign.rl.players import Rules
+from jaxalign.sealing import seal
 from jaxalign.stages import ppo
 from tests.rl import playing
 

@@ -11,7 +11,8 @@ from jaxalign.models import llama2
 from jaxalign.models.heads import Critic
 from jaxalign.rl import improve, players
 from jaxalign.rl.players import Game, Rules
-from jaxalign.sharding import born, make_mesh
+from jaxalign.sharding.layout import born
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages.ppo import collect, keys, make_step
 from jaxalign.stages.ppo_start import optimizers
 from jaxalign.train.feed import Feed

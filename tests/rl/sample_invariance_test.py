@@ -12,7 +12,7 @@ import pytest
 import jaxalign
 from jaxalign.models import decoder
 from jaxalign.rl.sample import generate, left_pad, row_keys, sample
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from tests.rl.sampling import prompts, run, tiny
 
 TOLERANCE = 1e-5

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxalign.models import llama2
 from jaxalign.rl.sample import generate, left_pad, row_keys
-from jaxalign.sharding import born
+from jaxalign.sharding.layout import born
 
 STEPS = []
 

@@ -12,7 +12,7 @@ import optax
 import pytest
 from etils import epath
 
-from jaxalign import config, main
+from jaxalign import config, main, sealing
 from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.data.text import shipped
@@ -20,7 +20,7 @@ from jaxalign.endings import UNFINISHED
 from jaxalign.models import heads, llama2
 from jaxalign.rl import bon as arithmetic
 from jaxalign.rl.judges import Judge
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import bon, finished, judging, overoptimisation_page
 from jaxalign.stages.doctors import doctor
 from jaxalign.train import saving
@@ -42,7 +42,7 @@ def one_device():
 
 def smoke(**changes):
   small = dict(model=CFG, count=3, n=4, batch=8, response=6)
-  return config.seal(dataclasses.replace(main.load(SMOKE), **small | changes))
+  return sealing.seal(dataclasses.replace(main.load(SMOKE), **small | changes))
 
 
 def answers(workdir):
@@ -119,8 +119,8 @@ def reward_run(workdir, seed):
   about = finished.text_side(shipped(), chat.TRANSCRIPT)
   with jax.set_mesh(mesh), saving.Saves(workdir, config.Saving(), about) as saves:
     saves.save(state)
-  raw = {'class': finished.REWARD, 'model': config.tree(CFG), 'tokenizer': 'shipped', 'init': None}
-  raw |= dict(lora=None, format=config.tree(chat.TRANSCRIPT))
+  raw = {'class': finished.REWARD, 'model': sealing.tree(CFG), 'tokenizer': 'shipped', 'init': None}
+  raw |= dict(lora=None, format=sealing.tree(chat.TRANSCRIPT))
   (workdir / 'config.json').write_text(json.dumps(raw))
   return str(workdir)
 

@@ -13,7 +13,7 @@ from jaxalign.data import batches
 from jaxalign.models import adapters
 from jaxalign.models.adapters import Lora
 from jaxalign.models.export import export
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import dpo, training
 from tests.stages import pair_runs
 

@@ -9,13 +9,13 @@ import numpy as np
 import optax
 import pytest
 
-from jaxalign import config
+from jaxalign import config, sealing
 from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.data.text import shipped
 from jaxalign.models import adapters, heads, llama2
 from jaxalign.models.export import export
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import finished
 from jaxalign.train import saving
 from jaxalign.train.state import make_state
@@ -35,8 +35,8 @@ def store(workdir, seed=0, lora=None, init=None, **changes):
   about = finished.text_side(shipped(), chat.TRANSCRIPT)
   with jax.set_mesh(mesh), saving.Saves(workdir, config.Saving(), about) as saves:
     saves.save(state)
-  raw = {'class': finished.REWARD, 'model': config.tree(CFG), 'tokenizer': 'shipped', 'init': init}
-  raw |= dict(lora=lora and config.tree(lora), format=config.tree(chat.TRANSCRIPT)) | changes
+  raw = {'class': finished.REWARD, 'model': sealing.tree(CFG), 'tokenizer': 'shipped', 'init': init}
+  raw |= dict(lora=lora and sealing.tree(lora), format=sealing.tree(chat.TRANSCRIPT)) | changes
   (workdir / 'config.json').write_text(json.dumps(raw))
   return state.model
 
@@ -88,7 +88,7 @@ def test_an_adapter_comes_back_folded_in(tmp_path):
   'change, says',
   [
     (
-      dict(format=config.tree(dataclasses.replace(chat.TRANSCRIPT, answer='{answer}'))),
+      dict(format=sealing.tree(dataclasses.replace(chat.TRANSCRIPT, answer='{answer}'))),
       'was trained with template .*: put back the one',
     ),
     ({'class': 'jaxalign.stages.sft:Config'}, 'holds no reward model'),

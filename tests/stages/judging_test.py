@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.config import UserError
 from jaxalign.models import llama2
 from jaxalign.rl.judges import Judge
@@ -57,7 +57,7 @@ def test_a_score_that_is_no_number_is_named_but_for_rows_without_a_prompt():
 
 
 def test_a_judge_of_fewer_positions_is_refused():
-  cfg = config.seal(smoke())
+  cfg = sealing.seal(smoke())
   there = llama2.tiny(length=cfg.length)
   judging.refuse_short('judge x', there, cfg)
   with pytest.raises(UserError, match='are 70 tokens: judge x was trained on 69 positions'):

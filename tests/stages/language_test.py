@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxalign
-from jaxalign import config, main
+from jaxalign import config, main, sealing
 from jaxalign.config import UserError
 from jaxalign.data import chat, sources
 from jaxalign.data.records import Conversation, Turn
@@ -129,7 +129,7 @@ def test_it_learns_to_answer_in_the_assistant_s_turn_only(tmp_path):
   source = sources.Jsonl(path=str(file), kind='conversation')
   cfg.train = (language.Corpus(source=source, long='drop'),)
   cfg.steps, cfg.length, cfg.batch, cfg.mesh = 60, 128, 8, config.Mesh()
-  main.run_stage(language.run, config.seal(cfg), tmp_path / 'work', False)
+  main.run_stage(language.run, sealing.seal(cfg), tmp_path / 'work', False)
   model = jaxalign.load(tmp_path / 'work')
   question = '\n\nHuman: Tell me about number 123.\n\nAssistant:'
   assert jaxalign.sample(model, [question], length=16, temperature=0.0)[0].strip() == (
@@ -151,7 +151,7 @@ def test_order_of_starting_points(tmp_path):
   small = dict(steps=2, length=64, batch=8, steps_per_call=1, eval_every=2, optim=config.AdamW())
   first = main.load(SMOKE)
   vars(first).update(small, saving=config.Saving(every=2))
-  main.run_stage(language.run, config.seal(first), tmp_path / 'a', False)
+  main.run_stage(language.run, sealing.seal(first), tmp_path / 'a', False)
   second = main.load(SMOKE)
   vars(second).update(small, init=str(tmp_path / 'a'), saving=config.Saving(every=2))
   start = read(second, tmp_path / 'unused')
@@ -204,7 +204,7 @@ def test_bad_config_is_one_line_before_anything_is_spent(change, says, tmp_path)
   cfg = main.load(SMOKE)
   vars(cfg).update(change)
   with pytest.raises(UserError, match=says):
-    main.run_stage(language.run, config.seal(cfg), tmp_path, False)
+    main.run_stage(language.run, sealing.seal(cfg), tmp_path, False)
   assert not (tmp_path / 'metrics.jsonl').exists()
 
 
@@ -227,7 +227,7 @@ def test_what_needs_no_tokens_to_be_seen_is_said_before_any_are_made(
   cfg = main.load(SMOKE)
   vars(cfg).update(dict(batch=8) | change)
   with pytest.raises(UserError, match=says):
-    main.run_stage(language.run, config.seal(cfg), tmp_path / 'run', False)
+    main.run_stage(language.run, sealing.seal(cfg), tmp_path / 'run', False)
   assert [file.name for file in (tmp_path / 'run').iterdir()] == ['config.json']
 
 
@@ -249,4 +249,4 @@ def test_held_out_text_that_is_not_there_is_missed_before_weights_are_read(tmp_p
   cfg, gone = main.load(SMOKE), sources.Text(path=str(tmp_path / 'gone.txt'))
   vars(cfg).update(batch=8, held_out=(training.Corpus(source=gone),))
   with pytest.raises(UserError, match='gone.txt does not exist'):
-    main.run_stage(language.run, config.seal(cfg), tmp_path / 'run', False)
+    main.run_stage(language.run, sealing.seal(cfg), tmp_path / 'run', False)

@@ -4,11 +4,11 @@ import json
 
 import jax
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import AdamW, Saving
 from jaxalign.data import chat, rows, sources
 from jaxalign.models import llama2
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import training
 
 MODEL = llama2.tiny(
@@ -40,7 +40,7 @@ def small(stage, place, **changes):
 
 
 def run(stage, cfg, workdir):
-  return main.run_stage(stage.run, config.seal(cfg), workdir, False)
+  return main.run_stage(stage.run, sealing.seal(cfg), workdir, False)
 
 
 def lines(workdir, name='metrics'):

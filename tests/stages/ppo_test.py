@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxalign
-from jaxalign import chips, config, main
+from jaxalign import chips, config, main, sealing
 from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.data.decontaminate import Decontaminated
@@ -21,7 +21,7 @@ from jaxalign.models.adapters import Lora
 from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import ppo, ppo_start
 from jaxalign.train import saving
 from jaxalign.train.optim import learning_rate
@@ -46,7 +46,7 @@ def small(**changes):
 
 
 def start(cfg, workdir):
-  main.run_stage(main.stage_of(config.seal(cfg)), cfg, workdir, False)
+  main.run_stage(main.stage_of(sealing.seal(cfg)), cfg, workdir, False)
 
 
 @pytest.fixture(scope='module')
@@ -152,7 +152,7 @@ def exported(directory, seed):
 def test_rule_21_resumed_with_another_reference_is_refused(tmp_path):
   """The directory that init names holds other weights by now: the run does not go on against
   them, and nothing is overwritten."""
-  cfg = config.seal(small(init=exported(tmp_path / 'hf', 0)))
+  cfg = sealing.seal(small(init=exported(tmp_path / 'hf', 0)))
   tx = ppo_start.optimizers(cfg.optim, cfg.critic_optim, 10, 10)
   mesh = ppo.make_mesh(1, 1, 1)
   with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
@@ -192,7 +192,7 @@ def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(rewar
   """Its hashes agree with the policy's, so tokens pass; its score is that of the row alone, read at
   the last real token; and the critic's values there are its scores."""
   judges = (Judge(by=reward), Judge(by=finished_test.store, weight=0.5))
-  cfg = config.seal(small(judges=judges, critic=reward))
+  cfg = sealing.seal(small(judges=judges, critic=reward))
   state, given, seen, hosts, names = opened(cfg, tmp_path)
   assert len(given['scorers']) == len(hosts) == 1 and names == ('reward', 'store')
   scorer, _, _ = ppo.finished.scorer_of(reward)
@@ -209,7 +209,7 @@ def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(rewar
 
 @pytest.mark.parametrize('form, tokens', [(None, 1), (chat.PHI2_INSTRUCT, 0)])
 def test_rule_9_tokens_go_only_to_a_judge_of_the_same_template(reward, form, tokens):
-  cfg = config.seal(small(judges=(Judge(by=reward),), **(dict(format=form) if form else {})))
+  cfg = sealing.seal(small(judges=(Judge(by=reward),), **(dict(format=form) if form else {})))
   tokenizer, mesh = ppo.training.open_tokenizer(cfg), ppo.make_mesh(1, 1, 1)
   with jax.set_mesh(mesh):
     readers, hosts, _, _ = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
@@ -218,7 +218,7 @@ def test_rule_9_tokens_go_only_to_a_judge_of_the_same_template(reward, form, tok
 
 @pytest.mark.campaign
 def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
-  cfg = config.seal(small(judges=(Judge(by=reward),), format=chat.PHI2_INSTRUCT))
+  cfg = sealing.seal(small(judges=(Judge(by=reward),), format=chat.PHI2_INSTRUCT))
   _, given, seen, hosts, _ = opened(cfg, tmp_path)
   assert given['scorers'] == () and len(hosts) == 1
   assert np.isfinite(np.asarray(hosts[0](jax.tree.map(jnp.asarray, seen)))).all()
@@ -279,7 +279,7 @@ def test_a_reference_of_another_model_is_refused_before_prompts_are_read(tmp_pat
 
 
 def test_prepare_leaves_the_run_nothing_to_tokenise(tmp_path, monkeypatch):
-  cfg = config.seal(small())
+  cfg = sealing.seal(small())
   ppo.prepare(cfg, tmp_path)
   monkeypatch.setattr(ppo.training.prepare, 'prepare', lambda *_, **__: pytest.fail('tokenised'))
   monkeypatch.setattr(ppo.training, 'train', lambda *_, **__: None)
@@ -288,7 +288,7 @@ def test_prepare_leaves_the_run_nothing_to_tokenise(tmp_path, monkeypatch):
 
 def test_frozen_models_are_held_in_the_type_of_the_arithmetic(reward, tmp_path):
   model = dataclasses.replace(small().model, dtype='bfloat16')
-  cfg = config.seal(small(model=model, judges=(Judge(by=reward),)))
+  cfg = sealing.seal(small(model=model, judges=(Judge(by=reward),)))
   mesh, tokenizer = ppo.make_mesh(1, 4, 2), ppo.training.open_tokenizer(cfg)
   with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
     (judge,), *_ = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)

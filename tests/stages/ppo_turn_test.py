@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.config import AdamW, Logging, Saving, Schedule
 from jaxalign.data import chat, sources
 from jaxalign.data.text import Tokenizer
@@ -92,7 +92,7 @@ def ran(tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:
     one = functools.partial(ppo.make_mesh, devices=jax.devices()[:1])
     patch.setattr(ppo, 'make_mesh', lambda *sizes: one(1, 1, 1))
-    ppo.run(config.seal(configured(place)), place / 'run')
+    ppo.run(sealing.seal(configured(place)), place / 'run')
   rows = [json.loads(line) for line in (place / 'run/evals.jsonl').read_text().splitlines()]
   return place / 'run', {name: np.array([row[name] for row in rows]) for name in rows[0]}
 

@@ -8,7 +8,7 @@ import pytest
 from etils import epath
 
 from benchmarks.faults import stages as smallest
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.config import AdamW, Logging, Mesh, UserError
 from jaxalign.data import chat
 from jaxalign.rl.judges import Judge
@@ -46,7 +46,7 @@ def bare(monkeypatch):
 def told(stage, workdir, **changes):
   """(what the run raised, {name: Check} of the doctor); its corpora are not there."""
   changes = dict(mesh=Mesh(tensor=2), batch=4) | changes
-  cfg = config.seal(dataclasses.replace(smallest.get_config(f'{stage}_of_file'), **changes))
+  cfg = sealing.seal(dataclasses.replace(smallest.get_config(f'{stage}_of_file'), **changes))
   module = sys.modules[type(cfg).__module__]
   with pytest.raises(UserError) as error:
     module.run(cfg, epath.Path(workdir))
@@ -77,7 +77,7 @@ def test_what_nothing_refuses_reaches_its_corpora(stage, tmp_path):
 
 def test_a_slice_s_hosts_are_not_judged_by_this_one(monkeypatch):
   monkeypatch.setattr('os.sysconf', lambda name: 64)
-  cfg = config.seal(dataclasses.replace(smallest.get_config('bon'), page=True, batch=64))
+  cfg = sealing.seal(dataclasses.replace(smallest.get_config('bon'), page=True, batch=64))
   found = {check.name: check for check in bon.doctor(cfg, None, Machine.of('v5e-16'))}
   assert (found['host'].state, found['page'].state) == ('skipped', 'skipped')
   assert 'v5e-16 is not here' in found['page'].why and found['judges'].state == 'ok'

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from etils import epath
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import UserError
 from jaxalign.data import sources
 from jaxalign.data.text import shipped
@@ -26,7 +26,7 @@ def opened(tmp_path):
   cfg = main.load(str(ROOT / 'configs/explain_llama2_7b.py:smoke'))
 
   def do(workdir, **changes):
-    made = config.seal(dataclasses.replace(cfg, train=(corpus,), **changes))
+    made = sealing.seal(dataclasses.replace(cfg, train=(corpus,), **changes))
     return training.open_data(made, made.train, 'train', shipped(), epath.Path(workdir))[0]
 
   yield do

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from configs import study_valueworld
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import UserError
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.study.judge import goodhart
 from tests.study import tiny
 from tests.study.run.runner_test import results, study
@@ -23,7 +23,7 @@ def plan(model=None):
   """One seed, one arm that is not climbed from."""
   cfg = dataclasses.replace(main.load(SPEC), seeds=(0,))
   cfg = dataclasses.replace(cfg, arms=tuple(a for a in cfg.arms if a.name != 'explain_A-align'))
-  return config.seal(study_valueworld.with_model(cfg, model) if model else cfg)
+  return sealing.seal(study_valueworld.with_model(cfg, model) if model else cfg)
 
 
 def stored(workdir):
@@ -73,7 +73,7 @@ def test_a_second_call_trains_nothing_and_a_changed_proxy_is_refused(whole):
   before = stored(workdir)
   assert study(plan(), workdir).runs == [] and stored(workdir) == before
   cfg = dataclasses.replace(main.load(SPEC), seeds=(0,), arms=plan().arms)
-  changed = config.seal(dataclasses.replace(cfg, recipes=tiny.with_recipe(cfg, 'reward', steps=9)))
+  changed = sealing.seal(dataclasses.replace(cfg, recipes=tiny.with_recipe(cfg, 'reward', steps=9)))
   with pytest.raises(UserError, match='measured on another base, other corpora, steps or items'):
     study(changed, workdir)
 

@@ -8,8 +8,8 @@ import signal
 import jax
 import pytest
 
-from jaxalign import config, main
-from jaxalign.sharding import make_mesh
+from jaxalign import config, main, sealing
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.study.plan.arms import Arm, Step
 from tests.train import running
 
@@ -22,7 +22,7 @@ def plan(**changes):
 
 
 def sealed(**changes):
-  return config.seal(plan(**changes))
+  return sealing.seal(plan(**changes))
 
 
 def arm(name, *steps, tests='goods'):

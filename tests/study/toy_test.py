@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jaxalign import config, main
+from jaxalign import config, files, main, sealing
 from jaxalign.data import chat
 from jaxalign.data.text import shipped
 from jaxalign.evals.likelihood import Item, Text, outcomes
@@ -45,7 +45,7 @@ class Counting(Guest):
     for kind in kinds:
       text = TEXTS.get(kind, ' '.join(TEXTS.values()))
       lines = ''.join(json.dumps(dict(text=f'{n + self.seed} {text}')) + '\n' for n in range(20))
-      config.write_text(lines, home / f'{kind}.jsonl')
+      files.write_text(lines, home / f'{kind}.jsonl')
       made[kind] = str(home / f'{kind}.jsonl'), hashlib.sha256(lines.encode()).hexdigest()
     return made
 
@@ -91,7 +91,7 @@ def plan(**changes):
     recipes=(dataclasses.replace(first, stage=short(first.stage, lora=None, steps=40)),), workers=0,
     rules=Rules(contrasts=(contrast,), deciding=('U',), bars=(), control=False, draws=1000),
   )  # fmt: skip
-  return config.seal(stage.Config(**fields | changes))
+  return sealing.seal(stage.Config(**fields | changes))
 
 
 @pytest.mark.usefixtures('one_device')

@@ -14,10 +14,10 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxalign import losses
 from jaxalign.config import AdamW, Logging, Mesh, Saving, Schedule
+from jaxalign.losses import head
 from jaxalign.models import llama2
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.train.feed import Feed
 from jaxalign.train.loop import fit
 from jaxalign.train.metrics import Log
@@ -76,8 +76,8 @@ def loss(model, batch, key=None, given=None):
   del key, given
   x_BTD = model(batch['tokens_BT'])
   head_VD, _ = model.head()
-  targets = (losses.after(batch[name]) for name in ('tokens_BT', 'weight_BT'))
-  total, weight, right = losses.next_token(x_BTD, head_VD, *targets)
+  targets = (head.after(batch[name]) for name in ('tokens_BT', 'weight_BT'))
+  total, weight, right = head.next_token(x_BTD, head_VD, *targets)
   return dict(loss=(total, weight), accuracy=(right, weight))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.train.feed import DEPTH, Feed
 
 

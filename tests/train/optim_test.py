@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxalign.config import Adafactor, AdamW, Schedule, UserError, seal
+from jaxalign.config import Adafactor, AdamW, Schedule, UserError
 from jaxalign.models import llama2, phi2
-from jaxalign.sharding import weight_name
+from jaxalign.sealing import seal
+from jaxalign.sharding.alphabet import weight_name
 from jaxalign.train import optim
 from tests.train import problem
 

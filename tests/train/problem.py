@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxalign import config
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.train import optim
 from jaxalign.train.feed import Feed
 from jaxalign.train.state import make_state, make_step

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxalign.config import Saving, UserError
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.train import optim, saving
 from jaxalign.train.feed import Feed
 from jaxalign.train.fingerprint import flat, flaws, record_of

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxalign import config
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.train import optim, state
 from jaxalign.train.feed import Feed
 from tests.train import problem

@@ -20,7 +20,9 @@ from jax.sharding import AbstractMesh, NamedSharding
 
 from jaxalign.chips import CHIPS
 from jaxalign.config import AdamW, UserError
-from jaxalign.sharding import AXES, leaf_spec, mesh_sizes
+from jaxalign.sharding.alphabet import AXES
+from jaxalign.sharding.layout import leaf_spec
+from jaxalign.sharding.meshes import mesh_sizes
 from jaxalign.stages.refusals import Found, Skip
 from jaxalign.train.optim import learning_rate, make_optimizer
 

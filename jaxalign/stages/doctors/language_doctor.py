@@ -11,7 +11,7 @@ import numpy as np
 from jaxalign.config import UserError
 from jaxalign.data import prepare, shards
 from jaxalign.models import adapters
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import language, refusals
 from jaxalign.stages.doctors import doctor
 from jaxalign.train.optim import make_optimizer

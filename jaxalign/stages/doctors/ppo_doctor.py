@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxalign.config import AdamW, UserError
 from jaxalign.models import adapters
 from jaxalign.rl import judges
-from jaxalign.sharding import sampling_mesh
+from jaxalign.sharding.collectives import sampling_mesh
 from jaxalign.stages import refusals, training
 from jaxalign.stages.doctors import doctor, language_doctor
 from jaxalign.stages.doctors import ppo_rehearsal as rehearsal

@@ -16,7 +16,7 @@ import json
 import numpy as np
 from etils import epath
 
-from jaxalign import config, files, statistics
+from jaxalign import files, statistics
 from jaxalign.config import UserError
 from jaxalign.files import read_json
 from jaxalign.rl.calibration import wilson
@@ -61,7 +61,7 @@ def compare(runs, workdir=None, page=None):
   found = compared(named(arms))
   if workdir:
     path = epath.Path(workdir)
-    config.write_text(json.dumps(found, indent=2, allow_nan=False) + '\n', path / 'compare.json')
+    files.write_text(json.dumps(found, indent=2, allow_nan=False) + '\n', path / 'compare.json')
     if page:
       page(found, path / 'compare.html')
   return compare_text.text(found)

@@ -16,7 +16,7 @@ show, and the sentence says so.
 import dataclasses
 import math
 
-from jaxalign import config
+from jaxalign import config, sealing
 from jaxalign.study.judge import contrasts as effects
 from jaxalign.study.judge.rules import Bar
 
@@ -173,7 +173,7 @@ def as_json(verdict, contrasts, gates, control, rules):
     contrasts=effects.as_json(contrasts, rules),
     control=None if control is None else effects.as_json(control, rules),
     gates=[_gate_json(gate, rules) for gate in gates],
-    rules=config.tree(rules),
+    rules=sealing.tree(rules),
   )
 
 

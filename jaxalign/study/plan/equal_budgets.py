@@ -4,7 +4,8 @@ Two arms that a contrast sets against each other take the same recipes but for w
 any order. A contrast whose arms spend unequal budgets on purpose says so: `unequal`.
 """
 
-from jaxalign.config import UserError, diff, tree
+from jaxalign.config import UserError
+from jaxalign.sealing import diff, tree
 
 _READ = ('train', 'class')  # of a stage: what may be another's, its texts and how they are read
 

@@ -7,8 +7,8 @@ the arm's earlier step of the recipe `reward`. A world stands for the world of t
 import dataclasses
 import re
 
-from jaxalign.config import is_config
 from jaxalign.data import chat, sources
+from jaxalign.sealing import is_config
 from jaxalign.valueworld.world import World
 
 _RUN = re.compile(r'\{(\w+)\}')

@@ -9,8 +9,8 @@ import sys
 import time
 
 from jaxalign import pod
-from jaxalign.config import write, write_text
-from jaxalign.files import read_json, read_object
+from jaxalign.files import read_json, read_object, write_text
+from jaxalign.sealing import write
 from jaxalign.study.judge import contrasts, goodhart, unjudged, verdict
 from jaxalign.study.report import reading, report
 from jaxalign.study.run import guests

@@ -13,10 +13,11 @@ import json
 import sys
 
 from jaxalign import pod
-from jaxalign.config import UserError, diff, seal, tree, write, write_text
-from jaxalign.files import read_json
+from jaxalign.config import UserError
+from jaxalign.files import read_json, write_text
 from jaxalign.models import hub
-from jaxalign.sharding import make_mesh
+from jaxalign.sealing import diff, seal, tree, write
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import placeholders
 from jaxalign.study.plan.guest import Guest

@@ -15,7 +15,8 @@ import tempfile
 from etils import epath
 
 from jaxalign.chips import CHIPS
-from jaxalign.config import write, write_text
+from jaxalign.files import write_text
+from jaxalign.sealing import write
 from jaxalign.stages import bon, finished, ppo, reward
 from jaxalign.stages.doctors import doctor
 from jaxalign.study.judge import contrasts

@@ -5,8 +5,7 @@ import contextlib
 import json
 import time
 
-from jaxalign.config import write_text
-from jaxalign.files import read_json
+from jaxalign.files import read_json, write_text
 
 FILE = 'times.json'
 

@@ -10,8 +10,9 @@ import json
 import typing
 
 from jaxalign import files
-from jaxalign.config import UserError, fits, takes
+from jaxalign.config import UserError
 from jaxalign.evals.outcome import Outcome
+from jaxalign.sealing import fits, takes
 
 FIRST = 'seed', 'after', 'arm', 'kl'  # of a line, before the outcome itself
 _OPTIONAL = 'kl', 'raw', 'tokens'  # written only where there is one

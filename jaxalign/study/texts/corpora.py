@@ -12,12 +12,12 @@ import json
 from etils import epath
 
 from jaxalign import pod
-from jaxalign.config import UserError, write_text
+from jaxalign.config import UserError
 from jaxalign.data import controls
 from jaxalign.data.records import Conversation, Document
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.evals import benches
-from jaxalign.files import read_json
+from jaxalign.files import read_json, write_text
 from jaxalign.models import hub
 
 SHARED = ('explain', 'shuffled', 'neutral', 'background')  # of all seeds

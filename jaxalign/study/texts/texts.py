@@ -15,7 +15,7 @@ from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.evals import benches, sentiment
 from jaxalign.models import hub
 from jaxalign.ranges import Count, Length, Seed
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import finished
 from jaxalign.study.plan.guest import Guest, Start
 from jaxalign.study.texts import corpora, examined, page, questions, texts_rules

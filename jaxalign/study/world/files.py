@@ -5,8 +5,7 @@ import json
 import jax.numpy as jnp
 
 from jaxalign import pod
-from jaxalign.config import write_text
-from jaxalign.files import read_json
+from jaxalign.files import read_json, write_text
 from jaxalign.models.export import export
 from jaxalign.valueworld import corpora, honest, words
 

@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from jaxalign import pod
-from jaxalign.config import UserError, replacing
+from jaxalign.config import UserError
+from jaxalign.files import replacing
 from jaxalign.probes import states
 from jaxalign.study.world import answers
 from jaxalign.valueworld import battery, words

@@ -4,7 +4,7 @@ import dataclasses
 
 from jaxalign import pod
 from jaxalign.config import UserError
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import finished
 from jaxalign.study.plan.guest import Guest, Start
 from jaxalign.study.world import answers, files, gates, page, probe_files, probing

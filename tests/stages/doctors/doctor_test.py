@@ -10,7 +10,7 @@ import optax
 import pytest
 from etils import epath
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.config import Adafactor, AdamW, Mesh, Schedule, UserError
 from jaxalign.models import llama2, phi2
 from jaxalign.stages import refusals
@@ -109,7 +109,8 @@ def test_a_clip_that_is_not_applied_is_seen():
 
 
 def test_bytes_are_those_that_devices_hold():
-  from jaxalign.sharding import born, make_mesh
+  from jaxalign.sharding.layout import born
+  from jaxalign.sharding.meshes import make_mesh
 
   cfg = llama2.tiny(width=128, heads=8, kv_heads=4)
   mesh = make_mesh(2, 2, 2)
@@ -135,8 +136,8 @@ def test_seven_billion_fit_a_pod_and_no_laptop():
   'cfg', [llama2.llama2_70b(), phi2.phi2(), llama2.tiny()], ids=['grouped', 'phi2', 'tiny']
 )
 def test_the_twin_is_small_and_of_the_same_kind(cfg):
-  small = doctor.twin(config.seal(cfg))
-  config.seal(small)
+  small = doctor.twin(sealing.seal(cfg))
+  sealing.seal(small)
   assert type(small) is type(cfg) and small.depth == 2
   assert (small.vocab, small.dtype, small.remat) == (cfg.vocab, cfg.dtype, cfg.remat)
   assert (small.kv_heads == small.heads) == (cfg.kv_heads == cfg.heads)

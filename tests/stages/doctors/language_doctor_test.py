@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import AdamW, Schedule, UserError
 from jaxalign.data import chat, sources
 from jaxalign.data.text import Tokenizer, shipped
@@ -29,7 +29,7 @@ def smoke(**changes):
 
 
 def states(cfg, machine=ONE):
-  found = {check.name: check for check in sft.doctor(config.seal(cfg), None, machine)}
+  found = {check.name: check for check in sft.doctor(sealing.seal(cfg), None, machine)}
   return {name: check.state for name, check in found.items()}, found
 
 
@@ -118,7 +118,7 @@ def test_init_is_looked_at_and_not_read(tmp_path):
   with pytest.raises(UserError, match=r'depth=3 \(init has 4\)'):
     init_fits(of(model=dataclasses.replace(cfg, depth=3)))
   (tmp_path / 'run/checkpoints').mkdir(parents=True)
-  config.write(smoke(), tmp_path / 'run/config.json')
+  sealing.write(smoke(), tmp_path / 'run/config.json')
   with pytest.raises(UserError, match='no checkpoint is there'):
     init_fits(smoke(init=str(tmp_path / 'run')))
   raw = json.loads((tmp_path / 'run/config.json').read_text()) | {'class': finished.REWARD}

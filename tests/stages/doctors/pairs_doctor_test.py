@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import AdamW, UserError
 from jaxalign.data import sources
 from jaxalign.data.text import shipped
@@ -23,7 +23,7 @@ def smoke(name='reward', **changes):
 @pytest.mark.parametrize('name, stage', [('reward', reward), ('dpo', dpo)])
 def test_a_good_config_passes_every_check(name, stage):
   with main.quickly_compiled():
-    found = {c.name: c for c in stage.doctor(config.seal(smoke(name)), None, ONE)}
+    found = {c.name: c for c in stage.doctor(sealing.seal(smoke(name)), None, ONE)}
   assert {c.state for c in found.values()} == {'ok'}, found
   assert 'by chance 0.693' in found['one step'].why
   assert 'of the first' in found['pairs'].why

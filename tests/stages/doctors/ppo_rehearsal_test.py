@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxalign import config, main
+from jaxalign import config, main, sealing
 from jaxalign.config import AdamW, UserError
 from jaxalign.data import chat
 from jaxalign.data.text import Tokenizer, shipped
@@ -37,7 +37,7 @@ def prompts(cfg):
 @pytest.fixture(scope='module')
 def good():
   """One rehearsal, with a temperature that is not 1 and with microbatches."""
-  cfg = config.seal(smoke(minibatch=16, microbatches=2))
+  cfg = sealing.seal(smoke(minibatch=16, microbatches=2))
   cfg = dataclasses.replace(cfg, rules=dataclasses.replace(cfg.rules, temperature=0.7))
   with main.quickly_compiled():
     return rehearsal.rehearse(cfg, shipped(), prompts(cfg), ppo.once)
@@ -166,8 +166,8 @@ def reward_run(workdir, monkeypatch, form=chat.TRANSCRIPT, about=None, length=51
   """The files that a reward model's text side is known by; no weights are read for it."""
   (workdir / 'checkpoints/7').mkdir(parents=True, exist_ok=True)
   raw = {'class': finished.REWARD, 'init': None, 'tokenizer': 'shipped', 'lora': None}
-  raw |= dict(model=config.tree(dataclasses.replace(smoke().model, length=length)))
-  (workdir / 'config.json').write_text(json.dumps(raw | dict(format=config.tree(form))))
+  raw |= dict(model=sealing.tree(dataclasses.replace(smoke().model, length=length)))
+  (workdir / 'config.json').write_text(json.dumps(raw | dict(format=sealing.tree(form))))
   said = about or finished.text_side(shipped(), form)
   monkeypatch.setattr(finished.saving, 'about', lambda path: said)
   monkeypatch.setattr(finished, 'fingerprint_of', lambda path: 'abc')
@@ -203,7 +203,7 @@ def test_what_cannot_be_read_is_refused_before_a_prompt_is_tokenised(tmp_path, m
   for stage, cfg, words in cases:
     monkeypatch.setattr(stage, 'open_prompts', lambda *_: pytest.fail('tokenised'))
     with pytest.raises(UserError, match=words):
-      stage.run(config.seal(cfg), tmp_path / 'run')
+      stage.run(sealing.seal(cfg), tmp_path / 'run')
 
 
 def test_gold_is_counted_too():
@@ -218,12 +218,12 @@ def test_a_gold_judge_that_is_the_proxy_fails():
   assert 'gold judge share_of_e is the proxy' in of(gold_differs, smoke().judges)
   assert 'not the proxy' in gold_differs((Judge(by=no_number),))[0]
   with pytest.raises(UserError, match='name them'):
-    config.seal(smoke(gold=(Judge(by=no_number),), held_out=None))
+    sealing.seal(smoke(gold=(Judge(by=no_number),), held_out=None))
 
 
 @pytest.mark.campaign
 def test_the_whole_visit():
-  cfg = config.seal(smoke())
+  cfg = sealing.seal(smoke())
   with main.quickly_compiled():
     found = {check.name: check for check in ppo.doctor(cfg, None, ONE)}
   assert {check.state for check in found.values()} == {'ok', 'skipped'}

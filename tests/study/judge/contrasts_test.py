@@ -6,14 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from jaxalign import config, statistics
+from jaxalign import sealing, statistics
 from jaxalign.config import UserError
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge.rules import PRIMARIES, Bar, Planned, Rules
 from jaxalign.study.store.rows import Row
 
 S, N = 6, 12
-RULES = config.seal(Rules(draws=1000))
+RULES = sealing.seal(Rules(draws=1000))
 
 
 def store(margin, arms=None, tests=('T2', 'harm', 'benign')):
@@ -103,7 +103,7 @@ def test_what_holds():
     (up_S[:7], up_S[:7], False),
   ):
     assert contrasts.holding([of_values('C1', margin_S, rate_S)], RULES) == dict(C1=holds)
-  by_rate = config.seal(Rules(scale='rate'))
+  by_rate = sealing.seal(Rules(scale='rate'))
   one = contrasts.contrast(PRIMARIES[0], dict(margin=up_S, rate=-up_S), range(8), by_rate)
   assert one.primary.mean < 0
 
@@ -149,4 +149,4 @@ def test_a_line_of_numbers():
 )
 def test_rules_that_cannot_be_meant(rules, says):
   with pytest.raises(UserError, match=says):
-    config.seal(rules())
+    sealing.seal(rules())

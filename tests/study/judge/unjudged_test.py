@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.study.judge import contrasts, unjudged
 from jaxalign.study.judge.rules import PRIMARIES, Rules
 from tests.study import tiny
 from tests.study.judge import contrasts_test
 
-RULES = config.seal(Rules(draws=1000))
+RULES = sealing.seal(Rules(draws=1000))
 EVERY = {(group, one.name): one for group, of in unjudged.GROUPS.items() for one in of}
 TESTS = sorted({test for one in EVERY.values() for test, _ in one.tests})
 
@@ -42,7 +42,7 @@ def test_all_their_arms_are_in_the_full_study_and_all_extra_arms_are_used():
   used = {arm for one in EVERY.values() for arm, _ in one.arms}
   assert used <= arms
   assert arms - {arm.name for arm in default.arms} <= used
-  config.seal(full)
+  sealing.seal(full)
 
 
 def test_stacking_is_what_the_design_wrote(found):

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.config import UserError
 from jaxalign.study.judge import contrasts, verdict
 from jaxalign.study.judge.rules import PRIMARIES, Rules
 
-RULES = config.seal(Rules())
+RULES = sealing.seal(Rules())
 UP = np.arange(1.0, 9)  # eight seeds above 0: p = 2/256
 NULL = np.array([1.0, -1.1, 0.8, -0.9, 1.2, -1.0, 0.1, -0.2])
 GOOD = {bar.name: dict.fromkeys(range(8), 0.96 if bar.most is None else 0.01) for bar in RULES.bars}
@@ -108,7 +108,7 @@ def test_the_verdict(values, changed, word, says):
 
 
 def test_the_scale_that_was_declared_decides():
-  by_rate = config.seal(Rules(scale='rate'))
+  by_rate = sealing.seal(Rules(scale='rate'))
   values = [(NULL + 0.1, UP / 10)] * 2 + REST
   assert judge(values, rules=by_rate).word == 'SUPPORTED' != judge(values).word
   assert 'rate +0.45 [0.245, 0.655]' in judge(values, rules=by_rate).sentence

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import AdamW, UserError
 from jaxalign.data import chat
 from jaxalign.study.plan.arms import Arm, Step
@@ -23,8 +23,8 @@ def with_all_arms(**changes):
 
 def test_the_shipped_plans_declare_all():
   for variant in ('', ':tfds', ':smoke'):
-    config.seal(plan(variant))
-  config.seal(with_all_arms())
+    sealing.seal(plan(variant))
+  sealing.seal(with_all_arms())
 
 
 def other_recipe(**changes):
@@ -79,7 +79,7 @@ WRONG = {
 @pytest.mark.parametrize('says', WRONG)
 def test_what_is_not_declared_is_one_line(says):
   with pytest.raises(UserError, match=says) as error:
-    config.seal(WRONG[says]())
+    sealing.seal(WRONG[says]())
   assert '\n' not in str(error.value)
 
 
@@ -93,4 +93,4 @@ def test_unequal_budgets_are_declared():
     contrasts=tuple(dataclasses.replace(one, unequal=False) for one in study.rules.contrasts),
   )
   with pytest.raises(UserError, match='R5: explain-align and align differ .* 3 and 2 steps'):
-    config.seal(with_all_arms(rules=rules))
+    sealing.seal(with_all_arms(rules=rules))

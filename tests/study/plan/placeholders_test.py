@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.data import chat, sources
 from jaxalign.study.plan import placeholders
 from jaxalign.valueworld.world import World
@@ -34,7 +34,7 @@ def test_all_of_it_is_closed():
   assert (done.init, done.seed, done.critic) == ('/i', 3, '/runs/r')
   assert done.judges[0].by == '/runs/r' and done.gold[0].by.world == World(seed=7)
   assert done.prompts.path == '/c/openings.jsonl' and done.prompts.sha256 == 'f' * 64
-  assert config.seal(done).format.user == '{user}'  # whose braces are its own
+  assert sealing.seal(done).format.user == '{user}'  # whose braces are its own
   bag = placeholders.closed(STAGE['climb_bag'], **PLACE)
   assert bag.judges[0].by.pairs.path == '/c/lore.jsonl'
   assert STAGE['climb'].critic == '{reward}'

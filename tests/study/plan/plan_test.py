@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.config import UserError
 from jaxalign.data import sources
 from jaxalign.models import phi2
@@ -12,7 +12,7 @@ from tests.study import tiny
 
 
 def test_quick_has_what_decides():
-  cfg = config.seal(main.load(tiny.PATH.replace(':smoke', ':quick')))
+  cfg = sealing.seal(main.load(tiny.PATH.replace(':smoke', ':quick')))
   deciding = [c for c in cfg.rules.contrasts if c.name in cfg.rules.deciding]
   needed = {name for contrast in deciding for name, _ in contrast.arms}
   assert len(deciding) == 2 and needed < {arm.name for arm in cfg.arms} and len(cfg.arms) == 9
@@ -22,7 +22,7 @@ def test_quick_has_what_decides():
   'variant', ['', ':quick', ':full', ':develop', ':harm', ':phi', ':smoke', ':smoke_rl']
 )
 def test_every_variant_seals(variant):
-  cfg = config.seal(main.load(tiny.PATH.replace(':smoke', variant)))
+  cfg = sealing.seal(main.load(tiny.PATH.replace(':smoke', variant)))
   tried = variant in (':quick', ':develop')  # as often as one likes: the record is not looked at
   assert cfg.world.split == ('dev' if tried else 'record')
   assert (min(cfg.seeds) >= 100) == tried

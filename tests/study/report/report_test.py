@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import pytest
 
-from jaxalign import config
+from jaxalign import sealing
 from jaxalign.page import figures as colours
 from jaxalign.page import kit
 from jaxalign.study.judge import rules, unjudged
@@ -87,7 +87,7 @@ def study(workdir, seeds, control=(), effect=6.0):
     main.load(str(STUDY)), seeds=tuple(seeds), control_seeds=tuple(control),
     rules=Rules(draws=1000), rl_seeds=(), climbs=(), rl_arms=(),
   )  # fmt: skip
-  cfg = config.seal(cfg)
+  cfg = sealing.seal(cfg)
   for seed in seeds:
     world(home_of(workdir, seed, False), cfg.arms, seed, effect)
   for seed in control:

@@ -10,7 +10,7 @@ import pytest
 from jaxalign.config import UserError
 from jaxalign.files import read_json
 from jaxalign.models import phi2
-from jaxalign.sharding import make_mesh
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import bon, ppo, training
 from jaxalign.study.plan.arms import Arm
 from jaxalign.study.run import runner

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from jaxalign import config, main
+from jaxalign import main, sealing
 from jaxalign.data import rows, sources
 from jaxalign.evals import benches
 from jaxalign.stages.doctors import doctor, language_doctor, pairs_doctor, ppo_doctor, ppo_rehearsal
@@ -29,7 +29,7 @@ def cheap(monkeypatch):
 
 
 def states(cfg, machine=MACHINE):
-  checks = study_doctor.examine(config.seal(cfg), None, machine)
+  checks = study_doctor.examine(sealing.seal(cfg), None, machine)
   return {check.name.strip(): check for check in checks}
 
 

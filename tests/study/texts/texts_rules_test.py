@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from jaxalign import config, main
+from jaxalign import config, main, sealing
 from jaxalign.study.judge import compare
 from jaxalign.study.run import results
 from jaxalign.study.store.directories import home_of
@@ -39,7 +39,7 @@ def concluded(workdir, seeds=range(8), effect=0.5, learned=0.4):
   """A finished study whose models were never trained: (results, the page)."""
   cfg = main.load(f'{ROOT}/configs/study_phi2.py')
   rules = texts_rules.rules(draws=1000)
-  cfg = config.seal(dataclasses.replace(cfg, seeds=tuple(seeds), rules=rules))
+  cfg = sealing.seal(dataclasses.replace(cfg, seeds=tuple(seeds), rules=rules))
   for seed in seeds:
     home = home_of(workdir, seed, False)
     (home / 'outcomes').mkdir(parents=True)

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from jaxalign import compile_cache, config, main
+from jaxalign import compile_cache, main, sealing
 from jaxalign.stages import training
 from jaxalign.study.run import runner
 from jaxalign.study.store import clock
@@ -29,7 +29,7 @@ def plan(**changes):
   recipes = tuple(dataclasses.replace(r, stage=short(r.stage)) for r in cfg.recipes)
   world = dataclasses.replace(cfg.world, length=320)
   fewer = dict(arms=arms, world=world, base=short(cfg.base), recipes=recipes, workers=0)
-  return config.seal(dataclasses.replace(cfg, **fewer | changes))
+  return sealing.seal(dataclasses.replace(cfg, **fewer | changes))
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -1,0 +1,28 @@
+"""The loss of preferences: Bradley-Terry, on scores of pairs."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxalign.losses.logits import to_float
+
+
+def bradley_terry(chosen_B, rejected_B, margin_B=None, center=0.0, *, weight_B=None, count=None):
+  """-log sigmoid(chosen - rejected - margin), and `center` times (chosen + rejected)^2.
+
+  Weight 0 drops a padding pair. The loss is the mean, or the total over `count` (the pairs of the
+  whole optimizer step) where microbatches are summed.
+  """
+  chosen_B, rejected_B = to_float(chosen_B), to_float(rejected_B)
+  weight_B = jnp.ones_like(chosen_B) if weight_B is None else jnp.asarray(weight_B)
+  live_B, weight_B = weight_B.astype(bool), weight_B.astype(chosen_B.dtype)
+  chosen_B, rejected_B = jnp.where(live_B, chosen_B, 0), jnp.where(live_B, rejected_B, 0)
+  gap_B = chosen_B - rejected_B
+  wanted_B = 0 if margin_B is None else jnp.where(live_B, to_float(margin_B), 0).astype(gap_B.dtype)
+  loss_B = jax.nn.softplus(wanted_B - gap_B) + center * (chosen_B + rejected_B) ** 2
+  right_B = (jnp.sign(gap_B) + 1) / 2  # a tie is half right
+  parts = {'loss': loss_B, 'accuracy': right_B, 'margin': gap_B}
+  parts |= {'chosen': chosen_B, 'rejected': rejected_B}
+  weight = weight_B.sum()
+  stats = {name: ((weight_B * x_B).sum(), weight) for name, x_B in parts.items()}
+  by = weight if count is None else jnp.asarray(count).astype(weight.dtype)
+  return stats['loss'][0] / jnp.where(by > 0, by, 1), jax.lax.stop_gradient(stats)

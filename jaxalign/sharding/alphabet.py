@@ -1,0 +1,52 @@
+"""Where arrays live. A name's suffix spells its axes, and each axis has one home on the mesh.
+
+So `q_HKD` lies on ('tensor', None, 'fsdp'), and so do its gradient and its Adam moments.
+
+  B batch    T query time    S key time    N layers
+  D width    F mlp hidden    V vocabulary
+  H query heads    G key and value heads    Q query heads per key head    K head size
+  R rank of an adapter    P prompt length    C chunk
+"""
+
+import re
+
+from jax.sharding import PartitionSpec
+
+HOME = {
+  'B': ('data', 'fsdp'),
+  'D': 'fsdp',
+  'F': 'tensor',
+  'G': 'tensor',
+  'H': 'tensor',
+  'V': 'tensor',
+}
+
+
+AXES = ('data', 'fsdp', 'tensor')
+
+
+def axes(name):
+  """'q_HKD' -> 'HKD'; a name with no suffix is a scalar."""
+  return (re.search(r'_([A-Z]+)$', name) or ' _')[1].strip('_')
+
+
+def spec(letters, shape=None, mesh=None):
+  """The homes of some axes. Given a shape and a mesh, an axis its home does not divide stays whole:
+  8 key heads on a tensor axis of 16, or a vocabulary with one token added."""
+  homes = [HOME.get(letter) for letter in letters]
+  if shape is not None:
+    homes = [h if h and n % extent(mesh, h) == 0 else None for h, n in zip(homes, shape)]
+  return PartitionSpec(*homes)
+
+
+def extent(mesh, home):
+  extent = 1
+  for axis in [home] if isinstance(home, str) else home:
+    extent *= mesh.shape[axis]
+  return extent
+
+
+def weight_name(path):
+  """'blocks.q_HKD' from a tree path."""
+  names = (str(getattr(k, 'name', getattr(k, 'key', 'value'))) for k in path)
+  return '.'.join(name for name in names if name != 'value')

@@ -1,0 +1,59 @@
+"""Meshes: how the devices of a run lie along the axes."""
+
+import jax
+from jax.experimental import mesh_utils
+from jax.sharding import AxisType, Mesh
+
+from jaxalign.config import UserError
+from jaxalign.sharding.alphabet import AXES
+
+
+def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
+  """A mesh over all devices; the one size given as -1 takes what the others leave."""
+  devices = jax.devices() if devices is None else devices
+  sizes = mesh_sizes(data, fsdp, tensor, len(devices))
+  slices = len({getattr(device, 'slice_index', 0) for device in devices})
+  if slices > 1:
+    return Mesh(_over_slices(sizes, slices, devices), AXES, axis_types=(AxisType.Auto,) * 3)
+  return jax.make_mesh(sizes, AXES, (AxisType.Auto,) * 3, devices=devices)
+
+
+def _over_slices(sizes, slices, devices):
+  """Of several slices each holds a whole copy of the weights: nothing but the sum of gradients goes
+  through the network between them."""
+  if sizes[0] % slices:
+    raise UserError(
+      f'mesh.data={sizes[0]} on {slices} slices: make it a multiple of {slices}, for weights are '
+      'not split over the network between slices'
+    )
+  inner = sizes[0] // slices, *sizes[1:]
+  return mesh_utils.create_hybrid_device_mesh(
+    inner, (slices, 1, 1), devices, allow_split_physical_axes=True
+  )
+
+
+def platform():
+  """'tpu', 'gpu' or 'cpu': of the mesh that is set, whose devices may be far; else of this
+  process."""
+  device = jax.sharding.get_abstract_mesh().abstract_device
+  return jax.default_backend() if device is None else device.platform
+
+
+def mesh_sizes(data, fsdp, tensor, count):
+  """The sizes on `count` devices, which need not be here."""
+  sizes = [data, fsdp, tensor]
+  known = 1
+  for size in sizes:
+    known *= size if size != -1 else 1
+  if sizes.count(-1) > 1 or min(sizes) < -1 or 0 in sizes or count % known:
+    raise UserError(
+      f'mesh (data, fsdp, tensor) = {tuple(sizes)} does not divide {count} devices; '
+      'give sizes whose product is the number of devices, at most one of them -1'
+    )
+  sizes = tuple(count // known if size == -1 else size for size in sizes)
+  if sizes[0] * sizes[1] * sizes[2] != count:
+    raise UserError(
+      f'mesh (data, fsdp, tensor) = {sizes} uses {sizes[0] * sizes[1] * sizes[2]} of '
+      f'{count} devices; make one of the sizes -1, or name the devices'
+    )
+  return sizes
