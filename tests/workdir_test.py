@@ -8,7 +8,7 @@ import sys
 import pytest
 from etils import epath
 
-from jaxalign import config, sealing, workdir
+from jaxalign import sealing, workdir
 from jaxalign.config import AdamW, Logging, UserError
 from jaxalign.files import read_json
 
@@ -74,7 +74,7 @@ def test_a_bucket_without_credentials_is_one_line(tmp_path, monkeypatch):
   def refuse(*_):
     raise NoCredentials('log in first')
 
-  monkeypatch.setattr(config, 'write_text', refuse)
+  monkeypatch.setattr(sealing, 'write_text', refuse)
   with pytest.raises(UserError, match=r'cannot be written .log in first.: choose another'):
     workdir.claim(Config(), epath.Path(tmp_path))
 

@@ -174,9 +174,9 @@ def test_eight_devices_do_what_one_does(tmp_path, base, monkeypatch):
 
 def test_no_entropy_is_computed_that_nobody_reads(models, batch, monkeypatch):
   asked = []
-  real = dpo.losses.token_logprobs_from_hidden
+  real = dpo.head.token_logprobs_from_hidden
   spy = lambda *a, **how: asked.append(how.get('entropy', True)) or real(*a, **how)
-  monkeypatch.setattr(dpo.losses, 'token_logprobs_from_hidden', spy)
+  monkeypatch.setattr(dpo.head, 'token_logprobs_from_hidden', spy)
   jax.eval_shape(dpo.logprobs, models[0], batch)
   assert asked == [False]
 
