@@ -27,7 +27,7 @@ OURS = {  # what the package calls them; a line may name either, with the direct
 MAY_BE_ABSENT = ('num_key_value_heads', 'max_position_embeddings')
 OTHERS = {
   'rms_norm_eps': (-1.0, float('nan'), 1e308, 'x'), 'rope_theta': (0.0, -1.0, float('nan'), 'x'),
-  'head_dim': (0, -1, HUGE, 'x'), 'eos_token_id': (5000, 'x', [[2]]), 'bos_token_id': (5000, 'x'),
+  'head_dim': (0, -1, HUGE, 'x'), 'eos_token_id': (5000, 'x', [[2]]), 'bos_token_id': ('x',),
   'hidden_act': ('relu', 7), 'tie_word_embeddings': ('perhaps',), 'attention_bias': (True,),
   'rope_scaling': ({'rope_type': 'yarn', 'factor': 4.0}, 'x'),
   'model_type': (ABSENT, 'gpt2', None, 7, ['llama']),
@@ -197,11 +197,9 @@ def tokenizers():
     'text for ids': change(lambda raw: raw['model'].update(vocab={'a': 'b'})),
     'larger than the model': change(lambda raw: raw['model'].update(vocab=big, merges=[])),
     'merges of nothing': change(lambda raw: raw['model'].update(merges=[['qq', 'zz']])),
-    'added tokens null': change(lambda raw: raw.update(added_tokens=None)),
     'added token without id': change(lambda raw: raw.update(added_tokens=[{'content': 'x'}])),
     'added token of huge id': change(
       lambda raw: raw['added_tokens'][0].update(id=10**30)),
-    'decoder unknown': change(lambda raw: raw.update(decoder={'type': 'Oracle'})),
   }  # fmt: skip
 
 
