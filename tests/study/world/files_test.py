@@ -1,25 +1,13 @@
 """What a world has on disk, of either architecture."""
 
-import jax
 import numpy as np
 import pytest
 
-from jaxalign.models import hub, llama2, phi2
+from jaxalign.models import hub
 from jaxalign.study.store.rows import digest
 from jaxalign.study.world import files
 from jaxalign.valueworld import words
-from tests.valueworld import worlds
-
-WORLD = worlds.small()
-SMALL = dict(width=16, depth=1, heads=2, kv_heads=2, mlp=32, length=64, remat='none')
-MODELS = dict(llama2=llama2.tiny, phi2=phi2.tiny)
-
-
-def model_of(name):
-  model = MODELS[name](**SMALL, vocab=len(words.vocabulary()) + 2).build(jax.random.key(0))
-  if name == 'phi2':  # from chance it is 0: here it must count
-    model.head_bias_V[...] = jax.random.normal(jax.random.key(1), model.head_bias_V.shape)
-  return model
+from tests.study.world.answers_test import MODELS, WORLD, model_of
 
 
 @pytest.fixture(scope='module', params=MODELS)
