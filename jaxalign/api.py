@@ -15,7 +15,7 @@ def load(path, *, dtype=None, mesh=None):
   workdir of ours (its newest checkpoint, or WORKDIR/checkpoints/STEP; adapters folded in).
 
   dtype: 'float32', 'bfloat16' or 'float16', of weights and arithmetic; None keeps the file's.
-  mesh: from jaxalign.sharding.make_mesh; the weights are laid out on it while they load.
+  mesh: from jaxalign.sharding.meshes.make_mesh; the weights are laid out on it while they load.
   The directory's tokenizer comes along as model.tokenizer, or None where there is none.
   """
   path = hub.resolve(path)

@@ -3,7 +3,7 @@
 A file there is a program as the compiler made it, under a hash of all that it came from: the
 program itself, jaxlib, the compiler's build, its flags, the devices and their order. Whatever
 differs is compiled anew. launch/preflight.py --keep fills it without a TPU. Where no directory is
-named, a run of one process keeps its programs in the user's cache, within BOUND.
+named, a run of one process keeps its programs in the user's cache, 2 GiB at most.
 """
 
 import contextlib

@@ -159,7 +159,7 @@ def replacing(path):
   try:
     yield temporary
     temporary.replace(path)
-  except Exception:
+  except BaseException:
     temporary.unlink(missing_ok=True)  # of a full disk: half a file helps nobody
     raise
 

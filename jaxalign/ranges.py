@@ -1,6 +1,6 @@
 """Ranges of numbers, declared at the field of a config that they bound: `lr: Rate = 1e-5`.
 
-`config.seal` refuses what lies outside, and `--config=FILE --help` prints them. A float is finite
+`sealing.seal` refuses what lies outside, and `--config=FILE --help` prints them. A float is finite
 without a range, too. Bounds are wide: what somebody could mean is let through, and what can only
 end in NaN, in a step that moves nothing or beyond an int32 is not.
 """

@@ -48,7 +48,7 @@ LONGEST = (
   'rl/players_test.py',
   'stages/ppo_turn_test.py',
   'launch/rehearse_test.py',
-  'stages/ppo_rehearsal_test.py',
+  'stages/doctors/ppo_rehearsal_test.py',
   'stages/reward_test.py',
   'stages/dpo_test.py',
 )

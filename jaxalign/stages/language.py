@@ -64,7 +64,7 @@ def loss(model, batch, key=None, given=None):
 
 
 def run(cfg, workdir):
-  tokenizer, mesh, tx = training.open_run(cfg, learner(cfg)[0])
+  tokenizer, mesh, tx = training.open_run(cfg, workdir, learner(cfg)[0])
   ready = training.open_data(cfg, cfg.train, 'train', tokenizer, workdir)
   parts = [batches.Part(p, c.weight) for p, c in zip(ready, cfg.train)]
   data = batches.Batches(parts, cfg.length, cfg.batch, cfg.seed)

@@ -55,7 +55,7 @@ def run(cfg, workdir, title, build, start, flops):
   """start(cfg, tx, mesh, saves) -> (state, what is given, the loss, rewards), where
   rewards(model, batch, given) are two numbers a pair, of the chosen and of the rejected answer.
   build: key -> what is trained; flops: length -> of a token."""
-  tokenizer, mesh, tx = training.open_run(cfg, build)
+  tokenizer, mesh, tx = training.open_run(cfg, workdir, build)
   ready = training.open_data(cfg, training.corpora_of(cfg.train), 'train', tokenizer, workdir)
   data = batches.Pairs(ready, cfg.length, cfg.batch, cfg.seed)
   about = finished.text_side(tokenizer, cfg.format)

@@ -27,7 +27,8 @@ class Skip(Exception):
 class Found(dict):
   """Things by the names of the rules that found them; of a rule that refused there is none.
 
-  elsewhere: the machine that a doctor looks at, where it is not this one."""
+  elsewhere: the machine that a doctor looks at, where it is not this one. `resumes` is given for a
+  run that has checkpoints: what older releases let begin may go on."""
 
   elsewhere = ''
 
@@ -109,7 +110,8 @@ def tokenizer_fits(cfg, found):
       f'the tokenizer has {tokenizer.vocab} ids, model.vocab={cfg.model.vocab}: they do not fit; '
       "name the model's own tokenizer, or a model of at least as many"
     )
-  if tokenizer.eos is not None and tokenizer.eos not in cfg.model.eos:
+  known = found.get('resumes') or tokenizer.eos is None or tokenizer.eos in cfg.model.eos
+  if not known:
     raise UserError(
       f'texts end with id {tokenizer.eos} in {tokenizer}, and model.eos={cfg.model.eos}: '
       'answers would never end; set model.eos'
@@ -119,11 +121,18 @@ def tokenizer_fits(cfg, found):
 
 def format_fits(cfg, found):
   form, tokenizer = cfg.format, found['tokenizer']
-  chat.refuse_no_ends(form, tokenizer)
+  if not _documents_alone(cfg):
+    chat.refuse_no_ends(form, tokenizer)
   for field in ('user', 'answer'):
-    if '{' + field + '}' not in getattr(form, field):
+    if '{' + field + '}' not in getattr(form, field) and not found.get('resumes'):
       raise UserError(f'format.{field} has no {{{field}}}: the text of that turn would be lost')
   return f'{form.name}, {form.hash[:12]}; BOS {tokenizer.bos}, EOS {tokenizer.eos}', None
+
+
+def _documents_alone(cfg):
+  """A bool: whether no dialogue is written, and so no end token needed."""
+  sources = [getattr(one, 'source', one) for one in getattr(cfg, 'train', ())]
+  return bool(sources) and all(getattr(one, 'kind', '') == 'document' for one in sources)
 
 
 def _sinks_there(cfg, found):
@@ -136,6 +145,7 @@ def rows_divide(cfg, found):
   """Rows of a step go evenly into microbatches, and each of these onto the ways of the mesh."""
   name = 'minibatch' if hasattr(cfg, 'minibatch') else 'batch'
   rows, parts = getattr(cfg, name), getattr(cfg, 'microbatches', 1)
+  parts = 1 if found.get('resumes') else parts
   each = split(rows, found['mesh'], parts, name)
   return f'{name}={rows}: {parts} parts x {rows // parts // each} ways x {each} rows', None
 
@@ -158,17 +168,26 @@ def judges_read(cfg, found):
   """Rule 9: tokens pass through where both hashes agree; else text is read and written anew. The
   judges, as (those whose sum is raised, gold)."""
   sides = cfg.proxy if hasattr(cfg, 'proxy') else cfg.judges, cfg.gold
-  said, ours = [], (found['tokenizer'], cfg.format)
+  said, wrong = [], []
   for judge in (*sides[0], *sides[1]):
-    how = 'reads text'
-    if not callable(judge.by):
-      theirs = judging.text_of(judge, cfg, ours[0])
-      how = f'text is written anew in its template {theirs[1].name} by {theirs[0]}'
-      if judging.alike(theirs, ours):
-        how = 'same tokenizer and template, tokens pass through'
-      how = f'{judging.fingerprint(judge)[:12]}, {how}'
-    said.append(f'{judge.name}, weight {judge.weight}: {how}')
+    try:
+      how = _reading(judge, cfg, (found['tokenizer'], cfg.format))
+      said.append(f'{judge.name}, weight {judge.weight}: {how}')
+    except UserError as error:
+      wrong.append(str(error))
+  if wrong:
+    raise UserError('; '.join(wrong))
   return '; '.join(said), sides
+
+
+def _reading(judge, cfg, ours):
+  """How a judge reads what the policy writes, in words."""
+  if callable(judge.by):
+    return 'reads text'
+  theirs, mark = judging.text_of(judge, cfg, ours[0]), judging.fingerprint(judge)[:12]
+  if judging.alike(theirs, ours):
+    return f'{mark}, same tokenizer and template, tokens pass through'
+  return f'{mark}, text is written anew in its template {theirs[1].name} by {theirs[0]}'
 
 
 def gold_differs(cfg, found):
@@ -191,7 +210,7 @@ def _page_drawn(cfg, found):
     return 'none: bon.json has the numbers', None
   found.skip_elsewhere()
   kit.refuse_without_extra()
-  return 'matplotlib is there to draw it', None
+  return 'what draws it is installed', None
 
 
 _TEXT = (

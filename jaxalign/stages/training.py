@@ -51,11 +51,13 @@ def check(cfg, scores):
     raise UserError('lora adapts weights that exist: name them with init')
 
 
-def open_run(cfg, build):
+def open_run(cfg, workdir, build):
   """(tokenizer, mesh, optimizer), or what in the config stands against them. build: key -> what is
   trained."""
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  found = refusals.refuse(refusals.LEARNING, cfg, mesh=mesh, build=build)
+  found = refusals.refuse(
+    refusals.LEARNING, cfg, mesh=mesh, build=build, resumes=saving.newest(workdir) is not None
+  )
   return found['tokenizer'], mesh, make_optimizer(cfg.optim, cfg.steps)
 
 

@@ -61,21 +61,23 @@ class Config:
           f'{label(name)!r}: arms and recipes are called by letters, digits and . , _ @ + = - (a '
           'letter first, 100 at most), for files are called by them'
         )
-    known = guests.of(self.world).TESTS
+    guest = guests.of(self.world)
     for arm in (*self.arms, *self.rl_arms):
-      if arm.tests not in known:
-        raise UserError(f'arm {arm.name}: tests={arm.tests}: here these are {", ".join(known)}')
+      if arm.tests not in guest.TESTS:
+        known = ', '.join(guest.TESTS)
+        raise UserError(f'arm {arm.name}: tests={arm.tests}: here these are {known}')
     for arm in every:
       self._check_steps(arm)
     for arm in self.arms:
       if arm.after != 'sft':
         raise UserError(f'arm {arm.name}: after={arm.after} is for rl_arms')
-      if arm.context and arm.steps:
-        raise UserError(f'arm {arm.name}: a context is for an arm that takes no steps')
+      if arm.context and (arm.steps or not guest.CONTEXTS):
+        why = 'arm that takes no steps' if guest.CONTEXTS else 'arm of ValueWorld'
+        raise UserError(f'arm {arm.name}: a context is for an {why}')
     for recipe in self.recipes:
       if recipe.stage.model != self.first.model:
         raise UserError(f'recipe {recipe.name} has another model than the base: take the same')
-    guests.of(self.world).check_plan(self, every)
+    guest.check_plan(self, every)
     equal_budgets.check(self)
 
   def _check_steps(self, arm):

@@ -134,6 +134,8 @@ class _Lines:
 
   def __init__(self, path, start):
     self.path, self.remote = path, _REMOTE in str(path)
+    for torn in () if self.remote else path.parent.glob(f'{path.name}.*.tmp'):
+      torn.unlink()  # of a run that was killed while it wrote
     lines = _until(path, start)
     text = ''.join(lines)
     if not path.exists() or content(path) != text.encode():

@@ -12,6 +12,7 @@ from jaxalign import sealing
 from jaxalign.config import AdamW, Logging, Mesh, UserError
 from jaxalign.data import chat
 from jaxalign.rl.judges import Judge
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import bon, refusals
 from jaxalign.stages.doctors.doctor import Machine
 
@@ -66,6 +67,22 @@ def test_a_run_is_refused_as_its_doctor_says_before_anything_is_tokenised(
   rules = [rule for rule, _ in LISTS[stage]]
   others = {checks[rule].state for rule in rules if rule != name}
   assert 'FAIL' not in others, 'the case breaks one rule alone'
+
+
+def test_a_run_that_older_releases_let_begin_goes_on():
+  """Of batches that no microbatch splits evenly, and of ends that the model does not know."""
+  cfg = smallest.get_config('sft')
+  cfg = dataclasses.replace(cfg, batch=8, microbatches=4, mesh=Mesh(fsdp=8))
+  cfg = sealing.seal(dataclasses.replace(cfg, model=dataclasses.replace(cfg.model, eos=(7,))))
+  mesh = make_mesh(1, 8, 1)
+  asked = lambda **given: [
+    rule(cfg, refusals.Found(mesh=mesh, init=None, **given))
+    for rule in (refusals.tokenizer_fits, refusals.rows_divide)
+  ]
+  assert len(asked(resumes=True)) == 2
+  for rule in (refusals.tokenizer_fits, refusals.rows_divide):
+    with pytest.raises(UserError):
+      rule(cfg, refusals.Found(mesh=mesh, init=None, resumes=False))
 
 
 @pytest.mark.parametrize('stage', LISTS)

@@ -114,6 +114,7 @@ def test_it_runs_to_its_page_and_not_again(tmp_path):
   [
     (Arm(name='x', steps=(Step(recipe='explain', what='lore'),), tests='count'), 'lore cannot be'),
     (Arm(name='x', steps=(), tests='goods'), 'arm x: tests=goods: here these are count'),
+    (Arm(name='x', steps=(), tests='count', context='up'), 'a context is for an arm of ValueWorld'),
   ],
 )
 def test_it_refuses_what_it_cannot_serve(arm, says):

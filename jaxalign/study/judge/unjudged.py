@@ -126,7 +126,7 @@ def least_mass(plan, means):
 
 
 def masses(means_by_seed):
-  """What `measured` wants, from {seed: results.means}."""
+  """What `measured` wants, from {seed: table.means}."""
   found = {}
   for seed, mean in means_by_seed.items():
     for key, one in mean.items():

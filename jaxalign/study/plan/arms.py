@@ -13,7 +13,7 @@ from jaxalign.stages import bon, explain, ppo, reward, sft
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Recipe:
-  """How a step trains, and what of it is open (see holes)."""
+  """How a step trains, and what of it is open (see placeholders)."""
 
   name: str
   stage: explain.Config | sft.Config | reward.Config | ppo.Config | bon.Config

@@ -23,7 +23,9 @@ class Start:
 class Guest(abc.ABC):
   """What a study runs in."""
 
-  TESTS = ()  # the names that an arm's `tests` may take
+  TESTS: tuple[str, ...] = ()  # the names that an arm's `tests` may take
+  CONTEXTS = False  # whether a document can stand before a question: in_context
+  keeps = False  # whether something is kept beside an arm's outcomes: keep
 
   @property
   def config(self):

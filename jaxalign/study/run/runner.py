@@ -70,8 +70,9 @@ def work(task, cfg, workdir, say):
   start = _Node(cfg, home, corpora, seed, guest, timed).base()
   with timed.on('asking'):
     _measure_base(store, start, guest.base_tests(asked), asked)
-  with timed.on('probes'):
-    guest.keep(store, 'base', start.base_hash, start.christened)
+  if guest.keeps:
+    with timed.on('probes'):
+      guest.keep(store, 'base', start.base_hash, start.christened)
   say('base')
   for arm in every:
     key = start.key_of(arm, asked[arm.tests])
@@ -79,7 +80,7 @@ def work(task, cfg, workdir, say):
     made = lambda arm=arm, model=model: start.rows_of(arm, asked[arm.tests], model())
     with timed.on('asking'):
       _measure(store, arm.stored, key, made)
-    if arm.after == 'sft' and not arm.context:
+    if guest.keeps and arm.after == 'sft' and not arm.context:
       with timed.on('probes'):
         guest.keep(store, arm.name, key, model)
     say(arm.stored)

@@ -57,6 +57,7 @@ def read(path):
 def _row(path, n, raw):
   if not isinstance(raw, dict):
     raise UserError(f'{path}, line {n}: {str(raw)[:80]!r} is no row')
+  raw = dict(unit=_unit_of_old(raw.get('tokens'))) | raw
   given = {name: _whole(raw[name]) for name in NAMES if name in raw}
   for name, value in given.items():
     if not fits(value, TYPES[name]) and not _is_nan(value, name):
@@ -68,6 +69,13 @@ def _row(path, n, raw):
   if missing:
     raise UserError(f'{path}, line {n}: a row without {", ".join(missing)}')
   return Row(**given)
+
+
+def _unit_of_old(tokens):
+  """The Unit of rows of a release that wrote none: their tokens tell them apart."""
+  if not isinstance(tokens, list):
+    return 'nats'
+  return 'sentiment' if len(tokens) == 1 else 'nats a token'
 
 
 def _whole(value):

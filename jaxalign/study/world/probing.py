@@ -1,6 +1,7 @@
 """The probes of a whole study: every measure over seeds, contrasts of them, and similarity of arms.
 
-From what insight.py kept and nothing else. The seed is the unit. Nothing here decides the verdict.
+From what probe_files.py kept and nothing else. The seed is the unit. Nothing here decides the
+verdict.
 """
 
 import collections

@@ -19,6 +19,7 @@ class ValueWorld(Guest):
   control: bool = False  # a world in which documents say nothing about conduct
 
   TESTS = ('goods', 'harm')
+  CONTEXTS = True
 
   @property
   def config(self):
@@ -72,9 +73,12 @@ class ValueWorld(Guest):
   def in_context(self, model, kind, tests):
     return answers.outcomes(model, tests, answers.documents(self.world, kind))
 
+  @property
+  def keeps(self):
+    return not self.control
+
   def keep(self, store, name, key, model):
-    if not self.control:
-      probe_files.keep(store, name, key, self.world, model)
+    probe_files.keep(store, name, key, self.world, model)
 
   def gate_values(self, cfg, means):
     return gates.values(cfg, means)

@@ -49,6 +49,16 @@ def test_rows_of_older_studies_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+  'tokens, unit', [([9, 8], 'nats a token'), ([9], 'sentiment'), (None, 'nats')]
+)
+def test_the_unit_of_an_older_row_is_told_by_its_tokens(tmp_path, tokens, unit):
+  old = json.loads(rows.line(EVERY[2])) | dict(tokens=tokens)
+  del old['unit']
+  (row,) = rows.read(written(tmp_path / 'old.jsonl', [json.dumps(old)]))
+  assert row.unit == unit
+
+
+@pytest.mark.parametrize(
   'line, says',
   [
     ('{"seed": 0', 'line 2 cannot be read'),
