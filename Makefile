@@ -33,6 +33,7 @@ test-all: install
 lint: install
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
 
 format: install
 	@$(RUN) -m ruff check --fix .
@@ -52,4 +53,4 @@ $(STAMP):
 	@echo 'installed'
 
 clean:
-	rm -rf .venv .venv312 .pytest_cache .ruff_cache build jaxalign.egg-info
+	rm -rf .venv .venv312 .pytest_cache .mypy_cache .ruff_cache build jaxalign.egg-info
