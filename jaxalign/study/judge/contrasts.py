@@ -1,53 +1,51 @@
-"""From the store's rows to the planned contrasts, each on every scale, with all that is printed."""
+"""From the store's rows to contrasts of arms, each on every scale, with all that is printed."""
 
 import dataclasses
 import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import numpy as np
 
 from jaxalign import statistics
-from jaxalign.statistics import Estimate, Interval
-from jaxalign.study.judge.rules import SCALES
-from jaxalign.study.store.table import table
+from jaxalign.statistics import Interval
+from jaxalign.study.judge.results import Contrast, Numbers
+from jaxalign.study.judge.rules import PRIMARY_SCALES, Planned, Rules
+from jaxalign.study.store.rows import Row
+from jaxalign.study.store.table import Table, table
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Contrast:
-  name: str
-  what: str
-  scale: str  # the primary one
-  estimates: dict[str, Estimate]  # by scale; margin and rate always
-  seeds: tuple[int, ...]
-  crossed: bool = False  # a difference of differences: claimed only if all scales agree
-  bootstrap: dict[str, Interval] = dataclasses.field(default_factory=dict)  # by scale
-  tost: dict[str, float | None] = dataclasses.field(default_factory=dict)
-
-  @property
-  def primary(self):
-    return self.estimates[self.scale]
-
-  @property
-  def agree(self):
-    """Whether the sign is the same on all scales: else a bound, not the arms, may have made it."""
-    return statistics.agree(self.estimates.values())
-
-  @property
-  def bound(self):
-    """A bool: whether it may be an artefact of a scale's end, and so cannot be claimed."""
-    return self.crossed and not self.agree
-
-
-def contrast(planned, values, seeds, rules, bootstrap=None):
-  """A Contrast from {scale: one value a seed}."""
-  estimates = {scale: statistics.paired(values[scale], rules.level) for scale in values}
-  tost = {
-    scale: statistics.tost(values[scale], rules.sesoi_of(scale)) for scale in ('margin', 'rate')
+def contrast(
+  planned: Planned,
+  values: Mapping[str, np.ndarray],
+  seeds: Collection[int],
+  rules: Rules,
+  bootstrap: Mapping[str, Interval] | None = None,
+) -> Contrast:
+  """A Contrast from {scale: one value a seed}; of no seeds, the values are of items."""
+  scales = {
+    scale: _numbers(x_U, scale, rules, (bootstrap or {}).get(scale), bool(seeds))
+    for scale, x_U in values.items()
   }
-  return _Contrast(
-    name=planned.name, what=planned.what, scale=rules.scale, estimates=estimates,
-    seeds=tuple(seeds), crossed=planned.crossed, tost=tost, bootstrap=bootstrap or {},
-  )  # fmt: skip
+  return Contrast(
+    name=planned.name,
+    what=planned.what,
+    scale=rules.scale,
+    agree=statistics.agree(scales.values()),
+    seeds=dict(zip(seeds, scales[rules.scale].differences or ())),
+    scales=scales,
+  )
 
 
-def measured(rows, rules, seeds=None, after='sft'):
+def _numbers(x_U, scale, rules, drawn, of_seeds):
+  one = dataclasses.asdict(statistics.paired(x_U, rules.level))
+  each = one.pop('seeds')
+  tost = statistics.tost(x_U, rules.sesoi_of(scale)) if scale in PRIMARY_SCALES else None
+  return Numbers(**one, differences=each if of_seeds else None, tost=tost, bootstrap=drawn)
+
+
+def measured(
+  rows: Sequence[Row], rules: Rules, seeds: Collection[int] | None = None, after: str = 'sft'
+) -> list[Contrast]:
   """The planned contrasts whose arms and tests the rows hold, in order; holes are refused.
 
   An arm or test of which there is no row at all leaves its contrasts out: `judge` says which, and
@@ -58,79 +56,77 @@ def measured(rows, rules, seeds=None, after='sft'):
   for planned in rules.contrasts:
     needed = {(test, arm) for test, _ in planned.tests for arm, _ in planned.arms}
     if needed <= there:
-      found.append(_measured(planned, rows, rules, seeds, after))
+      tables = _tables(planned, rows, seeds, after)
+      found.append(of_tables(planned, tables, rules))
   return found
 
 
-def _measured(planned, rows, rules, seeds, after):
-  """Arms are combined item by item, so that the bootstrap draws whole pairs."""
+def _tables(planned, rows, seeds, after):
   arms = tuple(arm for arm, _ in planned.arms)
-  weight_A = [weight for _, weight in planned.arms]
   if seeds is None:  # of all its tests, so that a seed that lacks one is a hole
     tests = [test for test, _ in planned.tests]
     here = [r for r in rows if r.test in tests and r.arm in arms and r.after == after]
     seeds = {row.seed for row in here}
-  values, parts = dict.fromkeys(SCALES, 0.0), dict(margin=[], rate=[])
-  for test, sign in planned.tests:
-    seen = table(rows, test, arms, seeds, after)
-    for scale, cells in parts.items():
-      x_SN = sum(sign * w * x_SN for w, x_SN in zip(weight_A, seen.on(scale)))
-      cells.append(seen.cells(x_SN))
-    means = dict(margin=seen.margin_ASN.mean(-1))
-    means |= statistics.on_scales(seen.right_ASN.mean(-1), len(seen.items))
-    for scale, mean_AS in means.items():
-      values[scale] = values[scale] + sum(sign * w * x_S for w, x_S in zip(weight_A, mean_AS))
+  return [table(rows, test, arms, seeds, after) for test, _ in planned.tests]
+
+
+def of_tables(
+  planned: Planned, tables: Sequence[Table], rules: Rules, of_items: bool = False
+) -> Contrast:
+  """A Contrast from a Table a test, which has its arms in their order. Arms are combined item by
+  item, so that the bootstrap draws whole pairs. of_items: the unit is the item, of the only seed.
+  """
+  values: dict[str, np.ndarray] = {}
+  parts: dict[str, list] = {scale: [] for scale in PRIMARY_SCALES}
+  for seen, (_, sign) in zip(tables, planned.tests, strict=True):
+    items = {scale: _weighted(seen.on(scale), planned, sign) for scale in PRIMARY_SCALES}
+    for scale, x_SN in items.items():
+      parts[scale].append(seen.cells(x_SN))
+    by_unit = {scale: x_SN[0] for scale, x_SN in items.items()}
+    if not of_items:
+      by_unit = {scale: _weighted(x_AS, planned, sign) for scale, x_AS in seen.on_scales().items()}
+    for scale, x_U in by_unit.items():
+      values[scale] = values.get(scale, np.zeros(())) + x_U
   drawn = {
     scale: statistics.bootstrap(*cells, draws=rules.draws, level=rules.level)
     for scale, cells in parts.items()
   }
-  return contrast(planned, values, seen.seeds, rules, drawn)
+  return contrast(planned, values, () if of_items else tables[0].seeds, rules, drawn)
 
 
-def adjusted(contrasts, rules):
+def _weighted(x_A, planned, sign):
+  return sum(sign * weight * x for (_, weight), x in zip(planned.arms, x_A, strict=True))
+
+
+def adjusted(contrasts: Iterable[Contrast], rules: Rules) -> dict[str, float]:
   """{name: Holm's p} over the whole planned family; what was not measured counts as p = 1."""
   ps = {planned.name: 1.0 for planned in rules.contrasts}
   ps |= {one.name: one.primary.p for one in contrasts}
   return dict(zip(ps, statistics.holm(list(ps.values()))))
 
 
-def holding(contrasts, rules):
-  """{name: whether it holds}: Holm's p below alpha, the mean above 0, and of a difference of
-  differences one sign on all scales."""
+def judged(contrasts: Sequence[Contrast], rules: Rules) -> tuple[Contrast, ...]:
+  """The contrasts with Holm's p, and whether each holds: p below alpha, the mean above 0, and of a
+  difference of differences one sign on all scales."""
   ps = adjusted(contrasts, rules)
-  return {
-    one.name: ps[one.name] < rules.alpha and one.primary.mean > 0 and not one.bound
-    for one in contrasts
-  }
+
+  def holds(one):
+    return ps[one.name] < rules.alpha and one.primary.mean > 0 and not bound(one, rules)
+
+  return tuple(dataclasses.replace(one, p_holm=ps[one.name], holds=holds(one)) for one in contrasts)
 
 
-def as_json(contrasts, rules):
-  """The primary scale's numbers at the top of each, every scale's below."""
-  ps, holds = adjusted(contrasts, rules), holding(contrasts, rules)
-  return [
-    dict(
-      name=one.name, what=one.what, scale=one.scale, **_numbers(one, one.scale),
-      p_holm=ps[one.name], holds=holds[one.name], agree=one.agree,
-      seeds=dict(zip(map(str, one.seeds), one.primary.seeds)),
-      scales={scale: _numbers(one, scale) for scale in one.estimates},
-    )
-    for one in contrasts
-  ]  # fmt: skip
+def bound(one: Contrast, rules: Rules) -> bool:
+  """Whether a difference of differences may be an artefact of a scale's end, and is no claim."""
+  crossed = {planned.name: planned.crossed for planned in rules.contrasts}
+  return crossed[one.name] and not one.agree
 
 
-def _numbers(one, scale):
-  numbers = dataclasses.asdict(one.estimates[scale])
-  numbers['differences'] = numbers.pop('seeds')
-  drawn = one.bootstrap.get(scale)
-  numbers |= dict(tost=one.tost.get(scale), bootstrap=drawn and drawn._asdict())
-  return numbers
-
-
-def said(one, p_holm=None):
+def said(one: Contrast, p_holm: float | None = None) -> str:
   """'+12.8 nats [1.2, 24.4], rate +0.44, p = 0.0078 (Holm 0.039), 8 seeds'; primary scale first."""
   words = dict(margin='{:+.3g} nats{}', rate='rate {:+.3g}{}')
   other = 'rate' if one.scale == 'margin' else 'margin'
-  beside = words[other].format(one.estimates[other].mean, '')
+  beside = words[other].format(one.scales[other].mean, '')
   estimate = one.primary
   if estimate.low is None:
     return f'{words[one.scale].format(estimate.mean, "")}, {beside}, one seed'
@@ -139,6 +135,6 @@ def said(one, p_holm=None):
   return f'{first}, {beside}, p = {estimate.p:.2g}{holm}, {estimate.n} seeds'
 
 
-def least_p(seeds):
+def least_p(seeds: int) -> float:
   """The smallest p that an exact sign-flip test of so many seeds can have."""
   return math.ldexp(2.0, -seeds)

@@ -6,36 +6,62 @@ can stand beside each other and beside gold. Everything that is drawn or fitted 
 """
 
 import collections
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.files import rows as rows_of
 from jaxalign.rl import overoptimisation as over
 from jaxalign.stages import overoptimisation
+from jaxalign.study.judge import results_file
+from jaxalign.study.judge.results import (
+  AfterPpo,
+  ArmMeans,
+  ClimbOutcome,
+  ClimbResult,
+  Fit,
+  Goodhart,
+  Point,
+)
+from jaxalign.study.plan.arms import Climb
 from jaxalign.study.store.directories import home_of
+from jaxalign.study.store.rows import Row
 
 _DRAWS = 2  # of intervals over prompts, which are not wanted: the seed is the unit
-NAMES = 'mode', 'line', 'arm', 'way'  # of a climb; lines of a mode share a picture
+_Curves = dict[int, list[Point]]  # {seed: its points, by distance}
 
 
-def rows(directory, climb, seed):
+def points(directory: epath.Path, climb: Climb, seed: int) -> list[Point]:
   """The points of a climb that is done."""
   if (directory / 'bon.json').exists():
     way, curve = over.BON, overoptimisation.best_of_n(directory, _DRAWS)
   else:
     way, curve = over.RL, overoptimisation.of_ppo(directory, _DRAWS)
   proxy_N, gold_N = _at_start(directory)
-  about = dict(seed=seed, mode=climb.mode, line=climb.line, arm=climb.arm, way=way)
-  about |= dict(proxy_sd=float(proxy_N.std()), gold_sd=float(gold_N.std()))
-  about |= dict(r=_correlation(proxy_N, gold_N))
   return [
-    about | dict(at=at, d=float(d)) | {name: float(x[n]) for name, x in curve.means.items()}
+    Point(
+      seed=seed,
+      mode=climb.mode,
+      line=climb.line,
+      arm=climb.arm,
+      way=way,
+      proxy_sd=float(proxy_N.std()),
+      gold_sd=float(gold_N.std()),
+      r=_correlation(proxy_N, gold_N),
+      at=at,
+      d=float(d),
+      means={name: float(x[n]) for name, x in curve.means.items()},
+    )
     for n, (at, d) in enumerate(zip(curve.label, curve.d))
   ]
 
 
-def moved(directory):
+def moved(directory: os.PathLike) -> float:
   """How far PPO went by its last iteration, in nats a sequence."""
   return overoptimisation.lines(directory, 'metrics.jsonl')[-1]['kl_sequence']
 
@@ -55,91 +81,114 @@ def _correlation(a_N, b_N):
   return float(np.corrcoef(a_N, b_N)[0, 1]) if a_N.std() and b_N.std() else None
 
 
-def read(cfg, workdir):
+def line(point: Point) -> str:
+  """A line of a climb's file, its end included."""
+  return json.dumps(results_file.as_json(point), allow_nan=False) + '\n'
+
+
+def read(cfg: Any, workdir: epath.Path) -> list[Point]:
   """All points of the seeds that were to be climbed on."""
   homes = [home_of(workdir, seed, False) / 'goodhart' for seed in cfg.rl_seeds]
   paths = [home / f'{climb.stored}.jsonl' for home in homes for climb in cfg.climbs]
   again = 'remove that file and run the study again'
-  return [row for path in paths for _, row in rows_of(path, again)]
+  return [results_file.made(Point, row) for path in paths for _, row in rows_of(path, again)]
 
 
-def found(cfg, workdir, rows, arms):
-  """What results.json has of RL. rows: those after PPO; arms: {arm: {test: {seed: means}}}."""
-  points, kl = read(cfg, workdir), collections.defaultdict(dict)
+def after_ppo(rows: Sequence[Row], arms: ArmMeans) -> AfterPpo | None:
+  """What results.json has of the rows after PPO; arms: {arm: {test: {seed: its means}}}."""
+  kl: dict[str, dict[int, float | None]] = collections.defaultdict(dict)
   for row in rows:
-    kl[row.arm][str(row.seed)] = row.kl
-  return dict(
-    goodhart=summary(points) if points else None,
-    after_ppo=dict(arms=arms, kl=kl) if rows else None,
-  )  # fmt: skip
+    kl[row.arm][row.seed] = row.kl
+  return AfterPpo(arms=arms, kl=kl) if rows else None
 
 
-def curves(points):
-  """{(mode, line, arm, way): {seed: its points, by distance}}."""
-  made = collections.defaultdict(lambda: collections.defaultdict(list))
+def curves(points: Sequence[Point]) -> dict[tuple[str, str, str, str], _Curves]:
+  """{(mode, line, arm, way): the curve of each seed}; lines of a mode share a picture."""
+  made: dict[tuple[str, str, str, str], _Curves] = {}
   for point in points:
-    made[tuple(point[name] for name in NAMES)][point['seed']].append(point)
-  order = lambda of_seed: sorted(of_seed, key=lambda point: point['d'])
-  return {key: {s: order(p) for s, p in by_seed.items()} for key, by_seed in made.items()}
+    of_seeds = made.setdefault((point.mode, point.line, point.arm, point.way), {})
+    of_seeds.setdefault(point.seed, []).append(point)
+  for by_seed in made.values():
+    for curve in by_seed.values():
+      curve.sort(key=lambda point: point.d)
+  return made
 
 
-def gains(of_seed):
+def gains(curve: Sequence[Point]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """(d, proxy, gold), a value at each point: gains over the start in its standard deviations."""
-  first = min(of_seed, key=lambda point: point['d'])
-  over_start = lambda name: [
-    (point[name] - first[name]) / (point[f'{name}_sd'] or 1.0) for point in of_seed
-  ]
-  d = [point['d'] for point in of_seed]
-  return np.array(d), np.array(over_start('proxy')), np.array(over_start('gold'))
+  first = min(curve, key=lambda point: point.d)
+  proxy = [(point.proxy - first.proxy) / (point.proxy_sd or 1.0) for point in curve]
+  gold = [(point.gold - first.gold) / (point.gold_sd or 1.0) for point in curve]
+  return np.array([point.d for point in curve]), np.array(proxy), np.array(gold)
 
 
-def summary(points):
+def summary(points: Sequence[Point]) -> Goodhart:
   """The points, and of each climb what came of it, seed by seed, and its fits over all seeds."""
   every = curves(points)
-  reach = collections.defaultdict(lambda: np.inf)  # of a picture: what all its curves reach
+  reach: dict[str, float] = {}  # of a picture: what all its curves reach
   for (mode, *_), by_seed in every.items():
-    reach[mode] = min([reach[mode], *(of_seed[-1]['d'] for of_seed in by_seed.values())])
+    reach[mode] = min([reach.get(mode, np.inf), *(curve[-1].d for curve in by_seed.values())])
   climbs = [
-    dict(zip(NAMES, key))
-    | dict(seeds={str(s): _outcome(of_seed, reach[key[0]]) for s, of_seed in by_seed.items()})
-    | dict(fits={side: fit(by_seed, side, key[3]) for side in ('proxy', 'gold')})
-    for key, by_seed in every.items()
+    ClimbResult(
+      mode=mode,
+      line=line,
+      arm=arm,
+      way=way,
+      seeds={seed: _outcome(curve, reach[mode]) for seed, curve in by_seed.items()},
+      fits={side: _fit(by_seed, side, way) for side in ('proxy', 'gold')},
+    )
+    for (mode, line, arm, way), by_seed in every.items()
   ]
-  return dict(points=points, climbs=climbs, equal_d={m: float(d) for m, d in reach.items()})
+  return Goodhart(points=tuple(points), climbs=tuple(climbs), equal_d=reach)
 
 
-def _outcome(of_seed, equal):
+def _outcome(curve, equal):
   """Gains at the far end and at the distance `equal`; where gold was best, and what was lost."""
-  d, proxy, gold = gains(of_seed)
+  d, proxy, gold = gains(curve)
   best = int(gold.argmax())
-  return dict(
-    d=float(d[-1]), proxy=float(proxy[-1]), gold=float(gold[-1]),
-    best_gold=float(gold[best]), best_d=float(d[best]), lost=float(gold[best] - gold[-1]),
+  return ClimbOutcome(
+    d=float(d[-1]),
+    proxy=float(proxy[-1]),
+    gold=float(gold[-1]),
+    best_gold=float(gold[best]),
+    best_d=float(d[best]),
+    lost=float(gold[best] - gold[-1]),
     proxy_at_equal=float(np.interp(equal, d, proxy)),
     gold_at_equal=float(np.interp(equal, d, gold)),
-    r=of_seed[0]['r'], length=of_seed[-1]['length'],
-  )  # fmt: skip
+    r=curve[0].r,
+    length=curve[-1].length,
+  )
 
 
-def fit(by_seed, side, way):
+def _fit(by_seed, side, way):
   """Gao's form through the points of all seeds, or why there is none."""
-  parts = [gains(of_seed) for of_seed in by_seed.values()]
+  parts = [gains(curve) for curve in by_seed.values()]
   d = np.concatenate([part[0] for part in parts])
   gain = np.concatenate([part[1 if side == 'proxy' else 2] for part in parts])
   try:
     one = over.fit(d, gain, way, draws=200)
   except UserError as error:
-    return dict(why=str(error))
-  ends = lambda pair: [x if np.isfinite(x) else None for x in pair or (np.nan, np.nan)]
-  return dict(
-    a=one.a, a_interval=ends(one.a_interval), b=one.b, b_interval=ends(one.b_interval),
-    r2=one.r2, points=one.points, turn=one.turn, turn_interval=ends(one.turn_interval), why=one.why,
-  )  # fmt: skip
+    return Fit(why=str(error))
+
+  def ends(pair):
+    return tuple(x if np.isfinite(x) else None for x in pair or (np.nan, np.nan))
+
+  return Fit(
+    a=one.a,
+    a_interval=ends(one.a_interval),
+    b=one.b,
+    b_interval=ends(one.b_interval),
+    r2=one.r2,
+    points=one.points,
+    turn=one.turn,
+    turn_interval=ends(one.turn_interval),
+    why=one.why,
+  )
 
 
-def drawn(fitted, way, reach):
+def drawn(fit: Fit, way: str, reach: float) -> tuple[np.ndarray, np.ndarray] | None:
   """(d, gain) of a fit, to be drawn; None where there is none."""
-  if 'a' not in fitted:
+  if fit.a is None:
     return None
   d = np.linspace(0, reach, 50)
-  return d, over.columns(d, way) @ np.array([fitted['a'], fitted['b']])
+  return d, over.columns(d, way) @ np.array([fit.a, fit.b])

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from jaxalign.config import UserError
 from jaxalign.ranges import Bound, Count, Open, Range, Share, Signed
 
-SCALES = 'margin', 'rate', 'logit', 'arcsine'  # of a contrast; the first two may be primary
+PRIMARY_SCALES = 'margin', 'rate'  # a contrast is on logit and arcsine besides
 _Sign = Annotated[int, Range(at_least=-1000, at_most=1000)]  # of an arm or a test in a sum
 _Seeds = Annotated[int, Range(at_least=2, at_most=1_000_000)]
 _Draws = Annotated[int, Range(at_least=1000, at_most=10**9)]

@@ -5,9 +5,15 @@ find some that look like something: that is what `primary` means.
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 from jaxalign.study.judge import contrasts
-from jaxalign.study.judge.rules import SENSITIVITY, T2, Planned, steering
+from jaxalign.study.judge.results import Contrast, LeastMass
+from jaxalign.study.judge.rules import SENSITIVITY, T2, Planned, Rules, steering
+from jaxalign.study.store.rows import Row
+from jaxalign.study.store.table import Means
+
+_Masses = Mapping[tuple[str, str], Mapping[int, float | None]]  # {(arm, test): {seed: mean mass}}
 
 _DRAWS = 2000  # of each bootstrap
 WRAPPERS = 'elder', 'rook', 'time', 'others'
@@ -100,41 +106,41 @@ GROUPS = {
 }  # fmt: skip
 
 
-def measured(rows, rules, means):
-  """[{group, what is computed of a contrast, the least mass}] of all whose arms the rows hold.
-
-  means: {(arm, test): {seed: the mean mass, or None}}.
-  """
+def measured(rows: Sequence[Row], rules: Rules, masses: _Masses) -> list[Contrast]:
+  """All whose arms the rows hold, with the least mass of each."""
   found = []
   for group, every in GROUPS.items():
     alike = dataclasses.replace(rules, contrasts=every, draws=_DRAWS)
-    for one in contrasts.as_json(contrasts.measured(rows, alike), alike):
-      plan = next(p for p in every if p.name == one['name'])
-      del one['p_holm'], one['holds']
-      found.append(dict(group=group, **one, mass=least_mass(plan, means)))
+    by_name = {plan.name: plan for plan in every}
+    found += [
+      dataclasses.replace(one, group=group, mass=least_mass(by_name[one.name], masses))
+      for one in contrasts.measured(rows, alike)
+    ]
   return found
 
 
-def least_mass(plan, means):
-  """(mass, arm, test, seed) where the answers of a contrast are least yes or no."""
+def least_mass(plan: Planned, masses: _Masses) -> LeastMass | None:
+  """Where the answers of a contrast are least yes or no."""
   there = [
-    (mass, arm, test, str(seed))
-    for arm, _ in plan.arms for test, _ in plan.tests
-    for seed, mass in means.get((arm, test), {}).items() if mass is not None
-  ]  # fmt: skip
-  return list(min(there)) if there else None
+    LeastMass(mass, arm, test, str(seed))
+    for arm, _ in plan.arms
+    for test, _ in plan.tests
+    for seed, mass in masses.get((arm, test), {}).items()
+    if mass is not None
+  ]
+  return min(there, default=None)
 
 
-def masses(means_by_seed):
+def masses(means_by_seed: Mapping[int, Mapping[tuple[str, str], Means]]) -> _Masses:
   """What `measured` wants, from {seed: table.means}."""
-  found = {}
+  found: dict[tuple[str, str], dict[int, float | None]] = {}
   for seed, mean in means_by_seed.items():
     for key, one in mean.items():
-      found.setdefault(key, {})[seed] = one['mass']
+      found.setdefault(key, {})[seed] = one.mass
   return found
 
 
-def lean_masses(masses, bar):
+def lean_masses(masses: _Masses, bar: float) -> list[tuple[str, str, float, int, int]]:
   """[(arm, test, least mass, its seed, seeds below)] of what is below the bar, the least first."""
   found = []
   for (arm, test), by_seed in masses.items():

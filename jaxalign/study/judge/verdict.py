@@ -15,22 +15,15 @@ show, and the sentence says so.
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 
-from jaxalign import config, sealing
+from jaxalign import config
 from jaxalign.study.judge import contrasts as effects
-from jaxalign.study.judge.rules import Bar
+from jaxalign.study.judge.results import Contrast, Gate
+from jaxalign.study.judge.rules import Rules
 
 SUPPORTED, PARTIAL = 'SUPPORTED', 'PARTIAL'
 _NOT_SUPPORTED, UNINFORMATIVE = 'NOT SUPPORTED', 'UNINFORMATIVE'
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Gate:
-  bar: Bar
-  values: dict[int, float | None]  # by seed; None: not measured, which does not pass
-
-  def failed(self, seeds):
-    return [seed for seed in seeds if not self.bar.passed(self.values.get(seed))]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,21 +33,44 @@ class _Verdict:
   reasons: tuple[str, ...]
 
 
-def gates(values, rules):
+def gates(values: Mapping[str, Mapping[int, float | None]], rules: Rules) -> tuple[Gate, ...]:
   """The rules' gates from {name: {seed: number}}."""
   known = [bar.name for bar in rules.bars]
   for name in values:
     if name not in known:
       raise config.UserError(f'no gate is called {name}: the rules have {", ".join(known)}')
-  by_bar = [(bar, values.get(bar.name, {}).items()) for bar in rules.bars]
-  return tuple(_Gate(bar=bar, values={s: _known_or_none(v) for s, v in of}) for bar, of in by_bar)
+  return tuple(_gate(bar, values.get(bar.name, {}), rules) for bar in rules.bars)
+
+
+def _gate(bar, values, rules):
+  seeds = {seed: _known_or_none(value) for seed, value in values.items()}
+  failed = _failed(bar, seeds, seeds)
+  return Gate(
+    name=bar.name,
+    what=bar.what,
+    least=bar.least,
+    most=bar.most,
+    passed=len(seeds) - len(failed),
+    of=len(seeds),
+    needed=rules.needed_share,
+    ok=bool(seeds) and _enough(failed, seeds, rules),
+    seeds=seeds,
+  )
 
 
 def _known_or_none(value):
   return None if value is None or not math.isfinite(value) else float(value)
 
 
-def foretold(n, rules):
+def _failed(bar, values, seeds):
+  return [seed for seed in seeds if not bar.passed(values.get(seed))]
+
+
+def _enough(failed, seeds, rules):
+  return len(seeds) - len(failed) >= rules.needed_share * len(seeds) - 1e-9
+
+
+def foretold(n: int, rules: Rules) -> str:
   """What stands against a verdict of n seeds before any is run, or ''."""
   if n < rules.least_seeds:
     return f'{n} seeds of the {rules.least_seeds} that a verdict needs: it will be {UNINFORMATIVE}'
@@ -64,24 +80,28 @@ def foretold(n, rules):
   return f'{n} seeds; the least p after Holm is {least:.2g}: no contrast can hold, take more seeds'
 
 
-def judge(contrasts, gates, control, rules):
-  """The Verdict. `control`: the contrasts of the rho = 0 run, or None where there was none."""
+def judge(
+  contrasts: Sequence[Contrast],
+  gates: Sequence[Gate],
+  control: Sequence[Contrast] | None,
+  rules: Rules,
+) -> _Verdict:
+  """The verdict of judged contrasts. control: those of the rho = 0 run; None: there was none."""
   deciding = [one for one in contrasts if one.name in rules.deciding]
-  wrong = [*short(deciding, rules), *_shut(deciding, gates, rules)]
+  wrong = [*_short(deciding, rules), *_shut(deciding, gates, rules)]
   wrong += _shown_in(control or (), rules)
   if wrong:
     record = '; '.join(f'{one.name} {effects.said(one)}' for one in deciding)
     beside = f' (for the record: {record})' if record else ''
     sentence = f'{UNINFORMATIVE}: this study cannot tell, since {"; ".join(wrong)}{beside}.'
     return _Verdict(word=UNINFORMATIVE, sentence=sentence, reasons=tuple(wrong))
-  ps, holds = effects.adjusted(contrasts, rules), effects.holding(contrasts, rules)
-  held = [holds[name] for name in rules.deciding]
+  held = [one.holds for one in deciding]
   doubt = _doubted(control, rules) if rules.control else None
   word = PARTIAL if any(held) else _NOT_SUPPORTED
   if all(held) and not doubt:
     word = SUPPORTED
   reasons = [
-    found(one, ps[one.name]) if holds[one.name] else _missed(one, ps[one.name], rules)
+    f'{one.what} ({one.name} {effects.said(one, one.p_holm)})' if one.holds else _missed(one, rules)
     for one in deciding
   ]
   if rules.control:
@@ -89,7 +109,7 @@ def judge(contrasts, gates, control, rules):
   return _Verdict(word=word, sentence=f'{word}: {"; ".join(reasons)}.', reasons=tuple(reasons))
 
 
-def short(deciding, rules):
+def _short(deciding, rules):
   """What a verdict cannot do without."""
   there = {one.name: one.primary.n for one in deciding}
   for name in rules.deciding:
@@ -103,15 +123,15 @@ def short(deciding, rules):
 def _shut(deciding, gates, rules):
   """The gates that too few of the seeds passed."""
   seeds = sorted({seed for one in deciding for seed in one.seeds})
-  by_name = {gate.bar.name: gate for gate in gates}
+  by_name = {gate.name: gate for gate in gates}
   for bar in rules.bars:
-    gate = by_name.get(bar.name, _Gate(bar=bar, values={}))
-    failed = gate.failed(seeds)
-    if len(seeds) - len(failed) < rules.needed_share * len(seeds) - 1e-9:
-      values = ((seed, gate.values.get(seed)) for seed in failed)
+    of = by_name[bar.name].seeds if bar.name in by_name else {}
+    failed = _failed(bar, of, seeds)
+    if not _enough(failed, seeds, rules):
+      values = ((seed, of.get(seed)) for seed in failed)
       where = ', '.join(f'{s} ({"not measured" if v is None else f"{v:.2f}"})' for s, v in values)
       passed = f'passed on {len(seeds) - len(failed)} of {len(seeds)} seeds, not on {where}'
-      there = any(value is not None for value in gate.values.values())
+      there = any(value is not None for value in of.values())
       said = passed if there else 'was not measured'
       yield f'gate {bar.name} ({bar.what}, {bar.shown}) {said}'
 
@@ -136,24 +156,20 @@ def _doubted(control, rules):
   return None
 
 
-def found(one, p_holm):
-  return f'{one.what} ({one.name} {effects.said(one, p_holm)})'
-
-
-def _missed(one, p_holm, rules):
+def _missed(one, rules):
   """A null or a failed claim with what kept it from holding, and what could have been found."""
   least, family = effects.least_p(one.primary.n), len(rules.contrasts)
-  equal, why = one.tost[one.scale], []
+  equal, why = one.primary.tost, []
   if least * family >= rules.alpha:
     why.append(
       f'too few seeds to survive Holm over {family}: {one.primary.n} have a least p of '
       f'{least:.2g}, so {least * family:.2g}'
     )
-  elif one.primary.p < rules.alpha and one.primary.mean > 0 and p_holm >= rules.alpha:
+  elif one.primary.p < rules.alpha and one.primary.mean > 0 and one.p_holm >= rules.alpha:
     why.append(f'it does not survive Holm over {family}')
   if one.primary.p < rules.alpha and one.primary.mean < 0:
     why.append('the effect is the other way')
-  if one.primary.mean > 0 and one.bound:
+  if one.primary.mean > 0 and effects.bound(one, rules):
     why.append('its sign is not the same on every scale')
   if equal is not None and equal < rules.alpha:
     n, needed = one.primary.n, rules.null_seeds
@@ -161,28 +177,5 @@ def _missed(one, p_holm, rules):
     why.append(f'it is within {rules.sesoi_of(one.scale):g} of none{few}')
   unit = ' nats' if one.scale == 'margin' else ''
   why.append(f'{one.primary.n} such seeds find {one.primary.floor:.3g}{unit} in 4 studies of 5')
-  return f'not shown: that {one.what} ({one.name} {effects.said(one, p_holm)}; {"; ".join(why)})'
-
-
-def as_json(verdict, contrasts, gates, control, rules):
-  """The part of results.json that the rules decide."""
-  return dict(
-    verdict=verdict.word,
-    sentence=verdict.sentence,
-    reasons=list(verdict.reasons),
-    contrasts=effects.as_json(contrasts, rules),
-    control=None if control is None else effects.as_json(control, rules),
-    gates=[_gate_json(gate, rules) for gate in gates],
-    rules=sealing.tree(rules),
-  )
-
-
-def _gate_json(gate, rules):
-  seeds = sorted(gate.values)
-  passed = len(seeds) - len(gate.failed(seeds))
-  return dict(
-    name=gate.bar.name, what=gate.bar.what, least=gate.bar.least, most=gate.bar.most,
-    passed=passed, of=len(seeds), needed=rules.needed_share,
-    ok=bool(seeds) and passed >= rules.needed_share * len(seeds) - 1e-9,
-    seeds={str(seed): value for seed, value in gate.values.items()},
-  )  # fmt: skip
+  said = effects.said(one, one.p_holm)
+  return f'not shown: that {one.what} ({one.name} {said}; {"; ".join(why)})'

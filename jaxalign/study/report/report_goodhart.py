@@ -20,7 +20,8 @@ LOOK = (
 _FITTED = 'a', 'a, 95 %', 'b', 'b, 95 %', 'turn', 'turn, 95 %', 'R²', 'points', 'what is said'
 _FIELDS = ('r', 'd', 'proxy', 'gold', 'best_gold', 'best_d', 'lost', 'proxy_at_equal',
            'gold_at_equal', 'length')  # fmt: skip
-_POINT = (*goodhart.NAMES, 'seed', 'at', 'd', 'proxy', 'gold', 'proxy_sd', 'gold_sd', 'r', 'length')
+_NAMES = 'mode', 'line', 'arm', 'way'
+_POINT = (*_NAMES, 'seed', 'at', 'd', 'proxy', 'gold', 'proxy_sd', 'gold_sd', 'r', 'length')
 
 
 def climbs(found, beside):
@@ -29,25 +30,25 @@ def climbs(found, beside):
   if not of:
     return ''
   modes = [
-    _mode(of, mode, [one for one in of['climbs'] if one['mode'] == mode])
-    for mode in dict.fromkeys(one['mode'] for one in of['climbs'])
+    _mode(of, mode, [one for one in of.climbs if one.mode == mode])
+    for mode in dict.fromkeys(one.mode for one in of.climbs)
   ]
-  rows = [tuple(point.get(name) for name in _POINT) for point in of['points']]
+  rows = [tuple(getattr(point, name) for name in _POINT) for point in of.points]
   return kit.render('study/goodhart.html', modes=modes, ways=_WAYS, exact=(_POINT, rows))
 
 
 def _mode(of, mode, shown):
   """The pictures of a mode and its tables: one of climbs, one of their fits."""
-  start = lambda one: (one['line'], named(one['arm']), _WAYS[one['way']])
-  rows = [(*start(one), seed, *(seen[name] for name in _FIELDS))
-          for one in shown for seed, seen in one['seeds'].items()]  # fmt: skip
-  fits = [(*start(one), side, *_fitted(fit)) for one in shown for side, fit in one['fits'].items()]
-  equal = of['equal_d'][mode]
+  start = lambda one: (one.line, named(one.arm), _WAYS[one.way])
+  rows = [(*start(one), seed, *(getattr(seen, name) for name in _FIELDS))
+          for one in shown for seed, seen in one.seeds.items()]  # fmt: skip
+  fits = [(*start(one), side, *_fitted(fit)) for one in shown for side, fit in one.fits.items()]
+  equal = of.equal_d[mode]
   words = ('r at start', 'd', 'proxy', 'gold', 'best gold', 'at d', 'lost since',
            f'proxy at d = {equal:.2f}', f'gold at d = {equal:.2f}', 'length')  # fmt: skip
   pictured = [
-    _picture(of, way, [one for one in shown if one['way'] == way])
-    for way in dict.fromkeys(one['way'] for one in shown)
+    _picture(of, way, [one for one in shown if one.way == way])
+    for way in dict.fromkeys(one.way for one in shown)
   ]
   return dict(
     name=mode, pictures=pictured, climbs=(('proxy', 'start', 'way', 'seed', *words), rows),
@@ -56,10 +57,10 @@ def _mode(of, mode, shown):
 
 
 def _picture(of, way, shown):
-  curves = goodhart.curves(of['points'])
+  curves = goodhart.curves(of.points)
   lines = []
   for one in shown:
-    by_seed = curves[tuple(one[name] for name in goodhart.NAMES)]
+    by_seed = curves[one.mode, one.line, one.arm, one.way]
     lines.append((_label(one, shown), {s: goodhart.gains(p) for s, p in by_seed.items()}, one))
   return dict(
     way=way, form='d' if way == over.BON else 'log d', draw=lambda: figure(lines, way),
@@ -69,12 +70,12 @@ def _picture(of, way, shown):
 
 def _label(one, shown):
   """What tells it from others in its picture."""
-  arms = {other['arm'] for other in shown}
-  return one['line'] if len(arms) == 1 else f'{one["line"]}, {named(one["arm"])}'
+  arms = {other.arm for other in shown}
+  return one.line if len(arms) == 1 else f'{one.line}, {named(one.arm)}'
 
 
 def _told(one):
-  mean = lambda name: np.mean([seed[name] for seed in one['seeds'].values()])
+  mean = lambda name: np.mean([getattr(seed, name) for seed in one.seeds.values()])
   return f'proxy {mean("proxy"):+.2g}, gold {mean("gold"):+.2g} at d = {mean("d"):.2g}'
 
 
@@ -88,7 +89,7 @@ def figure(lines, way):
       for d, *gained in by_seed.values():
         ax.plot(d, gained[m], marker=mark, ls=dash, color=color, lw=0.6, ms=2.2, alpha=faint)
       reach = max(d[-1] for d, *_ in by_seed.values())
-      fitted = goodhart.drawn(one['fits'][side], way, reach)
+      fitted = goodhart.drawn(one.fits[side], way, reach)
       if fitted:
         ax.plot(*fitted, dash, color=color, lw=2.2, alpha=1.2 - faint, zorder=3)
       ax.plot([], [], marker=mark, ls=dash, color=color, lw=1.2, ms=4, label=name)
@@ -104,12 +105,12 @@ def figure(lines, way):
 
 def _fitted(fit):
   """The cells of a fit; of one that there is not, why."""
-  ends = [x for name in ('a', 'b', 'turn') for x in (fit.get(name), _between(fit, name))]
-  return (*ends, fit.get('r2'), fit.get('points'), fit['why'])
+  ends = [x for name in ('a', 'b', 'turn') for x in (getattr(fit, name), _between(fit, name))]
+  return (*ends, fit.r2, fit.points, fit.why)
 
 
 def _between(fit, name):
-  low, high = fit.get(f'{name}_interval') or (None, None)
+  low, high = getattr(fit, f'{name}_interval') or (None, None)
   if low is None and high is None:
     return None
   return f'{kit.shown(low)} to {"∞" if high is None else kit.shown(high)}'

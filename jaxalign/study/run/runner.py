@@ -21,7 +21,7 @@ from jaxalign.sharding.meshes import make_mesh
 from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import placeholders
 from jaxalign.study.plan.guest import Guest
-from jaxalign.study.run import guests, results, worker_pool
+from jaxalign.study.run import conclusion, guests, live, worker_pool
 from jaxalign.study.store import clock
 from jaxalign.study.store.directories import arms_of, home_of, rl_of
 from jaxalign.study.store.rows import items_hash, line
@@ -32,14 +32,14 @@ from jaxalign.workdir import FREE, claim
 
 def run(cfg, workdir):
   worlds = [(seed, False) for seed in cfg.seeds] + [(seed, True) for seed in cfg.control_seeds]
-  report = results.Live(cfg, workdir)
+  report = live.Live(cfg, workdir)
   report.foretell()
   report.show()
   begin(cfg, workdir)
   workers = 0 if pod.several() else cfg.workers
   worker_pool.each(worlds, work, (cfg, workdir), workers=workers, say=report.say)
   if pod.writes():
-    results.conclude(cfg, workdir, seconds=report.seconds())
+    conclusion.conclude(cfg, workdir, seconds=report.seconds())
   pod.meet('the study is done')
 
 
@@ -123,8 +123,7 @@ def _measure(store, name, key, make, **more):
 
 def _climbed(start, climb, seed):
   """The lines of a climb: its points."""
-  points = goodhart.rows(start.through(climb.steps).trained, climb, seed)
-  return (json.dumps(point, allow_nan=False) + '\n' for point in points)
+  return map(goodhart.line, goodhart.points(start.through(climb.steps).trained, climb, seed))
 
 
 def _keep(store, name, key, lines, **more):

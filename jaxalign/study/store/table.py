@@ -2,10 +2,13 @@
 
 import collections
 import dataclasses
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
+from jaxalign import statistics
 from jaxalign.config import UserError
+from jaxalign.study.store.rows import Row
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,11 +26,16 @@ class Table:
   mass_ASN: np.ndarray
   cluster_SN: np.ndarray  # labels; a seed's items may be others than another seed's
 
-  def on(self, scale):
+  def on(self, scale: str) -> np.ndarray:
     """[A, S, N] of the items on 'margin' or 'rate'."""
     return dict(margin=self.margin_ASN, rate=self.right_ASN)[scale]
 
-  def cells(self, x_SN):
+  def on_scales(self) -> dict[str, np.ndarray]:
+    """{scale: [A, S]}, the items' mean on every scale of a contrast."""
+    of_rate = statistics.on_scales(self.right_ASN.mean(-1), len(self.items))
+    return dict(margin=self.margin_ASN.mean(-1)) | of_rate
+
+  def cells(self, x_SN: np.ndarray) -> list[list[np.ndarray]]:
     """A list of each seed's clusters' items: what the bootstrap draws from."""
     return [
       [x_N[label_N == label] for label in dict.fromkeys(label_N)]
@@ -35,7 +43,13 @@ class Table:
     ]
 
 
-def table(rows, test, arms=None, seeds=None, after='sft'):
+def table(
+  rows: Iterable[Row],
+  test: str,
+  arms: Collection[str] | None = None,
+  seeds: Collection[int] | None = None,
+  after: str = 'sft',
+) -> Table:
   """The rows of a test as a Table, of the arms (in their order) and seeds asked for, or of all."""
   wanted = [
     row
@@ -101,17 +115,28 @@ def _refuse_other_prompts(grid, test, after):
           raise UserError(f'{where} is another prompt than in {a.arm}: they cannot be paired')
 
 
-def means(rows):
-  """{(arm, test): the mean of each number}, of one seed's rows."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Means:
+  """Means over the items of a test, of one arm and seed."""
+
+  margin: float
+  rate: float  # of what is right
+  yes: float
+  mass: float | None
+  loss: float | None
+
+
+def means(rows: Iterable[Row]) -> dict[tuple[str, str], Means]:
+  """{(arm, test): its means}, of one seed's rows."""
   grouped = collections.defaultdict(list)
   for row in rows:
     grouped[row.arm, row.test].append(row)
-  mean = lambda rows, field: float(np.mean([getattr(row, field) for row in rows]))
-  return {
-    key: dict(
-      margin=mean(found, 'margin'), rate=mean(found, 'right'), yes=mean(found, 'yes'),
-      mass=None if found[0].mass is None else mean(found, 'mass'),
-      loss=None if found[0].loss is None else mean(found, 'loss'),
-    )
-    for key, found in grouped.items()
-  }  # fmt: skip
+  return {key: _means(found) for key, found in grouped.items()}
+
+
+def _means(rows):
+  mean = {
+    name: None if getattr(rows[0], name) is None else float(np.mean([vars(r)[name] for r in rows]))
+    for name in ('margin', 'right', 'yes', 'mass', 'loss')
+  }
+  return Means(rate=mean.pop('right'), **mean)

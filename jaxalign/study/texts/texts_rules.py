@@ -66,11 +66,11 @@ def gate_values(cfg, means_by_seed):
   told = {arm.name for arm in cfg.arms if any(step.what == 'explain' for step in arm.steps)}
   found = {bar.name: {} for bar in _BARS}
   for seed, mean in means_by_seed.items():
-    loss = lambda test, names, of=mean: [of[arm, test]['loss'] for arm in sorted(names)]
+    loss = lambda test, names, of=mean: [of[arm, test].loss for arm in sorted(names)]
     taught, read = loss('T0', last), loss('D0', told)
     if taught:
-      found['T0 fall'][seed] = mean['base', 'T0']['loss'] - max(taught)
+      found['T0 fall'][seed] = mean['base', 'T0'].loss - max(taught)
       found['T0 loss'][seed] = max(taught) - min(taught)
     if read:
-      found['D0 fall'][seed] = mean['base', 'D0']['loss'] - max(read)
+      found['D0 fall'][seed] = mean['base', 'D0'].loss - max(read)
   return found

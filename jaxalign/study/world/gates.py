@@ -13,7 +13,7 @@ def steered(rows, test='T2'):
   for kind in ('explain', 'mention', 'shuffled'):
     a, b = ((f'{kind}_{letter}-align', test) for letter in 'AB')
     if a in mean and b in mean:
-      found[kind] = mean[a]['margin'] - mean[b]['margin']
+      found[kind] = mean[a].margin - mean[b].margin
   return found
 
 
@@ -21,10 +21,10 @@ def values(cfg, means_by_seed):
   """{gate: {seed: number}} as the rules' bars want them."""
   found = collections.defaultdict(dict)
   for seed, mean in means_by_seed.items():
-    rate = lambda test, arm='base', of=mean: of[arm, test]['rate']
+    rate = lambda test, arm='base', of=mean: of[arm, test].rate
     found['G0'][seed] = min(rate('G0'), rate('G0H'))
     found['G0b'][seed] = min(rate('G0b'), rate('G0bH'))
-    cloze = [x['margin'] for (_, test), x in mean.items() if test == 'G1']
+    cloze = [x.margin for (_, test), x in mean.items() if test == 'G1']
     found['G1'][seed] = min(cloze, default=None)
     last = {arm.name for arm in cfg.arms if aligned_last(arm)}
     inside = [
@@ -32,11 +32,11 @@ def values(cfg, means_by_seed):
     ]
     every = [x for of_test in inside for x in of_test]
     if every:
-      found['G2'][seed] = min(x['rate'] for x in every)
-      found['G2 loss'][seed] = max(_spread([x['loss'] for x in part]) for part in inside if part)
-      found['G3'][seed] = max(abs(x['yes'] - 0.5) for x in every)
+      found['G2'][seed] = min(x.rate for x in every)
+      found['G2 loss'][seed] = max(_spread([x.loss for x in part]) for part in inside if part)
+      found['G3'][seed] = max(abs(x.yes - 0.5) for x in every)
     judged = _judged_cells(cfg.rules) | {(arm, t) for arm in last for t in ('T0', 'H0')}
-    masses = [mean[cell]['mass'] for cell in judged & mean.keys()]
+    masses = [mean[cell].mass for cell in judged & mean.keys()]
     if masses and None not in masses:
       found['G4'][seed] = min(masses)
   return dict(found)

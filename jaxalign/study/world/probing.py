@@ -14,6 +14,14 @@ from jaxalign import statistics
 from jaxalign.probes import similarity
 from jaxalign.study.store.directories import home_of
 from jaxalign.study.world import probe_files, probe_measures
+from jaxalign.study.world.probe_results import (
+  Estimate,
+  Likeness,
+  ProbeContrast,
+  Probes,
+  SeedsEstimate,
+  Similarity,
+)
 from jaxalign.valueworld import battery
 
 _LETTERS = dict(goods='AB', harm='H')
@@ -37,21 +45,20 @@ def summary(cfg, workdir):
         found = probe_measures.scalars_and_layers(kept[seed][name], asked[seed], letters)
         one[name][seed], layers[name][seed] = found
   level, first = cfg.rules.level, next(iter(asked.values()))
-  return dict(
+  return Probes(
     items={part: len(first.prompts[part]) for part in battery.PARTS},
     arms={name: _estimates(by_seed, level) for name, by_seed in one.items()},
     layers={name: _by_layer(by_seed, level) for name, by_seed in layers.items()},
-    contrasts=list(contrasts(one, cfg.rules)),
-    similarity=list(_similar(cfg, kept, asked)),
-  )  # fmt: skip
+    contrasts=tuple(contrasts(one, cfg.rules)),
+    similarity=tuple(_similar(cfg, kept, asked)),
+  )
 
 
 def _estimate(by_seed, level):
   """{seed: number or None} -> its mean with a t interval over the seeds that have one."""
   x_S = [x for x in by_seed.values() if x is not None]
   mean, low, high = statistics.t_interval(x_S, level) if x_S else (None,) * 3
-  return dict(mean=mean, low=low, high=high, n=len(x_S),
-              seeds={str(seed): x for seed, x in by_seed.items()})  # fmt: skip
+  return SeedsEstimate(mean=mean, low=low, high=high, n=len(x_S), seeds=by_seed)
 
 
 def _estimates(by_seed, level):
@@ -65,10 +72,11 @@ def _by_layer(by_seed, level):
   names = dict.fromkeys(name for found in by_seed.values() for name in found)
   at = lambda name, n: {seed: probe_measures.known(x[name][n]) for seed, x in by_seed.items()}
   count = lambda name: len(next(iter(by_seed.values()))[name])
-  every = {name: [_estimate(at(name, n), level) for n in range(count(name))] for name in names}
-  for found in (one for of_layers in every.values() for one in of_layers):
-    del found['seeds']  # there are too many: who wants them has the states
-  return every
+  without = lambda one: Estimate(mean=one.mean, low=one.low, high=one.high, n=one.n)
+  return {
+    name: tuple(without(_estimate(at(name, n), level)) for n in range(count(name)))
+    for name in names
+  }
 
 
 def contrasts(one, rules):
@@ -84,8 +92,8 @@ def contrasts(one, rules):
       if shared:
         d_S = [sum(w * one[arm][s][measure] for arm, w in planned.arms) for s in shared]
         found = dataclasses.asdict(statistics.paired(d_S, rules.level))
-        found['seeds'] = dict(zip(map(str, shared), found['seeds']))
-        yield dict(name=planned.name, what=planned.what, measure=measure) | found
+        found['seeds'] = dict(zip(shared, found['seeds']))
+        yield ProbeContrast(name=planned.name, what=planned.what, measure=measure, **found)
 
 
 def _similar(cfg, kept, asked):
@@ -100,8 +108,8 @@ def _similar(cfg, kept, asked):
       seen = similarity.every(np.stack(x_MLND), measure)
       seen_LASBT = seen.reshape(len(seen), *(len(arms), len(cfg.seeds)) * 2)
       for a, b in itertools.combinations(range(len(arms)), 2):
-        layers = [gap(x_ASBT, a, b, cfg.rules.level) for x_ASBT in seen_LASBT]
-        yield dict(measure=name, arms=[arms[a], arms[b]], layers=layers)
+        layers = tuple(gap(x_ASBT, a, b, cfg.rules.level) for x_ASBT in seen_LASBT)
+        yield Similarity(measure=name, arms=(arms[a], arms[b]), layers=layers)
 
 
 def gap(x_ASBT, a, b, level):
@@ -110,7 +118,7 @@ def gap(x_ASBT, a, b, level):
   cross_SS = (x_ASBT[a, :, b] + x_ASBT[a, :, b].T) / 2
   ceiling_SS = (x_ASBT[a, :, a] + x_ASBT[b, :, b]) / 2
   mean, low, high = over_pairs(ceiling_SS - cross_SS, level)
-  return dict(
+  return Likeness(
     cross=over_pairs(cross_SS, level)[0], ceiling=over_pairs(ceiling_SS, level)[0],
     within=probe_measures.known(np.diag(x_ASBT[a, :, b]).mean()), gap=mean, low=low, high=high,
   )  # fmt: skip

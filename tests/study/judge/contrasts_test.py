@@ -8,7 +8,8 @@ import pytest
 
 from jaxalign import sealing, statistics
 from jaxalign.config import UserError
-from jaxalign.study.judge import contrasts
+from jaxalign.study.judge import contrasts, results_file
+from jaxalign.study.judge.results import Contrast
 from jaxalign.study.judge.rules import PRIMARIES, Bar, Planned, Rules
 from jaxalign.study.store.rows import Row
 
@@ -62,13 +63,13 @@ def test_each_primary_is_the_sum_the_design_writes():
       C5=delta('explain', of) - (of(late[0]) - of(late[1])),
     )
     for name, known_S in known.items():
-      assert found[name].estimates[scale].seeds == pytest.approx(tuple(known_S)), (name, scale)
+      assert found[name].scales[scale].differences == pytest.approx(tuple(known_S)), (name, scale)
       if scale != 'logit':
-        assert found[name].bootstrap[scale].mean == pytest.approx(known_S.mean())
+        assert found[name].scales[scale].bootstrap.mean == pytest.approx(known_S.mean())
         sesoi = dict(margin=0.2, rate=0.05)[scale]
-        assert found[name].tost[scale] == pytest.approx(statistics.tost(known_S, sesoi))
-  assert found['C1'].primary is found['C1'].estimates['margin']
-  assert found['C1'].seeds == tuple(range(S)) and 'arcsine' in found['C1'].estimates
+        assert found[name].scales[scale].tost == pytest.approx(statistics.tost(known_S, sesoi))
+  assert found['C1'].primary is found['C1'].scales['margin']
+  assert tuple(found['C1'].seeds) == tuple(range(S)) and 'arcsine' in found['C1'].scales
 
 
 def test_a_contrast_without_its_arms_is_left_out_and_still_counts_in_holm():
@@ -102,23 +103,23 @@ def test_what_holds():
     (up_S, 0 * up_S, False),
     (up_S[:7], up_S[:7], False),
   ):
-    assert contrasts.holding([of_values('C1', margin_S, rate_S)], RULES) == dict(C1=holds)
+    (one,) = contrasts.judged([of_values('C1', margin_S, rate_S)], RULES)
+    assert one.holds == holds
   by_rate = sealing.seal(Rules(scale='rate'))
   one = contrasts.contrast(PRIMARIES[0], dict(margin=up_S, rate=-up_S), range(8), by_rate)
   assert one.primary.mean < 0
 
 
-def test_results_json_holds_the_numbers_of_both_scales():
-  found = contrasts.measured(store(noise), RULES)
-  written = json.loads(json.dumps(contrasts.as_json(found, RULES), allow_nan=False))
-  first, one = written[0], found[0].primary
-  assert (first['name'], first['mean'], first['n'], first['p']) == ('C1', one.mean, S, one.p)
-  assert (first['low'], first['high'], first['floor']) == (one.low, one.high, one.floor)
-  assert first['p_holm'] >= first['p'] and first['holds'] in (True, False)
-  assert list(first['seeds'].values()) == list(one.seeds)
-  assert first['bootstrap']['low'] < first['mean'] < first['bootstrap']['high']
-  assert first['scales']['rate']['mean'] == found[0].estimates['rate'].mean
-  assert first['tost'] == first['scales']['margin']['tost'] != first['scales']['rate']['tost']
+def test_results_json_has_the_primary_numbers_at_the_top():
+  (first, *_) = found = contrasts.judged(contrasts.measured(store(noise), RULES), RULES)
+  written = json.loads(json.dumps(results_file.as_json(first), allow_nan=False))
+  assert written.items() >= written['scales']['margin'].items()
+  assert [*written['seeds'].values()] == written['differences']
+  assert first.p_holm >= first.primary.p and first.holds in (True, False)
+  drawn = first.primary.bootstrap
+  assert drawn.low < first.primary.mean < drawn.high
+  assert first.primary.tost != first.scales['rate'].tost
+  assert tuple(results_file.made(Contrast, results_file.as_json(one)) for one in found) == found
 
 
 def test_a_line_of_numbers():

@@ -1,13 +1,13 @@
 """Contrasts beside the planned ones: the sums that are written, in no family, with their mass."""
 
-import json
-
 import numpy as np
 import pytest
 
 from jaxalign import main, sealing
-from jaxalign.study.judge import contrasts, unjudged
+from jaxalign.study.judge import contrasts, results_file, unjudged
+from jaxalign.study.judge.results import Contrast
 from jaxalign.study.judge.rules import PRIMARIES, Rules
+from jaxalign.study.store.table import Means
 from tests.study import tiny
 from tests.study.judge import contrasts_test
 
@@ -24,7 +24,7 @@ def mean(arm, test):
 def found():
   arms = sorted({arm for one in EVERY.values() for arm, _ in one.arms})
   rows = contrasts_test.store(contrasts_test.noise, arms, TESTS)
-  return {(one['group'], one['name']): one for one in unjudged.measured(rows, RULES, {})}
+  return {(one.group, one.name): one for one in unjudged.measured(rows, RULES, {})}
 
 
 def test_each_is_a_contrast_and_none_is_a_primary():
@@ -49,9 +49,9 @@ def test_stacking_is_what_the_design_wrote(found):
   group = 'What adds to what, on T2'
   m = lambda arm: mean(arm, 'T2')
   one_sided = (m('explain_A-align') - m('explain_A')) - (m('shuffled_A-align') - m('shuffled_A'))
-  assert found[group, 'stacking, A']['differences'] == pytest.approx(tuple(one_sided))
+  assert found[group, 'stacking, A'].primary.differences == pytest.approx(tuple(one_sided))
   other = (m('explain_B-align') - m('explain_B')) - (m('shuffled_B-align') - m('shuffled_B'))
-  assert found[group, 'stacking']['differences'] == pytest.approx(tuple(one_sided - other))
+  assert found[group, 'stacking'].primary.differences == pytest.approx(tuple(one_sided - other))
 
 
 def test_several_tests_are_their_mean(found):
@@ -60,21 +60,22 @@ def test_several_tests_are_their_mean(found):
     for how, s in (('explain', 1), ('mention', -1)) for letter, sign in (('A', s), ('B', -s))
   )  # fmt: skip
   apart = (c1('T3A') - c1('T3B')) / 2  # where only B is at stake, right is to choose as B would
-  assert found['C1 on other tests', 'C1 on T3']['differences'] == pytest.approx(tuple(apart))
+  assert found['C1 on other tests', 'C1 on T3'].primary.differences == pytest.approx(tuple(apart))
   wrapped = np.mean([c1(f'T5_{name}') for name in unjudged.WRAPPERS], 0)
-  assert found['C1 on other tests', 'C1 on T5']['differences'] == pytest.approx(tuple(wrapped))
+  assert found['C1 on other tests', 'C1 on T5'].primary.differences == pytest.approx(tuple(wrapped))
   d = lambda arm: np.mean(
     [mean(arm, f'harm_{n}') - mean(arm, f'benign_{n}') for n in unjudged.WRAPPERS], 0
   )
   harm = found['Held-out harm: refusing harm less refusing the benign', 'wrapped']
-  assert harm['differences'] == pytest.approx(tuple(d('value-align') - d('mention-align')))
+  assert harm.primary.differences == pytest.approx(tuple(d('value-align') - d('mention-align')))
 
 
 def test_they_are_in_no_family_and_change_no_primary(found):
-  assert all('p_holm' not in one and 'holds' not in one for one in found.values())
-  assert all({'mean', 'low', 'high', 'p', 'floor', 'd_z', 'tost'} <= one.keys()
-             for one in found.values())  # fmt: skip
-  json.dumps([*found.values()], allow_nan=False)
+  for one in found.values():
+    written = results_file.as_json(one)
+    assert {'mean', 'low', 'high', 'p', 'floor', 'd_z', 'tost', 'mass'} <= written.keys()
+    assert not {'p_holm', 'holds'} & written.keys() and next(iter(written)) == 'group'
+    assert results_file.made(Contrast, written) == one
   assert contrasts.adjusted([], RULES) == {p.name: 1.0 for p in PRIMARIES}
 
 
@@ -83,10 +84,13 @@ def test_the_least_mass_is_found_and_what_is_below_the_bar():
     0: {('x', 'T2'): 0.99, ('y', 'T2'): 0.7, ('y', 'T1'): 0.1},
     1: {('x', 'T2'): 0.6, ('y', 'T2'): None},
   }
-  means = {s: {cell: dict(mass=m) for cell, m in of.items()} for s, of in by_seed.items()}
+  means = {
+    s: {cell: Means(margin=0, rate=0, yes=0, loss=None, mass=m) for cell, m in of.items()}
+    for s, of in by_seed.items()
+  }
   masses = unjudged.masses(means)
   plan = unjudged.planned('n', 'w', unjudged.less('x', 'y'))
-  assert unjudged.least_mass(plan, masses) == [0.6, 'x', 'T2', '1']
+  assert unjudged.least_mass(plan, masses) == (0.6, 'x', 'T2', '1')
   assert unjudged.least_mass(unjudged.planned('n', 'w', unjudged.less('a', 'b')), masses) is None
   assert unjudged.lean_masses(masses, 0.95) == [
     ('y', 'T1', 0.1, 0, 1), ('x', 'T2', 0.6, 1, 1), ('y', 'T2', 0.7, 0, 1),
@@ -95,4 +99,4 @@ def test_the_least_mass_is_found_and_what_is_below_the_bar():
 
 def test_a_group_whose_arms_are_not_there_is_left_out():
   rows = contrasts_test.store(contrasts_test.noise, ['explain_A', 'explain_B'], ['T2'])
-  assert [one['name'] for one in unjudged.measured(rows, RULES, {})] == ['explain alone']
+  assert [one.name for one in unjudged.measured(rows, RULES, {})] == ['explain alone']

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from jaxalign.page import kit
+from jaxalign.study.judge import results_file
 from jaxalign.study.report import report_layers, report_probes
 from jaxalign.study.world import probing
 from tests.study import minds
@@ -22,7 +23,7 @@ SECTIONS = dict(
 @pytest.fixture(scope='module')
 def found(tmp_path_factory):
   workdir = tmp_path_factory.mktemp('probes')
-  probes = probing.summary(minds.finished(workdir), workdir)
+  probes = results_file.as_json(probing.summary(minds.finished(workdir), workdir))
   arms = {name: {'T2': {}} for name in minds.NAMES} | {'value-align': {'harm': {}}}
   return dict(arms=arms | {'base': {'G0': {}}}, probes=probes)
 

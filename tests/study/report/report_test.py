@@ -28,7 +28,7 @@ from jaxalign.study.report import (
   report_pictures,
   report_secondary,
 )
-from jaxalign.study.run import results
+from jaxalign.study.run import conclusion
 from jaxalign.study.store.directories import arms_of, home_of
 from jaxalign.study.store.rows import Row, line
 from jaxalign.study.world.page import CONTENTS
@@ -92,7 +92,7 @@ def study(workdir, seeds, control=(), effect=6.0):
     world(home_of(workdir, seed, False), cfg.arms, seed, effect)
   for seed in control:
     world(home_of(workdir, seed, True), arms_of(cfg, True), seed, 0.0)
-  results.conclude(cfg, workdir, 83.0)
+  conclusion.conclude(cfg, workdir, 83.0)
   found = json.loads((workdir / 'results.json').read_text())
   return found, (workdir / 'report.html').read_text()
 

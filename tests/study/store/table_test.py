@@ -8,7 +8,7 @@ import pytest
 
 from jaxalign.config import UserError
 from jaxalign.study.store.rows import Row
-from jaxalign.study.store.table import means, table
+from jaxalign.study.store.table import Means, means, table
 
 
 def rows_of(arms=('align', 'explain'), seeds=(0, 1, 2), items=4):
@@ -83,6 +83,6 @@ def test_means_are_of_an_arm_and_a_test():
     yes=margin > 0, **more,
   )  # fmt: skip
   found = means([of('x', 'T2', 1.0), of('x', 'T2', -4.0), of('y', 'T2', 5.0)])
-  assert found['x', 'T2'] == dict(margin=-1.5, rate=0.5, yes=0.5, mass=None, loss=None)
-  assert found['y', 'T2']['rate'] == 1.0
-  assert means([of('x', 'T0', 1.0, loss=0.25, mass=0.5)])['x', 'T0']['loss'] == 0.25
+  assert found['x', 'T2'] == Means(margin=-1.5, rate=0.5, yes=0.5, mass=None, loss=None)
+  assert found['y', 'T2'].rate == 1.0
+  assert means([of('x', 'T0', 1.0, loss=0.25, mass=0.5)])['x', 'T0'].loss == 0.25

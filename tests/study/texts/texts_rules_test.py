@@ -10,9 +10,10 @@ import pytest
 
 from jaxalign import config, main, sealing
 from jaxalign.study.judge import compare
-from jaxalign.study.run import results
+from jaxalign.study.run import conclusion
 from jaxalign.study.store.directories import home_of
 from jaxalign.study.store.rows import Row, line
+from jaxalign.study.store.table import Means
 from jaxalign.study.texts import texts_rules
 from tests.study.tiny import ROOT
 
@@ -49,7 +50,7 @@ def concluded(workdir, seeds=range(8), effect=0.5, learned=0.4):
       (home / 'outcomes' / f'{arm}.json').write_text(json.dumps(dict(key='b' * 64)))
     (home / 'corpora').mkdir()
     (home / 'corpora' / 'sums.json').write_text(json.dumps(dict(demonstrations=f'd{seed}' * 32)))
-  results.conclude(cfg, workdir, 7265.0)
+  conclusion.conclude(cfg, workdir, 7265.0)
   page = workdir / 'report.html'
   return json.loads((workdir / 'results.json').read_text()), page.exists() and page.read_text()
 
@@ -102,7 +103,11 @@ def test_gates_read_the_arms_that_they_are_about():
   loss['explain']['T0'] = loss['align-explain']['T0'] = 9.0
   loss['align']['D0'] = loss['neutral-align']['D0'] = loss['align+']['D0'] = 9.0
   loss['shuffled-align'] |= dict(T0=2.1, D0=9.0)
-  mean = {(arm, test): dict(loss=x) for arm, of in loss.items() for test, x in of.items()}
+  mean = {
+    (arm, test): Means(margin=0, rate=0, yes=0, mass=None, loss=x)
+    for arm, of in loss.items()
+    for test, x in of.items()
+  }
   got = texts_rules.gate_values(cfg, {4: mean})
   assert got['T0 fall'][4] == pytest.approx(0.9)
   assert got['T0 loss'][4] == pytest.approx(0.1)

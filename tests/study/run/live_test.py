@@ -1,16 +1,16 @@
 """What a study says while it runs."""
 
-from jaxalign.study.run import results
+from jaxalign.study.run import live
 from tests.study import tiny
 
 CFG = tiny.plan()
 
 
 def test_seconds_are_of_all_calls(tmp_path):
-  live = results.Live(CFG, tmp_path)
-  live.began -= 100
-  assert live.seconds() >= 100
-  assert results.Live(CFG, tmp_path).seconds() >= 100
+  shown = live.Live(CFG, tmp_path)
+  shown.began -= 100
+  assert shown.seconds() >= 100
+  assert live.Live(CFG, tmp_path).seconds() >= 100
 
 
 def test_too_few_seeds_are_said_before_anything_is_run(tmp_path, capsys):
@@ -19,5 +19,5 @@ def test_too_few_seeds_are_said_before_anything_is_run(tmp_path, capsys):
     (range(7), '7 seeds; the least p after Holm is 0.078: no contrast can hold, take more seeds\n'),
     (range(8), ''),
   ):
-    results.Live(tiny.plan(seeds=tuple(seeds)), tmp_path).foretell()
+    live.Live(tiny.plan(seeds=tuple(seeds)), tmp_path).foretell()
     assert capsys.readouterr().err == said

@@ -1,0 +1,118 @@
+"""The end of a study: results.json, its page, and beside them what both came from.
+
+Everything is computed from the stored outcomes, and can be computed from them again.
+"""
+
+import collections
+import json
+from typing import Any
+
+from etils import epath
+
+from jaxalign.files import read_object, write_text
+from jaxalign.sealing import write
+from jaxalign.study.judge import contrasts, goodhart, results_file, unjudged, verdict
+from jaxalign.study.judge.results import Results
+from jaxalign.study.report import reading, report
+from jaxalign.study.run import guests
+from jaxalign.study.store import clock
+from jaxalign.study.store import rows as store
+from jaxalign.study.store.directories import home_of
+from jaxalign.study.store.rows import Row
+from jaxalign.study.store.table import means
+
+
+def rows_of(home: epath.Path, after: str = 'sft') -> list[Row]:
+  """All rows of a seed whose arms were asked after this stage."""
+  paths = sorted((home / 'outcomes').glob('*.jsonl'))
+  return [row for path in paths for row in store.read(path) if row.after == after]
+
+
+def conclude(cfg: Any, workdir: epath.Path, seconds: float) -> Results:
+  """The Results, written with all that stands beside them."""
+  rows = {seed: rows_of(home_of(workdir, seed, False)) for seed in cfg.seeds}
+  later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}
+  found = _found(cfg, workdir, rows, later, seconds)
+  every = [row for of_seed in (*rows.values(), *later.values()) for row in of_seed]
+  write_text(''.join(map(store.line, every)), workdir / 'outcomes.jsonl')
+  write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')
+  write(cfg, workdir / 'plan.json')
+  results_file.write(found, workdir / 'results.json')
+  # h2: report.write takes the Results themselves; until then their JSON, and goodhart as it is
+  shown = results_file.as_json(found) | dict(goodhart=found.goodhart)
+  report.write(shown, workdir, guests.of(cfg.world).contents)
+  print(clock.said(found.where))
+  print(reading.plainly(found.sentence))
+  return found
+
+
+def _found(cfg, workdir, rows, later, seconds):
+  every = [row for of_seed in rows.values() for row in of_seed]
+  again = [row for of_seed in later.values() for row in of_seed]
+  guest = guests.of(cfg.world)
+  seen = {seed: means(of_seed) for seed, of_seed in rows.items()}
+  seen_later = {seed: means(of_seed) for seed, of_seed in later.items()}
+  judged = contrasts.judged(contrasts.measured(every, cfg.rules), cfg.rules)
+  control = _control(cfg, workdir)
+  gates = verdict.gates(guest.gate_values(cfg, seen), cfg.rules)
+  said = verdict.judge(judged, gates, control, cfg.rules)
+  points = goodhart.read(cfg, workdir)
+  return Results(
+    verdict=said.word,
+    sentence=said.sentence,
+    reasons=said.reasons,
+    contrasts=judged,
+    control=control,
+    gates=gates,
+    rules=cfg.rules,
+    arms={name: _of_arm(name, seen) for name in dict.fromkeys(row.arm for row in every)},
+    seeds=cfg.seeds,
+    control_seeds=cfg.control_seeds,
+    seconds=round(seconds, 1),
+    probes=guest.beside(cfg, workdir),
+    secondary=tuple(unjudged.measured(every, cfg.rules, unjudged.masses(seen))),
+    goodhart=goodhart.summary(points) if points else None,
+    after_ppo=goodhart.after_ppo(
+      again, {arm.name: _of_arm(arm.name, seen_later) for arm in cfg.rl_arms}
+    ),
+    where=clock.total(path.parent for path in sorted(workdir.glob(f'*/{clock.FILE}'))),
+  )
+
+
+def _control(cfg, workdir):
+  """The contrasts of the rho = 0 worlds, judged; None where there are none."""
+  if not cfg.control_seeds:
+    return None
+  homes = [home_of(workdir, seed, True) for seed in cfg.control_seeds]
+  rows = [row for home in homes for row in rows_of(home)]
+  return contrasts.judged(contrasts.measured(rows, cfg.rules), cfg.rules)
+
+
+def _of_arm(name, means_by_seed):
+  """{test: {seed: its means}} of an arm."""
+  found = collections.defaultdict(dict)
+  for seed, mean in means_by_seed.items():
+    for (arm, test), one in mean.items():
+      if arm == name:
+        found[test][seed] = one
+  return dict(found)
+
+
+def about(cfg, workdir):
+  """What compare asks of a run: the base of each seed, the items, what each arm cost."""
+  base, items = {}, {}
+  for seed in cfg.seeds:
+    home = home_of(workdir, seed, False)
+    base[str(seed)] = read_object(home / 'outcomes' / 'base.json', 'key')['key']
+    for row in rows_of(home):
+      items.setdefault(row.test, {}).setdefault(str(seed), set()).add(row.prompt)
+  stages = {arm.name: [cfg.stage_of(step) for step in arm.steps] for arm in cfg.arms}
+  return dict(
+    base=base,
+    items={
+      test: {seed: store.digest(sorted(prompts)) for seed, prompts in by_seed.items()}
+      for test, by_seed in items.items()
+    },
+    tokens={name: sum(stage.tokens for stage in found) for name, found in stages.items()},
+    steps={name: sum(stage.steps for stage in found) for name, found in stages.items()},
+  )
