@@ -1,73 +1,81 @@
 """Any two or more finished arms, item by item: `jaxalign compare RUN_A RUN_B ...`.
 
 A run is a directory with outcomes.jsonl (lines as store/rows.py has them, of one arm or several)
-and about.json: base (sha256 of the base weights), items ({test: sha256 of the item set}), and, to
-be shown, tokens and steps. base and what items holds may be {seed: ..}, tokens and steps {arm: ..}.
-DIR:ARM takes one arm.
+and about.json (store/about.py). DIR:ARM takes one arm.
 
-The first arm is what the others are held against. The seed is the unit. Of one seed only, the
-items are, and the table says so: that interval knows nothing of another training run.
+The first arm is what the others are held against, each by the contrast that a study would judge of
+the two. The seed is the unit. Of one seed only, the items are, and the table says so: that interval
+knows nothing of another training run.
 """
 
 import collections
 import dataclasses
 import json
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from etils import epath
 
 from jaxalign import files, statistics
 from jaxalign.config import UserError
-from jaxalign.files import read_json
 from jaxalign.rl.calibration import wilson
-from jaxalign.study.judge import compare_text
-from jaxalign.study.judge.rules import Rules
+from jaxalign.study.judge import compare_text, contrasts, results_file
+from jaxalign.study.judge.comparison import (
+  ArmOfTest,
+  ComparedArm,
+  ComparedTest,
+  Comparison,
+  Difference,
+  Mean,
+)
+from jaxalign.study.judge.rules import PRIMARY_SCALES, Planned, Rules
+from jaxalign.study.store import about
 from jaxalign.study.store import rows as store
 from jaxalign.study.store.table import table
 
-_OUTCOMES, _ABOUT = 'outcomes.jsonl', 'about.json'
-SCALES = 'margin', 'rate'
+_OUTCOMES = 'outcomes.jsonl'
 _RULES = Rules()  # the smallest effects of interest, as in a study
+_NAMED = 3  # arms, in an error about all
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Arm:
+class _FinishedArm:
   label: str  # the arm's name, and its run's where two have one name
-  about: dict
+  run: str
+  about: about.About
   rows: list[store.Row]
 
   @property
   def seeds(self):
     return {row.seed for row in self.rows}
 
-  def told(self, field):
-    """What about.json says of tokens or steps: a number, or one for each arm."""
-    value = self.about.get(field)
-    return value.get(self.rows[0].arm) if isinstance(value, dict) else value
-
   def base(self, seed):
-    base = self.about['base']
-    base = base.get(str(seed)) if isinstance(base, dict) else base
+    base = self.about.base_of(seed)
     if not base:
-      raise UserError(f'{self.about["run"]}/{_ABOUT} does not say the base of seed {seed}: add it')
+      raise UserError(f'{self.run}/{about.FILE} does not say the base of seed {seed}: add it')
     return base
 
 
-def compare(runs, workdir=None, page=None):
+def compare(
+  runs: Sequence[str],
+  workdir: str | None = None,
+  page: Callable[[Comparison, epath.Path], None] | None = None,
+) -> str:
   """The text table. compare.json goes to workdir, and what page(found, path) draws beside it."""
-  arms = [arm for run in runs for arm in load(run)]
+  arms = [arm for run in runs for arm in _load(run)]
   if len(arms) < 2:
     raise UserError('compare needs two finished arms or more: jaxalign compare RUN_A RUN_B, or DIR')
-  found = compared(named(arms))
+  found = _compared(_named(arms))
   if workdir:
     path = epath.Path(workdir)
-    files.write_text(json.dumps(found, indent=2, allow_nan=False) + '\n', path / 'compare.json')
+    written = json.dumps(results_file.as_json(found), indent=2, allow_nan=False)
+    files.write_text(f'{written}\n', path / 'compare.json')
     if page:
       page(found, path / 'compare.html')
   return compare_text.text(found)
 
 
-def load(run):
+def _load(run):
   """The arms of DIR, or the one of DIR:ARM."""
   directory, _, name = str(run).rpartition(':')
   if not directory or '/' in name:  # gs://bucket/run has a colon too
@@ -75,64 +83,68 @@ def load(run):
   path = files.place(directory)
   if not (path / _OUTCOMES).exists():
     raise UserError(f'{directory} holds no {_OUTCOMES}: give a run that is finished, or DIR:ARM')
-  about = read_json(path / _ABOUT, 'run its study again')
-  if not isinstance(about, dict) or not {'base', 'items'} <= about.keys():
-    raise UserError(f'{path / _ABOUT} does not say base and items: it was not written by a study')
+  said = about.read(path)
   by_arm = collections.defaultdict(list)
   for row in store.read(path / _OUTCOMES):
     by_arm[row.arm].append(row)
   if name and name not in by_arm:
     raise UserError(f'{directory} has no arm {name}: it has {", ".join(by_arm)}')
   return [
-    Arm(label=arm, about=about | dict(run=directory), rows=rows)
+    _FinishedArm(label=arm, run=directory, about=said, rows=rows)
     for arm, rows in by_arm.items()
     if name in ('', arm)
   ]
 
 
-def named(arms):
+def _named(arms):
   """Labels that tell every arm from the others, since its rows go by them."""
   count = collections.Counter(arm.label for arm in arms)
-  labels = [a.label if count[a.label] == 1 else f'{a.about["run"]}:{a.label}' for a in arms]
+  labels = [arm.label if count[arm.label] == 1 else f'{arm.run}:{arm.label}' for arm in arms]
   for label in labels:
     if labels.count(label) > 1:
       raise UserError(f'{label} is given twice: compare it with another')
   return [dataclasses.replace(arm, label=label) for arm, label in zip(arms, labels)]
 
 
-def compared(arms):
-  """Everything the table, the JSON and the page show."""
+def _compared(arms):
   first = arms[0]
   seeds = sorted(set.intersection(*(arm.seeds for arm in arms)))
   if not seeds:
-    raise UserError(f'{both(arms)} have no seed in common: run one')
+    raise UserError(f'{_few(arms)} have no seed in common: run one')
   left_out = sorted(set.union(*(arm.seeds for arm in arms)) - set(seeds))
   for arm in arms[1:]:
     _refuse_others(first, arm, seeds)
-  rows = [row for arm in arms for row in numbered(arm, seeds)]
+  rows = [row for arm in arms for row in _numbered(arm, seeds)]
   tests = list(dict.fromkeys((row.test, row.after) for row in rows))
   there = {(row.arm, row.test, row.after) for row in rows}
   shared = [test for test in tests if all((arm.label, *test) in there for arm in arms)]
   if not shared:
-    raise UserError(
-      f'{" and ".join(arm.label for arm in arms)} have no test in common: measure one'
-    )
+    raise UserError(f'{_few(arms)} have no test in common: measure one')
   _refuse_other_prompts(rows, shared, seeds, arms)
   labels = [arm.label for arm in arms]
   seeds_of = {after: {r.seed for r in rows if r.after == after} for _, after in shared}
-  about = [
-    dict(arm=arm.label, run=arm.about['run'], tokens=arm.told('tokens'), steps=arm.told('steps'))
-    for arm in arms
-  ]
-  return dict(
-    against=first.label, arms=about, seeds=seeds, seeds_left_out=left_out,
-    tests_left_out=[' after '.join(test) for test in tests if test not in shared],
-    tests=[of_test(table(rows, test, labels, seeds_of[after], after)) for test, after in shared],
-  )  # fmt: skip
+  return Comparison(
+    against=first.label,
+    arms=tuple(_told(arm) for arm in arms),
+    seeds=tuple(seeds),
+    seeds_left_out=tuple(left_out),
+    tests_left_out=tuple(' after '.join(test) for test in tests if test not in shared),
+    tests=tuple(
+      _of_test(table(rows, test, labels, seeds_of[after], after)) for test, after in shared
+    ),
+  )
 
 
-def both(arms):
-  return ' and '.join(arm.label for arm in arms)
+def _few(arms):
+  """The labels of these arms; of many the first and how many more."""
+  labels = [arm.label for arm in arms]
+  more = len(labels) - _NAMED
+  return f'{", ".join(labels[:_NAMED])} and {more} more' if more > 0 else ' and '.join(labels)
+
+
+def _told(arm):
+  tokens, steps = (of(arm.rows[0].arm) for of in (arm.about.tokens_of, arm.about.steps_of))
+  return ComparedArm(arm=arm.label, run=arm.run, tokens=tokens, steps=steps)
 
 
 def _refuse_others(first, arm, seeds):
@@ -142,21 +154,14 @@ def _refuse_others(first, arm, seeds):
         f'{first.label} and {arm.label} grew from other base weights on seed {seed}: compare arms '
         'of one base'
       )
-  ours, others = first.about['items'], arm.about['items']
-  for test in sorted(ours.keys() | others.keys()):
-    for seed in seeds:
-      if of_seed(ours.get(test), seed) != of_seed(others.get(test), seed):
-        raise UserError(
-          f'{first.label} and {arm.label} were asked other items in {test}: measure both on the '
-          'same'
-        )
+  for test in sorted({*first.about.items, *arm.about.items}):
+    if any(first.about.items_of(test, seed) != arm.about.items_of(test, seed) for seed in seeds):
+      raise UserError(
+        f'{first.label} and {arm.label} were asked other items in {test}: measure both on the same'
+      )
 
 
-def of_seed(value, seed):
-  return value.get(str(seed)) if isinstance(value, dict) else value
-
-
-def numbered(arm, seeds):
+def _numbered(arm, seeds):
   """The rows with their item's number taken from the order of prompt hashes, whatever it was."""
   rows = sorted((r for r in arm.rows if r.seed in seeds), key=lambda r: (r.prompt, r.item))
   count = collections.Counter()
@@ -183,58 +188,38 @@ def _refuse_other_prompts(rows, tests, seeds, arms):
           )
 
 
-def of_test(seen):
-  clusters = max(len(set(label_N)) for label_N in seen.cluster_SN)
-  unit = 'seed' if len(seen.seeds) > 1 else 'item'
-  per_unit = {scale: _units(seen.on(scale)) for scale in SCALES}
-  return dict(
-    test=seen.test, after=seen.after, items=len(seen.items), clusters=clusters, unit=unit,
-    seeds=list(seen.seeds),
-    arms=[
-      dict(arm=arm, **{scale: alone(per_unit[scale][a], scale, unit) for scale in SCALES})
+def _of_test(seen):
+  one_seed = len(seen.seeds) == 1
+  return ComparedTest(
+    test=seen.test,
+    after=seen.after,
+    items=len(seen.items),
+    clusters=max(len(set(label_N)) for label_N in seen.cluster_SN),
+    unit='item' if one_seed else 'seed',
+    seeds=seen.seeds,
+    arms=tuple(
+      ArmOfTest(arm=arm, scales={scale: _alone(seen, a, scale) for scale in PRIMARY_SCALES})
       for a, arm in enumerate(seen.arms)
-    ],
-    differences=[
-      dict(arm=arm, **difference(seen, per_unit, a))
-      for a, arm in enumerate(seen.arms)
-      if a
-    ],
-  )  # fmt: skip
+    ),
+    differences=tuple(_difference(seen, arm) for arm in seen.arms[1:]),
+  )
 
 
-def _units(x_ASN):
-  """[A, units]: the seeds' means, or the items of the only seed."""
-  return x_ASN.mean(-1) if x_ASN.shape[1] > 1 else x_ASN[:, 0]
+def _alone(seen, a, scale):
+  """An arm's mean with its interval: over seeds by t, of one seed over items, a rate by Wilson."""
+  x_SN = seen.on(scale)[a]
+  if len(x_SN) > 1:
+    each_S = x_SN.mean(-1)
+    return Mean(**statistics.t_interval(each_S)._asdict(), each=tuple(map(float, each_S)))
+  mean, low, high = statistics.t_interval(x_SN[0])
+  if scale == 'rate':
+    low, high = wilson(float(np.sum(x_SN)), x_SN.size)
+  return Mean(mean=mean, low=low, high=high, each=None)  # of items there may be thousands
 
 
-def alone(x_U, scale, unit):
-  """An arm's mean with its interval: over seeds by t, a single rate by Wilson."""
-  mean, low, high = statistics.t_interval(x_U)
-  if (scale, unit) == ('rate', 'item'):
-    low, high = wilson(float(np.sum(x_U)), len(x_U))
-  each = list(map(float, x_U)) if unit == 'seed' else None  # of items there may be thousands
-  return dict(mean=mean, low=low, high=high, each=each)
-
-
-def difference(seen, per_unit, a):
-  """Of an arm from the first one, on the scales of a study, and whether their signs agree: else a
-  bound of the rate, not the arms, may have made it."""
-  found = {scale: beside(seen, per_unit[scale], scale, a) for scale in SCALES}
-  if len(seen.seeds) > 1:
-    on = statistics.on_scales(seen.right_ASN.mean(-1), len(seen.items))
-    for scale in ('logit', 'arcsine'):
-      found[scale] = dataclasses.asdict(statistics.paired(on[scale][a] - on[scale][0]))
-      found[scale]['differences'] = found[scale].pop('seeds')
-  signs = {np.sign(one['mean']) for one in found.values()}
-  return found | dict(agree=len(signs) == 1 and 0 not in signs)
-
-
-def beside(seen, x_AU, scale, a):
-  one = dataclasses.asdict(statistics.paired(x_AU[a] - x_AU[0]))
-  each = one.pop('seeds')
-  x_ASN = seen.on(scale)
-  drawn = statistics.bootstrap(seen.cells(x_ASN[a] - x_ASN[0]))
-  one['bootstrap'] = drawn._asdict()
-  one['tost'] = statistics.tost(x_AU[a] - x_AU[0], _RULES.sesoi_of(scale))
-  one['differences'] = each if len(seen.seeds) > 1 else None
-  return one
+def _difference(seen, arm):
+  """An arm less the first one, as the contrast of both."""
+  first = seen.arms[0]
+  planned = Planned(name=arm, what='', arms=((arm, 1), (first, -1)), tests=((seen.test, 1),))
+  one = contrasts.of_tables(planned, [seen.of(arm, first)], _RULES, of_items=len(seen.seeds) == 1)
+  return Difference(arm=arm, scales=one.scales, agree=one.agree)

@@ -1,7 +1,8 @@
 """What a study found, as objects: `Results`, whose fields are the sections of results.json in their
 order. results_file.py is the only writer and reader of that file.
 
-A mapping is by names that are data: of arms, tests, scales and seeds.
+A mapping is by names that are data: of arms, tests, scales and seeds. The keys of a field that is
+`flat` stand in the file beside the other fields.
 """
 
 import dataclasses
@@ -92,7 +93,8 @@ class Point:
   r: float | None
   at: int
   d: float
-  means: Mapping[str, float]  # proxy, gold, length and what else was measured of the answers
+  # proxy, gold, length and what else was measured of the answers
+  means: Mapping[str, float] = dataclasses.field(metadata=dict(flat=True))
 
   @property
   def proxy(self) -> float:

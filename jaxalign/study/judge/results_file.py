@@ -11,7 +11,7 @@ from typing import Any
 from jaxalign import files, sealing
 from jaxalign.config import UserError
 from jaxalign.statistics import Interval
-from jaxalign.study.judge.results import Contrast, Fit, Point, Results
+from jaxalign.study.judge.results import Contrast, Fit, Results
 from jaxalign.study.judge.rules import Rules
 
 
@@ -38,31 +38,32 @@ def as_json(value: Any) -> Any:
   if isinstance(value, Interval):
     return value._asdict()
   if dataclasses.is_dataclass(value):
-    fields = {
-      field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)
-    }
-    return _flat(value, fields)
+    return _in_file(value, _fields(value))
   if isinstance(value, Mapping):
     return {str(key): as_json(one) for key, one in value.items()}
   return [as_json(one) for one in value] if isinstance(value, tuple | list) else value
 
 
-def _flat(value, fields):
-  """The fields of an object, but for classes whose lines in the file are flat."""
-  if isinstance(value, Point):
-    means = fields.pop('means')
-    return fields | means
+def _fields(value):
+  found = {}
+  for field in dataclasses.fields(value):
+    one = as_json(getattr(value, field.name))
+    found |= one if field.metadata.get('flat') else {field.name: one}
+  return found
+
+
+def _in_file(value, fields):
+  """The fields of an object, but of two classes that the file shows otherwise."""
   if isinstance(value, Fit) and value.a is None:
     return dict(why=value.why)
-  if isinstance(value, Contrast):
-    shown = dict(group=fields.pop('group')), dict(mass=fields.pop('mass'))
-    judged = {name: fields.pop(name) for name in ('p_holm', 'holds')}
-    head = {name: fields.pop(name) for name in ('name', 'what', 'scale')}
-    head |= as_json(value.primary)
-    if not value.group:
-      return head | judged | fields
-    return shown[0] | head | fields | shown[1]
-  return fields
+  if not isinstance(value, Contrast):
+    return fields
+  primary = as_json(value.primary)
+  names = ['name', 'what', 'scale', *primary, 'p_holm', 'holds', 'agree', 'seeds', 'scales']
+  if value.group:
+    names = ['group', *(name for name in names if name not in ('p_holm', 'holds')), 'mass']
+  every = fields | primary
+  return {name: every[name] for name in names}
 
 
 def made(kind: Any, value: Any) -> Any:
@@ -90,6 +91,9 @@ def made(kind: Any, value: Any) -> Any:
 def _object(kind, value):
   types_of = typing.get_type_hints(kind, include_extras=True)
   fields = {name: made(types_of[name], value[name]) for name in types_of if name in value}
-  if kind is Point:
-    fields['means'] = {name: x for name, x in value.items() if name not in types_of}
+  for field in dataclasses.fields(kind):
+    if field.metadata.get('flat'):
+      fields[field.name] = made(
+        types_of[field.name], {name: x for name, x in value.items() if name not in types_of}
+      )
   return kind(**fields)

@@ -4,7 +4,6 @@ Everything is computed from the stored outcomes, and can be computed from them a
 """
 
 import collections
-import json
 from typing import Any
 
 from etils import epath
@@ -15,7 +14,7 @@ from jaxalign.study.judge import contrasts, goodhart, results_file, unjudged, ve
 from jaxalign.study.judge.results import Results
 from jaxalign.study.report import reading, report
 from jaxalign.study.run import guests
-from jaxalign.study.store import clock
+from jaxalign.study.store import about, clock
 from jaxalign.study.store import rows as store
 from jaxalign.study.store.directories import home_of
 from jaxalign.study.store.rows import Row
@@ -35,7 +34,7 @@ def conclude(cfg: Any, workdir: epath.Path, seconds: float) -> Results:
   found = _found(cfg, workdir, rows, later, seconds)
   every = [row for of_seed in (*rows.values(), *later.values()) for row in of_seed]
   write_text(''.join(map(store.line, every)), workdir / 'outcomes.jsonl')
-  write_text(json.dumps(about(cfg, workdir), indent=1), workdir / 'about.json')
+  about.write(_about(cfg, workdir), workdir)
   write(cfg, workdir / 'plan.json')
   results_file.write(found, workdir / 'results.json')
   # h2: report.write takes the Results themselves; until then their JSON, and goodhart as it is
@@ -98,21 +97,22 @@ def _of_arm(name, means_by_seed):
   return dict(found)
 
 
-def about(cfg, workdir):
+def _about(cfg, workdir):
   """What compare asks of a run: the base of each seed, the items, what each arm cost."""
-  base, items = {}, {}
+  base = {}
+  prompts = collections.defaultdict(lambda: collections.defaultdict(set))
   for seed in cfg.seeds:
     home = home_of(workdir, seed, False)
     base[str(seed)] = read_object(home / 'outcomes' / 'base.json', 'key')['key']
     for row in rows_of(home):
-      items.setdefault(row.test, {}).setdefault(str(seed), set()).add(row.prompt)
+      prompts[row.test][str(seed)].add(row.prompt)
   stages = {arm.name: [cfg.stage_of(step) for step in arm.steps] for arm in cfg.arms}
-  return dict(
+  return about.About(
     base=base,
     items={
-      test: {seed: store.digest(sorted(prompts)) for seed, prompts in by_seed.items()}
-      for test, by_seed in items.items()
+      test: {seed: store.digest(sorted(found)) for seed, found in by_seed.items()}
+      for test, by_seed in prompts.items()
     },
-    tokens={name: sum(stage.tokens for stage in found) for name, found in stages.items()},
-    steps={name: sum(stage.steps for stage in found) for name, found in stages.items()},
+    tokens={name: sum(stage.tokens for stage in steps) for name, steps in stages.items()},
+    steps={name: sum(stage.steps for stage in steps) for name, steps in stages.items()},
   )

@@ -30,6 +30,12 @@ class Table:
     """[A, S, N] of the items on 'margin' or 'rate'."""
     return dict(margin=self.margin_ASN, rate=self.right_ASN)[scale]
 
+  def of(self, *arms: str) -> 'Table':
+    """A Table of these arms alone, in this order."""
+    at = [self.arms.index(arm) for arm in arms]
+    cut = {name: x[at] for name, x in vars(self).items() if name.endswith('_ASN')}
+    return dataclasses.replace(self, arms=arms, **cut)
+
   def on_scales(self) -> dict[str, np.ndarray]:
     """{scale: [A, S]}, the items' mean on every scale of a contrast."""
     of_rate = statistics.on_scales(self.right_ASN.mean(-1), len(self.items))

@@ -208,8 +208,8 @@ def test_a_page_is_drawn_from_what_is_written(tmp_path):
   a, seen = finish(tmp_path / 'a', 'a', 'b'), []
   compare.compare([a], tmp_path / 'out', page=lambda found, path: seen.append((found, path)))
   ((found, path),) = seen
-  assert path.name == 'compare.html' and found['against'] in 'ab'
-  assert json.loads((tmp_path / 'out/compare.json').read_text())['seeds'] == found['seeds']
+  assert path.name == 'compare.html' and found.against in 'ab'
+  assert json.loads((tmp_path / 'out/compare.json').read_text())['seeds'] == [*found.seeds]
 
 
 def test_what_went_on_through_ppo_on_fewer_seeds_is_compared_on_those(tmp_path, capsys):

@@ -17,7 +17,8 @@ import pytest
 from jaxalign import sealing
 from jaxalign.page import figures as colours
 from jaxalign.page import kit
-from jaxalign.study.judge import rules, unjudged
+from jaxalign.study.judge import results_file, rules, unjudged
+from jaxalign.study.judge.comparison import ComparedTest
 from jaxalign.study.judge.rules import Rules
 from jaxalign.study.plan.arms import Arm, Step
 from jaxalign.study.report import (
@@ -323,7 +324,10 @@ def test_compared_arms_have_a_page(tmp_path, capsys, seeds):
     for scale, name in (('margin', 'log-odds'), ('rate', 'rate')):
       row = read[one['arm'], 'difference', name]
       assert float(row['mean']) == one[scale]['mean'] and float(row['p']) == one[scale]['p']
-  shown = {heading: one for heading, one, _ in compare_page.shown(test, 'a')}
+  shown = {
+    heading: one
+    for heading, one, _ in compare_page.shown(results_file.made(ComparedTest, test), 'a')
+  }
   assert shown.keys() == {'a', 'b<b>', 'b<b> less a'}
   made = report_pictures.intervals([(h, one, '') for h, one in shown.items()], '')
   dots = [x for x in drawn(made.axes[0]) if len(x) == 8]
