@@ -7,14 +7,19 @@ outcomes; what they read is checked, so that nobody after them has to.
 import dataclasses
 import hashlib
 import json
+import math
 import typing
+from collections.abc import Iterable, Mapping
+
+from etils import epath
 
 from jaxalign import files
 from jaxalign.config import UserError
 from jaxalign.evals.outcome import Outcome
-from jaxalign.sealing import fits, takes
+from jaxalign.sealing import choices, fits, takes
 
-FIRST = 'seed', 'after', 'arm', 'kl'  # of a line, before the outcome itself
+_FIRST = 'seed', 'after', 'arm', 'kl'  # of a line, before the outcome itself
+_SIMPLE = int, float, bool, type(None)
 _OPTIONAL = 'kl', 'raw', 'tokens'  # written only where there is one
 
 
@@ -28,24 +33,26 @@ class Row(Outcome):
   kl: float | None = None  # nats a sequence that PPO went by then
 
 
-NAMES = tuple(dict.fromkeys([*FIRST, *(field.name for field in dataclasses.fields(Row))]))
-TYPES = typing.get_type_hints(Row)
-NEEDED = [one.name for one in dataclasses.fields(Row) if one.default is dataclasses.MISSING]
+_NAMES = tuple(dict.fromkeys([*_FIRST, *(field.name for field in dataclasses.fields(Row))]))
+_TYPES = typing.get_type_hints(Row)
+_NEEDED = [one.name for one in dataclasses.fields(Row) if one.default is dataclasses.MISSING]
+_PLAIN = {name: {kind for kind in choices(_TYPES[name]) if kind in _SIMPLE} for name in _NAMES}
+_UNITS = typing.get_args(_TYPES['unit'])
 
 
-def of(outcome, **where):
+def of(outcome: Outcome, **where: typing.Any) -> Row:
   """A Row of an outcome; where: seed, arm and, after PPO, after and kl."""
   return Row(**vars(outcome), **where)
 
 
-def line(row):
+def line(row: Row) -> str:
   """A line of outcomes.jsonl, its end included."""
-  numbers = {name: getattr(row, name) for name in NAMES}
-  kept = {k: v for k, v in numbers.items() if v is not None or k not in _OPTIONAL}
-  return json.dumps(kept, allow_nan=False) + '\n'
+  numbers = {name: getattr(row, name) for name in _NAMES}
+  shown = {k: v for k, v in numbers.items() if v is not None or k not in _OPTIONAL}
+  return json.dumps(shown, allow_nan=False) + '\n'
 
 
-def read(path):
+def read(path: epath.Path) -> list[Row]:
   """The rows of a JSONL file, every one checked."""
   again = 'remove that file and run its study again; give a finished run'
   found = [_row(path, n, raw) for n, raw in files.rows(path, again)]
@@ -57,18 +64,34 @@ def read(path):
 def _row(path, n, raw):
   if not isinstance(raw, dict):
     raise UserError(f'{path}, line {n}: {str(raw)[:80]!r} is no row')
-  raw = dict(unit=_unit_of_old(raw.get('tokens'))) | raw
-  given = {name: _whole(raw[name]) for name in NAMES if name in raw}
+  if 'unit' not in raw:
+    raw['unit'] = _unit_of_old(raw.get('tokens'))
+  given = {name: raw[name] for name in _NAMES if name in raw}
+  if isinstance(given.get('tokens'), list):
+    given['tokens'] = tuple(given['tokens'])
   for name, value in given.items():
-    if not fits(value, TYPES[name]) and not _is_nan(value, name):
-      shown = str(raw[name])[:80]
-      raise UserError(f'{path}, line {n}: {name}={shown!r}: it takes {takes(TYPES[name])}')
-    if isinstance(value, str) and any('\ud800' <= c <= '\udfff' for c in value):
-      raise UserError(f'{path}, line {n}: {name} holds half a surrogate pair: mend it')
-  missing = [name for name in NEEDED if name not in raw]
+    if not _surely_fits(name, value):
+      _refuse_misfit(path, n, name, value, raw[name])
+  missing = [name for name in _NEEDED if name not in raw]
   if missing:
     raise UserError(f'{path}, line {n}: a row without {", ".join(missing)}')
   return Row(**given)
+
+
+def _surely_fits(name, value):
+  """Whether a value needs no closer look: hardly any does, and a closer look takes long."""
+  kind = type(value)
+  if kind is str:
+    return value.isascii() and (_TYPES[name] is str or name == 'unit' and value in _UNITS)
+  return kind in _PLAIN[name] and (kind is not float or math.isfinite(value))
+
+
+def _refuse_misfit(path, n, name, value, raw):
+  if not fits(value, _TYPES[name]) and not _is_nan(value, name):
+    shown = str(raw)[:80]
+    raise UserError(f'{path}, line {n}: {name}={shown!r}: it takes {takes(_TYPES[name])}')
+  if isinstance(value, str) and any('\ud800' <= c <= '\udfff' for c in value):
+    raise UserError(f'{path}, line {n}: {name} holds half a surrogate pair: mend it')
 
 
 def _unit_of_old(tokens):
@@ -78,19 +101,15 @@ def _unit_of_old(tokens):
   return 'sentiment' if len(tokens) == 1 else 'nats a token'
 
 
-def _whole(value):
-  return tuple(value) if isinstance(value, list) else value
-
-
 def _is_nan(value, name):
   """A margin that is not finite is of a run that diverged: who makes a table of it says so."""
   return name == 'margin' and isinstance(value, float)
 
 
-def items_hash(tests):
+def items_hash(tests: Mapping[str, Iterable[typing.Any]]) -> dict[str, str]:
   """{test: one hash of what is asked in it}, of {test: items}."""
   return {test: digest(item.hash for item in found) for test, found in tests.items()}
 
 
-def digest(texts):
+def digest(texts: Iterable[str]) -> str:
   return hashlib.sha256(''.join(texts).encode()).hexdigest()
