@@ -13,7 +13,7 @@ ACCELERATORS = '/dev/accel*', '/dev/vfio/[0-9]*', '/dev/nvidia[0-9]*'
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
 
-def keep_freed():
+def keep_freed() -> bool:
   """Before jax touches a device: threads choose their arena once. True where it is done."""
   if platform.libc_ver()[0] != 'glibc' or any(glob.glob(path) for path in ACCELERATORS):
     return False

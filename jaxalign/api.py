@@ -1,8 +1,13 @@
 """The three names a notebook needs; `import jaxalign` gives them, and jax when they are used."""
 
+import os
+
+from jax.sharding import Mesh
+
 from jaxalign.config import UserError
 from jaxalign.data.text import Tokenizer
 from jaxalign.models import hub
+from jaxalign.models.decoder import Decoder
 from jaxalign.models.export import export
 from jaxalign.rl.sample import sample
 from jaxalign.stages import finished
@@ -10,7 +15,9 @@ from jaxalign.stages import finished
 __all__ = ['export', 'load', 'sample']
 
 
-def load(path, *, dtype=None, mesh=None):
+def load(
+  path: str | os.PathLike[str], *, dtype: str | None = None, mesh: Mesh | None = None
+) -> Decoder:
   """A model from a Hugging Face directory (local, gs://, a hub name), a llama2.c .bin file, or a
   workdir of ours (its newest checkpoint, or WORKDIR/checkpoints/STEP; adapters folded in).
 
@@ -18,18 +25,17 @@ def load(path, *, dtype=None, mesh=None):
   mesh: from jaxalign.sharding.meshes.make_mesh; the weights are laid out on it while they load.
   The directory's tokenizer comes along as model.tokenizer, or None where there is none.
   """
-  path = hub.resolve(path)
-  if finished.is_workdir(path):
-    model, tokenizer = finished.load(path, dtype=dtype, mesh=mesh)
-    model.tokenizer = tokenizer
+  place = hub.resolve(path)
+  if finished.is_workdir(place):
+    model, model.tokenizer = finished.load(place, dtype=dtype, mesh=mesh)
     return model
-  tokenizer = _of_directory(path) if path.is_dir() else None
-  model = hub.load(path, dtype=dtype, mesh=mesh)
-  if path.is_file():
-    tokenizer = _beside(path, model.cfg.vocab)
+  tokenizer = _of_directory(place) if place.is_dir() else None
+  model = hub.load(place, dtype=dtype, mesh=mesh)
+  if place.is_file():
+    tokenizer = _beside(place, model.cfg.vocab)
   if tokenizer is not None and tokenizer.vocab > model.cfg.vocab:
     raise UserError(
-      f'{path}: its tokenizer has {tokenizer.vocab} tokens, its model {model.cfg.vocab}; '
+      f'{place}: its tokenizer has {tokenizer.vocab} tokens, its model {model.cfg.vocab}; '
       'one of them is of another model'
     )
   model.tokenizer = tokenizer

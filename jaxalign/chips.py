@@ -22,6 +22,6 @@ CHIPS = {  # a v5e's name begins as a v5p's does, and so comes before it
 }
 
 
-def of_device(name):
+def of_device(name: str) -> Chip | None:
   """The chip that jax calls so; None where the table has none."""
   return next((chip for chip in CHIPS.values() if name.startswith(chip.devices)), None)

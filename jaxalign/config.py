@@ -18,7 +18,7 @@ class Mesh:
   fsdp: ranges.Ways = -1
   tensor: ranges.Ways = 1
 
-  def check(self):
+  def check(self) -> None:
     sizes = (self.data, self.fsdp, self.tensor)
     if sizes.count(-1) > 1:
       raise UserError(f'mesh {sizes}: at most one axis is -1 (the rest)')
@@ -77,6 +77,6 @@ class Logging:
   wandb: str | None = None  # the project's name
   profile: tuple[ranges.Count, ranges.Count] | None = None  # steps of a trace: first and last
 
-  def check(self):
+  def check(self) -> None:
     if self.profile and self.profile[0] >= self.profile[1]:
       raise UserError(f'logging.profile={self.profile}: a first and a later last step')

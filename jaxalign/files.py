@@ -1,4 +1,4 @@
-"""Files that a user or an earlier run left: read so that nothing hangs, whatever lies there.
+"""Files, read and written: no read hangs, whatever a user left there, and no write leaves a half.
 
 What cannot be read is a UserError of one line; JSON, and JSON a line, are read here and nowhere
 else that a stranger's file could reach.
@@ -11,19 +11,29 @@ import json
 import os
 import stat
 import unicodedata
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from absl import logging
 
 from jaxalign.config import UserError
 
+if TYPE_CHECKING:  # it takes longer to import than all of --help does
+  from etils import epath
+
+Place = str | os.PathLike[str]  # of a file or directory, local or in a bucket
 _MEND = 'mend it, or take another workdir'
 _CLIENTS = {'s3': 's3fs', 'az': 'adlfs'}  # of buckets; gs:// says itself what it lacks
 _NOWHERE = errno.ELOOP, errno.ENAMETOOLONG
-KINDS = ((stat.S_ISFIFO, 'a pipe'), (stat.S_ISSOCK, 'a socket'), (stat.S_ISCHR, 'a device'),
-         (stat.S_ISBLK, 'a device'))  # fmt: skip
+_IRREGULAR = {
+  stat.S_ISFIFO: 'a pipe',
+  stat.S_ISSOCK: 'a socket',
+  stat.S_ISCHR: 'a device',
+  stat.S_ISBLK: 'a device',
+}
 
 
-def place(text, flag=''):
+def place(text: Place, flag: str = '') -> 'epath.Path':
   """An absolute epath.Path; a kind of place that nothing here can open is refused by its name."""
   text = os.fspath(text)
   name = f'{flag}={text}' if flag else text
@@ -43,7 +53,7 @@ def place(text, flag=''):
     raise UserError(f'{name:.300} leads nowhere ({why}): name another place') from error
 
 
-def refuse_scheme(text, name=None):
+def refuse_scheme(text: Place, name: str | None = None) -> None:
   scheme, found, _ = os.fspath(text).partition('://')
   client = _CLIENTS.get(scheme)
   if found and scheme == 'gs':
@@ -63,7 +73,7 @@ def _refuse_no_client(name):
     raise UserError(f'{name}: gs:// cannot be opened here: pip install gcsfs') from error
 
 
-def refuse_irregular(path):
+def refuse_irregular(path: Place) -> None:
   """A pipe or a device is never opened: its end may never come, and it is read but once."""
   path = os.fspath(path)
   if '://' in path:
@@ -72,12 +82,12 @@ def refuse_irregular(path):
     mode = os.stat(path).st_mode
   except (OSError, ValueError):  # not there: whoever opens it says so
     return
-  for is_one, what in KINDS:
+  for is_one, what in _IRREGULAR.items():
     if is_one(mode):
       raise UserError(f'{path} is {what}, not a file: write what it gives into a file, name that')
 
 
-def content(path, remedy=_MEND):
+def content(path: Place, remedy: str = _MEND) -> bytes:
   """The bytes of a file."""
   refuse_irregular(path)
   try:
@@ -86,7 +96,7 @@ def content(path, remedy=_MEND):
     raise UserError(f'{path} cannot be read ({error.strerror or error}): {remedy}') from error
 
 
-def parsed(data, name, remedy=_MEND):
+def parsed(data: bytes | str, name: object, remedy: str = _MEND) -> Any:
   """What JSON there is in these bytes or this text."""
   try:
     return json.loads(data.decode('utf-8-sig') if isinstance(data, bytes) else data)
@@ -96,11 +106,11 @@ def parsed(data, name, remedy=_MEND):
     raise UserError(f'{name} cannot be read (no JSON: {_line(error)}): {remedy}') from error
 
 
-def read_json(path, remedy=_MEND):
+def read_json(path: Place, remedy: str = _MEND) -> Any:
   return parsed(content(path, remedy), path, remedy)
 
 
-def read_object(path, *fields, remedy=_MEND):
+def read_object(path: Place, *fields: str, remedy: str = _MEND) -> dict[str, Any]:
   """A JSON object that has these fields."""
   found = read_json(path, remedy)
   lost = [name for name in fields if not isinstance(found, dict) or name not in found]
@@ -109,7 +119,7 @@ def read_object(path, *fields, remedy=_MEND):
   return found
 
 
-def rows(path, remedy):
+def rows(path: Place, remedy: str) -> list[tuple[int, Any]]:
   """[(line number, record)] of JSON lines, every one whole."""
   lines = content(path, remedy).split(b'\n')
   return [
@@ -119,7 +129,7 @@ def rows(path, remedy):
   ]
 
 
-def whole_lines(path):
+def whole_lines(path: Place) -> list[tuple[str, dict[str, Any]]]:
   """[(line with its end, record)] of JSON lines that say a step; what a kill or a power cut tore is
   left out: a run that goes on says the steps after its last save again."""
   if not _path_of(path).exists():
@@ -143,35 +153,35 @@ def _line(error):
   return ' '.join(str(error).split())[:200] or type(error).__name__
 
 
-def write_text(text, path):
+def write_text(text: str, path: Place) -> None:
   """Writes a file whole or not at all."""
   with replacing(path) as temporary:
     temporary.write_text(text)
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: Place) -> Iterator['epath.Path']:
   """A path beside `path`, to be written, which takes its place at the end: the file is whole or
   absent, whoever is killed meanwhile."""
-  path = _path_of(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+  final = _path_of(path)
+  final.parent.mkdir(parents=True, exist_ok=True)
+  temporary = final.with_name(f'{final.name}.{os.getpid()}.tmp')
   try:
     yield temporary
-    temporary.replace(path)
+    temporary.replace(final)
   except BaseException:
     temporary.unlink(missing_ok=True)  # of a full disk: half a file helps nobody
     raise
 
 
-def _path_of(path):
-  """An epath.Path, local or of a bucket. Imported here: it takes longer than all of --help does."""
+def _path_of(path: Place) -> 'epath.Path':
+  """An epath.Path, local or of a bucket."""
   from etils import epath
 
   return epath.Path(path)
 
 
-def absolute(path):
+def absolute(path: Place) -> 'epath.Path':
   """As Orbax wants paths; a bucket's are absolute already."""
-  path = _path_of(path).expanduser()
-  return path if '://' in os.fspath(path) else path.resolve()
+  expanded = _path_of(path).expanduser()
+  return expanded if '://' in os.fspath(expanded) else expanded.resolve()

@@ -24,92 +24,90 @@ Ctrl-C): all is saved and the run is not done, the same command goes on; 130 sto
 
 import contextlib
 import errno
-import importlib.util
-import inspect
-import pathlib
-import re
 import sys
-import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
 from jaxalign import files, overrides, sealing
 from jaxalign.config import UserError
+from jaxalign.config_file import load
 from jaxalign.endings import BAD_INPUT, FAULT, KEYBOARD, UNFINISHED
 from jaxalign.workdir import alone, claim, refuse_other_run
 
+if TYPE_CHECKING:  # slow to import
+  from etils import epath
+
 _COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
+_STOPPED = 'stopped from the keyboard; the same command goes on from the last save, if there is one'
 _MAKE_ROOM = 'make room or mend the place, and the same command goes on'
-_OVERRIDE = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
+_FLAGS = (
+  (flags.DEFINE_string, 'config', 'FILE.py[:VARIANT], a config file'),
+  (flags.DEFINE_string, 'workdir', 'where the run lives (local or gs://)'),
+  (flags.DEFINE_bool, 'debug', 'show the traceback of an error'),
+  (flags.DEFINE_bool, 'help', 'this text; with --config, its fields'),
+  (flags.DEFINE_bool, 'doctor', 'check the config, and run nothing'),
+  (flags.DEFINE_string, 'slice', 'for --doctor: KIND-COUNT to be run on, as v5e-64; default: here'),
+  (
+    flags.DEFINE_string,
+    'compiled',
+    'directory (local or gs://) of compiled programs: read, and added to',
+  ),
+  (flags.DEFINE_bool, 'nocompiled', 'compile everything anew'),
+  (flags.DEFINE_string, 'coordinator', 'HOST:PORT of process 0, where no cluster says so'),
+  (flags.DEFINE_integer, 'processes', 'how many processes the run has'),
+  (flags.DEFINE_integer, 'process_id', 'which of them this is'),
+)
 
 
-def _define_flags():
+def _defined_flags() -> flags.FlagValues:
   """Every flag there is. A fresh set for each call, so that a process can call main() twice."""
   values = flags.FlagValues()
-  flags.DEFINE_string('config', None, 'FILE.py[:VARIANT], a config file', flag_values=values)
-  flags.DEFINE_string('workdir', None, 'where the run lives (local or gs://)', flag_values=values)
-  flags.DEFINE_bool('debug', False, 'show the traceback of an error', flag_values=values)
-  flags.DEFINE_bool('help', False, 'this text; with --config, its fields', flag_values=values)
-  flags.DEFINE_bool('doctor', False, 'check the config, and run nothing', flag_values=values)
-  flags.DEFINE_string(
-    'slice', None, 'for --doctor: KIND-COUNT to be run on, as v5e-64; default: here',
-    flag_values=values,
-  )  # fmt: skip
-  flags.DEFINE_string(
-    'compiled', None, 'directory (local or gs://) of compiled programs: read, and added to',
-    flag_values=values,
-  )  # fmt: skip
-  flags.DEFINE_bool('nocompiled', False, 'compile everything anew', flag_values=values)
-  flags.DEFINE_string(
-    'coordinator', None, 'HOST:PORT of process 0, where no cluster says so', flag_values=values
-  )
-  flags.DEFINE_integer('processes', None, 'how many processes the run has', flag_values=values)
-  flags.DEFINE_integer('process_id', None, 'which of them this is', flag_values=values)
+  for define, name, what in _FLAGS:
+    define(name, False if define is flags.DEFINE_bool else None, what, flag_values=values)
   return values
 
 
-def cli():
+def cli() -> None:
   sys.exit(main(sys.argv))
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> int:
   """Runs and returns the exit status; an error is one line, its traceback is for --debug."""
   debug = '--debug' in argv
   try:
-    return start(argv)
+    return _start(argv)
   except KeyboardInterrupt:
-    return fail(
-      'stopped from the keyboard; the same command goes on from the last save, if there is one',
-      KEYBOARD,
-    )
+    return _fail(_STOPPED, KEYBOARD)
   except SystemExit as end:  # of a run that was told to stop; whoever else exits has not finished
     if end.code == UNFINISHED:
       return UNFINISHED
-    return fail(f'something called exit({end.code!r}) before the run was done', FAULT)
+    return _fail(f'something called exit({end.code!r}) before the run was done', FAULT)
   except UserError as error:
     if debug:
       raise
-    return fail(error, BAD_INPUT)
+    return _fail(error, BAD_INPUT)
   except Exception as error:
     if debug:
       raise
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
       where = error.filename or 'a file'
-      return fail(f'{where} cannot be written ({error.strerror}): {_MAKE_ROOM}', BAD_INPUT)
-    return fail(f'{type(error).__name__}: {error} (--debug shows the traceback)', FAULT)
+      return _fail(f'{where} cannot be written ({error.strerror}): {_MAKE_ROOM}', BAD_INPUT)
+    return _fail(f'{type(error).__name__}: {error} (--debug shows the traceback)', FAULT)
 
 
-def fail(message, status):
+def _fail(message: object, status: int) -> int:
   print('error:', ' '.join(str(message).split()), file=sys.stderr, flush=True)
   if 'jaxalign.pod' in sys.modules:
     sys.modules['jaxalign.pod'].leave(status)
   return status
 
 
-def start(argv):
-  plain, assignments = split_overrides(argv)
-  values = _define_flags()
+def _start(argv: Sequence[str]) -> int:
+  plain, assignments = overrides.of_arguments(argv)
+  values = _defined_flags()
   try:
     extra = values(plain)[1:]
   except flags.Error as error:
@@ -132,13 +130,14 @@ def start(argv):
   for name, text in assignments:
     overrides.override(cfg, name, text)
   if values.help:
-    print(__doc__ + '\n'.join(describe(cfg) if cfg else _flag_lines(values)))
+    every_flag = (f'  --{name}  {values[name].help}' for name in values)
+    print(f'{__doc__}' + '\n'.join(_described(cfg) if cfg else every_flag))
     return 0
   for name in ('config', 'workdir'):
     if not values[name].value:
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
-    return examine(cfg, values.workdir, values['slice'].value)
+    return _examine(cfg, values.workdir, values['slice'].value)
   if values['slice'].value is not None:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(sealing.seal(cfg), command)
@@ -153,16 +152,16 @@ def start(argv):
     return run_stage(run, cfg, workdir, values.debug)
 
 
-def _compare_runs(runs, workdir):
+def _compare_runs(runs: Sequence[str], workdir: str | None) -> int:
   from jaxalign.study.judge import compare
   from jaxalign.study.report import compare_page  # scipy, only where it is used
 
-  workdir = workdir and files.place(workdir, '--workdir')
-  print(compare.compare(runs, workdir, compare_page.write), end='')
+  place = workdir and files.place(workdir, '--workdir')
+  print(compare.compare(runs, place, compare_page.write), end='')
   return 0
 
 
-def run_stage(run, cfg, workdir, debug):
+def run_stage(run: Callable[..., object], cfg: Any, workdir: 'epath.Path', debug: bool) -> int:
   from jaxalign import pod
 
   logging.use_absl_handler()
@@ -175,7 +174,7 @@ def run_stage(run, cfg, workdir, debug):
   return 0
 
 
-def examine(cfg, workdir, slice_name):
+def _examine(cfg: Any, workdir: str, slice_name: str | None) -> int:
   """--doctor: prints a line for each check; 1 if one fails."""
   found = stage_of(cfg, 'doctor')
   from jaxalign.stages.doctors import doctor  # jax, only once there is something to check
@@ -185,7 +184,7 @@ def examine(cfg, workdir, slice_name):
   flags.FLAGS.mark_as_parsed()
   if slice_name == '':
     raise UserError('--slice is empty: KIND-COUNT, as v5e-64, or leave it out')
-  workdir, visit = files.place(workdir, '--workdir'), doctor.Visit()
+  place, visit = files.place(workdir, '--workdir'), doctor.Visit()
   machine = doctor.Machine.of(slice_name) if slice_name else doctor.Machine.of_this_process()
 
   def sealed():
@@ -194,8 +193,8 @@ def examine(cfg, workdir, slice_name):
     return f'{type(cfg).__module__}, every field fits', cfg
 
   def same_run():
-    said = doctor.writable(workdir)  # first: it knows what else may be wrong with a place
-    refuse_other_run(cfg, workdir)
+    said = doctor.writable(place)  # first: it knows what else may be wrong with a place
+    refuse_other_run(cfg, place)
     return said
 
   good = visit.check('config', sealed)
@@ -203,14 +202,14 @@ def examine(cfg, workdir, slice_name):
   checks = visit.checks
   if good is cfg:
     with quickly_compiled():
-      checks = checks + list(found(cfg, workdir, machine))
+      checks = checks + list(found(cfg, place, machine))
   for line in doctor.table(checks):
     print(line, flush=True)
   return 0 if all(check.ok for check in checks) else 1
 
 
 @contextlib.contextmanager
-def quickly_compiled():
+def quickly_compiled() -> Iterator[None]:
   """Of what runs once and is tiny, most of the time is the compiler's care."""
   import jax
 
@@ -223,7 +222,7 @@ def quickly_compiled():
     jax.config.update(name, before)
 
 
-def stage_of(cfg, command='run'):
+def stage_of(cfg: Any, command: str = 'run') -> Callable[..., Any]:
   module = sys.modules[type(cfg).__module__]
   found = getattr(module, command, None)
   if not callable(found):
@@ -232,89 +231,16 @@ def stage_of(cfg, command='run'):
   return found
 
 
-def load(spec):
-  """The config that FILE.py[:VARIANT] names, not sealed yet."""
-  file, _, variant = spec.partition(':')
-  path = pathlib.Path(file)
-  if not is_file(path) or path.suffix != '.py':
-    there = [*path.parent.glob('*.py'), *pathlib.Path('configs').glob('*.py')]
-    near = sealing.nearest(str(path), map(str, there))
-    raise UserError(f'--config={spec}: there is no config file {file}{near}')
-  if (path.parent / '__init__.py').exists():  # configs may import one another
-    sys.path.append(str(path.resolve().parent.parent))
-  found = importlib.util.spec_from_file_location(f'configs.{path.stem}', path)
-  module = importlib.util.module_from_spec(found)
-  sys.modules[module.__name__] = module  # annotations are resolved there
-  _with_blame(spec, 'cannot be read', lambda: found.loader.exec_module(module))
-  if not hasattr(module, 'get_config'):
-    raise UserError(f"--config={spec}: {file} has no get_config(variant='')")
-  if variant:
-    known = _with_blame(spec, 'get_config cannot be called', lambda: _variants(module.get_config))
-    _check_variant(spec, variant, known)
-  given = (variant,) if variant else ()
-  cfg = _with_blame(spec, 'get_config failed', lambda: module.get_config(*given))
-  if not sealing.is_config(cfg):
-    raise UserError(f'--config={spec}: get_config returned {type(cfg).__name__}, not a dataclass')
-  return cfg
-
-
-def _with_blame(spec, what, call):
-  """A config file is the user's own code: whatever it raises is the user's to mend."""
-  try:
-    return call()
-  except KeyboardInterrupt:
-    raise
-  except BaseException as error:  # sys.exit(0) too: nothing would be said, and all seem well
-    why = error if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
-    raise UserError(f'--config={spec}: {what}: {why}') from error
-
-
-def is_file(path):
-  try:
-    return path.is_file()
-  except OSError:  # a name too long, a directory that is closed to us
-    return False
-
-
-def _variants(get_config):
-  """What get_config takes, from its `variant: Literal['', 'smoke']`; None: any text."""
-  parameters = inspect.signature(get_config).parameters
-  kind = typing.get_type_hints(get_config).get('variant')
-  if typing.get_origin(kind) is typing.Literal:
-    return [name for name in typing.get_args(kind) if name]
-  return None if parameters else []
-
-
-def _check_variant(spec, variant, known):
-  if known is not None and variant not in known:
-    there = f'it has {", ".join(known)}' if known else 'it has none'
-    near = sealing.nearest(variant, known)
-    raise UserError(f'--config={spec}: there is no variant {variant}: {there}{near}')
-
-
-def split_overrides(argv):
-  """The flags absl reads, and the (dotted field, text) pairs that go into the config."""
-  matches = [(arg, _OVERRIDE.fullmatch(arg)) for arg in argv]
-  for arg, match in matches:
-    if match and match[2] is None:
-      raise UserError(f'{arg}: a field is set as {arg}=VALUE')
-  plain = [arg for arg, match in matches if not match]
-  return plain, [(match[1], match[2]) for _, match in matches if match]
-
-
-def describe(cfg, name='--config'):
+def _described(cfg: Any, name: str = '--config') -> Iterator[str]:
   """One line per field: its flag, its value, what it takes."""
   for field, kind in sealing.field_types(cfg, bounds=True).items():
     value = getattr(cfg, field)
-    yield f'  {name}.{field}={sealing.shown(value)}  ({sealing.takes(kind)})'
-    inside = enumerate(value) if isinstance(value, tuple) else [(None, value)]
-    for index, one in inside:
-      if sealing.is_config(one):
-        yield from describe(one, f'{name}.{field}' if index is None else f'{name}.{field}.{index}')
-
-
-def _flag_lines(values):
-  return (f'  --{name}  {values[name].help}' for name in values)
+    flag = f'{name}.{field}'
+    yield f'  {flag}={sealing.shown(value)}  ({sealing.takes(kind)})'
+    entries = enumerate(value) if isinstance(value, tuple) else ()
+    for part, of_part in ((flag, value), *((f'{flag}.{n}', entry) for n, entry in entries)):
+      if sealing.is_config(of_part):
+        yield from _described(of_part, part)
 
 
 if __name__ == '__main__':

@@ -6,18 +6,32 @@ Literal, cannot set None, lets any text into a tuple, and answers an unknown fie
 
 import dataclasses
 import enum
+import re
 import types
 import typing
+from collections.abc import Sequence
+from typing import Any
 
 from jaxalign import sealing
 from jaxalign.config import UserError
 
+_ASSIGNMENT = re.compile(r'--?config\.([\w.]+)(?:=(.*))?', re.DOTALL)
 _WORDS = {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}
 _UNREADABLE = object()
 _OPENING, _CLOSING = ('(', '['), (')', ']')
 
 
-def override(cfg, name, text):
+def of_arguments(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+  """The flags absl reads, and the (dotted field, text) pairs that go into the config."""
+  matches = [(arg, _ASSIGNMENT.fullmatch(arg)) for arg in argv]
+  for arg, match in matches:
+    if match and match[2] is None:
+      raise UserError(f'{arg}: a field is set as {arg}=VALUE')
+  plain = [arg for arg, match in matches if not match]
+  return plain, [(match[1], match[2]) for _, match in matches if match]
+
+
+def override(cfg: Any, name: str, text: str) -> None:
   """Sets the field with the dotted name; the annotation says how the text is read."""
   if cfg is None:
     raise UserError(f'--config.{name} sets a field of a config: name one, --config=FILE.py')
@@ -50,7 +64,7 @@ def _put(holders, parts, value, name):
   _put(above, before, changed, name)
 
 
-def child(holder, part, above, name):
+def child(holder: Any, part: str, above: str, name: str) -> Any:
   if isinstance(holder, tuple) and part.isdecimal() and int(part) < len(holder):
     return holder[int(part)]
   _field_kind(holder, part, above, name)
@@ -74,7 +88,7 @@ def _field_kind(holder, field, above, name):
   return kinds[field]
 
 
-def deeper(holder, field):
+def deeper(holder: Any, field: str) -> str:
   """'; nearest: optim.lr' where a part of this config has the field."""
   for part in sealing.field_types(holder):
     inside = getattr(holder, part)
@@ -83,7 +97,7 @@ def deeper(holder, field):
   return ''
 
 
-def read(text, kind):
+def read(text: str, kind: Any) -> Any:
   """The text as annotated; of several kinds, the first that can be read: none before any other,
   and text before a tuple unless it has a comma or brackets."""
   plain = ',' not in text and text[:1] not in ('(', '[')
@@ -134,7 +148,7 @@ def _read_tuple(text, kinds):
   return _UNREADABLE if _UNREADABLE in values else values
 
 
-def split(text):
+def split(text: str) -> list[str]:
   """The items between commas; an item that begins with a bracket or a quote goes on to its end."""
   items, start, at = [], 0, 0
   while at < len(text):

@@ -4,6 +4,7 @@ import glob
 import os
 import sys
 import threading
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -15,36 +16,41 @@ _HEARTBEAT = 30  # seconds of silence after which a process counts as dead and t
 PATIENCE = 300  # seconds to wait for the others at the start
 
 
-def writes():
+def writes() -> bool:
   """A bool: whether this is the one process that writes what is written once."""
   return jax.process_index() == 0
 
 
-def several():
+def several() -> bool:
   """A bool: whether this run has more processes than this one."""
   return jax.process_count() > 1
 
 
-def mine(name):
+def mine(name: str) -> str:
   """A file's name, of this process alone: samples.jsonl, samples1.jsonl, ..."""
   stem, dot, ending = name.rpartition('.')
   return name if writes() else f'{stem}{jax.process_index()}{dot}{ending}'
 
 
-def meet(what):
+def meet(what: str) -> None:
   """Waits for all processes: what the first wrote before is there for all of them after."""
   if several():
     multihost_utils.sync_global_devices(what)
 
 
-def agreed(seen):
+def agreed(seen: bool) -> bool:
   """What the first process saw: a file that it writes appears to the others a moment later."""
   if not several():
     return seen
   return bool(multihost_utils.broadcast_one_to_all(np.int32(seen)))
 
 
-def join(coordinator=None, processes=None, process_id=None, patience=PATIENCE):
+def join(
+  coordinator: str | None = None,
+  processes: int | None = None,
+  process_id: int | None = None,
+  patience: int = PATIENCE,
+) -> None:
   """Connects this process with the others, before any device is touched. Alone, it does nothing."""
   given = named(coordinator, processes, process_id, os.environ)
   if None in given and not expected(os.environ):
@@ -54,21 +60,27 @@ def join(coordinator=None, processes=None, process_id=None, patience=PATIENCE):
   late = threading.Timer(patience, _give_up, [where, patience])
   late.daemon = True
   late.start()
-  limits = dict(heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_HEARTBEAT)
   try:
-    jax.distributed.initialize(*given, **limits, initialization_timeout=patience + _HEARTBEAT)
+    jax.distributed.initialize(
+      *given,
+      initialization_timeout=patience + _HEARTBEAT,
+      heartbeat_timeout_seconds=_HEARTBEAT,
+      shutdown_timeout_seconds=_HEARTBEAT,
+    )
   except (RuntimeError, ValueError, IndexError) as e:
     raise UserError(f'could not join the other processes at {where}: {_first_line(e)}') from e
   finally:
     late.cancel()
 
 
-def named(coordinator, processes, process_id, env):
-  """[coordinator, processes, process_id] as flags or JAX_* variables have them; all or none."""
+def named(
+  coordinator: str | None, processes: int | None, process_id: int | None, env: Mapping[str, str]
+) -> tuple[str | None, int | None, int | None]:
+  """(coordinator, processes, process_id) as flags or JAX_* variables have them; all or none."""
   coordinator = coordinator or env.get('JAX_COORDINATOR_ADDRESS')
   if coordinator and processes is None and process_id is None:
     processes, process_id = number(env, 'JAX_NUM_PROCESSES'), number(env, 'JAX_PROCESS_ID')
-  given = [coordinator, processes, process_id]
+  given = coordinator, processes, process_id
   if any(x is not None for x in given) and None in given:
     raise UserError(
       '--coordinator, --processes and --process_id belong together, and so do '
@@ -77,7 +89,7 @@ def named(coordinator, processes, process_id, env):
   return given
 
 
-def number(env, name):
+def number(env: Mapping[str, str], name: str) -> int | None:
   text = env.get(name)
   if text is not None and not text.isdecimal():
     raise UserError(f'{name}={text}: takes a number')
@@ -98,7 +110,7 @@ def _first_line(error):
   return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def expected(env):
+def expected(env: Mapping[str, str]) -> bool:
   """Whether this process was started as one of several, as jax can find out by itself."""
   if (number(env, 'SLURM_NTASKS') or 1) > 1 and 'SLURM_PROCID' in env:
     return True
@@ -107,7 +119,7 @@ def expected(env):
   return bool(wanted and (on_tpu or ',' in env.get('TPU_WORKER_HOSTNAMES', '')))
 
 
-def leave(status):
+def leave(status: int) -> None:
   """Ends a process that failed while others may wait: a clean exit would wait for them too."""
   if jax.distributed.is_initialized() and jax.process_count() > 1:
     os._exit(status)

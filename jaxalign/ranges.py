@@ -21,7 +21,7 @@ class Range:
   at_most: float | None = None
   besides: tuple[float, ...] = ()
 
-  def holds(self, value) -> bool:
+  def holds(self, value: float) -> bool:
     inside = (
       (self.above is None or value > self.above)
       and (self.at_least is None or value >= self.at_least)
@@ -37,7 +37,7 @@ class Range:
     return ' or '.join([' and '.join(words), *map(number, self.besides)])
 
 
-def number(n) -> str:
+def number(n: float) -> str:
   return f'{n:,}' if isinstance(n, int) else f'{n:g}'
 
 

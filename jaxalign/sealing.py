@@ -4,7 +4,6 @@ A config is a keyword-only dataclass of numbers, names, tuples, callables and ot
 that follow from others are properties, never fields.
 """
 
-import collections.abc
 import dataclasses
 import difflib
 import enum
@@ -13,10 +12,13 @@ import os
 import sys
 import types
 import typing
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, Literal, TypeVar
 
 from jaxalign.config import UserError
-from jaxalign.files import write_text
+from jaxalign.files import Place, write_text
+
+_Config = TypeVar('_Config')
 
 # Modules whose configs moved: where they are now, so that a run that began before goes on.
 MOVED = {
@@ -25,7 +27,7 @@ MOVED = {
 }
 
 
-def seal(cfg, name='config'):
+def seal(cfg: _Config, name: str = 'config') -> _Config:
   """Checks names, types and each config's own `check()`; then no field can be assigned."""
   hints = field_types(cfg, bounds=True)
   for stray in vars(cfg).keys() - hints.keys() - {'_sealed'}:
@@ -38,14 +40,15 @@ def seal(cfg, name='config'):
     _seal_inside(value, f'{name}.{field}')
   if hasattr(cfg, 'check'):
     cfg.check()
-  if not type(cfg).__dataclass_params__.frozen:
+  owner: Any = type(cfg)
+  if not owner.__dataclass_params__.frozen:
     vars(cfg)['_sealed'] = True
-    type(cfg).__setattr__ = _set  # on the class, because Python looks dunder methods up there
-    type(cfg).__delattr__ = _delete
+    owner.__setattr__ = _set  # on the class, because Python looks dunder methods up there
+    owner.__delattr__ = _delete
   return cfg
 
 
-def _seal_inside(value, name):
+def _seal_inside(value: Any, name: str) -> None:
   if is_config(value):
     seal(value, name)
   elif isinstance(value, tuple):
@@ -55,45 +58,45 @@ def _seal_inside(value, name):
     raise UserError(f'{name} is a {type(value).__name__}, which can change: make it a tuple')
 
 
-def _set(cfg, field, value):
+def _set(cfg: Any, field: str, value: Any) -> None:
   _refuse_if_sealed(cfg, field)
   object.__setattr__(cfg, field, value)
 
 
-def _delete(cfg, field):
+def _delete(cfg: Any, field: str) -> None:
   _refuse_if_sealed(cfg, field)
   object.__delattr__(cfg, field)
 
 
-def _refuse_if_sealed(cfg, field):
+def _refuse_if_sealed(cfg: Any, field: str) -> None:
   if '_sealed' in vars(cfg):
     raise dataclasses.FrozenInstanceError(f'{type(cfg).__name__}.{field}: the config is sealed')
 
 
-def is_config(value):
+def is_config(value: object) -> bool:
   return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
-def field_types(cfg, bounds=False):
+def field_types(cfg: Any, bounds: bool = False) -> dict[str, Any]:
   """Field name -> its annotation, resolved (it may be text); of a config or of its class. With
   `bounds`, numbers carry theirs."""
   hints = typing.get_type_hints(cfg if isinstance(cfg, type) else type(cfg), include_extras=bounds)
   return {field.name: hints[field.name] for field in dataclasses.fields(cfg)}
 
 
-def nearest(name, known):
+def nearest(name: str, known: Iterable[str]) -> str:
   """'; nearest: lr', or '' where nothing is near."""
   found = difflib.get_close_matches(name, list(known), n=1)
   return f'; nearest: {found[0]}' if found else ''
 
 
-def choices(kind):
+def choices(kind: Any) -> tuple[Any, ...]:
   """The alternatives of a union, of which most annotations have one."""
   union = typing.get_origin(kind) in (typing.Union, types.UnionType)
   return typing.get_args(kind) if union else (kind,)
 
 
-def fits(value, kind):
+def fits(value: Any, kind: Any) -> bool:
   """Exact where Python is lax: here True is no int, and neither nan nor inf a float."""
   origin, args = typing.get_origin(kind), typing.get_args(kind)
   if len(choices(kind)) > 1:
@@ -111,23 +114,23 @@ def fits(value, kind):
     return True
   if kind in (int, float):
     return _is_number(value, kind) and (kind is int or abs(value) <= sys.float_info.max)
-  if collections.abc.Callable in (kind, origin):
+  if Callable in (kind, origin):
     return callable(value)
   return isinstance(value, origin or kind)
 
 
-def _is_number(value, kind):
+def _is_number(value: Any, kind: type) -> bool:
   return isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
 
 
-def wanted(value, kind):
+def wanted(value: object, kind: Any) -> str:
   """What a field takes, in words; of a number of the right type, only where it should lie."""
   ranged = [typing.get_args(one) for one in choices(kind) if typing.get_origin(one) is Annotated]
   near = [str(limits) for base, limits in ranged if _is_number(value, base)]
   return ' or '.join(near) if near else f'takes {takes(kind)}'
 
 
-def takes(kind):
+def takes(kind: Any) -> str:
   """An annotation in words, for the error that names it."""
   origin, args = typing.get_origin(kind), typing.get_args(kind)
   if len(choices(kind)) > 1:
@@ -140,17 +143,17 @@ def takes(kind):
     return 'a tuple (' + ', '.join('...' if one is ... else takes(one) for one in args) + ')'
   words = {int: 'an int', float: 'a float', str: 'text', bool: 'true or false', None: 'none'}
   kind = None if kind is types.NoneType else kind
-  return words.get(kind) or getattr(kind, '__name__', str(kind))
+  return words.get(kind) or str(getattr(kind, '__name__', kind))
 
 
-def shown(value):
+def shown(value: object) -> str:
   """A value in a line: callables and classes by name, configs by their class."""
   if is_config(value):
     return type(value).__name__
   return str(getattr(value, '__qualname__', None) or repr(value))
 
 
-def tree(value):
+def tree(value: Any) -> Any:
   """A config as what JSON holds; 'class' (no field can be called so) says which config it is."""
   if is_config(value):
     fields = {field.name: tree(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -168,15 +171,15 @@ def tree(value):
   raise UserError(f'a config cannot hold {value!r}: it has no name that config.json could keep')
 
 
-def to_json(cfg):
+def to_json(cfg: Any) -> str:
   return json.dumps(tree(cfg), indent=2) + '\n'
 
 
-def write(cfg, path):
+def write(cfg: Any, path: Place) -> None:
   write_text(to_json(cfg), path)
 
 
-def diff(a, b):
+def diff(a: Any, b: Any) -> list[tuple[str, Any, Any]]:
   """[(dotted field, in a, in b), ...]; each side a config, or what json.loads gave of one."""
   a, b = (dict(_leaves(tree(side) if is_config(side) else side)) for side in (a, b))
   names = sorted(a.keys() | b.keys())
@@ -184,7 +187,7 @@ def diff(a, b):
   return [(name, old, new) for name, old, new in pairs if old != new]
 
 
-def _leaves(node, name=''):
+def _leaves(node: Any, name: str = '') -> Iterator[tuple[str, Any]]:
   if isinstance(node, dict):
     for field, value in node.items():
       yield from _leaves(value, f'{name}.{field}' if name else field)
@@ -194,7 +197,7 @@ def _leaves(node, name=''):
     yield name, _moved(node) if name.split('.')[-1] == 'class' else node
 
 
-def _moved(name):
+def _moved(name: object) -> str:
   """A class's name as it is today, MODULE:CLASS: runs keep the name of the day they began."""
   module, colon, rest = str(name).partition(':')
   return f'{MOVED.get(module, module)}{colon}{rest}'

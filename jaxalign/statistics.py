@@ -7,9 +7,11 @@ interval. Where a test can be exact it is: eight seeds have 256 sign patterns, a
 import dataclasses
 import functools
 import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from jaxalign.config import UserError
@@ -18,6 +20,7 @@ EXACT = 20  # seeds: up to here every sign pattern is counted
 FLIPS = 100_000  # above, so many are drawn
 _LEAST_DRAWN = 5  # seeds below which a bootstrap has too few distinct draws for an interval
 _BLOCK = 1 << 22  # items resampled at a time
+_Part = Sequence[Sequence[np.ndarray]]  # of each seed, of each cluster: differences item by item
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,38 +46,42 @@ class Interval(NamedTuple):
   high: float | None
 
 
-def paired(differences_S, level=0.95):
+def paired(differences_S: ArrayLike, level: float = 0.95) -> Estimate:
   d_S = _checked(differences_S)
   mean, low, high = t_interval(d_S, level)
   n, sd = len(d_S), spread(d_S)
   return Estimate(
-    mean=mean, low=low, high=high, n=n, sd=sd,
+    mean=mean,
+    low=low,
+    high=high,
+    n=n,
+    sd=sd,
     d_z=mean / sd if sd else None,
     p=sign_flip(d_S),
     p_t=None if sd is None else min(1.0, 2 * _tail(abs(mean), sd, n)),
     floor=None if sd is None else detection_floor(sd, n),
     better=float(np.mean((np.sign(d_S) + 1) / 2)),
     seeds=tuple(map(float, d_S)),
-  )  # fmt: skip
+  )
 
 
-def t_interval(x_S, level=0.95):
-  x_S = _checked(x_S)
-  mean, sd, n = float(x_S.mean()), spread(x_S), len(x_S)
+def t_interval(x_S: ArrayLike, level: float = 0.95) -> Interval:
+  d_S = _checked(x_S)
+  mean, sd, n = float(d_S.mean()), spread(d_S), len(d_S)
   if sd is None:
     return Interval(mean, None, None)
   half = float(special.stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
   return Interval(mean, mean - half, mean + half)
 
 
-def _checked(differences_S):
+def _checked(differences_S: ArrayLike) -> np.ndarray:
   d_S = np.asarray(differences_S, np.float64)
   if d_S.ndim != 1 or not d_S.size or not np.isfinite(d_S).all():
     raise UserError(f'a paired difference is one finite number a seed, not {differences_S!r}')
   return d_S
 
 
-def spread(d_S):
+def spread(d_S: np.ndarray) -> float | None:
   """Sample SD, of one None; rounding alone is no spread."""
   if len(d_S) == 1:
     return None
@@ -87,7 +94,7 @@ def _tail(mean, sd, n):
   return float(special.stdtr(n - 1, -t))
 
 
-def sign_flip(differences_S, draws=FLIPS, seed=0):
+def sign_flip(differences_S: ArrayLike, draws: int = FLIPS, seed: int = 0) -> float:
   """Two-sided p of the mean when every seed's sign is as likely the other one.
 
   Like scipy.stats.permutation_test(permutation_type='samples'), which goes pattern by pattern in
@@ -109,7 +116,7 @@ def sign_flip(differences_S, draws=FLIPS, seed=0):
   return (1 + hits) / (1 + draws)
 
 
-def detection_floor(sd, n, power=0.8, alpha=0.05):
+def detection_floor(sd: float, n: int, power: float = 0.8, alpha: float = 0.05) -> float:
   """The smallest mean difference that a two-sided t test of n seeds finds so often."""
   return sd * _floor_in_sd(n, power, alpha)
 
@@ -126,7 +133,7 @@ def _floor_in_sd(n, power, alpha):
   return float(optimize.brentq(lacking, 1e-9, 4 * edge / math.sqrt(n) + 10))
 
 
-def tost(differences_S, sesoi):
+def tost(differences_S: ArrayLike, sesoi: float) -> float | None:
   """p of the paired test of equivalence: that the mean is not within +-sesoi. None for one seed."""
   d_S = _checked(differences_S)
   if sesoi <= 0:
@@ -137,7 +144,7 @@ def tost(differences_S, sesoi):
   return max(_tail(mean + sesoi, sd, n), _tail(sesoi - mean, sd, n))
 
 
-def holm(ps):
+def holm(ps: ArrayLike) -> tuple[float, ...]:
   """Holm's adjusted p-values, in the order given."""
   p_N = np.asarray(ps, np.float64)
   order_N = np.argsort(p_N, kind='stable')
@@ -147,7 +154,7 @@ def holm(ps):
   return tuple(map(float, adjusted_N))
 
 
-def on_scales(rate, items):
+def on_scales(rate: ArrayLike, items: int) -> dict[str, np.ndarray]:
   """A rate of so many items on the three scales an interaction is judged on.
 
   Half an item is added to either side before the logit, which has no 0 and no 1.
@@ -157,13 +164,15 @@ def on_scales(rate, items):
   return dict(rate=rate, logit=logit, arcsine=2 * np.arcsin(np.sqrt(rate)))
 
 
-def agree(estimates):
+def agree(estimates: Iterable[Estimate]) -> bool:
   """Whether the means have one sign, and none is 0."""
   signs = {np.sign(estimate.mean) for estimate in estimates}
   return len(signs) == 1 and 0 not in signs
 
 
-def bootstrap(*parts_SCI, draws=10_000, seed=0, level=0.95):
+def bootstrap(
+  *parts_SCI: _Part, draws: int = 10_000, seed: int = 0, level: float = 0.95
+) -> Interval:
   """Hierarchical paired bootstrap: seeds, then clusters in the seed, then items in the cluster.
 
   A part holds differences a - b item by item, so that both sides see the same draw; its clusters
@@ -191,7 +200,7 @@ def bootstrap(*parts_SCI, draws=10_000, seed=0, level=0.95):
   return Interval(mean, float(low), float(high))
 
 
-def resampled(parts, draws, rng):
+def resampled(parts: Sequence[_Part], draws: int, rng: np.random.Generator) -> np.ndarray:
   seeds = len(parts[0])
   seed_NS = rng.integers(seeds, size=(draws, seeds))
   value_NS = np.zeros((draws, seeds))
@@ -202,7 +211,9 @@ def resampled(parts, draws, rng):
   return value_NS.mean(1)
 
 
-def resampled_seed(clusters, draws, rng):
+def resampled_seed(
+  clusters: Sequence[np.ndarray], draws: int, rng: np.random.Generator
+) -> np.ndarray:
   """[draws]: item means of one seed with its clusters drawn anew, and in each its items."""
   cluster_NC = rng.integers(len(clusters), size=(draws, len(clusters)))
   total_NC = np.zeros(cluster_NC.shape)

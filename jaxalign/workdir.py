@@ -4,17 +4,22 @@ import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from jaxalign import sealing
 from jaxalign.config import UserError
 from jaxalign.files import read_object, refuse_irregular
+
+if TYPE_CHECKING:  # slow to import
+  from etils import epath
 
 FREE = ('mesh', 'saving', 'logging')  # of a config: what a run may change when it goes on
 PATIENCE = 20  # seconds for a run that was told to stop to end; other hosts wait 30 for this one
 
 
 @contextlib.contextmanager
-def alone(workdir, patience=PATIENCE):
+def alone(workdir: 'epath.Path', patience: float = PATIENCE) -> Iterator[None]:
   """No second run of this machine writes there meanwhile: the system's own lock, which dies with
   its process. A bucket has none."""
   if '://' in str(workdir):
@@ -54,7 +59,7 @@ def _unwritable(workdir, error):
   return UserError(f'--workdir={workdir} cannot be written ({error}): choose another')
 
 
-def claim(cfg, workdir, writes=True):
+def claim(cfg: Any, workdir: 'epath.Path', writes: bool = True) -> None:
   """The config is on disk, or this is another run's place. Of several processes one writes."""
   try:
     refuse_other_run(cfg, workdir)
@@ -66,7 +71,7 @@ def claim(cfg, workdir, writes=True):
     raise _unwritable(workdir, error) from error
 
 
-def refuse_other_run(cfg, workdir):
+def refuse_other_run(cfg: Any, workdir: 'epath.Path') -> None:
   """A workdir that holds checkpoints goes on only as the run it was."""
   path, saves = workdir / 'config.json', workdir / 'checkpoints'
   refuse_irregular(path)

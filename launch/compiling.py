@@ -158,7 +158,7 @@ def start(argv):
   answer, spec, name, *given = argv
   where = slices.parse(name)
   cfg = main.load(spec)
-  keep, assignments = main.split_overrides(given)
+  keep, assignments = overrides.of_arguments(given)
   for field, text in assignments:
     overrides.override(cfg, field, text)
   sealing.seal(cfg)

@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 
-from jaxalign import files, main
+from jaxalign import files, overrides
 from jaxalign.config import UserError
 from launch import report, slices
 
@@ -44,7 +44,7 @@ REMEDY = "pip install 'jaxalign[preflight]'"
 def run(argv):
   """The exit status; what is wrong with the question is one line."""
   try:
-    plain, assignments = main.split_overrides(argv)
+    plain, assignments = overrides.of_arguments(argv)
     args = parse(plain)
     if args.search and args.keep:
       raise UserError('--search compiles many: --keep what it finds with a second call')

@@ -15,7 +15,7 @@ LEAN = 'full', 'qkv', 'dots', 'none'  # of remat: each keeps more than the one b
 def candidates(spec, given, where):
   """[(mesh, rows that an optimizer step has for each of its ways)]: what can be asked about."""
   cfg = main.load(spec)
-  for field, text in main.split_overrides(given)[1]:
+  for field, text in overrides.of_arguments(given)[1]:
     overrides.override(cfg, field, text)
   sealing.seal(cfg)
   if not hasattr(cfg, 'microbatches'):

@@ -49,12 +49,12 @@ JAX = {
 @pytest.mark.parametrize(
   'flags, env, named',
   [
-    ((None, None, None), {}, [None, None, None]),
-    (('a:1', 2, 0), {}, ['a:1', 2, 0]),
-    ((None, None, None), JAX, ['host:1', 4, 3]),
-    (('a:1', 2, 0), JAX, ['a:1', 2, 0]),
-    (('a:1', None, None), JAX, ['a:1', 4, 3]),
-    ((None, None, None), {'JAX_PROCESS_ID': '3'}, [None, None, None]),
+    ((None, None, None), {}, (None, None, None)),
+    (('a:1', 2, 0), {}, ('a:1', 2, 0)),
+    ((None, None, None), JAX, ('host:1', 4, 3)),
+    (('a:1', 2, 0), JAX, ('a:1', 2, 0)),
+    (('a:1', None, None), JAX, ('a:1', 4, 3)),
+    ((None, None, None), {'JAX_PROCESS_ID': '3'}, (None, None, None)),
   ],
 )
 def test_flags_come_before_variables(flags, env, named):

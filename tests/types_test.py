@@ -1,4 +1,4 @@
-"""Types: what a file offers others says what it takes and gives; `make lint` checks it with mypy."""
+"""Types: what a file offers says what it takes and gives; `make lint` checks it with mypy."""
 
 import ast
 import pathlib
