@@ -14,7 +14,7 @@ MODULES = {  # of distributions that may not be installed here, or share a name 
   'gcsfs': 'gcsfs', 'matplotlib': 'matplotlib', 'tensorboardx': 'tensorboardX',
   'protobuf': 'google.protobuf', 'vadersentiment': 'vaderSentiment', 'wandb': 'wandb',
 }  # fmt: skip
-TOOLS = {'pre-commit', 'pytest', 'pytest-xdist', 'ruff'}  # are run, never imported
+TOOLS = {'mypy', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff'}  # are run, never imported
 UNSEEN = {'gcsfs'}  # fsspec imports it for gs:// by its name
 ORACLES = {'transformers'}  # reads what the package exports: benchmarks and tests import it
 PEERS = {'torch', 'trl'}  # what benchmarks/ measure beside; whoever runs them installs them

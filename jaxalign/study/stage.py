@@ -6,15 +6,19 @@ texts. What it does is in run/; this file is the only one that knows both the pl
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from typing import Annotated
+
+from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.pictures import label
 from jaxalign.ranges import Range
 from jaxalign.stages import explain
+from jaxalign.stages.doctors.doctor import Check, Machine
 from jaxalign.study.judge.rules import Rules
 from jaxalign.study.plan import equal_budgets, placeholders
-from jaxalign.study.plan.arms import Arm, Climb, Recipe
+from jaxalign.study.plan.arms import Arm, Climb, Recipe, Stage, Step
 from jaxalign.study.plan.guest import Guest
 from jaxalign.study.run import guests, runner, study_doctor
 from jaxalign.valueworld.world import World
@@ -38,7 +42,7 @@ class Config:
   rules: Rules = dataclasses.field(default_factory=Rules)
   workers: _Workers = 2  # processes, each on a core of its own; 0: this one does it all
 
-  def check(self):
+  def check(self) -> None:
     for name in ('seeds', 'control_seeds', 'rl_seeds'):
       seeds = getattr(self, name)
       if len(set(seeds)) < len(seeds):
@@ -49,8 +53,8 @@ class Config:
       raise UserError(f'rl_seeds={self.rl_seeds}: {min(strange)} is none of the seeds')
     self._check_arms()
 
-  def _check_arms(self):
-    every = (*self.arms, *self.rl_arms, *self.climbs)
+  def _check_arms(self) -> None:
+    every: list[Arm | Climb] = [*self.arms, *self.rl_arms, *self.climbs]
     names = [arm.stored for arm in every]
     for name in names:
       if names.count(name) > 1 or name == 'base':  # whose outcomes lie beside
@@ -66,8 +70,8 @@ class Config:
       if arm.tests not in guest.TESTS:
         known = ', '.join(guest.TESTS)
         raise UserError(f'arm {arm.name}: tests={arm.tests}: here these are {known}')
-    for arm in every:
-      self._check_steps(arm)
+    for one in every:
+      self._check_steps(one)
     for arm in self.arms:
       if arm.after != 'sft':
         raise UserError(f'arm {arm.name}: after={arm.after} is for rl_arms')
@@ -80,7 +84,7 @@ class Config:
     guest.check_plan(self, every)
     equal_budgets.check(self)
 
-  def _check_steps(self, arm):
+  def _check_steps(self, arm: Arm | Climb) -> None:
     recipes, before = {recipe.name: recipe.stage for recipe in self.recipes}, []
     for step in arm.steps:
       if step.recipe not in recipes:
@@ -98,24 +102,24 @@ class Config:
       before.append(step.recipe)
 
   @property
-  def first(self):
+  def first(self) -> Stage:
     """The stage that says which model all of this is."""
     return self.base or self.recipes[0].stage
 
-  def stage_of(self, step):
+  def stage_of(self, step: Step) -> Stage:
     return next(recipe.stage for recipe in self.recipes if recipe.name == step.recipe)
 
-  def corpora(self, arms):
+  def corpora(self, arms: Iterable[Arm | Climb]) -> list[str]:
     """The names of all that these arms read, the base included."""
-    stages = [(self.base, '')] if self.base else []
+    stages: list[tuple[Stage, str]] = [(self.base, '')] if self.base else []
     stages += [(self.stage_of(step), step.what) for arm in arms for step in arm.steps]
     found = {path for stage, what in stages for path in placeholders.paths(stage, what)}
-    return sorted(found | {arm.context for arm in arms if getattr(arm, 'context', '')})
+    return sorted(found | {arm.context for arm in arms if isinstance(arm, Arm) and arm.context})
 
 
-def run(cfg, workdir):
+def run(cfg: Config, workdir: epath.Path) -> None:
   runner.run(cfg, workdir)
 
 
-def doctor(cfg, workdir, machine):
+def doctor(cfg: Config, workdir: epath.Path, machine: Machine) -> list[Check]:
   return study_doctor.examine(cfg, workdir, machine)

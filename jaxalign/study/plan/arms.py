@@ -10,13 +10,15 @@ from typing import Literal
 
 from jaxalign.stages import bon, explain, ppo, reward, sft
 
+Stage = explain.Config | sft.Config | reward.Config | ppo.Config | bon.Config
+
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Recipe:
   """How a step trains, and what of it is open (see placeholders)."""
 
   name: str
-  stage: explain.Config | sft.Config | reward.Config | ppo.Config | bon.Config
+  stage: Stage
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -26,7 +28,7 @@ class Step:
   start: str = ''  # the recipe of the earlier step that it starts from; none: the one before it
 
   @property
-  def name(self):
+  def name(self) -> str:
     name = f'{self.recipe}-{self.what}' if self.what else self.recipe
     return f'{name}@{self.start}' if self.start else name
 
@@ -41,7 +43,7 @@ class Arm:
   after: Literal['sft', 'ppo'] = 'sft'  # of the same arm, tested again
 
   @property
-  def stored(self):
+  def stored(self) -> str:
     """What its outcomes are called."""
     return self.name if self.after == 'sft' else f'{self.name}.{self.after}'
 
@@ -56,6 +58,6 @@ class Climb:
   steps: tuple[Step, ...]  # all of them, that arm's first
 
   @property
-  def stored(self):
+  def stored(self) -> str:
     line = re.sub(r'\W+', '-', self.line)
     return f'{self.mode}.{line}.{self.arm}.{self.steps[-1].recipe}'

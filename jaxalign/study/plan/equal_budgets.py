@@ -4,13 +4,17 @@ Two arms that a contrast sets against each other take the same recipes but for w
 any order. A contrast whose arms spend unequal budgets on purpose says so: `unequal`.
 """
 
+from typing import Any
+
 from jaxalign.config import UserError
 from jaxalign.sealing import diff, tree
+from jaxalign.study.plan.arms import Arm
+from jaxalign.study.plan.guest import Study
 
 _READ = ('train', 'class')  # of a stage: what may be another's, its texts and how they are read
 
 
-def check(cfg):
+def check(cfg: Study) -> None:
   arms = {arm.name: arm for arm in cfg.arms}
   for planned in cfg.rules.contrasts:
     there = [arms[name] for name, _ in planned.arms if name in arms]
@@ -23,7 +27,7 @@ def check(cfg):
         )
 
 
-def _spent(cfg, arm):
+def _spent(cfg: Study, arm: Arm) -> list[tuple[str, dict[str, Any]]]:
   """What an arm spends, without what it reads: [(recipe, numbers)], in an order of the numbers."""
   found = []
   for step in arm.steps:
@@ -32,7 +36,7 @@ def _spent(cfg, arm):
   return sorted(found, key=lambda one: str(one[1]))
 
 
-def _apart(ours, theirs):
+def _apart(ours: list[tuple[str, dict[str, Any]]], theirs: list[tuple[str, dict[str, Any]]]) -> str:
   """The first difference in words, or ''."""
   if len(ours) != len(theirs):
     return f'{len(ours)} and {len(theirs)} steps'

@@ -7,15 +7,53 @@ it. `home` is the directory of one seed, and holds all that is made for it.
 
 import abc
 import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from etils import epath
 
 from jaxalign.config import UserError
+from jaxalign.evals.outcome import Outcome
+from jaxalign.models.decoder import Decoder
+from jaxalign.stages import explain
+from jaxalign.stages.doctors.doctor import Visit
+from jaxalign.study.judge.rules import Rules
+from jaxalign.study.plan.arms import Arm, Climb, Recipe, Stage, Step
+from jaxalign.valueworld.world import World
+
+Corpora = dict[str, tuple[str, str]]  # of each kind of corpus: its path, its sha256
+Tests = dict[str, Sequence[Any]]  # of each test: its items, of a class that the guest knows
+Gates = dict[str, dict[int, float | None]]  # of each gate: a number a seed, or None
+
+
+class Study(Protocol):
+  """A study's config, which study/stage.py declares and its guest is asked about."""
+
+  world: 'World | Guest'
+  base: explain.Config | None
+  recipes: tuple[Recipe, ...]
+  arms: tuple[Arm, ...]
+  seeds: tuple[int, ...]
+  control_seeds: tuple[int, ...]
+  rl_arms: tuple[Arm, ...]
+  climbs: tuple[Climb, ...]
+  rl_seeds: tuple[int, ...]
+  rules: Rules
+  workers: int
+
+  @property
+  def first(self) -> Stage: ...
+
+  def stage_of(self, step: Step) -> Stage: ...
+
+  def corpora(self, arms: Iterable[Arm | Climb]) -> list[str]: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Start:
   """A base: where it was trained, what the next step starts from, and the hash of its weights."""
 
-  trained: object
+  trained: epath.PathLike
   init: str
   hash: str
 
@@ -28,87 +66,87 @@ class Guest(abc.ABC):
   keeps = False  # whether something is kept beside an arm's outcomes: keep
 
   @property
-  def config(self):
+  def config(self) -> Any:
     """The config by which a finished study is known again."""
     return self
 
   @abc.abstractmethod
-  def at(self, seed, control):
-    """A Guest: this one for a seed. control: where documents say nothing about conduct."""
+  def at(self, seed: int, control: bool) -> 'Guest':
+    """This guest for a seed. control: where documents say nothing about conduct."""
 
   @abc.abstractmethod
-  def check_plan(self, cfg, arms):
+  def check_plan(self, cfg: Study, arms: Sequence[Arm | Climb]) -> None:
     """Refuses a study whose corpora, tests or starts this guest cannot serve."""
 
   @abc.abstractmethod
-  def corpora_of(self, kinds, home):
-    """{kind: (path, sha256)} of what the arms of a seed read, made where it is not there."""
+  def corpora_of(self, kinds: Iterable[str], home: epath.Path) -> Corpora:
+    """What the arms of a seed read, made where it is not there."""
 
   @abc.abstractmethod
-  def made_again(self, kinds):
+  def made_again(self, kinds: Iterable[str]) -> dict[str, str]:
     """{kind: sha256} of some corpora, made anew: a changed source or grammar is seen by it."""
 
   @abc.abstractmethod
-  def tokenizer_of(self, home):
+  def tokenizer_of(self, home: epath.Path) -> str:
     """A path or name, as a stage's `tokenizer` takes it."""
 
   @abc.abstractmethod
-  def base(self, cfg, home, train):
-    """A Start. train(): trains the config's base under `home`, and gives its directory."""
+  def base(self, cfg: Study, home: epath.Path, train: Callable[[], epath.Path]) -> Start:
+    """Where arms begin. train(): trains the config's base under `home`, and gives its directory."""
 
   @abc.abstractmethod
-  def load(self, cfg, place):
+  def load(self, cfg: Study, place: epath.PathLike) -> Decoder:
     """The model that a run left at `place`."""
 
   @abc.abstractmethod
-  def asked(self, name, home):
-    """{test: items} of the tests called `name`; an item has a `hash`."""
+  def asked(self, name: str, home: epath.Path) -> Tests:
+    """The tests called `name`; an item has a `hash`."""
 
   @abc.abstractmethod
-  def base_tests(self, asked):
-    """{test: items} for the base; asked: {name: those of the arms}."""
+  def base_tests(self, asked: Mapping[str, Tests]) -> Tests:
+    """Those of the base; asked: {name: those of the arms}."""
 
   @abc.abstractmethod
-  def outcomes(self, model, steps, tests):
-    """Outcomes of {test: items}, of a model that took these steps."""
+  def outcomes(self, model: Decoder, steps: Sequence[Step], tests: Tests) -> Iterable[Outcome]:
+    """Answers to the tests, of a model that took these steps."""
 
   @abc.abstractmethod
-  def gate_values(self, cfg, means):
-    """{gate: {seed: number}}, from {seed: {(arm, test): its means}}."""
+  def gate_values(self, cfg: Study, means: Mapping[int, Any]) -> Gates:
+    """What the bars judge, from {seed: {(arm, test): its means}}."""
 
   @property
   @abc.abstractmethod
-  def contents(self):
+  def contents(self) -> Any:
     """What the study's page has, in order (report/contents.py)."""
 
-  def begin(self, workdir):
+  def begin(self, workdir: epath.Path) -> tuple[epath.Path, Corpora] | None:
     """(home, corpora) of what all seeds share, or None where each has its own."""
     return None
 
-  def tokens_of(self, home):
+  def tokens_of(self, home: epath.Path) -> str:
     """A path: where tokenised corpora are kept."""
     return str(home / 'tokens')
 
-  def in_context(self, model, kind, tests):
-    """Outcomes with a document of this kind before each question."""
+  def in_context(self, model: Decoder, kind: str, tests: Tests) -> Iterable[Outcome]:
+    """Answers with a document of this kind before each question."""
     raise UserError(f'{type(self).__name__} has no documents to put before a question')
 
-  def keep(self, store, name, key, model):
+  def keep(self, store: epath.Path, name: str, key: str, model: Callable[[], Decoder]) -> None:
     """Keeps what is looked at later beside an arm's outcomes. model(): the model."""
     return None
 
-  def beside(self, cfg, workdir):
-    """What results.json says of what was kept, or None."""
+  def beside(self, cfg: Study, workdir: epath.Path) -> dict[str, Any] | None:
+    """What results.json says of what was kept."""
     return None
 
-  def progress(self, rows):
+  def progress(self, rows: Iterable[Any]) -> str:
     """A few words about a finished seed, or ''."""
     return ''
 
-  def little(self):
-    """A Guest with as little of everything as a doctor needs to see."""
+  def little(self) -> 'Guest':
+    """This guest with as little of everything as a doctor needs to see."""
     return self
 
-  def examine(self, visit, cfg):
+  def examine(self, visit: Visit, cfg: Study) -> None:
     """Checks of --doctor that only this guest has."""
     return None
