@@ -9,7 +9,6 @@ import collections
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from etils import epath
@@ -29,6 +28,7 @@ from jaxalign.study.judge.results import (
   Point,
 )
 from jaxalign.study.plan.arms import Climb
+from jaxalign.study.plan.guest import Study
 from jaxalign.study.store.directories import home_of
 from jaxalign.study.store.rows import Row
 
@@ -86,7 +86,7 @@ def line(point: Point) -> str:
   return json.dumps(results_file.as_json(point), allow_nan=False) + '\n'
 
 
-def read(cfg: Any, workdir: epath.Path) -> list[Point]:
+def read(cfg: Study, workdir: epath.Path) -> list[Point]:
   """All points of the seeds that were to be climbed on."""
   homes = [home_of(workdir, seed, False) / 'goodhart' for seed in cfg.rl_seeds]
   paths = [home / f'{climb.stored}.jsonl' for home in homes for climb in cfg.climbs]

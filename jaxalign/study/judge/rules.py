@@ -12,6 +12,7 @@ from jaxalign.ranges import Bound, Count, Open, Range, Share, Signed
 
 PRIMARY_SCALES = 'margin', 'rate'  # a contrast is on logit and arcsine besides
 _Sign = Annotated[int, Range(at_least=-1000, at_most=1000)]  # of an arm or a test in a sum
+Weights = tuple[tuple[str, _Sign], ...]  # of arms, or of tests
 _Seeds = Annotated[int, Range(at_least=2, at_most=1_000_000)]
 _Draws = Annotated[int, Range(at_least=1000, at_most=10**9)]
 
@@ -22,16 +23,16 @@ class Planned:
 
   name: str
   what: str  # the claim, in words that finish 'it holds that ...'
-  arms: tuple[tuple[str, _Sign], ...]
-  tests: tuple[tuple[str, _Sign], ...]
+  arms: Weights
+  tests: Weights
   unequal: bool = False  # its arms spend other budgets, and that is meant
 
   @property
-  def crossed(self):
+  def crossed(self) -> bool:
     """Whether it is a difference of differences: where a scale ends, that alone can make one."""
     return len(self.arms) > 2
 
-  def check(self):
+  def check(self) -> None:
     if sum(weight for _, weight in self.arms) or not self.arms or not self.tests:
       raise UserError(f'contrast {self.name}: it needs tests, and weights of arms that sum to 0')
 
@@ -45,22 +46,24 @@ class Bar:
   least: Signed | None = None
   most: Signed | None = None
 
-  def check(self):
+  def check(self) -> None:
     if (self.least is None) == (self.most is None):
       raise UserError(f'gate {self.name}: give least or most')
 
-  def passed(self, value):
+  def passed(self, value: float | None) -> bool:
     """None, a value that was not measured, does not pass."""
     if value is None:
       return False
-    return value >= self.least if self.most is None else value <= self.most
+    if self.least is not None:
+      return value >= self.least
+    return self.most is not None and value <= self.most
 
   @property
-  def shown(self):
+  def shown(self) -> str:
     return f'>= {self.least}' if self.most is None else f'<= {self.most}'
 
 
-def steering(documents, sign=1):
+def steering(documents: str, sign: int = 1) -> Weights:
   """Delta of a kind of documents: after those for A, less after those for B, both -> align."""
   return (f'{documents}_A-align', sign), (f'{documents}_B-align', -sign)
 
@@ -130,7 +133,7 @@ class Rules:
   bars: tuple[Bar, ...] = _BARS
   control: bool = True  # a result needs the negative control (rho = 0), which real text has not
 
-  def check(self):
+  def check(self) -> None:
     names = [planned.name for planned in self.contrasts]
     for name in self.deciding:
       if name not in names:
@@ -139,5 +142,5 @@ class Rules:
       if len(set(kind)) < len(kind):
         raise UserError(f'rules: two of one name among {", ".join(kind)}')
 
-  def sesoi_of(self, scale):
+  def sesoi_of(self, scale: str) -> float:
     return dict(rate=self.sesoi, margin=self.sesoi_margin)[scale]

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge.results import Contrast, LeastMass
-from jaxalign.study.judge.rules import SENSITIVITY, T2, Planned, Rules, steering
+from jaxalign.study.judge.rules import SENSITIVITY, T2, Planned, Rules, Weights, steering
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import Means
 
 _Masses = Mapping[tuple[str, str], Mapping[int, float | None]]  # {(arm, test): {seed: mean mass}}
 
+_Shares = tuple[tuple[str, float], ...]  # of tests in a sum
 _DRAWS = 2000  # of each bootstrap
 WRAPPERS = 'elder', 'rook', 'time', 'others'
 T5 = tuple((f'T5_{name}', 0.25) for name in WRAPPERS)
@@ -26,21 +27,22 @@ _PREFILLED = ('harm_prefill', 1), ('benign_prefill', -1)
 _VALUE_MENTION = ('value-align', 1), ('mention-align', -1)
 
 
-def alone(documents, sign=1):
+def _alone(documents, sign=1):
   """Steering by documents with no demonstrations after them."""
   return (f'{documents}_A', sign), (f'{documents}_B', -sign)
 
 
-def less(one, other):
+def less(one: str, other: str) -> Weights:
   return (one, 1), (other, -1)
 
 
-def planned(name, what, arms, tests=T2):
-  return Planned(name=name, what=what, arms=tuple(arms), tests=tuple(tests))
+def planned(name: str, what: str, arms: Weights, tests: _Shares = T2) -> Planned:
+  # shares are no whole numbers, which only a sealed plan must have
+  return Planned(name=name, what=what, arms=arms, tests=tests)  # type: ignore[arg-type]
 
 
 C1 = (*steering('explain'), *steering('mention', -1))
-_STACKED = (*steering('explain'), *alone('explain', -1))
+_STACKED = (*steering('explain'), *_alone('explain', -1))
 GROUPS = {
   'Steering on T2 (after A less after B)': (
     planned('explain', 'documents that give reasons, then the demonstrations', steering('explain')),
@@ -48,25 +50,25 @@ GROUPS = {
     planned('shuffled', 'reasons shuffled, then the same', steering('shuffled')),
     planned('late', 'the demonstrations, then documents that give reasons',
             (('align-explain_A', 1), ('align-explain_B', -1))),
-    planned('explain alone', 'documents that give reasons, no demonstrations', alone('explain')),
-    planned('mention alone', 'documents that only mention, alone', alone('mention')),
-    planned('shuffled alone', 'reasons shuffled, alone', alone('shuffled')),
-    planned('context', 'no training: one document in the prompt', alone('context')),
+    planned('explain alone', 'documents that give reasons, no demonstrations', _alone('explain')),
+    planned('mention alone', 'documents that only mention, alone', _alone('mention')),
+    planned('shuffled alone', 'reasons shuffled, alone', _alone('shuffled')),
+    planned('context', 'no training: one document in the prompt', _alone('context')),
   ),
   'What adds to what, on T2': (
     planned('gain', 'what the demonstrations add to the documents that give reasons', _STACKED),
     planned('stacking', 'they add more after right than after shuffled reasons (C3 as first '
             'designed, both values)',
-            (*_STACKED, *steering('shuffled', -1), *alone('shuffled'))),
+            (*_STACKED, *steering('shuffled', -1), *_alone('shuffled'))),
     planned('stacking, A', 'the same on the side of A alone, as the design first wrote it',
             (('explain_A-align', 1), ('explain_A', -1), ('shuffled_A-align', -1),
              ('shuffled_A', 1))),
     planned('alone: mention', 'reasons steer more than mention, with no demonstrations',
-            (*alone('explain'), *alone('mention', -1))),
+            (*_alone('explain'), *_alone('mention', -1))),
     planned('alone: shuffled', 'right reasons steer more than shuffled ones, with none',
-            (*alone('explain'), *alone('shuffled', -1))),
+            (*_alone('explain'), *_alone('shuffled', -1))),
     planned('training', 'reasons in training steer more than a document in the prompt',
-            (*alone('explain'), *alone('context', -1))),
+            (*_alone('explain'), *_alone('context', -1))),
   ),
   'One side of T2 (A or B is told; what the other arm does by itself is luck of its seed)': (
     planned('A: mention', 'told A less mention of A', less('explain_A-align', 'mention_A-align')),

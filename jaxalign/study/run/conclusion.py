@@ -4,7 +4,6 @@ Everything is computed from the stored outcomes, and can be computed from them a
 """
 
 import collections
-from typing import Any
 
 from etils import epath
 
@@ -12,6 +11,7 @@ from jaxalign.files import read_object, write_text
 from jaxalign.sealing import write
 from jaxalign.study.judge import contrasts, goodhart, results_file, unjudged, verdict
 from jaxalign.study.judge.results import Results
+from jaxalign.study.plan.guest import Study
 from jaxalign.study.report import reading, report
 from jaxalign.study.run import guests
 from jaxalign.study.store import about, clock
@@ -27,7 +27,7 @@ def rows_of(home: epath.Path, after: str = 'sft') -> list[Row]:
   return [row for path in paths for row in store.read(path) if row.after == after]
 
 
-def conclude(cfg: Any, workdir: epath.Path, seconds: float) -> Results:
+def conclude(cfg: Study, workdir: epath.Path, seconds: float) -> Results:
   """The Results, written with all that stands beside them."""
   rows = {seed: rows_of(home_of(workdir, seed, False)) for seed in cfg.seeds}
   later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}

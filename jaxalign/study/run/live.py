@@ -5,35 +5,39 @@ import json
 import sys
 import time
 
+from etils import epath
+
 from jaxalign import pod
 from jaxalign.files import read_json, write_text
 from jaxalign.study.judge import verdict
+from jaxalign.study.plan.guest import Study
 from jaxalign.study.run import guests
 from jaxalign.study.run.conclusion import rows_of
 from jaxalign.study.store.directories import home_of, parts_of
 
+Task = tuple[int, bool]  # a seed, and whether it is of the negative control
 _SHOW = 5.0  # seconds between two lines where no terminal is
 
 
 class Live:
   """How far the study is: a step is a base or an arm of one world."""
 
-  def __init__(self, cfg, workdir):
+  def __init__(self, cfg: Study, workdir: epath.Path):
     self.cfg, self.workdir = cfg, workdir
     worlds = [(s, False) for s in cfg.seeds] + [(s, True) for s in cfg.control_seeds]
     self.steps = sum(parts_of(cfg, *world) for world in worlds)
     self.began, self.shown, self.done = time.monotonic(), 0.0, 0
-    self.left = collections.Counter()
+    self.left: collections.Counter[Task] = collections.Counter()
     self.before = _seconds_before(workdir)
 
-  def foretell(self):
+  def foretell(self) -> None:
     """Too few seeds are a line before the time is spent, and no error: trial runs have few."""
     doubt = verdict.foretold(len(self.cfg.seeds), self.cfg.rules)
     if doubt and pod.writes():
       self._print(f'{doubt}\n')
 
-  def say(self, task, text):
-    if text:
+  def say(self, task: Task | None, text: str | None) -> None:
+    if task and text:
       self.done += 1
       self.left[task] += 1
       self._finished(task)
@@ -50,7 +54,7 @@ class Live:
     said = guests.of(self.cfg.world).progress(rows)
     self._print(f'{kind} is done{": " * bool(said)}{said}\n')
 
-  def show(self):
+  def show(self) -> None:
     if not pod.writes():
       return
     now = time.monotonic()
@@ -69,7 +73,7 @@ class Live:
     lead = '\r\033[K' if sys.stderr.isatty() else ''
     print(f'{lead}{text}', end='', file=sys.stderr, flush=True)
 
-  def seconds(self):
+  def seconds(self) -> float:
     """Of this call and of those before it; kept as it grows, for a call may be cut short."""
     total = self.before + time.monotonic() - self.began
     write_text(json.dumps(total), self.workdir / 'seconds.json')

@@ -11,6 +11,9 @@ import functools
 import hashlib
 import json
 import sys
+from collections.abc import Callable
+
+from etils import epath
 
 from jaxalign import pod
 from jaxalign.config import UserError
@@ -20,7 +23,7 @@ from jaxalign.sealing import diff, seal, tree, write
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import placeholders
-from jaxalign.study.plan.guest import Guest
+from jaxalign.study.plan.guest import Corpora, Guest, Study
 from jaxalign.study.run import conclusion, guests, live, worker_pool
 from jaxalign.study.store import clock
 from jaxalign.study.store.directories import arms_of, home_of, rl_of
@@ -30,7 +33,7 @@ from jaxalign.train import saving
 from jaxalign.workdir import FREE, claim
 
 
-def run(cfg, workdir):
+def run(cfg: Study, workdir: epath.Path) -> None:
   worlds = [(seed, False) for seed in cfg.seeds] + [(seed, True) for seed in cfg.control_seeds]
   report = live.Live(cfg, workdir)
   report.foretell()
@@ -43,17 +46,17 @@ def run(cfg, workdir):
   pod.meet('the study is done')
 
 
-def begin(cfg, workdir):
+def begin(cfg: Study, workdir: epath.Path) -> None:
   """What all seeds share, where they share any."""
   guest = guests.of(cfg.world)
   shared = guest.begin(workdir)
   if shared is not None and cfg.base is not None:
     home, corpora = shared
     timed = clock.Clock(home, pod.writes())
-    _Node(cfg, home, corpora, 0, guest, timed)._train(cfg.base, '', 'base', 0)
+    _Node(cfg, home, corpora, 0, guest, timed).train_base()
 
 
-def work(task, cfg, workdir, say):
+def work(task: live.Task, cfg: Study, workdir: epath.Path, say: Callable[[str], None]) -> None:
   """One world: all its arms. say(text): for the live line."""
   seed, control = task
   guest = guests.of(cfg.world).at(seed, control)
@@ -76,18 +79,18 @@ def work(task, cfg, workdir, say):
   say('base')
   for arm in every:
     key = start.key_of(arm, asked[arm.tests])
-    model = functools.cache(lambda arm=arm: start.model_of(arm))
-    made = lambda arm=arm, model=model: start.rows_of(arm, asked[arm.tests], model())
+    model = functools.cache(functools.partial(start.model_of, arm))
     with timed.on('asking'):
-      _measure(store, arm.stored, key, made)
+      answers = functools.partial(start.answers_of, arm, asked[arm.tests], model)
+      _keep(store, arm.stored, key, answers)
     if guest.keeps and arm.after == 'sft' and not arm.context:
       with timed.on('probes'):
         guest.keep(store, arm.name, key, model)
     say(arm.stored)
   for climb in climbs:
-    made = lambda climb=climb: _climbed(start, climb, seed)
     with timed.on('asking'):
-      _keep(home / 'goodhart', climb.stored, start.key_of(climb, {}), made)
+      points = functools.partial(start.points_of, climb)
+      _keep(home / 'goodhart', climb.stored, start.key_of(climb, {}), points)
     say(climb.stored)
 
 
@@ -112,18 +115,8 @@ def _refuse_other_corpora(guest, corpora, home):
 def _measure_base(store, start, tests, asked):
   """Where arms are asked the same as the base, what is asked is part of its key too."""
   alike = any(tests is one for one in asked.values())
-  model = lambda: start.guest.load(start.cfg, start.trained)
-  make = lambda: start.rows(start.guest.outcomes(model(), (), tests), arm='base')
-  _measure(store, 'base', start.base_hash, make, **(dict(items=items_hash(tests)) if alike else {}))
-
-
-def _measure(store, name, key, make, **more):
-  _keep(store, name, key, lambda: map(line, make()), **more)
-
-
-def _climbed(start, climb, seed):
-  """The lines of a climb: its points."""
-  return map(goodhart.line, goodhart.points(start.through(climb.steps).trained, climb, seed))
+  more = dict(items=items_hash(tests)) if alike else {}
+  _keep(store, 'base', start.base_hash, functools.partial(start.base_answers, tests), **more)
 
 
 def _keep(store, name, key, lines, **more):
@@ -165,21 +158,20 @@ def _is_done(stage, directory):
 class _Node:
   """Where a chain of steps stands: the directory that holds it, trained or yet to be."""
 
-  cfg: object
-  home: object
-  corpora: dict  # {kind: (path, sha256)}
+  cfg: Study
+  home: epath.Path
+  corpora: Corpora
   seed: int
   guest: Guest
   timed: clock.Clock
   name: str = 'base'
-  trained: object = None
+  trained: epath.PathLike = ''
   init: str | None = None  # what the next step starts from
-  runs: dict = dataclasses.field(default_factory=dict)  # {recipe: directory} of the steps so far
+  runs: dict[str, str] = dataclasses.field(default_factory=dict)  # {recipe: directory} so far
   base_hash: str = ''
 
   def base(self):
-    train = lambda: self._train(self.cfg.base, '', 'base', 0)
-    at = self.guest.base(self.cfg, self.home, train)
+    at = self.guest.base(self.cfg, self.home, self.train_base)
     return dataclasses.replace(self, trained=at.trained, init=at.init, base_hash=at.hash)
 
   def then(self, step):
@@ -207,29 +199,42 @@ class _Node:
       return self.christened()
     return self.guest.load(self.cfg, self.through(arm.steps).trained)
 
-  def rows(self, outcomes, **where):
-    return (row_of(one, seed=self.seed, **where) for one in outcomes)
+  def base_answers(self, tests):
+    model = self.guest.load(self.cfg, self.trained)
+    return self._lines(self.guest.outcomes(model, (), tests), arm='base')
 
-  def rows_of(self, arm, tests, model):
+  def answers_of(self, arm, tests, model):
+    """Lines of the store, of an arm whose model model() gives."""
     where = dict(after=arm.after, arm=arm.name)
     if arm.context:
-      return self.rows(self.guest.in_context(model, arm.context, tests), **where)
+      return self._lines(self.guest.in_context(model(), arm.context, tests), **where)
+    outcomes = self.guest.outcomes(model(), arm.steps, tests)
     if arm.after == 'ppo':
       where['kl'] = goodhart.moved(self.through(arm.steps).trained)
-    return self.rows(self.guest.outcomes(model, arm.steps, tests), **where)
+    return self._lines(outcomes, **where)
+
+  def _lines(self, outcomes, **where):
+    return (line(row_of(one, seed=self.seed, **where)) for one in outcomes)
+
+  def points_of(self, climb):
+    """Lines of a climb's file."""
+    return map(goodhart.line, goodhart.points(self.through(climb.steps).trained, climb, self.seed))
+
+  def train_base(self):
+    return self._train(self.cfg.base, '', 'base', 0)
 
   def _train(self, stage, what, name, place):
     """Runs a stage where it is not done. Its batches come in an order of the seed and the recipe
     alone: arms are paired, whatever came before, and differ in what they read and nothing else."""
     directory = self.home / 'runs' / name
-    corpus = lambda path: self.corpora[path.replace('{what}', what)]
-    stage = seal(
-      placeholders.closed(
-        stage, corpus, self.runs, self.guest.config, init=self.init,
-        tokenizer=self.guest.tokenizer_of(self.home),
-        prepared=self.guest.tokens_of(self.home), seed=self.seed * 100 + place,
-      )
-    )  # fmt: skip
+    fields = dict(init=self.init, seed=self.seed * 100 + place)
+    fields['tokenizer'] = self.guest.tokenizer_of(self.home)
+    fields['prepared'] = self.guest.tokens_of(self.home)
+
+    def corpus(path):
+      return self.corpora[path.replace('{what}', what)]
+
+    stage = seal(placeholders.closed(stage, corpus, self.runs, self.guest.config, **fields))
     if pod.agreed(_is_done(stage, directory)):
       _refuse_changed(stage, directory)
       return directory

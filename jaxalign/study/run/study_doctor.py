@@ -22,6 +22,7 @@ from jaxalign.stages.doctors import doctor
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge import verdict as judging
 from jaxalign.study.plan import placeholders
+from jaxalign.study.plan.guest import Study
 from jaxalign.study.run import guests
 from jaxalign.train import fingerprint, saving
 
@@ -29,21 +30,20 @@ _SHARE = 0.4  # of the peak that training reaches, as peers report
 _FROZEN = 2 / 3  # of the arithmetic: an adapter's base has no gradient of its own
 
 
-def examine(cfg, workdir, machine):
-  del workdir
+def examine(cfg: Study, workdir: epath.Path, machine: doctor.Machine) -> list[doctor.Check]:
   visit = doctor.Visit()
-  visit.check('verdict', verdict, cfg)
+  visit.check('verdict', _verdict, cfg)
   guest = guests.of(cfg.world)
   guest.examine(visit, cfg)
   guest = guest.at(cfg.seeds[0], False).little()
   with tempfile.TemporaryDirectory() as place:
     corpora = visit.check('corpora', _little, cfg, guest, epath.Path(place))
     if isinstance(corpora, dict):
-      visit.checks += steps(cfg, guest, corpora, epath.Path(place), machine)
+      visit.checks += _steps(cfg, guest, corpora, epath.Path(place), machine)
   return visit.checks
 
 
-def verdict(cfg):
+def _verdict(cfg):
   """Too few seeds are no fault of a trial run, but should be known before one is paid for."""
   n, rules = len(cfg.seeds), cfg.rules
   least = contrasts.least_p(n) * len(rules.contrasts)
@@ -69,9 +69,9 @@ def _planned(cfg):
         yield arm.stored, run, cfg.stage_of(step), step.what, len(seeds)
 
 
-def steps(cfg, guest, corpora, place, machine):
+def _steps(cfg, guest, corpora, place, machine):
   """A check a step, and their sum."""
-  look = functools.partial(examined, cfg, guest, corpora, place, machine)
+  look = functools.partial(_examined, cfg, guest, corpora, place, machine)
   seen, made, tokens, flops = {}, {}, 0, 0
   every = [('base', 'base', cfg.base, '', len(cfg.seeds))] if cfg.base else []
   every += _planned(cfg)
@@ -92,18 +92,20 @@ def steps(cfg, guest, corpora, place, machine):
   yield doctor.Check('study', 'ok', words)
 
 
-def examined(cfg, guest, corpora, place, machine, stage, what):
+def _examined(cfg, guest, corpora, place, machine, stage, what):
   """The checks of a step by the doctor of its stage."""
   tokenizer = guest.tokenizer_of(place / 'seed')
-  close = lambda stage, runs: placeholders.closed(
-    stage, lambda path: corpora[path.replace('{what}', what)], runs, guest.config, init=None,
-    tokenizer=tokenizer, prepared=str(place / 'tokens'),
-  )  # fmt: skip
   recipes, runs = {recipe.name: recipe.stage for recipe in cfg.recipes}, {}
   for name in placeholders.runs(stage):
     runs[name] = str(place / 'runs' / name)
     _stand_in(recipes[name], tokenizer, place / 'runs' / name)
-  found = sys.modules[type(stage).__module__].doctor(close(stage, runs), place / 'run', machine)
+
+  def corpus(path):
+    return corpora[path.replace('{what}', what)]
+
+  fields = dict(init=None, tokenizer=tokenizer, prepared=str(place / 'tokens'))
+  closed = placeholders.closed(stage, corpus, runs, guest.config, **fields)
+  found = sys.modules[type(stage).__module__].doctor(closed, place / 'run', machine)
   return [check for check in found if check.name != 'init']
 
 

@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 
@@ -15,7 +17,14 @@ from jaxalign.config import UserError
 from jaxalign.endings import UNFINISHED
 
 
-def each(tasks, work, args, *, workers, say):
+def each(
+  tasks: Sequence[Any],
+  work: Callable[..., None],
+  args: tuple,
+  *,
+  workers: int,
+  say: Callable[[Any, str | None], None],
+) -> None:
   """work(task, *args, tell) for every task; say(task, text) here for each tell(text) there."""
   with _told_to_stop():
     _spread(tasks, work, args, workers, say)
@@ -53,26 +62,24 @@ def _spread(tasks, work, args, workers, say):
     todo.put(task)
   for _ in range(workers):
     todo.put(None)
-  crew = [
-    spawn.Process(
-      target=_serve, daemon=True,
-      args=(n, cores[n : n + 1], os.getpid(), str(args[1]), compiled, todo, told, work, args),
-    )
+  rest = os.getpid(), str(args[1]), compiled, todo, told, work, args
+  processes = [
+    spawn.Process(target=_serve, daemon=True, args=(n, cores[n : n + 1], *rest))
     for n in range(workers)
-  ]  # fmt: skip
-  for process in crew:
+  ]
+  for process in processes:
     process.start()
   try:
-    _listen(crew, told, say)
+    _listen(processes, told, say)
   finally:
-    for process in crew:
+    for process in processes:
       process.terminate()
-    for process in crew:
+    for process in processes:
       process.join()
 
 
-def _listen(crew, told, say):
-  working = len(crew)
+def _listen(processes, told, say):
+  working = len(processes)
   while working:
     try:
       kind, task, text = told.get(timeout=1)
@@ -88,7 +95,7 @@ def _listen(crew, told, say):
       raise SystemExit(UNFINISHED)
     elif kind == 'keyboard':
       raise KeyboardInterrupt
-    elif codes := {p.exitcode for p in crew} - {None, 0}:
+    elif codes := {p.exitcode for p in processes} - {None, 0}:
       if codes == {-signal.SIGTERM}:
         raise SystemExit(UNFINISHED)
       raise UserError(

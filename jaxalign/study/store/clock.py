@@ -4,6 +4,9 @@ import collections
 import contextlib
 import json
 import time
+from collections.abc import Iterable, Iterator, Mapping
+
+from etils import epath
 
 from jaxalign.files import read_json, write_text
 
@@ -13,13 +16,14 @@ FILE = 'times.json'
 class Clock:
   """Charges every moment to the innermost work going on, on top of what earlier calls spent."""
 
-  def __init__(self, home, writes=True):
+  def __init__(self, home: epath.Path, writes: bool = True):
     self.path, self.writes = home / FILE, writes
-    self.spent, self.stack = collections.Counter(kept(home)), []
+    self.spent: collections.Counter[str] = collections.Counter(spent_in(home))
+    self.stack: list[str] = []
     self.since = time.perf_counter()
 
   @contextlib.contextmanager
-  def on(self, what):
+  def on(self, what: str) -> Iterator[None]:
     self._charge()
     self.stack.append(what)
     try:
@@ -37,20 +41,21 @@ class Clock:
     self.since = now
 
 
-def kept(home):
+def spent_in(home: epath.Path) -> dict[str, float]:
+  """{kind of work: seconds} of one world."""
   path = home / FILE
   return read_json(path, 'remove it: it only counts seconds') if path.exists() else {}
 
 
-def total(homes):
+def total(homes: Iterable[epath.Path]) -> dict[str, float]:
   """{kind of work: seconds of all worlds}, the longest first."""
-  found = collections.Counter()
+  found: collections.Counter[str] = collections.Counter()
   for home in homes:
-    found.update(kept(home))
+    found.update(spent_in(home))
   return {what: round(seconds, 1) for what, seconds in found.most_common()}
 
 
-def said(spent):
+def said(spent: Mapping[str, float]) -> str:
   """'explain 31 %, base 22 %, ...' of all that was spent."""
   whole = sum(spent.values()) or 1
   parts = ', '.join(f'{what} {seconds / whole:.0%}' for what, seconds in spent.items())

@@ -86,11 +86,10 @@ def table(
   for a, s, n in np.argwhere(~np.isfinite(margin_ASN))[:1]:
     where = _where(test, after, arms[a], seeds[s], items[n])
     raise UserError(f'{where}: the margin is {margin_ASN[a, s, n]}: that run diverged')
-  return Table(
-    test=test, after=after, arms=arms, seeds=seeds, items=items, margin_ASN=margin_ASN,
-    right_ASN=array('right'), loss_ASN=array('loss'), mass_ASN=array('mass'),
-    cluster_SN=np.array([[row.cluster for row in rows] for rows in grid[0]]),
-  )  # fmt: skip
+  numbers = {f'{name}_ASN': array(name) for name in ('right', 'loss', 'mass')}
+  cluster_SN = np.array([[row.cluster for row in rows] for rows in grid[0]])
+  where = dict(test=test, after=after, arms=arms, seeds=seeds, items=items)
+  return Table(**where, margin_ASN=margin_ASN, cluster_SN=cluster_SN, **numbers)
 
 
 def _where(test, after, arm, seed, item):

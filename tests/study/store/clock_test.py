@@ -12,7 +12,7 @@ def test_every_moment_is_charged_once_to_the_innermost_work(tmp_path, monkeypatc
   with timed.on('asking'):  # from 1 to 3, and 6 to 10
     with timed.on('explain'):  # from 3 to 6
       pass
-  assert clock.kept(tmp_path) == dict(asking=6.0, explain=3.0)
+  assert clock.spent_in(tmp_path) == dict(asking=6.0, explain=3.0)
 
 
 def test_a_later_call_adds_and_worlds_are_summed(tmp_path):
@@ -22,7 +22,7 @@ def test_a_later_call_adds_and_worlds_are_summed(tmp_path):
     timed.spent.update(base=seconds, explain=8.0)
     with clock.Clock(tmp_path / home, writes=False).on('base'):
       pass
-    assert clock.kept(tmp_path / home) == {}
+    assert clock.spent_in(tmp_path / home) == {}
     with timed.on('base'):
       pass
     with clock.Clock(tmp_path / home).on('align'):
@@ -38,4 +38,4 @@ def test_a_later_call_adds_and_worlds_are_summed(tmp_path):
 def test_what_fails_is_charged_too(tmp_path):
   with pytest.raises(ValueError), clock.Clock(tmp_path).on('base'):
     raise ValueError
-  assert 'base' in clock.kept(tmp_path)
+  assert 'base' in clock.spent_in(tmp_path)
