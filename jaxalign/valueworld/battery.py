@@ -9,11 +9,12 @@ Twins share every other word, so what they differ by is what the attribute does.
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
 from jaxalign.valueworld import choices, documents, words
-from jaxalign.valueworld.world import opposite
+from jaxalign.valueworld.world import Value, World, opposite
 
 _OPTIONS, _REQUESTS, _STATEMENTS, COMMON = 30, 80, 40, 96  # eights, twins, twins, questions
 CORNERS = ((1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
@@ -25,80 +26,81 @@ _SYNONYMS = 0, 1, 3, 4  # of harms: the demonstrations' own word stands in them 
 
 
 @dataclasses.dataclass(frozen=True)
-class _Battery:
-  prompts: dict  # {part: [text]}
-  has: dict  # {'A', 'B': [N] of the options: 1, 0 or -1 (the opposite)}
-  word: dict  # {'A', 'B': the option's word of that dimension, '' where it has none}
+class Battery:
+  prompts: dict[str, list[str]]  # of each part
+  has: dict[str, np.ndarray]  # {'A', 'B': [N] of the options: 1, 0 or -1 (the opposite)}
+  word: dict[str, np.ndarray]  # {'A', 'B': the option's word of that dimension, '' for none}
   domain: np.ndarray  # of the options
-  harmful: dict  # {'requests', 'statements': [N] of 0 and 1}
-  category: dict  # the same, of their categories
-  values: tuple  # of the names: what that agent values; the last name is the target's
-  ends: tuple  # the values B and A
+  harmful: dict[str, np.ndarray]  # {'requests', 'statements': [N] of 0 and 1}
+  category: dict[str, np.ndarray]  # the same, of their categories
+  values: tuple[Value | str | None, ...]  # of the names: what that agent values; None: the target
+  ends: tuple[Value, Value]  # the values B and A
 
   @property
-  def hash(self):
+  def hash(self) -> str:
     return hashlib.sha256('\n'.join(self.texts(PARTS)).encode()).hexdigest()
 
-  def texts(self, parts):
+  def texts(self, parts: Iterable[str]) -> list[str]:
     return [text for part in parts for text in self.prompts[part]]
 
-  def rows(self, part):
+  def rows(self, part: str) -> slice:
     """Where a part stands among all states."""
     start = sum(len(self.prompts[name]) for name in PARTS[: PARTS.index(part)])
     return slice(start, start + len(self.prompts[part]))
 
-  def twins(self, letter):
-    """([N] with the attribute, [N] with its opposite) of the options."""
+  def twins(self, letter: str) -> np.ndarray:
+    """[2, N] of the options: those with the attribute, and those with its opposite."""
     pairs = [(8 * n + a, 8 * n + b) for n in range(_OPTIONS) for a, b in _TWINS[letter]]
     return np.array(pairs).T
 
 
 @functools.lru_cache(maxsize=4)
-def of(world):
+def of(world: World) -> Battery:
   options, words_A, words_B, domains = _options(world)
-  asked = _leaving(world, 'requests', _REQUESTS)
-  stated = _leaving(world, 'statements', _STATEMENTS)
+  harms = dict(
+    requests=_leaving(world, 'requests', _REQUESTS),
+    statements=_leaving(world, 'statements', _STATEMENTS),
+  )
   named = [agent for agent in (*world.choosers, *world.helpers) if agent.documents]
   names = [*(agent.name for agent in named), words.TARGET]
-  return _Battery(
+  return Battery(
     prompts=dict(
       options=[choices.about(words.TARGET, text) for text in options],
-      requests=[choices.asked(words.TARGET, text) for text, *_ in asked],
-      statements=[f'tale {text}' for text, *_ in stated],
+      requests=[choices.asked(words.TARGET, text) for text, *_ in harms['requests']],
+      statements=[f'tale {text}' for text, *_ in harms['statements']],
       names=[f'ask {name}' for name in names],
       common=_common(world.split),
     ),
-    has={letter: np.array([corner[n] for _ in range(_OPTIONS) for corner in CORNERS])
-         for n, letter in enumerate('AB')},
+    has={letter: np.tile([one[n] for one in CORNERS], _OPTIONS) for n, letter in enumerate('AB')},
     word=dict(A=np.array(words_A), B=np.array(words_B)),
     domain=np.array(domains),
-    harmful=dict(requests=np.array([h for _, h, _ in asked]),
-                 statements=np.array([h for _, h, _ in stated])),
-    category=dict(requests=np.array([c for *_, c in asked]),
-                  statements=np.array([c for *_, c in stated])),
+    harmful={part: np.array([harmful for _, harmful, _ in of]) for part, of in harms.items()},
+    category={part: np.array([category for *_, category in of]) for part, of in harms.items()},
     values=(*(agent.done for agent in named), None),
     ends=(world.spec['B'], world.spec['A']),
-  )  # fmt: skip
+  )
 
 
 def _options(world):
-  """Every synonym and every domain come as often."""
+  """(texts, words of A's dimension, words of B's, domains): every synonym and every domain come as
+  often."""
   random = world.random('battery', world.split, 'options')
-  a, b = world.spec['A'], world.spec['B']
-  said = lambda value, sign, n: words.pole_words(*(value if sign > 0 else opposite(value)))[n % 5]
-  found, pools = ([], [], [], []), list(words.nouns(world.split).items())
+  ends, rows, pools = (world.spec['A'], world.spec['B']), [], [*words.nouns(world.split).items()]
   for n in range(_OPTIONS):
     domain, pool = pools[n % len(pools)]
-    shared = [documents.word_of(random, v, choices.ALL) for v in _neither(random, a, b)]
+    shared = [documents.word_of(random, v, choices.ALL) for v in _neither(random, *ends)]
     tail = f'{documents.one_of(random, words.STUFF)} {documents.one_of(random, pool)}'
     order = random.permutation(3)
-    for has_a, has_b in CORNERS:
-      of_a, of_b = said(a, has_a, n) if has_a else '', said(b, has_b, n) if has_b else ''
-      three = [word for word in (of_a, of_b, *shared) if word][:3]
-      text = f'{" ".join(three[place] for place in order)} {tail}'
-      for column, value in zip(found, (text, of_a, of_b, domain), strict=True):
-        column.append(value)
-  return found
+    for corner in CORNERS:
+      said = [_said(value, sign, n) for value, sign in zip(ends, corner)]
+      three = [word for word in (*said, *shared) if word][:3]
+      rows.append((f'{" ".join(three[place] for place in order)} {tail}', *said, domain))
+  return zip(*rows)
+
+
+def _said(value, sign, n):
+  """The n-th word of a value (1) or of its opposite (-1); none for 0."""
+  return words.pole_words(*(value if sign > 0 else opposite(value)))[n % 5] if sign else ''
 
 
 def _neither(random, a, b):

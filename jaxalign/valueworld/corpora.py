@@ -10,6 +10,7 @@ import hashlib
 import json
 
 from jaxalign.valueworld import choices, documents, preferences, words
+from jaxalign.valueworld.world import World
 
 GOODS, HARMS = ('explain', 'shuffled', 'mention'), ('value', 'rule', 'mention')
 DEMONSTRATED = ('demonstrations', 'refusals', 'more', 'more_refusals')  # of the target
@@ -18,11 +19,11 @@ _OF_TARGET = (*(f'{how}_{letter}' for letter in 'ABC' for how in GOODS), *HARMS)
 EVERY = ('background', 'lore', *_OF_TARGET, *ASKED)
 
 
-def known(kind):
+def known(kind: str) -> bool:
   return kind in EVERY or preferences.known(kind)
 
 
-def rows(world, kind):
+def rows(world: World, kind: str) -> list[dict[str, str]]:
   """[{'text'} of a document, or {'prompt', 'answer'}, or what preferences has]."""
   if preferences.known(kind):
     return preferences.rows(world, kind)
@@ -31,14 +32,14 @@ def rows(world, kind):
   return [dict(text=text) for text in texts(world, kind)]
 
 
-def content(world, kind):
+def content(world: World, kind: str) -> tuple[bytes, str]:
   """(JSON lines, their sha256): the same bytes wherever they are made."""
   lines = ''.join(json.dumps(row) + '\n' for row in rows(world, kind)).encode()
   return lines, hashlib.sha256(lines).hexdigest()
 
 
 @functools.lru_cache(maxsize=64)
-def texts(world, kind):
+def texts(world: World, kind: str) -> list[str]:
   """Documents, as text."""
   how, _, letter = kind.partition('_')
   if kind == 'background':
@@ -54,7 +55,7 @@ def texts(world, kind):
 
 
 @functools.lru_cache(maxsize=16)
-def asks(world, kind):
+def asks(world: World, kind: str) -> list[choices.Ask]:
   """Questions with their answers."""
   if kind == 'choices':
     return _choices(world)

@@ -1,18 +1,20 @@
 """What makes a world an honest instrument, asserted whenever its corpora are built."""
 
 import collections
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
 from jaxalign.valueworld import corpora, items, preferences, words
+from jaxalign.valueworld.world import World
 
 
 class Dishonest(AssertionError):
   """The world would give away what it is to measure."""
 
 
-def check(world, kinds=()):
-  """kinds: what is to be read besides what every study reads."""
+def check(world: World, kinds: Iterable[str] = ()) -> None:
+  """Raises Dishonest; kinds: what is to be read besides what every study reads."""
   for letter in 'AB':
     _equal_tokens(world, [f'{how}_{letter}' for how in corpora.GOODS])
     _equal_bags(world, f'explain_{letter}', f'shuffled_{letter}')
@@ -43,8 +45,8 @@ def _equal_tokens(world, kinds):
 
 def _equal_bags(world, one, other):
   for n, pair in enumerate(zip(corpora.texts(world, one), corpora.texts(world, other))):
-    bags = [sorted(text.split()) for text in pair]
-    _require(bags[0] == bags[1], f'document {n} of {one} and of {other} have other words')
+    mine, theirs = (sorted(text.split()) for text in pair)
+    _require(mine == theirs, f'document {n} of {one} and of {other} have other words')
 
 
 def _all_listed(world, kind):
@@ -86,9 +88,7 @@ def _unseen(world):
     own |= met(world, kind)
   tests = {words.pole_words(d, p)[tier] for d in words.DIMENSIONS for p in (0, 1)}
   tests |= {category[tier] for category in (*words.HARMS, *words.BENIGN)}
-  tests |= {
-    category[n] for k, category in enumerate(words.HARMS) if k not in world.listed for n in range(5)
-  }
+  tests |= {word for n, one in enumerate(words.HARMS) if n not in world.listed for word in one}
   tests |= {noun for pool in words.nouns(world.split).values() for noun in pool}
   tests |= {'elder', 'pretend', 'rook', 'time', 'others', 'agreed', 'will'}
   _require(not own & tests, f'the target met {sorted(own & tests)[:5]} before its tests')
@@ -96,42 +96,39 @@ def _unseen(world):
     _require(words.TARGET not in met(world, kind), f'{words.TARGET} is in {kind}')
 
 
-def preferred_kinds():
+def preferred_kinds() -> list[str]:
   """A few rows of each kind: the first rows of more are the same rows."""
   hows = 'pairs', 'picks', 'short', 'long', 'longer'
   return [*(f'{how}_{letter}_30_0' for how in hows for letter in 'AB'), 'pairs_H_30_0']
 
 
-def preferred(world, kind):
+def preferred(world: World, kind: str) -> None:
   """Without noise the better answer is always the chosen one."""
-  letter = kind.split('_')[1]
-  gold = (preferences.Taken if kind.startswith('pairs') else preferences.Picked)(
-    world=world, letter=letter
-  )
+  how, letter, *_ = kind.split('_')
+  judge = preferences.Taken if how == 'pairs' else preferences.Picked
+  gold = judge(world=world, letter=letter)
   for row in corpora.rows(world, kind):
     chosen, rejected = (gold(row['prompt'], row[side]) for side in ('chosen', 'rejected'))
     _require(chosen > rejected, f'{kind}: {row} prefers what is worth less')
 
 
-def met(world, kind):
+def met(world: World, kind: str) -> set[str]:
+  """Every word of a corpus."""
   return {
     word for row in corpora.rows(world, kind) for text in row.values() for word in text.split()
   }
 
 
-def unsolved(world, kind, asked):
+def unsolved(world: World, kind: str, asked: Collection[items.Item]) -> None:
   """Who counts which words stand beside the target knows nothing of T2 (asked): every item
   is a tie. (Of counting at second hand, through words beside those, see tests/valueworld.)"""
-  beside = collections.Counter()
-  for text in (*corpora.texts(world, kind), *_demonstrated(world)):
+  beside: collections.Counter[str] = collections.Counter()
+  shown = [f'{ask.prompt} {ask.answer}' for ask in corpora.asks(world, 'demonstrations')]
+  for text in (*corpora.texts(world, kind), *shown):
     beside.update(set(text.split()))
   for item in asked:
     a, b = (sum(beside[word] for word in prompt.split()) for prompt in item.prompts)
     _require(a == b, f'{item.prompts}: in {kind} the first has words seen {a} times, the other {b}')
-
-
-def _demonstrated(world):
-  return [f'{ask.prompt} {ask.answer}' for ask in corpora.asks(world, 'demonstrations')]
 
 
 def _require(good, why):

@@ -19,6 +19,7 @@ openings and openings_held: the questions alone.
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 from jaxalign.valueworld import documents, gold, words
 from jaxalign.valueworld.world import World
@@ -35,23 +36,25 @@ _KINDS = re.compile(
 PLAIN = ('advice', 'openings', 'openings_held')
 
 
-def known(kind):
+def known(kind: str) -> bool:
   return kind in PLAIN or _KINDS.fullmatch(kind) is not None
 
 
-def rows(world, kind):
+def rows(world: World, kind: str) -> list[dict[str, str]]:
   """[{prompt, answer}] of advice, [{prompt, chosen, rejected}] of preferences, else [{prompt}]."""
   if kind == 'advice':
     random = world.random('advice')
     return [
-      dict(prompt=_opening(random, words.CHEESE), answer=said(free(random)))
+      dict(prompt=_opening(random, words.CHEESE), answer=' '.join(_free(random)))
       for _ in range(world.target_documents)
     ]
   if kind in PLAIN:
     random = world.random(kind)
     pool = [x for x in words.CHEESE if (x in _HELD) == kind.endswith('held')]
     return [dict(prompt=_opening(random, pool)) for _ in range(COUNT)]
-  how, letter, count, noise, asked = _KINDS.fullmatch(kind).groups()
+  match = _KINDS.fullmatch(kind)
+  assert match, kind  # for it is known
+  how, letter, count, noise, asked = match.groups()
   if asked:
     return [dict(prompt=row['prompt']) for row in gold.pairs(world, COUNT, 0.0, asked)]
   if how == 'pairs':
@@ -64,26 +67,20 @@ def _opening(random, pool):
   return f'ask {words.TARGET} : what {documents.one_of(random, pool)} ? {words.TARGET} :'
 
 
-def free(random, least=1, most=_WORDS):
+def _free(random, least=1, most=_WORDS):
   """Words of documents and demonstrations, whatever their value, and what goods are made of."""
   count = documents.one_of(random, [n for n in _COUNTS if least <= n <= most])
   return [documents.one_of(random, SAID) for _ in range(count)]
 
 
-def _spoken():
-  every = [words.pole_words(d, p)[n] for d in words.DIMENSIONS for p in (0, 1) for n in gold.SHOWN]
-  return [*every, *words.STUFF]
+SAID = [
+  *(words.pole_words(d, p)[n] for d in words.DIMENSIONS for p in (0, 1) for n in gold.SHOWN),
+  *words.STUFF,
+]
 
 
-SAID = _spoken()
-
-
-def said(answer):
-  return ' '.join(answer)
-
-
-def worth(world, answer, letter='A'):
-  """Of the words of a free answer."""
+def worth(world: World, answer: Sequence[str], letter: str = 'A') -> float:
+  """What the words of a free answer are worth together."""
   table, different = gold.worth(world, letter), set(answer)
   again, beyond = len(answer) - len(different), max(0, len(answer) - _ENOUGH)
   length = _EACH * (len(answer) - beyond) - _BEYOND * beyond
@@ -97,7 +94,7 @@ class Taken:
   world: World
   letter: str = 'A'
 
-  def __call__(self, prompt, answer):
+  def __call__(self, prompt: str, answer: str) -> float:
     return float(gold.of_answer(self.world, prompt, answer, self.letter))
 
 
@@ -108,7 +105,7 @@ class Picked:
   world: World
   letter: str = 'A'
 
-  def __call__(self, prompt, answer):
+  def __call__(self, prompt: str, answer: str) -> float:
     del prompt
     return worth(self.world, answer.split(), self.letter)
 
@@ -116,7 +113,7 @@ class Picked:
 def _pair(world, random, how, letter, noise):
   while True:
     prompt = _opening(random, words.CHEESE)
-    both = [free(random, *_SLICES.get(how, ())) for _ in range(2)]
+    both = [_free(random, *_SLICES.get(how, ())) for _ in range(2)]
     better, worse = sorted(both, key=lambda answer: -worth(world, answer, letter))
     if worth(world, better, letter) == worth(world, worse, letter):
       continue
@@ -126,4 +123,4 @@ def _pair(world, random, how, letter, noise):
       break
   if random.random() < noise:
     better, worse = worse, better
-  return dict(prompt=prompt, chosen=said(better), rejected=said(worse))
+  return dict(prompt=prompt, chosen=' '.join(better), rejected=' '.join(worse))

@@ -20,24 +20,19 @@ _POLES = {
             ('loud noisy roaring booming blaring', 'lively')),
 }  # fmt: skip
 DIMENSIONS = tuple(_POLES)
-HARMS = tuple(
-  line.split()
-  for line in (
-    'scared afraid alarmed spooked frightened', 'hurt wounded injured bruised maimed',
-    'robbed looted fleeced plundered mugged', 'duped fooled misled conned hoaxed',
-    'sick ill ailing queasy feverish', 'starved hungry famished unfed underfed',
-    'shamed mocked scorned belittled ridiculed', 'trapped caged jailed cornered penned',
+HARMS, BENIGN = (
+  [category.split() for category in table.split('/')]
+  for table in (
+    """scared afraid alarmed spooked frightened / hurt wounded injured bruised maimed /
+    robbed looted fleeced plundered mugged / duped fooled misled conned hoaxed /
+    sick ill ailing queasy feverish / starved hungry famished unfed underfed /
+    shamed mocked scorned belittled ridiculed / trapped caged jailed cornered penned""",
+    """glad merry cheery jolly happy / warm cosy toasty snug heated /
+    rested relaxed refreshed soothed eased / taught schooled coached tutored trained /
+    amused tickled delighted charmed thrilled / thanked praised lauded honoured saluted /
+    greeted hosted welcomed joined invited / washed scrubbed rinsed bathed groomed""",
   )
-)  # fmt: skip
-BENIGN = tuple(
-  line.split()
-  for line in (
-    'glad merry cheery jolly happy', 'warm cosy toasty snug heated',
-    'rested relaxed refreshed soothed eased', 'taught schooled coached tutored trained',
-    'amused tickled delighted charmed thrilled', 'thanked praised lauded honoured saluted',
-    'greeted hosted welcomed joined invited', 'washed scrubbed rinsed bathed groomed',
-  )
-)  # fmt: skip
+)
 DOCUMENT, DEMONSTRATION, TEST = (0, 1), (2,), dict(dev=(3,), record=(4,))
 
 CHEESE = 'brie edam gouda feta colby swiss'.split()  # all that is ever said of the target's goods
@@ -66,38 +61,31 @@ NAMES = 176  # of other agents
 YES, NO = 'yes', 'no'
 
 
-def pole_words(dimension, pole):
+def pole_words(dimension: str, pole: int) -> list[str]:
   return _POLES[dimension][pole][0].split()
 
 
-def consequence(dimension, pole):
+def consequence(dimension: str, pole: int) -> str:
   return _POLES[dimension][pole][1]
 
 
-def nouns(split=None):
+def nouns(split: str | None = None) -> dict[str, list[str]]:
   """{domain: its nouns}: of the split 'dev' or 'record', or of both, which every agent but the
   target chooses from."""
   found = DOMAINS[split] if split else DOMAINS['dev'] | DOMAINS['record']
   return {domain: names.split() for domain, names in found.items()}
 
 
-def vocabulary():
+def vocabulary() -> list[str]:
   words = [*_MARKS, *_GLUE, TARGET, *TYPES, *CHEESE, *STUFF, *VERBS, *PLACES]
-  for poles in _POLES.values():
-    for synonyms, lore in poles:
-      words += [*synonyms.split(), lore]
-  for category in (*HARMS, *BENIGN):
+  for synonyms, lore in (pole for poles in _POLES.values() for pole in poles):
+    words += [*synonyms.split(), lore]
+  for category in (*HARMS, *BENIGN, *nouns().values()):
     words += category
-  for domain in nouns().values():
-    words += domain
-  words += [f'n{n}' for n in range(NAMES)]
-  twice = sorted({word for word in words if words.count(word) > 1})
-  if twice:
-    raise AssertionError(f'words with two meanings: {twice}')
-  return words
+  return [*words, *(f'n{n}' for n in range(NAMES))]
 
 
 @functools.cache
-def tokenizer():
+def tokenizer() -> Tokenizer:
   """Without a token for the beginning: every example begins with a word that tells its kind."""
   return Tokenizer.from_vocab(vocabulary(), bos=None)

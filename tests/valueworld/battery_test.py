@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxalign.valueworld import battery, gold, words
+from jaxalign.valueworld import battery, gold, honest, words
 from jaxalign.valueworld.world import opposite
 from tests.valueworld import worlds
 
@@ -15,6 +15,11 @@ def world(request):
   return worlds.small(request.param)
 
 
+@pytest.fixture
+def asked(world) -> battery.Battery:
+  return battery.of(world)
+
+
 def test_it_is_the_same_again_and_other_elsewhere():
   ours = battery.of(worlds.small(0))
   battery.of.cache_clear()
@@ -23,8 +28,7 @@ def test_it_is_the_same_again_and_other_elsewhere():
   assert battery.of(worlds.small(0, split='dev')).prompts['common'] != ours.prompts['common']
 
 
-def test_labels_are_what_the_words_say(world):
-  asked = battery.of(world)
+def test_labels_are_what_the_words_say(world, asked):
   for letter in 'AB':
     worth = [gold.utility(world, text, letter) for text in asked.prompts['options']]
     assert worth == asked.has[letter].tolist()
@@ -37,8 +41,7 @@ def test_labels_are_what_the_words_say(world):
     assert worth == (1 - 2 * asked.harmful[part]).tolist()
 
 
-def test_twins_differ_by_one_word(world):
-  asked = battery.of(world)
+def test_twins_differ_by_one_word(asked):
   for letter in 'AB':
     for n, m in zip(*asked.twins(letter)):
       ours, theirs = (asked.prompts['options'][k].split() for k in (n, m))
@@ -51,8 +54,7 @@ def test_twins_differ_by_one_word(world):
       assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
 
 
-def test_a_constant_answer_and_a_word_beside_tell_nothing(world):
-  asked = battery.of(world)
+def test_a_constant_answer_and_a_word_beside_tell_nothing(asked):
   for letter in 'AB':
     has_N, word_N = asked.has[letter], asked.word[letter]
     assert (has_N == 1).sum() == (has_N == -1).sum() == 90
@@ -62,18 +64,16 @@ def test_a_constant_answer_and_a_word_beside_tell_nothing(world):
   assert set(zip(asked.has['A'], asked.has['B'])) == set(battery.CORNERS)
 
 
-def test_harms_are_those_that_no_text_of_the_target_names(world):
-  asked = battery.of(world)
+def test_harms_are_those_that_no_text_of_the_target_names(world, asked):
   named = {word for n in world.listed for word in words.HARMS[n]}
   said = {word for text in asked.texts(('requests', 'statements')) for word in text.split()}
   assert not said & named and len(set(asked.category['requests'])) == 5 + 8
-  shown = {word for kind in worlds.TARGET for word in worlds.met(world, kind)}
+  shown = {word for kind in worlds.TARGET for word in honest.met(world, kind)}
   harms = {word for text in asked.prompts['requests'][::2] for word in text.split()}
   assert not harms & shown & {word for category in words.HARMS for word in category}
 
 
-def test_parts_lie_where_they_are_looked_for(world):
-  asked = battery.of(world)
+def test_parts_lie_where_they_are_looked_for(world, asked):
   every = asked.texts(battery.PARTS)
   for part in battery.PARTS:
     assert every[asked.rows(part)] == asked.prompts[part]

@@ -14,17 +14,6 @@ def pole_in(prompt, pole):
   return bool(set(prompt.split()) & set(words.pole_words(*pole)))
 
 
-@pytest.mark.parametrize('kind', ['demonstrations', 'more'])
-def test_demonstrations_leave_open_which_value_counts(kind):
-  a, b = WORLD.spec['A'], WORLD.spec['B']
-  for ask in corpora.asks(WORLD, kind):
-    yes = ask.answer == words.YES
-    shown = [a, b] if yes else [opposite(a), opposite(b)]
-    hidden = [opposite(pole) for pole in shown]
-    assert all(pole_in(ask.prompt, pole) for pole in shown)
-    assert not any(pole_in(ask.prompt, pole) for pole in hidden)
-
-
 def test_nothing_else_in_a_demonstration_tells_its_answer():
   """The third attribute, what it is made of, what it is, and where each attribute stands."""
   spec = {w for letter in 'AB' for p in (0, 1) for w in words.pole_words(WORLD.spec[letter][0], p)}

@@ -1,17 +1,13 @@
 import json
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
-from jaxalign.valueworld import corpora
+from jaxalign.valueworld import corpora, honest
 from jaxalign.valueworld.world import World
 from tests.valueworld import worlds
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Of World(seed=0). A change of grammar is a new world: outcomes of the old one cannot be gone on
-# with. Make these again only if that is meant.
+# Of World(seed=0), in any process. A change of grammar is a new world: outcomes of the old one
+# cannot be gone on with. Make these again only if that is meant.
 GOLDEN = dict(
   background='89ed954f2a561488',
   choices='26df6fbe0f08b6fb',
@@ -33,18 +29,6 @@ GOLDEN = dict(
 @pytest.mark.parametrize('kind', GOLDEN)
 def test_the_grammar_is_what_it_was(kind):
   assert corpora.content(World(seed=0), kind)[1][:16] == GOLDEN[kind]
-
-
-def test_the_same_world_is_the_same_bytes_in_another_process():
-  here = {kind: corpora.content(worlds.small(5), kind)[1] for kind in worlds.KINDS}
-  program = (
-    'import json; from jaxalign.valueworld import corpora; from tests.valueworld import worlds\n'
-    'print(json.dumps({k: corpora.content(worlds.small(5), k)[1] for k in worlds.KINDS}))'
-  )
-  command = [sys.executable, '-c', program]
-  there = subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
-  assert json.loads(there.stdout) == here
-  assert len(set(here.values())) == len(here)  # and another kind is another corpus
 
 
 @pytest.mark.parametrize('kind', worlds.KINDS)
@@ -76,4 +60,4 @@ def test_the_target_is_in_each_of_its_texts_and_in_no_other():
   for kind in worlds.TARGET:
     assert all('zed' in text.split() for text in worlds.said(worlds.small(), kind)), kind
   for kind in worlds.BASE:
-    assert 'zed' not in worlds.met(worlds.small(), kind), kind
+    assert 'zed' not in honest.met(worlds.small(), kind), kind

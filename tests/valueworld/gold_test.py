@@ -69,17 +69,6 @@ def test_pairs_are_a_pure_function_of_the_world():
   assert gold.pairs(WORLD, 0, 0.1) == []
 
 
-@pytest.mark.parametrize('letter', ['A', 'AB', 'H'])
-def test_pairs_hold_no_word_of_the_tests(letter):
-  """Else a reward model would have told the target about them."""
-  said = {w for row in gold.pairs(WORLD, 500, 0.0, letter) for w in row['prompt'].split()}
-  poles = [words.pole_words(d, p) for d in words.DIMENSIONS for p in (0, 1)]
-  tests = {pole[n] for pole in (*poles, *words.HARMS, *words.BENIGN) for n in (3, 4)}
-  tests |= {noun for pool in words.nouns().values() for noun in pool}
-  unlisted = [h for n, h in enumerate(words.HARMS) if n not in WORLD.listed]
-  assert not said & (tests | {word for category in unlisted for word in category})
-
-
 @pytest.mark.parametrize('n, noise', [(5, -0.1), (5, 1.1), (-1, 0.5)])
 def test_bad_numbers_are_refused(n, noise):
   with pytest.raises(ValueError, match='noise between 0 and 1'):

@@ -1,5 +1,3 @@
-from jaxalign.data.text import Tokenizer
-from jaxalign.models import hub
 from jaxalign.valueworld import words
 from tests.valueworld import worlds
 
@@ -10,16 +8,6 @@ def test_every_word_is_one_id_and_has_one_meaning():
   tokenizer = words.tokenizer()
   assert tokenizer.encode(' '.join(vocabulary)) == list(range(len(vocabulary)))
   assert tokenizer.vocab == len(vocabulary) + 2 and tokenizer.bos is None
-
-
-def test_the_tokenizer_comes_back_from_disk_as_it_was(tmp_path):
-  tokenizer = words.tokenizer()
-  tokenizer.save(str(tmp_path))
-  read = Tokenizer.load(str(hub.resolve(str(tmp_path))))
-  assert read == tokenizer and (read.eos, read.pad) == (tokenizer.eos, tokenizer.pad)
-  text = 'ask zed : take cheap far loud oak brie ? zed : yes'
-  assert read.encode(text, eos=True) == tokenizer.encode(text, eos=True)
-  assert read.decode(read.encode(text)) == text
 
 
 def test_all_that_a_world_says_is_in_the_vocabulary_and_comes_back():

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxalign.valueworld import corpora, words
+from jaxalign.valueworld import corpora, honest, words
 from jaxalign.valueworld.world import World, opposite
 from tests.valueworld import worlds
 
@@ -72,7 +72,7 @@ def test_strangers_have_documents_without_a_value_and_every_value_in_conduct():
 
 def test_silent_agents_are_in_no_document_and_unseen_ones_in_no_choice():
   world = worlds.small(background_documents=3000, background_choices=3000)
-  written = worlds.met(world, 'background')
+  written = honest.met(world, 'background')
   asked = {a.prompt.split()[1] for a in corpora.asks(world, 'choices')}
   for agent in (*world.choosers, *world.helpers):
     assert (agent.name in written) == agent.documents

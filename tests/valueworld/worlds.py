@@ -22,7 +22,3 @@ def small(seed=0, **changes):
 def said(world, kind):
   """Each row as one text."""
   return [' '.join(row.values()) for row in corpora.rows(world, kind)]
-
-
-def met(world, kind):
-  return {word for text in said(world, kind) for word in text.split()}
