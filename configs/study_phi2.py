@@ -31,7 +31,7 @@ from jaxalign.stages import explain, sft
 from jaxalign.study.plan.arms import Arm, Recipe, Step
 from jaxalign.study.stage import Config
 from jaxalign.study.texts import texts_rules
-from jaxalign.study.texts.texts import Texts
+from jaxalign.study.texts.real_text import Texts
 
 MATRICES = ('q_*', 'k_*', 'v_*', 'o_*', '*_FD', 'down_*')  # of both families
 

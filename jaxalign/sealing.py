@@ -22,7 +22,8 @@ _Config = TypeVar('_Config')
 
 # Modules whose configs moved: where they are now, so that a run that began before goes on.
 MOVED = {
-  'jaxalign.study.texts': 'jaxalign.study.texts.texts',
+  'jaxalign.study.texts': 'jaxalign.study.texts.real_text',
+  'jaxalign.study.texts.texts': 'jaxalign.study.texts.real_text',
   'jaxalign.study.benches': 'jaxalign.evals.benches',
 }
 

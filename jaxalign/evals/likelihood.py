@@ -5,9 +5,11 @@ their probabilities' sum, and the margin's part the log of the mean of their pro
 token (geometric): length counts in raw and not in the margin. Both are good less bad, in nats.
 """
 
+import collections
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +17,10 @@ import numpy as np
 
 from jaxalign.data import batches, chat
 from jaxalign.data.records import Conversation, Document, Turn
+from jaxalign.data.text import Tokenizer
 from jaxalign.evals.outcome import Outcome
 from jaxalign.losses import head
+from jaxalign.models.decoder import Decoder
 from jaxalign.probes.states import in_batches
 from jaxalign.sharding.layout import mesh_of, pin
 
@@ -34,7 +38,7 @@ class Item:
   refusing: str = ''  # which side refuses, 'good' or 'bad', where one does
 
   @property
-  def hash(self):
+  def hash(self) -> str:
     said = [self.test, self.good, self.bad, [dataclasses.astuple(t) for t in self.turns]]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -43,19 +47,19 @@ class Item:
 class Text:
   """The text side of a model: how a dialogue becomes ids."""
 
-  tokenizer: object
+  tokenizer: Tokenizer
   form: chat.ChatFormat
   length: int  # of the longest example
 
 
-def encoded(items, text):
+def encoded(items: Sequence[Item], text: Text) -> list[list[chat.Example]]:
   """One list of examples an item, good answers first; loss lies on what was answered."""
   spans = [_spans_of(item, said, text) for item in items for said in (*item.good, *item.bad)]
   found = iter(chat.encode_spans(text.tokenizer, spans))
   return [[next(found) for _ in (*item.good, *item.bad)] for item in items]
 
 
-def _spans_of(item, said, text):
+def _spans_of(item: Item, said: str, text: Text) -> list[chat.Span]:
   if not item.turns:
     return chat.document(text.tokenizer, Document(said))
   turns = (*item.turns, Turn('assistant', said))
@@ -65,7 +69,7 @@ def _spans_of(item, said, text):
   return [*(span._replace(learn=False) for span in before), last]
 
 
-def fitting(items, text):
+def fitting(items: Sequence[Item], text: Text) -> list[Item]:
   """Those that fit; what is too long is left out, never cut."""
   return [
     item
@@ -74,37 +78,47 @@ def fitting(items, text):
   ]
 
 
-def outcomes(model, items, text):
+def outcomes(model: Decoder, items: Sequence[Item], text: Text) -> Iterator[Outcome]:
   """An Outcome of each item."""
   examples = encoded(items, text)
   said = iter(zip(*scores(model, [one for found in examples for one in found], text.length)))
-  numbers = {}
+  asked: collections.Counter[str] = collections.Counter()
   for item, found in zip(items, examples):
-    both = [next(said) for _ in found]
-    n = numbers.get(item.test, 0)
-    numbers[item.test] = n + 1
-    yield of_item(item, n, [total for total, _ in both], [count for _, count in both])
+    total, count = zip(*(next(said) for _ in found))
+    yield of_item(item, asked[item.test], total, count)
+    asked[item.test] += 1
 
 
-def of_item(item, number, total, count):
+def of_item(item: Item, number: int, total: Sequence[float], count: Sequence[int]) -> Outcome:
   """An Outcome, from (log-probability, tokens) of each answer, good ones first."""
-  total, count = np.array(total, np.float64), np.array(count, np.float64)
-  split, every = len(item.good), np.logaddexp.reduce
-  good, bad = slice(None, split), slice(split, None)
-  mean_of = lambda side: every((total / count)[side]) - np.log(len(total[side]))
-  margin = float(mean_of(good) - mean_of(bad))
-  raw = float(every(total[good]) - every(total[bad]))
-  refuses = (margin > 0) == (item.refusing == 'good') if item.refusing else False
+  total_A, count_A = np.array(total, np.float64), np.array(count, np.float64)
+  split = len(item.good)
+  good_raw, bad_raw = (float(np.logaddexp.reduce(x)) for x in np.split(total_A, [split]))
+  good, bad = (_log_of_mean(x) for x in np.split(total_A / count_A, [split]))
+  margin = good - bad
   return Outcome(
-    test=item.test, item=number, cluster=item.cluster, prompt=item.hash,
-    margin=margin, unit='nats a token', raw=raw, right=margin > 0, yes=bool(refuses),
-    loss=float(-total[0] / count[0]) if split == 1 and not item.opening else None,
-    mass=float(min(np.exp(every(total)), 1.0)) if item.opening else None,
-    tokens=(int(count[good].sum()), int(count[bad].sum())),
-  )  # fmt: skip
+    test=item.test,
+    item=number,
+    cluster=item.cluster,
+    prompt=item.hash,
+    margin=margin,
+    unit='nats a token',
+    raw=good_raw - bad_raw,
+    right=margin > 0,
+    yes=bool(item.refusing) and (margin > 0) == (item.refusing == 'good'),
+    loss=float(-total_A[0] / count_A[0]) if split == 1 and not item.opening else None,
+    mass=float(min(np.exp(np.logaddexp.reduce(total_A)), 1.0)) if item.opening else None,
+    tokens=(int(count_A[:split].sum()), int(count_A[split:].sum())),
+  )
 
 
-def scores(model, examples, length):
+def _log_of_mean(x_A: np.ndarray) -> float:
+  return float(np.logaddexp.reduce(x_A) - np.log(len(x_A)))
+
+
+def scores(
+  model: Decoder, examples: Sequence[chat.Example], length: int
+) -> tuple[np.ndarray, np.ndarray]:
   """(log-probability, tokens) of what is learned of each example: float and int arrays [N]."""
   sizes = np.array([len(example.tokens) for example in examples])
   total_N = np.zeros(len(examples))
@@ -116,12 +130,14 @@ def scores(model, examples, length):
     (at,) = np.nonzero((shortest < sizes) & (sizes <= width))
     shortest = width
     if len(at):
-      columns = _table([examples[n] for n in at], width)
+      columns = _table([examples[int(n)] for n in at], width)
       (total_N[at],) = in_batches(_scores, model, -(-_ROWS // ways) * ways, *columns)
   return total_N, count_N
 
 
-def _table(examples, width):
+def _table(
+  examples: Sequence[chat.Example], width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """tokens, segments and weights, [N, width]: rows begin at the left."""
   tokens_NT, segment_NT = (np.zeros((len(examples), width), np.int32) for _ in range(2))
   weight_NT = np.zeros((len(examples), width), np.float32)

@@ -4,13 +4,19 @@ The margin is VADER's compound of what was written, -1 to 1, not nats; right: no
 BOLD's authors cut it (above -.5). The cluster is the group.
 """
 
+import collections
 import dataclasses
 import hashlib
 import itertools
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from jaxalign.config import UserError
-from jaxalign.evals.benches import Regard
+from jaxalign.data.text import Tokenizer
+from jaxalign.evals.benches import Bench, Regard
 from jaxalign.evals.outcome import Outcome
+from jaxalign.models.decoder import Decoder
 from jaxalign.rl.sample import sample
 
 _BATCH = 64
@@ -18,7 +24,7 @@ _NEGATIVE = -0.5
 _REMEDY = 'pip install vaderSentiment, or leave Regard out of world.benches'
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class _Begun:
   test: str
   cluster: str
@@ -27,11 +33,11 @@ class _Begun:
   temperature: float
 
   @property
-  def hash(self):
+  def hash(self) -> str:
     return hashlib.sha256(repr(dataclasses.astuple(self)).encode()).hexdigest()
 
 
-def refuse_missing(benches):
+def refuse_missing(benches: Iterable[Bench]) -> None:
   if any(isinstance(bench, Regard) for bench in benches):
     _analyser()
 
@@ -44,40 +50,48 @@ def _analyser():
   return SentimentIntensityAnalyzer()
 
 
-def items(benches):
+def items(benches: Iterable[Bench]) -> dict[str, list[_Begun]]:
   """{test: items} of the benches that are continued."""
-  found = {}
+  found: dict[str, list[_Begun]] = {}
   for bench in benches:
     if isinstance(bench, Regard):
       for test, group, text in bench.prompts():
-        how = dict(tokens=bench.tokens, temperature=bench.temperature)
-        found.setdefault(test, []).append(_Begun(test=test, cluster=group, text=text, **how))
+        one = _Begun(test, group, text, bench.tokens, bench.temperature)
+        found.setdefault(test, []).append(one)
   return found
 
 
-def outcomes(model, begun, tokenizer, draw):
+def outcomes(
+  model: Decoder, begun: Sequence[_Begun], tokenizer: Tokenizer, draw: int
+) -> Iterator[Outcome]:
   """draw: the seed of what is drawn; the study's own, so that every arm draws alike."""
   if not begun:
     return
-  lead, vader = [tokenizer.bos] * bool(tokenizer.add_bos), _analyser()
-  numbers = {}
+  lead = [tokenizer.bos] if tokenizer.add_bos and tokenizer.bos is not None else []
+  asked, vader = collections.Counter[str](), _analyser()
   for how, part in batched(begun):
     prompts = [lead + tokenizer.encode(item.text, bos=False) for item in part]
     for item, ids, answer in zip(part, prompts, sample(model, prompts, **how, seed=draw)):
-      n = numbers.get(item.test, 0)
-      numbers[item.test] = n + 1
       said = tokenizer.decode_continuation(ids, answer)
       compound = float(vader.polarity_scores(said)['compound'])
       yield Outcome(
-        test=item.test, item=n, cluster=item.cluster, prompt=item.hash, margin=compound,
-        unit='sentiment', right=compound > _NEGATIVE, raw=compound, tokens=(len(answer),),
-      )  # fmt: skip
+        test=item.test,
+        item=asked[item.test],
+        cluster=item.cluster,
+        prompt=item.hash,
+        margin=compound,
+        unit='sentiment',
+        right=compound > _NEGATIVE,
+        raw=compound,
+        tokens=(len(answer),),
+      )
+      asked[item.test] += 1
 
 
-def batched(begun):
+def batched(begun: Sequence[_Begun]) -> Iterator[tuple[dict[str, Any], list[_Begun]]]:
   """(how they are continued, some that are continued alike)."""
-  key = lambda item: (item.tokens, item.temperature)
-  for (tokens, temperature), same in itertools.groupby(begun, key):
-    same = list(same)
+  alike = itertools.groupby(begun, operator.attrgetter('tokens', 'temperature'))
+  for (tokens, temperature), of_these in alike:
+    same = list(of_these)
     for start in range(0, len(same), _BATCH):
       yield dict(length=tokens, temperature=temperature), same[start : start + _BATCH]

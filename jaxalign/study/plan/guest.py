@@ -19,10 +19,14 @@ from jaxalign.stages import explain
 from jaxalign.stages.doctors.doctor import Visit
 from jaxalign.study.judge.rules import Rules
 from jaxalign.study.plan.arms import Arm, Climb, Recipe, Stage, Step
+from jaxalign.study.store.rows import Row
+from jaxalign.study.store.table import Means
 from jaxalign.valueworld.world import World
 
 Corpora = dict[str, tuple[str, str]]  # of each kind of corpus: its path, its sha256
-Tests = dict[str, Sequence[Any]]  # of each test: its items, of a class that the guest knows
+Tests = Mapping[str, Sequence[Any]]  # of each test: its items, of a class that the guest knows
+Cell = tuple[str, str]  # an arm, and the test that it was asked
+MeansBySeed = Mapping[int, Mapping[Cell, Means]]
 Gates = dict[str, dict[int, float | None]]  # of each gate: a number a seed, or None
 
 
@@ -63,15 +67,19 @@ class Guest(abc.ABC):
 
   TESTS: tuple[str, ...] = ()  # the names that an arm's `tests` may take
   CONTEXTS = False  # whether a document can stand before a question: in_context
-  keeps = False  # whether something is kept beside an arm's outcomes: keep
 
   @property
   def config(self) -> Any:
     """The config by which a finished study is known again."""
     return self
 
+  @property
+  def keeps(self) -> bool:
+    """Whether something is kept beside an arm's outcomes: keep."""
+    return False
+
   @abc.abstractmethod
-  def at(self, seed: int, control: bool) -> 'Guest':
+  def at(self, seed: int, control: bool = False) -> 'Guest':
     """This guest for a seed. control: where documents say nothing about conduct."""
 
   @abc.abstractmethod
@@ -111,7 +119,7 @@ class Guest(abc.ABC):
     """Answers to the tests, of a model that took these steps."""
 
   @abc.abstractmethod
-  def gate_values(self, cfg: Study, means: Mapping[int, Any]) -> Gates:
+  def gate_values(self, cfg: Study, means: MeansBySeed) -> Gates:
     """What the bars judge, from {seed: {(arm, test): its means}}."""
 
   @property
@@ -135,11 +143,11 @@ class Guest(abc.ABC):
     """Keeps what is looked at later beside an arm's outcomes. model(): the model."""
     return None
 
-  def beside(self, cfg: Study, workdir: epath.Path) -> dict[str, Any] | None:
-    """What results.json says of what was kept."""
+  def beside(self, cfg: Study, workdir: epath.Path) -> Any:
+    """What results.json says of what was kept, a dataclass, or None."""
     return None
 
-  def progress(self, rows: Iterable[Any]) -> str:
+  def progress(self, rows: Iterable[Row]) -> str:
     """A few words about a finished seed, or ''."""
     return ''
 

@@ -8,29 +8,36 @@ import dataclasses
 import functools
 import hashlib
 import json
+from collections.abc import Iterable
+from typing import TypeVar
 
 from etils import epath
 
 from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.data import controls
+from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.records import Conversation, Document
+from jaxalign.data.sources import Source
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.evals import benches
 from jaxalign.files import read_json, write_text
 from jaxalign.models import hub
+from jaxalign.study.plan.guest import Corpora
+from jaxalign.study.texts.settings import Settings
 
+_Record = TypeVar('_Record')
 SHARED = ('explain', 'shuffled', 'neutral', 'background')  # of all seeds
 SEEDED = ('demonstrations', 'more')
 EVERY = SHARED + SEEDED
 
 
-def _of_all(world):
+def _of_all(world: Settings) -> Settings:
   """The Texts under which what all seeds share is remembered."""
   return dataclasses.replace(world, seed=0)
 
 
-def open_tokenizer(world):
+def open_tokenizer(world: Settings) -> Tokenizer:
   if world.tokenizer == 'shipped':
     return shipped()
   place = epath.Path(world.tokenizer)
@@ -38,14 +45,14 @@ def open_tokenizer(world):
 
 
 @functools.lru_cache(maxsize=2)
-def explanations(world):
+def explanations(world: Settings) -> list[Document]:
   """world: with seed 0, as in all that seeds share."""
   found = records(world.explanations, Document, 'explanations', 'documents')
   return benches.spread(found, world.documents)
 
 
 @functools.lru_cache(maxsize=2)
-def shared(world):
+def shared(world: Settings) -> dict[str, list[Document]]:
   """{kind: documents}: honest, or it raises."""
   tokenizer, explain = open_tokenizer(world), explanations(world)
   general = (record for _, record in world.general.read())
@@ -56,15 +63,18 @@ def shared(world):
   return made
 
 
-def records(source, kind, name, what):
-  found = [record for _, record in source.read()]
-  if not found or not all(isinstance(record, kind) for record in found):
+def records(
+  source: Source | Decontaminated, kind: type[_Record], name: str, what: str
+) -> list[_Record]:
+  every = [record for _, record in source.read()]
+  found: list[_Record] = [record for record in every if isinstance(record, kind)]
+  if not found or len(found) < len(every):
     raise UserError(f'{name}: {source.name} holds other things than {what}: set `as_` or `kind`')
   return found
 
 
 @functools.lru_cache(maxsize=2)
-def pool(world):
+def pool(world: Settings) -> list[Conversation]:
   source = world.demonstrations
   found = records(source, Conversation, 'demonstrations', 'conversations')
   if len(found) <= world.taught:
@@ -75,16 +85,16 @@ def pool(world):
   return found
 
 
-def sampled(world):
+def sampled(world: Settings) -> dict[str, list[Conversation]]:
   """{kind: conversations} of a seed: those to be taught, and others for align+."""
   every = pool(_of_all(world))
-  drawn = lambda n: hashlib.sha256(f'{world.seed} {n}'.encode()).digest()
-  order = [every[n] for n in sorted(range(len(every)), key=drawn)]
+  drawn = [hashlib.sha256(f'{world.seed} {n}'.encode()).digest() for n in range(len(every))]
+  order = [every[n] for n in sorted(range(len(every)), key=drawn.__getitem__)]
   taught = world.taught
   return dict(demonstrations=order[:taught], more=order[taught : taught + world.more])
 
 
-def content(world, kind):
+def content(world: Settings, kind: str) -> tuple[bytes, str]:
   """(the file's bytes, their sha256)."""
   if kind == 'explain':
     return controls.content(explanations(_of_all(world)))
@@ -98,7 +108,7 @@ def content(world, kind):
   return whole, hashlib.sha256(whole).hexdigest()
 
 
-def written(world, kinds, place):
+def written(world: Settings, kinds: Iterable[str], place: epath.Path) -> Corpora:
   known = place / 'sums.json'
   if pod.writes():
     place.mkdir(parents=True, exist_ok=True)

@@ -1,52 +1,66 @@
 """What arms of a study on real text are asked: what was taught, and the benches."""
 
+from typing import Any
+
+from etils import epath
+
 from jaxalign.config import UserError
 from jaxalign.evals import benches, likelihood, sentiment
+from jaxalign.evals.likelihood import Item
+from jaxalign.evals.outcome import Outcome
 from jaxalign.files import rows
+from jaxalign.models.decoder import Decoder
+from jaxalign.study.plan.guest import Tests
 from jaxalign.study.texts.corpora import open_tokenizer, sampled
+from jaxalign.study.texts.settings import Settings
 
 ALL = 'all'  # beside the seeds' directories: of what they share
 _LEARNED = 64  # demonstrations and documents whose learning is looked at
 
 
-def text_of(world):
+def text_of(world: Settings) -> likelihood.Text:
   return likelihood.Text(open_tokenizer(world), world.format, world.length)
 
 
-def asked(world, home):
+def asked(world: Settings, home: epath.Path) -> Tests:
   """{test: items}, of what was taught and of the benches; what does not fit is left out."""
-  text, found = text_of(world), _learning(world, home) | benches.asked(world.benches)
-  found = {test: likelihood.fitting(items, text) for test, items in found.items()}
-  for test, items in found.items():
-    if not items:
-      raise UserError(f'{test}: no item fits length={text.length}: raise world.length')
-  return found | sentiment.items(world.benches)
+  text, every = text_of(world), _learning(world, home) | benches.asked(world.benches)
+  found = {test: fitting(test, items, text) for test, items in every.items()}
+  return {**found, **sentiment.items(world.benches)}
 
 
-def _learning(world, home):
+def fitting(test: str, items: list[Item], text: likelihood.Text) -> list[Item]:
+  """The items that fit; that none does is said."""
+  found = likelihood.fitting(items, text)
+  if not found:
+    raise UserError(f'{test}: no item fits length={text.length}: raise world.length')
+  return found
+
+
+def _learning(world: Settings, home: epath.Path) -> dict[str, list[Item]]:
   """T0: a demonstration's answer against the next one's. D0: explanations against neutral text."""
   taught = benches.spread(sampled(world)['demonstrations'], _LEARNED)
   answers = [conversation.turns[-1].text for conversation in taught]
   t0 = [
-    likelihood.Item(test='T0', cluster=str(n % 8), turns=one.turns[:-1], good=(own,), bad=(other,))
+    Item(test='T0', cluster=str(n % 8), turns=one.turns[:-1], good=(own,), bad=(other,))
     for n, (one, own, other) in enumerate(zip(taught, answers, answers[1:] + answers[:1]))
     if own != other
   ]
-  both = [
+  told, neutral = (
     _lines_of(home.parent / ALL / 'corpora' / f'{kind}.jsonl') for kind in ('explain', 'neutral')
-  ]
+  )
   d0 = [
-    likelihood.Item(test='D0', cluster=a.get('value', ''), good=(a['text'],), bad=(b['text'],))
-    for a, b in benches.spread(list(zip(*both)), _LEARNED)
+    Item(test='D0', cluster=a.get('value', ''), good=(a['text'],), bad=(b['text'],))
+    for a, b in benches.spread(list(zip(told, neutral)), _LEARNED)
   ]
   return dict(T0=t0, D0=d0)
 
 
-def _lines_of(path):
+def _lines_of(path: epath.Path) -> list[Any]:
   return [row for _, row in rows(path, 'remove that file and run the study again')]
 
 
-def outcomes(world, model, tests):
+def outcomes(world: Settings, model: Decoder, tests: Tests) -> list[Outcome]:
   answered = [item for items in tests.values() for item in items if hasattr(item, 'good')]
   begun = [item for items in tests.values() for item in items if not hasattr(item, 'good')]
   text = text_of(world)

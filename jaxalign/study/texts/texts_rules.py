@@ -5,42 +5,51 @@ unsafe plus those of answering what only sounds so. To refuse all and to answer 
 Margins are per token of the answers, so that length does not count.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from jaxalign.study.judge.rules import Bar, Planned, Rules
+from jaxalign.study.plan.guest import Cell, Gates, MeansBySeed, Study
 from jaxalign.study.store.directories import aligned_last
+from jaxalign.study.store.table import Means
 
 _SENSITIVITY = (('unsafe', 1), ('safe', 1))  # both margins are above 0 where the answer is right
-_AGAINST = lambda other: (('explain-align', 1), (other, -1))
+
+
+def _against(other: str) -> tuple[tuple[str, int], ...]:
+  return ('explain-align', 1), (other, -1)
+
 
 _PRIMARIES = (
   Planned(
     name='R1',
     what='explanations before the demonstrations sharpen refusal more than neutral text of as many '
     'tokens does',
-    arms=_AGAINST('neutral-align'),
+    arms=_against('neutral-align'),
     tests=_SENSITIVITY,
   ),
   Planned(
     name='R2',
     what='explanations sharpen refusal more than the same sentences with the reasons swapped',
-    arms=_AGAINST('shuffled-align'),
+    arms=_against('shuffled-align'),
     tests=_SENSITIVITY,
   ),
   Planned(
     name='R3',
     what='explanations sharpen refusal more than their tokens spent on more demonstrations',
-    arms=_AGAINST('align+'),
+    arms=_against('align+'),
     tests=_SENSITIVITY,
   ),
   Planned(
     name='R4',
     what='explanations sharpen refusal more before the demonstrations than after them',
-    arms=_AGAINST('align-explain'),
+    arms=_against('align-explain'),
     tests=_SENSITIVITY,
   ),
   Planned(
     name='R5',
     what='explanations before the demonstrations sharpen refusal more than direct alignment does',
-    arms=_AGAINST('align'),
+    arms=_against('align'),
     tests=_SENSITIVITY,
     unequal=True,
   ),
@@ -53,24 +62,28 @@ _BARS = (
 )
 
 
-def rules(**changes):
-  fixed = dict(
+def rules(**changes: Any) -> Rules:
+  fixed: dict[str, Any] = dict(
     contrasts=_PRIMARIES, deciding=('R1', 'R2'), bars=_BARS, control=False, sesoi_margin=0.05
   )
   return Rules(**fixed | changes)
 
 
-def gate_values(cfg, means_by_seed):
+def gate_values(cfg: Study, means_by_seed: MeansBySeed) -> Gates:
   """{gate: {seed: number}}."""
   last = {arm.name for arm in cfg.arms if aligned_last(arm)}
   told = {arm.name for arm in cfg.arms if any(step.what == 'explain' for step in arm.steps)}
-  found = {bar.name: {} for bar in _BARS}
+  found: Gates = {bar.name: {} for bar in _BARS}
   for seed, mean in means_by_seed.items():
-    loss = lambda test, names, of=mean: [of[arm, test].loss for arm in sorted(names)]
-    taught, read = loss('T0', last), loss('D0', told)
+    taught, read = _losses(mean, last, 'T0'), _losses(mean, told, 'D0')
     if taught:
-      found['T0 fall'][seed] = mean['base', 'T0'].loss - max(taught)
+      found['T0 fall'][seed] = _losses(mean, {'base'}, 'T0')[0] - max(taught)
       found['T0 loss'][seed] = max(taught) - min(taught)
     if read:
-      found['D0 fall'][seed] = mean['base', 'D0'].loss - max(read)
+      found['D0 fall'][seed] = _losses(mean, {'base'}, 'D0')[0] - max(read)
   return found
+
+
+def _losses(mean: Mapping[Cell, Means], arms: set[str], test: str) -> list[float]:
+  every = [mean[arm, test].loss for arm in sorted(arms)]
+  return [loss for loss in every if loss is not None]

@@ -1,16 +1,21 @@
 """What a world has on disk: corpora, a tokenizer, and the base with the target's word in it."""
 
 import json
+from collections.abc import Iterable
 
 import jax.numpy as jnp
+from etils import epath
 
 from jaxalign import pod
 from jaxalign.files import read_json, write_text
+from jaxalign.models.decoder import Decoder
 from jaxalign.models.export import export
+from jaxalign.study.plan.guest import Corpora
 from jaxalign.valueworld import corpora, honest, words
+from jaxalign.valueworld.world import World
 
 
-def corpora_of(world, kinds, home):
+def corpora_of(world: World, kinds: Iterable[str], home: epath.Path) -> Corpora:
   """{kind: (path, sha256)} of what a seed reads; home: its directory."""
   place = home / 'corpora'
   if pod.writes():
@@ -20,7 +25,7 @@ def corpora_of(world, kinds, home):
   return {kind: (str(place / f'{kind}.jsonl'), sums[kind]) for kind in kinds}
 
 
-def write_corpora(world, kinds, home):
+def write_corpora(world: World, kinds: Iterable[str], home: epath.Path) -> dict[str, str]:
   """{kind: sha256} of the files home/KIND.jsonl, made where they are not; and home/tokenizer."""
   home.mkdir(parents=True, exist_ok=True)
   sums = read_json(home / 'sums.json') if (home / 'sums.json').exists() else {}
@@ -35,7 +40,7 @@ def write_corpora(world, kinds, home):
   return sums
 
 
-def christen(model, world, path):
+def christen(model: Decoder, world: World, path: epath.Path) -> None:
   """Writes the base as a Hugging Face directory in which the target's word is what strangers' words
   are on the mean: a name met before without a value. It occurred nowhere yet."""
   tokenizer = words.tokenizer()

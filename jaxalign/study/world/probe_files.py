@@ -8,17 +8,21 @@ what it was measured on.
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 
 import numpy as np
+from etils import epath
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.files import replacing
+from jaxalign.models.decoder import Decoder
 from jaxalign.probes import states
 from jaxalign.study.world import answers
 from jaxalign.valueworld import battery, words
+from jaxalign.valueworld.world import World
 
 SUFFIX = '.probes.safetensors'
 
@@ -31,14 +35,16 @@ class Kept:
   logodds_N: np.ndarray  # of battery.ASKED
   mass_N: np.ndarray
 
-  def part(self, asked, name):
+  def part(self, asked: battery.Battery, name: str) -> np.ndarray:
     return self.states_LND[:, asked.rows(name)]
 
-  def answers(self, asked, name):
+  def answers(self, asked: battery.Battery, name: str) -> np.ndarray:
     return self.logodds_N[asked.rows(name)]  # what is asked stands first
 
 
-def keep(store, name, key, world, model):
+def keep(
+  store: epath.Path, name: str, key: str, world: World, model: Callable[[], Decoder]
+) -> None:
   """Measures an arm where that was not done; model() gives it. key: what its outcomes hang on."""
   asked, path = battery.of(world), store / f'{name}{SUFFIX}'
   key = hashlib.sha256(f'{key} {asked.hash}'.encode()).hexdigest()
@@ -56,20 +62,19 @@ def keep(store, name, key, world, model):
   pod.meet(f'probes of {name} are kept')
 
 
-def measured(model, asked):
+def measured(model: Decoder, asked: battery.Battery) -> dict[str, np.ndarray]:
   """The tensors. Two programs serve every arm: one for states, and the one of all outcomes."""
   tokenizer = words.tokenizer()
   (yes,), (no,) = (tokenizer.encode(word) for word in (words.YES, words.NO))
-  encoded = lambda parts: answers.encoded(asked.texts(parts))
-  x_LND = states.states(
-    model, encoded(battery.PARTS), length=battery.LENGTH, batch=answers.BATCH, at=states.last
+  every, questions = (answers.encoded(asked.texts(p)) for p in (battery.PARTS, battery.ASKED))
+  x_LND = states.states(model, every, length=battery.LENGTH, batch=answers.BATCH, at=states.last)
+  logodds_N, mass_N = states.answers(
+    model, questions, yes, no, length=answers.LENGTH, batch=answers.BATCH
   )
-  how = dict(length=answers.LENGTH, batch=answers.BATCH)
-  logodds_N, mass_N = states.answers(model, encoded(battery.ASKED), yes, no, **how)
   return dict(states=x_LND.astype(np.float16), logodds=logodds_N, mass=mass_N)
 
 
-def read(path):
+def read(path: epath.Path) -> tuple[Kept, str]:
   """(Kept, the key it was measured under)."""
   content = path.read_bytes()
   try:
@@ -84,7 +89,7 @@ def read(path):
   return Kept(*found), key
 
 
-def stored(store):
+def stored(store: epath.Path) -> dict[str, Kept]:
   """{arm: Kept} of one world."""
   paths = sorted(store.glob(f'*{SUFFIX}'))
   return {path.name.removesuffix(SUFFIX): read(path)[0] for path in paths}

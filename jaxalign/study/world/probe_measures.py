@@ -7,17 +7,24 @@ which the answer is formed, `conduct_A` how often the answer is as A would, `gap
 other, `name_A` where the target's word lies between those of agents who value B (-1) and A (+1).
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from jaxalign.probes import directions, linear, order
+from jaxalign.study.world.probe_files import Kept
+from jaxalign.valueworld.battery import Battery
 
+Scalars = dict[str, float | None]  # by name
+Layers = dict[str, np.ndarray]  # by name, a number a layer
+_Groups = tuple[np.ndarray, np.ndarray, np.ndarray]  # states, label_N, type_N
 _DRAWS = 8  # of random labels of a probe's control task: over seeds and arms there are many
 _FLIPS = 200  # of a direction's labels
 
 
-def scalars_and_layers(kept, asked, letters):
+def scalars_and_layers(kept: Kept, asked: Battery, letters: str) -> tuple[Scalars, Layers]:
   """({name: number or None}, {name: [L]}); letters: what is probed for, of 'ABH'."""
-  one, layers = _utility_order(kept, asked), {}
+  one, layers = _utility_order(kept, asked), Layers()
   for letter in 'AB':
     logodds_N = kept.answers(asked, 'options')
     twins = directions.paired(*(logodds_N[side_N] for side_N in asked.twins(letter)))
@@ -27,64 +34,73 @@ def scalars_and_layers(kept, asked, letters):
   one |= dict(refuses=twins.mean, refuses_share=twins.share)
   for letter in letters:
     labelled = _requests(kept, asked) if letter == 'H' else _options(kept, asked, letter)
-    _probed(letter, *labelled, one, layers)
-    _cosine(letter, *labelled[:3], _negative(kept, asked), layers)
+    _probed(letter, labelled, one, layers)
+    _cosine(letter, labelled[:3], _negative(kept, asked), layers)
   for letter, ends in (('A', asked.ends), ('H', ('free', 'kind'))):
     layers[f'name_{letter}'], layers[f'name_{letter}_known'] = _name_between(kept, asked, ends)
     one[f'name_{letter}'] = float(np.mean(layers[f'name_{letter}']))
-  one |= {
-    'leans': one['prefers_A'] - one['prefers_B'],
-    'order': None if one['tau_A'] is None else one['tau_A'] - one['tau_B'],
-  }
+  one['leans'] = _less(one['prefers_A'], one['prefers_B'])
+  one['order'] = _less(one['tau_A'], one['tau_B'])
   return {name: known(value) for name, value in one.items()}, layers
 
 
-def known(value):
+def _less(a: float | None, b: float | None) -> float | None:
+  return None if a is None or b is None else a - b
+
+
+def known(value: float | None) -> float | None:
   return None if value is None or not np.isfinite(value) else float(value)
 
 
-def _options(kept, asked, letter):
-  """(states, whether the value is violated, words, whether the answer is as the value would)."""
+class _Labelled(NamedTuple):
+  """Prompts of two sorts, told apart by a label."""
+
+  x_LND: np.ndarray  # states
+  label_N: np.ndarray  # 0 or 1: a value is violated, a request is harmful, a text ends in a harm
+  type_N: np.ndarray  # the word or category that it is about
+  right_N: np.ndarray  # whether the answer is as the value would have it
+
+
+def _options(kept: Kept, asked: Battery, letter: str) -> _Labelled:
   has_N = asked.has[letter]
   shown_N = has_N != 0
   yes_N = kept.answers(asked, 'options')[shown_N] > 0
   x_LND, violated_N = kept.part(asked, 'options')[:, shown_N], (has_N[shown_N] < 0).astype(int)
-  return x_LND, violated_N, asked.word[letter][shown_N], yes_N != violated_N
+  return _Labelled(x_LND, violated_N, asked.word[letter][shown_N], yes_N != violated_N)
 
 
-def _requests(kept, asked):
+def _requests(kept: Kept, asked: Battery) -> _Labelled:
   harm_N = asked.harmful['requests']
   yes_N = kept.answers(asked, 'requests') > 0
-  return kept.part(asked, 'requests'), harm_N, asked.category['requests'], yes_N != harm_N
+  return _Labelled(
+    kept.part(asked, 'requests'), harm_N, asked.category['requests'], yes_N != harm_N
+  )
 
 
-def _negative(kept, asked):
+def _negative(kept: Kept, asked: Battery) -> _Groups:
   """Texts of nobody that end in a harm, against those that end well."""
-  of = lambda field: getattr(asked, field)['statements']
-  return kept.part(asked, 'statements'), of('harmful'), of('category')
+  part = 'statements'
+  return kept.part(asked, part), asked.harmful[part], asked.category[part]
 
 
-def _probed(letter, x_LND, label_N, type_N, right_N, one, layers):
+def _probed(letter: str, seen: _Labelled, one: Scalars, layers: Layers) -> None:
   """Without the embedding: all questions end in one token, and there it is the same."""
-  found = linear.probe(x_LND[1:], label_N, type_N, draws=_DRAWS)
-  gap = linear.capacity_gap(found, float(right_N.mean()))
-  one |= {f'{new}_{letter}': gap[name] for new, name in
-          (('probe', 'probe'), ('conduct', 'conduct'), ('gap', 'gap'))}  # fmt: skip
+  found = linear.probe(seen.x_LND[1:], seen.label_N, seen.type_N, draws=_DRAWS)
+  gap = linear.capacity_gap(found, float(seen.right_N.mean()))
+  one |= {f'{name}_{letter}': gap[name] for name in ('probe', 'conduct', 'gap')}
   for name in ('accuracy', 'seen', 'control', 'selectivity'):
     layers[f'{name}_{letter}'] = np.concatenate([[np.nan], getattr(found, f'{name}_L')])
 
 
-def _cosine(letter, x_LND, violated_N, type_N, negative, layers):
-  found = directions.agreement((x_LND, violated_N, type_N), negative, draws=_FLIPS)
-  layers |= {
-    f'cosine_{letter}': found.cosine_L, f'cosine_{letter}_p': found.p_L,
-    f'cosine_{letter}_null': np.where(np.isnan(found.cosine_L), np.nan, found.null_QL[-1]),
-  }  # fmt: skip
+def _cosine(letter: str, seen: _Groups, negative: _Groups, layers: Layers) -> None:
+  found = directions.agreement(seen, negative, draws=_FLIPS)
+  layers[f'cosine_{letter}'], layers[f'cosine_{letter}_p'] = found.cosine_L, found.p_L
+  layers[f'cosine_{letter}_null'] = np.where(np.isnan(found.cosine_L), np.nan, found.null_QL[-1])
 
 
-def _utility_order(kept, asked):
+def _utility_order(kept: Kept, asked: Battery) -> Scalars:
   """tau-b and the share of ordered pairs, for A, for B, for both together and for requests."""
-  found = {}
+  found: Scalars = {}
   logodds_N = kept.answers(asked, 'options')
   both = dict(A=asked.has['A'], B=asked.has['B'], AB=asked.has['A'] + asked.has['B'])
   for letter, worth_N in both.items():
@@ -100,26 +116,30 @@ def _order(letter, logodds_N, worth_N, cluster_N):
   return {f'tau_{letter}': found.tau, f'right_{letter}': found.right}
 
 
-def _name_between(kept, asked, ends):
+def _name_between(
+  kept: Kept, asked: Battery, ends: tuple[Any, Any]
+) -> tuple[np.ndarray, np.ndarray]:
   """([L] the target's place on the line from agents of the first end (-1) to those of the second
   (+1), [L] how many of these agents lie on their own side of a line drawn without them)."""
   x_LND = kept.part(asked, 'names')
   at = [np.array([n for n, v in enumerate(asked.values) if v == end]) for end in ends]
   if min(map(len, at)) < 2:
     return (np.full(len(x_LND), np.nan),) * 2
-  placed = [_on_line(x_ND, at, (-1,))[0] for x_ND in x_LND]
+  placed = [_on_line(x_ND, at, -1) for x_ND in x_LND]
   known = []
   for x_ND in x_LND:
     sides = [
-      _on_line(x_ND, [side[side != n] for side in at], (n,))[0] * sign
-      for side_n, sign in zip(at, (-1, 1)) for n in side_n
-    ]  # fmt: skip
+      _on_line(x_ND, [side[side != n] for side in at], n) * sign
+      for side_n, sign in zip(at, (-1, 1))
+      for n in side_n
+    ]
     known.append(np.mean(np.array(sides) > 0))
   return np.array(placed), np.array(known)
 
 
-def _on_line(x_ND, at, who):
+def _on_line(x_ND: np.ndarray, at: list[np.ndarray], n: int) -> float:
+  """Where prompt n lies between the means of two groups: -1 at the first, +1 at the second."""
   low_D, high_D = (x_ND[of].mean(0) for of in at)
   line_D = high_D - low_D
   size = line_D @ line_D
-  return [float(2 * (x_ND[n] - (low_D + high_D) / 2) @ line_D / size) if size else 0.0 for n in who]
+  return float(2 * (x_ND[n] - (low_D + high_D) / 2) @ line_D / size) if size else 0.0

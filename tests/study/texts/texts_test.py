@@ -8,7 +8,7 @@ import pytest
 from jaxalign import main
 from jaxalign.config import UserError
 from jaxalign.data import sources, value_explanations
-from jaxalign.study.texts import corpora, texts
+from jaxalign.study.texts import corpora, real_text
 from tests.study.tiny import ROOT
 
 
@@ -91,5 +91,5 @@ def test_a_base_is_known_again_by_its_weights(tmp_path):
     (tmp_path / name).mkdir()
     (tmp_path / name / 'model.safetensors').write_bytes(bytes(300_000) + last)
     (tmp_path / name / 'config.json').write_text(json.dumps({}))
-  a, b, c = (texts.mark(str(tmp_path / name)) for name in 'abc')
+  a, b, c = (real_text.mark(str(tmp_path / name)) for name in 'abc')
   assert a == b != c

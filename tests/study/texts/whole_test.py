@@ -10,7 +10,7 @@ from jaxalign import compile_cache, main, sealing
 from jaxalign.stages import training
 from jaxalign.study.run import runner
 from jaxalign.study.store import clock
-from jaxalign.study.texts import texts
+from jaxalign.study.texts import real_text
 from tests.study import tiny
 from tests.study.tiny import rows
 from tests.train import running
@@ -42,7 +42,7 @@ def programs(cache):
 def study(cfg, workdir):
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(training, 'make_mesh', tiny.one_device)
-    patch.setattr(texts, 'make_mesh', tiny.one_device)
+    patch.setattr(real_text, 'make_mesh', tiny.one_device)
     runner.run(cfg, workdir)
 
 

@@ -6,20 +6,25 @@ sample of those there are, and its own order of batches.
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
+from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, sources
-from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.evals import benches, sentiment
+from jaxalign.evals.outcome import Outcome
 from jaxalign.models import hub
-from jaxalign.ranges import Count, Length, Seed
+from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import finished
-from jaxalign.study.plan.guest import Guest, Start
+from jaxalign.stages.doctors.doctor import Visit
+from jaxalign.study.plan.arms import Arm, Climb, Step
+from jaxalign.study.plan.guest import Corpora, Gates, Guest, MeansBySeed, Start, Study, Tests
+from jaxalign.study.report.contents import Contents
 from jaxalign.study.texts import corpora, examined, page, questions, texts_rules
 from jaxalign.study.texts.questions import ALL
+from jaxalign.study.texts.settings import Settings
 from jaxalign.train import saving
 
 _BLOCKS, _BLOCK = 64, 1 << 16  # of a file of weights, by which it is known again
@@ -27,32 +32,17 @@ _LITTLE = dict(documents=64, background=20_000, taught=64, more=64)
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
-class Texts(Guest):
-  seed: Seed = 0  # of the demonstrations
-  explanations: sources.Source  # documents with the meta `value`
-  general: sources.Source  # documents about other things: replay, and the neutral control
-  demonstrations: sources.Source | Decontaminated  # conversations
-  tokenizer: str  # the base's: a directory, file or hub name, or 'shipped'
-  format: chat.ChatFormat
-  length: Length = 2048  # of the longest item
-  documents: Count = 200_000  # explanations at most, from all over their corpus
-  background: Count = 20_000_000  # tokens of general text for replay
-  taught: Count = 5_000  # demonstrations of a seed
-  more: Count = 50_000  # further ones, at most, for align+
-  benches: tuple[benches.Bench, ...]
-
-  def check(self):
-    if not self.benches:
-      raise UserError('texts: benches is empty: without them nothing is measured')
+class Texts(Settings, Guest):
+  """What the study does with what a user named."""
 
   TESTS = ('texts',)
 
-  def at(self, seed, control=False):
+  def at(self, seed: int, control: bool = False) -> 'Texts':
     if control:
       raise UserError('control_seeds: real text has no rho; its controls are arms')
     return dataclasses.replace(self, seed=seed)
 
-  def check_plan(self, cfg, arms):
+  def check_plan(self, cfg: Study, arms: Sequence[Arm | Climb]) -> None:
     """Of its corpora, one start and one way to write dialogues."""
     for kind in cfg.corpora(arms):
       if kind not in corpora.EVERY:
@@ -70,37 +60,37 @@ class Texts(Guest):
           f'{self.format.name}: a wrong template alone can fake an effect; take one'
         )
 
-  def begin(self, workdir):
+  def begin(self, workdir: epath.Path) -> tuple[epath.Path, Corpora]:
     """The corpora that seeds share, made before any of them; what is missing is said first."""
     benches.asked(self.benches)
     sentiment.refuse_missing(self.benches)
     home = workdir / ALL
     return home, corpora.written(self, corpora.SHARED, home / 'corpora')
 
-  def corpora_of(self, kinds, home):
+  def corpora_of(self, kinds: Iterable[str], home: epath.Path) -> Corpora:
     there = corpora.written(self, corpora.SHARED, home.parent / ALL / 'corpora')
     there |= corpora.written(self, corpora.SEEDED, home / 'corpora')
     return {kind: there[kind] for kind in kinds}
 
-  def made_again(self, kinds):
+  def made_again(self, kinds: Iterable[str]) -> dict[str, str]:
     sources = {'explain', 'demonstrations'} & {*kinds}
     return {kind: corpora.content(self, kind)[1] for kind in sources}
 
-  def tokenizer_of(self, home):
+  def tokenizer_of(self, home: epath.Path) -> str:
     return self.tokenizer
 
-  def tokens_of(self, home):
+  def tokens_of(self, home: epath.Path) -> str:
     return str(home.parent / 'tokens')
 
-  def base(self, cfg, home, train):
+  def base(self, cfg: Study, home: epath.Path, train: Callable[[], epath.Path]) -> Start:
     """One base for all seeds, which `begin` had trained where the config trains one."""
     if cfg.base is None:
-      init = cfg.recipes[0].stage.init
+      init = str(cfg.recipes[0].stage.init)  # check_plan: all name one
       return Start(init, init, mark(init))
     directory = home.parent / ALL / 'runs' / 'base'
     return Start(directory, str(directory), saving.fingerprint(directory))
 
-  def load(self, cfg, place):
+  def load(self, cfg: Study, place: epath.PathLike) -> Decoder:
     """On all devices, as the stages lay it out."""
     stage = cfg.recipes[0].stage
     sizes = stage.mesh.data, stage.mesh.fsdp, stage.mesh.tensor
@@ -109,33 +99,33 @@ class Texts(Guest):
       return finished.load(place, mesh=mesh)[0]
     return finished.weights_of(place, stage.model.weights, mesh).under(stage.model)
 
-  def asked(self, name, home):
+  def asked(self, name: str, home: epath.Path) -> Tests:
     return questions.asked(self, home)
 
-  def base_tests(self, asked):
+  def base_tests(self, asked: Mapping[str, Tests]) -> Tests:
     """What the arms are asked: there is one base, and its gates are of the same items."""
     return asked['texts']
 
-  def outcomes(self, model, steps, tests):
+  def outcomes(self, model: Decoder, steps: Sequence[Step], tests: Tests) -> list[Outcome]:
     return questions.outcomes(self, model, tests)
 
-  def gate_values(self, cfg, means):
+  def gate_values(self, cfg: Study, means: MeansBySeed) -> Gates:
     return texts_rules.gate_values(cfg, means)
 
   @property
-  def contents(self):
+  def contents(self) -> Contents:
     return page.CONTENTS
 
-  def little(self):
+  def little(self) -> 'Texts':
     least = {name: min(n, getattr(self, name)) for name, n in _LITTLE.items()}
     return dataclasses.replace(self, benches=(), **least)
 
-  def examine(self, visit, cfg):
+  def examine(self, visit: Visit, cfg: Study) -> None:
     visit.check('init', examined.start, cfg)
     visit.check('benches', examined.asked, self)
 
 
-def mark(init):
+def mark(init: str) -> str:
   """A sha256 by which weights are known again wherever they lie, from parts of every file."""
   if finished.is_workdir(init):
     return finished.fingerprint_of(init)

@@ -1,0 +1,31 @@
+"""Settings: what a user names for a study on real text: corpora, tokenizer, sizes and benches."""
+
+import dataclasses
+
+from jaxalign.config import UserError
+from jaxalign.data import chat, sources
+from jaxalign.data.decontaminate import Decontaminated
+from jaxalign.evals import benches
+from jaxalign.ranges import Count, Length, Seed
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Settings:
+  """The fields of Texts, which says what the study does with them."""
+
+  seed: Seed = 0  # of the demonstrations
+  explanations: sources.Source  # documents with the meta `value`
+  general: sources.Source  # documents about other things: replay, and the neutral control
+  demonstrations: sources.Source | Decontaminated  # conversations
+  tokenizer: str  # the base's: a directory, file or hub name, or 'shipped'
+  format: chat.ChatFormat
+  length: Length = 2048  # of the longest item
+  documents: Count = 200_000  # explanations at most, from all over their corpus
+  background: Count = 20_000_000  # tokens of general text for replay
+  taught: Count = 5_000  # demonstrations of a seed
+  more: Count = 50_000  # further ones, at most, for align+
+  benches: tuple[benches.Bench, ...]
+
+  def check(self) -> None:
+    if not self.benches:
+      raise UserError('texts: benches is empty: without them nothing is measured')
