@@ -36,9 +36,8 @@ def values(cfg: Study, means_by_seed: MeansBySeed) -> Gates:
     every = [x for of_test in inside for x in of_test]
     if every:
       found['G2'][seed] = min(x.rate for x in every)
-      found['G2 loss'][seed] = max(
-        _spread([x.loss for x in part if x.loss is not None]) for part in inside if part
-      )
+      losses = [[x.loss for x in part if x.loss is not None] for part in inside]
+      found['G2 loss'][seed] = max(max(part) - min(part) for part in losses if part)
       found['G3'][seed] = max(abs(x.yes - 0.5) for x in every)
     judged = _judged_cells(cfg.rules) | {(arm, t) for arm in last for t in ('T0', 'H0')}
     there = judged & mean.keys()
@@ -56,7 +55,3 @@ def _judged_cells(rules: Rules) -> set[tuple[str, str]]:
     for arm, _ in planned.arms
     for test, _ in planned.tests
   }
-
-
-def _spread(values: list[float]) -> float:
-  return max(values) - min(values)
