@@ -12,6 +12,7 @@ from typing import Annotated
 
 import jax
 import numpy as np
+from etils import epath
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pod
@@ -66,6 +67,19 @@ class Config:
   @property
   def length(self):
     return self.prompt + self.response
+
+  @property
+  def tokens(self) -> int:
+    """Of all answers, prompts included."""
+    return self.count * self.n * self.length
+
+  @property
+  def passes(self) -> float:
+    """Over each token, of which a forward one is a third: the policy writes, the proxies read."""
+    return (1 + len(self.proxy)) / 3
+
+  def is_done(self, workdir: epath.Path) -> bool:
+    return (workdir / 'bon.json').exists()  # written last
 
   def check(self):
     if self.n % self.batch and self.batch % self.n:

@@ -45,6 +45,10 @@ class Language:
   def tokens(self):
     return self.steps * self.batch * self.length
 
+  passes = 1.0  # over each token, forwards and backwards: what a step of a study costs
+
+  is_done = training.is_done
+
   def check(self):
     training.check(self, ('held_out_loss', 'held_out_accuracy'))
     if not any(corpus.weight for corpus in self.train):

@@ -47,6 +47,15 @@ class Pairwise:
   logging: Logging = dataclasses.field(default_factory=Logging)
   seed: Seed = 0
 
+  passes = 1.0  # over each token, forwards and backwards
+
+  @property
+  def tokens(self) -> int:
+    """Of both answers of every pair."""
+    return 2 * self.steps * self.batch * self.length
+
+  is_done = training.is_done
+
   def check(self):
     training.check(self, ('held_out_loss', 'held_out_ece'))
 

@@ -61,6 +61,19 @@ class Config:
     return self.prompt + self.response
 
   @property
+  def tokens(self) -> int:
+    """Of all prompts and their answers."""
+    return self.steps * self.batch * self.length
+
+  @property
+  def passes(self) -> float:
+    """Over each token, of which a forward one is a third: the policy writes, it, its reference, the
+    critic and the judges read, and policy and critic learn."""
+    return (4 + len(self.judges)) / 3 + 2 * self.rules.epochs
+
+  is_done = training.is_done
+
+  @property
   def minibatches(self):
     return self.batch // self.minibatch
 

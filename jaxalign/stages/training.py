@@ -3,10 +3,11 @@
 import dataclasses
 import hashlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import optax
+from etils import epath
 from jax.experimental import multihost_utils
 
 from jaxalign import pod
@@ -49,6 +50,11 @@ def check(cfg, scores):
     raise UserError(f'batch={cfg.batch} is not a multiple of microbatches={cfg.microbatches}')
   if cfg.lora and cfg.init is None:
     raise UserError('lora adapts weights that exist: name them with init')
+
+
+def is_done(cfg: Any, workdir: epath.Path) -> bool:
+  """Whether all steps of a run are taken and saved: a stage's config has it as a method."""
+  return saving.newest(workdir) == cfg.steps
 
 
 def open_run(cfg, workdir, build):

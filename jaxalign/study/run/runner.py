@@ -29,7 +29,6 @@ from jaxalign.study.store import clock
 from jaxalign.study.store.directories import arms_of, home_of, rl_of
 from jaxalign.study.store.rows import items_hash, line
 from jaxalign.study.store.rows import of as row_of
-from jaxalign.train import saving
 from jaxalign.workdir import FREE, claim
 
 
@@ -147,13 +146,6 @@ def _refuse_changed(stage, directory):
       )
 
 
-def _is_done(stage, directory):
-  """Of a stage without steps, which is best-of-n: what it writes last is there."""
-  if hasattr(stage, 'steps'):
-    return saving.newest(directory) == stage.steps
-  return (directory / 'bon.json').exists()
-
-
 @dataclasses.dataclass(frozen=True)
 class _Node:
   """Where a chain of steps stands: the directory that holds it, trained or yet to be."""
@@ -235,7 +227,7 @@ class _Node:
       return self.corpora[path.replace('{what}', what)]
 
     stage = seal(placeholders.closed(stage, corpus, self.runs, self.guest.config, **fields))
-    if pod.agreed(_is_done(stage, directory)):
+    if pod.agreed(stage.is_done(directory)):
       _refuse_changed(stage, directory)
       return directory
     claim(stage, directory, writes=pod.writes())

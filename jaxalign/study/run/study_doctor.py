@@ -17,11 +17,12 @@ from etils import epath
 from jaxalign.chips import CHIPS
 from jaxalign.files import write_text
 from jaxalign.sealing import write
-from jaxalign.stages import bon, finished, ppo, reward
+from jaxalign.stages import finished
 from jaxalign.stages.doctors import doctor
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge import verdict as judging
 from jaxalign.study.plan import placeholders
+from jaxalign.study.plan.arms import Stage
 from jaxalign.study.plan.guest import Study
 from jaxalign.study.run import guests
 from jaxalign.train import fingerprint, saving
@@ -121,22 +122,10 @@ def _stand_in(stage, tokenizer, place):
   write_text(json.dumps(record), path / 'fingerprint' / 'metadata')
 
 
-def _spent(stage):
-  """(tokens, arithmetic) of a step: those of both answers of a pair; of PPO and best-of-n those of
-  prompts and answers, with a forward pass, a third, for each who reads or writes them."""
-  each = stage.model.flops(stage.length)
-  match stage:
-    case reward.Config():
-      tokens = 2 * stage.steps * stage.batch * stage.length
-    case ppo.Config():  # policy, reference and critic read; policy and critic learn
-      tokens = stage.steps * stage.batch * stage.length
-      each *= (4 + len(stage.judges)) / 3 + 2 * stage.rules.epochs
-    case bon.Config():
-      tokens = stage.count * stage.n * stage.length
-      each *= (1 + len(stage.proxy)) / 3
-    case _:
-      tokens = stage.tokens
-  return tokens, tokens * each * (_FROZEN if getattr(stage, 'lora', None) else 1)
+def _spent(stage: Stage) -> tuple[int, float]:
+  """(tokens, arithmetic) of a step."""
+  flops = stage.tokens * stage.model.flops(stage.length) * stage.passes
+  return stage.tokens, flops * (_FROZEN if getattr(stage, 'lora', None) else 1)
 
 
 def _of_step(name, checks, tokens, flops, machine):
