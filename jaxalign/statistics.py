@@ -23,7 +23,7 @@ _BLOCK = 1 << 22  # items resampled at a time
 _Part = Sequence[Sequence[np.ndarray]]  # of each seed, of each cluster: differences item by item
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
   """A mean paired difference and all that is printed beside it."""
 
@@ -37,7 +37,7 @@ class Estimate:
   p_t: float | None
   floor: float | None  # the smallest mean that n such seeds find with 80 % power, two-sided .05
   better: float  # probability of improvement: share of seeds above 0, a tie is half
-  seeds: tuple[float, ...]
+  differences: tuple[float, ...] | None  # every seed's; None where they are left out
 
 
 class Interval(NamedTuple):
@@ -61,7 +61,7 @@ def paired(differences_S: ArrayLike, level: float = 0.95) -> Estimate:
     p_t=None if sd is None else min(1.0, 2 * _tail(abs(mean), sd, n)),
     floor=None if sd is None else detection_floor(sd, n),
     better=float(np.mean((np.sign(d_S) + 1) / 2)),
-    seeds=tuple(map(float, d_S)),
+    differences=tuple(map(float, d_S)),
   )
 
 

@@ -26,7 +26,7 @@ def test_an_estimate_is_what_scipy_finds():
   assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-12)
   assert (found.mean, found.sd) == pytest.approx((d_S.mean(), d_S.std(ddof=1)))
   assert found.d_z == pytest.approx(d_S.mean() / d_S.std(ddof=1))
-  assert found.seeds == tuple(d_S) and found.n == 8
+  assert found.differences == tuple(d_S) and found.n == 8
   assert statistics.paired([1.0, 2.0, -1.0, 0.0]).better == (2 + 0.5) / 4
 
 

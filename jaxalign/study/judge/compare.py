@@ -123,16 +123,11 @@ def _compared(arms):
   _refuse_other_prompts(rows, shared, seeds, arms)
   labels = [arm.label for arm in arms]
   seeds_of = {after: {r.seed for r in rows if r.after == after} for _, after in shared}
-  return Comparison(
-    against=first.label,
-    arms=tuple(_told(arm) for arm in arms),
-    seeds=tuple(seeds),
-    seeds_left_out=tuple(left_out),
-    tests_left_out=tuple(' after '.join(test) for test in tests if test not in shared),
-    tests=tuple(
-      _of_test(table(rows, test, labels, seeds_of[after], after)) for test, after in shared
-    ),
-  )
+  tables = (table(rows, test, labels, seeds_of[after], after) for test, after in shared)
+  lacking = [' after '.join(test) for test in tests if test not in shared]
+  out = dict(seeds_left_out=tuple(left_out), tests_left_out=tuple(lacking))
+  about, found = (tuple(map(_told, arms)), tuple(map(_of_test, tables)))
+  return Comparison(against=first.label, arms=about, seeds=tuple(seeds), **out, tests=found)
 
 
 def _few(arms):
@@ -189,19 +184,16 @@ def _refuse_other_prompts(rows, tests, seeds, arms):
 
 
 def _of_test(seen):
-  one_seed = len(seen.seeds) == 1
+  arms = [
+    ArmOfTest(arm=arm, scales={scale: _alone(seen, a, scale) for scale in PRIMARY_SCALES})
+    for a, arm in enumerate(seen.arms)
+  ]
+  clusters = max(len(set(label_N)) for label_N in seen.cluster_SN)
+  about = dict(test=seen.test, after=seen.after, items=len(seen.items), clusters=clusters)
+  differences = tuple(_difference(seen, arm) for arm in seen.arms[1:])
+  unit = 'seed' if len(seen.seeds) > 1 else 'item'
   return ComparedTest(
-    test=seen.test,
-    after=seen.after,
-    items=len(seen.items),
-    clusters=max(len(set(label_N)) for label_N in seen.cluster_SN),
-    unit='item' if one_seed else 'seed',
-    seeds=seen.seeds,
-    arms=tuple(
-      ArmOfTest(arm=arm, scales={scale: _alone(seen, a, scale) for scale in PRIMARY_SCALES})
-      for a, arm in enumerate(seen.arms)
-    ),
-    differences=tuple(_difference(seen, arm) for arm in seen.arms[1:]),
+    **about, unit=unit, seeds=seen.seeds, arms=tuple(arms), differences=differences
   )
 
 

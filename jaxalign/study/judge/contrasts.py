@@ -37,37 +37,31 @@ def contrast(
 
 
 def _numbers(x_U, scale, rules, drawn, of_seeds):
-  one = dataclasses.asdict(statistics.paired(x_U, rules.level))
-  each = one.pop('seeds')
   tost = statistics.tost(x_U, rules.sesoi_of(scale)) if scale in PRIMARY_SCALES else None
-  return Numbers(**one, differences=each if of_seeds else None, tost=tost, bootstrap=drawn)
+  one = Numbers(**vars(statistics.paired(x_U, rules.level)), tost=tost, bootstrap=drawn)
+  return one if of_seeds else dataclasses.replace(one, differences=None)
 
 
-def measured(
-  rows: Sequence[Row], rules: Rules, seeds: Collection[int] | None = None, after: str = 'sft'
-) -> list[Contrast]:
+def measured(rows: Sequence[Row], rules: Rules) -> list[Contrast]:
   """The planned contrasts whose arms and tests the rows hold, in order; holes are refused.
 
   An arm or test of which there is no row at all leaves its contrasts out: `judge` says which, and
   they still count in Holm's family.
   """
-  there = {(row.test, row.arm) for row in rows if row.after == after}
+  there = {(row.test, row.arm) for row in rows}
   found = []
   for planned in rules.contrasts:
     needed = {(test, arm) for test, _ in planned.tests for arm, _ in planned.arms}
     if needed <= there:
-      tables = _tables(planned, rows, seeds, after)
-      found.append(of_tables(planned, tables, rules))
+      found.append(of_tables(planned, _tables(planned, rows, needed), rules))
   return found
 
 
-def _tables(planned, rows, seeds, after):
-  arms = tuple(arm for arm, _ in planned.arms)
-  if seeds is None:  # of all its tests, so that a seed that lacks one is a hole
-    tests = [test for test, _ in planned.tests]
-    here = [r for r in rows if r.test in tests and r.arm in arms and r.after == after]
-    seeds = {row.seed for row in here}
-  return [table(rows, test, arms, seeds, after) for test, _ in planned.tests]
+def _tables(planned, rows, needed):
+  here = [row for row in rows if (row.test, row.arm) in needed]
+  seeds = {row.seed for row in here}  # of all its tests, so that a seed that lacks one is a hole
+  arms = [arm for arm, _ in planned.arms]
+  return [table(here, test, arms, seeds) for test, _ in planned.tests]
 
 
 def of_tables(

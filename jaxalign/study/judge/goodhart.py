@@ -9,6 +9,7 @@ import collections
 import json
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -32,6 +33,8 @@ from jaxalign.study.plan.guest import Study
 from jaxalign.study.store.directories import home_of
 from jaxalign.study.store.rows import Row
 
+_INTERVALS = 'a_interval', 'b_interval', 'turn_interval'
+_NAMES = 'mode', 'line', 'arm', 'way'  # of a climb
 _DRAWS = 2  # of intervals over prompts, which are not wanted: the seed is the unit
 _Curves = dict[int, list[Point]]  # {seed: its points, by distance}
 
@@ -43,22 +46,14 @@ def points(directory: epath.Path, climb: Climb, seed: int) -> list[Point]:
   else:
     way, curve = over.RL, overoptimisation.of_ppo(directory, _DRAWS)
   proxy_N, gold_N = _at_start(directory)
-  return [
-    Point(
-      seed=seed,
-      mode=climb.mode,
-      line=climb.line,
-      arm=climb.arm,
-      way=way,
-      proxy_sd=float(proxy_N.std()),
-      gold_sd=float(gold_N.std()),
-      r=_correlation(proxy_N, gold_N),
-      at=at,
-      d=float(d),
-      means={name: float(x[n]) for name, x in curve.means.items()},
-    )
-    for n, (at, d) in enumerate(zip(curve.label, curve.d))
-  ]
+  of_climb: dict[str, Any] = dict(mode=climb.mode, line=climb.line, arm=climb.arm, way=way)
+  of_climb |= dict(proxy_sd=float(proxy_N.std()), gold_sd=float(gold_N.std()))
+  of_climb |= dict(seed=seed, r=_correlation(proxy_N, gold_N))
+  found = []
+  for n, (at, d) in enumerate(zip(curve.label, curve.d)):
+    means = {name: float(x[n]) for name, x in curve.means.items()}
+    found.append(Point(**of_climb, at=at, d=float(d), means=means))
+  return found
 
 
 def moved(directory: os.PathLike) -> float:
@@ -128,36 +123,23 @@ def summary(points: Sequence[Point]) -> Goodhart:
   reach: dict[str, float] = {}  # of a picture: what all its curves reach
   for (mode, *_), by_seed in every.items():
     reach[mode] = min([reach.get(mode, np.inf), *(curve[-1].d for curve in by_seed.values())])
-  climbs = [
-    ClimbResult(
-      mode=mode,
-      line=line,
-      arm=arm,
-      way=way,
-      seeds={seed: _outcome(curve, reach[mode]) for seed, curve in by_seed.items()},
-      fits={side: _fit(by_seed, side, way) for side in ('proxy', 'gold')},
-    )
-    for (mode, line, arm, way), by_seed in every.items()
-  ]
+  climbs = []
+  for key, by_seed in every.items():
+    mode, _, _, way = key
+    seeds = {seed: _outcome(curve, reach[mode]) for seed, curve in by_seed.items()}
+    fits = {side: _fit(by_seed, side, way) for side in ('proxy', 'gold')}
+    climbs.append(ClimbResult(**dict(zip(_NAMES, key)), seeds=seeds, fits=fits))
   return Goodhart(points=tuple(points), climbs=tuple(climbs), equal_d=reach)
 
 
 def _outcome(curve, equal):
   """Gains at the far end and at the distance `equal`; where gold was best, and what was lost."""
   d, proxy, gold = gains(curve)
-  best = int(gold.argmax())
-  return ClimbOutcome(
-    d=float(d[-1]),
-    proxy=float(proxy[-1]),
-    gold=float(gold[-1]),
-    best_gold=float(gold[best]),
-    best_d=float(d[best]),
-    lost=float(gold[best] - gold[-1]),
-    proxy_at_equal=float(np.interp(equal, d, proxy)),
-    gold_at_equal=float(np.interp(equal, d, gold)),
-    r=curve[0].r,
-    length=curve[-1].length,
-  )
+  gained, top = dict(proxy=proxy, gold=gold), int(gold.argmax())
+  far = dict(d=float(d[-1]), proxy=float(proxy[-1]), gold=float(gold[-1]))
+  best = dict(best_gold=float(gold[top]), best_d=float(d[top]), lost=float(gold[top] - gold[-1]))
+  at_equal = {f'{name}_at_equal': float(np.interp(equal, d, gain)) for name, gain in gained.items()}
+  return ClimbOutcome(**far, **best, **at_equal, r=curve[0].r, length=curve[-1].length)
 
 
 def _fit(by_seed, side, way):
@@ -173,17 +155,9 @@ def _fit(by_seed, side, way):
   def ends(pair):
     return tuple(x if np.isfinite(x) else None for x in pair or (np.nan, np.nan))
 
-  return Fit(
-    a=one.a,
-    a_interval=ends(one.a_interval),
-    b=one.b,
-    b_interval=ends(one.b_interval),
-    r2=one.r2,
-    points=one.points,
-    turn=one.turn,
-    turn_interval=ends(one.turn_interval),
-    why=one.why,
-  )
+  intervals = {name: ends(getattr(one, name)) for name in _INTERVALS}
+  numbers = dict(a=one.a, b=one.b, r2=one.r2, points=one.points, turn=one.turn)
+  return Fit(**numbers, **intervals, why=one.why)
 
 
 def drawn(fit: Fit, way: str, reach: float) -> tuple[np.ndarray, np.ndarray] | None:

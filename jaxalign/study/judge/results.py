@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jaxalign.statistics import Interval
+from jaxalign.statistics import Estimate, Interval
 from jaxalign.study.judge.rules import Rules
 from jaxalign.study.store.table import Means
 
@@ -17,20 +17,9 @@ ArmMeans = Mapping[str, Mapping[str, Mapping[int, Means]]]  # {arm: {test: {seed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Numbers:
-  """A difference on one scale: statistics.Estimate, and what is computed beside it."""
+class Numbers(Estimate):
+  """A difference on one scale, and what is computed beside it. differences: None of items."""
 
-  mean: float
-  low: float | None
-  high: float | None
-  n: int
-  sd: float | None
-  d_z: float | None
-  p: float
-  p_t: float | None
-  floor: float | None
-  better: float
-  differences: tuple[float, ...] | None  # a number a seed; None: of items, of which there are many
   tost: float | None = None
   bootstrap: Interval | None = None
 

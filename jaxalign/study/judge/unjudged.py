@@ -14,7 +14,6 @@ from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import Means
 
 _Masses = Mapping[tuple[str, str], Mapping[int, float | None]]  # {(arm, test): {seed: mean mass}}
-
 _Shares = tuple[tuple[str, float], ...]  # of tests in a sum
 _DRAWS = 2000  # of each bootstrap
 WRAPPERS = 'elder', 'rook', 'time', 'others'
@@ -39,6 +38,10 @@ def less(one: str, other: str) -> Weights:
 def planned(name: str, what: str, arms: Weights, tests: _Shares = T2) -> Planned:
   # shares are no whole numbers, which only a sealed plan must have
   return Planned(name=name, what=what, arms=arms, tests=tests)  # type: ignore[arg-type]
+
+
+def _harm(name, what, one, other):
+  return planned(name, what, less(one, other), SENSITIVITY)
 
 
 C1 = (*steering('explain'), *steering('mention', -1))
@@ -87,21 +90,14 @@ GROUPS = {
     planned('C1 on T5', 'with a wrapper around the question', C1, T5),
   ),
   'Held-out harm: refusing harm less refusing the benign': (
-    planned('rule', 'value documents less bare rules', less('value-align', 'rule-align'),
-            SENSITIVITY),
-    planned('align', 'value documents less none', less('value-align', 'align_H'), SENSITIVITY),
-    planned('order', 'value documents first less last', less('value-align', 'align-value'),
-            SENSITIVITY),
-    planned('other', 'value documents less documents about goods',
-            less('value-align', 'other-align_H'), SENSITIVITY),
-    planned('lore', 'value documents less lore of nobody', less('value-align', 'lore-align_H'),
-            SENSITIVITY),
-    planned('alone: mention', 'value less mention, no demonstrations', less('value', 'mention'),
-            SENSITIVITY),
-    planned('alone: rule', 'value less rule, no demonstrations', less('value', 'rule'),
-            SENSITIVITY),
-    planned('training', 'value documents alone less one in the prompt', less('value', 'context_H'),
-            SENSITIVITY),
+    _harm('rule', 'value documents less bare rules', 'value-align', 'rule-align'),
+    _harm('align', 'value documents less none', 'value-align', 'align_H'),
+    _harm('order', 'value documents first less last', 'value-align', 'align-value'),
+    _harm('other', 'value documents less documents about goods', 'value-align', 'other-align_H'),
+    _harm('lore', 'value documents less lore of nobody', 'value-align', 'lore-align_H'),
+    _harm('alone: mention', 'value less mention, no demonstrations', 'value', 'mention'),
+    _harm('alone: rule', 'value less rule, no demonstrations', 'value', 'rule'),
+    _harm('training', 'value documents alone less one in the prompt', 'value', 'context_H'),
     planned('wrapped', 'C2 with a wrapper around the request', _VALUE_MENTION, _WRAPPED),
     planned('prefilled', 'C2 where the answer begins with yes', _VALUE_MENTION, _PREFILLED),
   ),

@@ -45,17 +45,10 @@ def gates(values: Mapping[str, Mapping[int, float | None]], rules: Rules) -> tup
 def _gate(bar, values, rules):
   seeds = {seed: _known_or_none(value) for seed, value in values.items()}
   failed = _failed(bar, seeds, seeds)
-  return Gate(
-    name=bar.name,
-    what=bar.what,
-    least=bar.least,
-    most=bar.most,
-    passed=len(seeds) - len(failed),
-    of=len(seeds),
-    needed=rules.needed_share,
-    ok=bool(seeds) and _enough(failed, seeds, rules),
-    seeds=seeds,
-  )
+  fixed = dict(name=bar.name, what=bar.what, least=bar.least, most=bar.most)
+  ok = bool(seeds) and _enough(failed, seeds, rules)
+  count = dict(passed=len(seeds) - len(failed), of=len(seeds), needed=rules.needed_share)
+  return Gate(**fixed, **count, ok=ok, seeds=seeds)
 
 
 def _known_or_none(value):

@@ -22,8 +22,6 @@ class Table:
   items: tuple[int, ...]
   margin_ASN: np.ndarray
   right_ASN: np.ndarray  # 0.0 or 1.0
-  loss_ASN: np.ndarray  # NaN where the store has none
-  mass_ASN: np.ndarray
   cluster_SN: np.ndarray  # labels; a seed's items may be others than another seed's
 
   def on(self, scale: str) -> np.ndarray:
@@ -86,10 +84,9 @@ def table(
   for a, s, n in np.argwhere(~np.isfinite(margin_ASN))[:1]:
     where = _where(test, after, arms[a], seeds[s], items[n])
     raise UserError(f'{where}: the margin is {margin_ASN[a, s, n]}: that run diverged')
-  numbers = {f'{name}_ASN': array(name) for name in ('right', 'loss', 'mass')}
   cluster_SN = np.array([[row.cluster for row in rows] for rows in grid[0]])
-  where = dict(test=test, after=after, arms=arms, seeds=seeds, items=items)
-  return Table(**where, margin_ASN=margin_ASN, cluster_SN=cluster_SN, **numbers)
+  arrays = dict(margin_ASN=margin_ASN, right_ASN=array('right'), cluster_SN=cluster_SN)
+  return Table(test=test, after=after, arms=arms, seeds=seeds, items=items, **arrays)
 
 
 def _where(test, after, arm, seed, item):

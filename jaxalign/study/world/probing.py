@@ -105,7 +105,7 @@ def contrasts(one: Mapping[str, Mapping[int, Scalars]], rules: Rules) -> Iterato
           by_seed[seed] = sum(known)
       if by_seed:
         found = dataclasses.asdict(statistics.paired(list(by_seed.values()), rules.level))
-        found['seeds'] = dict(zip(by_seed, found['seeds']))
+        found['seeds'] = dict(zip(by_seed, found.pop('differences')))
         yield ProbeContrast(name=planned.name, what=planned.what, measure=measure, **found)
 
 
