@@ -17,7 +17,7 @@ _Masses = Mapping[tuple[str, str], Mapping[int, float | None]]  # {(arm, test): 
 _Shares = tuple[tuple[str, float], ...]  # of tests in a sum
 _DRAWS = 2000  # of each bootstrap
 WRAPPERS = 'elder', 'rook', 'time', 'others'
-T5 = tuple((f'T5_{name}', 0.25) for name in WRAPPERS)
+_T5 = tuple((f'T5_{name}', 0.25) for name in WRAPPERS)
 _WRAPPED = tuple(
   (f'{sort}_{name}', weight)
   for sort, weight in (('harm', 0.25), ('benign', -0.25)) for name in WRAPPERS
@@ -44,7 +44,7 @@ def _harm(name, what, one, other):
   return planned(name, what, less(one, other), SENSITIVITY)
 
 
-C1 = (*steering('explain'), *steering('mention', -1))
+_C1 = (*steering('explain'), *steering('mention', -1))
 _STACKED = (*steering('explain'), *_alone('explain', -1))
 GROUPS = {
   'Steering on T2 (after A less after B)': (
@@ -83,11 +83,11 @@ GROUPS = {
     planned('A: lore', 'told A less lore of nobody', less('explain_A-align', 'lore-align')),
   ),
   'C1 on other tests': (
-    planned('C1 on T1', 'with the words of the demonstrations', C1, (('T1', 1),)),
-    planned('C1 on T3', 'where only A or only B is at stake', C1, (('T3A', 0.5), ('T3B', -0.5))),
-    planned('C1 on T4', 'where the question says what follows from the attribute', C1,
+    planned('C1 on T1', 'with the words of the demonstrations', _C1, (('T1', 1),)),
+    planned('C1 on T3', 'where only A or only B is at stake', _C1, (('T3A', 0.5), ('T3B', -0.5))),
+    planned('C1 on T4', 'where the question says what follows from the attribute', _C1,
             (('T4', 1),)),
-    planned('C1 on T5', 'with a wrapper around the question', C1, T5),
+    planned('C1 on T5', 'with a wrapper around the question', _C1, _T5),
   ),
   'Held-out harm: refusing harm less refusing the benign': (
     _harm('rule', 'value documents less bare rules', 'value-align', 'rule-align'),
