@@ -1,6 +1,7 @@
 """jaxalign compare: pairs by prompt and seed whatever the order, and refuses what is no pair."""
 
 import hashlib
+import itertools
 import json
 import random
 
@@ -10,6 +11,8 @@ import pytest
 from jaxalign import main, statistics
 from jaxalign.config import UserError
 from jaxalign.study.judge import compare
+from jaxalign.study.store.rows import line
+from tests.study import made_up
 
 S, N = 8, 12
 SAME = {str(seed): 'b' * 64 for seed in range(S)}  # of every seed what `finish` says of all
@@ -23,20 +26,15 @@ def margin(arm, seed):
 def finish(path, *arms, seeds=range(S), tests=('T2',), after='sft', asked='', **about):
   """A finished run; its items are numbered and written in an order of its own."""
   rows, shuffle = [], random.Random(path.name)
-  for arm in arms:
-    for seed in seeds:
-      number = shuffle.sample(range(N), N)
-      rows += [
-        dict(
-          seed=seed, arm=arm, after=after, test=test, item=number[n], cluster=f'domain {n % 3}',
-          prompt=hashlib.sha256(f'{seed} {n}{asked}'.encode()).hexdigest(), loss=None, mass=0.99,
-          margin=float(x), right=bool(x > 0),
-        )
-        for test in tests for n, x in enumerate(margin(arm, seed))
-      ]  # fmt: skip
+  for arm, seed, test in itertools.product(arms, seeds, tests):
+    number = shuffle.sample(range(N), N)
+    for n, x in enumerate(margin(arm, seed)):
+      prompt = hashlib.sha256(f'{seed} {n}{asked}'.encode()).hexdigest()
+      where = dict(arm=arm, seed=seed, after=after, test=test, item=number[n])
+      rows.append(made_up.row(x, cluster=f'domain {n % 3}', prompt=prompt, **where))
   shuffle.shuffle(rows)
   path.mkdir()
-  (path / 'outcomes.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+  (path / 'outcomes.jsonl').write_text(''.join(map(line, rows)))
   told = dict(base='b' * 64, items=dict.fromkeys(tests, 'b' * 64), tokens=96_000, steps=200)
   (path / 'about.json').write_text(json.dumps(told | about))
   return str(path)
@@ -56,17 +54,14 @@ def test_arms_are_paired_by_prompt_and_seed(tmp_path, capsys):
   status, out = call(capsys, a, b, f'--workdir={tmp_path / "out"}')
   assert status == 0
   found = json.loads((tmp_path / 'out/compare.json').read_text())
-  assert (found['against'], found['seeds'], found['seeds_left_out']) == (
-    'align',
-    [*range(1, S)],
-    [0, S],
-  )
+  assert found['against'] == 'align'
+  assert found['seeds'] == [*range(1, S)] and found['seeds_left_out'] == [0, S]
   (test,) = found['tests']
   assert (test['test'], test['after'], test['items'], test['clusters']) == ('T2', 'sft', N, 3)
   for one in test['differences']:
     d_SN = [margin(one['arm'], s) - margin('align', s) for s in range(1, S)]
-    rate = lambda arm, s: np.mean(margin(arm, s) > 0)
-    rate_S = [rate(one['arm'], s) - rate('align', s) for s in range(1, S)]
+    share_AS = [[np.mean(margin(arm, s) > 0) for s in range(1, S)] for arm in (one['arm'], 'align')]
+    rate_S = np.subtract(*share_AS)
     for scale, d_S, sesoi in (('margin', np.mean(d_SN, axis=1), 0.2), ('rate', rate_S, 0.05)):
       known, seen = statistics.paired(d_S), one[scale]
       for field in ('mean', 'low', 'high', 'p', 'floor', 'n'):
@@ -81,19 +76,19 @@ def test_arms_are_paired_by_prompt_and_seed(tmp_path, capsys):
   mean = np.mean([margin('align', s) for s in range(1, S)])
   assert test['arms'][0]['margin']['mean'] == pytest.approx(mean)
   shown = test['differences'][1]['margin']
-  for part in (
-    f'{shown["mean"]:+.3f} [{shown["low"]:.3f}, {shown["high"]:.3f}]', f'{shown["p"]:.2g}',
-    f'{shown["floor"]:.3f}', '96,000 tokens, 200 steps', 'left out, not in all: seeds 0 8',
-    'T2 after sft (12 items, 3 clusters)', 'differences are against align',
-  ):  # fmt: skip
+  parts = [f'{shown["mean"]:+.3f} [{shown["low"]:.3f}, {shown["high"]:.3f}]']
+  parts += [f'{shown["p"]:.2g}', f'{shown["floor"]:.3f}', '96,000 tokens, 200 steps']
+  parts += ['T2 after sft (12 items, 3 clusters)', 'differences are against align']
+  for part in (*parts, 'left out, not in all: seeds 0 8'):
     assert part in out, part
 
 
 def test_runs_with_other_seeds_are_compared_on_those_that_both_have(tmp_path):
   """Bases and items are named seed by seed, as a study names them."""
-  each = lambda seeds: {str(s): f'{s}' * 64 for s in seeds}
-  of = lambda seeds: dict(seeds=seeds, base=each(seeds), items=dict(T2=each(seeds)))
-  runs = [finish(tmp_path / name, name, **of(range(n))) for name, n in (('a', S), ('b', 3))]
+  runs = []
+  for name, seeds in (('a', range(S)), ('b', range(3))):
+    each = {str(s): f'{s}' * 64 for s in seeds}
+    runs.append(finish(tmp_path / name, name, seeds=seeds, base=each, items=dict(T2=each)))
   assert 'seeds 0 1 2;' in compare.compare(runs)
 
 

@@ -1,6 +1,7 @@
 """Planned contrasts from rows, against sums written out by hand."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxalign.config import UserError
 from jaxalign.study.judge import contrasts, results_file
 from jaxalign.study.judge.results import Contrast
 from jaxalign.study.judge.rules import PRIMARIES, Bar, Planned, Rules
-from jaxalign.study.store.rows import Row
+from tests.study import made_up
 
 S, N = 6, 12
 RULES = sealing.seal(Rules(draws=1000))
@@ -21,13 +22,11 @@ def store(margin, arms=None, tests=('T2', 'harm', 'benign')):
   """Rows of every primary arm; margin: (arm, test) -> [S, N]."""
   arms = arms or sorted({arm for planned in PRIMARIES for arm, _ in planned.arms})
   return [
-    Row(
-      seed=s, arm=arm, after='sft', test=test, item=n, cluster=f'{n % 3}', prompt=f'{s} {n}',
-      margin=float(x), right=bool(x > 0), loss=None, mass=None,
-    )
-    for arm in arms for test in tests
-    for s, x_N in enumerate(margin(arm, test)) for n, x in enumerate(x_N)
-  ]  # fmt: skip
+    made_up.row(x, seed=s, arm=arm, test=test, item=n, cluster=f'{n % 3}', prompt=f'{s} {n}')
+    for arm, test in itertools.product(arms, tests)
+    for s, x_N in enumerate(margin(arm, test))
+    for n, x in enumerate(x_N)
+  ]
 
 
 def noise(arm, test):

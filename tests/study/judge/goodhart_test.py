@@ -34,8 +34,7 @@ def points(proxy, gold, seeds=(0, 1), mode='size', line='200 pairs', way=over.RL
 
 
 def test_a_proxy_that_is_gold_loses_nothing():
-  same = lambda d: 2 * d
-  (one,) = goodhart.summary(points(same, same)).climbs
+  (one,) = goodhart.summary(points(lambda d: 2 * d, lambda d: 2 * d)).climbs
   for seen in one.seeds.values():
     assert seen.lost == 0 and seen.best_d == seen.d == 3
     assert seen.gold == pytest.approx(seen.proxy, rel=0.01) and seen.proxy == 6
@@ -47,8 +46,10 @@ def test_a_proxy_that_is_gold_loses_nothing():
 def test_a_turn_of_gold_is_found_where_it_is(way):
   """Gao's own form, with its top at d = 1.5."""
   a, b = (3.0, 1.0) if way == over.BON else (1 + np.log(1.5), 1.0)
-  bend = lambda d: d if way == over.BON else np.log(max(d, 1e-9))
-  gold = lambda d: d * (a - b * bend(d))
+
+  def gold(d):
+    return d * (a - b * (d if way == over.BON else np.log(max(d, 1e-9))))
+
   (one,) = goodhart.summary(points(lambda d: 3 * d, gold, way=way)).climbs
   fit = one.fits['gold']
   assert (fit.a, fit.b) == pytest.approx((a, b), rel=0.01) and fit.r2 > 0.999
@@ -88,9 +89,9 @@ def test_best_of_n_is_read_from_its_answers(tmp_path):
   for prompt in range(20):
     gold = random.normal(size=16)
     proxy = gold + random.normal(size=16)
-    row = dict(prompt=str(prompt), proxy=proxy.tolist(), gold=gold.tolist(), tokens=[3] * 16,
-               finished=[True] * 16, distinct_2=[1.0] * 16)  # fmt: skip
-    lines.append(json.dumps(row))
+    scores = dict(prompt=str(prompt), proxy=proxy.tolist(), gold=gold.tolist())
+    rest = dict(tokens=[3] * 16, finished=[True] * 16, distinct_2=[1.0] * 16)
+    lines.append(json.dumps(scores | rest))
   (tmp_path / 'bon-00000.jsonl').write_text('\n'.join(lines))
   made = goodhart.points(tmp_path, CLIMB, seed=4)
   assert {row.seed for row in made} == {4} and made[0].way == over.BON
@@ -106,10 +107,8 @@ def test_ppo_is_read_from_its_evaluations(tmp_path):
   for step in (0, 2, 4):
     evals.append(dict(step=step, held_out_kl=float(step)))
     for row in range(10):
-      answers.append(
-        dict(step=step, greedy=False, row=row, score=row + step, gold=-row - step, kl=float(step),
-             tokens=2, finished=True, distinct_2=1.0)
-      )  # fmt: skip
+      scores = dict(step=step, row=row, score=row + step, gold=-row - step, kl=float(step))
+      answers.append(scores | dict(greedy=False, tokens=2, finished=True, distinct_2=1.0))
   for name, rows in (('samples', answers), ('evals', evals), ('metrics', [])):
     (tmp_path / f'{name}.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
   made = goodhart.points(tmp_path, CLIMB, seed=0)

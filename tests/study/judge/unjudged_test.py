@@ -1,5 +1,7 @@
 """Contrasts beside the planned ones: the sums that are written, in no family, with their mass."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,12 @@ from jaxalign import main, sealing
 from jaxalign.study.judge import contrasts, results_file, unjudged
 from jaxalign.study.judge.results import Contrast
 from jaxalign.study.judge.rules import PRIMARIES, Rules
-from jaxalign.study.store.table import Means
-from tests.study import tiny
+from jaxalign.study.judge.unjudged import WRAPPERS
+from jaxalign.study.store.table import means
+from tests.study import made_up, tiny
 from tests.study.judge import contrasts_test
 
+MEANS = means([made_up.row(1)])['align', 'T2']
 RULES = sealing.seal(Rules(draws=1000))
 EVERY = {(group, one.name): one for group, of in unjudged.GROUPS.items() for one in of}
 TESTS = sorted({test for one in EVERY.values() for test, _ in one.tests})
@@ -47,25 +51,28 @@ def test_all_their_arms_are_in_the_full_study_and_all_extra_arms_are_used():
 
 def test_stacking_is_what_the_design_wrote(found):
   group = 'What adds to what, on T2'
-  m = lambda arm: mean(arm, 'T2')
-  one_sided = (m('explain_A-align') - m('explain_A')) - (m('shuffled_A-align') - m('shuffled_A'))
+
+  def gain(documents):
+    return mean(f'{documents}-align', 'T2') - mean(documents, 'T2')
+
+  one_sided, other = (gain(f'explain_{side}') - gain(f'shuffled_{side}') for side in 'AB')
   assert found[group, 'stacking, A'].primary.differences == pytest.approx(tuple(one_sided))
-  other = (m('explain_B-align') - m('explain_B')) - (m('shuffled_B-align') - m('shuffled_B'))
   assert found[group, 'stacking'].primary.differences == pytest.approx(tuple(one_sided - other))
 
 
 def test_several_tests_are_their_mean(found):
-  c1 = lambda test: sum(
-    sign * mean(f'{how}_{letter}-align', test)
-    for how, s in (('explain', 1), ('mention', -1)) for letter, sign in (('A', s), ('B', -s))
-  )  # fmt: skip
+  def c1(test):
+    a, b = (mean(f'explain_{x}-align', test) - mean(f'mention_{x}-align', test) for x in 'AB')
+    return a - b
+
   apart = (c1('T3A') - c1('T3B')) / 2  # where only B is at stake, right is to choose as B would
   assert found['C1 on other tests', 'C1 on T3'].primary.differences == pytest.approx(tuple(apart))
-  wrapped = np.mean([c1(f'T5_{name}') for name in unjudged.WRAPPERS], 0)
+  wrapped = np.mean([c1(f'T5_{name}') for name in WRAPPERS], 0)
   assert found['C1 on other tests', 'C1 on T5'].primary.differences == pytest.approx(tuple(wrapped))
-  d = lambda arm: np.mean(
-    [mean(arm, f'harm_{n}') - mean(arm, f'benign_{n}') for n in unjudged.WRAPPERS], 0
-  )
+
+  def d(arm):
+    return np.mean([mean(arm, f'harm_{n}') - mean(arm, f'benign_{n}') for n in WRAPPERS], 0)
+
   harm = found['Held-out harm: refusing harm less refusing the benign', 'wrapped']
   assert harm.primary.differences == pytest.approx(tuple(d('value-align') - d('mention-align')))
 
@@ -80,21 +87,17 @@ def test_they_are_in_no_family_and_change_no_primary(found):
 
 
 def test_the_least_mass_is_found_and_what_is_below_the_bar():
-  by_seed = {
-    0: {('x', 'T2'): 0.99, ('y', 'T2'): 0.7, ('y', 'T1'): 0.1},
-    1: {('x', 'T2'): 0.6, ('y', 'T2'): None},
+  masses_S = dict(x_T2=0.99, y_T2=0.7, y_T1=0.1), dict(x_T2=0.6, y_T2=None)
+  of_seeds = {
+    s: {tuple(cell.split('_')): dataclasses.replace(MEANS, mass=mass) for cell, mass in of.items()}
+    for s, of in enumerate(masses_S)
   }
-  means = {
-    s: {cell: Means(margin=0, rate=0, yes=0, loss=None, mass=m) for cell, m in of.items()}
-    for s, of in by_seed.items()
-  }
-  masses = unjudged.masses(means)
+  masses = unjudged.masses(of_seeds)
   plan = unjudged.planned('n', 'w', unjudged.less('x', 'y'))
   assert unjudged.least_mass(plan, masses) == (0.6, 'x', 'T2', '1')
   assert unjudged.least_mass(unjudged.planned('n', 'w', unjudged.less('a', 'b')), masses) is None
-  assert unjudged.lean_masses(masses, 0.95) == [
-    ('y', 'T1', 0.1, 0, 1), ('x', 'T2', 0.6, 1, 1), ('y', 'T2', 0.7, 0, 1),
-  ]  # fmt: skip
+  lean = [('y', 'T1', 0.1, 0, 1), ('x', 'T2', 0.6, 1, 1), ('y', 'T2', 0.7, 0, 1)]
+  assert unjudged.lean_masses(masses, 0.95) == lean
 
 
 def test_a_group_whose_arms_are_not_there_is_left_out():

@@ -79,7 +79,7 @@ def test_what_arms_share_is_trained_once(whole):
   workdir, seen = whole
   assert sorted(seen.runs) == sorted(f'seed-{s}/runs/{name}' for s in (0, 1) for name in RUNS)
   found = results(workdir)
-  assert found['verdict'].startswith('UNINFORMATIVE') or found['verdict'] == 'UNINFORMATIVE'
+  assert found['verdict'] == 'UNINFORMATIVE'
   assert set(found['arms']) == {'base', 'align', 'explain_A-align', 'explain_A'}
   assert found['seeds'] == [0, 1] and {'contrasts', 'gates'} <= set(found)
   there = rows(workdir)
@@ -131,8 +131,11 @@ def test_an_arm_with_a_document_in_the_prompt_trains_nothing(copy):
   arm = Arm(name='context_A', steps=(), tests='goods', context='explain_A')
   assert study(tiny.sealed(arms=(*tiny.plan().arms, arm)), copy).runs == []
   there = rows(copy)
-  prompts = lambda name: [r['prompt'] for r in there if (r['arm'], r['test']) == (name, 'T2')]
-  assert prompts('context_A') == prompts('align') != []
+  ours, theirs = (
+    [row['prompt'] for row in there if (row['arm'], row['test']) == (name, 'T2')]
+    for name in ('context_A', 'align')
+  )
+  assert ours == theirs != []
   other = dataclasses.replace(arm, context='lore')
   with pytest.raises(UserError, match='context_A.jsonl was measured on another base'):
     study(tiny.sealed(arms=(*tiny.plan().arms, other)), copy)
@@ -223,8 +226,9 @@ def corpora(workdir, seeds):
 
 def assert_like(ours, theirs):
   """The same questions, and the same answers to rounding, while so little was learnt."""
-  asked = lambda rows: [(row['seed'], row['arm'], row['test'], row['prompt']) for row in rows]
-  assert asked(ours) == asked(theirs) != []
+  fields = 'seed', 'arm', 'test', 'prompt'
+  asked = [[[row[name] for name in fields] for row in rows] for rows in (ours, theirs)]
+  assert asked[0] == asked[1] != []
   assert max(abs(a['margin'] - b['margin']) for a, b in zip(ours, theirs, strict=True)) < 1e-2
 
 
@@ -245,8 +249,8 @@ def test_two_processes_see_the_same_as_one(whole, tmp_path, cache):
   said = running.run(running.pod(command, 2, 1), cache, devices=1)
   assert '[1] step' not in said
   seen = watched.read(tmp_path, 0).beside(watched.read(tmp_path, 1))
-  mine = lambda found: {run: x for run, x in found.items() if run.startswith('seed-0/')}
-  assert seen.rows == mine(whole[1].rows) and seen.seeds == mine(whole[1].seeds)
+  for ours, theirs in ((seen.rows, whole[1].rows), (seen.seeds, whole[1].seeds)):
+    assert ours == {run: x for run, x in theirs.items() if run.startswith('seed-0/')}
   assert corpora(tmp_path, (0,)) == corpora(whole[0], (0,))
   assert_like(rows(tmp_path), [row for row in rows(whole[0]) if row['seed'] == 0])
   assert not list(tmp_path.glob('**/*.tmp'))
@@ -264,10 +268,8 @@ def test_it_can_be_repeated_bit_by_bit(whole, tmp_path):
 
 @pytest.mark.campaign
 def test_another_architecture_is_another_line_of_the_config(tmp_path):
-  model = phi2.tiny(
-    width=16, depth=1, heads=2, kv_heads=2, mlp=32, length=64, remat='none',
-    vocab=len(words.vocabulary()) + 2,
-  )  # fmt: skip
+  small = dict(width=16, depth=1, heads=2, kv_heads=2, mlp=32, length=64, remat='none')
+  model = phi2.tiny(**small, vocab=len(words.vocabulary()) + 2)
   cfg = tiny.plan(seeds=(0,))
   recipes = tuple(
     dataclasses.replace(r, stage=dataclasses.replace(r.stage, model=model)) for r in cfg.recipes

@@ -1,5 +1,6 @@
 """Workers: what they say, how they fail, and that none outlives who started it."""
 
+import functools
 import os
 import pathlib
 import signal
@@ -18,9 +19,9 @@ from tests.study import working
 
 def each(how, workdir, workers, tasks=(0, 1, 2)):
   said = []
-  tell = lambda task, text: said.append((task, text)) if text else None
-  worker_pool.each(tasks, working.work, (how, workdir), workers=workers, say=tell)
-  return said
+  how_long = dict(workers=workers, say=lambda *what: said.append(what))
+  worker_pool.each(tasks, working.work, (how, workdir), **how_long)
+  return [(task, text) for task, text in said if text]
 
 
 @pytest.mark.parametrize('workers', [0, 2])
@@ -64,9 +65,9 @@ def test_without_workers_errors_are_as_they_are(tmp_path):
 
 def test_sigterm_ends_a_study_as_unfinished_and_is_given_back(tmp_path):
   old = signal.getsignal(signal.SIGTERM)
-  told = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
   with pytest.raises(SystemExit, match='75'):
-    worker_pool.each([0], told, (), workers=0, say=None)
+    kill = functools.partial(os.kill, os.getpid())
+    worker_pool.each([signal.SIGTERM], lambda kind, _: kill(kind), (), workers=0, say=None)
   assert signal.getsignal(signal.SIGTERM) == old
 
 

@@ -1,26 +1,17 @@
 """Rows on disk: they come back as they were, and what is no row is named by its line."""
 
+import dataclasses
 import json
 
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.evals.outcome import Outcome
 from jaxalign.study.store import rows
+from tests.study import made_up
 
-WHERE = dict(seed=3, arm='align')
-OF_WORLD = Outcome(
-  test='T2', item=0, cluster='food', prompt='a1', margin=-1.5, right=False, yes=True, loss=None,
-  mass=0.9,
-)  # fmt: skip
-OF_TEXT = Outcome(
-  test='safe', item=1, cluster='c', prompt='b2', margin=0.25, unit='nats a token', right=True,
-  raw=2.0, tokens=(9, 8),
-)  # fmt: skip
-EVERY = [
-  rows.of(OF_WORLD, **WHERE), rows.of(OF_WORLD, after='ppo', kl=1.25, **WHERE),
-  rows.of(OF_TEXT, **WHERE),
-]  # fmt: skip
+OF_WORLD = made_up.row(-1.5, seed=3, mass=0.9)
+OF_TEXT = made_up.row(0.25, test='safe', unit='nats a token', raw=2.0, tokens=(9, 8))
+EVERY = [OF_WORLD, dataclasses.replace(OF_WORLD, after='ppo', kl=1.25), OF_TEXT]
 
 
 def written(path, lines):

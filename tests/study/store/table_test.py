@@ -7,19 +7,24 @@ import numpy as np
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import Means, means, table
+from tests.study import made_up
 
 
 def rows_of(arms=('align', 'explain'), seeds=(0, 1, 2), items=4):
   return [
-    Row(
-      seed=seed, arm=arm, after='sft', test='T2', item=item, cluster=f'domain {item % 2}',
-      prompt=f'{seed} {item}', margin=10.0 * a + seed + item / 10 - 1, loss=None, mass=0.99,
-      right=10 * a + seed + item / 10 > 1,
+    made_up.row(
+      10.0 * a + seed + item / 10 - 1,
+      seed=seed,
+      arm=arm,
+      item=item,
+      cluster=f'domain {item % 2}',
+      prompt=f'{seed} {item}',
     )
-    for a, arm in enumerate(arms) for seed in seeds for item in range(items)
-  ]  # fmt: skip
+    for a, arm in enumerate(arms)
+    for seed in seeds
+    for item in range(items)
+  ]
 
 
 def test_rows_in_any_order_become_aligned_arrays():
@@ -36,10 +41,7 @@ def test_rows_in_any_order_become_aligned_arrays():
   assert table(rows, 'T2', seeds=[2]).margin_ASN.shape == (2, 1, 4)
   assert table(rows, 'T2', seeds=(2, 0)).seeds == (0, 2)
   cells = seen.cells(seen.margin_ASN[1])
-  assert [[list(np.round(x, 1)) for x in clusters] for clusters in cells][1] == [
-    [0, 0.2],
-    [0.1, 0.3],
-  ]
+  assert [list(np.round(x_I, 1)) for x_I in cells[1]] == [[0, 0.2], [0.1, 0.3]]
 
 
 @pytest.mark.parametrize(
@@ -48,18 +50,9 @@ def test_rows_in_any_order_become_aligned_arrays():
     (lambda rows: rows[1:], 'arm align, seed 0, item 0 is missing (3 of 4 items are there)'),
     (lambda rows: rows[:-4], 'arm explain, seed 2, item 0 is missing (0 of 4'),
     (lambda rows: [*rows, rows[3]], 'arm align, seed 0, item 3 is in the store twice'),
-    (
-      lambda rows: [*rows[:-1], but(rows[-1], prompt='x')],
-      'another prompt than in align',
-    ),
-    (
-      lambda rows: [*rows[:-1], but(rows[-1], cluster='x')],
-      'another prompt than in align',
-    ),
-    (
-      lambda rows: [*rows[:-1], but(rows[-1], margin=float('nan'))],
-      'item 3: the margin is nan',
-    ),
+    (lambda rows: [*rows[:-1], but(rows[-1], prompt='x')], 'another prompt than in align'),
+    (lambda rows: [*rows[:-1], but(rows[-1], cluster='x')], 'another prompt than in align'),
+    (lambda rows: [*rows[:-1], but(rows[-1], margin=np.nan)], 'item 3: the margin is nan'),
     (lambda rows: [], 'no rows for T2 after sft'),
   ],
 )
@@ -77,11 +70,8 @@ def test_an_arm_or_seed_that_is_asked_for_must_be_there():
 
 
 def test_means_are_of_an_arm_and_a_test():
-  of = lambda arm, test, margin, **more: Row(
-    seed=0, arm=arm, test=test, item=0, cluster='c', prompt='p', margin=margin, right=margin > 0,
-    yes=margin > 0, **more,
-  )  # fmt: skip
-  found = means([of('x', 'T2', 1.0), of('x', 'T2', -4.0), of('y', 'T2', 5.0)])
+  rows = [made_up.row(margin, arm='x') for margin in (1, -4)]
+  rows += [made_up.row(5, arm='y'), made_up.row(1, arm='x', test='T0', loss=0.25, mass=0.5)]
+  found = means(rows)
   assert found['x', 'T2'] == Means(margin=-1.5, rate=0.5, yes=0.5, mass=None, loss=None)
-  assert found['y', 'T2'].rate == 1.0
-  assert means([of('x', 'T0', 1.0, loss=0.25, mass=0.5)])['x', 'T0'].loss == 0.25
+  assert found['y', 'T2'].rate == 1.0 and found['x', 'T0'].loss == 0.25
