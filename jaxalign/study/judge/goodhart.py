@@ -1,8 +1,8 @@
 """Goodhart's law in the world: what proxy and gold say of a policy that climbs the proxy.
 
-A row of the store is a point of a climb: so many nats from where the policy began. Gains are over
-that start, in standard deviations of the scores of its answers there, so that proxies of any scale
-can stand beside each other and beside gold. Everything that is drawn or fitted comes from rows.
+A climb is stored as points, each so many nats from where the policy began. Gains are over that
+start, in standard deviations of the scores of its answers there, so that proxies of any scale can
+stand beside each other and beside gold. Everything that is drawn or fitted comes from points.
 """
 
 import collections
@@ -83,8 +83,8 @@ def line(point: Point) -> str:
 
 def read(cfg: Study, workdir: epath.Path) -> list[Point]:
   """All points of the seeds that were to be climbed on."""
-  homes = [home_of(workdir, seed, False) / 'goodhart' for seed in cfg.rl_seeds]
-  paths = [home / f'{climb.stored}.jsonl' for home in homes for climb in cfg.climbs]
+  folders = [home_of(workdir, seed, False) / 'goodhart' for seed in cfg.rl_seeds]
+  paths = [folder / f'{climb.stored}.jsonl' for folder in folders for climb in cfg.climbs]
   again = 'remove that file and run the study again'
   return [results_file.made(Point, row) for path in paths for _, row in rows_of(path, again)]
 

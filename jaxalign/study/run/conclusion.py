@@ -82,8 +82,8 @@ def _control(cfg, workdir):
   """The contrasts of the rho = 0 worlds, judged; None where there are none."""
   if not cfg.control_seeds:
     return None
-  homes = [home_of(workdir, seed, True) for seed in cfg.control_seeds]
-  rows = [row for home in homes for row in rows_of(home)]
+  seeds = cfg.control_seeds
+  rows = [row for seed in seeds for row in rows_of(home_of(workdir, seed, True))]
   return contrasts.judged(contrasts.measured(rows, cfg.rules), cfg.rules)
 
 

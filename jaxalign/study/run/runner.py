@@ -138,9 +138,9 @@ def _keep(store, name, key, lines, **more):
 def _refuse_changed(stage, directory):
   """Refuses a finished step that the plan describes otherwise now. Paths may differ: a workdir may
   have been moved."""
-  places = ('init', 'tokenizer', 'prepared', 'path', 'by', 'critic')
+  paths = ('init', 'tokenizer', 'prepared', 'path', 'by', 'critic')
   for name, old, new in diff(read_json(directory / 'config.json'), stage):
-    if name.split('.')[0] not in FREE and name.split('.')[-1] not in places:
+    if name.split('.')[0] not in FREE and name.split('.')[-1] not in paths:
       raise UserError(
         f'{directory} was trained with {name}={old}, and the plan has {new}: take a new --workdir'
       )

@@ -2,15 +2,13 @@
 
 import dataclasses
 import itertools
-import json
 
 import numpy as np
 import pytest
 
 from jaxalign import sealing, statistics
 from jaxalign.config import UserError
-from jaxalign.study.judge import contrasts, results_file
-from jaxalign.study.judge.results import Contrast
+from jaxalign.study.judge import contrasts
 from jaxalign.study.judge.rules import PRIMARIES, Bar, Planned, Rules
 from tests.study import made_up
 
@@ -105,18 +103,6 @@ def test_what_holds():
   by_rate = sealing.seal(Rules(scale='rate'))
   one = contrasts.contrast(PRIMARIES[0], dict(margin=up_S, rate=-up_S), range(8), by_rate)
   assert one.primary.mean < 0
-
-
-def test_results_json_has_the_primary_numbers_at_the_top():
-  (first, *_) = found = contrasts.judged(contrasts.measured(store(noise), RULES), RULES)
-  written = json.loads(json.dumps(results_file.as_json(first), allow_nan=False))
-  assert written.items() >= written['scales']['margin'].items()
-  assert [*written['seeds'].values()] == written['differences']
-  assert first.p_holm >= first.primary.p and first.holds in (True, False)
-  drawn = first.primary.bootstrap
-  assert drawn.low < first.primary.mean < drawn.high
-  assert first.primary.tost != first.scales['rate'].tost
-  assert tuple(results_file.made(Contrast, results_file.as_json(one)) for one in found) == found
 
 
 def test_a_line_of_numbers():

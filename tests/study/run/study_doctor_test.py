@@ -43,18 +43,14 @@ def full(name, shared, tokenizer):
     source=sources.HH(path=f'{hh}/single-turn/harmless_train_a.jsonl.gz', as_='conversation'),
     against=(sources.HH(path=hh, split='test', subsets=('harmless-base',), as_='conversation'),),
   )
-  general = sources.HuggingFace(
-    name=f'{hh}/helpful-base/test.jsonl.gz', kind='document', columns=rows.Columns(text='chosen'),
-    streaming=True,
-  )  # fmt: skip
+  how = dict(kind='document', columns=rows.Columns(text='chosen'), streaming=True)
+  general = sources.HuggingFace(name=f'{hh}/helpful-base/test.jsonl.gz', **how)
   shipped = str(ROOT / 'jaxalign/data/corpus/value_explanations.jsonl')
   asked = benches.published(str(shared('xstest').parent), hh)
-  world = dataclasses.replace(
-    world, tokenizer=str(shared(tokenizer)), general=general, demonstrations=taught,
-    explanations=dataclasses.replace(world.explanations, path=shipped),
-    benches=tuple(dataclasses.replace(bench, limit=20) for bench in asked),
-  )  # fmt: skip
-  return dataclasses.replace(cfg, world=world)
+  fields = dict(tokenizer=str(shared(tokenizer)), general=general, demonstrations=taught)
+  fields['explanations'] = dataclasses.replace(world.explanations, path=shipped)
+  fields['benches'] = tuple(dataclasses.replace(bench, limit=20) for bench in asked)
+  return dataclasses.replace(cfg, world=dataclasses.replace(world, **fields))
 
 
 ARMS = 'align', 'align+', 'explain', 'explain-align', 'align-explain', 'neutral-align'
@@ -116,10 +112,8 @@ def test_steps_of_rl_are_looked_at_before_any_is_trained(cheap):
 def test_a_broken_recipe_of_rl_is_named(cheap):
   study = main.load(RL)
   adam = next(r.stage.optim for r in study.recipes if r.name == 'obey')
-  broken = dict(
-    reward=dict(length=4), best=dict(batch=4), climb=dict(critic='{align}'),
-    obey=dict(optim=dataclasses.replace(adam, b2=0.999)),
-  )  # fmt: skip
+  broken = dict(reward=dict(length=4), best=dict(batch=4), climb=dict(critic='{align}'))
+  broken['obey'] = dict(optim=dataclasses.replace(adam, b2=0.999))
   for recipe, changes in broken.items():
     study = dataclasses.replace(study, recipes=with_recipe(study, recipe, **changes))
   found = states(study, doctor.Machine.of('v5e-8'))

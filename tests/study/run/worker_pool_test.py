@@ -19,8 +19,11 @@ from tests.study import working
 
 def each(how, workdir, workers, tasks=(0, 1, 2)):
   said = []
-  how_long = dict(workers=workers, say=lambda *what: said.append(what))
-  worker_pool.each(tasks, working.work, (how, workdir), **how_long)
+
+  def say(*what):
+    said.append(what)
+
+  worker_pool.each(tasks, working.work, (how, workdir), workers=workers, say=say)
   return [(task, text) for task, text in said if text]
 
 
