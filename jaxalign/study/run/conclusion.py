@@ -34,7 +34,7 @@ def conclude(cfg: Study, workdir: epath.Path, seconds: float) -> Results:
   found = _found(cfg, workdir, rows, later, seconds)
   every = [row for of_seed in (*rows.values(), *later.values()) for row in of_seed]
   write_text(''.join(map(store.line, every)), workdir / 'outcomes.jsonl')
-  about.write(_about(cfg, workdir), workdir)
+  about.write(_about(cfg, workdir, rows), workdir)
   write(cfg, workdir / 'plan.json')
   results_file.write(found, workdir / 'results.json')
   # h2: report.write takes the Results themselves; until then their JSON, and goodhart as it is
@@ -50,7 +50,7 @@ def _found(cfg, workdir, rows, later, seconds):
   again = [row for of_seed in later.values() for row in of_seed]
   guest = guests.of(cfg.world)
   seen = {seed: means(of_seed) for seed, of_seed in rows.items()}
-  seen_later = {seed: means(of_seed) for seed, of_seed in later.items()}
+  after = _by_arm({seed: means(of_seed) for seed, of_seed in later.items()})
   judged = contrasts.judged(contrasts.measured(every, cfg.rules), cfg.rules)
   control = _control(cfg, workdir)
   gates = verdict.gates(guest.gate_values(cfg, seen), cfg.rules)
@@ -64,16 +64,14 @@ def _found(cfg, workdir, rows, later, seconds):
     control=control,
     gates=gates,
     rules=cfg.rules,
-    arms={name: _of_arm(name, seen) for name in dict.fromkeys(row.arm for row in every)},
+    arms=_by_arm(seen),
     seeds=cfg.seeds,
     control_seeds=cfg.control_seeds,
     seconds=round(seconds, 1),
     probes=guest.beside(cfg, workdir),
     secondary=tuple(unjudged.measured(every, cfg.rules, unjudged.masses(seen))),
     goodhart=goodhart.summary(points) if points else None,
-    after_ppo=goodhart.after_ppo(
-      again, {arm.name: _of_arm(arm.name, seen_later) for arm in cfg.rl_arms}
-    ),
+    after_ppo=goodhart.after_ppo(again, {arm.name: after.get(arm.name, {}) for arm in cfg.rl_arms}),
     where=clock.total(path.parent for path in sorted(workdir.glob(f'*/{clock.FILE}'))),
   )
 
@@ -87,24 +85,23 @@ def _control(cfg, workdir):
   return contrasts.judged(contrasts.measured(rows, cfg.rules), cfg.rules)
 
 
-def _of_arm(name, means_by_seed):
-  """{test: {seed: its means}} of an arm."""
-  found = collections.defaultdict(dict)
+def _by_arm(means_by_seed):
+  """{arm: {test: {seed: its means}}}."""
+  found = {}
   for seed, mean in means_by_seed.items():
     for (arm, test), one in mean.items():
-      if arm == name:
-        found[test][seed] = one
-  return dict(found)
+      found.setdefault(arm, {}).setdefault(test, {})[seed] = one
+  return found
 
 
-def _about(cfg, workdir):
+def _about(cfg, workdir, rows):
   """What compare asks of a run: the base of each seed, the items, what each arm cost."""
   base = {}
   prompts = collections.defaultdict(lambda: collections.defaultdict(set))
-  for seed in cfg.seeds:
-    home = home_of(workdir, seed, False)
-    base[str(seed)] = read_object(home / 'outcomes' / 'base.json', 'key')['key']
-    for row in rows_of(home):
+  for seed, of_seed in rows.items():
+    outcomes = home_of(workdir, seed, False) / 'outcomes'
+    base[str(seed)] = read_object(outcomes / 'base.json', 'key')['key']
+    for row in of_seed:
       prompts[row.test][str(seed)].add(row.prompt)
   stages = {arm.name: [cfg.stage_of(step) for step in arm.steps] for arm in cfg.arms}
   return about.About(
