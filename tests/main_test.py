@@ -71,16 +71,6 @@ def test_a_second_call_starts_from_the_file_again(call, tmp_path):
   assert json.loads((tmp_path / 'w/config.json').read_text())['steps'] == 2
 
 
-def test_a_workdir_with_checkpoints_goes_on_only_as_the_run_it_was(call, tmp_path):
-  call('--config=tiny.py', '--workdir=w')
-  assert call('--config=tiny.py', '--workdir=w', '--config.optim.lr=1.0')[0] == 0  # nothing to lose
-  (tmp_path / 'w/checkpoints/3').mkdir(parents=True)
-  status, said = call('--config=tiny.py', '--workdir=w')
-  assert status == 2 and 'optim.lr (1.0 there, 1e-05 here)' in said and 'steps' not in said
-  assert json.loads((tmp_path / 'w/config.json').read_text())['optim']['lr'] == 1.0
-  assert call('--config=tiny.py', '--workdir=w', '--config.optim.lr=1.0')[0] == 0
-
-
 @pytest.mark.parametrize(
   'args, says',
   [

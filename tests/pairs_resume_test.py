@@ -1,13 +1,11 @@
 """The stages of pairs on two hosts: either one is killed, and nothing is lost but time."""
 
 import json
-import os
-import pathlib
-import signal
 
 import pytest
 
 from launch.rehearse_chain import last_state, metrics
+from tests.breaking import broken_pod
 from tests.train import running
 
 pytestmark = pytest.mark.campaign
@@ -19,29 +17,12 @@ def two_hosts(stage, workdir):
   return running.pod(running.command(workdir, config, **FIELDS), hosts=2, devices=1)
 
 
-def whole(workdir):
-  return {p.name for p in pathlib.Path(workdir, 'checkpoints').glob('*') if p.name.isdigit()}
-
-
-def broken(stage, workdir, cache, host):
-  """Kills one host after the next save; (exit status, what was said)."""
-  before = whole(workdir)
-  process = running.start(two_hosts(stage, workdir), cache)
-  pid = running.host_pid(process, host)
-  assert running.wait_for(lambda: whole(workdir) - before, process), running.finish(process)[1]
-  os.kill(pid, signal.SIGKILL)
-  return running.finish(process)
-
-
 @pytest.mark.parametrize('stage', ['reward', 'dpo'])
 def test_either_host_is_killed_and_the_run_is_the_unbroken_one(stage, tmp_path, cache):
   one, other = tmp_path / 'broken', tmp_path / 'unbroken'
   for host in range(2):
-    status, said = broken(stage, one, cache, host)
-    assert status in (137, 1), said  # of whichever was seen to end first
-    survivor = [line for line in said.splitlines() if line.startswith(f'[{1 - host}]')]
-    assert any('error' in line or 'UNAVAILABLE' in line for line in survivor), said
-    assert not (one / 'card.json').exists(), said
+    broken_pod(two_hosts(stage, one), one, cache, host)
+    assert not (one / 'card.json').exists()
   for workdir in (one, other):
     running.run(two_hosts(stage, workdir), cache)
   assert metrics(one) == metrics(other)

@@ -1,6 +1,5 @@
 """How a process finds the others, or says that it cannot."""
 
-import json
 import os
 import socket
 import subprocess
@@ -140,26 +139,3 @@ def test_the_first_process_writes_the_config(tmp_path, monkeypatch, process):
   main.run_stage(lambda cfg, workdir: ran.append(workdir), cfg, epath.Path(tmp_path), False)
   assert ran == [epath.Path(tmp_path)]
   assert sorted(os.listdir(tmp_path)) == (['config.json'] if process == 0 else [])
-
-
-def stage(tmp_path, **changes):
-  cfg = driver.get_config()
-  for name, value in changes.items():
-    group, _, field = name.rpartition('__')
-    setattr(getattr(cfg, group) if group else cfg, field, value)
-  main.run_stage(lambda cfg, workdir: None, cfg, epath.Path(tmp_path), False)
-  return json.loads((tmp_path / 'config.json').read_text())
-
-
-def test_a_workdir_goes_on_only_as_the_run_it_was(tmp_path):
-  stage(tmp_path, steps=7)
-  assert stage(tmp_path, steps=9)['steps'] == 9  # nothing was saved yet: it may become another
-  (tmp_path / 'checkpoints' / '3').mkdir(parents=True)
-  before = (tmp_path / 'config.json').read_text()
-  with pytest.raises(UserError) as told:
-    stage(tmp_path, steps=8, optim__lr=0.5, saving__keep=7)
-  assert 'steps (9 there, 8 here)' in str(told.value)
-  assert 'optim.lr (0.01 there, 0.5 here)' in str(told.value) and 'keep' not in str(told.value)
-  assert (tmp_path / 'config.json').read_text() == before
-  free = dict(mesh__data=2, mesh__fsdp=1, saving__every=5, logging__every=2)
-  assert stage(tmp_path, steps=9, **free)['saving']['every'] == 5

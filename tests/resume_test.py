@@ -1,9 +1,6 @@
 """A run that is broken at any moment, and started again, is the run that was not."""
 
 import json
-import os
-import pathlib
-import random
 import signal
 import time
 
@@ -12,6 +9,7 @@ import pytest
 from jaxalign import main
 from jaxalign.endings import UNFINISHED
 from jaxalign.train import saving
+from tests.breaking import broken_pod, broken_run, checkpoints, whole
 from tests.train import running
 
 PAIRS = f'{running.ROOT}/configs/reward_llama2_7b.py:smoke'
@@ -26,41 +24,13 @@ def unbroken(tmp_path_factory, cache):
   return path
 
 
-def checkpoints(workdir):
-  return set(pathlib.Path(workdir, 'checkpoints').glob('*'))
-
-
-def moment(rng, workdir):
-  """A condition to wait for, and how long to wait then: all over the run, and within its saves."""
-  before = checkpoints(workdir)
-  if rng.random() < 0.5:
-    new = rng.choice(['tmp', 'tmp', 'step'])
-    wanted = lambda p: ('tmp' in p.name) == (new == 'tmp')
-    return lambda: any(wanted(p) for p in checkpoints(workdir) - before), rng.random() * 0.06
-  saves = rng.randint(0, 2)
-  return lambda: len(checkpoints(workdir) - before) >= saves, rng.random() * 0.4
-
-
-def broken_run(workdir, cache, seed, kills):
-  """Kills it again and again, then lets it end; the number of kills that met it alive."""
-  rng, met = random.Random(seed), 0
-  while met < kills:
-    process = running.start(running.command(workdir, **FIELDS), cache)
-    condition, delay = moment(rng, workdir)
-    running.wait_for(condition, process)
-    time.sleep(delay)
-    status, said = running.kill(process)
-    assert status in (-signal.SIGKILL, 0), said
-    if status == 0:
-      break
-    met += 1
-  running.run(running.command(workdir, **FIELDS), cache)
-  return met
+def broken(workdir, cache, seed, kills):
+  return broken_run(running.command(workdir, **FIELDS), workdir, cache, seed, kills)
 
 
 def test_killed_at_any_moment(tmp_path, cache, unbroken):
   for seed in range(20):  # a run may end before its kill, on a busy machine: then another is tried
-    met = broken_run(tmp_path / str(seed), cache, seed, kills=1)
+    met = broken(tmp_path / str(seed), cache, seed, kills=1)
     running.assert_same_run(tmp_path / str(seed), unbroken)
     if met:
       return
@@ -71,7 +41,7 @@ def test_killed_at_any_moment(tmp_path, cache, unbroken):
 def test_killed_at_sixteen_moments_more(tmp_path, cache, unbroken):
   met = 0
   for seed in range(1, 20):
-    met += broken_run(tmp_path / str(seed), cache, seed, kills=min(6, 16 - met))
+    met += broken(tmp_path / str(seed), cache, seed, kills=min(6, 16 - met))
     running.assert_same_run(tmp_path / str(seed), unbroken)
     if met >= 16:
       break
@@ -84,8 +54,7 @@ def test_a_reward_run_is_killed_and_goes_on(tmp_path, cache):
   fields = dict(steps=12, saving_every=3, eval_every=6, length=160, batch=4)
   start = lambda workdir: running.command(workdir, PAIRS, **fields)
   process = running.start(start(tmp_path / 'run'), cache, devices=1)
-  whole = lambda: any(p.name.isdigit() for p in checkpoints(tmp_path / 'run'))
-  assert running.wait_for(whole, process)
+  assert running.wait_for(lambda: whole(tmp_path / 'run'), process)
   assert running.kill(process)[0] == -signal.SIGKILL
   for workdir in (tmp_path / 'run', tmp_path / 'unbroken'):
     running.run(start(workdir), cache, devices=1)
@@ -148,19 +117,6 @@ def two_hosts(workdir):
   return running.pod(running.command(workdir, **fields), hosts=2, devices=1)
 
 
-def break_pod(workdir, cache, host, kind):
-  """Starts the pod, lets it save once, sends the signal to one host; how it all ended."""
-  before = checkpoints(workdir)
-  process = running.start(two_hosts(workdir), cache)
-  pid = running.host_pid(process, host)
-  whole = lambda: [p for p in checkpoints(workdir) - before if p.name.isdigit()]
-  assert running.wait_for(whole, process), running.finish(process)[1]
-  os.kill(pid, kind)
-  status, said = running.finish(process)
-  assert not (workdir / 'final.npz').exists(), said
-  return status, said
-
-
 @pytest.mark.campaign
 def test_a_pod_that_is_broken_again_and_again_is_the_unbroken_one(tmp_path, cache):
   """Either host is killed: the other ends, with a word. One is told to stop: both
@@ -168,11 +124,9 @@ def test_a_pod_that_is_broken_again_and_again_is_the_unbroken_one(tmp_path, cach
   run = tmp_path / 'run'
   unbroken = running.start(two_hosts(tmp_path / 'unbroken'), cache)  # while the others only wait
   for killed in range(2):
-    status, said = break_pod(run, cache, killed, signal.SIGKILL)
-    assert status in (137, 1), said  # of whichever was seen to end first
-    survivor = [line for line in said.splitlines() if line.startswith(f'[{1 - killed}]')]
-    assert any('error' in line or 'UNAVAILABLE' in line for line in survivor), said
-  status, said = break_pod(run, cache, 1, signal.SIGTERM)
+    broken_pod(two_hosts(run), run, cache, killed)
+    assert not (run / 'final.npz').exists()
+  status, said = broken_pod(two_hosts(run), run, cache, 1, signal.SIGTERM)
   assert status == UNFINISHED and said.count('told to stop: saved at step') == 1, said
   running.run(two_hosts(run), cache)
   status, said = running.finish(unbroken)

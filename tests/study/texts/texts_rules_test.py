@@ -3,12 +3,11 @@
 import dataclasses
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
 
-from jaxalign import config, main, sealing
+from jaxalign import main, sealing
 from jaxalign.study.judge import compare
 from jaxalign.study.run import conclusion
 from jaxalign.study.store.directories import home_of
@@ -122,14 +121,3 @@ def test_compare_takes_its_arms(whole, tmp_path):
   (of_test,) = (t for t in found['tests'] if t['test'] == 'unsafe')
   mean = of_test['differences'][0]['margin']['mean']
   assert mean == pytest.approx(0.5, abs=0.1)
-
-
-def test_compare_refuses_another_base(whole, tmp_path):
-
-  other = tmp_path / 'other'
-  shutil.copytree(whole[0], other, ignore=shutil.ignore_patterns('seed-*'))
-  about = json.loads((other / 'about.json').read_text())
-  about['base'] = dict.fromkeys(about['base'], 'c' * 64)
-  (other / 'about.json').write_text(json.dumps(about))
-  with pytest.raises(config.UserError, match='other base weights on seed 0'):
-    compare.compare([f'{whole[0]}:align', f'{other}:explain-align'])
