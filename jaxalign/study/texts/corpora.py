@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from etils import epath
 
-from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.data import controls
 from jaxalign.data.decontaminate import Decontaminated
@@ -21,8 +20,8 @@ from jaxalign.data.records import Conversation, Document
 from jaxalign.data.sources import Source
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.evals import benches
-from jaxalign.files import read_json, write_text
 from jaxalign.models import hub
+from jaxalign.study.plan import corpus_files
 from jaxalign.study.plan.guest import Corpora
 from jaxalign.study.texts.settings import Settings
 
@@ -109,16 +108,7 @@ def content(world: Settings, kind: str) -> tuple[bytes, str]:
 
 
 def written(world: Settings, kinds: Iterable[str], place: epath.Path) -> Corpora:
-  known = place / 'sums.json'
-  if pod.writes():
-    place.mkdir(parents=True, exist_ok=True)
-    sums = read_json(known) if known.exists() else {}
-    missing = [kind for kind in kinds if kind not in sums]
-    for kind in missing:
-      made, sums[kind] = content(world, kind)
-      write_text(made.decode(), place / f'{kind}.jsonl')
-    if missing:
-      write_text(json.dumps(sums, indent=1), known)
-  pod.meet('corpora are written')
-  sums = read_json(known)
-  return {kind: (str(place / f'{kind}.jsonl'), sums[kind]) for kind in kinds}
+  """These corpora, made where they are not there."""
+  return corpus_files.written(
+    kinds, place, lambda missing: ((kind, *content(world, kind)) for kind in missing)
+  )

@@ -16,43 +16,24 @@ from jaxalign.study.store.table import Means
 _SENSITIVITY = (('unsafe', 1), ('safe', 1))  # both margins are above 0 where the answer is right
 
 
-def _against(other: str) -> tuple[tuple[str, int], ...]:
-  return ('explain-align', 1), (other, -1)
-
-
-_PRIMARIES = (
+_MORE = 'explanations sharpen refusal more'
+_FIRST = 'explanations before the demonstrations sharpen refusal more'
+_CLAIMS = {  # {contrast: (what explain-align is set against, what it would show)}
+  'R1': ('neutral-align', f'{_FIRST} than neutral text of as many tokens does'),
+  'R2': ('shuffled-align', f'{_MORE} than the same sentences with the reasons swapped'),
+  'R3': ('align+', f'{_MORE} than their tokens spent on more demonstrations'),
+  'R4': ('align-explain', f'{_MORE} before the demonstrations than after them'),
+  'R5': ('align', f'{_FIRST} than direct alignment does'),
+}
+_PRIMARIES = tuple(
   Planned(
-    name='R1',
-    what='explanations before the demonstrations sharpen refusal more than neutral text of as many '
-    'tokens does',
-    arms=_against('neutral-align'),
+    name=name,
+    what=what,
+    arms=(('explain-align', 1), (other, -1)),
     tests=_SENSITIVITY,
-  ),
-  Planned(
-    name='R2',
-    what='explanations sharpen refusal more than the same sentences with the reasons swapped',
-    arms=_against('shuffled-align'),
-    tests=_SENSITIVITY,
-  ),
-  Planned(
-    name='R3',
-    what='explanations sharpen refusal more than their tokens spent on more demonstrations',
-    arms=_against('align+'),
-    tests=_SENSITIVITY,
-  ),
-  Planned(
-    name='R4',
-    what='explanations sharpen refusal more before the demonstrations than after them',
-    arms=_against('align-explain'),
-    tests=_SENSITIVITY,
-  ),
-  Planned(
-    name='R5',
-    what='explanations before the demonstrations sharpen refusal more than direct alignment does',
-    arms=_against('align'),
-    tests=_SENSITIVITY,
-    unequal=True,
-  ),
+    unequal=name == 'R5',  # direct alignment spends less
+  )
+  for name, (other, what) in _CLAIMS.items()
 )
 
 _BARS = (

@@ -47,7 +47,7 @@ class ValueWorld(Guest):
         )
 
   def corpora_of(self, kinds: Iterable[str], home: epath.Path) -> Corpora:
-    return files.corpora_of(self.world, kinds, home)
+    return files.corpora_of(self.world, kinds, home / 'corpora')
 
   def made_again(self, kinds: Iterable[str]) -> dict[str, str]:
     return {min(kinds): corpora.content(self.world, min(kinds))[1]}

@@ -41,26 +41,13 @@ def shorter_order():
   )
 
 
-def other_places():
-  study = plan('')
-  return dataclasses.replace(study, recipes=with_recipe(study, 'align', init='another/base'))
+def with_align(study, **changes):
+  return dataclasses.replace(study, recipes=with_recipe(study, 'align', **changes))
 
 
-def other_format():
-  study = plan()
-  return dataclasses.replace(study, recipes=with_recipe(study, 'align', format=chat.PHI2_INSTRUCT))
-
-
-def other_tests():
-  study = plan()
-  arm = Arm(name='x', steps=(Step(recipe='explain', what='explain'),), tests='goods')
-  return dataclasses.replace(study, arms=(*study.arms, arm))
-
-
-def other_corpus():
-  study = plan()
-  arm = Arm(name='x', steps=(Step(recipe='explain', what='lore'),), tests='texts')
-  return dataclasses.replace(study, arms=(*study.arms, arm))
+def with_arm(corpus, tests):
+  arm = Arm(name='x', steps=(Step(recipe='explain', what=corpus),), tests=tests)
+  return plan(arms=(*plan().arms, arm))
 
 
 WRONG = {
@@ -69,10 +56,14 @@ WRONG = {
     other_recipe(optim=AdamW(lr=0.5, schedule=plan().recipes[0].stage.optim.schedule))
   ),
   'contrast R4: explain-align and align-explain differ in more .* 3 and 2 steps': shorter_order,
-  'without a base all name one init': other_places,
-  'a wrong template alone can fake an effect': other_format,
-  'tests=goods: here these are texts': other_tests,
-  'lore is no corpus of a world: these are explain, shuffled, neutral': other_corpus,
+  'without a base all name one init': lambda: with_align(plan(''), init='another/base'),
+  'a wrong template alone can fake an effect': lambda: with_align(
+    plan(), format=chat.PHI2_INSTRUCT
+  ),
+  'tests=goods: here these are texts': lambda: with_arm('explain', 'goods'),
+  'lore is no corpus of a world: these are explain, shuffled, neutral': lambda: with_arm(
+    'lore', 'texts'
+  ),
 }
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from etils import epath
 
 from jaxalign.models import hub
 from jaxalign.study.store.rows import digest
@@ -16,13 +17,15 @@ def model(request):
 
 
 def test_corpora_are_written_once_and_read_as_they_are(tmp_path):
-  sums = files.write_corpora(WORLD, ['lore'], tmp_path)
+  place = epath.Path(tmp_path)
+  first = files.corpora_of(WORLD, ['lore'], place)
   time = (tmp_path / 'lore.jsonl').stat().st_mtime_ns
-  more = files.write_corpora(WORLD, ['lore', 'demonstrations'], tmp_path)
-  assert more['lore'] == sums['lore'] and set(more) == {'lore', 'demonstrations'}
+  more = files.corpora_of(WORLD, ['lore', 'demonstrations'], place)
+  assert more['lore'] == first['lore'] and set(more) == {'lore', 'demonstrations'}
   assert (tmp_path / 'lore.jsonl').stat().st_mtime_ns == time
-  content = (tmp_path / 'demonstrations.jsonl').read_bytes().decode()
-  assert digest([content]) == more['demonstrations']
+  path, sha256 = more['demonstrations']
+  assert digest([(tmp_path / 'demonstrations.jsonl').read_bytes().decode()]) == sha256
+  assert path == str(tmp_path / 'demonstrations.jsonl')
 
 
 def test_the_target_begins_as_the_mean_of_strangers(model, tmp_path):
