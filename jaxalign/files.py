@@ -55,22 +55,17 @@ def place(text: Place, flag: str = '') -> 'epath.Path':
 
 def refuse_scheme(text: Place, name: str | None = None) -> None:
   scheme, found, _ = os.fspath(text).partition('://')
-  client = _CLIENTS.get(scheme)
   if found and scheme == 'gs':
-    _refuse_no_client(name or text)
-  if found and scheme != 'gs' and (client is None or importlib.util.find_spec(client) is None):
+    import fsspec
+
+    try:
+      fsspec.get_filesystem_class('gcs')
+    except ImportError as error:
+      raise UserError(f'{name or text}: gs:// cannot be opened here: pip install gcsfs') from error
+  elif found and not (scheme in _CLIENTS and importlib.util.find_spec(_CLIENTS[scheme])):
     raise UserError(
       f'{name or text}: {scheme}:// cannot be opened here: name a local path, or gs://BUCKET/...'
     )
-
-
-def _refuse_no_client(name):
-  import fsspec
-
-  try:
-    fsspec.get_filesystem_class('gcs')
-  except ImportError as error:
-    raise UserError(f'{name}: gs:// cannot be opened here: pip install gcsfs') from error
 
 
 def refuse_irregular(path: Place) -> None:

@@ -101,8 +101,10 @@ def read(text: str, kind: Any) -> Any:
   """The text as annotated; of several kinds, the first that can be read: none before any other,
   and text before a tuple unless it has a comma or brackets."""
   plain = ',' not in text and text[:1] not in ('(', '[')
-  is_tuple = lambda one: typing.get_origin(one) is tuple
-  rank = lambda one: 0 if one is types.NoneType else 1 + (plain and is_tuple(one))
+
+  def rank(one: Any) -> int:
+    return 0 if one is types.NoneType else 1 + (plain and typing.get_origin(one) is tuple)
+
   for one in sorted(map(_unbounded, sealing.choices(kind)), key=rank):
     value = _read_one(text, one)
     if value is not _UNREADABLE and sealing.fits(value, one):

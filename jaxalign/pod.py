@@ -68,7 +68,8 @@ def join(
       shutdown_timeout_seconds=_HEARTBEAT,
     )
   except (RuntimeError, ValueError, IndexError) as e:
-    raise UserError(f'could not join the other processes at {where}: {_first_line(e)}') from e
+    why = (str(e).splitlines() or [type(e).__name__])[0]
+    raise UserError(f'could not join the other processes at {where}: {why}') from e
   finally:
     late.cancel()
 
@@ -104,10 +105,6 @@ def _give_up(where, patience):
     flush=True,
   )
   os._exit(2)  # the main thread is inside jax, which nothing interrupts
-
-
-def _first_line(error):
-  return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def expected(env: Mapping[str, str]) -> bool:

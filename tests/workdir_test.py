@@ -28,10 +28,6 @@ def place(tmp_path):
   return epath.Path(tmp_path)
 
 
-def test_a_claim_writes_the_config(place):
-  assert sealing.diff(read_json(place / 'config.json'), Config()) == []
-
-
 def test_the_run_it_was_goes_on_also_with_other_logging(place):
   workdir.claim(Config(), place)
   workdir.claim(Config(logging=Logging(every=3)), place)
