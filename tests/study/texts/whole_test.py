@@ -67,12 +67,6 @@ def copy(whole, tmp_path):
   return tmp_path / 'copy'
 
 
-def test_one_seed_is_a_study(one_seed):
-  measured = set(one_seed[1])
-  assert {f'seed-0/outcomes/{arm.name}.jsonl' for arm in plan().arms} < measured
-  assert not [name for name in measured if name.startswith('seed-1')]
-
-
 def test_a_second_seed_leaves_the_first_as_it_is(one_seed, whole):
   before, now = one_seed[1], tiny.stored(whole)
   assert {name: now[name] for name in before} == before and len(now) == 2 * len(before)
@@ -113,28 +107,10 @@ def test_a_second_call_makes_nothing(whole):
   assert (whole / 'outcomes.jsonl').read_bytes() == before
 
 
-def edited_corpus(copy):
-  """Of a step that is yet to be done."""
-  path = copy / 'all/corpora/neutral.jsonl'
-  path.write_text(path.read_text() + '\n')
-  shutil.rmtree(copy / 'tokens')
-  shutil.rmtree(copy / 'seed-0/runs/explain-neutral')
-  (copy / 'seed-0/outcomes/neutral-align.json').unlink()
-  return plan()
-
-
 def changed_source(copy):
   path = copy / 'all/corpora/sums.json'
   path.write_text(json.dumps(json.loads(path.read_text()) | dict(explain='0' * 64)))
   return plan()
-
-
-def changed_sample(copy):
-  return plan(world=dataclasses.replace(plan().world, taught=41))
-
-
-def changed_recipe(copy):
-  return plan(recipes=tiny.with_recipe(plan(), 'align', steps=20))
 
 
 def changed_items(copy):
@@ -146,10 +122,7 @@ def changed_items(copy):
 
 CHANGES = {
   changed_items: 'base.jsonl was measured on another base, other corpora, steps or items',
-  edited_corpus: 'neutral.jsonl is not what it was: its sha256 is',
   changed_source: 'explain.* or of a source that has changed',
-  changed_sample: r'taught \(40 there, 41 here\); take a new --workdir',
-  changed_recipe: 'measured on another base, other corpora, steps|steps=10, and the plan has 20',
 }
 
 
