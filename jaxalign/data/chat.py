@@ -11,13 +11,13 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.data.records import Conversation, Document, Turn
+from jaxalign.data.records import Conversation, Document, Role, Turn
 from jaxalign.data.text import Tokenizer
 
 
@@ -160,7 +160,7 @@ def turns_of(form: ChatFormat, tokenizer: Tokenizer, ids: Sequence[int]) -> tupl
 def _turns_in(form: ChatFormat, text: str, first: bool, answered: bool) -> list[Turn]:
   free = form.system.startswith('{')  # then it would fit an exchange without a system turn too
   both = (form.user, form.system) if free else (form.system, form.user)
-  roles = dict(system='system', user='user', answer='assistant')
+  roles: dict[str, Role] = dict(system='system', user='user', answer='assistant')
   for template in both if first else (form.user,):
     pieces = _pieces(template + (form.answer if answered else ''))
     pattern = ''.join(f'(?P<{p}>.*?)' if n % 2 else re.escape(p) for n, p in enumerate(pieces))
@@ -188,7 +188,9 @@ def _lead(tokenizer: Tokenizer) -> tuple[str, int]:
   return ('\n', len(ids)) if len(ids) > 1 else ('', 0)
 
 
-def _joined(tokenizer, spans, rows, skip) -> Example:
+def _joined(
+  tokenizer: Tokenizer, spans: Sequence[Span], rows: Iterator[list[int]], skip: int
+) -> Example:
   tokens, learned = [], []
   for span in spans:
     ids = next(rows)

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import io
 import os
 import re
 import zlib
@@ -72,7 +73,7 @@ def rows(path: epath.Path) -> Iterator[tuple[str, bytes]]:
 
 
 @contextlib.contextmanager
-def _opened(path: epath.Path):
+def _opened(path: epath.Path) -> Iterator[io.BufferedIOBase]:
   refuse_irregular(path)
   try:
     with path.open('rb') as raw:

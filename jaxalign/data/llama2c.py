@@ -8,6 +8,7 @@ the same ids.
 
 import dataclasses
 import struct
+from typing import Any
 
 from jaxalign.config import UserError
 from jaxalign.data import specs
@@ -28,14 +29,16 @@ class Pieces:
   unk: int
   bos: str | None
   eos: str | None
-  pad: str | None
+  pad: str | None = None
 
 
 def read_export(raw: bytes, name: str) -> Pieces:
   """llama2.c's export: int32 longest; then per token float32 score, int32 length, its bytes."""
   if len(raw) < 4:
     raise UserError(f'{name} is cut short: it has no header; export the tokenizer again')
-  longest, at, text, score = struct.unpack_from('<i', raw)[0], 4, [], []
+  (longest,), at = struct.unpack_from('<i', raw), 4
+  text: list[str] = []
+  score: list[float] = []
   while at < len(raw):
     head, at = raw[at : at + 8], at + 8
     value, size = struct.unpack('<fi', head) if len(head) == 8 else (0.0, len(raw))
@@ -43,9 +46,8 @@ def read_export(raw: bytes, name: str) -> Pieces:
       raise UserError(f'{name} is cut short inside token {len(text)}; copy or export it again')
     if not 0 <= size <= longest:
       raise UserError(f'{name} is no llama2.c tokenizer: token {len(text)} claims {size} bytes')
-    text.append(
-      _decoded(raw[at : at + size], f'{name}: token {len(text)}').replace(' ', specs.SPACE)
-    )
+    piece = _decoded(raw[at : at + size], f'{name}: token {len(text)}')
+    text.append(piece.replace(' ', specs.SPACE))
     score.append(value)
     at += size
   if tuple(text[_FIRST_BYTE : _FIRST_BYTE + 256]) != BYTES:
@@ -53,8 +55,15 @@ def read_export(raw: bytes, name: str) -> Pieces:
   text[:_FIRST_BYTE] = '<unk>', '<s>', '</s>'  # exports show 1 and 2 as '\n<s>\n' and '\n</s>\n'
   normal = frozenset(range(_FIRST_BYTE + 256, len(text)))
   _refuse_twins(text, name)
-  return Pieces(text=tuple(text), score=tuple(score), normal=normal, control=(0, 1, 2),
-                unk=0, bos='<s>', eos='</s>', pad=None)  # fmt: skip
+  return Pieces(
+    text=tuple(text),
+    score=tuple(score),
+    normal=normal,
+    control=(0, 1, 2),
+    unk=0,
+    bos='<s>',
+    eos='</s>',
+  )
 
 
 def read_sentencepiece(raw: bytes, name: str) -> Pieces:
@@ -107,7 +116,7 @@ def _merges(pieces: Pieces, vocab: dict[str, int]) -> list[list[str]]:
   return specs.settled([[left, right] for *_, left, right in ranked], vocab)
 
 
-def _check_rule(model, name: str) -> None:
+def _check_rule(model: Any, name: str) -> None:
   """Only Llama-2's kind is read: other kinds need other code and do not give text back exactly."""
   trainer, rule = model.trainer_spec, model.normalizer_spec
   missing = [

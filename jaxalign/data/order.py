@@ -77,8 +77,13 @@ class Once:
     place = step * self.batch + index
     if place >= self.ends[-1]:
       return None
-    part = int(np.searchsorted(self.ends, place, side='right'))
-    return part, place - int(self.ends[part - 1] if part else 0)
+    return located(self.ends, place)
+
+
+def located(ends: np.ndarray, place: int) -> tuple[int, int]:
+  """(part, row in it) of a place where parts with these ends stand in a line."""
+  part = int(np.searchsorted(ends, place, side='right'))
+  return part, place - int(ends[part - 1] if part else 0)
 
 
 class Matched:
@@ -132,7 +137,7 @@ class InOrder:
 
   def at(self, step: int, index: int) -> int | None:
     found = self.once.at(step, index)
-    return found and int(self.by_length[found[1]])
+    return None if found is None else int(self.by_length[found[1]])
 
 
 def _shares(weights: Sequence[float]) -> list[int]:

@@ -13,8 +13,6 @@ from jaxalign.data import chat, mirror, shards
 from jaxalign.files import read_object, refuse_irregular
 
 PAIR = np.dtype([('margin', np.float32), ('subset', np.int32)])  # of each pair; see Prepared.pairs
-
-
 HELD = 1 << 22  # tokens: a corpus up to this is read once, and then lies in memory
 
 
@@ -37,7 +35,7 @@ class Prepared:
   def __repr__(self) -> str:
     return f'Prepared({self.manifest["name"]}, {len(self)} examples, {self.directory.name})'
 
-  def codes(self, indices: Sequence[int]) -> list[np.ndarray]:
+  def codes(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
     """Of these examples: token * 2 + learned."""
     if self.manifest['tokens'] <= HELD:
       codes, ends = _held(self.directory)

@@ -75,8 +75,11 @@ class Report:
       raise UserError(f'{self.name}: no rows in it; check the path and the split')
     self.check()
     if not self.kept:
-      why = ', '.join(f'{count} {reason}' for reason, count in self.dropped.most_common())
-      raise UserError(f'{self.name}: none of {self.read} rows is left ({why})')
+      raise UserError(f'{self.name}: none of {self.read} rows is left ({self.why_dropped})')
+
+  @property
+  def why_dropped(self) -> str:
+    return ', '.join(f'{count} {reason}' for reason, count in self.dropped.most_common())
 
   def __str__(self) -> str:
     lines = [f'{self.name}: {self.read} rows read, {self.kept} kept']

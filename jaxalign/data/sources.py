@@ -7,6 +7,7 @@ Sources are fields of stage configs. What was bad and what was left out is in a 
 
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Iterator
 from typing import Literal
 
@@ -39,17 +40,17 @@ class Jsonl:
 
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
     if self.sha256 is not None:
-      self._refuse_other_content()
+      self._refuse_other_content(self.sha256)
     return sift(_rows(self.path), self._convert, report, self.name)
 
-  def _refuse_other_content(self) -> None:
+  def _refuse_other_content(self, wanted: str) -> None:
     found = files.matching(self.path)
     if len(found) > 1:
       raise UserError(f'{self.name}: sha256 is of one file, and these are {len(found)}')
     there = hashlib.sha256(content(found[0], 'copy it again')).hexdigest()
-    if there != self.sha256:
+    if there != wanted:
       raise UserError(
-        f'{found[0]} is not what it was: its sha256 is {there[:12]}, where {self.sha256[:12]} is '
+        f'{found[0]} is not what it was: its sha256 is {there[:12]}, where {wanted[:12]} is '
         'asked for; put the file back, or start anew'
       )
 
@@ -128,13 +129,8 @@ def _whole_files(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:
 
 def _paragraphs(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:
   for file in files.matching(path):
-    gathered, first = [], 0
-    for number, line in files.lines(file):
-      if line and not line.isspace():
-        first = first if gathered else number
-        gathered.append(line)
-      elif gathered:
-        yield f'{file}:{first}', b'\n'.join(gathered)
-        gathered = []
-    if gathered:
-      yield f'{file}:{first}', b'\n'.join(gathered)
+    numbered = itertools.groupby(files.lines(file), key=lambda row: bool(row[1].strip()))
+    for holds_text, paragraph in numbered:
+      if holds_text:
+        (first, line), *rest = paragraph
+        yield f'{file}:{first}', b'\n'.join([line, *(more for _, more in rest)])

@@ -12,7 +12,8 @@ import functools
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import tokenizers
 
@@ -88,10 +89,10 @@ class Tokenizer:
 
   def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
     """The text of these ids. Ids past the vocabulary (a padded head samples them) give none."""
-    ids = [int(index) for index in ids]
-    if self._pieces is None:
+    ids, pieces = [int(index) for index in ids], self._pieces
+    if pieces is None:
       return self._plain.decode(ids, skip_special_tokens=skip_special)
-    return self._join(ids, skip_special)
+    return self._join(ids, pieces, skip_special)
 
   def decode_continuation(self, prompt: Iterable[int], ids: Iterable[int]) -> str:
     """What `ids` add to the text of `prompt`: with its leading space, and with the whole of a
@@ -106,9 +107,8 @@ class Tokenizer:
   def hash(self) -> str:
     """sha256 of what decides the ids; defaults left out, so a library's new field is no change."""
     form, spec = self._form, self._form.spec
-    decides = {
-      key: spec.get(key) for key in ('model', 'added_tokens', 'normalizer', 'pre_tokenizer')
-    }
+    parts = 'model', 'added_tokens', 'normalizer', 'pre_tokenizer'
+    decides = {key: spec.get(key) for key in parts}
     decides |= {'bos': form.bos, 'eos': form.eos, 'pad': form.pad, 'add_bos': form.add_bos}
     text = json.dumps(_without_defaults(decides), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -119,7 +119,7 @@ class Tokenizer:
   def __hash__(self) -> int:
     return hash(self.hash)
 
-  def __reduce__(self):
+  def __reduce__(self) -> tuple[Callable[..., 'Tokenizer'], tuple[forms.Form]]:
     return Tokenizer, (self._form,)
 
   def __repr__(self) -> str:
@@ -139,7 +139,7 @@ class Tokenizer:
     names = self._plain.get_vocab(with_added_tokens=True).items()
     return {i: raw.get(name) or name.replace(specs.SPACE, ' ').encode() for name, i in names}
 
-  def _join(self, ids: list[int], skip_special: bool) -> str:
+  def _join(self, ids: list[int], pieces: dict[int, bytes], skip_special: bool) -> str:
     """Every document begins with a space that nobody wrote: it is taken off again."""
     text, begins = bytearray(), True
     for index in ids:
@@ -147,7 +147,7 @@ class Tokenizer:
         begins = begins or index in (self.bos, self.eos)
         text += b'' if skip_special else self._special[index].encode()
         continue
-      piece = self._pieces.get(index, b'')
+      piece = pieces.get(index, b'')
       text += piece.removeprefix(b' ') if begins else piece
       begins = False
     return text.decode('utf-8', errors='replace')
@@ -201,14 +201,10 @@ def _backend(spec: dict, *, specials: bool) -> tokenizers.Tokenizer:
   return backend
 
 
-def _without_defaults(content):
+def _without_defaults(content: Any) -> Any:
   if isinstance(content, dict):
-    kept = {key: _without_defaults(value) for key, value in content.items()}
-    return {
-      key: value
-      for key, value in kept.items()
-      if value is not None and value is not False and value != ''
-    }
+    inner = {key: _without_defaults(value) for key, value in content.items()}
+    return {k: v for k, v in inner.items() if v is not None and v is not False and v != ''}
   return [_without_defaults(item) for item in content] if isinstance(content, list) else content
 
 

@@ -84,7 +84,7 @@ def test_many_shards_are_one_corpus(tmp_path, tokenizer, monkeypatch, workers):
   source = documents(tmp_path / 'a.jsonl', texts_of(400))
   whole = made(source, tokenizer, tmp_path / 'whole')
   monkeypatch.setattr(prepare, 'SHARD', (500, 2000))
-  monkeypatch.setattr(prepare, 'KEPT', 1000)  # so that the source is read twice
+  monkeypatch.setattr(prepare, 'IN_MEMORY', 1000)  # so that the source is read twice
   corpus = made(source, tokenizer, tmp_path / 'cut', workers=workers)
   assert len(corpus.manifest['shards']) > 10
   some = np.random.default_rng(0).permutation(400)
