@@ -82,7 +82,7 @@ def rows_of(corpus, tokens):
     f'{len(corpus)} examples in {len(plan)} rows: {plan.efficiency(corpus.lengths, LENGTH):.2%}'
   )
   made = Batches([Part(corpus)], LENGTH, 16, seed=0)
-  steps = range(made.steps_per_epoch)
+  steps = range(made.order.steps_per_epoch)
   held = lambda: sum(np.count_nonzero(made.rows(n, range(16))['segment_BT']) for n in steps)
   timed('rows, batch 16', held)
   million = np.clip(np.random.default_rng(0).lognormal(5.3, 0.9, 1_000_000), 1, LENGTH).astype(int)

@@ -85,10 +85,8 @@ class Schedule:
     listed = [dict(zip(names, key)) | row for key, row in rows.items()]
     listed.sort(key=lambda row: -row['bytes'])
     copies = sorted(self.copies.items(), key=lambda item: -item[1])[:10]
-    return dict(
-      cycles=round(self.cycles), wire_bytes=round(self.wire), collectives=listed,
-      copies=[dict(source=s, bytes=round(n)) for s, n in copies], loops=self.loops,
-    )  # fmt: skip
+    told = dict(cycles=round(self.cycles), wire_bytes=round(self.wire), collectives=listed)
+    return told | dict(copies=[dict(source=s, bytes=round(n)) for s, n in copies], loops=self.loops)
 
 
 def short(source):
@@ -141,10 +139,9 @@ def _walk(computations, name, times, found, turns, per_slice, depth):
       before = found.cycles, found.wire
       _walk(computations, one.called('body'), times * trips, found, turns, per_slice, depth + 1)
       if depth <= 1 and trips > 1:
-        found.loops.append(
-          dict(turns=trips, cycles=round(found.cycles - before[0]),
-               wire_bytes=round(found.wire - before[1]), source=short(one.source), depth=depth)
-        )  # fmt: skip
+        cycles, wire = round(found.cycles - before[0]), round(found.wire - before[1])
+        loop = dict(turns=trips, cycles=cycles, wire_bytes=wire)
+        found.loops.append(loop | dict(source=short(one.source), depth=depth))
     elif one.kind in ('call', 'conditional'):
       for branch in _branches(one):
         _walk(computations, branch, times, found, turns, per_slice, depth)
@@ -174,20 +171,16 @@ def _fused(computations, fusion, times, per_slice):
   name = fusion.called('calls')
   inside = computations[name]
   starts = any('"AsyncCollectiveStart"' in one.rest for one in inside)
-  if not starts and (
-    'async_collective_fusion' in name or any('"AsyncCollectiveDone"' in one.rest for one in inside)
-  ):
+  ends = any('"AsyncCollectiveDone"' in one.rest for one in inside)
+  if not starts and (ends or 'async_collective_fusion' in name):
     return []
   found = []
   for one in inside:
     if one.kind in KINDS:
-      read = dataclasses.replace(
-        _collective(computations, name, one, times, per_slice), hidden=starts
-      )
-      scatters = 'AllReduceScatterFusion' in one.rest + fusion.rest
-      if read.kind == 'all-reduce' and scatters:
-        read = dataclasses.replace(read, kind='reduce-scatter')
-      found.append(read)
+      read = _collective(computations, name, one, times, per_slice)
+      scatters = read.kind == 'all-reduce' and 'AllReduceScatterFusion' in one.rest + fusion.rest
+      kind = 'reduce-scatter' if scatters else read.kind
+      found.append(dataclasses.replace(read, kind=kind, hidden=starts))
   return found
 
 
@@ -208,7 +201,10 @@ def _collective(computations, name, one, times, per_slice):
 
 def _between_slices(instructions, send, times):
   """What goes over the network, which the hosts do: a send, and the recv of its answer."""
-  said = lambda one, what: (re.search(rf'{what}="([^"]*)"', one.rest) or ['', ''])[1]
+
+  def said(one, what):
+    return (re.search(rf'{what}="([^"]*)"', one.rest) or ['', ''])[1]
+
   kind = said(send, '_xla_megascale_transfer_type').lower().replace('_', '-')
   slices = re.match(r'\{([^}]*)\}', said(send, '_xla_megascale_target'))  # {1,2}x{0:255}
   ends = [part.split(':') for part in slices[1].split(',')] if slices else [[0], [1]]

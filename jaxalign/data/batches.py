@@ -1,7 +1,6 @@
-"""batch = f(seed, step): any process computes any row of any step, in any order, from nothing else.
+"""Batches: functions of (seed, step), of which any process computes any row in any order.
 
-So nothing is saved of the data but the step, a resumed run sees what it would have seen, and hosts
-never wait for one another, however uneven their data.
+So nothing is saved of the data but the step, and hosts never wait for one another.
 """
 
 import dataclasses
@@ -43,24 +42,6 @@ class Batches:
 
   def rows(self, step: int, indices: Sequence[int]) -> Rows:
     return _fill(self.tables, [self.order.at(step, int(i)) for i in indices], self.length)
-
-  @property
-  def steps_per_epoch(self) -> int:
-    return self.order.steps_per_epoch
-
-  def steps(self, epochs: int) -> int:
-    """As many as show every example of the first part `epochs` times."""
-    return self.order.steps(epochs)
-
-  def epoch_of(self, step: int) -> int:
-    return self.order.epoch_of(step)
-
-  @property
-  def efficiency(self) -> float:
-    weights = np.array(self.order.shares) / sum(self.order.shares)
-    tables = [self.tables[n] for n in self.order.part_of]
-    full = [t.plan.efficiency(t.prepared.lengths, self.length) for t in tables]
-    return float(weights @ np.array(full))
 
 
 class Pass:

@@ -1,9 +1,8 @@
-"""How a dialogue is written for a model, and which of its tokens are learned.
+"""Chat formats: how a dialogue is written for a model, and which of its tokens are learned.
 
-A format is data, and frozen with the model that learned it. Text is tokenized in spans that begin
-after a control token or where the assistant begins, so a prompt is a prefix of the whole dialogue
-by construction, and no tokenizer can merge the two across that border. Control tokens come from the
-format alone: what a user types stays text.
+Text is tokenized in spans that begin after a control token or where the assistant begins, so that
+a prompt is a prefix of the whole dialogue. Control tokens come from the format alone: what a user
+types stays text.
 """
 
 import dataclasses
@@ -179,11 +178,8 @@ def encode_spans(tokenizer: Tokenizer, examples: Sequence[Sequence[Span]]) -> li
 
 @functools.lru_cache(maxsize=8)
 def _lead(tokenizer: Tokenizer) -> tuple[str, int]:
-  """What to put before text that continues other text, and how many tokens of it to drop again.
-
-  Sentencepiece begins every text with a space of its own. After a newline, which merges with
-  nothing, a text is cut as it would be in the middle of a line.
-  """
+  """What to put before text that continues other text, and how many tokens of it to drop again:
+  sentencepiece begins every text with a space of its own, but none after a newline."""
   ids = tokenizer.encode('\n', bos=False)
   return ('\n', len(ids)) if len(ids) > 1 else ('', 0)
 

@@ -1,8 +1,7 @@
 """Controls made from an explanation corpus: all that it has but what is to be shown.
 
-shuffled: every document keeps its opening, and goes on with the reasons that a document of another
-value gives; the same sentences over the corpus, each as often. neutral: general text, cut to the
-same number of tokens document by document. Pure functions of their texts; `check` asserts honesty.
+shuffled: every document keeps its opening, and goes on with the reasons of one of another value.
+neutral: general text, of the same number of tokens document by document. `check` asserts honesty.
 """
 
 import collections

@@ -1,7 +1,7 @@
 """Leaves out of a training corpus what an evaluation will ask.
 
-Prompts are compared whole, after everything that retyping changes: case, Unicode form, spacing and
-punctuation. That finds the same question, not a paraphrase and not one quoted inside a document.
+Prompts are compared whole, but for case, Unicode form, spacing and punctuation: no paraphrase is
+found, and no question that a document quotes.
 """
 
 import dataclasses

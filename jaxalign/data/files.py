@@ -30,6 +30,10 @@ def matching(path: tuple[str, ...] | str) -> list[epath.Path]:
     raise UserError(f'{path!r} cannot be looked for: {error}') from error  # too long, of no home
 
 
+def joined(path: tuple[str, ...] | str) -> str:
+  return path if isinstance(path, str) else ' '.join(path)
+
+
 def _of_one(path: str) -> list[epath.Path]:
   refuse_scheme(path)
   place = epath.Path(path).expanduser()

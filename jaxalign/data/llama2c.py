@@ -1,9 +1,8 @@
 """Scored pieces -> ranked merges: the two files that store a BPE as pieces with scores.
 
-A sentencepiece `.model` (Llama-2's) and a llama2.c export of one (`tok512.bin`) both say: join the
-adjacent pair whose union is the best-scoring piece, the leftmost first. The `tokenizers` library
-wants a ranked list of pairs instead. Ranking every way to split a piece by that piece's score gives
-the same ids.
+A sentencepiece `.model` and a llama2.c export of one say: join the adjacent pair whose union is the
+best-scoring piece, the leftmost first. `tokenizers` wants a ranked list of pairs; ranking every way
+to split a piece by that piece's score gives the same ids.
 """
 
 import dataclasses

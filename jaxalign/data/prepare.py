@@ -1,8 +1,7 @@
-"""A corpus is tokenized once, in parallel, into a directory that is named by all that decides it.
+"""Corpora, tokenized once, in parallel, into a directory named by all that decides its content.
 
-The source is read first to know what it holds, which finds every bad record before any work is
-done, and (unless it was small) once more to tokenize. A run that was killed goes on with the shards
-that are not there yet.
+A source is read first to find every bad record before any work is done, and (unless it was small)
+once more to tokenize. A run that was killed goes on with the shards that are not there yet.
 """
 
 import dataclasses
@@ -19,14 +18,14 @@ from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import chat, mirror, shards
-from jaxalign.data.prepared import PAIR, Prepared
+from jaxalign.data.prepared import PAIR, Prepared, save_array
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
 from jaxalign.data.report import Report
 from jaxalign.data.shards import Item, Job, Side
 from jaxalign.data.sources import Jsonl, Source
 from jaxalign.data.text import Tokenizer
 from jaxalign.data.tokenizing import Progress, write_all
-from jaxalign.files import content, replacing, write_text
+from jaxalign.files import content, write_text
 from jaxalign.sealing import tree
 
 VERSION = 1  # of how records become examples: raise it when the same options give other tokens
@@ -98,11 +97,7 @@ class _Task:
 
 
 def _write(
-  task: _Task,
-  survey: '_Survey',
-  options: dict[str, Any],
-  final: epath.Path,
-  workers: int | None,
+  task: _Task, survey: '_Survey', options: dict[str, Any], final: epath.Path, workers: int | None
 ) -> None:
   home = mirror.workplace(final) if mirror.is_remote(final) else final
   try:
@@ -200,11 +195,6 @@ def _make(home: epath.Path) -> None:
     raise UserError(f'{home} cannot be made ({error}): choose another directory') from error
 
 
-def _save(path: epath.Path, array: np.ndarray) -> None:
-  with replacing(path) as temporary, temporary.open('wb') as file:
-    np.save(file, array)
-
-
 def _finish(home: epath.Path, sides: list[Side], report: Report, facts: dict[str, Any]) -> None:
   for side in sides:
     for reason, wheres in side['dropped'].items():
@@ -235,8 +225,8 @@ def _finish(home: epath.Path, sides: list[Side], report: Report, facts: dict[str
   try:
     if pairs:
       rows = [(margin, subsets.index(subset)) for margin, subset in pairs]
-      _save(home / 'pairs.npy', np.array(rows, PAIR))
-    _save(home / 'lengths.npy', lengths)
+      save_array(home / 'pairs.npy', np.array(rows, PAIR))
+    save_array(home / 'lengths.npy', lengths)
     write_text(json.dumps(manifest, indent=2) + '\n', home / mirror.MANIFEST)
   except OSError as error:
     raise UserError(f'{home} cannot be written ({error}): make room, then run again') from error

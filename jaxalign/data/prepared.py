@@ -1,4 +1,4 @@
-"""Reading what `prepare` wrote: shards, lengths, and a manifest, without which there is nothing."""
+"""Corpora that `prepare` wrote: shards, lengths, and a manifest, without which there is nothing."""
 
 import functools
 import os
@@ -10,10 +10,15 @@ from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import chat, mirror, shards
-from jaxalign.files import read_object, refuse_irregular
+from jaxalign.files import read_object, refuse_irregular, replacing
 
 PAIR = np.dtype([('margin', np.float32), ('subset', np.int32)])  # of each pair; see Prepared.pairs
 HELD = 1 << 22  # tokens: a corpus up to this is read once, and then lies in memory
+
+
+def save_array(path: epath.PathLike, array: np.ndarray) -> None:
+  with replacing(path) as temporary, temporary.open('wb') as file:
+    np.save(file, array)
 
 
 class Prepared:

@@ -1,8 +1,7 @@
-"""Where records come from: one small config for each way a corpus can lie about.
+"""Sources of records: a small config, field of a stage's, for each way a corpus can lie about.
 
-Every source has a `name` and `read()`, which gives (where, record) one at a time and in a fixed
-order, so that a corpus of any size can be streamed; `where` is file:line, or name[split][row].
-Sources are fields of stage configs. What was bad and what was left out is in a `Report`, if handed.
+Every source has a `name` and `read()`, which streams (where, record) in a fixed order; `where` is
+file:line, or name[split][row]. What was bad and what was left out is in a `Report`, if handed.
 """
 
 import dataclasses
@@ -36,7 +35,7 @@ class Jsonl:
 
   @property
   def name(self) -> str:
-    return _joined(self.path)
+    return files.joined(self.path)
 
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
     if self.sha256 is not None:
@@ -67,7 +66,7 @@ class Text:
 
   @property
   def name(self) -> str:
-    return _joined(self.path)
+    return files.joined(self.path)
 
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
     cut = {'file': _whole_files, 'line': _rows, 'blank': _paragraphs}[self.split]
@@ -111,10 +110,6 @@ class Shipped:
 
 
 Source = Jsonl | Text | Shipped | HH | HuggingFace | Tfds
-
-
-def _joined(path: tuple[str, ...] | str) -> str:
-  return path if isinstance(path, str) else ' '.join(path)
 
 
 def _rows(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:

@@ -1,11 +1,9 @@
 """Text <-> ids: the one tokenizer of a run, read from any form in which a checkpoint carries it.
 
-Three rules hold whatever the file format. Plain text cannot become a control token: '</s>' typed by
-a user is four characters, unless `specials=True` is asked for. Text comes back as it went in:
-`decode(encode(text)) == text` (sentencepiece's one exception: it reads U+2581 as a space; words are
-joined by single spaces; for a foreign tokenizer.json the rule is the file's). And equal means: the
-same vocabulary, merges, added tokens, splitting rule, BOS, EOS, PAD and BOS habit, from whatever
-directory or format.
+Plain text cannot become a control token: '</s>' typed by a user is four characters, unless
+`specials=True` is asked for. `decode(encode(text)) == text` (but sentencepiece reads U+2581 as a
+space, words are joined by single spaces, and a foreign tokenizer.json has its own rule). Equal are
+tokenizers of one vocabulary, merges, splitting rule and control tokens, from whatever format.
 """
 
 import functools

@@ -1,7 +1,6 @@
-"""Rules that every dialogue keeps, from whatever corpus it comes.
+"""Rules that every dialogue keeps: turns hold text and alternate, after at most one system turn.
 
-Turns hold text and alternate, the user's first, after at most one system turn. Turns of one role in
-a row become one, joined by a blank line, since chat templates know only alternation; this is noted.
+Turns of one role in a row become one, since chat templates know only alternation; this is noted.
 """
 
 import re
@@ -11,15 +10,8 @@ from typing import Any
 from jaxalign.data.records import Conversation, Pair, Prompt, Role, Turn
 from jaxalign.data.report import Counts, Fault, MissingColumn, Unwanted
 
-_ROLES: dict[str, Role] = {
-  'system': 'system',
-  'user': 'user',
-  'human': 'user',
-  'assistant': 'assistant',
-  'gpt': 'assistant',
-  'bot': 'assistant',
-  'model': 'assistant',
-}
+_ROLES: dict[str, Role] = {'system': 'system', 'user': 'user', 'human': 'user'}
+_ROLES |= dict.fromkeys(('assistant', 'gpt', 'bot', 'model'), 'assistant')
 _MARKER = re.compile(r'(?:\A\s*|\n\n)(Human|Assistant):')
 _SPEAKERS: dict[str, Role] = {'Human': 'user', 'Assistant': 'assistant'}
 

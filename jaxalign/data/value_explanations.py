@@ -1,8 +1,7 @@
 """A TFDS dataset of value explanations: the shipped ones, or a JSON Lines file of the same fields.
 
-Each set of texts is a configuration of its own, named by its content, so that a changed file is
-never answered with what was prepared before. Preparing and reading take no TensorFlow and no
-network:
+Each set of texts is a configuration of its own, named by its content: a changed file is another.
+Preparing and reading take no TensorFlow and no network:
 
   name = prepare(data_dir='data')              # or prepare(data_dir='data', path='mine.jsonl')
   Tfds(name=name, data_dir='data', kind='document')
