@@ -28,10 +28,13 @@ def bounds(said, program, where, devices):
   seconds = {name: round(s, 6) for name, s in seconds.items()}
   seconds |= dict(exposed=round(exposed, 6), at_best=round(best, 6))
   return dict(
-    seconds=seconds, bound=bound, tokens_per_second=round(program.tokens / best),
-    mfu=round(program.flops / devices / chip.flops / best, 4), flops_convention=CONVENTION,
+    seconds=seconds,
+    bound=bound,
+    tokens_per_second=round(program.tokens / best),
+    mfu=round(program.flops / devices / chip.flops / best, 4),
+    flops_convention=CONVENTION,
     stage_seconds=round(best * program.calls, 1),
-  )  # fmt: skip
+  )
 
 
 def moved(parts):

@@ -133,9 +133,14 @@ def hold(args):
   with open(args.home / 'log', 'ab') as log:
     try:
       child = subprocess.Popen(
-        command, cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        command,
+        cwd=TREE,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
         start_new_session=True,
-      )  # fmt: skip
+      )
     except OSError as error:
       log.write(f'error: {command[0]} cannot be started: {error.strerror}\n'.encode())
       write(args.home / 'rc', '127')
