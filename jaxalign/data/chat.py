@@ -67,7 +67,7 @@ TRANSCRIPT = ChatFormat(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Example:
-  """weight[t]: whether predicting tokens[t] from those before it is learned."""
+  """Ids, and for each of them whether predicting it from those before is learned."""
 
   tokens: np.ndarray  # int32 [n]
   weight: np.ndarray  # bool [n]

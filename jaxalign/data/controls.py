@@ -27,7 +27,7 @@ class Dishonest(AssertionError):
 
 
 def sentences(text: str) -> list[str]:
-  """Joined, they are the text again."""
+  """Sentences with the space behind them: joined, they are the text again."""
   return _SENTENCE.findall(text)
 
 

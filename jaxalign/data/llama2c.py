@@ -45,8 +45,11 @@ def read_export(raw: bytes, name: str) -> Pieces:
       raise UserError(f'{name} is cut short inside token {len(text)}; copy or export it again')
     if not 0 <= size <= longest:
       raise UserError(f'{name} is no llama2.c tokenizer: token {len(text)} claims {size} bytes')
-    piece = _decoded(raw[at : at + size], f'{name}: token {len(text)}')
-    text.append(piece.replace(' ', specs.SPACE))
+    try:
+      text.append(raw[at : at + size].decode().replace(' ', specs.SPACE))
+    except UnicodeDecodeError as error:
+      piece = f'token {len(text)} is not utf-8 ({raw[at : at + size]!r})'
+      raise UserError(f'{name}: {piece}; export the tokenizer again') from error
     score.append(value)
     at += size
   if tuple(text[_FIRST_BYTE : _FIRST_BYTE + 256]) != BYTES:
@@ -118,34 +121,22 @@ def _merges(pieces: Pieces, vocab: dict[str, int]) -> list[list[str]]:
 def _check_rule(model: Any, name: str) -> None:
   """Only Llama-2's kind is read: other kinds need other code and do not give text back exactly."""
   trainer, rule = model.trainer_spec, model.normalizer_spec
-  missing = [
-    wanted
-    for holds, wanted in (
-      (trainer.model_type == _BPE, 'model_type=bpe'),
-      (trainer.byte_fallback, 'byte_fallback=true'),
-      (rule.add_dummy_prefix and rule.escape_whitespaces, 'add_dummy_prefix=true'),
-      (not rule.remove_extra_whitespaces, 'remove_extra_whitespaces=false'),
-      (not rule.precompiled_charsmap, 'normalization_rule_name=identity'),
-      (not trainer.treat_whitespace_as_suffix, 'treat_whitespace_as_suffix=false'),
-      (
-        all(piece.type in (_NORMAL, _UNKNOWN, _CONTROL, _BYTE) for piece in model.pieces),
-        'no user_defined_symbols',
-      ),
-    )
-    if not holds
-  ]
+  types = {piece.type for piece in model.pieces}
+  holds = {
+    'model_type=bpe': trainer.model_type == _BPE,
+    'byte_fallback=true': trainer.byte_fallback,
+    'add_dummy_prefix=true': rule.add_dummy_prefix and rule.escape_whitespaces,
+    'remove_extra_whitespaces=false': not rule.remove_extra_whitespaces,
+    'normalization_rule_name=identity': not rule.precompiled_charsmap,
+    'treat_whitespace_as_suffix=false': not trainer.treat_whitespace_as_suffix,
+    'no user_defined_symbols': types <= {_NORMAL, _UNKNOWN, _CONTROL, _BYTE},
+  }
+  missing = [wanted for wanted, there in holds.items() if not there]
   if missing:
     raise UserError(
       f"{name} is not Llama-2's kind of sentencepiece model: it lacks {', '.join(missing)}; "
       'train it with these, or save it as tokenizer.json with transformers'
     )
-
-
-def _decoded(raw: bytes, name: str) -> str:
-  try:
-    return raw.decode('utf-8')
-  except UnicodeDecodeError as error:
-    raise UserError(f'{name} is not utf-8 ({raw!r}); export the tokenizer again') from error
 
 
 def _refuse_twins(text: list[str], name: str) -> None:

@@ -19,7 +19,7 @@ def is_remote(directory: epath.PathLike) -> bool:
 
 
 def cache() -> epath.Path:
-  """$JAXALIGN_CACHE names another disk."""
+  """The directory of all local copies; $JAXALIGN_CACHE names another disk."""
   return epath.Path(os.environ.get('JAXALIGN_CACHE', '~/.cache/jaxalign')).expanduser()
 
 
@@ -44,7 +44,7 @@ def fetch(directory: epath.PathLike) -> epath.Path:
 
 
 def workplace(directory: epath.Path) -> epath.Path:
-  """Where a corpus for a bucket is made: the same one again, so that a killed run goes on."""
+  """The local directory where a corpus for a bucket is made; the same again after a kill."""
   return cache() / 'making' / hashlib.sha256(os.fspath(directory).encode()).hexdigest()[:16]
 
 
@@ -70,7 +70,7 @@ def _copy(source: epath.Path, target: epath.Path, manifest: bytes) -> None:
 
 
 def _home(directory: epath.Path, manifest: bytes) -> epath.Path:
-  """Named by content: a corpus that was made anew is another one."""
+  """The local copy, named by content: a corpus that was made anew is another one."""
   return cache() / 'prepared' / f'{directory.name}-{hashlib.sha256(manifest).hexdigest()[:12]}'
 
 

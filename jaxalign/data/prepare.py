@@ -47,9 +47,9 @@ def prepare(
   kind: shards.Kind | None = None,
   workers: int | None = None,
 ) -> Prepared:
-  """`length`: of the longest example; a longer document is split or dropped, anything else that is
-  longer is dropped. `kind`: what is wanted; none: whatever it is. `workers`: processes, by default
-  one a core, fewer for a small corpus."""
+  """A corpus under `directory`, made unless it is there. `length`: of the longest example; a longer
+  document is split or dropped (`long`), anything else dropped. `kind`: what is wanted; none:
+  whatever it is. `workers`: processes, by default one a core, fewer for a small corpus."""
   if length < 1 or (workers is not None and workers < 1):
     raise UserError(f'length={length}, workers={workers}: both are at least 1')
   task = _Task(source, tokenizer, form, length, long)

@@ -1,7 +1,6 @@
 """Batches are functions of (seed, step): covered, mixed and laid out as loops would do it."""
 
 import collections
-import json
 import os
 import pathlib
 import subprocess
@@ -16,6 +15,7 @@ from jaxalign.data.batches import Batches, Pairs, Part, Pass, Prompts, check_fit
 from jaxalign.data.rows import Columns
 from jaxalign.data.sources import Jsonl
 from jaxalign.data.text import Tokenizer
+from tests.data.written import jsonl
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORDS = [f'w{n}' for n in range(500)]
@@ -25,10 +25,8 @@ T = 16
 
 
 def corpus_of(place, rows, kind='document', length=T, tokenizer=None, columns=Columns()):  # noqa: B008
-  place.mkdir(parents=True, exist_ok=True)
-  (place / 'rows.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
   tokenizer = tokenizer or Tokenizer.from_vocab(WORDS)
-  source = Jsonl(path=str(place / 'rows.jsonl'), kind=kind, columns=columns)
+  source = Jsonl(path=jsonl(place / 'rows.jsonl', rows), kind=kind, columns=columns)
   return prepare.prepare(source, tokenizer, FORM, place, length=length)
 
 
@@ -93,11 +91,10 @@ def test_every_example_once_an_epoch(corpora, pack, batch):
 
 def test_dtypes_and_shapes(corpora):
   rows = Batches([Part(corpora[0])], T + 3, 4, 0).rows(0, [0, 2])
-  kinds = {name: (a.dtype.name, a.shape) for name, a in rows.items()}
-  assert kinds == {
-    'tokens_BT': ('int32', (2, T + 3)), 'weight_BT': ('float32', (2, T + 3)),
-    'segment_BT': ('int32', (2, T + 3)), 'position_BT': ('int32', (2, T + 3)),
-  }  # fmt: skip
+  assert {array.shape for array in rows.values()} == {(2, T + 3)}
+  types = {name: array.dtype.name for name, array in rows.items()}
+  whole = dict.fromkeys(('tokens_BT', 'segment_BT', 'position_BT'), 'int32')
+  assert types == whole | {'weight_BT': 'float32'}
 
 
 def test_rows_are_the_same_in_any_order_and_subset(corpora):
@@ -289,10 +286,11 @@ def test_margins_and_subsets_stay_with_their_pairs(tmp_path):
   corpora = [pairs_of(tmp_path / 'x', sizes, **known), pairs_of(tmp_path / 'y', [6])]
   made = Pairs(corpora, T, 4, None)
   rows = [made.rows(step, range(4)) for step in range(2)]
-  by_prompt = {
-    (int(r['chosen_BT'][i, 1]), int((r['chosen_BT'][i] // 100 == 1).sum())): float(r['margin_B'][i])
-    for r in rows for i in range(4) if r['weight_B'][i]
-  }  # fmt: skip
+  by_prompt = {}
+  for row in rows:
+    for chosen, margin, weight in zip(row['chosen_BT'], row['margin_B'], row['weight_B']):
+      if weight:
+        by_prompt[int(chosen[1]), int((chosen // 100 == 1).sum())] = float(margin)
   assert by_prompt == {(2, 5): 0.5, (3, 1): 0, (4, 3): 2, (5, 2): 0.25, (6, 4): 1, (2, 6): 0}
   assert made.subset.tolist() == ['b', 'a', 'b', 'b', 'a', '']
   assert (made.lengths[:, 0] - made.lengths[:, 1]).tolist() == [3, -1, 1, 0, 2, 4]
@@ -302,9 +300,8 @@ def test_margins_and_subsets_stay_with_their_pairs(tmp_path):
 
 def test_a_pair_weighs_the_answer_it_is_about(tmp_path):
   before = [('user', 'w5'), ('assistant', 'w6 w7'), ('user', 'w8')]
-  rows = [
-    {'prompt': [{'role': r, 'content': c} for r, c in before], 'chosen': 'w9', 'rejected': 'w4'}
-  ]
+  asked = [{'role': role, 'content': text} for role, text in before]
+  rows = [{'prompt': asked, 'chosen': 'w9', 'rejected': 'w4'}]
   made = Pairs([corpus_of(tmp_path, rows, 'pair')], T, 1, 0).rows(0, [0])
   assert made['chosen_BT'][0, :10].tolist() == [BOS, 5, 1, 6, 7, EOS, 8, 1, 9, EOS]
   assert made['chosen_weight_BT'][0].nonzero()[0].tolist() == [8, 9]
@@ -314,24 +311,21 @@ def test_prompts_end_at_the_right(tmp_path):
   texts = ['w2', 'w3 w4 w5', 'w6 w7']
   corpus = corpus_of(tmp_path, [{'prompt': text} for text in texts], 'prompt')
   rows = Prompts(corpus, 8, 3, None).rows(0, [2, 0, 1])
-  assert rows['tokens_BT'].tolist() == [
-    [0, 0, 0, 0, BOS, 6, 7, 1], [0, 0, 0, 0, 0, BOS, 2, 1], [0, 0, 0, BOS, 3, 4, 5, 1],
-  ]  # fmt: skip
+  one, two, three = rows['tokens_BT'].tolist()
+  assert one == [0, 0, 0, 0, BOS, 6, 7, 1]
+  assert two == [0, 0, 0, 0, 0, BOS, 2, 1]
+  assert three == [0, 0, 0, BOS, 3, 4, 5, 1]
   assert rows['segment_BT'].sum(1).tolist() == [4, 3, 5]
   assert rows['position_BT'][0].tolist() == [0, 0, 0, 0, 0, 1, 2, 3]
   shuffled = Prompts(corpus, 8, 3, 1).rows(0, range(3))['tokens_BT']
   assert sorted(shuffled.tolist()) == sorted(rows['tokens_BT'].tolist())
 
 
-@pytest.mark.parametrize('weights, why', [((0, 0), 'not all of them 0'), ((1, -1), 'at least 0'),
-                                          ((1, float('nan')), 'at least 0')])  # fmt: skip
-def test_weights_that_mix_nothing(corpora, weights, why):
-  with pytest.raises(UserError, match=why):
-    Batches([Part(c, w) for c, w in zip(corpora, weights)], T, 4, 0)
-
-
 def test_bad_input_is_one_line(tmp_path, corpora):
   one = [Part(corpora[0])]
+  for weights in ((0, 0), (1, -1), (1, float('nan'))):
+    with pytest.raises(UserError, match='weights .* at least 0, and not all of them 0'):
+      Batches([Part(corpus, weight) for corpus, weight in zip(corpora, weights)], T, 4, 0)
   with pytest.raises(UserError, match='batch=0: at least 1'):
     Batches(one, T, 0, 0)
   with pytest.raises(UserError, match='batch=0: at least 1'):

@@ -8,12 +8,12 @@ import pytest
 from jaxalign.config import UserError
 from jaxalign.data.hh import HH
 from jaxalign.data.libraries import HuggingFace, Tfds
-from jaxalign.data.records import Conversation, Document, Pair, Prompt
+from jaxalign.data.records import Document
 from jaxalign.data.report import Report
 from jaxalign.data.rows import Columns
 from jaxalign.data.sources import Jsonl, Shipped, Text
 from jaxalign.sealing import seal, to_json
-from tests.data.written import A, U, jsonl
+from tests.data.written import A, jsonl
 
 
 def records(source):
@@ -31,18 +31,6 @@ def test_jsonl_over_files(tmp_path):
   ]
   source = Jsonl(path=f'{tmp_path}/a.jsonl.gz', kind='document', columns=Columns(meta=('id',)))
   assert [record.meta for _, record in source.read()] == [(('id', '7'),), (('id', '8'),)]
-
-
-def test_jsonl_of_the_other_kinds(tmp_path):
-  path = jsonl(tmp_path / 'f.jsonl', [dict(prompt='a', chosen='b', rejected='c', said='d')])
-  asked = (U('a'),)
-
-  def read(kind, **columns):
-    return records(Jsonl(path=path, kind=kind, columns=Columns(**columns)))
-
-  assert read('pair') == [Pair(asked, 'b', 'c')]
-  assert read('prompt') == [Prompt(asked)]
-  assert read('conversation', answer='said') == [Conversation((*asked, A('d')))]
 
 
 def test_every_bad_line_is_skipped_counted_and_named(tmp_path):

@@ -1,7 +1,10 @@
-"""What tests of corpora write by hand: files of JSON lines, and turns."""
+"""What tests of corpora make by hand: files of JSON lines, turns, a model of sentencepiece."""
 
 import gzip
+import io
 import json
+
+import sentencepiece
 
 from jaxalign.data.records import Turn
 
@@ -24,3 +27,13 @@ def A(text):
 
 def S(text):
   return Turn('system', text)
+
+
+def trained(sentences, **options):
+  """The bytes of a sentencepiece model of Llama-2's kind; `options` make it another."""
+  out = io.BytesIO()
+  kind = dict(model_type='bpe', byte_fallback=True, normalization_rule_name='identity')
+  kind |= dict(remove_extra_whitespaces=False, vocab_size=420, hard_vocab_limit=False)
+  how = dict(sentence_iterator=iter(sentences), model_writer=out, minloglevel=2)
+  sentencepiece.SentencePieceTrainer.train(**how, **kind | options)
+  return out.getvalue()
