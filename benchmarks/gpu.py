@@ -233,7 +233,10 @@ def decode(report, rows, name, cfg, sizes, chip):
     prompt=P,
   )
   key_B = jax.random.split(jax.random.key(1), rows)
-  say = lambda n: generate(model, tokens_BP, segment_BP, key_B, n, 1.0, 1.0, slots=R, eos=())
+
+  def say(n):
+    return generate(model, tokens_BP, segment_BP, key_B, n, 1.0, 1.0, slots=R, eos=())
+
   few = R // 8
   short, long = (seconds(lambda n=n: say(n), sizes['seconds'] / 2) for n in (few, R))
   pace = max((long - short) / (R - few), 1e-9)
@@ -258,14 +261,22 @@ def ppo_phases(report, rows, name, cfg, sizes, chip):
   tx = ppo_start.optimizers(ADAM, ADAM, 1000, 1000)
   build, mesh = players.fresh_players(cfg.build), jax.sharding.get_mesh()
   held = [make_state(build, tx, 0, mesh, functools.partial(improve.carried, rules))[1]()]
-  fresh = lambda n: jax.jit(half.build)(jax.random.key(n))
+
+  def fresh(n):
+    return jax.jit(half.build)(jax.random.key(n))
+
   given = dict(reference=fresh(1), scorers=(Scorer(fresh(2), jax.random.key(3)),))
   tokens_BP, _ = packed(rows, P, cfg.vocab)
   batch = dict(tokens_BT=tokens_BP[None], segment_BT=jnp.ones_like(tokens_BP)[None])
   key_B = players.row_keys(jax.random.key(4), 0, rows)
   prompt = tokens_BP, batch['segment_BT'][0], key_B, R, 1.0, 1.0
-  alone = lambda: generate(held[0].model['policy'], *prompt, slots=R, eos=())
-  collect = lambda: ppo.collect(game, held[0].model, batch, key_B, given)
+
+  def alone():
+    return generate(held[0].model['policy'], *prompt, slots=R, eos=())
+
+  def collect():
+    return ppo.collect(game, held[0].model, batch, key_B, given)
+
   sampling, collecting = seconds(alone, sizes['seconds'] / 2), seconds(collect, 0)
   seen = collect()
 

@@ -44,7 +44,10 @@ def policy():
 
 
 def of_sft(work, given):
-  corpus = lambda source: (Corpus(source=source, long='drop'),)
+
+  def corpus(source):
+    return (Corpus(source=source, long='drop'),)
+
   tests = reward_hh.tests('conversation')
   return sft.Config(
     model=policy(), init=STORIES, tokenizer=TOKENS, format=chat.TRANSCRIPT,
@@ -60,7 +63,10 @@ def of_reward(part, seed):
 
 
 def of_ppo(work, given):
-  adam = lambda lr: AdamW(lr=lr, eps=1e-5, schedule=Schedule(shape='constant'))
+
+  def adam(lr):
+    return AdamW(lr=lr, eps=1e-5, schedule=Schedule(shape='constant'))
+
   return ppo.Config(
     model=policy(), init=str(work / 'sft'), tokenizer=TOKENS, format=chat.TRANSCRIPT,
     prompts=reward_hh.pairs_of('a', 'prompt'), held_out=reward_hh.tests('prompt'),

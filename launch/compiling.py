@@ -152,7 +152,10 @@ def refused(text, beside):
 
 def shown(words):
   """A buffer of the compiler's list in one line: its shape, and the operation that made it."""
-  field = lambda name: (re.search(rf'{name}: (.+)', words) or ['', ''])[1].strip()
+
+  def field(name):
+    return (re.search(rf'{name}: (.+)', words) or ['', ''])[1].strip()
+
   operation = re.search(r'op_name="([^"]+)"', words)
   return ' '.join(filter(None, [field('Shape'), operation and operation[1] or field('Operator')]))
 

@@ -61,9 +61,10 @@ def run(argv):
     given = [f'--config.{field}={text}' for field, text in assignments]
     found = []
     for where in wheres:
-      ask = lambda more=(), where=where: compiled(
-        args.config, where, [*given, *more], args.timeout, args.keep
-      )
+
+      def ask(more=(), where=where):
+        return compiled(args.config, where, [*given, *more], args.timeout, args.keep)
+
       if args.search:
         found += searched(args.config, where, given, ask)
       else:

@@ -233,9 +233,12 @@ def rounds(cfg, mesh):
   B = jax.ShapeDtypeStruct((cfg.batch,), jnp.float32, sharding=NamedSharding(mesh, spec('B')))
   with jax.set_mesh(mesh):
     seen = jax.eval_shape(ppo.collect, game, state.model, stacked, key_B, given)
-  put = lambda x: jax.ShapeDtypeStruct(
-    x.shape, x.dtype, sharding=NamedSharding(mesh, spec('B' + '-' * (x.ndim - 1)))
-  )
+
+  def put(x):
+    return jax.ShapeDtypeStruct(
+      x.shape, x.dtype, sharding=NamedSharding(mesh, spec('B' + '-' * (x.ndim - 1)))
+    )
+
   worth = tokens * cfg.rules.epochs * 2 * 3 * one  # policy and critic, forwards and backwards
   if cfg.rules.ptx:
     text = cfg.batch * cfg.ptx_length

@@ -57,7 +57,10 @@ def written(content, name='rows.jsonl'):
 def kinds_of_place(good):
   """(name, how it is made, the file's name) of what is no plain file of rows."""
   packed = gzip.compress(good * 1000)
-  loop = lambda place: os.symlink('rows.jsonl', place / 'rows.jsonl')
+
+  def loop(place):
+    os.symlink('rows.jsonl', place / 'rows.jsonl')
+
   yield 'a fifo', lambda place: os.mkfifo(place / 'rows.jsonl'), 'rows.jsonl'
   yield 'a directory', lambda place: (place / 'rows.jsonl').mkdir(), 'rows.jsonl'
   yield 'not there', None, 'rows.jsonl'

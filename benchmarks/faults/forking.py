@@ -70,8 +70,13 @@ class Child:
       self.signal(signal.SIGKILL, group=True)
       _, status = os.waitpid(self.pid, 0)
     self.signal(signal.SIGKILL, group=True)  # whoever it left behind
-    said = lambda name: self.place / name  # not there where it was ended before it could begin
-    read = lambda name: said(name).read_text(errors='replace') if said(name).exists() else ''
+
+    def said(name):  # not there where it was ended before it could begin
+      return self.place / name
+
+    def read(name):
+      return said(name).read_text(errors='replace') if said(name).exists() else ''
+
     self.ended = case.Ended(
       status=os.waitstatus_to_exitcode(status), out=read('stdout'), err=read('stderr'),
       seconds=time.monotonic() - self.began, peak=self.peak, hung=self.hung, greedy=self.greedy,

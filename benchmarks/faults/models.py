@@ -95,8 +95,12 @@ def with_file(root, name, change):
 
 def contents():
   """{name: change(path)} of what no JSON file should be."""
-  put = lambda content: lambda path: path.write_bytes(content)
-  again = lambda path: path.unlink()
+
+  def put(content):
+    return lambda path: path.write_bytes(content)
+
+  def again(path):
+    path.unlink()
 
   def directory(path):
     path.unlink()
@@ -155,8 +159,12 @@ def weights():
 
     return do
 
-  cut = lambda share: lambda path: path.write_bytes(path.read_bytes()[: int(share(path))])
-  set_ = lambda **new: header(lambda h: h[norm].update(new))
+  def cut(share):
+    return lambda path: path.write_bytes(path.read_bytes()[: int(share(path))])
+
+  def set_(**new):
+    return header(lambda h: h[norm].update(new))
+
   return {
     'cut in half': cut(lambda path: path.stat().st_size / 2),
     'cut in its header': cut(lambda _: 99),
@@ -205,9 +213,10 @@ def tokenizers():
 
 def cases(root):
   more = ('--config.init={place}/hf', '--config.tokenizer=none')
-  one = lambda name, make, says: run_case(
-    name, kind='models', more=more, make=make, says=says, limit=40
-  )
+
+  def one(name, make, says):
+    return run_case(name, kind='models', more=more, make=make, says=says, limit=40)
+
   for field, value in config_changes():
     shown = 'absent' if value is ABSENT else value
     says = rf'\b({field}|{OURS.get(field, field)})\b|not those of its config\.json'

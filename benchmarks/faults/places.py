@@ -67,8 +67,13 @@ def gone(run):
 
 def without_place():
   """(name, how it is made, the workdir, what the line must name)."""
-  file = lambda place: (place / 'run').write_text('x')
-  loop = lambda place: os.symlink('run', place / 'run')
+
+  def file(place):
+    (place / 'run').write_text('x')
+
+  def loop(place):
+    os.symlink('run', place / 'run')
+
   yield 'a file', file, '{place}/run', 'workdir|run'
   yield 'below a file', file, '{place}/run/deep', 'workdir|run'
   yield 'a circle of links', loop, '{place}/run', 'workdir|run'
@@ -85,7 +90,10 @@ def without_place():
 
 def damages():
   """(name, change(run), what the line must name, more flags, the status)."""
-  put = lambda name, content: lambda run: replaced(run / name, content)
+
+  def put(name, content):
+    return lambda run: replaced(run / name, content)
+
   plan, rows = 'config.json', 'metrics.jsonl'
   deep = b'[' * 100_000
   for name, content in (

@@ -67,7 +67,11 @@ def cases(root):
     ('a workdir with a slash behind', '{place}/run/'), ('a long name', '{place}/' + 'x' * 200),
   ):  # fmt: skip
     yield run_case(name, kind='valid', workdir=workdir, status=DONE, limit=180)
-  link = lambda place: (os.mkdir(place / 'there'), os.symlink('there', place / 'run'))
+
+  def link(place):
+    os.mkdir(place / 'there')
+    os.symlink('there', place / 'run')
+
   yield run_case('a workdir by a link', kind='valid', make=link, status=DONE, limit=180)
   for name, make in models(root):
     more = ('--config.init={place}/hf', '--config.tokenizer=none')

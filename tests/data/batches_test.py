@@ -111,10 +111,13 @@ def test_rows_are_the_same_in_any_order_and_subset(corpora):
 
 
 def test_another_epoch_or_seed_is_another_order(corpora):
-  order = lambda seed, epoch: tuple(
-    Batches([Part(corpora[0])], T, 1, seed, pack=False).order.at(60 * epoch + n, 0)
-    for n in range(60)
-  )
+
+  def order(seed, epoch):
+    return tuple(
+      Batches([Part(corpora[0])], T, 1, seed, pack=False).order.at(60 * epoch + n, 0)
+      for n in range(60)
+    )
+
   orders = [order(seed, epoch) for seed in range(4) for epoch in range(4)]
   assert len(set(orders)) == 16
   assert {tuple(sorted(o)) for o in orders} == {tuple((0, n) for n in range(60))}
@@ -267,7 +270,10 @@ def test_pairs_of_similar_length_share_a_narrow_batch(tmp_path):
   made, again = (Pairs([pairs_of(tmp_path, sizes)], T, 4, 7) for _ in range(2))
   assert again.rows(30, [2])['chosen_BT'].tolist() == made.rows(30, [2])['chosen_BT'].tolist()
   epochs = [[made.rows(e * 24 + s, range(4)) for s in range(24)] for e in range(2)]
-  batches_of = lambda epoch: [tuple(sorted(b['chosen_BT'][:, 1].tolist())) for b in epoch]
+
+  def batches_of(epoch):
+    return [tuple(sorted(b['chosen_BT'][:, 1].tolist())) for b in epoch]
+
   for epoch in epochs:
     assert sorted(n for b in batches_of(epoch) for n in b) == list(range(2, 98))
     lengths = [(b['chosen_segment_BT'] != 0).sum(1) for b in epoch]

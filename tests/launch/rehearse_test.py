@@ -117,7 +117,10 @@ def test_it_ends_as_the_first_that_fails(monkeypatch):
 
 
 def test_it_is_unfinished_where_those_that_did_not_fail_were_told_to_stop(capsys):
-  ended = lambda code: subprocess.Popen(['sh', '-c', f'exit {code}'])
+
+  def ended(code):
+    return subprocess.Popen(['sh', '-c', f'exit {code}'])
+
   assert rehearse.wait([ended(0), ended(UNFINISHED)]) == UNFINISHED
   assert 'the others have' not in capsys.readouterr().out
   assert rehearse.wait([ended(UNFINISHED), ended(1)]) == 1
