@@ -8,6 +8,12 @@ import sentencepiece
 
 from jaxalign.data.records import Turn
 
+SENTENCES = [
+  'Once upon a time there was a little girl named Lily.',
+  '  def f(x):\n\t\treturn x  # two tabs\n\n    indented   words',
+  "It's the 3rd day; they'll say \u201chello\u201d \u2014 na\u00efve caf\u00e9.",
+]
+
 
 def jsonl(path, rows):
   """The path of a file with a JSON object a line, as text; gzipped where it ends in .gz."""
