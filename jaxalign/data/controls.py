@@ -61,11 +61,11 @@ def donors(
   groups: dict[str, list[int]] = collections.defaultdict(list)
   for n, document in enumerate(documents):
     groups[field(document, 'type')].append(n)
-  if not all(_swappable(documents, group) for group in groups.values()):
+  if any(2 * _largest(documents, group)[1] > len(group) for group in groups.values()):
     groups = dict(every=list(range(len(documents))))
   for group in groups.values():
     value, count = _largest(documents, group)
-    if not _swappable(documents, group):
+    if 2 * count > len(group):
       raise UserError(
         f'{count} of {len(group)} documents have the value {value or "(none)"!r}: reasons cannot '
         'all go to another; a corpus needs meta `value`, and none of them in over a half'
@@ -78,17 +78,13 @@ def donors(
 def _lot(document: Document, size: int, seed: int) -> tuple[str, int, str]:
   """By which documents are put in order: values at random, each value's from short to long."""
   texts = field(document, 'value'), document.text
-  value, text = (hashlib.sha256(f'{seed} {text}'.encode()).hexdigest() for text in texts)
+  value, text = (hashlib.sha256(f'{seed} {part}'.encode()).hexdigest() for part in texts)
   return value, size, text
 
 
 def _largest(documents: Sequence[Document], group: Sequence[int]) -> tuple[str, int]:
   """The value that most documents of a group have, and how many."""
   return collections.Counter(field(documents[n], 'value') for n in group).most_common(1)[0]
-
-
-def _swappable(documents: Sequence[Document], group: Sequence[int]) -> bool:
-  return 2 * _largest(documents, group)[1] <= len(group)
 
 
 def background(general: Iterator[Document], tokens: int, tokenizer: Tokenizer) -> list[Document]:

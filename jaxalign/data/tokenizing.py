@@ -21,21 +21,15 @@ def write_all(
   """The side files of all jobs, in order. One worker is this process, whose tokenizer has threads;
   more are processes, since threads wait for one another to turn ids into Python's lists."""
   sides: dict[int, Side] = {}
-
-  def keep(number: int, side: Side, *, fresh: bool) -> None:
-    sides[number] = side
-    progress.add(side, fresh)
-
   with _Workers(tokenizer, workers) as hired:
     for number, job in enumerate(jobs):
       there = _finished_before(job)
-      if there is not None:
-        keep(number, there, fresh=False)
-        continue
-      for done, side in hired.give(number, job):
-        keep(done, side, fresh=True)
+      for done, side in [(number, there)] if there else hired.give(number, job):
+        sides[done] = side
+        progress.add(side, fresh=not there)
     for done, side in hired.rest():
-      keep(done, side, fresh=True)
+      sides[done] = side
+      progress.add(side, fresh=True)
   progress.end()
   return [sides[number] for number in sorted(sides)]
 
