@@ -91,7 +91,7 @@ class _Task:
     key = hashlib.sha256(json.dumps(what + how).encode()).hexdigest()
     return directory / f'{key[:16]}.pin'
 
-  def items(self, report: Report) -> Iterator[tuple[Item, shards.Kind]]:
+  def items(self, report: Report) -> Iterator[Item]:
     for where, record in self.source.read(report):
       yield _item(where, record, self.form, self.tokenizer)
 
@@ -105,7 +105,7 @@ def _write(
   except OSError as error:
     raise UserError(f'{home} cannot be made ({error}): choose another directory') from error
   size = min(max(survey.characters // _SHARDS, SHARD[0]), SHARD[1])
-  items = survey.items or (item for item, _ in task.items(Report(task.source.name)))
+  items = survey.items or task.items(Report(task.source.name))
   jobs = (
     Job(shards.shard_path(home, n), group, task.long, task.length)
     for n, group in enumerate(shards.groups(items, size, _RECORDS))
@@ -131,10 +131,10 @@ def _survey(task: _Task, wanted: shards.Kind | None) -> _Survey:
   """Hashes what would be tokenized, not the files: a recompressed corpus is the same corpus."""
   survey, digest = _Survey(Report(task.source.name)), hashlib.sha256()
   kinds: dict[shards.Kind, str] = {}
-  for item, kind in task.items(survey.report):
-    if wanted not in (None, kind):
-      shards.refuse_other_kind(item.where, kind, wanted)
-    kinds.setdefault(kind, item.where)
+  for item in task.items(survey.report):
+    if wanted is not None and item.kind != wanted:
+      shards.refuse_other_kind(item.where, item.kind, wanted)
+    kinds.setdefault(item.kind, item.where)
     survey.characters += item.characters
     if survey.items is not None:
       survey.items.append(item)
@@ -144,7 +144,7 @@ def _survey(task: _Task, wanted: shards.Kind | None) -> _Survey:
         code = text.encode()
         digest.update(b'%d %d%d%d%d ' % (len(code), *flags) + code)
       digest.update(b'.')
-    if kind == 'pair':
+    if item.kind == 'pair':
       digest.update(f'{item.margin!r} {item.subset}'.encode())
     digest.update(b'\n' if item.whole else b'-')
   if len(kinds) > 1:
@@ -159,26 +159,24 @@ def encode(
   where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer
 ) -> tuple[list[chat.Example], shards.Kind]:
   """One record as a corpus would hold it: two examples of a pair, else one."""
-  item, kind = _item(where, record, form, tokenizer)
-  return chat.encode_spans(tokenizer, item.sides), kind
+  item = _item(where, record, form, tokenizer)
+  return chat.encode_spans(tokenizer, item.sides), item.kind
 
 
-def _item(
-  where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer
-) -> tuple[Item, shards.Kind]:
+def _item(where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer) -> Item:
   try:
     match record:
       case Document():
-        return Item(where, [chat.spans(form, tokenizer, record)], False), 'example'
+        return Item(where, 'example', [chat.spans(form, tokenizer, record)], False)
       case Conversation():
-        return Item(where, [chat.spans(form, tokenizer, record)], True), 'example'
+        return Item(where, 'example', [chat.spans(form, tokenizer, record)], True)
       case Prompt():
-        return Item(where, [chat.dialogue(form, tokenizer, record.turns)], True), 'prompt'
+        return Item(where, 'prompt', [chat.dialogue(form, tokenizer, record.turns)], True)
       case Pair():
         answers = (Turn('assistant', text) for text in (record.chosen, record.rejected))
         sides = [Conversation((*record.prompt, answer)) for answer in answers]
         spans = [_last_learned(chat.spans(form, tokenizer, side)) for side in sides]
-        return Item(where, spans, True, float(record.margin or 0), record.subset), 'pair'
+        return Item(where, 'pair', spans, True, float(record.margin or 0), record.subset)
   except UserError as error:
     raise UserError(f'{where}: {error}') from error
 
@@ -230,12 +228,16 @@ def _finish(home: epath.Path, sides: list[Side], report: Report, facts: dict[str
     write_text(json.dumps(manifest, indent=2) + '\n', home / mirror.MANIFEST)
   except OSError as error:
     raise UserError(f'{home} cannot be written ({error}): make room, then run again') from error
+  _tidy(home)
+  print(report, file=sys.stderr)
+  named = f'; its {mirror.MANIFEST} names every bad row' if bad_rows else ''
+  counted = '{name}: {examples:,} examples, {tokens:,} tokens, {learned:,} of them learned'
+  print(f'{counted.format_map(manifest)}, in {home}{named}', file=sys.stderr)
+
+
+def _tidy(home: epath.Path) -> None:
   for side in home.glob('shard-*.arrayrecord.json'):
     side.unlink()
   for torn in home.glob('*.tmp'):  # of runs that were killed; another may be at work right now
     if torn.stat().mtime < time.time() - 3600:
       torn.unlink(missing_ok=True)
-  print(report, file=sys.stderr)
-  named = f'; its {mirror.MANIFEST} names every bad row' if bad_rows else ''
-  counted = '{name}: {examples:,} examples, {tokens:,} tokens, {learned:,} of them learned'
-  print(f'{counted.format_map(manifest)}, in {home}{named}', file=sys.stderr)

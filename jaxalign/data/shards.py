@@ -34,6 +34,7 @@ class Item:
   """What one record becomes: the spans of one example, or of the two sides of a pair."""
 
   where: str
+  kind: Kind
   sides: list[list[chat.Span]]
   whole: bool  # cannot be cut into pieces that make sense by themselves
   margin: float = 0.0  # of a pair; 0 where its corpus gives none
