@@ -174,9 +174,12 @@ def time_attention(report, sizes, models):
   q, k, v = (jax.random.normal(jax.random.key(n), shape, jnp.bfloat16) for n in range(3))
   segment_BT = packed(B, T, 9)[1]
   flops = 7 * B * cfg.heads * T * T * cfg.head_size  # 2 products forward, 5 backward, half masked
-  for name, impl, segments in (
-    ('causal', 'auto', None), ('packed', 'auto', segment_BT), ('packed, xla', 'xla', segment_BT),
-  ):  # fmt: skip
+  cases = (
+    ('causal', 'auto', None),
+    ('packed', 'auto', segment_BT),
+    ('packed, xla', 'xla', segment_BT),
+  )
+  for name, impl, segments in cases:
     look = functools.partial(attention.attend, segment_BT=segments, impl=impl)
     both = jax.jit(jax.grad(lambda q, k, v, look=look: look(q, k, v).sum(), (0, 1, 2)))
     took = seconds(lambda both=both: both(q, k, v), sizes['seconds'] / 4)
@@ -209,10 +212,8 @@ def train_step(report, rows, name, cfg, sizes, chip):
 
   took = seconds(once, sizes['seconds'])
   rate = rows * T / took
-  report.row(
-    f'train {name}', tokens_s=rate, mfu=rate * cfg.flops(T) / chip['flops'], ms=1e3 * took,
-    rows=rows, length=T, remat=cfg.remat, choice=choice,
-  )  # fmt: skip
+  pace = dict(tokens_s=rate, mfu=rate * cfg.flops(T) / chip['flops'], ms=1e3 * took)
+  report.row(f'train {name}', **pace, rows=rows, length=T, remat=cfg.remat, choice=choice)
 
 
 def decode(report, rows, name, cfg, sizes, chip):
@@ -244,10 +245,9 @@ def decode(report, rows, name, cfg, sizes, chip):
   cache = 2 * 2 * rows * cfg.depth * cfg.kv_heads * (P + R) * cfg.head_size
   embed = 0 if cfg.tied else cfg.vocab * cfg.width  # looked up, not read
   weights = 2 * (sum(w.size for w in jax.tree.leaves(model)) - embed)
-  report.row(
-    f'decode {name}', tokens_s=rows / pace, ms_a_token=1e3 * pace, rows=rows, new=R,
-    gbs=(weights + cache) / pace / 1e9, of_copy=(weights + cache) / pace / chip['bandwidth'],
-  )  # fmt: skip
+  rate = (weights + cache) / pace
+  made = dict(tokens_s=rows / pace, ms_a_token=1e3 * pace, rows=rows, new=R)
+  report.row(f'decode {name}', **made, gbs=rate / 1e9, of_copy=rate / chip['bandwidth'])
 
 
 def ppo_phases(report, rows, name, cfg, sizes, chip):

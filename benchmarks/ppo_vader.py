@@ -131,9 +131,17 @@ def configured(work, steps, seed):
 def answered(policy, reference, prompt_BP, segment_BP, key_B, length):
   """(Sampled, logprobs of it by the policy and by the reference, a BR each)."""
   out = generate(
-    policy, prompt_BP, segment_BP, key_B, length, 1.0, 1.0,
-    slots=length, eos=policy.cfg.eos, greedy=False,
-  )  # fmt: skip
+    policy,
+    prompt_BP,
+    segment_BP,
+    key_B,
+    length,
+    1.0,
+    1.0,
+    slots=length,
+    eos=policy.cfg.eos,
+    greedy=False,
+  )
   response_BR = jnp.arange(length) < out.length_B[:, None]
   tokens_BT = jnp.concatenate([prompt_BP, out.tokens_BR], 1)
   segment_BT = jnp.concatenate([(segment_BP != 0).astype(jnp.int32), response_BR], 1)
@@ -206,10 +214,13 @@ def verdicts(before, after):
 
 def table(before, after):
   names = dict(
-    compound='compound of VADER', kl='KL, nats a sequence', distinct_2='distinct-2, in an answer',
-    between='distinct-2, over all answers', perplexity='perplexity under the reference',
+    compound='compound of VADER',
+    kl='KL, nats a sequence',
+    distinct_2='distinct-2, in an answer',
+    between='distinct-2, over all answers',
+    perplexity='perplexity under the reference',
     length='tokens',
-  )  # fmt: skip
+  )
 
   def shown(t):
     return f'{t[0]:.3f}' + (f' ({t[1]:.3f} to {t[2]:.3f})' if t[1] < t[2] else '')

@@ -97,9 +97,14 @@ def damages():
   plan, rows = 'config.json', 'metrics.jsonl'
   deep = b'[' * 100_000
   for name, content in (
-    ('a directory', None), ('empty', b''), ('torn', b'{"steps": 8, "mod'), ('null', b'null'),
-    ('nested deep', deep), ('not UTF-8', b'{"a": "\xff"}'), ('an array', b'[1]'),
-  ):  # fmt: skip
+    ('a directory', None),
+    ('empty', b''),
+    ('torn', b'{"steps": 8, "mod'),
+    ('null', b'null'),
+    ('nested deep', deep),
+    ('not UTF-8', b'{"a": "\xff"}'),
+    ('an array', b'[1]'),
+  ):
     yield f'{plan} {name}', put(plan, content), plan, (), 2
   yield f'{plan} a fifo', lambda run: fifo(run / plan), plan, (), 2
   yield f'{rows} a directory', put(rows, None), rows, ('--config.steps=8',), 2
@@ -125,9 +130,15 @@ def cases(root):
   for name, change, says, more, status in damages():
     stage = 'sft' if more == ('STAGE=sft',) else 'explain'
     yield run_case(
-      name, kind='workdirs', stage=stage, more=() if stage == 'sft' else more,
-      make=copied(root, change), says=says, status=status, logs='checkpoint' in name,
-    )  # fmt: skip
+      name,
+      kind='workdirs',
+      stage=stage,
+      more=() if stage == 'sft' else more,
+      make=copied(root, change),
+      says=says,
+      status=status,
+      logs='checkpoint' in name,
+    )
   for text in (b'\xff\xfe\n', b'{"step": 1}\nnot json\n', b'[' * 100_000 + b'\n'):
     put = functools.partial(lambda run, text: (run / 'metrics.jsonl').write_bytes(text), text=text)
     name = f'metrics.jsonl of {text[:12]!r}'
