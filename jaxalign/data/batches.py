@@ -5,7 +5,7 @@ So nothing is saved of the data but the step, and hosts never wait for one anoth
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from absl import logging
@@ -40,7 +40,7 @@ class Batches:
     sizes = [len(table.plan) for table in self.tables]
     self.order = Mixture(sizes, [part.weight for part in parts], batch, seed)
 
-  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+  def rows(self, step: int, indices: Iterable[int]) -> Rows:
     return _fill(self.tables, [self.order.at(step, int(i)) for i in indices], self.length)
 
 
@@ -56,7 +56,7 @@ class Pass:
   def steps(self) -> int:
     return self.order.steps
 
-  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+  def rows(self, step: int, indices: Iterable[int]) -> Rows:
     return _fill(self.tables, [self.order.at(step, int(i)) for i in indices], self.length)
 
   def __iter__(self) -> Iterator[Rows]:
@@ -84,7 +84,7 @@ class Pairs:
       InOrder(longest, batch) if seed is None else Matched(longest, batch, seed)
     )
 
-  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+  def rows(self, step: int, indices: Iterable[int]) -> Rows:
     longest = self.lengths[self.order.rows(step)].max()
     T = next(width for width in widths(self.length) if width >= longest)
     found = [self.order.at(step, int(i)) for i in indices]
@@ -122,7 +122,7 @@ class Prompts:
       Once([size], batch) if seed is None else Mixture([size], [1], batch, seed)
     )
 
-  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+  def rows(self, step: int, indices: Iterable[int]) -> Rows:
     found = [self.order.at(step, int(i)) for i in indices]
     rows = _fill(self.tables, found, self.length, left=True)
     return {name: rows[name] for name in ('tokens_BT', 'segment_BT', 'position_BT')}

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -139,7 +139,7 @@ def prompt(form: ChatFormat, tokenizer: Tokenizer, turns: Sequence[Turn]) -> np.
   return encode_spans(tokenizer, [dialogue(form, tokenizer, turns)])[0].tokens
 
 
-def turns_of(form: ChatFormat, tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[Turn, ...]:
+def turns_of(form: ChatFormat, tokenizer: Tokenizer, ids: Iterable[int]) -> tuple[Turn, ...]:
   """The turns that `prompt` wrote as these ids. The end token closes answers alone, so exchanges
   are told apart for certain; within one, the first place where an answer could begin is it."""
   exchanges: list[list[int]] = [[]]

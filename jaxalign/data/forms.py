@@ -40,7 +40,7 @@ class Form:
   files: dict[str, bytes]
 
 
-def read(path: str) -> Form:
+def read(path: epath.PathLike) -> Form:
   """A directory, a sentencepiece .model or a llama2.c .bin; local or gs://."""
   refuse_scheme(path)
   refuse_irregular(path)
@@ -88,7 +88,7 @@ def of_words(words: list[str], bos: str | None, eos: str | None, pad: str | None
   return Form(spec=spec, bos=bos, eos=eos, pad=pad, add_bos=add_bos, family='other', files={})
 
 
-def write(form: Form, directory: str) -> None:
+def write(form: Form, directory: epath.PathLike) -> None:
   """The originals as they were, and beside them what AutoTokenizer needs to give the same ids."""
   place = epath.Path(directory)
   place.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from jaxalign.data.prepared import PAIR, Prepared, save_array
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
 from jaxalign.data.report import Report
 from jaxalign.data.shards import Item, Job, Side
-from jaxalign.data.sources import Jsonl, Source
+from jaxalign.data.sources import Jsonl, Readable
 from jaxalign.data.text import Tokenizer
 from jaxalign.data.tokenizing import Progress, write_all
 from jaxalign.files import content, write_text
@@ -37,7 +37,7 @@ _WORTH = 1 << 23  # characters that make it worth to start one more process
 
 
 def prepare(
-  source: Source,
+  source: Readable,
   tokenizer: Tokenizer,
   form: chat.ChatFormat,
   directory: epath.PathLike,
@@ -74,7 +74,7 @@ def prepare(
 class _Task:
   """What is tokenized, and how."""
 
-  source: Source
+  source: Readable
   tokenizer: Tokenizer
   form: chat.ChatFormat
   length: int
@@ -184,13 +184,6 @@ def _item(where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenize
 def _last_learned(spans: list[chat.Span]) -> list[chat.Span]:
   """Of a pair only the answers count in which it differs, not those before."""
   return [*(span._replace(learn=False) for span in spans[:-1]), spans[-1]]
-
-
-def _make(home: epath.Path) -> None:
-  try:
-    home.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise UserError(f'{home} cannot be made ({error}): choose another directory') from error
 
 
 def _finish(home: epath.Path, sides: list[Side], report: Report, facts: dict[str, Any]) -> None:

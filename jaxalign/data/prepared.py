@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import grain
 import numpy as np
@@ -40,7 +40,7 @@ class Prepared:
   def __repr__(self) -> str:
     return f'Prepared({self.manifest["name"]}, {len(self)} examples, {self.directory.name})'
 
-  def codes(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+  def codes(self, indices: Iterable[int]) -> list[np.ndarray]:
     """Of these examples: token * 2 + learned."""
     if self.manifest['tokens'] <= HELD:
       codes, ends = _held(self.directory)

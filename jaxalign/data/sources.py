@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import itertools
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Protocol
 
 from etils import epath
 
@@ -110,6 +110,15 @@ class Shipped:
 
 
 Source = Jsonl | Text | Shipped | HH | HuggingFace | Tfds
+
+
+class Readable(Protocol):
+  """A source, or what reads one."""
+
+  @property
+  def name(self) -> str: ...
+
+  def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]: ...
 
 
 def _rows(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tokenizers
+from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import forms, llama2c, specs
@@ -35,7 +36,7 @@ class Tokenizer:
     self._check_control_tokens()
 
   @classmethod
-  def load(cls, path: str) -> 'Tokenizer':
+  def load(cls, path: epath.PathLike) -> 'Tokenizer':
     """A Hugging Face directory, a sentencepiece .model or a llama2.c .bin; local or gs://."""
     try:
       return cls(forms.read(path))
@@ -54,7 +55,7 @@ class Tokenizer:
     """One id a word, in order, then bos, eos and pad: for a world whose every word is known."""
     return cls(forms.of_words(list(words), bos, eos, pad))
 
-  def save(self, directory: str) -> None:
+  def save(self, directory: epath.PathLike) -> None:
     """Files from which `load` gives an equal tokenizer, and AutoTokenizer the same ids."""
     forms.write(self._form, directory)
 
