@@ -3,7 +3,7 @@
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.data.hh import HH, SUBSETS
+from jaxalign.data.hh import HH
 from jaxalign.data.records import Conversation, Pair, Prompt
 from jaxalign.data.report import Report
 from tests.data.written import A, U, jsonl
@@ -107,13 +107,3 @@ def test_the_published_files(shared, folder, files, read, pairs, differ, same, b
   dropped = {'prompts differ': differ, 'answers are the same': same}
   assert report.dropped == {reason: count for reason, count in dropped.items() if count}
   assert files != 'test' or counts(path, 'prompt').kept >= read - 1
-
-
-def test_the_directory_reads_all_four(shared):
-  report = Report()
-  records = [r for _, r in HH(path=str(shared('hh-rlhf')), split='test').read(report)]
-  assert report.read == 8552 and {record.subset for record in records} == set(SUBSETS)
-  for record in records:
-    roles = [turn.role for turn in record.prompt]
-    assert roles == ['user', 'assistant'] * (len(roles) // 2) + ['user']
-    assert all(turn.text == turn.text.strip() != '' for turn in record.prompt)

@@ -64,12 +64,6 @@ def test_each_process_makes_its_own_rows_only(trained):
   assert rows_made(trained(1, ALL)[0], 0) == list(range(8))
 
 
-@pytest.mark.campaign
-def test_each_of_four_processes_too(trained):
-  path, _ = trained(4, FSDP)
-  assert [rows_made(path, n) for n in range(4)] == [[0, 1], [2, 3], [4, 5], [6, 7]]
-
-
 def test_the_first_process_alone_speaks_and_writes(trained):
   path, said = trained(2, ALL)
   progress = [line for line in said.splitlines() if ' loss ' in line]
