@@ -77,16 +77,16 @@ class Span(NamedTuple):
   """Text that is tokenized by itself; it says which control tokens go around it."""
 
   text: str
-  begins: bool  # it stands after a control token or at the beginning
-  bos: bool
-  eos: bool
-  learn: bool
+  begins: bool = False  # it stands after a control token or at the beginning
+  bos: bool = False
+  eos: bool = False
+  learn: bool = False
 
 
 def document(tokenizer: Tokenizer, record: Document) -> list[Span]:
   """[BOS] text EOS, as in pretraining."""
-  eos = tokenizer.eos is not None
-  return [Span(record.text, True, tokenizer.add_bos, eos, True)]
+  ends = dict(bos=tokenizer.add_bos, eos=tokenizer.eos is not None)
+  return [Span(record.text, begins=True, **ends, learn=True)]
 
 
 def dialogue(form: ChatFormat, tokenizer: Tokenizer, turns: Sequence[Turn]) -> list[Span]:
@@ -97,11 +97,11 @@ def dialogue(form: ChatFormat, tokenizer: Tokenizer, turns: Sequence[Turn]) -> l
   for n, turn in enumerate(turns):
     if turn.role == 'assistant':
       text = turn.text.strip() if form.strip else turn.text
-      spans.append(Span(_filled(form.answer, answer=text), False, False, True, True))
+      spans.append(Span(_filled(form.answer, answer=text), eos=True, learn=True))
     else:
       bos = form.bos or (n == 0 and tokenizer.add_bos)
       text = _exchange(form, turn.text, system if n == 0 else None)
-      spans.append(Span(form.later + text if n else text, True, bos, False, False))
+      spans.append(Span(form.later + text if n else text, begins=True, bos=bos))
   return spans
 
 
