@@ -63,7 +63,10 @@ def main():
   print(tokenizer, form.name)
   records = [record for _, record in source.read()]
   texts = written(form, tokenizer, records)
-  alone = lambda: sum(map(len, tokenizer.encode_batch(texts, bos=False)))
+
+  def alone():
+    return sum(map(len, tokenizer.encode_batch(texts, bos=False)))
+
   alone()
   tokens = timed('tokenizer alone', alone)
   timed('reading alone', lambda: [None for _ in source.read()], tokens)
@@ -82,8 +85,11 @@ def rows_of(corpus, tokens):
     f'{len(corpus)} examples in {len(plan)} rows: {plan.efficiency(corpus.lengths, LENGTH):.2%}'
   )
   made = Batches([Part(corpus)], LENGTH, 16, seed=0)
-  steps = range(made.steps_per_epoch)
-  held = lambda: sum(np.count_nonzero(made.rows(n, range(16))['segment_BT']) for n in steps)
+  steps = range(made.order.steps_per_epoch)
+
+  def held():
+    return sum(np.count_nonzero(made.rows(n, range(16))['segment_BT']) for n in steps)
+
   timed('rows, batch 16', held)
   million = np.clip(np.random.default_rng(0).lognormal(5.3, 0.9, 1_000_000), 1, LENGTH).astype(int)
   timed('pack, 1 M lengths', lambda: packing.pack(million, LENGTH), int(million.sum()))

@@ -174,9 +174,12 @@ def time_attention(report, sizes, models):
   q, k, v = (jax.random.normal(jax.random.key(n), shape, jnp.bfloat16) for n in range(3))
   segment_BT = packed(B, T, 9)[1]
   flops = 7 * B * cfg.heads * T * T * cfg.head_size  # 2 products forward, 5 backward, half masked
-  for name, impl, segments in (
-    ('causal', 'auto', None), ('packed', 'auto', segment_BT), ('packed, xla', 'xla', segment_BT),
-  ):  # fmt: skip
+  cases = (
+    ('causal', 'auto', None),
+    ('packed', 'auto', segment_BT),
+    ('packed, xla', 'xla', segment_BT),
+  )
+  for name, impl, segments in cases:
     look = functools.partial(attention.attend, segment_BT=segments, impl=impl)
     both = jax.jit(jax.grad(lambda q, k, v, look=look: look(q, k, v).sum(), (0, 1, 2)))
     took = seconds(lambda both=both: both(q, k, v), sizes['seconds'] / 4)
@@ -209,10 +212,8 @@ def train_step(report, rows, name, cfg, sizes, chip):
 
   took = seconds(once, sizes['seconds'])
   rate = rows * T / took
-  report.row(
-    f'train {name}', tokens_s=rate, mfu=rate * cfg.flops(T) / chip['flops'], ms=1e3 * took,
-    rows=rows, length=T, remat=cfg.remat, choice=choice,
-  )  # fmt: skip
+  pace = dict(tokens_s=rate, mfu=rate * cfg.flops(T) / chip['flops'], ms=1e3 * took)
+  report.row(f'train {name}', **pace, rows=rows, length=T, remat=cfg.remat, choice=choice)
 
 
 def decode(report, rows, name, cfg, sizes, chip):
@@ -233,7 +234,10 @@ def decode(report, rows, name, cfg, sizes, chip):
     prompt=P,
   )
   key_B = jax.random.split(jax.random.key(1), rows)
-  say = lambda n: generate(model, tokens_BP, segment_BP, key_B, n, 1.0, 1.0, slots=R, eos=())
+
+  def say(n):
+    return generate(model, tokens_BP, segment_BP, key_B, n, 1.0, 1.0, slots=R, eos=())
+
   few = R // 8
   short, long = (seconds(lambda n=n: say(n), sizes['seconds'] / 2) for n in (few, R))
   pace = max((long - short) / (R - few), 1e-9)
@@ -241,10 +245,9 @@ def decode(report, rows, name, cfg, sizes, chip):
   cache = 2 * 2 * rows * cfg.depth * cfg.kv_heads * (P + R) * cfg.head_size
   embed = 0 if cfg.tied else cfg.vocab * cfg.width  # looked up, not read
   weights = 2 * (sum(w.size for w in jax.tree.leaves(model)) - embed)
-  report.row(
-    f'decode {name}', tokens_s=rows / pace, ms_a_token=1e3 * pace, rows=rows, new=R,
-    gbs=(weights + cache) / pace / 1e9, of_copy=(weights + cache) / pace / chip['bandwidth'],
-  )  # fmt: skip
+  rate = (weights + cache) / pace
+  made = dict(tokens_s=rows / pace, ms_a_token=1e3 * pace, rows=rows, new=R)
+  report.row(f'decode {name}', **made, gbs=rate / 1e9, of_copy=rate / chip['bandwidth'])
 
 
 def ppo_phases(report, rows, name, cfg, sizes, chip):
@@ -258,14 +261,22 @@ def ppo_phases(report, rows, name, cfg, sizes, chip):
   tx = ppo_start.optimizers(ADAM, ADAM, 1000, 1000)
   build, mesh = players.fresh_players(cfg.build), jax.sharding.get_mesh()
   held = [make_state(build, tx, 0, mesh, functools.partial(improve.carried, rules))[1]()]
-  fresh = lambda n: jax.jit(half.build)(jax.random.key(n))
+
+  def fresh(n):
+    return jax.jit(half.build)(jax.random.key(n))
+
   given = dict(reference=fresh(1), scorers=(Scorer(fresh(2), jax.random.key(3)),))
   tokens_BP, _ = packed(rows, P, cfg.vocab)
   batch = dict(tokens_BT=tokens_BP[None], segment_BT=jnp.ones_like(tokens_BP)[None])
   key_B = players.row_keys(jax.random.key(4), 0, rows)
   prompt = tokens_BP, batch['segment_BT'][0], key_B, R, 1.0, 1.0
-  alone = lambda: generate(held[0].model['policy'], *prompt, slots=R, eos=())
-  collect = lambda: ppo.collect(game, held[0].model, batch, key_B, given)
+
+  def alone():
+    return generate(held[0].model['policy'], *prompt, slots=R, eos=())
+
+  def collect():
+    return ppo.collect(game, held[0].model, batch, key_B, given)
+
   sampling, collecting = seconds(alone, sizes['seconds'] / 2), seconds(collect, 0)
   seen = collect()
 

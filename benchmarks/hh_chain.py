@@ -44,15 +44,27 @@ def policy():
 
 
 def of_sft(work, given):
-  corpus = lambda source: (Corpus(source=source, long='drop'),)
+
+  def corpus(source):
+    return (Corpus(source=source, long='drop'),)
+
   tests = reward_hh.tests('conversation')
   return sft.Config(
-    model=policy(), init=STORIES, tokenizer=TOKENS, format=chat.TRANSCRIPT,
-    train=corpus(reward_hh.pairs_of('a', 'conversation')), held_out=corpus(tests),
-    length=LENGTH, batch=8, steps=given.sft, eval_every=given.sft,
+    model=policy(),
+    init=STORIES,
+    tokenizer=TOKENS,
+    format=chat.TRANSCRIPT,
+    train=corpus(reward_hh.pairs_of('a', 'conversation')),
+    held_out=corpus(tests),
+    length=LENGTH,
+    batch=8,
+    steps=given.sft,
+    eval_every=given.sft,
     optim=AdamW(lr=1e-3, weight_decay=0.1, schedule=Schedule(warmup=min(20, given.sft // 2))),
-    saving=Saving(every=50, keep=1), logging=Logging(every=20), seed=given.seed,
-  )  # fmt: skip
+    saving=Saving(every=50, keep=1),
+    logging=Logging(every=20),
+    seed=given.seed,
+  )
 
 
 def of_reward(part, seed):
@@ -60,19 +72,36 @@ def of_reward(part, seed):
 
 
 def of_ppo(work, given):
-  adam = lambda lr: AdamW(lr=lr, eps=1e-5, schedule=Schedule(shape='constant'))
+
+  def adam(lr):
+    return AdamW(lr=lr, eps=1e-5, schedule=Schedule(shape='constant'))
+
   return ppo.Config(
-    model=policy(), init=str(work / 'sft'), tokenizer=TOKENS, format=chat.TRANSCRIPT,
-    prompts=reward_hh.pairs_of('a', 'prompt'), held_out=reward_hh.tests('prompt'),
-    judges=(Judge(by=str(work / 'proxy')),), gold=(Judge(by=str(work / 'gold')),),
+    model=policy(),
+    init=str(work / 'sft'),
+    tokenizer=TOKENS,
+    format=chat.TRANSCRIPT,
+    prompts=reward_hh.pairs_of('a', 'prompt'),
+    held_out=reward_hh.tests('prompt'),
+    judges=(Judge(by=str(work / 'proxy')),),
+    gold=(Judge(by=str(work / 'gold')),),
     rules=players.Rules(
       beta=0.05, kl_target=6.0, kl_horizon=200.0, epochs=2, normalise=True, critic_first=2
     ),
-    prompt=96, response=48, batch=32, minibatch=16, steps=given.ppo,
-    eval_every=max(given.ppo // 4, 1), eval_prompts=64, eval_greedy=False,
-    optim=adam(2e-4), critic_optim=adam(1e-3),
-    saving=Saving(every=5, keep=1), logging=Logging(every=2), seed=given.seed,
-  )  # fmt: skip
+    prompt=96,
+    response=48,
+    batch=32,
+    minibatch=16,
+    steps=given.ppo,
+    eval_every=max(given.ppo // 4, 1),
+    eval_prompts=64,
+    eval_greedy=False,
+    optim=adam(2e-4),
+    critic_optim=adam(1e-3),
+    saving=Saving(every=5, keep=1),
+    logging=Logging(every=2),
+    seed=given.seed,
+  )
 
 
 STAGES = {

@@ -69,11 +69,9 @@ def compare(cores, rounds, python):
   with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
     players = {}
     for name, env in OURS.items():  # first: it writes the weights
-      player = Player(sys.executable, 'ours', env, cores, directory)
-      players[name] = stack.enter_context(player)
+      players[name] = stack.enter_context(Player(sys.executable, 'ours', env, cores, directory))
     for name, env in THEIRS.items() if python else ():
-      player = Player(python, 'theirs', env, cores, directory)
-      players[name] = stack.enter_context(player)
+      players[name] = stack.enter_context(Player(python, 'theirs', env, cores, directory))
     runs = {name: [] for name in players}
     for n in range(rounds + 1):
       for name, player in players.items():
@@ -268,9 +266,8 @@ def theirs(directory):
   generation, whiten = ppo_trainer.batch_generation, ppo_trainer.masked_whiten
 
   def waiting_generation(*given):
-    if said:
-      if not sys.stdin.readline():
-        os._exit(0)
+    if said and not sys.stdin.readline():
+      os._exit(0)
     marks[:] = [now()]
     out = generation(*given)
     marks.append(now())

@@ -96,7 +96,10 @@ def configured(work, steps, seed):
     return Jsonl(path=str(path), kind='prompt')
 
   model = str(STORIES / 'stories260K.bin')
-  adam = lambda lr: AdamW(lr=lr, eps=1e-5, schedule=Schedule(shape='constant'))
+
+  def adam(lr):
+    return AdamW(lr=lr, eps=1e-5, schedule=Schedule(shape='constant'))
+
   return ppo.Config(
     model=dataclasses.replace(hub.load(model).cfg, remat='none'),
     init=model,
@@ -128,13 +131,24 @@ def configured(work, steps, seed):
 def answered(policy, reference, prompt_BP, segment_BP, key_B, length):
   """(Sampled, logprobs of it by the policy and by the reference, a BR each)."""
   out = generate(
-    policy, prompt_BP, segment_BP, key_B, length, 1.0, 1.0,
-    slots=length, eos=policy.cfg.eos, greedy=False,
-  )  # fmt: skip
+    policy,
+    prompt_BP,
+    segment_BP,
+    key_B,
+    length,
+    1.0,
+    1.0,
+    slots=length,
+    eos=policy.cfg.eos,
+    greedy=False,
+  )
   response_BR = jnp.arange(length) < out.length_B[:, None]
   tokens_BT = jnp.concatenate([prompt_BP, out.tokens_BR], 1)
   segment_BT = jnp.concatenate([(segment_BP != 0).astype(jnp.int32), response_BR], 1)
-  read = lambda model: players.read(model, tokens_BT, segment_BT, response_BR, 1.0)[0]
+
+  def read(model):
+    return players.read(model, tokens_BT, segment_BT, response_BR, 1.0)[0]
+
   return out, read(policy), read(reference)
 
 
@@ -169,10 +183,13 @@ def summary(rows, said):
   per_prompt = {name: x.mean(1, keepdims=True) for name, x in rows.items()}
   drawn = {name: bon.resampled(x, 2000) for name, x in per_prompt.items()}
   means = {name: x.mean(0) for name, x in per_prompt.items()}
-  made = lambda at: dict(
-    {name: at[name][..., 0] for name in ('compound', 'kl', 'distinct_2', 'length')},
-    perplexity=np.exp(at['nats'] / at['length'])[..., 0],
-  )
+
+  def made(at):
+    return dict(
+      {name: at[name][..., 0] for name in ('compound', 'kl', 'distinct_2', 'length')},
+      perplexity=np.exp(at['nats'] / at['length'])[..., 0],
+    )
+
   values, spread = made(means), made(drawn)
   found = {n: (float(values[n]), *np.percentile(spread[n], (2.5, 97.5)).tolist()) for n in values}
   pairs = [pair for one in said for pair in itertools.pairwise(one['ids'])]
@@ -182,7 +199,10 @@ def summary(rows, said):
 
 def verdicts(before, after):
   """[(what is expected, whether it holds)]"""
-  value = lambda of, name: of[name][0]
+
+  def value(of, name):
+    return of[name][0]
+
   rise, kl = value(after, 'compound') - value(before, 'compound'), value(after, 'kl')
   said = [(f'compound rises by {rise:.3f}, at least {RISE}', rise >= RISE)]
   said += [(f'KL {kl:.2f} nats a sequence, below {KL}', kl < KL)]
@@ -194,11 +214,17 @@ def verdicts(before, after):
 
 def table(before, after):
   names = dict(
-    compound='compound of VADER', kl='KL, nats a sequence', distinct_2='distinct-2, in an answer',
-    between='distinct-2, over all answers', perplexity='perplexity under the reference',
+    compound='compound of VADER',
+    kl='KL, nats a sequence',
+    distinct_2='distinct-2, in an answer',
+    between='distinct-2, over all answers',
+    perplexity='perplexity under the reference',
     length='tokens',
-  )  # fmt: skip
-  shown = lambda t: f'{t[0]:.3f}' + (f' ({t[1]:.3f} to {t[2]:.3f})' if t[1] < t[2] else '')
+  )
+
+  def shown(t):
+    return f'{t[0]:.3f}' + (f' ({t[1]:.3f} to {t[2]:.3f})' if t[1] < t[2] else '')
+
   yield f'| held out, {len(openings(*HELD_OUT))} openings x {ANSWERS} answers | before | after |'
   yield '|---|---|---|'
   for name, words in names.items():

@@ -80,7 +80,10 @@ def configured(start, steps, seed, part='b'):
 
 
 def table(card):
-  share = lambda s: f'{s["value"]:.1%} ({s["low"]:.1%} to {s["high"]:.1%})'
+
+  def share(s):
+    return f'{s["value"]:.1%} ({s["low"]:.1%} to {s["high"]:.1%})'
+
   yield '| test file | pairs | accuracy | longer wins (tokens) |'
   yield '|---|---|---|---|'
   for name, rows in OFFICIAL.items():

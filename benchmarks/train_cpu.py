@@ -97,9 +97,11 @@ class Player:
   def __init__(self, side, size, cores, directory):
     self.process = subprocess.Popen(
       [sys.executable, __file__, '--child', side, size, directory],
-      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
       preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:]),
-    )  # fmt: skip
+    )
     self.losses = self.answer()
 
   def __enter__(self):
@@ -179,9 +181,11 @@ def theirs(sizes, directory):
   vectors = [p for p in model.parameters() if p.ndim == 1]
   opt = torch.optim.AdamW(
     [dict(params=matrices), dict(params=vectors, weight_decay=0.0)],
-    lr=OPTIM['lr'], betas=(OPTIM['b1'], OPTIM['b2']), eps=OPTIM['eps'],
+    lr=OPTIM['lr'],
+    betas=(OPTIM['b1'], OPTIM['b2']),
+    eps=OPTIM['eps'],
     weight_decay=OPTIM['weight_decay'],
-  )  # fmt: skip
+  )
   ids = torch.tensor(batch(sizes), dtype=torch.long)
 
   def step():

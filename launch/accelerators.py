@@ -18,9 +18,9 @@ class Kind:
 
 FLAT = ('1x1', '2x2', '2x4', '4x4', '4x8', '8x8', '8x16', '16x16')
 CUBE = (
-  '2x2x1', '2x2x2', '2x2x4', '2x4x4', '4x4x4', '4x4x8', '4x8x8', '8x8x8', '8x8x16', '8x16x16',
-  '16x16x16',
-)  # fmt: skip
+  *('2x2x1', '2x2x2', '2x2x4', '2x4x4', '4x4x4', '4x4x8', '4x8x8', '8x8x8'),
+  *('8x8x16', '8x16x16', '16x16x16'),
+)
 KINDS = {
   'v4': Kind('v4', 'tpu-ubuntu2204-base', 'tpu-v4-podslice', CUBE),
   'v5e': Kind('v5litepod', 'v2-alpha-tpuv5-lite', 'tpu-v5-lite-podslice', FLAT),
@@ -57,9 +57,7 @@ def find(name):
   chips = count // cores
   # Up to eight chips of a flat kind are one machine; everything larger is of machines of four.
   hosts = 1 if chips <= 8 and kind.topologies is FLAT else chips // 4
-  return Slice(
-    name, f'{kind.type}-{count}', chips, hosts, kind.runtime, kind.gke, sizes[count]
-  )  # fmt: skip
+  return Slice(name, f'{kind.type}-{count}', chips, hosts, kind.runtime, kind.gke, sizes[count])
 
 
 def chips_of(topology):

@@ -12,9 +12,9 @@ from launch.shell import PodError
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Tracked or not, these are never sent.
 SECRET = (
-  '.env', '.env.*', '*.pem', '*.key', '*.p12', 'id_rsa*', 'id_ed25519*', '.netrc',
-  '*credentials*.json', '*service_account*.json', '*service-account*.json',
-)  # fmt: skip
+  *('.env', '.env.*', '*.pem', '*.key', '*.p12', 'id_rsa*', 'id_ed25519*', '.netrc'),
+  *('*credentials*.json', '*service_account*.json', '*service-account*.json'),
+)
 
 
 def tracked(root=ROOT):

@@ -88,10 +88,13 @@ def memory_of(compiled, beside):
   """Bytes on one device. What is given away (donated) is counted once: as an argument."""
   found = compiled.memory_analysis()
   parts = dict(
-    argument=found.argument_size_in_bytes, output=found.output_size_in_bytes,
-    alias=found.alias_size_in_bytes, temp=found.temp_size_in_bytes,
-    code=found.generated_code_size_in_bytes, beside=beside,
-  )  # fmt: skip
+    argument=found.argument_size_in_bytes,
+    output=found.output_size_in_bytes,
+    alias=found.alias_size_in_bytes,
+    temp=found.temp_size_in_bytes,
+    code=found.generated_code_size_in_bytes,
+    beside=beside,
+  )
   peak = sum(parts.values()) - 2 * parts['alias']
   return dict(bytes=parts, peak_bytes=peak)
 
@@ -149,7 +152,10 @@ def refused(text, beside):
 
 def shown(words):
   """A buffer of the compiler's list in one line: its shape, and the operation that made it."""
-  field = lambda name: (re.search(rf'{name}: (.+)', words) or ['', ''])[1].strip()
+
+  def field(name):
+    return (re.search(rf'{name}: (.+)', words) or ['', ''])[1].strip()
+
   operation = re.search(r'op_name="([^"]+)"', words)
   return ' '.join(filter(None, [field('Shape'), operation and operation[1] or field('Operator')]))
 

@@ -38,9 +38,11 @@ def parse(argv, verbs, about):
   """The flags, checked. about: what --help says first."""
   cut = argv.index('--') if '--' in argv else len(argv)
   parser = Parser(
-    prog='python -m launch.pod', description=about, allow_abbrev=False,
+    prog='python -m launch.pod',
+    description=about,
+    allow_abbrev=False,
     formatter_class=argparse.RawDescriptionHelpFormatter,
-  )  # fmt: skip
+  )
   add = parser.add_argument
   add('verb', choices=verbs)
   add('--name', required=True, help='of the slice; lower case letters, digits and dashes')
@@ -153,20 +155,33 @@ def job_of(args, print_line):
   if lost:
     raise PodError(f'--env={args.env}: {lost[0]} is not set here')
   limits = workers.Limits(
-    poll=args.poll, others=12 * args.poll, queue=6 * args.poll, reach=60 * args.poll,
-    wait=3600 * args.wait, ssh=args.ssh_patience, grace=args.grace, silent=args.silent,
+    poll=args.poll,
+    others=12 * args.poll,
+    queue=6 * args.poll,
+    reach=60 * args.poll,
+    wait=3600 * args.wait,
+    ssh=args.ssh_patience,
+    grace=args.grace,
+    silent=args.silent,
     restarts=args.restarts,
-  )  # fmt: skip
+  )
   if args.hosts is not None:
     cloud = local.Local(args.name, args.hosts, args.devices, args.root)
   else:
     found = accelerators.find(args.slice or 'v5e-1')  # verbs that ask only learn it from Google
     there = args.existing or args.verb != 'up'
     cloud = gcloud.Slice(
-      args.name, found, args.zone, args.project, spot=args.spot, existing=args.existing,
-      runtime=args.runtime_version, internal_ip=args.internal_ip, flags=args.create_flag,
+      args.name,
+      found,
+      args.zone,
+      args.project,
+      spot=args.spot,
+      existing=args.existing,
+      runtime=args.runtime_version,
+      internal_ip=args.internal_ip,
+      flags=args.create_flag,
       run=dry.Imaginary(found.hosts, there) if args.dry_run else shell.run,
-    )  # fmt: skip
+    )
   if args.dry_run:
     limits.poll = limits.queue = 0
     if args.hosts is not None:

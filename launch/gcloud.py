@@ -16,8 +16,20 @@ class Slice:
 
   costs = True
 
-  def __init__(self, name, slice_, zone, project=None, *, run=shell.run, spot=False, existing=False,
-               runtime=None, internal_ip=False, flags=()):  # fmt: skip
+  def __init__(
+    self,
+    name,
+    slice_,
+    zone,
+    project=None,
+    *,
+    run=shell.run,
+    spot=False,
+    existing=False,
+    runtime=None,
+    internal_ip=False,
+    flags=(),
+  ):
     self.name, self.slice, self.run, self.existing = name, slice_, run, existing
     self.hosts = slice_.hosts
     self.spot, self.runtime, self.flags = spot, runtime, tuple(flags)
@@ -78,11 +90,10 @@ class Slice:
   def create(self):
     """Asks for it. None, or why there is no capacity now; what cannot be had at all is an error."""
     runtime = self.runtime or self.slice.runtime
-    command = [
-      'gcloud', 'compute', 'tpus', 'queued-resources', 'create', self.name,
-      f'--node-id={self.name}', *self.where, f'--accelerator-type={self.slice.type}',
-      f'--runtime-version={runtime}', *(['--spot'] if self.spot else []), *self.flags, '--quiet',
-    ]  # fmt: skip
+    command = ['gcloud', 'compute', 'tpus', 'queued-resources', 'create', self.name]
+    command += [f'--node-id={self.name}', *self.where, f'--accelerator-type={self.slice.type}']
+    command += [f'--runtime-version={runtime}', *(['--spot'] if self.spot else []), *self.flags]
+    command.append('--quiet')
     got = self.run(command, patience=600)
     if got.status == 0 or 'ALREADY_EXISTS' in got.why or 'already exists' in got.why:
       return None

@@ -44,9 +44,11 @@ class Local:
   def delete(self):
     for home in self.root.glob('w*'):  # it may have been made with more of them
       self.ask(
-        home.name[1:], 'for w in ~/jaxalign-pods/*/tree/launch/worker.py; do test -e "$w" && '
-        'python3 "$w" kill "${w%/tree/launch/worker.py}"; done', patience=30,
-      )  # fmt: skip
+        home.name[1:],
+        'for w in ~/jaxalign-pods/*/tree/launch/worker.py; do test -e "$w" && '
+        'python3 "$w" kill "${w%/tree/launch/worker.py}"; done',
+        patience=30,
+      )
     shutil.rmtree(self.root, ignore_errors=True)
 
   def removal(self):

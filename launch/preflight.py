@@ -32,12 +32,16 @@ from launch import report, slices
 
 LOCK = pathlib.Path(tempfile.gettempdir()) / f'jaxalign-preflight-{os.getuid()}.lock'
 ENVIRONMENT = dict(
-  JAX_PLATFORMS='cpu', TPU_SKIP_MDS_QUERY='1', TPU_WORKER_HOSTNAMES='localhost',
+  JAX_PLATFORMS='cpu',
+  TPU_SKIP_MDS_QUERY='1',
+  TPU_WORKER_HOSTNAMES='localhost',
   JAX_FORCE_TPU_INIT='1',  # the compiler's flags are those that jax gives it where a TPU is
-  TPU_MIN_LOG_LEVEL='3', TF_CPP_MIN_LOG_LEVEL='3', HF_HUB_OFFLINE='1',
+  TPU_MIN_LOG_LEVEL='3',
+  TF_CPP_MIN_LOG_LEVEL='3',
+  HF_HUB_OFFLINE='1',
   ALLOW_MULTIPLE_LIBTPU_LOAD='1',  # its lock is for machines with a TPU
   JAX_TRACEBACK_FILTERING='off',  # so that the last line of a failure is what failed
-)  # fmt: skip
+)
 REMEDY = "pip install 'jaxalign[preflight]'"
 
 
@@ -57,9 +61,10 @@ def run(argv):
     given = [f'--config.{field}={text}' for field, text in assignments]
     found = []
     for where in wheres:
-      ask = lambda more=(), where=where: compiled(
-        args.config, where, [*given, *more], args.timeout, args.keep
-      )
+
+      def ask(more=(), where=where):
+        return compiled(args.config, where, [*given, *more], args.timeout, args.keep)
+
       if args.search:
         found += searched(args.config, where, given, ask)
       else:
@@ -98,8 +103,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(argv):
-  parser = Parser(prog='launch.preflight', description=__doc__, allow_abbrev=False,
-                  formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+  raw = argparse.RawDescriptionHelpFormatter
+  parser = Parser(
+    prog='launch.preflight', description=__doc__, allow_abbrev=False, formatter_class=raw
+  )
   parser.add_argument('--config', required=True)
   parser.add_argument('--slice', required=True)
   parser.add_argument('--json')

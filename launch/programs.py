@@ -122,9 +122,13 @@ def language(cfg, mesh):
   stacked = packed(mesh, (cfg.steps_per_call,), cfg.batch, cfg.length)
   tokens = cfg.steps_per_call * cfg.batch * cfg.length
   yield Program(
-    'train', step, (state, stacked, given), tokens=tokens,
-    flops=tokens * cfg.model.flops(cfg.length), calls=-(-cfg.steps // cfg.steps_per_call),
-  )  # fmt: skip
+    'train',
+    step,
+    (state, stacked, given),
+    tokens=tokens,
+    flops=tokens * cfg.model.flops(cfg.length),
+    calls=-(-cfg.steps // cfg.steps_per_call),
+  )
 
 
 def pairs(cfg, mesh):
@@ -143,9 +147,13 @@ def pairs(cfg, mesh):
   types = {name: jnp.float32 for name in sizes if 'weight' in name or 'margin' in name}
   tokens = 2 * cfg.batch * T
   yield Program(
-    'train', step, (state, rows(mesh, (1,), sizes, types), given), tokens=tokens,
-    flops=tokens * stage.flops(cfg)(T), calls=cfg.steps,
-  )  # fmt: skip
+    'train',
+    step,
+    (state, rows(mesh, (1,), sizes, types), given),
+    tokens=tokens,
+    flops=tokens * stage.flops(cfg)(T),
+    calls=cfg.steps,
+  )
 
 
 SIDES = ('_BT', '_weight_BT', '_segment_BT')
@@ -212,25 +220,38 @@ def rounds(cfg, mesh):
   collects = cfg.steps + evaluations * 2 * -(-cfg.eval_prompts // cfg.batch)
   one, tokens = cfg.model.flops(cfg.length) / 3, cfg.batch * cfg.length  # of a forward
   yield Program(
-    'collect', ppo.collect, (game, state.model, stacked, key_B, given),
-    beside=gold + device_bytes((state.opt, state.extra), mesh), tokens=tokens,
-    flops=tokens * one * (4 + len(scorers)), calls=collects, turns=cfg.response - 1,
+    'collect',
+    ppo.collect,
+    (game, state.model, stacked, key_B, given),
+    beside=gold + device_bytes((state.opt, state.extra), mesh),
+    tokens=tokens,
+    flops=tokens * one * (4 + len(scorers)),
+    calls=collects,
+    turns=cfg.response - 1,
     read=turn_bytes(cfg, mesh),
-  )  # fmt: skip
+  )
   B = jax.ShapeDtypeStruct((cfg.batch,), jnp.float32, sharding=NamedSharding(mesh, spec('B')))
   with jax.set_mesh(mesh):
     seen = jax.eval_shape(ppo.collect, game, state.model, stacked, key_B, given)
-  put = lambda x: jax.ShapeDtypeStruct(
-    x.shape, x.dtype, sharding=NamedSharding(mesh, spec('B' + '-' * (x.ndim - 1)))
-  )
+
+  def put(x):
+    return jax.ShapeDtypeStruct(
+      x.shape, x.dtype, sharding=NamedSharding(mesh, spec('B' + '-' * (x.ndim - 1)))
+    )
+
   worth = tokens * cfg.rules.epochs * 2 * 3 * one  # policy and critic, forwards and backwards
   if cfg.rules.ptx:
     text = cfg.batch * cfg.ptx_length
     worth += text * cfg.rules.epochs * cfg.model.flops(cfg.ptx_length)
   yield Program(
-    'learn', ppo.learn, (game, tx, state, stacked, jax.tree.map(put, seen), (B,) * len(names),
-    given), beside=gold, tokens=tokens, flops=worth, calls=cfg.steps,
-  )  # fmt: skip
+    'learn',
+    ppo.learn,
+    (game, tx, state, stacked, jax.tree.map(put, seen), (B,) * len(names), given),
+    beside=gold,
+    tokens=tokens,
+    flops=worth,
+    calls=cfg.steps,
+  )
 
 
 def whole(mesh, shapes):
@@ -250,13 +271,24 @@ def best_of(cfg, mesh):
   one, tokens = cfg.model.flops(cfg.length) / 3, cfg.batch * cfg.length
   how, key = (cfg.response, cfg.temperature), whole(mesh, jax.eval_shape(jax.random.key, 0))
   yield Program(
-    'sample', bon.draw, (how, policy, batch, key), beside=device_bytes(listed, mesh),
-    tokens=tokens, flops=tokens * one, calls=calls, turns=cfg.response - 1,
+    'sample',
+    bon.draw,
+    (how, policy, batch, key),
+    beside=device_bytes(listed, mesh),
+    tokens=tokens,
+    flops=tokens * one,
+    calls=calls,
+    turns=cfg.response - 1,
     read=turn_bytes(cfg, mesh),
-  )  # fmt: skip
+  )
   texts = rows(mesh, (), dict.fromkeys(('tokens_BT', 'segment_BT'), (cfg.batch, cfg.length)), {})
   for n, scorer in enumerate(listed):
     yield Program(
-      f'score {n}', judging.read, (scorer, *texts.values()), tokens=tokens, flops=tokens * one,
-      beside=device_bytes((policy, *listed[:n], *listed[n + 1 :]), mesh), calls=calls,
-    )  # fmt: skip
+      f'score {n}',
+      judging.read,
+      (scorer, *texts.values()),
+      tokens=tokens,
+      flops=tokens * one,
+      beside=device_bytes((policy, *listed[:n], *listed[n + 1 :]), mesh),
+      calls=calls,
+    )

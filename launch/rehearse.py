@@ -67,9 +67,10 @@ def together(host, hosts, devices, port):
   return dict(
     JAX_PLATFORMS='cpu',
     XLA_FLAGS=f'{flags} --xla_force_host_platform_device_count={devices}'.strip(),
-    JAX_COORDINATOR_ADDRESS=f'127.0.0.1:{port}', JAX_NUM_PROCESSES=str(hosts),
+    JAX_COORDINATOR_ADDRESS=f'127.0.0.1:{port}',
+    JAX_NUM_PROCESSES=str(hosts),
     JAX_PROCESS_ID=str(host),
-  )  # fmt: skip
+  )
 
 
 def start(command, host, args, port):

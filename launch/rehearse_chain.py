@@ -32,11 +32,18 @@ STAGES = {
   'ppo': (
     'ppo_llama2_7b',
     dict(
-      STEPS, prompt=32, response=8, batch=8, minibatch=8, eval_prompts=8, init='{sft}',
-      critic='{reward}', **{'judges.0.by': '{reward}', 'saving.best': 'none', 'rules.epochs': 2},
+      STEPS,
+      prompt=32,
+      response=8,
+      batch=8,
+      minibatch=8,
+      eval_prompts=8,
+      init='{sft}',
+      critic='{reward}',
+      **{'judges.0.by': '{reward}', 'saving.best': 'none', 'rules.epochs': 2},
     ),
   ),
-}  # fmt: skip
+}
 
 
 def main(argv):
@@ -79,10 +86,9 @@ def run(root, kind, stage, hosts, victim):
     pid = local.Local(kind, hosts, root=root / 'pods').root / f'w{victim}/jaxalign-pods/{kind}/pid'
     killer = threading.Thread(target=kill, args=(pathlib.Path(homes[stage]), pid, killed))
     killer.start()
-  status = pod.main([
-    'up', *flags(root, kind, hosts), '--poll=2', '--grace=1', '--', *overrides,
-    f'--config=configs/{name}.py:smoke', f'--workdir={homes[stage]}',
-  ])  # fmt: skip
+  given = [f'--config=configs/{name}.py:smoke', f'--workdir={homes[stage]}']
+  wait = ['--poll=2', '--grace=1']
+  status = pod.main(['up', *flags(root, kind, hosts), *wait, '--', *overrides, *given])
   if victim is not None:
     killed.append('late')  # ends a killer that still waits
     killer.join()

@@ -10,9 +10,15 @@ CONVENTION = '6 a weight of every matmul and token, causal attention; recomputat
 def bounds(said, program, where, devices):
   """What follows from a program's bytes, cycles and collectives: a dict for its answer."""
   chip = where.chip
-  wire = lambda keep: sum(c['bytes'] for c in said['collectives'] if keep(c))
+
+  def wire(keep):
+    return sum(c['bytes'] for c in said['collectives'] if keep(c))
+
   links = chip.link * sum(1 + wraps for wraps, n in zip(where.wrap, where.shape) if n > 1)
-  near = lambda n: n / links if n else 0.0
+
+  def near(n):
+    return n / links if n else 0.0
+
   seconds = dict(
     arithmetic=program.flops / devices / chip.flops,
     cycles=said['cycles'] / chip.clock,
@@ -28,10 +34,13 @@ def bounds(said, program, where, devices):
   seconds = {name: round(s, 6) for name, s in seconds.items()}
   seconds |= dict(exposed=round(exposed, 6), at_best=round(best, 6))
   return dict(
-    seconds=seconds, bound=bound, tokens_per_second=round(program.tokens / best),
-    mfu=round(program.flops / devices / chip.flops / best, 4), flops_convention=CONVENTION,
+    seconds=seconds,
+    bound=bound,
+    tokens_per_second=round(program.tokens / best),
+    mfu=round(program.flops / devices / chip.flops / best, 4),
+    flops_convention=CONVENTION,
     stage_seconds=round(best * program.calls, 1),
-  )  # fmt: skip
+  )
 
 
 def moved(parts):

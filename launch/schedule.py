@@ -1,8 +1,7 @@
 """Reads what the TPU compiler wrote (compiled.as_text()): loops, collectives, cycles, copies.
 
 Every instruction counts as often as the loops around it turn. `cycles` are the compiler's own
-estimates of fusions; kernels (attention), collectives and stalls carry none, so a ratio of cycles
-is no ratio of step times, and the sum is a lower bound.
+estimates, and a lower bound: kernels (attention), collectives and stalls carry none.
 """
 
 import collections
@@ -37,6 +36,11 @@ class Instruction:
   @property
   def operands(self):
     return NAMES.findall(self.rest.split('), ')[0])
+
+  @property
+  def value(self):
+    """Of a constant: an int."""
+    return int(self.rest.split(')')[0])
 
   @property
   def source(self):
@@ -85,10 +89,8 @@ class Schedule:
     listed = [dict(zip(names, key)) | row for key, row in rows.items()]
     listed.sort(key=lambda row: -row['bytes'])
     copies = sorted(self.copies.items(), key=lambda item: -item[1])[:10]
-    return dict(
-      cycles=round(self.cycles), wire_bytes=round(self.wire), collectives=listed,
-      copies=[dict(source=s, bytes=round(n)) for s, n in copies], loops=self.loops,
-    )  # fmt: skip
+    told = dict(cycles=round(self.cycles), wire_bytes=round(self.wire), collectives=listed)
+    return told | dict(copies=[dict(source=s, bytes=round(n)) for s, n in copies], loops=self.loops)
 
 
 def short(source):
@@ -141,10 +143,9 @@ def _walk(computations, name, times, found, turns, per_slice, depth):
       before = found.cycles, found.wire
       _walk(computations, one.called('body'), times * trips, found, turns, per_slice, depth + 1)
       if depth <= 1 and trips > 1:
-        found.loops.append(
-          dict(turns=trips, cycles=round(found.cycles - before[0]),
-               wire_bytes=round(found.wire - before[1]), source=short(one.source), depth=depth)
-        )  # fmt: skip
+        cycles, wire = round(found.cycles - before[0]), round(found.wire - before[1])
+        loop = dict(turns=trips, cycles=cycles, wire_bytes=wire)
+        found.loops.append(loop | dict(source=short(one.source), depth=depth))
     elif one.kind in ('call', 'conditional'):
       for branch in _branches(one):
         _walk(computations, branch, times, found, turns, per_slice, depth)
@@ -169,25 +170,21 @@ def _branches(one):
 
 
 def _fused(computations, fusion, times, per_slice):
-  """Collectives inside a fusion. One whose start, middle and end are fused into three others counts
-  at its start; an all-reduce fused with the slice that is kept of it is a reduce-scatter."""
+  """Collectives inside a fusion. One that is fused into three others counts at its start; an
+  all-reduce fused with the slice that is kept of it is a reduce-scatter."""
   name = fusion.called('calls')
   inside = computations[name]
   starts = any('"AsyncCollectiveStart"' in one.rest for one in inside)
-  if not starts and (
-    'async_collective_fusion' in name or any('"AsyncCollectiveDone"' in one.rest for one in inside)
-  ):
+  ends = any('"AsyncCollectiveDone"' in one.rest for one in inside)
+  if not starts and (ends or 'async_collective_fusion' in name):
     return []
   found = []
   for one in inside:
     if one.kind in KINDS:
-      read = dataclasses.replace(
-        _collective(computations, name, one, times, per_slice), hidden=starts
-      )
-      scatters = 'AllReduceScatterFusion' in one.rest + fusion.rest
-      if read.kind == 'all-reduce' and scatters:
-        read = dataclasses.replace(read, kind='reduce-scatter')
-      found.append(read)
+      read = _collective(computations, name, one, times, per_slice)
+      scatters = read.kind == 'all-reduce' and 'AllReduceScatterFusion' in one.rest + fusion.rest
+      kind = 'reduce-scatter' if scatters else read.kind
+      found.append(dataclasses.replace(read, kind=kind, hidden=starts))
   return found
 
 
@@ -208,23 +205,24 @@ def _collective(computations, name, one, times, per_slice):
 
 def _between_slices(instructions, send, times):
   """What goes over the network, which the hosts do: a send, and the recv of its answer."""
-  said = lambda one, what: (re.search(rf'{what}="([^"]*)"', one.rest) or ['', ''])[1]
+
+  def said(one, what):
+    return (re.search(rf'{what}="([^"]*)"', one.rest) or ['', ''])[1]
+
   kind = said(send, '_xla_megascale_transfer_type').lower().replace('_', '-')
   slices = re.match(r'\{([^}]*)\}', said(send, '_xla_megascale_target'))  # {1,2}x{0:255}
   ends = [part.split(':') for part in slices[1].split(',')] if slices else [[0], [1]]
   ways = sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
   total = size(ARRAY.search(send.type)[0]) * (ways if kind == 'all-gather' else 1)
   meeting = said(send, '_xla_host_transfer_rendezvous')
-  answers = (one for one in instructions if one.kind == 'recv' and meeting in one.rest)
-  answer = next(answers, None)
-  hidden = answer is not None and _apart(instructions, answer)
+  answers = [one for one in instructions if one.kind == 'recv' and meeting in one.rest]
+  hidden = bool(answers) and _apart(instructions, answers[0])
   return Collective(kind, total, ways, True, hidden, times, send.source)
 
 
 def _apart(instructions, start):
   """Whether anything that takes time stands between a start and its end."""
-  after = instructions[instructions.index(start) + 1 :]
-  for one in after:
+  for one in instructions[instructions.index(start) + 1 :]:
     if one.kind.endswith('-done') and start.name in one.operands:
       return False
     if one.kind in ('fusion', 'custom-call', 'convolution', 'while', 'dot'):
@@ -276,8 +274,7 @@ def _tiled(ways, sides, order):
 
 
 def _trips(computations, loop):
-  """How often a loop turns, from its condition (counter < bound) and its step; None: it depends on
-  data."""
+  """How often a loop turns, from its condition (counter < bound); None: it depends on data."""
   known = re.search(r'"known_trip_count":\{"n":"(\d+)"\}', loop.rest)
   if known:
     return int(known[1])
@@ -290,11 +287,7 @@ def _trips(computations, loop):
     return None
   body = {one.name: one for one in computations[loop.called('body')]}
   index = int(re.search(r'index=(\d+)', counter.rest)[1])
-  return -(-_value(bound) // _step(body, index))
-
-
-def _value(constant):
-  return int(constant.rest.split(')')[0])
+  return -(-bound.value // _step(body, index))
 
 
 def _step(body, index):
@@ -304,4 +297,4 @@ def _step(body, index):
   if last is None or last.kind != 'add':
     return 1
   found = [body[name] for name in last.operands if name in body]
-  return next((_value(one) for one in found if one.kind == 'constant'), 1)
+  return next((one.value for one in found if one.kind == 'constant'), 1)

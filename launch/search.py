@@ -69,7 +69,10 @@ def pareto(answers):
   worth = [
     (sum(p['stage_seconds'] for p in a[1]), max(p['peak_bytes'] for p in a[1])) for a in answers
   ]
-  better = lambda a, b: a != b and a[0] <= b[0] and a[1] <= b[1]
+
+  def better(a, b):
+    return a != b and a[0] <= b[0] and a[1] <= b[1]
+
   kept = [n for n, mine in enumerate(worth) if not any(better(other, mine) for other in worth)]
   return sorted(((*worth[n], *answers[n]) for n in kept), key=lambda row: row[:2])
 

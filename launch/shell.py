@@ -45,10 +45,9 @@ def run(argv, *, given='', patience=60, env=None, cwd=None):
   if LEFT.is_set():
     return Done(HUNG, '', 'left')
   try:
-    process = subprocess.Popen(
-      argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-      errors='replace', start_new_session=True, env=env, cwd=cwd,
-    )  # fmt: skip
+    pipes = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.PIPE)
+    how = dict(text=True, errors='replace', start_new_session=True)
+    process = subprocess.Popen(argv, **pipes, **how, env=env, cwd=cwd)
   except OSError as error:
     raise PodError(f'{argv[0]} cannot be started ({error.strerror}): is it on PATH?') from error
   LIVE.add(process)

@@ -113,9 +113,11 @@ def detach(home):
     quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     tmux = ['tmux', '-L', 'jaxalign']
     subprocess.run([*tmux, 'kill-session', '-t', f'={home.name}'], **quiet)  # of a run that ended
-    made = subprocess.run([*tmux, 'new-session', '-d', '-s', home.name, *command], **quiet)
-    if made.returncode == 0:
-      return 'in tmux'
+    for _ in range(3):  # a server whose last session was just killed may be about to end
+      made = subprocess.run([*tmux, 'new-session', '-d', '-s', home.name, *command], **quiet)
+      if made.returncode == 0:
+        return 'in tmux'
+      time.sleep(0.1)
   quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
   subprocess.Popen(hold, start_new_session=True, **quiet)
   return 'detached'
@@ -133,9 +135,14 @@ def hold(args):
   with open(args.home / 'log', 'ab') as log:
     try:
       child = subprocess.Popen(
-        command, cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        command,
+        cwd=TREE,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
         start_new_session=True,
-      )  # fmt: skip
+      )
     except OSError as error:
       log.write(f'error: {command[0]} cannot be started: {error.strerror}\n'.encode())
       write(args.home / 'rc', '127')

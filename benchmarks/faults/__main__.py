@@ -74,10 +74,13 @@ def inputs(args, root):
   if 'workdirs' in args.only:
     places.whole(root)
   made = dict(
-    commands=commands.cases, launcher=launcher.cases, workdirs=lambda: places.cases(root),
-    data=data.cases, models=lambda: models.cases(root),
+    commands=commands.cases,
+    launcher=launcher.cases,
+    workdirs=lambda: places.cases(root),
+    data=data.cases,
+    models=lambda: models.cases(root),
     valid=lambda: [*valid.cases(root), *valid.of_each_stage()],
-  )  # fmt: skip
+  )
   found = [one for kind in KINDS if kind in made and kind in args.only for one in made[kind]()]
   if 'numbers' in args.only:
     every = numbers.drawn(numbers.cases(), random.Random(args.seed))

@@ -63,31 +63,43 @@ LINES = {  # what is wrong: (its arguments, what the line must name)
   'a coordinator alone': ((EXPLAIN, RUN, '--coordinator=localhost:1'), 'processes'),
   'processes of text': ((EXPLAIN, RUN, '--processes=two'), 'processes'),
   'processes below 0': (
-    (EXPLAIN, RUN, '--coordinator=127.0.0.1:1', '--processes=-1', '--process_id=0'), 'processes'),
+    (EXPLAIN, RUN, '--coordinator=127.0.0.1:1', '--processes=-1', '--process_id=0'),
+    'processes',
+  ),
   'a process beyond the last': (
-    (EXPLAIN, RUN, '--coordinator=127.0.0.1:1', '--processes=1', '--process_id=4'), 'process'),
+    (EXPLAIN, RUN, '--coordinator=127.0.0.1:1', '--processes=1', '--process_id=4'),
+    'process',
+  ),
   'compare nothing': (('compare',), 'compare'),
   'compare one missing': (('compare', '{place}/a'), 'compare|/a'),
   'compare two missing': (('compare', '{place}/a', '{place}/b'), '/a'),
   'compare with a config': (('compare', 'a', 'b', EXPLAIN), 'compare'),
   'compare a directory of nothing': (('compare', 'docs', 'tests'), 'docs'),
   'compare with a bucket of none': (('compare', 'gs://', 'a'), 'gs://'),
-}  # fmt: skip
+}
 FILES = {  # the text of a config file: what the line must name beside the file
-  'x = 1': 'get_config', 'def get_config(:': 'SyntaxError', 'import no_such_module': 'no_such',
-  'def get_config(): return 1 / 0': 'ZeroDivision', 'def get_config(): return 3': 'int',
-  'def get_config(): return None': 'NoneType', 'raise RuntimeError("no")': 'RuntimeError',
-  'import sys\nsys.exit(0)': 'exit', 'import sys\ndef get_config(): sys.exit(3)': 'exit',
-  'get_config = 3': 'get_config', 'def get_config(a, b): return 3': 'get_config',
+  'x = 1': 'get_config',
+  'def get_config(:': 'SyntaxError',
+  'import no_such_module': 'no_such',
+  'def get_config(): return 1 / 0': 'ZeroDivision',
+  'def get_config(): return 3': 'int',
+  'def get_config(): return None': 'NoneType',
+  'raise RuntimeError("no")': 'RuntimeError',
+  'import sys\nsys.exit(0)': 'exit',
+  'import sys\ndef get_config(): sys.exit(3)': 'exit',
+  'get_config = 3': 'get_config',
+  'def get_config(a, b): return 3': 'get_config',
   'class C: pass\ndef get_config(): return C()': 'C',
-  'raise SystemExit("bye")': 'exit|bye', 'def get_config(): return get_config()': 'Recursion',
-  '\0': 'null|SyntaxError', 'x = (' + '(' * 5000: 'SyntaxError|nested|Memory|parenthes',
+  'raise SystemExit("bye")': 'exit|bye',
+  'def get_config(): return get_config()': 'Recursion',
+  '\0': 'null|SyntaxError',
+  'x = (' + '(' * 5000: 'SyntaxError|nested|Memory|parenthes',
   'def get_config(variant): raise ValueError(variant)': 'variant',
   'from jaxalign.config import AdamW\ndef get_config(): return AdamW(lr="1")': r'\blr\b',
   'from jaxalign.config import AdamW\ndef get_config(): return AdamW()': 'stage|run',
   'from jaxalign.config import AdamW\ndef get_config(): return AdamW': 'type|AdamW',
   'from jaxalign.config import AdamW\ndef get_config(): return AdamW(rate=1)': 'rate',
-}  # fmt: skip
+}
 RESULTS = {  # of a finished study, as compare reads it: (outcomes.jsonl, about.json, names)
   'rows torn': (b'{"arm": "a", "se', b'{"base": "x", "items": {}}', r'outcomes\.jsonl'),
   'rows without an arm': (b'{"seed": 1}\n', b'{"base": "x", "items": {}}', r'outcomes|arm'),
@@ -107,18 +119,28 @@ def cases():
   for text, says in FILES.items():
     write = functools.partial(lambda place, text: (place / 'bad.py').write_text(text), text=text)
     yield Case(
-      kind='commands', name=f'config file {text[:60]!r}', argv=('--config={place}/bad.py', RUN),
-      says=rf'bad\.py.*({says})|({says})', make=write,
-    )  # fmt: skip
+      kind='commands',
+      name=f'config file {text[:60]!r}',
+      argv=('--config={place}/bad.py', RUN),
+      says=rf'bad\.py.*({says})|({says})',
+      make=write,
+    )
   yield Case(
-    kind='commands', name='config file that is a fifo', argv=('--config={place}/bad.py', RUN),
-    says=r'bad\.py', make=lambda place: os.mkfifo(place / 'bad.py'), limit=15,
-  )  # fmt: skip
+    kind='commands',
+    name='config file that is a fifo',
+    argv=('--config={place}/bad.py', RUN),
+    says=r'bad\.py',
+    make=lambda place: os.mkfifo(place / 'bad.py'),
+    limit=15,
+  )
   for name, (rows, about, says) in RESULTS.items():
     yield Case(
-      kind='commands', name=f'compare {name}', argv=('compare', '{place}/a', '{place}/b'),
-      says=says, make=functools.partial(_results, rows=rows, about=about),
-    )  # fmt: skip
+      kind='commands',
+      name=f'compare {name}',
+      argv=('compare', '{place}/a', '{place}/b'),
+      says=says,
+      make=functools.partial(_results, rows=rows, about=about),
+    )
 
 
 def _results(place, rows, about):

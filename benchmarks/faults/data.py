@@ -9,17 +9,23 @@ from benchmarks.faults.case import run_case
 
 ROWS = {
   'document': {'text': 'it is kind to say why .'},
-  'conversation': {'messages': [
-    {'role': 'user', 'content': 'may I ?'}, {'role': 'assistant', 'content': 'you may .'},
-  ]},
+  'conversation': {
+    'messages': [
+      {'role': 'user', 'content': 'may I ?'},
+      {'role': 'assistant', 'content': 'you may .'},
+    ]
+  },
   'pair': {'prompt': 'may I ?', 'chosen': 'you may .', 'rejected': 'no .'},
   'prompt': {'prompt': 'may I ?'},
-}  # fmt: skip
+}
 READERS = {
-  'explain': ('document', 'train.0.source.path'), 'sft': ('conversation', 'train.0.source.path'),
-  'reward': ('pair', 'train.0.path'), 'dpo': ('pair', 'train.0.path'),
-  'ppo': ('prompt', 'prompts.path'), 'bon': ('prompt', 'prompts.path'),
-}  # fmt: skip
+  'explain': ('document', 'train.0.source.path'),
+  'sft': ('conversation', 'train.0.source.path'),
+  'reward': ('pair', 'train.0.path'),
+  'dpo': ('pair', 'train.0.path'),
+  'ppo': ('prompt', 'prompts.path'),
+  'bon': ('prompt', 'prompts.path'),
+}
 
 
 def lines(*rows):
@@ -38,16 +44,25 @@ def damages(row):
   good, noise = lines(row), random.Random(0).randbytes(4000)
   renamed = {f'{k}_': v for k, v in row.items()}
   return {
-    'empty': b'', 'blank lines': b'\n \n\t\n' * 50, 'binary': noise.replace(b'\n', b'\0'),
+    'empty': b'',
+    'blank lines': b'\n \n\t\n' * 50,
+    'binary': noise.replace(b'\n', b'\0'),
     'UTF-16': good.decode().encode('utf-16'),
     'not UTF-8': lines(changed(row, 'XY')).replace(b'XY', b'\xff'),
-    'torn': good[: len(good) * 2 // 3], 'nested deep': b'[' * 100_000 + b'\n',
-    'objects nested deep': b'{"text":' * 100_000 + b'\n', 'wrong keys': lines(renamed),
-    'nulls': lines(changed(row, None)), 'numbers for text': lines(changed(row, 7)),
-    'lists for text': lines(changed(row, [1])), 'a bare word': b'hello\n', 'an array': b'[1, 2]\n',
-    'lone surrogates': lines(changed(row, '\ud800')), 'NaN': b'NaN\n',
-    'a huge integer': b'9' * 10_000 + b'\n', 'empty text': lines(changed(row, '')),
-  }  # fmt: skip
+    'torn': good[: len(good) * 2 // 3],
+    'nested deep': b'[' * 100_000 + b'\n',
+    'objects nested deep': b'{"text":' * 100_000 + b'\n',
+    'wrong keys': lines(renamed),
+    'nulls': lines(changed(row, None)),
+    'numbers for text': lines(changed(row, 7)),
+    'lists for text': lines(changed(row, [1])),
+    'a bare word': b'hello\n',
+    'an array': b'[1, 2]\n',
+    'lone surrogates': lines(changed(row, '\ud800')),
+    'NaN': b'NaN\n',
+    'a huge integer': b'9' * 10_000 + b'\n',
+    'empty text': lines(changed(row, '')),
+  }
 
 
 def written(content, name='rows.jsonl'):
@@ -57,7 +72,10 @@ def written(content, name='rows.jsonl'):
 def kinds_of_place(good):
   """(name, how it is made, the file's name) of what is no plain file of rows."""
   packed = gzip.compress(good * 1000)
-  loop = lambda place: os.symlink('rows.jsonl', place / 'rows.jsonl')
+
+  def loop(place):
+    os.symlink('rows.jsonl', place / 'rows.jsonl')
+
   yield 'a fifo', lambda place: os.mkfifo(place / 'rows.jsonl'), 'rows.jsonl'
   yield 'a directory', lambda place: (place / 'rows.jsonl').mkdir(), 'rows.jsonl'
   yield 'not there', None, 'rows.jsonl'
@@ -79,6 +97,11 @@ def cases():
       more = (f'--config.{field}={{place}}/{file}',)
       says = r'rows\.jsonl|path|\*\.jsonl|a\.jsonl'
       yield run_case(
-        f'{stage}: {name}', kind='data', stage=f'{stage}_of_file', more=more, make=make,
-        says=says, limit=30,
-      )  # fmt: skip
+        f'{stage}: {name}',
+        kind='data',
+        stage=f'{stage}_of_file',
+        more=more,
+        make=make,
+        says=says,
+        limit=30,
+      )

@@ -20,10 +20,14 @@ import traceback
 from benchmarks.faults import case
 
 ENVIRONMENT = {
-  'JAX_PLATFORMS': 'cpu', 'HF_HUB_OFFLINE': '1', 'OPENBLAS_NUM_THREADS': '1',
-  'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-  'TF_CPP_MIN_LOG_LEVEL': '3', 'COLUMNS': '200',
-}  # fmt: skip
+  'JAX_PLATFORMS': 'cpu',
+  'HF_HUB_OFFLINE': '1',
+  'OPENBLAS_NUM_THREADS': '1',
+  'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
+  'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+  'TF_CPP_MIN_LOG_LEVEL': '3',
+  'COLUMNS': '200',
+}
 LATE = ('jaxalign.study.report.report', 'launch.pod', 'launch.preflight', 'launch.rehearse')
 DEATH = 1  # prctl: a child ends with its parent
 
@@ -70,12 +74,22 @@ class Child:
       self.signal(signal.SIGKILL, group=True)
       _, status = os.waitpid(self.pid, 0)
     self.signal(signal.SIGKILL, group=True)  # whoever it left behind
-    said = lambda name: self.place / name  # not there where it was ended before it could begin
-    read = lambda name: said(name).read_text(errors='replace') if said(name).exists() else ''
+
+    def said(name):  # not there where it was ended before it could begin
+      return self.place / name
+
+    def read(name):
+      return said(name).read_text(errors='replace') if said(name).exists() else ''
+
     self.ended = case.Ended(
-      status=os.waitstatus_to_exitcode(status), out=read('stdout'), err=read('stderr'),
-      seconds=time.monotonic() - self.began, peak=self.peak, hung=self.hung, greedy=self.greedy,
-    )  # fmt: skip
+      status=os.waitstatus_to_exitcode(status),
+      out=read('stdout'),
+      err=read('stderr'),
+      seconds=time.monotonic() - self.began,
+      peak=self.peak,
+      hung=self.hung,
+      greedy=self.greedy,
+    )
     return self.ended
 
   def signal(self, kind, group=False):

@@ -112,5 +112,8 @@ def moment(child, workdir, rng, seconds):
 
 
 def names(workdir):
-  return {path for pattern in ('*', 'checkpoints/*', 'checkpoints/*/*', 'seed-*/*/*')
-          for path in workdir.glob(pattern)}  # fmt: skip
+  return {
+    path
+    for pattern in ('*', 'checkpoints/*', 'checkpoints/*/*', 'seed-*/*/*')
+    for path in workdir.glob(pattern)
+  }

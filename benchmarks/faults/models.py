@@ -14,24 +14,42 @@ from benchmarks.faults.case import run_case
 
 HUGE = 10**30
 SIZES = (
-  'hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads',
-  'num_key_value_heads', 'vocab_size', 'max_position_embeddings',
-)  # fmt: skip
+  'hidden_size',
+  'intermediate_size',
+  'num_hidden_layers',
+  'num_attention_heads',
+  'num_key_value_heads',
+  'vocab_size',
+  'max_position_embeddings',
+)
 ABSENT = object()
 OURS = {  # what the package calls them; a line may name either, with the directory
-  'hidden_size': 'width', 'intermediate_size': 'mlp', 'num_hidden_layers': 'depth',
-  'num_attention_heads': 'heads', 'num_key_value_heads': 'kv_heads', 'vocab_size': 'vocab',
-  'max_position_embeddings': 'length', 'rms_norm_eps': 'eps', 'rope_theta': 'theta',
-  'head_dim': 'rotary|head', 'eos_token_id': 'eos', 'bos_token_id': 'bos',
-}  # fmt: skip
+  'hidden_size': 'width',
+  'intermediate_size': 'mlp',
+  'num_hidden_layers': 'depth',
+  'num_attention_heads': 'heads',
+  'num_key_value_heads': 'kv_heads',
+  'vocab_size': 'vocab',
+  'max_position_embeddings': 'length',
+  'rms_norm_eps': 'eps',
+  'rope_theta': 'theta',
+  'head_dim': 'rotary|head',
+  'eos_token_id': 'eos',
+  'bos_token_id': 'bos',
+}
 MAY_BE_ABSENT = ('num_key_value_heads', 'max_position_embeddings')
 OTHERS = {
-  'rms_norm_eps': (-1.0, float('nan'), 1e308, 'x'), 'rope_theta': (0.0, -1.0, float('nan'), 'x'),
-  'head_dim': (0, -1, HUGE, 'x'), 'eos_token_id': (5000, 'x', [[2]]), 'bos_token_id': ('x',),
-  'hidden_act': ('relu', 7), 'tie_word_embeddings': ('perhaps',), 'attention_bias': (True,),
+  'rms_norm_eps': (-1.0, float('nan'), 1e308, 'x'),
+  'rope_theta': (0.0, -1.0, float('nan'), 'x'),
+  'head_dim': (0, -1, HUGE, 'x'),
+  'eos_token_id': (5000, 'x', [[2]]),
+  'bos_token_id': ('x',),
+  'hidden_act': ('relu', 7),
+  'tie_word_embeddings': ('perhaps',),
+  'attention_bias': (True,),
   'rope_scaling': ({'rope_type': 'yarn', 'factor': 4.0}, 'x'),
   'model_type': (ABSENT, 'gpt2', None, 7, ['llama']),
-}  # fmt: skip
+}
 
 
 def whole(root):
@@ -95,8 +113,12 @@ def with_file(root, name, change):
 
 def contents():
   """{name: change(path)} of what no JSON file should be."""
-  put = lambda content: lambda path: path.write_bytes(content)
-  again = lambda path: path.unlink()
+
+  def put(content):
+    return lambda path: path.write_bytes(content)
+
+  def again(path):
+    path.unlink()
 
   def directory(path):
     path.unlink()
@@ -107,12 +129,19 @@ def contents():
     os.mkfifo(path)
 
   return {
-    'not there': again, 'empty': put(b''), 'a directory': directory, 'a fifo': fifo,
-    'torn': lambda path: path.write_bytes(path.read_bytes()[:-40]), 'an array': put(b'[]'),
-    'null': put(b'null'), 'nested deep': put(b'[' * 100_000), 'a number': put(b'3'),
-    'binary': put(random.Random(1).randbytes(999)), 'not UTF-8': put(b'{"a": "\xff"}'),
+    'not there': again,
+    'empty': put(b''),
+    'a directory': directory,
+    'a fifo': fifo,
+    'torn': lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    'an array': put(b'[]'),
+    'null': put(b'null'),
+    'nested deep': put(b'[' * 100_000),
+    'a number': put(b'3'),
+    'binary': put(random.Random(1).randbytes(999)),
+    'not UTF-8': put(b'{"a": "\xff"}'),
     'only braces': put(b'{}'),
-  }  # fmt: skip
+  }
 
 
 def tensors(path):
@@ -155,25 +184,37 @@ def weights():
 
     return do
 
-  cut = lambda share: lambda path: path.write_bytes(path.read_bytes()[: int(share(path))])
-  set_ = lambda **new: header(lambda h: h[norm].update(new))
+  def cut(share):
+    return lambda path: path.write_bytes(path.read_bytes()[: int(share(path))])
+
+  def set_(**new):
+    return header(lambda h: h[norm].update(new))
+
   return {
     'cut in half': cut(lambda path: path.stat().st_size / 2),
     'cut in its header': cut(lambda _: 99),
-    'five bytes': cut(lambda _: 5), 'header of 2**60 bytes': sized(2**60),
-    'header of 2**63 bytes': sized(2**63), 'header of no bytes': sized(0),
+    'five bytes': cut(lambda _: 5),
+    'header of 2**60 bytes': sized(2**60),
+    'header of 2**63 bytes': sized(2**63),
+    'header of no bytes': sized(0),
     'header of the whole file': lambda path: sized(path.stat().st_size)(path),
-    'a tensor less': header(lambda h: h.pop(norm)), 'wrong shape': set_(shape=[4, 4]),
-    'negative shape': set_(shape=[-16]), 'shape of 10**30': set_(shape=[10**30]),
-    'integers': set_(dtype='I32'), 'no such dtype': set_(dtype='F7'),
+    'a tensor less': header(lambda h: h.pop(norm)),
+    'wrong shape': set_(shape=[4, 4]),
+    'negative shape': set_(shape=[-16]),
+    'shape of 10**30': set_(shape=[10**30]),
+    'integers': set_(dtype='I32'),
+    'no such dtype': set_(dtype='F7'),
     'dtype null': set_(dtype=None),
     'offsets beyond the end': set_(data_offsets=[0, 10**9]),
-    'offsets turned round': set_(data_offsets=[64, 0]), 'no offsets': set_(data_offsets=[]),
-    'offsets of text': set_(data_offsets=['a', 'b']), 'NaN': nan,
-    'index torn': index('{"weight_map": {'), 'index without map': index('{}'),
+    'offsets turned round': set_(data_offsets=[64, 0]),
+    'no offsets': set_(data_offsets=[]),
+    'offsets of text': set_(data_offsets=['a', 'b']),
+    'NaN': nan,
+    'index torn': index('{"weight_map": {'),
+    'index without map': index('{}'),
     'index names no file': index('{"weight_map": {"model.norm.weight": "other.safetensors"}}'),
     'index names a file outside': index('{"weight_map": {"model.norm.weight": "../../x"}}'),
-  }  # fmt: skip
+  }
 
 
 def tokenizers():
@@ -198,16 +239,16 @@ def tokenizers():
     'larger than the model': change(lambda raw: raw['model'].update(vocab=big, merges=[])),
     'merges of nothing': change(lambda raw: raw['model'].update(merges=[['qq', 'zz']])),
     'added token without id': change(lambda raw: raw.update(added_tokens=[{'content': 'x'}])),
-    'added token of huge id': change(
-      lambda raw: raw['added_tokens'][0].update(id=10**30)),
-  }  # fmt: skip
+    'added token of huge id': change(lambda raw: raw['added_tokens'][0].update(id=10**30)),
+  }
 
 
 def cases(root):
   more = ('--config.init={place}/hf', '--config.tokenizer=none')
-  one = lambda name, make, says: run_case(
-    name, kind='models', more=more, make=make, says=says, limit=40
-  )
+
+  def one(name, make, says):
+    return run_case(name, kind='models', more=more, make=make, says=says, limit=40)
+
   for field, value in config_changes():
     shown = 'absent' if value is ABSENT else value
     says = rf'\b({field}|{OURS.get(field, field)})\b|not those of its config\.json'

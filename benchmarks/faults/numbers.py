@@ -12,14 +12,31 @@ from benchmarks.faults.case import Case
 from jaxalign import sealing
 
 STAGES = {
-  'explain': 'explain_llama2_7b', 'sft': 'sft_llama2_7b', 'reward': 'reward_llama2_7b',
-  'dpo': 'dpo_llama2_7b', 'ppo': 'ppo_llama2_7b', 'bon': 'bon_llama2_7b',
+  'explain': 'explain_llama2_7b',
+  'sft': 'sft_llama2_7b',
+  'reward': 'reward_llama2_7b',
+  'dpo': 'dpo_llama2_7b',
+  'ppo': 'ppo_llama2_7b',
+  'bon': 'bon_llama2_7b',
   'study': 'study_valueworld',
-}  # fmt: skip
+}
 VALUES = (
-  '-1', '0', 'nan', 'inf', '-inf', '1e308', '1e-320', '1' + '0' * 30, 'many', '', 'none', '1,2',
-  '-0.5', '1e12', '0x10',
-)  # fmt: skip
+  '-1',
+  '0',
+  'nan',
+  'inf',
+  '-inf',
+  '1e308',
+  '1e-320',
+  '1' + '0' * 30,
+  'many',
+  '',
+  'none',
+  '1,2',
+  '-0.5',
+  '1e12',
+  '0x10',
+)
 POSITIVE = re.compile(
   r'(^|\.)(depth|width|heads|mlp|vocab|length|batch|minibatch|microbatches|steps|steps_per_call'
   r'|every|keep|lr|eval_every|epochs|temperature|count|n|prompt|response)$'
@@ -32,8 +49,9 @@ SHORT = {  # so that an input that is let through costs seconds
   'reward': dict(steps=2, eval_every=2, batch=2, **WARMUP),
   'dpo': dict(steps=2, eval_every=2, batch=2, **WARMUP),
   'ppo': dict(steps=2, eval_every=2, batch=4, minibatch=4, eval_prompts=4),
-  'bon': dict(count=4, n=4, batch=16), 'study': {},
-}  # fmt: skip
+  'bon': dict(count=4, n=4, batch=16),
+  'study': {},
+}
 
 
 def fields(cfg, name=''):

@@ -67,8 +67,13 @@ def gone(run):
 
 def without_place():
   """(name, how it is made, the workdir, what the line must name)."""
-  file = lambda place: (place / 'run').write_text('x')
-  loop = lambda place: os.symlink('run', place / 'run')
+
+  def file(place):
+    (place / 'run').write_text('x')
+
+  def loop(place):
+    os.symlink('run', place / 'run')
+
   yield 'a file', file, '{place}/run', 'workdir|run'
   yield 'below a file', file, '{place}/run/deep', 'workdir|run'
   yield 'a circle of links', loop, '{place}/run', 'workdir|run'
@@ -85,13 +90,21 @@ def without_place():
 
 def damages():
   """(name, change(run), what the line must name, more flags, the status)."""
-  put = lambda name, content: lambda run: replaced(run / name, content)
+
+  def put(name, content):
+    return lambda run: replaced(run / name, content)
+
   plan, rows = 'config.json', 'metrics.jsonl'
   deep = b'[' * 100_000
   for name, content in (
-    ('a directory', None), ('empty', b''), ('torn', b'{"steps": 8, "mod'), ('null', b'null'),
-    ('nested deep', deep), ('not UTF-8', b'{"a": "\xff"}'), ('an array', b'[1]'),
-  ):  # fmt: skip
+    ('a directory', None),
+    ('empty', b''),
+    ('torn', b'{"steps": 8, "mod'),
+    ('null', b'null'),
+    ('nested deep', deep),
+    ('not UTF-8', b'{"a": "\xff"}'),
+    ('an array', b'[1]'),
+  ):
     yield f'{plan} {name}', put(plan, content), plan, (), 2
   yield f'{plan} a fifo', lambda run: fifo(run / plan), plan, (), 2
   yield f'{rows} a directory', put(rows, None), rows, ('--config.steps=8',), 2
@@ -117,9 +130,15 @@ def cases(root):
   for name, change, says, more, status in damages():
     stage = 'sft' if more == ('STAGE=sft',) else 'explain'
     yield run_case(
-      name, kind='workdirs', stage=stage, more=() if stage == 'sft' else more,
-      make=copied(root, change), says=says, status=status, logs='checkpoint' in name,
-    )  # fmt: skip
+      name,
+      kind='workdirs',
+      stage=stage,
+      more=() if stage == 'sft' else more,
+      make=copied(root, change),
+      says=says,
+      status=status,
+      logs='checkpoint' in name,
+    )
   for text in (b'\xff\xfe\n', b'{"step": 1}\nnot json\n', b'[' * 100_000 + b'\n'):
     put = functools.partial(lambda run, text: (run / 'metrics.jsonl').write_bytes(text), text=text)
     name = f'metrics.jsonl of {text[:12]!r}'

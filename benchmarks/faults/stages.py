@@ -23,10 +23,20 @@ STEPS = 8
 
 def get_config(
   variant: Literal[
-    'explain', 'sft', 'reward', 'dpo', 'ppo', 'bon', 'explain_of_file', 'sft_of_file',
-    'reward_of_file', 'dpo_of_file', 'ppo_of_file', 'bon_of_file',
+    'explain',
+    'sft',
+    'reward',
+    'dpo',
+    'ppo',
+    'bon',
+    'explain_of_file',
+    'sft_of_file',
+    'reward_of_file',
+    'dpo_of_file',
+    'ppo_of_file',
+    'bon_of_file',
   ] = 'explain',
-):  # fmt: skip
+):
   stage, _, of_file = variant.partition('_')
   made = dict(explain=language, sft=language, reward=pairs, dpo=pairs, ppo=climb, bon=best)
   return made[stage](stage, bool(of_file))
@@ -41,10 +51,15 @@ def model():
 def shared():
   """What all stages that train have in common."""
   return dict(
-    model=model(), tokenizer='shipped', format=chat.TRANSCRIPT, optim=AdamW(
-      lr=1e-2, schedule=Schedule(warmup=2)
-    ), saving=Saving(every=2), logging=Logging(every=2), steps=STEPS, eval_every=4,
-  )  # fmt: skip
+    model=model(),
+    tokenizer='shipped',
+    format=chat.TRANSCRIPT,
+    optim=AdamW(lr=1e-2, schedule=Schedule(warmup=2)),
+    saving=Saving(every=2),
+    logging=Logging(every=2),
+    steps=STEPS,
+    eval_every=4,
+  )
 
 
 def file(kind):
@@ -86,15 +101,32 @@ def prompts(of_file):
 def climb(stage, of_file):
   source = prompts(of_file)
   return ppo.Config(
-    **shared(), prompts=source, held_out=source, judges=(Judge(by=share_of_e),),
-    rules=Rules(epochs=2), prompt=32, response=6, batch=4, minibatch=4, eval_prompts=4,
+    **shared(),
+    prompts=source,
+    held_out=source,
+    judges=(Judge(by=share_of_e),),
+    rules=Rules(epochs=2),
+    prompt=32,
+    response=6,
+    batch=4,
+    minibatch=4,
+    eval_prompts=4,
     critic_optim=AdamW(lr=1e-2),
-  )  # fmt: skip
+  )
 
 
 def best(stage, of_file):
   return bon.Config(
-    model=model(), tokenizer='shipped', format=chat.TRANSCRIPT, prompts=prompts(of_file),
-    proxy=(Judge(by=share_of_e),), gold=(Judge(by=no_e),), count=8, n=4, prompt=32, response=6,
-    batch=8, page=False,
-  )  # fmt: skip
+    model=model(),
+    tokenizer='shipped',
+    format=chat.TRANSCRIPT,
+    prompts=prompts(of_file),
+    proxy=(Judge(by=share_of_e),),
+    gold=(Judge(by=no_e),),
+    count=8,
+    n=4,
+    prompt=32,
+    response=6,
+    batch=8,
+    page=False,
+  )

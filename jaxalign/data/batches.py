@@ -1,19 +1,18 @@
-"""batch = f(seed, step): any process computes any row of any step, in any order, from nothing else.
+"""Batches: functions of (seed, step), of which any process computes any row in any order.
 
-So nothing is saved of the data but the step, a resumed run sees what it would have seen, and hosts
-never wait for one another, however uneven their data.
+So nothing is saved of the data but the step, and hosts never wait for one another.
 """
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from absl import logging
 
 from jaxalign.config import UserError
 from jaxalign.data import packing
-from jaxalign.data.order import InOrder, Matched, Mixture, Once
+from jaxalign.data.order import InOrder, Matched, Mixture, Once, located
 from jaxalign.data.prepared import Prepared
 from jaxalign.data.shards import Kind, refuse_other_kind
 
@@ -41,26 +40,8 @@ class Batches:
     sizes = [len(table.plan) for table in self.tables]
     self.order = Mixture(sizes, [part.weight for part in parts], batch, seed)
 
-  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+  def rows(self, step: int, indices: Iterable[int]) -> Rows:
     return _fill(self.tables, [self.order.at(step, int(i)) for i in indices], self.length)
-
-  @property
-  def steps_per_epoch(self) -> int:
-    return self.order.steps_per_epoch
-
-  def steps(self, epochs: int) -> int:
-    """As many as show every example of the first part `epochs` times."""
-    return self.order.steps(epochs)
-
-  def epoch_of(self, step: int) -> int:
-    return self.order.epoch_of(step)
-
-  @property
-  def efficiency(self) -> float:
-    weights = np.array(self.order.shares) / sum(self.order.shares)
-    tables = [self.tables[n] for n in self.order.part_of]
-    full = [t.plan.efficiency(t.prepared.lengths, self.length) for t in tables]
-    return float(weights @ np.array(full))
 
 
 class Pass:
@@ -75,7 +56,7 @@ class Pass:
   def steps(self) -> int:
     return self.order.steps
 
-  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+  def rows(self, step: int, indices: Iterable[int]) -> Rows:
     return _fill(self.tables, [self.order.at(step, int(i)) for i in indices], self.length)
 
   def __iter__(self) -> Iterator[Rows]:
@@ -99,9 +80,11 @@ class Pairs:
     named = [np.array(c.manifest['subsets'])[c.pairs['subset']] for c in corpora]
     self.subset = np.concatenate(named)
     longest = self.lengths.max(1)
-    self.order = InOrder(longest, batch) if seed is None else Matched(longest, batch, seed)
+    self.order: InOrder | Matched = (
+      InOrder(longest, batch) if seed is None else Matched(longest, batch, seed)
+    )
 
-  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+  def rows(self, step: int, indices: Iterable[int]) -> Rows:
     longest = self.lengths[self.order.rows(step)].max()
     T = next(width for width in widths(self.length) if width >= longest)
     found = [self.order.at(step, int(i)) for i in indices]
@@ -119,8 +102,8 @@ class Pairs:
     """(corpus, example) of one side of a pair, by the pair's number among all."""
     if n is None:
       return None
-    part = int(np.searchsorted(self.ends, n, side='right'))
-    return part, 2 * (n - int(self.ends[part - 1] if part else 0)) + side
+    part, row = located(self.ends, n)
+    return part, 2 * row + side
 
 
 def widths(length: int) -> list[int]:
@@ -134,9 +117,12 @@ class Prompts:
   def __init__(self, prepared: Prepared, length: int, batch: int, seed: int | None):
     self.length, self.batch = length, batch
     self.tables = _tables([prepared], length, False, 'prompt')
-    self.order = _order(len(prepared), batch, seed)
+    size = len(prepared)
+    self.order: Once | Mixture = (
+      Once([size], batch) if seed is None else Mixture([size], [1], batch, seed)
+    )
 
-  def rows(self, step: int, indices: Sequence[int]) -> Rows:
+  def rows(self, step: int, indices: Iterable[int]) -> Rows:
     found = [self.order.at(step, int(i)) for i in indices]
     rows = _fill(self.tables, found, self.length, left=True)
     return {name: rows[name] for name in ('tokens_BT', 'segment_BT', 'position_BT')}
@@ -163,10 +149,6 @@ class _Table:
   plan: packing.Plan
 
 
-def _order(size: int, batch: int, seed: int | None) -> Mixture | Once:
-  return Once([size], batch) if seed is None else Mixture([size], [1], batch, seed)
-
-
 def _tables(
   corpora: Sequence[Prepared], length: int, pack: bool, kind: Kind = 'example'
 ) -> list[_Table]:
@@ -183,12 +165,13 @@ def _tables(
       )
   if len({prepared.manifest['tokenizer'] for prepared in corpora}) > 1:
     raise UserError(f'{list(corpora)} have different tokenizers: prepare all with one')
-  each = _plan if pack else lambda prepared, _: packing.one_each(prepared.lengths)
-  return [_Table(prepared, each(prepared, length)) for prepared in corpora]
+  return [_Table(prepared, _plan(prepared, length, pack)) for prepared in corpora]
 
 
-def _plan(prepared: Prepared, length: int) -> packing.Plan:
+def _plan(prepared: Prepared, length: int, pack: bool) -> packing.Plan:
   """Made once, and kept beside the corpus where that can be written."""
+  if not pack:
+    return packing.one_each(prepared.lengths)
   path = prepared.directory / f'packing-{packing.VERSION}-{length}.npy'
   if path.is_file():
     try:
@@ -207,16 +190,13 @@ def _fill(
   tables: Sequence[_Table], picks: Sequence[tuple[int, int] | None], length: int, left: bool = False
 ) -> Rows:
   shape = (len(picks), length)
-  rows: Rows = {
-    'tokens_BT': np.zeros(shape, np.int32),
-    'weight_BT': np.zeros(shape, np.float32),
-    'segment_BT': np.zeros(shape, np.int32),
-    'position_BT': np.zeros(shape, np.int32),
-  }
+  names = 'tokens_BT', 'weight_BT', 'segment_BT', 'position_BT'
+  rows = {name: np.zeros(shape, np.float32 if name == 'weight_BT' else np.int32) for name in names}
   for part, table in enumerate(tables):
-    mine = [n for n, pick in enumerate(picks) if pick and pick[0] == part]
+    mine = [(n, pick[1]) for n, pick in enumerate(picks) if pick and pick[0] == part]
     if mine:
-      _fill_from(table, np.array(mine), [picks[n][1] for n in mine], rows, left)
+      places, row_numbers = zip(*mine)
+      _fill_from(table, np.array(places), row_numbers, rows, left)
   return rows
 
 

@@ -1,9 +1,8 @@
-"""How a dialogue is written for a model, and which of its tokens are learned.
+"""Chat formats: how a dialogue is written for a model, and which of its tokens are learned.
 
-A format is data, and frozen with the model that learned it. Text is tokenized in spans that begin
-after a control token or where the assistant begins, so a prompt is a prefix of the whole dialogue
-by construction, and no tokenizer can merge the two across that border. Control tokens come from the
-format alone: what a user types stays text.
+Text is tokenized in spans that begin after a control token or where the assistant begins, so that
+a prompt is a prefix of the whole dialogue. Control tokens come from the format alone: what a user
+types stays text.
 """
 
 import dataclasses
@@ -11,13 +10,13 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.data.records import Conversation, Document, Turn
+from jaxalign.data.records import Conversation, Document, Role, Turn
 from jaxalign.data.text import Tokenizer
 
 
@@ -68,7 +67,7 @@ TRANSCRIPT = ChatFormat(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Example:
-  """weight[t]: whether predicting tokens[t] from those before it is learned."""
+  """Ids, and for each of them whether predicting it from those before is learned."""
 
   tokens: np.ndarray  # int32 [n]
   weight: np.ndarray  # bool [n]
@@ -78,16 +77,16 @@ class Span(NamedTuple):
   """Text that is tokenized by itself; it says which control tokens go around it."""
 
   text: str
-  begins: bool  # it stands after a control token or at the beginning
-  bos: bool
-  eos: bool
-  learn: bool
+  begins: bool = False  # it stands after a control token or at the beginning
+  bos: bool = False
+  eos: bool = False
+  learn: bool = False
 
 
 def document(tokenizer: Tokenizer, record: Document) -> list[Span]:
   """[BOS] text EOS, as in pretraining."""
-  eos = tokenizer.eos is not None
-  return [Span(record.text, True, tokenizer.add_bos, eos, True)]
+  ends = dict(bos=tokenizer.add_bos, eos=tokenizer.eos is not None)
+  return [Span(record.text, begins=True, **ends, learn=True)]
 
 
 def dialogue(form: ChatFormat, tokenizer: Tokenizer, turns: Sequence[Turn]) -> list[Span]:
@@ -98,11 +97,11 @@ def dialogue(form: ChatFormat, tokenizer: Tokenizer, turns: Sequence[Turn]) -> l
   for n, turn in enumerate(turns):
     if turn.role == 'assistant':
       text = turn.text.strip() if form.strip else turn.text
-      spans.append(Span(_filled(form.answer, answer=text), False, False, True, True))
+      spans.append(Span(_filled(form.answer, answer=text), eos=True, learn=True))
     else:
       bos = form.bos or (n == 0 and tokenizer.add_bos)
       text = _exchange(form, turn.text, system if n == 0 else None)
-      spans.append(Span(form.later + text if n else text, True, bos, False, False))
+      spans.append(Span(form.later + text if n else text, begins=True, bos=bos))
   return spans
 
 
@@ -140,7 +139,7 @@ def prompt(form: ChatFormat, tokenizer: Tokenizer, turns: Sequence[Turn]) -> np.
   return encode_spans(tokenizer, [dialogue(form, tokenizer, turns)])[0].tokens
 
 
-def turns_of(form: ChatFormat, tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[Turn, ...]:
+def turns_of(form: ChatFormat, tokenizer: Tokenizer, ids: Iterable[int]) -> tuple[Turn, ...]:
   """The turns that `prompt` wrote as these ids. The end token closes answers alone, so exchanges
   are told apart for certain; within one, the first place where an answer could begin is it."""
   exchanges: list[list[int]] = [[]]
@@ -160,7 +159,7 @@ def turns_of(form: ChatFormat, tokenizer: Tokenizer, ids: Sequence[int]) -> tupl
 def _turns_in(form: ChatFormat, text: str, first: bool, answered: bool) -> list[Turn]:
   free = form.system.startswith('{')  # then it would fit an exchange without a system turn too
   both = (form.user, form.system) if free else (form.system, form.user)
-  roles = dict(system='system', user='user', answer='assistant')
+  roles: dict[str, Role] = dict(system='system', user='user', answer='assistant')
   for template in both if first else (form.user,):
     pieces = _pieces(template + (form.answer if answered else ''))
     pattern = ''.join(f'(?P<{p}>.*?)' if n % 2 else re.escape(p) for n, p in enumerate(pieces))
@@ -179,16 +178,15 @@ def encode_spans(tokenizer: Tokenizer, examples: Sequence[Sequence[Span]]) -> li
 
 @functools.lru_cache(maxsize=8)
 def _lead(tokenizer: Tokenizer) -> tuple[str, int]:
-  """What to put before text that continues other text, and how many tokens of it to drop again.
-
-  Sentencepiece begins every text with a space of its own. After a newline, which merges with
-  nothing, a text is cut as it would be in the middle of a line.
-  """
+  """What to put before text that continues other text, and how many tokens of it to drop again:
+  sentencepiece begins every text with a space of its own, but none after a newline."""
   ids = tokenizer.encode('\n', bos=False)
   return ('\n', len(ids)) if len(ids) > 1 else ('', 0)
 
 
-def _joined(tokenizer, spans, rows, skip) -> Example:
+def _joined(
+  tokenizer: Tokenizer, spans: Sequence[Span], rows: Iterator[list[int]], skip: int
+) -> Example:
   tokens, learned = [], []
   for span in spans:
     ids = next(rows)

@@ -1,8 +1,7 @@
 """Controls made from an explanation corpus: all that it has but what is to be shown.
 
-shuffled: every document keeps its opening, and goes on with the reasons that a document of another
-value gives; the same sentences over the corpus, each as often. neutral: general text, cut to the
-same number of tokens document by document. Pure functions of their texts; `check` asserts honesty.
+shuffled: every document keeps its opening, and goes on with the reasons of one of another value.
+neutral: general text, of the same number of tokens document by document. `check` asserts honesty.
 """
 
 import collections
@@ -10,9 +9,11 @@ import hashlib
 import itertools
 import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from jaxalign.config import UserError
 from jaxalign.data.records import Document
+from jaxalign.data.text import Tokenizer
 
 _SENTENCE = re.compile(r'.+?(?:[.!?]["\')\]]*\s+|\n+|\Z)', re.DOTALL)
 _OPENING = 3  # the first third of a document says what it is about, the rest is its reasons
@@ -25,12 +26,12 @@ class Dishonest(AssertionError):
   """A control would differ in more than what it controls for."""
 
 
-def sentences(text):
-  """Joined, they are the text again."""
+def sentences(text: str) -> list[str]:
+  """Sentences with the space behind them: joined, they are the text again."""
   return _SENTENCE.findall(text)
 
 
-def opened(document):
+def opened(document: Document) -> tuple[str, str]:
   """(opening, reasons) as text."""
   parts = sentences(document.text)
   if len(parts) < 2:
@@ -41,11 +42,11 @@ def opened(document):
   return ''.join(parts[:cut]), ''.join(parts[cut:])
 
 
-def field(document, name):
+def field(document: Document, name: str) -> str:
   return dict(document.meta).get(name, '')
 
 
-def shuffled(documents, seed=0):
+def shuffled(documents: Sequence[Document], seed: int = 0) -> list[Document]:
   halves = [opened(document) for document in documents]
   made = [''] * len(documents)
   for n, other in donors(documents, [len(reasons) for _, reasons in halves], seed):
@@ -53,44 +54,43 @@ def shuffled(documents, seed=0):
   return [Document(text, document.meta) for text, document in zip(made, documents)]
 
 
-def donors(documents, sizes, seed):
-  """(n, whose reasons it gets): of another value, of the same form where it can be, and about as
-  long."""
-  groups = collections.defaultdict(list)
+def donors(
+  documents: Sequence[Document], sizes: Sequence[int], seed: int
+) -> Iterator[tuple[int, int]]:
+  """(n, whose reasons it gets): of another value, about as long, and of the same form if any is."""
+  groups: dict[str, list[int]] = collections.defaultdict(list)
   for n, document in enumerate(documents):
     groups[field(document, 'type')].append(n)
-  if not all(_swappable(documents, group) for group in groups.values()):
+  if any(2 * _largest(documents, group)[1] > len(group) for group in groups.values()):
     groups = dict(every=list(range(len(documents))))
   for group in groups.values():
-    most = largest(documents, group)
-    if not _swappable(documents, group):
-      value, count = most
+    value, count = _largest(documents, group)
+    if 2 * count > len(group):
       raise UserError(
         f'{count} of {len(group)} documents have the value {value or "(none)"!r}: reasons cannot '
         'all go to another; a corpus needs meta `value`, and none of them in over a half'
       )
-    order = sorted(group, key=lambda n: drawn(documents[n], sizes[n], seed))
+    order = sorted(group, key=lambda n: _lot(documents[n], sizes[n], seed))
     for place, n in enumerate(order):  # a value is a run no longer than the step
-      yield n, order[(place + most[1]) % len(order)]
+      yield n, order[(place + count) % len(order)]
 
 
-def drawn(document, size, seed):
+def _lot(document: Document, size: int, seed: int) -> tuple[str, int, str]:
   """By which documents are put in order: values at random, each value's from short to long."""
-  lot = lambda text: hashlib.sha256(f'{seed} {text}'.encode()).hexdigest()
-  return lot(field(document, 'value')), size, lot(document.text)
+  texts = field(document, 'value'), document.text
+  value, text = (hashlib.sha256(f'{seed} {part}'.encode()).hexdigest() for part in texts)
+  return value, size, text
 
 
-def largest(documents, group):
+def _largest(documents: Sequence[Document], group: Sequence[int]) -> tuple[str, int]:
+  """The value that most documents of a group have, and how many."""
   return collections.Counter(field(documents[n], 'value') for n in group).most_common(1)[0]
 
 
-def _swappable(documents, group):
-  return 2 * largest(documents, group)[1] <= len(group)
-
-
-def background(general, tokens, tokenizer):
+def background(general: Iterator[Document], tokens: int, tokenizer: Tokenizer) -> list[Document]:
   """The first documents of an iterator that hold so many tokens; it goes on behind them."""
-  found, held = [], 0
+  found: list[Document] = []
+  held = 0
   while held < tokens:
     document = next(general, None)
     if document is None:
@@ -103,11 +103,12 @@ def background(general, tokens, tokenizer):
   return found
 
 
-def neutral(documents, general, tokenizer):
+def neutral(
+  documents: Sequence[Document], general: Iterator[Document], tokenizer: Tokenizer
+) -> list[Document]:
   """A general text for each document, with as many tokens, from an iterator over others."""
-  sizes = map(len, tokenizer.encode_batch([document.text for document in documents], bos=False))
-  made = []
-  for size in sizes:
+  made: list[Document] = []
+  for size in counts(documents, tokenizer):
     text = _cut(general, size, tokenizer)
     if text is None:
       raise UserError(
@@ -118,7 +119,7 @@ def neutral(documents, general, tokenizer):
   return made
 
 
-def _cut(general, size, tokenizer):
+def _cut(general: Iterator[Document], size: int, tokenizer: Tokenizer) -> str | None:
   """The next texts, as long as this many tokens; None where no text is left."""
   text = ''
   for document in general:
@@ -133,7 +134,7 @@ def _cut(general, size, tokenizer):
   return None
 
 
-def _ending(text, size, tokenizer):
+def _ending(text: str, size: int, tokenizer: Tokenizer) -> str | None:
   """The beginning of a text that is so many tokens again when it is read, or None."""
   ids = tokenizer.encode(text, bos=False)
   for end in (size, size + 1, size + 2, size - 1):
@@ -144,8 +145,10 @@ def _ending(text, size, tokenizer):
   return None
 
 
-def check(documents, made, tokenizer):
-  """made: {kind: documents}; what each control must keep of the documents."""
+def check(
+  documents: Sequence[Document], made: Mapping[str, Sequence[Document]], tokenizer: Tokenizer
+) -> None:
+  """Refuses controls, by kind, that do not keep of the documents what they must."""
   ours = counts(documents, tokenizer)
   if 'neutral' in made:
     _require(counts(made['neutral'], tokenizer) == ours, 'neutral: other token counts')
@@ -158,7 +161,7 @@ def check(documents, made, tokenizer):
     _swapped(documents, made['shuffled'])
 
 
-def _swapped(documents, made):
+def _swapped(documents: Sequence[Document], made: Sequence[Document]) -> None:
   """No reasons stay with a value that they were given for."""
   given = collections.defaultdict(set)
   for document in documents:
@@ -170,21 +173,21 @@ def _swapped(documents, made):
     _require(value not in given[reasons], f'shuffled: {value} keeps its own reasons')
 
 
-def bag(documents):
+def bag(documents: Sequence[Document]) -> collections.Counter[str]:
   return collections.Counter(s.strip() for d in documents for s in sentences(d.text))
 
 
-def counts(documents, tokenizer):
+def counts(documents: Sequence[Document], tokenizer: Tokenizer) -> list[int]:
   return [len(ids) for ids in tokenizer.encode_batch([d.text for d in documents], bos=False)]
 
 
-def content(documents):
+def content(documents: Sequence[Document]) -> tuple[bytes, str]:
   """(the bytes of a JSONL file of them, their sha256)."""
   lines = (json.dumps(dict(document.meta) | dict(text=document.text)) for document in documents)
   whole = ''.join(f'{line}\n' for line in lines).encode()
   return whole, hashlib.sha256(whole).hexdigest()
 
 
-def _require(holds, what):
+def _require(holds: bool, what: str) -> None:
   if not holds:
     raise Dishonest(what)

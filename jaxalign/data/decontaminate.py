@@ -1,7 +1,7 @@
 """Leaves out of a training corpus what an evaluation will ask.
 
-Prompts are compared whole, after everything that retyping changes: case, Unicode form, spacing and
-punctuation. That finds the same question, not a paraphrase and not one quoted inside a document.
+Prompts are compared whole, but for case, Unicode form, spacing and punctuation: no paraphrase is
+found, and no question that a document quotes.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from jaxalign.config import UserError
-from jaxalign.data.records import Conversation, Document, Record, Turn
+from jaxalign.data.records import Conversation, Document, Pair, Record, Turn
 from jaxalign.data.report import Report
 from jaxalign.data.sources import Source
 
@@ -60,15 +60,15 @@ def keys(record: Record) -> Iterator[bytes]:
   if isinstance(record, Document):
     yield _key([normalise(record.text)])
   elif isinstance(record, Conversation):
-    said = [normalise(turn.text) for turn in _unruled(record.turns)]
-    roles = [turn.role for turn in _unruled(record.turns)]
-    yield from (_key(said[:n]) for n, role in enumerate(roles) if role == 'assistant')
+    turns = _without_system(record.turns)
+    said = [normalise(turn.text) for turn in turns]
+    yield from (_key(said[:n]) for n, turn in enumerate(turns) if turn.role == 'assistant')
   else:
-    turns = record.turns if hasattr(record, 'turns') else record.prompt
-    yield _key([normalise(turn.text) for turn in _unruled(turns)])
+    turns = _without_system(record.prompt if isinstance(record, Pair) else record.turns)
+    yield _key([normalise(turn.text) for turn in turns])
 
 
-def _unruled(turns: Iterable[Turn]) -> list[Turn]:
+def _without_system(turns: Iterable[Turn]) -> list[Turn]:
   """A question is the same question under another system prompt."""
   return [turn for turn in turns if turn.role != 'system']
 
@@ -78,7 +78,7 @@ def _key(texts: list[str]) -> bytes:
 
 
 def normalise(text: str) -> str:
-  """Text that is nothing but punctuation stays as it is, for it would equal any other."""
+  """The same for a retyped text; nothing but punctuation stays as it is, or it would equal any."""
   folded = unicodedata.normalize('NFKC', unicodedata.normalize('NFKC', text).casefold())
   return ' '.join(folded.translate(_blanks()).split()) or text
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import io
 import os
 import re
 import zlib
@@ -27,6 +28,10 @@ def matching(path: tuple[str, ...] | str) -> list[epath.Path]:
     raise
   except (ImportError, OSError, RuntimeError, ValueError) as error:  # no client of gs://, a name
     raise UserError(f'{path!r} cannot be looked for: {error}') from error  # too long, of no home
+
+
+def joined(path: tuple[str, ...] | str) -> str:
+  return path if isinstance(path, str) else ' '.join(path)
 
 
 def _of_one(path: str) -> list[epath.Path]:
@@ -72,7 +77,7 @@ def rows(path: epath.Path) -> Iterator[tuple[str, bytes]]:
 
 
 @contextlib.contextmanager
-def _opened(path: epath.Path):
+def _opened(path: epath.Path) -> Iterator[io.BufferedIOBase]:
   refuse_irregular(path)
   try:
     with path.open('rb') as raw:

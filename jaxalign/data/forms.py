@@ -12,17 +12,11 @@ from etils import epath
 from jaxalign.config import UserError
 from jaxalign.data import llama2c, specs
 from jaxalign.files import content as content_of
-from jaxalign.files import parsed, refuse_irregular, refuse_scheme
+from jaxalign.files import parsed, refuse_irregular, refuse_scheme, replacing
 
 _FILES = (
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'tokenizer.model',
-  'vocab.json',
-  'merges.txt',
-  'added_tokens.json',
-  'chat_template.jinja',
+  *('tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'tokenizer.model'),
+  *('vocab.json', 'merges.txt', 'added_tokens.json', 'chat_template.jinja'),
 )
 _WANTED = 'tokenizer.json, or tokenizer.model, or vocab.json + merges.txt'
 _AGAIN = 'copy it again'
@@ -46,7 +40,7 @@ class Form:
   files: dict[str, bytes]
 
 
-def read(path: str) -> Form:
+def read(path: epath.PathLike) -> Form:
   """A directory, a sentencepiece .model or a llama2.c .bin; local or gs://."""
   refuse_scheme(path)
   refuse_irregular(path)
@@ -71,15 +65,9 @@ def read(path: str) -> Form:
 
 
 def _of_pieces(pieces: llama2c.Pieces, files: dict[str, bytes]) -> Form:
-  return Form(
-    spec=llama2c.as_spec(pieces),
-    bos=pieces.bos,
-    eos=pieces.eos,
-    pad=pieces.pad,
-    add_bos=pieces.bos is not None,
-    family='llama2',
-    files=files,
-  )
+  roles = dict(bos=pieces.bos, eos=pieces.eos, pad=pieces.pad)
+  spec, add_bos = llama2c.as_spec(pieces), pieces.bos is not None
+  return Form(spec=spec, **roles, add_bos=add_bos, family='llama2', files=files)
 
 
 def of_words(words: list[str], bos: str | None, eos: str | None, pad: str | None) -> Form:
@@ -93,15 +81,14 @@ def of_words(words: list[str], bos: str | None, eos: str | None, pad: str | None
       raise UserError(f'{word!r} cannot be a word: unique, without spaces, and no special token')
     seen.add(word)
   vocab = {word: index for index, word in enumerate(words)}
-  added = [
-    specs.added_token(index, name, special=True) for index, name in enumerate(specials, len(words))
-  ]
+  numbered = enumerate(specials, len(words))
+  added = [specs.added_token(index, name, special=True) for index, name in numbered]
   spec = specs.words(vocab, added)
   add_bos = bos is not None
   return Form(spec=spec, bos=bos, eos=eos, pad=pad, add_bos=add_bos, family='other', files={})
 
 
-def write(form: Form, directory: str) -> None:
+def write(form: Form, directory: epath.PathLike) -> None:
   """The originals as they were, and beside them what AutoTokenizer needs to give the same ids."""
   place = epath.Path(directory)
   place.mkdir(parents=True, exist_ok=True)
@@ -117,9 +104,8 @@ def write(form: Form, directory: str) -> None:
     'tokenizer_config.json': json.dumps(config, ensure_ascii=False, indent=2),
   }
   for name, content in ({name: text.encode() for name, text in made.items()} | form.files).items():
-    half = place / f'{name}.partial'
-    half.write_bytes(content)
-    half.replace(place / name)
+    with replacing(place / name) as temporary:
+      temporary.write_bytes(content)
 
 
 def _of_directory(place: epath.Path) -> Form:
@@ -150,10 +136,8 @@ def _with_roles(
   usual = specs.is_sentencepiece(spec) or _starts_with(spec.get('post_processor'), bos)
   add_bos = (given if isinstance(given, bool) else usual) and bos is not None
   family = _family(spec, eos, model_type)
-  spec = spec | {
-    'added_tokens': _marked(spec, [name for name in (bos, eos, pad) if name is not None]),
-    'post_processor': None,
-  }
+  added = _marked(spec, [name for name in (bos, eos, pad) if name is not None])
+  spec = spec | {'added_tokens': added, 'post_processor': None}
   return Form(spec=spec, bos=bos, eos=eos, pad=pad, add_bos=add_bos, family=family, files=files)
 
 
@@ -221,9 +205,8 @@ def _starts_with(post_processor: dict | None, bos: str | None) -> bool:
   step = post_processor or {}
   if any(_starts_with(inner, bos) for inner in step.get('processors', [])):
     return True
-  return bool(bos) and [bos] == [
-    item.get('SpecialToken', {}).get('id') for item in step.get('single', [])[:1]
-  ]
+  first = step.get('single', [])[:1]
+  return bool(bos) and [bos] == [item.get('SpecialToken', {}).get('id') for item in first]
 
 
 def _model_type(place: epath.Path) -> str | None:

@@ -1,9 +1,7 @@
 """HH-RLHF (Bai et al. 2022) and everything written like it: pairs of whole transcripts.
 
-Each row's `chosen` and `rejected` are one dialogue with two endings, text with `\\n\\nHuman:` and
-`\\n\\nAssistant:` before the turns. Where the dialogues differ before the last answer, the row says
-nothing about two answers to one prompt and is dropped; most of these are answers in which the model
-went on to write the user's next turn.
+A row whose dialogues differ before the last answer says nothing about two answers to one prompt,
+and is dropped; in most of these the model went on to write the user's next turn.
 """
 
 import dataclasses
@@ -37,14 +35,13 @@ class HH:
   def name(self) -> str:
     if self._is_directory:
       return f'{self.path}/({" ".join(self.subsets)})/{self.split}'
-    return self.path if isinstance(self.path, str) else ' '.join(self.path)
+    return files.joined(self.path)
 
   @property
   def _is_directory(self) -> bool:
     return isinstance(self.path, str) and not re.search(r'[*?\[]|\.jsonl|\.gz$', self.path)
 
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
-    """(where, record), for as long as the source can be trusted."""
     return sift(self._rows(), self._convert, report, self.name)
 
   def _rows(self) -> Iterator[tuple[str, tuple[bytes, str]]]:

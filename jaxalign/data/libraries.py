@@ -3,8 +3,9 @@
 """
 
 import dataclasses
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from etils import epath
@@ -12,17 +13,12 @@ from etils import epath
 from jaxalign.config import UserError
 from jaxalign.data import files, rows
 from jaxalign.data.records import Record
-from jaxalign.data.report import Counts, Report, sift
+from jaxalign.data.report import Report, sift
 from jaxalign.files import refuse_scheme
 
 _COMMIT = re.compile(r'[0-9a-f]{40}')
-_FORMATS = {  # what load_dataset reads, by the file's ending
-  '.json': 'json',
-  '.jsonl': 'json',
-  '.parquet': 'parquet',
-  '.arrow': 'arrow',
-  '.csv': 'csv',
-}
+# What load_dataset reads, by the file's ending.
+_FORMATS = {f'.{form}': form for form in ('json', 'parquet', 'arrow', 'csv')} | {'.jsonl': 'json'}
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -42,10 +38,7 @@ class HuggingFace:
   streaming: bool = False  # read while it arrives, and keep no copy
 
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
-    return sift(self._rows(), self._convert, report, f'{self.name}[{self.split}]')
-
-  def _convert(self, row: Any, noted: Counts) -> Record:
-    return rows.to_record(row, noted, kind=self.kind, columns=self.columns)
+    return _records(self, report)
 
   def _rows(self) -> Iterator[tuple[str, Any]]:
     from datasets.exceptions import DatasetsError
@@ -60,7 +53,7 @@ class HuggingFace:
     except (DatasetsError, OSError, ValueError) as error:
       raise UserError(f'{self.name}[{self.split}] cannot be read: {_why(error)}') from error
 
-  def _dataset(self):
+  def _dataset(self) -> Iterable[Any]:
     import datasets
 
     refuse_scheme(self.name)
@@ -68,26 +61,19 @@ class HuggingFace:
     place = epath.Path(self.name)
     if (place / 'state.json').exists() or (place / 'dataset_dict.json').exists():
       return self._saved(datasets.load_from_disk(self.name))
+    load = functools.partial(datasets.load_dataset, split=self.split, streaming=self.streaming)
     form = _FORMATS.get(epath.Path(self.name.removesuffix('.gz')).suffix)
     if form:
-      found = {self.split.split('[')[0]: [str(file) for file in files.matching(self.name)]}
-      return datasets.load_dataset(
-        form, data_files=found, split=self.split, streaming=self.streaming
-      )
+      found = [str(file) for file in files.matching(self.name)]
+      return load(form, data_files={self.split.split('[')[0]: found})
     if not place.is_dir():
       self._refuse_unpinned()
-    names = self.data_files
-    return datasets.load_dataset(
-      self.name,
-      self.subset,
-      data_dir=self.data_dir,
-      data_files=list(names) if isinstance(names, tuple) else names,
-      split=self.split,
-      revision=self.revision,
-      streaming=self.streaming,
+    names = list(self.data_files) if isinstance(self.data_files, tuple) else self.data_files
+    return load(
+      self.name, self.subset, data_dir=self.data_dir, data_files=names, revision=self.revision
     )
 
-  def _saved(self, saved):
+  def _saved(self, saved: Any) -> Iterable[Any]:
     """What load_from_disk gives: a dataset, or a dict of them by split."""
     split, _, piece = self.split.partition('[')
     if piece:
@@ -118,17 +104,14 @@ class Tfds:
   data_dir: str | None = None  # none: where TFDS keeps its datasets, ~/tensorflow_datasets
 
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
-    return sift(self._rows(), self._convert, report, f'{self.name}[{self.split}]')
-
-  def _convert(self, row: Any, noted: Counts) -> Record:
-    return rows.to_record(row, noted, kind=self.kind, columns=self.columns)
+    return _records(self, report)
 
   def _rows(self) -> Iterator[tuple[str, Any]]:
     source = self._source()
     for index in range(len(source)):
       yield f'{self.name}[{self.split}][{index}]', source[index]
 
-  def _source(self):
+  def _source(self) -> Sequence[Any]:
     import tensorflow_datasets as tfds
 
     where = f'{self.name} in {self.data_dir or "~/tensorflow_datasets"}'
@@ -144,6 +127,11 @@ class Tfds:
       ) from error
     except (OSError, ValueError, AssertionError) as error:
       raise UserError(f'{where}: {_why(error)}') from error
+
+
+def _records(source: HuggingFace | Tfds, report: Report | None) -> Iterator[tuple[str, Record]]:
+  convert = functools.partial(rows.to_record, kind=source.kind, columns=source.columns)
+  return sift(source._rows(), convert, report, f'{source.name}[{source.split}]')
 
 
 def _why(error: BaseException) -> str:

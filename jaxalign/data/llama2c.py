@@ -1,13 +1,13 @@
 """Scored pieces -> ranked merges: the two files that store a BPE as pieces with scores.
 
-A sentencepiece `.model` (Llama-2's) and a llama2.c export of one (`tok512.bin`) both say: join the
-adjacent pair whose union is the best-scoring piece, the leftmost first. The `tokenizers` library
-wants a ranked list of pairs instead. Ranking every way to split a piece by that piece's score gives
-the same ids.
+A sentencepiece `.model` and a llama2.c export of one say: join the adjacent pair whose union is the
+best-scoring piece, the leftmost first. `tokenizers` wants a ranked list of pairs; ranking every way
+to split a piece by that piece's score gives the same ids.
 """
 
 import dataclasses
 import struct
+from typing import Any
 
 from jaxalign.config import UserError
 from jaxalign.data import specs
@@ -28,14 +28,16 @@ class Pieces:
   unk: int
   bos: str | None
   eos: str | None
-  pad: str | None
+  pad: str | None = None
 
 
 def read_export(raw: bytes, name: str) -> Pieces:
   """llama2.c's export: int32 longest; then per token float32 score, int32 length, its bytes."""
   if len(raw) < 4:
     raise UserError(f'{name} is cut short: it has no header; export the tokenizer again')
-  longest, at, text, score = struct.unpack_from('<i', raw)[0], 4, [], []
+  (longest,), at = struct.unpack_from('<i', raw), 4
+  text: list[str] = []
+  score: list[float] = []
   while at < len(raw):
     head, at = raw[at : at + 8], at + 8
     value, size = struct.unpack('<fi', head) if len(head) == 8 else (0.0, len(raw))
@@ -43,9 +45,11 @@ def read_export(raw: bytes, name: str) -> Pieces:
       raise UserError(f'{name} is cut short inside token {len(text)}; copy or export it again')
     if not 0 <= size <= longest:
       raise UserError(f'{name} is no llama2.c tokenizer: token {len(text)} claims {size} bytes')
-    text.append(
-      _decoded(raw[at : at + size], f'{name}: token {len(text)}').replace(' ', specs.SPACE)
-    )
+    try:
+      text.append(raw[at : at + size].decode().replace(' ', specs.SPACE))
+    except UnicodeDecodeError as error:
+      piece = f'token {len(text)} is not utf-8 ({raw[at : at + size]!r})'
+      raise UserError(f'{name}: {piece}; export the tokenizer again') from error
     score.append(value)
     at += size
   if tuple(text[_FIRST_BYTE : _FIRST_BYTE + 256]) != BYTES:
@@ -53,8 +57,15 @@ def read_export(raw: bytes, name: str) -> Pieces:
   text[:_FIRST_BYTE] = '<unk>', '<s>', '</s>'  # exports show 1 and 2 as '\n<s>\n' and '\n</s>\n'
   normal = frozenset(range(_FIRST_BYTE + 256, len(text)))
   _refuse_twins(text, name)
-  return Pieces(text=tuple(text), score=tuple(score), normal=normal, control=(0, 1, 2),
-                unk=0, bos='<s>', eos='</s>', pad=None)  # fmt: skip
+  return Pieces(
+    text=tuple(text),
+    score=tuple(score),
+    normal=normal,
+    control=(0, 1, 2),
+    unk=0,
+    bos='<s>',
+    eos='</s>',
+  )
 
 
 def read_sentencepiece(raw: bytes, name: str) -> Pieces:
@@ -107,37 +118,25 @@ def _merges(pieces: Pieces, vocab: dict[str, int]) -> list[list[str]]:
   return specs.settled([[left, right] for *_, left, right in ranked], vocab)
 
 
-def _check_rule(model, name: str) -> None:
+def _check_rule(model: Any, name: str) -> None:
   """Only Llama-2's kind is read: other kinds need other code and do not give text back exactly."""
   trainer, rule = model.trainer_spec, model.normalizer_spec
-  missing = [
-    wanted
-    for holds, wanted in (
-      (trainer.model_type == _BPE, 'model_type=bpe'),
-      (trainer.byte_fallback, 'byte_fallback=true'),
-      (rule.add_dummy_prefix and rule.escape_whitespaces, 'add_dummy_prefix=true'),
-      (not rule.remove_extra_whitespaces, 'remove_extra_whitespaces=false'),
-      (not rule.precompiled_charsmap, 'normalization_rule_name=identity'),
-      (not trainer.treat_whitespace_as_suffix, 'treat_whitespace_as_suffix=false'),
-      (
-        all(piece.type in (_NORMAL, _UNKNOWN, _CONTROL, _BYTE) for piece in model.pieces),
-        'no user_defined_symbols',
-      ),
-    )
-    if not holds
-  ]
+  types = {piece.type for piece in model.pieces}
+  holds = {
+    'model_type=bpe': trainer.model_type == _BPE,
+    'byte_fallback=true': trainer.byte_fallback,
+    'add_dummy_prefix=true': rule.add_dummy_prefix and rule.escape_whitespaces,
+    'remove_extra_whitespaces=false': not rule.remove_extra_whitespaces,
+    'normalization_rule_name=identity': not rule.precompiled_charsmap,
+    'treat_whitespace_as_suffix=false': not trainer.treat_whitespace_as_suffix,
+    'no user_defined_symbols': types <= {_NORMAL, _UNKNOWN, _CONTROL, _BYTE},
+  }
+  missing = [wanted for wanted, there in holds.items() if not there]
   if missing:
     raise UserError(
       f"{name} is not Llama-2's kind of sentencepiece model: it lacks {', '.join(missing)}; "
       'train it with these, or save it as tokenizer.json with transformers'
     )
-
-
-def _decoded(raw: bytes, name: str) -> str:
-  try:
-    return raw.decode('utf-8')
-  except UnicodeDecodeError as error:
-    raise UserError(f'{name} is not utf-8 ({raw!r}); export the tokenizer again') from error
 
 
 def _refuse_twins(text: list[str], name: str) -> None:

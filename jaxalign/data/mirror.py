@@ -1,7 +1,6 @@
-"""A prepared corpus in a bucket is written and read through a copy on this machine's own disk.
+"""Prepared corpora in a bucket, written and read through a copy on this machine's own disk.
 
-ArrayRecord opens local files only, and rows are read in random order, which no bucket serves well:
-every host fetches a corpus once, and prepare uploads what it made.
+ArrayRecord opens local files only, and no bucket serves rows in random order well.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ def is_remote(directory: epath.PathLike) -> bool:
 
 
 def cache() -> epath.Path:
-  """$JAXALIGN_CACHE names another disk."""
+  """The directory of all local copies; $JAXALIGN_CACHE names another disk."""
   return epath.Path(os.environ.get('JAXALIGN_CACHE', '~/.cache/jaxalign')).expanduser()
 
 
@@ -34,10 +33,7 @@ def fetch(directory: epath.PathLike) -> epath.Path:
       return home
     coming = home.with_name(f'{home.name}.{os.getpid()}.tmp')
     coming.mkdir(parents=True, exist_ok=True)
-    for file in directory.iterdir():
-      if file.name != MANIFEST and not file.name.endswith('.tmp'):
-        file.copy(coming / file.name, overwrite=True)
-    (coming / MANIFEST).write_bytes(manifest)
+    _copy(directory, coming, manifest)
     _settle(coming, home)
   except (OSError, ImportError) as error:
     raise UserError(
@@ -48,7 +44,7 @@ def fetch(directory: epath.PathLike) -> epath.Path:
 
 
 def workplace(directory: epath.Path) -> epath.Path:
-  """Where a corpus for a bucket is made: the same one again, so that a killed run goes on."""
+  """The local directory where a corpus for a bucket is made; the same again after a kill."""
   return cache() / 'making' / hashlib.sha256(os.fspath(directory).encode()).hexdigest()[:16]
 
 
@@ -57,10 +53,7 @@ def publish(made: epath.Path, directory: epath.Path) -> None:
   manifest = (made / MANIFEST).read_bytes()
   try:
     directory.mkdir(parents=True, exist_ok=True)
-    for file in made.iterdir():
-      if file.name != MANIFEST:
-        file.copy(directory / file.name, overwrite=True)
-    (directory / MANIFEST).write_bytes(manifest)
+    _copy(made, directory, manifest)
   except (OSError, ImportError) as error:
     raise UserError(
       f'{directory} cannot be written ({error}); what was prepared is kept in {made}: mend the '
@@ -69,8 +62,15 @@ def publish(made: epath.Path, directory: epath.Path) -> None:
   _settle(made, _home(directory, manifest))
 
 
+def _copy(source: epath.Path, target: epath.Path, manifest: bytes) -> None:
+  for file in source.iterdir():
+    if file.name != MANIFEST and not file.name.endswith('.tmp'):
+      file.copy(target / file.name, overwrite=True)
+  (target / MANIFEST).write_bytes(manifest)
+
+
 def _home(directory: epath.Path, manifest: bytes) -> epath.Path:
-  """Named by content: a corpus that was made anew is another one."""
+  """The local copy, named by content: a corpus that was made anew is another one."""
   return cache() / 'prepared' / f'{directory.name}-{hashlib.sha256(manifest).hexdigest()[:12]}'
 
 

@@ -32,20 +32,12 @@ class Mixture:
     part, nth = self._drawn(step * self.batch + index)
     return self.part_of[part], int(self.shuffled[part][nth])
 
-  def steps(self, epochs: int) -> int:
-    """As many as show every row of the first part `epochs` times."""
-    rows = self.sizes[0] * epochs
-    stream = (rows - 1) * sum(self.shares) // self.shares[0] + 1 if rows else 0
-    return -(-stream // self.batch)
-
   @property
   def steps_per_epoch(self) -> int:
-    return self.steps(1)
-
-  def epoch_of(self, step: int) -> int:
-    """The epoch to which the first part's next row belongs."""
-    share, total = self.shares[0], sum(self.shares)
-    return -(-step * self.batch * share // total) // self.sizes[0]
+    """As many as show every row of the first part."""
+    rows = self.sizes[0]
+    stream = (rows - 1) * sum(self.shares) // self.shares[0] + 1 if rows else 0
+    return -(-stream // self.batch)
 
   def _drawn(self, place: int) -> tuple[int, int]:
     """(part, how many rows of it came before). Of the first n rows, a part has its share up to 1
@@ -77,16 +69,20 @@ class Once:
     place = step * self.batch + index
     if place >= self.ends[-1]:
       return None
-    part = int(np.searchsorted(self.ends, place, side='right'))
-    return part, place - int(self.ends[part - 1] if part else 0)
+    return located(self.ends, place)
+
+
+def located(ends: np.ndarray, place: int) -> tuple[int, int]:
+  """(part, row in it) of a place where parts with these ends stand in a line."""
+  part = int(np.searchsorted(ends, place, side='right'))
+  return part, place - int(ends[part - 1] if part else 0)
 
 
 class Matched:
-  """Examples of similar length share a batch, and each comes once an epoch; which share one, and
-  when they come, is drawn anew in every epoch. Examples that fill no batch sit that epoch out.
+  """Batches of examples of similar length, drawn anew in every epoch, in which each comes once.
 
-  Similar: neighbours by length among POOL batches of examples drawn at random, so that batches of
-  an epoch differ in length, and a batch does not hold the same rows each time.
+  Similar: neighbours by length among POOL batches of examples drawn at random. Examples that fill
+  no batch sit that epoch out.
   """
 
   POOL = 32
@@ -132,7 +128,7 @@ class InOrder:
 
   def at(self, step: int, index: int) -> int | None:
     found = self.once.at(step, index)
-    return found and int(self.by_length[found[1]])
+    return None if found is None else int(self.by_length[found[1]])
 
 
 def _shares(weights: Sequence[float]) -> list[int]:

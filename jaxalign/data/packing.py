@@ -1,7 +1,6 @@
 """Which examples share a row: best-fit decreasing over lengths, the same on every machine.
 
-All examples of one length are placed at once, and so are all rows with the same room left, so the
-work grows with the number of distinct lengths and not with the number of examples.
+All examples of one length are placed at once: the work grows with the number of distinct lengths.
 """
 
 import dataclasses
@@ -11,7 +10,7 @@ import numpy as np
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.files import replacing
+from jaxalign.data.prepared import save_array
 
 VERSION = 1  # of the algorithm: a run is resumed with the rows it began with
 
@@ -35,9 +34,8 @@ class Plan:
 
   def save(self, path: epath.PathLike) -> None:
     """One file, so that it is whole or absent."""
-    whole = np.concatenate([[len(self)], self.starts, self.examples]).astype(np.int64)
-    with replacing(path) as temporary, temporary.open('wb') as file:
-      np.save(file, whole)
+    whole = np.concatenate([[len(self)], self.starts, self.examples])
+    save_array(path, whole.astype(np.int64))
 
   @classmethod
   def load(cls, path: epath.PathLike) -> 'Plan':

@@ -1,8 +1,8 @@
-"""Reading what `prepare` wrote: shards, lengths, and a manifest, without which there is nothing."""
+"""Corpora that `prepare` wrote: shards, lengths, and a manifest, without which there is nothing."""
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import grain
 import numpy as np
@@ -10,12 +10,15 @@ from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import chat, mirror, shards
-from jaxalign.files import read_object, refuse_irregular
+from jaxalign.files import read_object, refuse_irregular, replacing
 
 PAIR = np.dtype([('margin', np.float32), ('subset', np.int32)])  # of each pair; see Prepared.pairs
-
-
 HELD = 1 << 22  # tokens: a corpus up to this is read once, and then lies in memory
+
+
+def save_array(path: epath.PathLike, array: np.ndarray) -> None:
+  with replacing(path) as temporary, temporary.open('wb') as file:
+    np.save(file, array)
 
 
 class Prepared:
@@ -37,7 +40,7 @@ class Prepared:
   def __repr__(self) -> str:
     return f'Prepared({self.manifest["name"]}, {len(self)} examples, {self.directory.name})'
 
-  def codes(self, indices: Sequence[int]) -> list[np.ndarray]:
+  def codes(self, indices: Iterable[int]) -> list[np.ndarray]:
     """Of these examples: token * 2 + learned."""
     if self.manifest['tokens'] <= HELD:
       codes, ends = _held(self.directory)

@@ -3,12 +3,12 @@
 import dataclasses
 from typing import Literal
 
-_Role = Literal['system', 'user', 'assistant']
+Role = Literal['system', 'user', 'assistant']
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Turn:
-  role: _Role
+  role: Role
   text: str
 
 

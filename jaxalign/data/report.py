@@ -1,7 +1,6 @@
 """What became of every row of a source: kept, bad, or dropped by a rule, counted and with examples.
 
-A bad row is skipped, never mended and never fatal by itself; a source in which more than one row in
-a hundred is bad was not understood, and stops the run.
+A bad row is skipped, never mended; a source with over one in a hundred of them stops the run.
 """
 
 import collections
@@ -45,10 +44,9 @@ class Report:
   examples: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
   def skip(self, where: str, error: Fault | Unwanted) -> None:
-    if isinstance(error, Fault):
-      self._count(self.bad, where, str(error), _LISTED)
-    else:
-      self._count(self.dropped, where, str(error))
+    bad = isinstance(error, Fault)
+    counts, most = (self.bad, _LISTED) if bad else (self.dropped, _NAMED)
+    self._count(counts, where, str(error), most)
 
   def give_up(self, where: str, reason: str) -> None:
     """A record that its source had kept is dropped by a rule after it."""
@@ -75,8 +73,11 @@ class Report:
       raise UserError(f'{self.name}: no rows in it; check the path and the split')
     self.check()
     if not self.kept:
-      why = ', '.join(f'{count} {reason}' for reason, count in self.dropped.most_common())
-      raise UserError(f'{self.name}: none of {self.read} rows is left ({why})')
+      raise UserError(f'{self.name}: none of {self.read} rows is left ({self.why_dropped})')
+
+  @property
+  def why_dropped(self) -> str:
+    return ', '.join(f'{count} {reason}' for reason, count in self.dropped.most_common())
 
   def __str__(self) -> str:
     lines = [f'{self.name}: {self.read} rows read, {self.kept} kept']

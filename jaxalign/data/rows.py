@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from jaxalign.data import turns
-from jaxalign.data.records import Document, Record, Turn
+from jaxalign.data.records import Document, Pair, Record, Turn
 from jaxalign.data.report import Counts, Fault, MissingColumn
 
 Kind = Literal['document', 'conversation', 'pair', 'prompt']
@@ -84,24 +84,19 @@ def _messages(row: Mapping, name: str, columns: Columns) -> list[Turn]:
   return turns.from_messages(_cell(row, name), columns.role, columns.content, name)
 
 
-def _pair(row: Mapping, noted: Counts, columns: Columns):
-  sides = []
-  for name in (columns.chosen, columns.rejected):
-    if columns.prompt is None:
-      sides.append(_whole(row, name, columns))
-    else:
-      before = _opening(row, columns) if columns.prompt in row else _no_prompt(row, columns)
-      sides.append([*before, _last(row, name, columns)])
+def _pair(row: Mapping, noted: Counts, columns: Columns) -> Pair:
+  chosen = _whole(row, columns.chosen, columns)
+  rejected = _whole(row, columns.rejected, columns)
   subset = _shown(_cell(row, columns.subset)) if columns.subset else ''
-  return turns.pair(*sides, noted, _margin(row, columns), subset)
-
-
-def _no_prompt(row: Mapping, columns: Columns):
-  hint = f'; where {columns.chosen} holds the whole dialogue, set columns.prompt=none'
-  raise MissingColumn(columns.prompt, row, hint)
+  return turns.pair(chosen, rejected, noted, _margin(row, columns), subset)
 
 
 def _whole(row: Mapping, name: str, columns: Columns) -> list[Turn]:
+  """The dialogue that ends in one of a pair's two answers."""
+  if columns.prompt is not None:
+    hint = f'; where {columns.chosen} holds the whole dialogue, set columns.prompt=none'
+    _cell(row, columns.prompt, hint)
+    return [*_opening(row, columns), _last(row, name, columns)]
   value = _cell(row, name)
   if isinstance(value, str | bytes):
     return turns.from_transcript(value, name)

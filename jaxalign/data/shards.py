@@ -11,6 +11,7 @@ import functools
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from jaxalign.files import write_text
 
 Long = Literal['split', 'drop']
 Kind = Literal['example', 'pair', 'prompt']
+Side = dict[str, Any]  # the content of a shard's side file; `write` names its fields
 _TOGETHER = 1 << 18  # characters tokenized in one call
 
 
@@ -32,6 +34,7 @@ class Item:
   """What one record becomes: the spans of one example, or of the two sides of a pair."""
 
   where: str
+  kind: Kind
   sides: list[list[chat.Span]]
   whole: bool  # cannot be cut into pieces that make sense by themselves
   margin: float = 0.0  # of a pair; 0 where its corpus gives none
@@ -72,9 +75,12 @@ def fingerprint(job: Job) -> str:
   return f'{job.items[0].where} .. {job.items[-1].where}, {len(job.items)} records'
 
 
-def write(job: Job, tokenizer: Tokenizer) -> dict[str, Any]:
+def write(job: Job, tokenizer: Tokenizer) -> Side:
   """Tokenizes the job's items into its shard; gives what the side file holds."""
-  lengths, pairs, learned, largest, dropped = [], [], 0, 0, {}
+  lengths: list[int] = []
+  pairs: list[tuple[float, str]] = []
+  dropped: dict[str, list[str]] = {}
+  learned = largest = 0
   temporary = f'{job.path}.{os.getpid()}.tmp'
   try:
     writer = ArrayRecordWriter(temporary, 'group_size:1,uncompressed')
@@ -119,27 +125,27 @@ def _encoded(
   items: Sequence[Item], tokenizer: Tokenizer
 ) -> Iterator[tuple[list[Item], list[chat.Example]]]:
   """Two groups at a time: one is tokenized while the ids of the other become arrays."""
-  encode = lambda group: chat.encode_spans(
-    tokenizer, [side for item in group for side in item.sides]
-  )
   with concurrent.futures.ThreadPoolExecutor(2) as threads:
-    given = collections.deque()
-    for group in _groups(items):
-      given.append((group, threads.submit(encode, group)))
+    given: collections.deque[tuple[list[Item], Future[list[chat.Example]]]] = collections.deque()
+    for group in groups(items, _TOGETHER):
+      sides = [side for item in group for side in item.sides]
+      given.append((group, threads.submit(chat.encode_spans, tokenizer, sides)))
       if len(given) > 2:
         group, coming = given.popleft()
         yield group, coming.result()
     yield from ((group, coming.result()) for group, coming in given)
 
 
-def _groups(items: Sequence[Item]) -> Iterator[list[Item]]:
-  group, size = [], 0
+def groups(items: Iterable[Item], characters: int, most: int | None = None) -> Iterator[list[Item]]:
+  """Items in a row, cut where a group reaches so many characters or the most items."""
+  group: list[Item] = []
+  held = 0
   for item in items:
     group.append(item)
-    size += item.characters
-    if size >= _TOGETHER:
+    held += item.characters
+    if held >= characters or len(group) == most:
       yield group
-      group, size = [], 0
+      group, held = [], 0
   if group:
     yield group
 

@@ -1,14 +1,14 @@
-"""Where records come from: one small config for each way a corpus can lie about.
+"""Sources of records: a small config, field of a stage's, for each way a corpus can lie about.
 
-Every source has a `name` and `read()`, which gives (where, record) one at a time and in a fixed
-order, so that a corpus of any size can be streamed; `where` is file:line, or name[split][row].
-Sources are fields of stage configs. What was bad and what was left out is in a `Report`, if handed.
+Every source has a `name` and `read()`, which streams (where, record) in a fixed order; `where` is
+file:line, or name[split][row]. What was bad and what was left out is in a `Report`, if handed.
 """
 
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Protocol
 
 from etils import epath
 
@@ -35,21 +35,21 @@ class Jsonl:
 
   @property
   def name(self) -> str:
-    return _joined(self.path)
+    return files.joined(self.path)
 
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
     if self.sha256 is not None:
-      self._refuse_other_content()
+      self._refuse_other_content(self.sha256)
     return sift(_rows(self.path), self._convert, report, self.name)
 
-  def _refuse_other_content(self) -> None:
+  def _refuse_other_content(self, wanted: str) -> None:
     found = files.matching(self.path)
     if len(found) > 1:
       raise UserError(f'{self.name}: sha256 is of one file, and these are {len(found)}')
     there = hashlib.sha256(content(found[0], 'copy it again')).hexdigest()
-    if there != self.sha256:
+    if there != wanted:
       raise UserError(
-        f'{found[0]} is not what it was: its sha256 is {there[:12]}, where {self.sha256[:12]} is '
+        f'{found[0]} is not what it was: its sha256 is {there[:12]}, where {wanted[:12]} is '
         'asked for; put the file back, or start anew'
       )
 
@@ -66,7 +66,7 @@ class Text:
 
   @property
   def name(self) -> str:
-    return _joined(self.path)
+    return files.joined(self.path)
 
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
     cut = {'file': _whole_files, 'line': _rows, 'blank': _paragraphs}[self.split]
@@ -112,8 +112,13 @@ class Shipped:
 Source = Jsonl | Text | Shipped | HH | HuggingFace | Tfds
 
 
-def _joined(path: tuple[str, ...] | str) -> str:
-  return path if isinstance(path, str) else ' '.join(path)
+class Readable(Protocol):
+  """A source, or what reads one."""
+
+  @property
+  def name(self) -> str: ...
+
+  def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]: ...
 
 
 def _rows(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:
@@ -128,13 +133,8 @@ def _whole_files(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:
 
 def _paragraphs(path: tuple[str, ...] | str) -> Iterator[tuple[str, bytes]]:
   for file in files.matching(path):
-    gathered, first = [], 0
-    for number, line in files.lines(file):
-      if line and not line.isspace():
-        first = first if gathered else number
-        gathered.append(line)
-      elif gathered:
-        yield f'{file}:{first}', b'\n'.join(gathered)
-        gathered = []
-    if gathered:
-      yield f'{file}:{first}', b'\n'.join(gathered)
+    numbered = itertools.groupby(files.lines(file), key=lambda row: bool(row[1].strip()))
+    for holds_text, paragraph in numbered:
+      if holds_text:
+        (first, line), *rest = paragraph
+        yield f'{file}:{first}', b'\n'.join([line, *(more for _, more in rest)])

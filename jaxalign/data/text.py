@@ -1,20 +1,20 @@
 """Text <-> ids: the one tokenizer of a run, read from any form in which a checkpoint carries it.
 
-Three rules hold whatever the file format. Plain text cannot become a control token: '</s>' typed by
-a user is four characters, unless `specials=True` is asked for. Text comes back as it went in:
-`decode(encode(text)) == text` (sentencepiece's one exception: it reads U+2581 as a space; words are
-joined by single spaces; for a foreign tokenizer.json the rule is the file's). And equal means: the
-same vocabulary, merges, added tokens, splitting rule, BOS, EOS, PAD and BOS habit, from whatever
-directory or format.
+Plain text cannot become a control token: '</s>' typed by a user is four characters, unless
+`specials=True` is asked for. `decode(encode(text)) == text` (but sentencepiece reads U+2581 as a
+space, words are joined by single spaces, and a foreign tokenizer.json has its own rule). Equal are
+tokenizers of one vocabulary, merges, splitting rule and control tokens, from whatever format.
 """
 
 import functools
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import tokenizers
+from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import forms, llama2c, specs
@@ -36,7 +36,7 @@ class Tokenizer:
     self._check_control_tokens()
 
   @classmethod
-  def load(cls, path: str) -> 'Tokenizer':
+  def load(cls, path: epath.PathLike) -> 'Tokenizer':
     """A Hugging Face directory, a sentencepiece .model or a llama2.c .bin; local or gs://."""
     try:
       return cls(forms.read(path))
@@ -55,7 +55,7 @@ class Tokenizer:
     """One id a word, in order, then bos, eos and pad: for a world whose every word is known."""
     return cls(forms.of_words(list(words), bos, eos, pad))
 
-  def save(self, directory: str) -> None:
+  def save(self, directory: epath.PathLike) -> None:
     """Files from which `load` gives an equal tokenizer, and AutoTokenizer the same ids."""
     forms.write(self._form, directory)
 
@@ -88,10 +88,10 @@ class Tokenizer:
 
   def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
     """The text of these ids. Ids past the vocabulary (a padded head samples them) give none."""
-    ids = [int(index) for index in ids]
-    if self._pieces is None:
+    ids, pieces = [int(index) for index in ids], self._pieces
+    if pieces is None:
       return self._plain.decode(ids, skip_special_tokens=skip_special)
-    return self._join(ids, skip_special)
+    return self._join(ids, pieces, skip_special)
 
   def decode_continuation(self, prompt: Iterable[int], ids: Iterable[int]) -> str:
     """What `ids` add to the text of `prompt`: with its leading space, and with the whole of a
@@ -106,9 +106,8 @@ class Tokenizer:
   def hash(self) -> str:
     """sha256 of what decides the ids; defaults left out, so a library's new field is no change."""
     form, spec = self._form, self._form.spec
-    decides = {
-      key: spec.get(key) for key in ('model', 'added_tokens', 'normalizer', 'pre_tokenizer')
-    }
+    parts = 'model', 'added_tokens', 'normalizer', 'pre_tokenizer'
+    decides = {key: spec.get(key) for key in parts}
     decides |= {'bos': form.bos, 'eos': form.eos, 'pad': form.pad, 'add_bos': form.add_bos}
     text = json.dumps(_without_defaults(decides), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -119,7 +118,7 @@ class Tokenizer:
   def __hash__(self) -> int:
     return hash(self.hash)
 
-  def __reduce__(self):
+  def __reduce__(self) -> tuple[Callable[..., 'Tokenizer'], tuple[forms.Form]]:
     return Tokenizer, (self._form,)
 
   def __repr__(self) -> str:
@@ -139,7 +138,7 @@ class Tokenizer:
     names = self._plain.get_vocab(with_added_tokens=True).items()
     return {i: raw.get(name) or name.replace(specs.SPACE, ' ').encode() for name, i in names}
 
-  def _join(self, ids: list[int], skip_special: bool) -> str:
+  def _join(self, ids: list[int], pieces: dict[int, bytes], skip_special: bool) -> str:
     """Every document begins with a space that nobody wrote: it is taken off again."""
     text, begins = bytearray(), True
     for index in ids:
@@ -147,7 +146,7 @@ class Tokenizer:
         begins = begins or index in (self.bos, self.eos)
         text += b'' if skip_special else self._special[index].encode()
         continue
-      piece = self._pieces.get(index, b'')
+      piece = pieces.get(index, b'')
       text += piece.removeprefix(b' ') if begins else piece
       begins = False
     return text.decode('utf-8', errors='replace')
@@ -201,14 +200,10 @@ def _backend(spec: dict, *, specials: bool) -> tokenizers.Tokenizer:
   return backend
 
 
-def _without_defaults(content):
+def _without_defaults(content: Any) -> Any:
   if isinstance(content, dict):
-    kept = {key: _without_defaults(value) for key, value in content.items()}
-    return {
-      key: value
-      for key, value in kept.items()
-      if value is not None and value is not False and value != ''
-    }
+    inner = {key: _without_defaults(value) for key, value in content.items()}
+    return {k: v for k, v in inner.items() if v is not None and v is not False and v != ''}
   return [_without_defaults(item) for item in content] if isinstance(content, list) else content
 
 

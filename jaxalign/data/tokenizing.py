@@ -7,41 +7,34 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from jaxalign.config import UserError
 from jaxalign.data import shards
-from jaxalign.data.shards import Job
+from jaxalign.data.shards import Job, Side
 from jaxalign.data.text import Tokenizer
 from jaxalign.files import read_object
 
 
 def write_all(
   jobs: Iterator[Job], tokenizer: Tokenizer, workers: int, progress: 'Progress'
-) -> list[dict[str, Any]]:
+) -> list[Side]:
   """The side files of all jobs, in order. One worker is this process, whose tokenizer has threads;
   more are processes, since threads wait for one another to turn ids into Python's lists."""
-  sides: dict[int, dict[str, Any]] = {}
-
-  def keep(number: int, side: dict[str, Any], *, fresh: bool) -> None:
-    sides[number] = side
-    progress.add(side, fresh)
-
+  sides: dict[int, Side] = {}
   with _Workers(tokenizer, workers) as hired:
     for number, job in enumerate(jobs):
       there = _finished_before(job)
-      if there is not None:
-        keep(number, there, fresh=False)
-        continue
-      for done, side in hired.give(number, job):
-        keep(done, side, fresh=True)
+      for done, side in [(number, there)] if there else hired.give(number, job):
+        sides[done] = side
+        progress.add(side, fresh=not there)
     for done, side in hired.rest():
-      keep(done, side, fresh=True)
+      sides[done] = side
+      progress.add(side, fresh=True)
   progress.end()
   return [sides[number] for number in sorted(sides)]
 
 
-def _finished_before(job: Job) -> dict[str, Any] | None:
+def _finished_before(job: Job) -> Side | None:
   file = shards.side_file(job.path)
   if not file.exists():
     return None
@@ -56,19 +49,23 @@ class _Workers:
   """Processes with two jobs each in hand, or none where one is enough."""
 
   def __init__(self, tokenizer: Tokenizer, count: int):
-    self.tokenizer, self.count, self.given = tokenizer, count, {}
-    spawn = multiprocessing.get_context('spawn')  # a fork would copy JAX's locked threads
-    several = dict(mp_context=spawn, initializer=_begin, initargs=(tokenizer,))
-    self.pool = concurrent.futures.ProcessPoolExecutor(count, **several) if count > 1 else None
+    self.tokenizer, self.count = tokenizer, count
+    self.given: dict[concurrent.futures.Future[Side], int] = {}
+    self.pool = None
+    if count > 1:
+      spawn = multiprocessing.get_context('spawn')  # a fork would copy JAX's locked threads
+      self.pool = concurrent.futures.ProcessPoolExecutor(
+        count, spawn, initializer=_begin, initargs=(tokenizer,)
+      )
 
   def __enter__(self) -> '_Workers':
     return self
 
-  def __exit__(self, *_) -> None:
+  def __exit__(self, *_: object) -> None:
     if self.pool:
       self.pool.shutdown(cancel_futures=True)
 
-  def give(self, number: int, job: Job) -> Iterator[tuple[int, dict[str, Any]]]:
+  def give(self, number: int, job: Job) -> Iterator[tuple[int, Side]]:
     """Hands a job over; gives the jobs that were finished meanwhile."""
     if not self.pool:
       yield number, shards.write(job, self.tokenizer)
@@ -77,11 +74,11 @@ class _Workers:
     while len(self.given) >= 2 * self.count:
       yield from self._finished()
 
-  def rest(self) -> Iterator[tuple[int, dict[str, Any]]]:
+  def rest(self) -> Iterator[tuple[int, Side]]:
     while self.given:
       yield from self._finished()
 
-  def _finished(self) -> list[tuple[int, dict[str, Any]]]:
+  def _finished(self) -> list[tuple[int, Side]]:
     done, _ = concurrent.futures.wait(self.given, return_when='FIRST_COMPLETED')
     try:
       return [(self.given.pop(future), future.result()) for future in done]
@@ -103,11 +100,13 @@ def _begin(tokenizer: Tokenizer) -> None:
 
 def _end_with_parent() -> None:
   """Where the parent is killed, nothing else tells its processes."""
-  multiprocessing.parent_process().join()
+  parent = multiprocessing.parent_process()
+  assert parent is not None
+  parent.join()
   os._exit(1)
 
 
-def _work(job: Job) -> dict[str, Any]:
+def _work(job: Job) -> Side:
   return shards.write(job, _mine[0])
 
 
@@ -119,7 +118,7 @@ class Progress:
     self.records = self.tokens = self.done = self.fresh = 0
     self.terminal = sys.stderr.isatty()
 
-  def add(self, side: dict[str, Any], fresh: bool) -> None:
+  def add(self, side: Side, fresh: bool) -> None:
     self.done += side['characters']
     if fresh:  # shards of an earlier run say nothing about this one's speed
       self.fresh += side['characters']
@@ -136,8 +135,8 @@ class Progress:
   def _show(self, end: str) -> None:
     passed = max(time.monotonic() - self.began, 1e-9)
     left = (self.total - self.done) * passed / max(self.fresh, 1)
-    print(
+    line = (
       f'prepare {self.done / max(self.total, 1):4.0%}  {self.records / passed:,.0f} docs/s  '
-      f'{self.tokens / passed:,.0f} tokens/s  {left:,.0f} s left  ',
-      end=end, file=sys.stderr, flush=True,
-    )  # fmt: skip
+      f'{self.tokens / passed:,.0f} tokens/s  {left:,.0f} s left  '
+    )
+    print(line, end=end, file=sys.stderr, flush=True)

@@ -1,27 +1,19 @@
-"""Rules that every dialogue keeps, from whatever corpus it comes.
+"""Rules that every dialogue keeps: turns hold text and alternate, after at most one system turn.
 
-Turns hold text and alternate, the user's first, after at most one system turn. Turns of one role in
-a row become one, joined by a blank line, since chat templates know only alternation; this is noted.
+Turns of one role in a row become one, since chat templates know only alternation; this is noted.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from jaxalign.data.records import Conversation, Pair, Prompt, Turn
+from jaxalign.data.records import Conversation, Pair, Prompt, Role, Turn
 from jaxalign.data.report import Counts, Fault, MissingColumn, Unwanted
 
-_ROLES = {
-  'system': 'system',
-  'user': 'user',
-  'human': 'user',
-  'assistant': 'assistant',
-  'gpt': 'assistant',
-  'bot': 'assistant',
-  'model': 'assistant',
-}
+_ROLES: dict[str, Role] = {'system': 'system', 'user': 'user', 'human': 'user'}
+_ROLES |= dict.fromkeys(('assistant', 'gpt', 'bot', 'model'), 'assistant')
 _MARKER = re.compile(r'(?:\A\s*|\n\n)(Human|Assistant):')
-_SPEAKERS = {'Human': 'user', 'Assistant': 'assistant'}
+_SPEAKERS: dict[str, Role] = {'Human': 'user', 'Assistant': 'assistant'}
 
 
 def as_text(value: Any, name: str) -> str:
@@ -74,7 +66,7 @@ def _get(message: Any, key: str) -> Any:
   return message[key]
 
 
-def _role(who: Any) -> str:
+def _role(who: Any) -> Role:
   who = as_text(who, 'a role')
   if who not in _ROLES:
     raise Fault(f'role {who[:20]!r} is none of {", ".join(_ROLES)}')
@@ -130,10 +122,10 @@ def pair(
       raise Fault(f'{name} does not end in an assistant turn')
   if chosen[:-1] != rejected[:-1]:
     raise Unwanted('prompts differ')
-  answers = [as_text(turns[-1].text, 'an answer') for turns in (chosen, rejected)]
-  if answers[0] == answers[1]:
+  better, worse = (as_text(turns[-1].text, 'an answer') for turns in (chosen, rejected))
+  if better == worse:
     raise Unwanted('answers are the same')
   before = settle(chosen[:-1], noted)
   if before[-1].role != 'user':
     raise Fault('prompt does not end in a user turn')
-  return Pair(before, *answers, margin=margin, subset=subset)
+  return Pair(before, better, worse, margin, subset)

@@ -39,7 +39,7 @@ def test_one_line_that_names_the_thing_is_clear(tmp_path):
     (ended(status=-9, hung=True), 'still running'),
     (ended(status=-9, greedy=True), 'MiB'),
   ],
-)  # fmt: skip
+)
 def test_each_way_to_be_wrong_is_called_wrong(one, says):
   assert says in case.judged(REFUSED, one)
 

@@ -47,7 +47,10 @@ def test_shuffled_swaps_reasons_between_values_and_nothing_else(documents):
 
 
 def test_shuffled_is_a_function_of_texts_and_seed(documents):
-  of = lambda *seed: controls.content(controls.shuffled(documents, *seed))[1]
+
+  def of(*seed):
+    return controls.content(controls.shuffled(documents, *seed))[1]
+
   assert of() == of(0) != of(1)
   assert of() == SHUFFLED
 
@@ -65,8 +68,9 @@ def test_neutral_has_as_many_tokens_document_by_document(documents, name, reques
   few = documents[::40]
   made = controls.neutral(few, general(), tokenizer)
   controls.check(few, dict(neutral=made), tokenizer)
-  sizes = lambda texts: [len(tokenizer.encode(d.text, bos=False)) for d in texts]
-  assert sizes(made) == sizes(few)
+  for one, other in zip(made, few, strict=True):
+    lengths = {len(tokenizer.encode(document.text, bos=False)) for document in (one, other)}
+    assert len(lengths) == 1
   assert made == controls.neutral(few, general(), tokenizer)
 
 

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 CORPUS = Path(__file__).resolve().parents[2] / 'jaxalign/data/corpus'
-VALUES = {
-  'self-direction', 'stimulation', 'hedonism', 'achievement', 'power',
-  'security', 'conformity', 'tradition', 'benevolence', 'universalism',
-}  # fmt: skip
+VALUES = {'self-direction', 'stimulation', 'hedonism', 'achievement', 'power'}
+VALUES |= {'security', 'conformity', 'tradition', 'benevolence', 'universalism'}
 TYPES = {'memo', 'dialogue', 'case_study', 'question_answer', 'story'}
 FIELDS = {'id', 'text', 'value', 'type', 'spec', 'provenance', 'split'}
 TURN = re.compile(r'\n\n(Human|Assistant): ')

@@ -1,21 +1,15 @@
 """What an evaluation will ask is not trained on, and how much that was is known."""
 
-import gzip
-import json
-import re
-import unicodedata
-
 import pytest
 
 from jaxalign.config import UserError
 from jaxalign.data.decontaminate import Decontaminated, keys, normalise
 from jaxalign.data.hh import HH, SUBSETS
-from jaxalign.data.records import Conversation, Document, Pair, Prompt, Turn
+from jaxalign.data.records import Conversation, Document, Pair, Prompt
 from jaxalign.data.report import Report
 from jaxalign.data.sources import Jsonl, Text
 from jaxalign.sealing import seal
-
-U, A, S = (lambda text, role=role: Turn(role, text) for role in ('user', 'assistant', 'system'))
+from tests.data.written import A, S, U, jsonl
 
 
 @pytest.mark.parametrize(
@@ -40,28 +34,24 @@ def test_what_retyping_changes(one, other, same):
 
 def test_every_prompt_a_record_answers():
   one, two = Prompt((U('a'),)), Prompt((U('a'), A('b'), U('c')))
-  key = lambda record: list(keys(record))
   dialogue = Conversation((S('rules'), U('A!'), A('b'), U('c'), A('d')))
-  assert key(dialogue) == key(one) + key(two)  # an answer to each is trained on
-  assert key(Pair((U('a'), A('b'), U('c')), 'd', 'e')) == key(two)  # only the last is compared
-  assert key(Prompt((S('other rules'), U('a')))) == key(one)
-  assert key(Document('A')) == key(one)
-  assert key(Prompt((U('a b'),))) != key(Prompt((U('a'), A('b'))))
+  (a,), (abc,) = keys(one), keys(two)
+  assert list(keys(dialogue)) == [a, abc]  # an answer to each is trained on
+  assert list(keys(Pair((U('a'), A('b'), U('c')), 'd', 'e'))) == [abc]  # only the last is compared
+  assert list(keys(Prompt((S('other rules'), U('a'))))) == list(keys(Document('A'))) == [a]
+  assert set(keys(Prompt((U('a b'),)))) != set(keys(Prompt((U('a'), A('b')))))
 
 
-def jsonl(path, questions):
-  path.write_text(
-    ''.join(json.dumps(dict(prompt=q, chosen='b', rejected='c')) + '\n' for q in questions)
-  )
-  return str(path)
+def asking(path, questions):
+  return jsonl(path, [dict(prompt=text, chosen='b', rejected='c') for text in questions])
 
 
 def test_dropped_and_counted_for_each_set(tmp_path):
   sets = tuple(
-    Jsonl(path=jsonl(tmp_path / f'{name}.jsonl', asked), kind='prompt')
+    Jsonl(path=asking(tmp_path / f'{name}.jsonl', asked), kind='prompt')
     for name, asked in (('one', ['x?', 'y?']), ('two', ['Y', 'z']))
   )
-  train = Jsonl(path=jsonl(tmp_path / 'train.jsonl', ['X', 'y', 'y!', 'z', 'w', '?']), kind='pair')
+  train = Jsonl(path=asking(tmp_path / 'train.jsonl', ['X', 'y', 'y!', 'z', 'w', '?']), kind='pair')
   source, report = seal(Decontaminated(source=train, against=sets)), Report()
   kept = [(where, record.prompt[0].text) for where, record in source.read(report)]
   assert kept == [(f'{tmp_path}/train.jsonl:5', 'w'), (f'{tmp_path}/train.jsonl:6', '?')]
@@ -80,7 +70,7 @@ def test_documents_by_their_whole_text(tmp_path):
 
 
 def test_a_set_that_cannot_be_read_stops_the_run(tmp_path):
-  train = Jsonl(path=jsonl(tmp_path / 'train.jsonl', ['x']), kind='pair')
+  train = Jsonl(path=asking(tmp_path / 'train.jsonl', ['x']), kind='pair')
   absent = Jsonl(path=f'{tmp_path}/absent.jsonl', kind='prompt')
   with pytest.raises(UserError, match='absent.jsonl does not exist'):
     next(Decontaminated(source=train, against=(absent,)).read())
@@ -88,42 +78,9 @@ def test_a_set_that_cannot_be_read_stops_the_run(tmp_path):
     seal(Decontaminated(source=train, against=()))
 
 
-def raw_rows(path):
-  with gzip.open(path, 'rt', encoding='utf-8') as lines:
-    return [json.loads(line) for line in lines]
-
-
-def raw_prompt(row):
-  """The oracle's: all before the last answer, with no idea of turns."""
-  return row['chosen'].rpartition('\n\nAssistant:')[0]
-
-
-def loosely(text):
-  """The oracle's: letter by letter."""
-  text = unicodedata.normalize('NFKC', unicodedata.normalize('NFKC', text).casefold())
-  kept = ''.join(' ' if unicodedata.category(c)[0] in 'PZ' or c.isspace() else c for c in text)
-  return re.sub(' +', ' ', kept).strip()
-
-
-def expected(folder, family, read_prompt):
-  """How many rows of the family share their prompt with each test, by plain comparison."""
-  prompts = [
-    read_prompt(raw_prompt(row))
-    for part in 'abc'
-    for row in raw_rows(folder / f'single-turn/{family}_train_{part}.jsonl.gz')
-    if row['chosen'].rpartition('Assistant:')[0] == row['rejected'].rpartition('Assistant:')[0]
-    and all(not row[side].rstrip().endswith('Assistant:') for side in row)
-    and row['chosen'] != row['rejected']
-  ]
-  counts = {}
-  for subset in SUBSETS:
-    held = {read_prompt(raw_prompt(row)) for row in raw_rows(folder / f'{subset}/test.jsonl.gz')}
-    counts[subset] = sum(prompt in held for prompt in prompts)
-  return counts
-
-
-EXACT = {'harmless': (125, 0, 0, 2), 'helpful': (0, 4, 1, 5)}  # in the order of SUBSETS
-RETYPED = {'harmless': (143, 0, 0, 3), 'helpful': (0, 6, 1, 6)}  # besides, other case or full stop
+# In the order of SUBSETS; a loop over letters and plain comparison found as many. Compared exactly:
+# (125, 0, 0, 2) and (0, 4, 1, 5).
+RETYPED = {'harmless': (143, 0, 0, 3), 'helpful': (0, 6, 1, 6)}
 
 
 @pytest.mark.parametrize('family', ['harmless', 'helpful'])
@@ -135,6 +92,3 @@ def test_hh_single_turn_against_the_published_tests(shared, family):
   shares = [report.dropped[f'shares a prompt with {test.name}'] for test in tests]
   assert tuple(shares) == RETYPED[family]
   assert report.kept == len(kept)
-  assert tuple(expected(folder, family, lambda prompt: prompt).values()) == EXACT[family]
-  apart = lambda prompt: loosely(prompt.removeprefix('\n\nHuman:'))
-  assert tuple(expected(folder, family, apart).values()) == RETYPED[family]

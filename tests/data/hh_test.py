@@ -1,16 +1,12 @@
 """HH-RLHF: its layout, its odd rows, and on the real files the counts that are known of them."""
 
-import gzip
-import json
-
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.data.hh import HH, SUBSETS
-from jaxalign.data.records import Conversation, Pair, Prompt, Turn
+from jaxalign.data.hh import HH
+from jaxalign.data.records import Conversation, Pair, Prompt
 from jaxalign.data.report import Report
-
-U, A = (lambda text, role=role: Turn(role, text) for role in ('user', 'assistant'))
+from tests.data.written import A, U, jsonl
 
 
 def row(*endings, prompt='\n\nHuman: a'):
@@ -25,15 +21,9 @@ def answered(chosen, rejected):
 GOOD = answered('b', 'c')
 
 
-def write(path, rows):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  text = ''.join(json.dumps(row) + '\n' for row in rows).encode()
-  path.write_bytes(gzip.compress(text) if path.suffix == '.gz' else text)
-
-
 def test_the_published_layout(tmp_path):
-  write(tmp_path / 'harmless-base/test.jsonl.gz', [GOOD])
-  write(tmp_path / 'helpful-base/test.jsonl', [answered('d', 'e')])  # unpacked
+  jsonl(tmp_path / 'harmless-base/test.jsonl.gz', [GOOD])
+  jsonl(tmp_path / 'helpful-base/test.jsonl', [answered('d', 'e')])  # unpacked
   source = HH(path=str(tmp_path), subsets=('harmless-base', 'helpful-base'), split='test')
   assert list(source.read()) == [
     (f'{tmp_path}/harmless-base/test.jsonl.gz:1', Pair((U('a'),), 'b', 'c', None, 'harmless-base')),
@@ -44,9 +34,8 @@ def test_the_published_layout(tmp_path):
 
 
 def test_files_by_name(tmp_path):
-  write(tmp_path / 'helpful-online/x.jsonl', [GOOD])
-  write(tmp_path / 'mine.jsonl.gz', [GOOD])
-  paths = (f'{tmp_path}/*/x.jsonl', f'{tmp_path}/mine.jsonl.gz')
+  jsonl(tmp_path / 'helpful-online/x.jsonl', [GOOD])
+  paths = f'{tmp_path}/*/x.jsonl', jsonl(tmp_path / 'mine.jsonl.gz', [GOOD])
   assert [record.subset for _, record in HH(path=paths).read()] == ['helpful-online', 'mine']
   with pytest.raises(UserError, match='y.jsonl does not exist'):
     next(HH(path=f'{tmp_path}/y.jsonl').read())
@@ -66,13 +55,12 @@ ODD = {
 
 
 def test_odd_pairs_are_counted_by_what_is_odd(tmp_path):
-  write(tmp_path / 'f.jsonl', [*[GOOD] * 1000, *ODD.values()])
-  report = Report()
-  kept = list(HH(path=f'{tmp_path}/f.jsonl').read(report))
-  assert len(kept) == 1000
+  path = jsonl(tmp_path / 'f.jsonl', [*[GOOD] * 1000, *ODD.values()])
+  report = counts(path)
+  assert report.kept == 1000
   assert report.bad + report.dropped == dict.fromkeys(ODD, 1)
   assert set(report.dropped) == {'prompts differ', 'answers are the same'}
-  assert report.examples['prompts differ'] == [f'{tmp_path}/f.jsonl:1001']
+  assert report.examples['prompts differ'] == [f'{path}:1001']
 
 
 def test_of_a_pair_a_conversation_or_a_prompt(tmp_path):
@@ -81,12 +69,15 @@ def test_of_a_pair_a_conversation_or_a_prompt(tmp_path):
     row('\n\nAssistant: e', '\n\nAssistant: f', prompt=long),
     dict(chosen='\n\nHuman: a\n\nAssistant: '),  # no answer, and no rejected: yet a prompt
   ]
-  write(tmp_path / 'f.jsonl', rows)
-  read = lambda as_, report: [r for _, r in HH(path=f'{tmp_path}/f.jsonl', as_=as_).read(report)]
+  path = jsonl(tmp_path / 'f.jsonl', rows)
+
+  def read(as_, report):
+    return [record for _, record in HH(path=path, as_=as_).read(report)]
+
   before, report = (U('a'), A('b\n\nc'), U('d')), Report()
   assert read('prompt', report) == [Prompt(before), Prompt((U('a'),))]
   assert report.noted == {'turns of one role joined': 1}
-  write(tmp_path / 'f.jsonl', rows[:1])
+  jsonl(tmp_path / 'f.jsonl', rows[:1])
   assert read('conversation', None) == [Conversation((*before, A('e')))]
   assert read('pair', None) == [Pair(before, 'e', 'f', subset='f')]
 
@@ -99,41 +90,20 @@ def counts(path, as_='pair'):
 
 
 @pytest.mark.parametrize(
-  'subset, read, pairs, differ, same, bad',
+  'folder, files, read, pairs, differ, same, bad',
   [
-    ('harmless-base', 2312, 2303, 5, 0, 4),
-    ('helpful-base', 2354, 2339, 9, 2, 4),
-    ('helpful-online', 1137, 1129, 0, 2, 6),
-    ('helpful-rejection-sampled', 2749, 2714, 3, 32, 0),
+    ('harmless-base', 'test', 2312, 2303, 5, 0, 4),
+    ('helpful-base', 'test', 2354, 2339, 9, 2, 4),
+    ('helpful-online', 'test', 1137, 1129, 0, 2, 6),
+    ('helpful-rejection-sampled', 'test', 2749, 2714, 3, 32, 0),
+    ('single-turn', 'harmless_train_*', 12000, 11956, 27, 0, 17),
+    ('single-turn', 'helpful_train_*', 12000, 11963, 25, 3, 9),
   ],
 )
-def test_the_published_tests(shared, subset, read, pairs, differ, same, bad):
-  report = counts(shared(f'hh-rlhf/{subset}/test.jsonl.gz'))
+def test_the_published_files(shared, folder, files, read, pairs, differ, same, bad):
+  path = shared(f'hh-rlhf/{folder}') / f'{files}.jsonl.gz'
+  report = counts(path)
   assert (report.read, report.kept, report.bad.total()) == (read, pairs, bad)
-  assert (report.dropped['prompts differ'], report.dropped['answers are the same']) == (
-    differ,
-    same,
-  )
-  assert counts(shared(f'hh-rlhf/{subset}/test.jsonl.gz'), 'prompt').kept >= read - 1
-
-
-@pytest.mark.parametrize('family, pairs, differ, same, bad', [
-  ('harmless', 11956, 27, 0, 17),
-  ('helpful', 11963, 25, 3, 9),
-])  # fmt: skip
-def test_the_single_turn_files(shared, family, pairs, differ, same, bad):
-  report = counts(shared('hh-rlhf/single-turn') / f'{family}_train_*.jsonl.gz')
-  assert (report.read, report.kept) == (12000, pairs)
-  assert report.dropped['prompts differ'] == differ
-  assert report.dropped['answers are the same'] == same
-  assert report.bad == {'an answer is empty': bad}
-
-
-def test_the_directory_reads_all_four(shared):
-  report = Report()
-  records = [r for _, r in HH(path=str(shared('hh-rlhf')), split='test').read(report)]
-  assert report.read == 8552 and {record.subset for record in records} == set(SUBSETS)
-  for record in records:
-    roles = [turn.role for turn in record.prompt]
-    assert roles == ['user', 'assistant'] * (len(roles) // 2) + ['user']
-    assert all(turn.text == turn.text.strip() != '' for turn in record.prompt)
+  dropped = {'prompts differ': differ, 'answers are the same': same}
+  assert report.dropped == {reason: count for reason, count in dropped.items() if count}
+  assert files != 'test' or counts(path, 'prompt').kept >= read - 1

@@ -1,6 +1,5 @@
 """What `datasets` and TFDS prepared, read as records; and every refusal is one line."""
 
-import gzip
 import json
 
 import datasets
@@ -9,8 +8,9 @@ import tensorflow_datasets as tfds
 
 from jaxalign.config import UserError
 from jaxalign.data.libraries import HuggingFace, Tfds
-from jaxalign.data.records import Conversation, Document, Pair, Turn
+from jaxalign.data.records import Conversation, Document, Pair
 from jaxalign.data.rows import Columns
+from tests.data.written import A, U, jsonl
 
 COMMIT = '0123456789abcdef' * 2 + '01234567'
 
@@ -22,9 +22,8 @@ def place(tmp_path_factory):
   before = datasets.config.HF_DATASETS_CACHE
   datasets.config.HF_DATASETS_CACHE = str(place / 'cache')
   rows = [dict(text=f't{n}', n=n) for n in range(20)]
-  lines = ''.join(json.dumps(row) + '\n' for row in rows)
-  (place / 'd.jsonl').write_text(lines)
-  (place / 'd.jsonl.gz').write_bytes(gzip.compress(lines.encode()))
+  jsonl(place / 'd.jsonl', rows)
+  jsonl(place / 'd.jsonl.gz', rows)
   (place / 'd.json').write_text(json.dumps(rows))
   dataset = datasets.Dataset.from_list(rows)
   (place / 'folder').mkdir()
@@ -55,9 +54,10 @@ def test_local_forms(place, name, streaming):
 
 def test_arrow_files_and_splits(place):
   arrow = next((place / 'saved').glob('*.arrow'))
-  texts = lambda name, split: [
-    r.text for _, r in read(HuggingFace(name=str(name), split=split, kind='document'))
-  ]
+
+  def texts(name, split):
+    return [r.text for _, r in read(HuggingFace(name=str(name), split=split, kind='document'))]
+
   assert len(texts(arrow, 'train')) == 20
   assert texts(place / 'dict', 'test') == ['t0', 't1', 't2']
   assert texts(place / 'd.parquet', 'train[10%:20%]') == ['t2', 't3']
@@ -93,11 +93,14 @@ def test_one_line_of_refusal(place, options, message):
 
 
 def test_pairs_of_messages(place):
-  said = lambda answer: [dict(role='user', content='a'), dict(role='assistant', content=answer)]
+
+  def said(answer):
+    return [dict(role='user', content='a'), dict(role='assistant', content=answer)]
+
   path = place / 'pairs.parquet'
   datasets.Dataset.from_list([dict(chosen=said('b'), rejected=said('c'))]).to_parquet(path)
   source = HuggingFace(name=str(path), kind='pair', columns=Columns(prompt=None))
-  assert [record for _, record in source.read()] == [Pair((Turn('user', 'a'),), 'b', 'c')]
+  assert [record for _, record in source.read()] == [Pair((U('a'),), 'b', 'c')]
 
 
 class Dialogues(tfds.core.GeneratorBasedBuilder):
@@ -131,8 +134,8 @@ def test_tfds_dialogues(tfds_dir):
   source = Tfds(name='dialogues', kind='conversation', data_dir=tfds_dir)
   found = read(source)
   assert {where for where, _ in found} == {f'dialogues[train][{n}]' for n in range(5)}
-  dialogue = lambda n: Conversation((Turn('user', 'é?'), Turn('assistant', f'answer {n}')))
-  assert {record for _, record in found} == {dialogue(n) for n in range(5)}
+  wanted = {Conversation((U('é?'), A(f'answer {n}'))) for n in range(5)}
+  assert {record for _, record in found} == wanted
   assert found == read(source)  # in a fixed order
   part = Tfds(name='dialogues', kind='conversation', data_dir=tfds_dir, split='train[:2]')
   assert [record for _, record in read(part)] == [record for _, record in found[:2]]

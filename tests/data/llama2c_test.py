@@ -1,6 +1,5 @@
 """Scored pieces become ranked merges: against sentencepiece and a literal llama2.c loop."""
 
-import io
 import random
 import struct
 
@@ -10,6 +9,7 @@ import sentencepiece
 from jaxalign.config import UserError
 from jaxalign.data import llama2c
 from jaxalign.data.text import Tokenizer
+from tests.data.written import trained
 
 SENTENCES = [
   'Once upon a time there was a little girl named Lily.',
@@ -20,21 +20,9 @@ SENTENCES = [
 LETTERS = ' \n\tabcdehilnorstuyTOL.,!-=<>/sé\u00a0你好😀👩‍👧\u202e\u0301\x00\x7f'
 
 
-def train(**options):
-  out = io.BytesIO()
-  chosen = {
-    'model_type': 'bpe', 'byte_fallback': True, 'normalization_rule_name': 'identity',
-    'remove_extra_whitespaces': False, 'vocab_size': 420, 'hard_vocab_limit': False,
-  } | options  # fmt: skip
-  sentencepiece.SentencePieceTrainer.train(
-    sentence_iterator=iter(SENTENCES), model_writer=out, minloglevel=2, **chosen
-  )
-  return out.getvalue()
-
-
 @pytest.fixture(scope='module')
 def model():
-  return train()
+  return trained(SENTENCES)
 
 
 def exported(model):
@@ -117,7 +105,7 @@ def test_export_and_model_are_equal(model, tmp_path):
 
 
 def test_pad_of_a_sentencepiece_model(tmp_path):
-  (tmp_path / 'my.model').write_bytes(train(pad_id=3))
+  (tmp_path / 'my.model').write_bytes(trained(SENTENCES, pad_id=3))
   assert Tokenizer.load(tmp_path / 'my.model').pad == 3
 
 
@@ -134,7 +122,7 @@ def test_pad_of_a_sentencepiece_model(tmp_path):
 )
 def test_other_kinds_of_sentencepiece_are_refused(options, lacks):
   with pytest.raises(UserError, match=lacks):
-    llama2c.read_sentencepiece(train(**options), 'my.model')
+    llama2c.read_sentencepiece(trained(SENTENCES, **options), 'my.model')
 
 
 def test_what_is_no_sentencepiece_model_is_refused():

@@ -12,6 +12,7 @@ from jaxalign.data import chat, mirror, prepare
 from jaxalign.data.prepared import Prepared
 from jaxalign.data.sources import Jsonl
 from jaxalign.data.text import shipped
+from tests.data.written import jsonl
 
 
 @pytest.fixture
@@ -20,10 +21,9 @@ def disk(tmp_path, monkeypatch):
   return tmp_path
 
 
-def made(disk, bucket, texts=('One text.', 'Another text, longer.')):
-  path = disk / 'a.jsonl'
-  path.write_text(''.join(json.dumps({'text': text}) + '\n' for text in texts))
-  source = Jsonl(path=str(path), kind='document')
+def made(disk, bucket):
+  path = jsonl(disk / 'a.jsonl', [{'text': text} for text in ('One text.', 'Another, longer.')])
+  source = Jsonl(path=path, kind='document')
   return prepare.prepare(source, shipped(), chat.TRANSCRIPT, f'{bucket}/{disk.name}', length=64)
 
 

@@ -1,7 +1,5 @@
 """Best-fit decreasing, against a loop that looks at every row."""
 
-import gzip
-import json
 import subprocess
 import sys
 
@@ -10,7 +8,6 @@ import pytest
 
 from jaxalign.config import UserError
 from jaxalign.data import packing
-from jaxalign.data.text import Tokenizer
 
 
 def naive(lengths, length):
@@ -39,31 +36,17 @@ def test_packs_as_the_naive_loop_does(seed):
   assert sorted(plan.examples) == list(range(len(lengths)))
 
 
-@pytest.mark.parametrize('name', ['llama2', 'phi2'])
-def test_rows_of_transcripts_are_full(shared, name):
-  tokenizer = Tokenizer.load(str(shared(f'tokenizers/{name}')))
-  lengths = []
-  for subset in ('harmless-base', 'helpful-base', 'helpful-online', 'helpful-rejection-sampled'):
-    with gzip.open(shared(f'hh-rlhf/{subset}/test.jsonl.gz'), 'rt') as file:
-      texts = [json.loads(line)['chosen'] for _, line in zip(range(500), file)]
-    lengths += [len(ids) for ids in tokenizer.encode_batch(texts, eos=True)]
-  lengths = np.array([n for n in lengths if n <= 2048])
-  assert packing.pack(lengths, 2048).efficiency(lengths, 2048) >= 0.97
-
-
 def test_the_same_in_another_process():
   code = (
     'import numpy as np, hashlib; from jaxalign.data import packing; '
     'lengths = np.random.default_rng(1).integers(1, 100, 5000); plan = packing.pack(lengths, 128); '
     'print(hashlib.sha256(plan.starts.tobytes() + plan.examples.tobytes()).hexdigest())'
   )
-  runs = [
-    subprocess.run(
-      [sys.executable, '-c', code], env={'PYTHONHASHSEED': str(n)}, capture_output=True, check=True
-    )
-    for n in (1, 2)
-  ]
-  assert runs[0].stdout == runs[1].stdout and len(runs[0].stdout) > 60
+  said = []
+  for seed in '12':
+    env = {'PYTHONHASHSEED': seed}
+    said.append(subprocess.check_output([sys.executable, '-c', code], env=env))
+  assert said[0] == said[1] and len(said[0]) > 60
 
 
 def test_a_plan_comes_back_memory_mapped(tmp_path):

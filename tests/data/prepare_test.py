@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 import resource
@@ -17,10 +16,11 @@ import pytest
 
 from jaxalign.config import UserError
 from jaxalign.data import chat, prepare, prepared, shards
-from jaxalign.data.records import Conversation, Document, Turn
+from jaxalign.data.records import Conversation, Document
 from jaxalign.data.rows import Columns
 from jaxalign.data.sources import Jsonl
 from jaxalign.data.text import Tokenizer
+from tests.data.written import A, U, jsonl
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORDS = [f'w{n}' for n in range(50)]
@@ -40,13 +40,11 @@ def texts_of(count, seed=0, longest=30):
 
 
 def documents(path, texts):
-  path.write_text(''.join(json.dumps({'text': text}) + '\n' for text in texts))
-  return Jsonl(path=str(path), kind='document')
+  return rows_of(path, [{'text': text} for text in texts], 'document')
 
 
 def rows_of(path, rows, kind):
-  path.write_text(''.join(json.dumps(row) + '\n' for row in rows))
-  return Jsonl(path=str(path), kind=kind)
+  return Jsonl(path=jsonl(path, rows), kind=kind)
 
 
 def made(source, tokenizer, place, length=64, **options):
@@ -73,8 +71,7 @@ def test_conversations_keep_their_weights(tmp_path, tokenizer):
   said = [{'role': r, 'content': c} for r, c in (('user', 'w3'), ('assistant', 'w4 w5'))]
   source = rows_of(tmp_path / 'c.jsonl', [{'messages': said}], 'conversation')
   example = made(source, tokenizer, tmp_path / 'out').example(0)
-  turns = (Turn('user', 'w3'), Turn('assistant', 'w4 w5'))
-  alone = chat.encode(FORM, tokenizer, Conversation(turns))
+  alone = chat.encode(FORM, tokenizer, Conversation((U('w3'), A('w4 w5'))))
   assert example.tokens.tolist() == alone.tokens.tolist()
   assert tokenizer.decode(example.tokens[example.weight], skip_special=False) == 'w4 w5 <eos>'
 
@@ -84,16 +81,15 @@ def test_many_shards_are_one_corpus(tmp_path, tokenizer, monkeypatch, workers):
   source = documents(tmp_path / 'a.jsonl', texts_of(400))
   whole = made(source, tokenizer, tmp_path / 'whole')
   monkeypatch.setattr(prepare, 'SHARD', (500, 2000))
-  monkeypatch.setattr(prepare, 'KEPT', 1000)  # so that the source is read twice
+  monkeypatch.setattr(prepare, 'IN_MEMORY', 1000)  # so that the source is read twice
   corpus = made(source, tokenizer, tmp_path / 'cut', workers=workers)
   assert len(corpus.manifest['shards']) > 10
   some = np.random.default_rng(0).permutation(400)
   for a, b in zip(corpus.codes(some), whole.codes(some)):
     np.testing.assert_array_equal(a, b)
   assert corpus.directory.name == whole.directory.name
-  assert not list(corpus.directory.glob('*.tmp')) and not list(
-    corpus.directory.glob('*.arrayrecord.json')
-  )
+  names = [file.name for file in corpus.directory.iterdir()]
+  assert not [name for name in names if name.endswith(('.tmp', '.arrayrecord.json'))]
 
 
 @pytest.mark.parametrize('length', [1, 2, 5, 16])
@@ -207,21 +203,22 @@ def test_pairs_lie_side_by_side(tmp_path, tokenizer):
   rows.append({'prompt': 'w1', 'chosen': 'w2', 'rejected': ' '.join(['w9'] * 99)})
   corpus = made(rows_of(tmp_path / 'p.jsonl', rows, 'pair'), tokenizer, tmp_path)
   assert (corpus.kind, len(corpus)) == ('pair', 4)
-  assert [tokenizer.decode(corpus.example(n).tokens) for n in range(4)] == [
-    'w0 w1 w1 w2', 'w0 w1 w1 w9 w9', 'w0 w1 w1 w3', 'w0 w1 w1 w9 w9',
-  ]  # fmt: skip
+  texts = [tokenizer.decode(corpus.example(n).tokens) for n in range(4)]
+  assert texts == [f'w0 w1 w1 {answer}' for answer in ('w2', 'w9 w9', 'w3', 'w9 w9')]
 
 
 @pytest.mark.skipif(os.name != 'posix', reason='limits the size of files')
 def test_a_full_disk_is_one_line(tmp_path, tokenizer):
   source = documents(tmp_path / 'a.jsonl', texts_of(300))
   (tmp_path / 'run.py').write_text(KILLED)
-  limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+  command = [sys.executable, str(tmp_path / 'run.py'), source.path, str(tmp_path / 'out')]
+  how = dict(env=os.environ | {'PYTHONPATH': str(ROOT)}, capture_output=True, text=True)
+
+  def limit():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+
   for workers in ('1', '2'):
-    run = subprocess.run(
-      [sys.executable, str(tmp_path / 'run.py'), source.path, str(tmp_path / 'out'), workers],
-      env=os.environ | {'PYTHONPATH': str(ROOT)}, preexec_fn=limit, capture_output=True, text=True,
-    )  # fmt: skip
+    run = subprocess.run([*command, workers], preexec_fn=limit, **how)
     last = run.stderr.strip().splitlines()[-1]
     assert run.returncode and 'UserError' in last and 'make room' in last and 'too large' in last
   assert not list((tmp_path / 'out').glob('*/manifest.json'))
@@ -286,6 +283,5 @@ def test_what_lies_in_memory_is_what_lies_in_the_shards(tmp_path, tokenizer, mon
   monkeypatch.setattr(prepared, 'HELD', 0)
   monkeypatch.setattr(prepared, '_held', None)
   read = corpus.codes(order)
-  assert all(
-    a.dtype == b.dtype and a.tolist() == b.tolist() for a, b in zip(held, read, strict=True)
-  )
+  for one, other in zip(held, read, strict=True):
+    assert one.dtype == other.dtype and one.tolist() == other.tolist()

@@ -47,10 +47,6 @@ def test_one_in_a_hundred_is_the_limit(good, bad, stops):
     read(marks)
 
 
-def test_dropped_rows_are_not_bad():
-  assert read('gddddddd')[1].kept == 1
-
-
 def test_records_come_before_the_verdict():
   reader = sift(rows_of('gb'), convert, None, 'f')
   assert next(reader)[1] == Document('g')

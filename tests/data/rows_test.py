@@ -6,72 +6,52 @@ import pytest
 
 from jaxalign.config import UserError
 from jaxalign.data import rows
-from jaxalign.data.records import Conversation, Document, Pair, Prompt, Turn
+from jaxalign.data.records import Conversation, Document, Pair, Prompt
 from jaxalign.data.report import Fault, MissingColumn
 from jaxalign.data.rows import Columns
 from jaxalign.overrides import override
 from jaxalign.sealing import seal
+from tests.data.written import A, U
 
-USER, ANSWER = dict(role='user', content='a'), dict(role='assistant', content='b')
-ASKED = (Turn('user', 'a'),)
+USER, ANSWER, WORSE = U('a'), A('b'), A('c')
+ASKED = (USER,)
+PAIR = dict(prompt='a', chosen='b', rejected='c')
+GOOD = Pair(ASKED, 'b', 'c')
+WHOLE = Conversation((USER, ANSWER))
+SAID = '\n\nHuman: a\n\nAssistant: '
+
+
+def said(*turns):
+  return [dict(role=turn.role, content=turn.text) for turn in turns]
 
 
 def record(row, kind, **columns):
   return rows.to_record(row, collections.Counter(), kind=kind, columns=Columns(**columns))
 
 
+NAMED = dict(prompt='a', w='b', l='c', by=2, of='red')
+NAMES = dict(chosen='w', rejected='l', margin='by', subset='of')
+MADE = Document('té', (('n', '3'),))
+DIALOGUES = dict(chosen=said(USER, ANSWER), rejected=said(USER, WORSE))
+
+
 @pytest.mark.parametrize(
   'kind, row, columns, expected',
   [
     ('document', dict(text=' t '), {}, Document(' t ')),
-    (
-      'document',
-      dict(body=b't\xc3\xa9', n=3),
-      dict(text='body', meta=('n',)),
-      Document('té', (('n', '3'),)),
-    ),
-    (
-      'conversation',
-      dict(messages=[USER, ANSWER]),
-      {},
-      Conversation((*ASKED, Turn('assistant', 'b'))),
-    ),
-    (
-      'conversation',
-      dict(prompt='a', out='b'),
-      dict(answer='out'),
-      Conversation((*ASKED, Turn('assistant', 'b'))),
-    ),
+    ('document', dict(body=b't\xc3\xa9', n=3), dict(text='body', meta=('n',)), MADE),
+    ('conversation', dict(messages=said(USER, ANSWER)), {}, WHOLE),
+    ('conversation', dict(prompt='a', out='b'), dict(answer='out'), WHOLE),
     ('prompt', dict(prompt='a'), {}, Prompt(ASKED)),
     ('prompt', dict(Question='a'), dict(prompt='Question'), Prompt(ASKED)),
-    ('prompt', dict(prompt=[USER]), {}, Prompt(ASKED)),
-    ('prompt', dict(messages=[USER, ANSWER]), dict(prompt=None), Prompt(ASKED)),
-    ('pair', dict(prompt='a', chosen='b', rejected='c'), {}, Pair(ASKED, 'b', 'c')),
-    ('pair', dict(prompt=[USER], chosen=[ANSWER], rejected='c'), {}, Pair(ASKED, 'b', 'c')),
-    (
-      'pair',
-      dict(chosen=[USER, ANSWER], rejected=[USER, dict(role='assistant', content='c')]),
-      dict(prompt=None),
-      Pair(ASKED, 'b', 'c'),
-    ),
-    (
-      'pair',
-      dict(chosen='\n\nHuman: a\n\nAssistant: b', rejected='\n\nHuman: a\n\nAssistant: c'),
-      dict(prompt=None),
-      Pair(ASKED, 'b', 'c'),
-    ),
-    (
-      'pair',
-      dict(prompt='a', w='b', l='c', by=2, of='red'),
-      dict(chosen='w', rejected='l', margin='by', subset='of'),
-      Pair(ASKED, 'b', 'c', 2.0, 'red'),
-    ),
-    (
-      'pair',
-      dict(prompt='a', chosen='b', rejected='c', by=None),
-      dict(margin='by'),
-      Pair(ASKED, 'b', 'c'),
-    ),
+    ('prompt', dict(prompt=said(USER)), {}, Prompt(ASKED)),
+    ('prompt', dict(messages=said(USER, ANSWER)), dict(prompt=None), Prompt(ASKED)),
+    ('pair', PAIR, {}, GOOD),
+    ('pair', PAIR | dict(prompt=said(USER), chosen=said(ANSWER)), {}, GOOD),
+    ('pair', DIALOGUES, dict(prompt=None), GOOD),
+    ('pair', dict(chosen=f'{SAID}b', rejected=f'{SAID}c'), dict(prompt=None), GOOD),
+    ('pair', NAMED, NAMES, Pair(ASKED, 'b', 'c', 2.0, 'red')),
+    ('pair', PAIR | dict(by=None), dict(margin='by'), GOOD),
   ],
 )
 def test_rows(kind, row, columns, expected):
@@ -88,32 +68,12 @@ def test_rows(kind, row, columns, expected):
     ('document', dict(text='\n'), {}, 'text is empty'),
     ('document', dict(text=b'\xff'), {}, 'invalid UTF-8'),
     ('document', dict(text='x\udc80'), {}, 'text holds half a surrogate pair'),
-    ('conversation', dict(messages=[USER]), {}, 'no assistant turn'),
-    ('pair', dict(prompt='a', chosen='b', rejected=''), {}, 'rejected is empty'),
-    (
-      'pair',
-      dict(prompt='a', chosen=[USER, ANSWER], rejected='c'),
-      {},
-      'chosen is a whole dialogue',
-    ),
-    (
-      'pair',
-      dict(prompt='a', chosen='b', rejected='c', by='x'),
-      dict(margin='by'),
-      'by is not a number',
-    ),
-    (
-      'pair',
-      dict(prompt='a', chosen='b', rejected='c', by=float('nan')),
-      dict(margin='by'),
-      'by is not',
-    ),
-    (
-      'pair',
-      dict(prompt='a', chosen='b', rejected='c', by=True),
-      dict(margin='by'),
-      'by is not a number',
-    ),
+    ('conversation', dict(messages=said(USER)), {}, 'no assistant turn'),
+    ('pair', PAIR | dict(rejected=''), {}, 'rejected is empty'),
+    ('pair', PAIR | dict(chosen=said(USER, ANSWER)), {}, 'chosen is a whole dialogue'),
+    ('pair', PAIR | dict(by='x'), dict(margin='by'), 'by is not a number'),
+    ('pair', PAIR | dict(by=float('nan')), dict(margin='by'), 'by is not a number'),
+    ('pair', PAIR | dict(by=True), dict(margin='by'), 'by is not a number'),
   ],
 )
 def test_bad_rows(kind, row, columns, reason):

@@ -1,6 +1,5 @@
 """Sources that are files: what they give, in which order, from where, and what of bad rows."""
 
-import gzip
 import hashlib
 import json
 
@@ -9,22 +8,21 @@ import pytest
 from jaxalign.config import UserError
 from jaxalign.data.hh import HH
 from jaxalign.data.libraries import HuggingFace, Tfds
-from jaxalign.data.records import Conversation, Document, Pair, Prompt, Turn
+from jaxalign.data.records import Document
 from jaxalign.data.report import Report
 from jaxalign.data.rows import Columns
 from jaxalign.data.sources import Jsonl, Shipped, Text
 from jaxalign.sealing import seal, to_json
+from tests.data.written import A, jsonl
 
 
-def write_rows(path, rows):
-  text = ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows).encode()
-  path.write_bytes(gzip.compress(text) if path.suffix == '.gz' else text)
-  return str(path)
+def records(source):
+  return [record for _, record in source.read()]
 
 
 def test_jsonl_over_files(tmp_path):
-  write_rows(tmp_path / 'b.jsonl', [dict(text='three\u2028é')])
-  write_rows(tmp_path / 'a.jsonl.gz', [dict(text='one', id=7), dict(text='two', id=8)])
+  jsonl(tmp_path / 'b.jsonl', [dict(text='three\u2028é')])
+  jsonl(tmp_path / 'a.jsonl.gz', [dict(text='one', id=7), dict(text='two', id=8)])
   found = list(Jsonl(path=f'{tmp_path}/*.jsonl*', kind='document').read())
   assert found == [
     (f'{tmp_path}/a.jsonl.gz:1', Document('one')),
@@ -35,48 +33,29 @@ def test_jsonl_over_files(tmp_path):
   assert [record.meta for _, record in source.read()] == [(('id', '7'),), (('id', '8'),)]
 
 
-def test_jsonl_of_the_other_kinds(tmp_path):
-  path = write_rows(tmp_path / 'f.jsonl', [dict(prompt='a', chosen='b', rejected='c', said='d')])
-  asked = (Turn('user', 'a'),)
-  read = lambda kind, **columns: [
-    r for _, r in Jsonl(path=path, kind=kind, columns=Columns(**columns)).read()
-  ]
-  assert read('pair') == [Pair(asked, 'b', 'c')]
-  assert read('prompt') == [Prompt(asked)]
-  assert read('conversation', answer='said') == [Conversation((*asked, Turn('assistant', 'd')))]
-
-
 def test_every_bad_line_is_skipped_counted_and_named(tmp_path):
   path, good = tmp_path / 'f.jsonl', b'{"text": "fine"}\n'
-  bad = [
-    b'{"text": "cut\n',
-    b'{"text": "\xff"}\n',
-    b'{"text": 3}\n',
-    b'{"text": " "}\n',
-    b'{}\n',
-    b'[1]\n',
-    b'{"text": "\\ud83d"}\n',
-  ]
-  path.write_bytes(good * 700 + b'\n' + b''.join(bad))
+  bad = {
+    'invalid JSON': b'{"text": "cut\n',
+    'invalid UTF-8': b'{"text": "\xff"}\n',
+    'text is not text': b'{"text": 3}\n',
+    'text is empty': b'{"text": " "}\n',
+    'no column text': b'{}\n',
+    'not a JSON object': b'[1]\n',
+    'text holds half a surrogate pair': b'{"text": "\\ud83d"}\n',
+  }
+  path.write_bytes(good * 700 + b'\n' + b''.join(bad.values()))
   report = Report()
   assert len(list(Jsonl(path=str(path), kind='document').read(report))) == report.kept == 700
-  assert report.read == 707 and report.bad == {
-    'invalid JSON': 1,
-    'invalid UTF-8': 1,
-    'text is not text': 1,
-    'text is empty': 1,
-    'no column text': 1,
-    'not a JSON object': 1,
-    'text holds half a surrogate pair': 1,
-  }
+  assert report.read == 707 and report.bad == dict.fromkeys(bad, 1)
   assert report.examples['invalid JSON'] == [f'{path}:702']  # the blank line counts as a line
-  path.write_bytes(good * 600 + b''.join(bad))
+  path.write_bytes(good * 600 + b''.join(bad.values()))
   with pytest.raises(UserError, match=rf'7 of 607 .*invalid JSON at {path}:601; invalid UTF-8'):
     list(Jsonl(path=str(path), kind='document').read())
 
 
 def test_a_wrong_file_stops_at_once(tmp_path):
-  path = write_rows(tmp_path / 'f.jsonl', [dict(body='x', id=1)] * 5)
+  path = jsonl(tmp_path / 'f.jsonl', [dict(body='x', id=1)] * 5)
   for source, message in (
     (Jsonl(path=path, kind='document'), 'no column text; columns there: body, id'),
     (Jsonl(path=path + 'x', kind='document'), 'f.jsonlx does not exist'),
@@ -92,10 +71,11 @@ def test_a_wrong_file_stops_at_once(tmp_path):
 def test_text(tmp_path):
   path = tmp_path / 'a.txt'
   path.write_bytes('one\r\ntwo é\n \n\n\nthree\n'.encode())
-  read = lambda split: [
-    (where.removeprefix(f'{path}:'), record.text)
-    for where, record in Text(path=str(path), split=split).read()
-  ]
+
+  def read(split):
+    found = Text(path=str(path), split=split).read()
+    return [(where.removeprefix(f'{path}:'), record.text) for where, record in found]
+
   assert read('file') == [('1', 'one\r\ntwo é\n \n\n\nthree\n')]
   assert read('line') == [('1', 'one'), ('2', 'two é'), ('6', 'three')]
   assert read('blank') == [('1', 'one\ntwo é'), ('6', 'three')]
@@ -109,9 +89,12 @@ def test_text_of_many_files_with_one_bad(tmp_path):
   assert report.examples == {'invalid UTF-8': [f'{tmp_path}/060.txt:1']}
 
 
+def splits(name):
+  return [records(Shipped(name=name, split=split)) for split in ('train', 'validation', None)]
+
+
 def test_the_shipped_explanations():
-  read = lambda split: [r for _, r in Shipped(name='value_explanations', split=split).read()]
-  train, validation, both = read('train'), read('validation'), read(None)
+  train, validation, both = splits('value_explanations')
   assert len(train) == 199 and len(validation) == 23 and set(both) == {*train, *validation}
   meta = dict(validation[0].meta)
   assert list(meta) == ['id', 'value', 'type', 'spec', 'provenance', 'split']
@@ -119,20 +102,18 @@ def test_the_shipped_explanations():
 
 
 def test_the_shipped_conversations():
-  pairs = [r for _, r in Shipped(name='conversations').read()]
-  prompts = [r for _, r in Shipped(name='conversations', as_='prompt').read()]
-  dialogues = [r for _, r in Shipped(name='conversations', as_='conversation').read()]
+  forms = 'pair', 'prompt', 'conversation'
+  pairs, prompts, dialogues = (records(Shipped(name='conversations', as_=form)) for form in forms)
   assert len(pairs) == len(prompts) == len(dialogues) == 124
   for pair, prompt, dialogue in zip(pairs, prompts, dialogues):
     assert pair.prompt == prompt.turns
-    assert (*pair.prompt, Turn('assistant', pair.chosen)) == dialogue.turns
+    assert (*pair.prompt, A(pair.chosen)) == dialogue.turns
   with pytest.raises(UserError, match='no splits'):
     seal(Shipped(name='conversations', split='train'))
 
 
 def test_the_shipped_pairs():
-  read = lambda split: [r for _, r in Shipped(name='pairs', split=split).read()]
-  train, validation, both = read('train'), read('validation'), read(None)
+  train, validation, both = splits('pairs')
   assert len(train) == 200 and len(validation) == 48 and len(both) == 248
   assert {pair.subset for pair in train} == {pair.subset for pair in validation}
   assert not {pair.prompt for pair in train} & {pair.prompt for pair in validation}
@@ -155,18 +136,14 @@ def test_sources_are_configs(source):
   assert isinstance(source.name, str) and source.name
 
 
-def test_a_file_of_other_content_than_its_sha256_is_refused(tmp_path):
-  path = write_rows(tmp_path / 'f.jsonl', [dict(text='one')])
+def test_a_sha256_is_of_one_file_and_its_content(tmp_path):
+  path = jsonl(tmp_path / 'f.jsonl', [dict(text='one')])
   digest = hashlib.sha256((tmp_path / 'f.jsonl').read_bytes()).hexdigest()
   source = Jsonl(path=path, kind='document', sha256=digest)
-  assert [record for _, record in source.read()] == [Document('one')]
-  write_rows(tmp_path / 'f.jsonl', [dict(text='two')])
+  assert records(source) == [Document('one')]
+  jsonl(tmp_path / 'f.jsonl', [dict(text='two')])
   with pytest.raises(UserError, match='f.jsonl is not what it was: its sha256 is .* asked for'):
     list(source.read())
-
-
-def test_a_sha256_is_of_one_file(tmp_path):
-  for name in 'ab':
-    write_rows(tmp_path / f'{name}.jsonl', [dict(text=name)])
+  jsonl(tmp_path / 'g.jsonl', [dict(text='one')])
   with pytest.raises(UserError, match='sha256 is of one file, and these are 2'):
     list(Jsonl(path=f'{tmp_path}/*.jsonl', kind='document', sha256='0' * 64).read())

@@ -12,18 +12,13 @@ import sys
 import numpy as np
 import pytest
 import sentencepiece
-import tokenizers
 from transformers import AutoTokenizer, LlamaTokenizer
 from transformers.tokenization_utils_base import generate_merges
 
 from jaxalign.config import UserError
 from jaxalign.data.text import Tokenizer
+from tests.data.written import SENTENCES
 
-SENTENCES = [
-  'Once upon a time there was a little girl named Lily.',
-  '  def f(x):\n\t\treturn x  # two tabs\n\n    indented   words',
-  "It's the 3rd day; they'll say \u201chello\u201d \u2014 na\u00efve caf\u00e9.",
-]
 NASTY = [
   '', ' ', '   ', '\n', '\n\n \t', ' lead', 'trail ', 'a  b   c', '\x00\x01\x7f', '\r\n',
   '\ufeffbom', '你好，世界', '😀👩‍👧‍👦🇩🇪', 'e\u0301 \u0301', '\u202eright to left',
@@ -31,33 +26,6 @@ NASTY = [
   '<0x0A> [INST] <<SYS>>', 'Ġ Ċ', '  the   cat     sat       on' + ' ' * 17 + 'it',
 ]  # fmt: skip
 SPECIAL = ['</s>', '<s>', 'a<s>b', '<unk> </s></s>', '<|endoftext|>', 'x<|endoftext|>y']
-
-
-@pytest.fixture(scope='module')
-def llama_dir(tmp_path_factory):
-  """A directory as Llama-2's: tokenizer.model alone."""
-  place = tmp_path_factory.mktemp('llama')
-  sentencepiece.SentencePieceTrainer.train(
-    sentence_iterator=iter(SENTENCES * 5), model_prefix=str(place / 'tokenizer'), minloglevel=2,
-    model_type='bpe', byte_fallback=True, normalization_rule_name='identity',
-    remove_extra_whitespaces=False, vocab_size=400, hard_vocab_limit=False,
-  )  # fmt: skip
-  (place / 'tokenizer.vocab').unlink()
-  return place
-
-
-@pytest.fixture(scope='module')
-def phi_dir(tmp_path_factory):
-  """A directory as Phi-2's: vocab.json, merges.txt, added_tokens.json."""
-  place = tmp_path_factory.mktemp('phi')
-  trained = tokenizers.ByteLevelBPETokenizer()
-  trained.train_from_iterator(SENTENCES, 330, special_tokens=['<|endoftext|>'], show_progress=False)
-  trained.save_model(str(place))
-  first = trained.get_vocab_size()
-  runs = [' ' * n for n in range(31, 1, -1)] + ['\t' * n for n in range(9, 1, -1)]
-  added = {run: first + i for i, run in enumerate(runs)}
-  (place / 'added_tokens.json').write_text(json.dumps(added))
-  return place
 
 
 @pytest.fixture(params=['tiny llama', 'tiny phi', 'tokenizers/llama2', 'tokenizers/phi2'])
@@ -100,10 +68,8 @@ def test_bos_and_eos_follow_the_training(directory):
   assert ours.encode('Hello you', bos=True, eos=True) == [ours.bos, *bare, ours.eos]
   as_trained = {'llama2': [ours.bos, *bare], 'phi2': bare}[ours.family]
   assert ours.encode('Hello you') == as_trained
-  assert ours.encode_batch(['Hello you', ''], eos=True) == [
-    ours.encode('Hello you', eos=True),
-    ours.encode('', eos=True),
-  ]
+  texts = ['Hello you', '']
+  assert ours.encode_batch(texts, eos=True) == [ours.encode(text, eos=True) for text in texts]
   assert ours.pad is None and ours.encode_batch([]) == []
 
 
@@ -136,9 +102,8 @@ def test_transformers_reads_the_same_ids(directory, tmp_path):
 
 def test_llama_as_transformers_5_rewrites_it_is_equal(llama_dir, tmp_path):
   LlamaTokenizer.from_pretrained(llama_dir).save_pretrained(tmp_path)
-  assert (
-    json.loads((tmp_path / 'tokenizer.json').read_text())['pre_tokenizer']['type'] == 'Metaspace'
-  )
+  spec = json.loads((tmp_path / 'tokenizer.json').read_text())
+  assert spec['pre_tokenizer']['type'] == 'Metaspace'
   assert Tokenizer.load(tmp_path) == Tokenizer.load(llama_dir)
 
 
@@ -173,12 +138,7 @@ def test_a_continuation_keeps_its_space_and_its_characters(directory):
   assert whole[: len(prompt)] == prompt
   rest = [*whole[len(prompt) :], ours.eos]
   assert ours.decode_continuation(prompt, rest) == ' there was'
-
-
-def test_a_cut_character_does_not_spoil_its_neighbours(llama_dir):
-  ours = Tokenizer.load(llama_dir)
-  ids = ours.encode('好😀')
-  assert ours.decode(ids[:-1]) == '好\ufffd'
+  assert ours.decode(ours.encode('好😀')[:-1]) == '好\ufffd'  # a cut character spoils no neighbour
 
 
 def test_special_ids_can_be_shown(directory):
@@ -243,13 +203,6 @@ def test_real_phi2_knows_runs_of_spaces_and_tabs(shared):
   assert [ours.decode(ids) for ids in ours.encode_batch(texts)] == texts
 
 
-def test_family_is_what_config_and_files_agree_on(llama_dir, phi_dir, tmp_path):
-  for source, named in [(llama_dir, 'mistral'), (phi_dir, 'llama')]:
-    Tokenizer.load(source).save(tmp_path / named)
-    (tmp_path / named / 'config.json').write_text(json.dumps({'model_type': named}))
-    assert Tokenizer.load(tmp_path / named).family == 'other'
-
-
 def test_words_make_a_tokenizer_that_saves_and_loads(tmp_path):
   ours = Tokenizer.from_vocab(['the', 'cat', 'sat'])
   assert (ours.vocab, ours.bos, ours.eos, ours.pad, ours.family) == (6, 3, 4, 5, 'other')
@@ -287,74 +240,3 @@ def test_text_that_is_no_text_is_named(llama_dir):
     ours.encode_batch(['a', None])
   with pytest.raises(UserError, match='text 0 holds half a surrogate pair at character 2'):
     ours.encode('ab\udc00')
-
-
-def test_missing_and_corrupt_files_are_named(phi_dir, tmp_path):
-  with pytest.raises(UserError, match='looked for tokenizer.json, or tokenizer.model, or vocab'):
-    Tokenizer.load(tmp_path)
-  with pytest.raises(UserError, match='nowhere does not exist'):
-    Tokenizer.load(tmp_path / 'nowhere')
-  (tmp_path / 'some.txt').write_text('')
-  with pytest.raises(UserError, match='some.txt is no tokenizer'):
-    Tokenizer.load(tmp_path / 'some.txt')
-  Tokenizer.load(phi_dir).save(tmp_path)
-  good = (tmp_path / 'tokenizer.json').read_text()
-  wrong_id = good.replace('"content": "\\t\\t"', '"content": "\\t \\t"').replace(
-    '"id": 256', '"id": 9'
-  )
-  assert good != wrong_id
-  for bad in (good[:-40], '[]', '{}', wrong_id.replace('"vocab": {', '"vocab": {"\\t \\t": 3, ')):
-    (tmp_path / 'tokenizer.json').write_text(bad)
-    with pytest.raises(UserError, match='copy it again'):
-      Tokenizer.load(tmp_path)
-
-
-def test_code_in_a_checkpoint_never_runs(llama_dir, tmp_path):
-  Tokenizer.load(llama_dir).save(tmp_path)
-  (tmp_path / 'tokenization_llama.py').write_text('raise SystemExit("ran")')
-  Tokenizer.load(tmp_path).save(tmp_path / 'copy')
-  assert not list((tmp_path / 'copy').glob('*.py'))
-  config = json.loads((tmp_path / 'tokenizer_config.json').read_text())
-  config['auto_map'] = {'AutoTokenizer': [None, 'tokenization_llama.Tokenizer']}
-  (tmp_path / 'tokenizer_config.json').write_text(json.dumps(config))
-  with pytest.raises(UserError, match='auto_map'):
-    Tokenizer.load(tmp_path)
-
-
-def test_a_foreign_tokenizer_whose_text_could_give_orders_is_refused(tmp_path):
-  model = {'type': 'WordLevel', 'vocab': {'a': 0, '</s>': 1, '<unk>': 2}, 'unk_token': '<unk>'}
-  spec = {'version': '1.0', 'added_tokens': [], 'model': model}
-  spec['pre_tokenizer'] = {'type': 'WhitespaceSplit'}
-  (tmp_path / 'tokenizer.json').write_text(json.dumps(spec))
-  (tmp_path / 'tokenizer_config.json').write_text('{"eos_token": {"content": "</s>"}}')
-  with pytest.raises(UserError, match='would become the control token 1'):
-    Tokenizer.load(tmp_path)
-  (tmp_path / 'tokenizer_config.json').write_text('{"eos_token": "<end>"}')
-  with pytest.raises(UserError, match="eos_token '<end>' is not in the vocabulary"):
-    Tokenizer.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-  'files, says',
-  [
-    (
-      {'tokenizer.json': b'[' * 100_000},
-      'tokenizer.json cannot be read .its JSON nests',
-    ),
-    ({'tokenizer.json': b'{"a":' * 400 + b'1' + b'}' * 400}, 'corrupt'),
-    ({'tokenizer.json': b'{"model": {"vocab": {}}, "added_tokens": "x"}'}, 'are corrupt'),
-    ({'vocab.json': b'{"a": 0}', 'merges.txt': b'\xff'}, 'are corrupt .UnicodeDecodeError'),
-  ],
-)
-def test_files_that_are_no_tokenizer_are_one_line(tmp_path, files, says):
-  for name, content in files.items():
-    (tmp_path / name).write_bytes(content)
-  with pytest.raises(UserError, match=says):
-    Tokenizer.load(str(tmp_path))
-
-
-def test_a_tokenizer_that_is_a_pipe_is_not_waited_for(tmp_path):
-  os.mkfifo(tmp_path / 'tokenizer.json')
-  for path in (tmp_path, tmp_path / 'tokenizer.json'):
-    with pytest.raises(UserError, match='is a pipe, not a file'):
-      Tokenizer.load(str(path))

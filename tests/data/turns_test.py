@@ -8,8 +8,7 @@ import pytest
 from jaxalign.data import turns
 from jaxalign.data.records import Conversation, Pair, Prompt, Turn
 from jaxalign.data.report import Fault, MissingColumn, Unwanted
-
-U, A, S = (lambda text, role=role: Turn(role, text) for role in ('user', 'assistant', 'system'))
+from tests.data.written import A, S, U
 
 
 def spoken(transcript):
@@ -29,11 +28,11 @@ def test_transcripts_as_the_loop_reads_them():
   bits = [
     '\n\nHuman:',
     '\n\nAssistant:',
+    'Human:',
+    'Assistant: no',
     ' ',
     '\n',
     '\n\n',
-    'Human:',
-    'Assistant: no',
     'é\u2028',
     'x',
   ]
@@ -48,10 +47,7 @@ def test_transcripts_as_the_loop_reads_them():
     ('\n\nHuman: a\n\nAssistant: b', [U('a'), A('b')]),
     ('Human: a\n\nAssistant: b', [U('a'), A('b')]),  # as some copies are stripped
     ('\n\nHuman:   a  \n\nAssistant: \n', [U('a'), A('')]),
-    (
-      '\n\nHuman: say Human: x\nAssistant: y\n\nAssistant: b',
-      [U('say Human: x\nAssistant: y'), A('b')],
-    ),
+    ('\n\nHuman: Human: x\nAssistant: y\n\nAssistant: b', [U('Human: x\nAssistant: y'), A('b')]),
     ('\n\nHuman: a\n\nHumans: b\n\nAssistant: c', [U('a\n\nHumans: b'), A('c')]),
     ('\n\nHuman: a\n\nAssistant: b\n\n  1. x\n\nAssistant: c', [U('a'), A('b\n\n  1. x'), A('c')]),
   ],
@@ -78,14 +74,10 @@ def test_bad_transcripts(text, reason):
 
 def test_messages_of_every_spelling():
   wanted = [S('s'), U('a'), A('b')]
-  plain = [dict(role='system', content='s'), dict(role='user', content='a')]
-  assert (
-    turns.from_messages([*plain, dict(role='assistant', content='b')], 'role', 'content', 'm')
-    == wanted
-  )
-  shared = [
-    dict(**{'from': w, 'value': t}) for w, t in (('system', 's'), ('human', 'a'), ('gpt', 'b'))
-  ]
+  plain = [dict(role=turn.role, content=turn.text) for turn in wanted]
+  assert turns.from_messages(plain, 'role', 'content', 'm') == wanted
+  names = 'system', 'human', 'gpt'
+  shared = [{'from': name, 'value': turn.text} for name, turn in zip(names, wanted)]
   assert turns.from_messages(shared, 'from', 'value', 'm') == wanted
   columns = dict(role=[b'system', b'user', b'assistant'], content=[b's', b'a', b'b'])
   assert turns.from_messages(columns, 'role', 'content', 'm') == wanted
@@ -116,11 +108,8 @@ def test_a_message_without_its_content_names_what_it_has():
 
 def test_turns_of_one_role_become_one():
   noted = collections.Counter()
-  assert turns.settle([U('a'), A('b'), A('c'), A('d'), U('e')], noted) == (
-    U('a'),
-    A('b\n\nc\n\nd'),
-    U('e'),
-  )
+  settled = turns.settle([U('a'), A('b'), A('c'), A('d'), U('e')], noted)
+  assert settled == (U('a'), A('b\n\nc\n\nd'), U('e'))
   assert noted == {'turns of one role joined': 2}
 
 
@@ -155,10 +144,9 @@ def test_prompts_end_in_a_question():
 
 def test_pairs():
   noted = collections.Counter()
-  one, other = [U('a'), A('b'), U('c'), A('d')], [U('a'), A('b'), U('c'), A('e')]
-  assert turns.pair(one, other, noted, 0.5, 'x') == Pair(
-    (U('a'), A('b'), U('c')), 'd', 'e', 0.5, 'x'
-  )
+  before = [U('a'), A('b'), U('c')]
+  made = turns.pair([*before, A('d')], [*before, A('e')], noted, 0.5, 'x')
+  assert made == Pair(tuple(before), 'd', 'e', 0.5, 'x')
   assert not noted
 
 

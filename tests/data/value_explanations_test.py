@@ -1,6 +1,5 @@
 """The TFDS dataset of value explanations is prepared for real, and read back as it was."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,15 +11,11 @@ from jaxalign.config import UserError
 from jaxalign.data import value_explanations
 from jaxalign.data.libraries import Tfds
 from jaxalign.data.sources import EXPLANATION, Shipped
+from tests.data.written import jsonl
 
 ROW = dict(
   id='1', text='Why é?', value='care', type='memo', spec='mine', provenance='me', split='train'
 )
-
-
-def write(path, rows):
-  path.write_text(''.join(json.dumps(row) + '\n' for row in rows))
-  return str(path)
 
 
 def records(name, data_dir, split):
@@ -33,13 +28,9 @@ def python(code, tmp_path):
   (tmp_path / 'fake/tensorflow').mkdir(parents=True, exist_ok=True)
   (tmp_path / 'fake/tensorflow/__init__.py').write_text('raise SystemExit("TensorFlow, imported")')
   root = Path(__file__).resolve().parents[2]
-  return subprocess.run(
-    [sys.executable, '-c', 'import sys\n' + code],
-    env=os.environ | dict(PYTHONPATH=f'{tmp_path / "fake"}{os.pathsep}{root}'),
-    capture_output=True,
-    text=True,
-    timeout=120,
-  )
+  env = os.environ | dict(PYTHONPATH=f'{tmp_path / "fake"}{os.pathsep}{root}')
+  command = [sys.executable, '-c', 'import sys\n' + code]
+  return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
 
 
 def test_prepared_and_read_in_processes_without_tensorflow(tmp_path):
@@ -67,7 +58,7 @@ def test_prepared_and_read_in_processes_without_tensorflow(tmp_path):
 
 def test_a_corpus_of_ones_own(tmp_path):
   rows = [ROW, ROW | dict(id='2', split='held_out', text='line\n\nline')]
-  path, data_dir = write(tmp_path / 'my corpus.v2.jsonl', rows), str(tmp_path / 'data')
+  path, data_dir = jsonl(tmp_path / 'my corpus.v2.jsonl', rows), str(tmp_path / 'data')
   name = value_explanations.prepare(data_dir=data_dir, path=path)
   assert name.startswith('value_explanations/my_corpus-')
   (train,), (held_out,) = (records(name, data_dir, split) for split in ('train', 'held_out'))
@@ -80,7 +71,7 @@ def test_a_corpus_of_ones_own(tmp_path):
 def test_a_changed_file_is_another_dataset(tmp_path):
   names = []
   for text in ('one', 'two', 'one'):
-    path = write(tmp_path / 'f.jsonl', [ROW | dict(text=text)])
+    path = jsonl(tmp_path / 'f.jsonl', [ROW | dict(text=text)])
     names.append(value_explanations.prepare(data_dir=str(tmp_path), path=path))
     assert [record.text for record in records(names[-1], str(tmp_path), 'train')] == [text]
   assert names[0] == names[2] != names[1]
@@ -95,7 +86,7 @@ def test_a_changed_file_is_another_dataset(tmp_path):
   ],
 )
 def test_nothing_is_prepared_from_a_bad_file(tmp_path, rows, message):
-  path, data_dir = write(tmp_path / 'f.jsonl', rows), tmp_path / 'data'
+  path, data_dir = jsonl(tmp_path / 'f.jsonl', rows), tmp_path / 'data'
   with pytest.raises(UserError, match=message):
     value_explanations.prepare(data_dir=str(data_dir), path=path)
   assert list(data_dir.rglob('*.array_record*')) == list(data_dir.rglob('dataset_info.json')) == []
@@ -105,6 +96,6 @@ def test_one_file_and_it_is_there(tmp_path):
   with pytest.raises(UserError, match='does not exist'):
     value_explanations.texts(str(tmp_path / 'absent.jsonl'))
   for name in 'ab':
-    write(tmp_path / f'{name}.jsonl', [ROW])
+    jsonl(tmp_path / f'{name}.jsonl', [ROW])
   with pytest.raises(UserError, match='matches 2 files: give one'):
     value_explanations.texts(f'{tmp_path}/*.jsonl')

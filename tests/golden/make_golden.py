@@ -53,7 +53,10 @@ def _their_model(name):
 @torch.no_grad()
 def _run(model, layers, tokens_BT, **how):
   seen = []
-  tap = lambda module, given, out: seen.append(out[0] if isinstance(out, tuple) else out)
+
+  def tap(module, given, out):
+    seen.append(out[0] if isinstance(out, tuple) else out)
+
   hooks = [layer.register_forward_hook(tap) for layer in layers]
   logits_BTV = model(input_ids=tokens_BT, use_cache=False, **how).logits
   for hook in hooks:

@@ -4,25 +4,17 @@ A small train step (two matmuls, momentum given away in place) on four chips of 
 bisected; a step of a whole model takes minutes for the same answer.
 """
 
-import importlib.util
 import json
 import os
 import pathlib
 import subprocess
 import sys
 
-import pytest
-
 from launch import preflight
+from tests.launch.far import NEEDS_COMPILER
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-pytestmark = [
-  pytest.mark.campaign,
-  pytest.mark.skipif(
-    importlib.util.find_spec('libtpu') is None,
-    reason="libtpu is not installed: pip install 'jaxalign[preflight]'",
-  ),
-]
+pytestmark = NEEDS_COMPILER
 BISECTS = """
 import functools, json, sys
 import jax, jax.numpy as jnp
@@ -85,9 +77,8 @@ print(json.dumps(asked))
 def test_the_verdict_turns_where_the_compilers_does():
   env = os.environ | preflight.ENVIRONMENT | dict(TPU_ACCELERATOR_TYPE='v5litepod-4')
   env.pop('XLA_FLAGS', None)
-  done = subprocess.run(
-    [sys.executable, '-c', BISECTS], cwd=ROOT, env=env, capture_output=True, text=True
-  )
+  command = [sys.executable, '-c', BISECTS]
+  done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
   assert done.returncode == 0, done.stderr[-2000:]
   asked = json.loads(done.stdout.splitlines()[-1])
   assert all(one['fits'] == one['compiler'] for one in asked), asked

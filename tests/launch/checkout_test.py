@@ -11,7 +11,10 @@ from launch.shell import PodError
 
 
 def test_the_checkout_is_what_git_tracks(tmp_path):
-  git = lambda *words: subprocess.run(['git', '-C', tmp_path, *words], check=True)
+
+  def git(*words):
+    return subprocess.run(['git', '-C', tmp_path, *words], check=True)
+
   git('init', '-q')
   (tmp_path / 'a.py').write_text('1')
   (tmp_path / 'gone.py').write_text('1')

@@ -18,7 +18,9 @@ import time
 HERE = pathlib.Path(os.environ.get('CLOUD_HERE', '.'))
 BASE = ['--name=p', '--zone=z1', '--project=q', '--poll=0.02', '--grace=5', '--ssh_patience=20']
 REMOVE = 'gcloud compute tpus queued-resources delete p --zone=z1 --project=q --force --quiet'
-UP = 'p is up and costs money until this is run: ' + REMOVE  # a last line
+UP = 'p is up and costs money until this is run: ' + REMOVE  # a last line, as the next two
+COMING = 'p is WAITING_FOR_RESOURCES and will cost money until this is run: ' + REMOVE
+NOTHING = 'nothing is left up: p is not there'
 
 
 def install(place, workers=2, **script):
@@ -27,9 +29,14 @@ def install(place, workers=2, **script):
   program = place / 'bin' / 'gcloud'
   program.write_text(f'#!/bin/sh\nexec {sys.executable} -S {pathlib.Path(__file__)} "$@"\n')
   program.chmod(0o755)
-  (place / 'script.json').write_text(json.dumps(dict(workers=workers, account='me', **script)))
+  (place / 'script.json').write_text(json.dumps(dict(workers=workers, account='me') | script))
   (place / 'state.json').write_text(json.dumps(dict(queue=None, node=None, counts={})))
   (place / 'calls.jsonl').touch()
+
+
+def change(file, **fields):
+  """Other fields in script.json or state.json."""
+  file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
 def began(tmp_path):
@@ -149,9 +156,8 @@ def scp(script, kind, name, argv, given):
 def ssh(script, kind, name, argv, given):
   flags = dict(a[2:].split('=', 1) for a in argv if a.startswith('--') and '=' in a)
   worker, command = flags['worker'], flags['command']
-  verb = next(
-    v for v in ('prepare', 'start', 'status', 'stop', 'kill', 'tail') if f'.py {v} ' in command
-  )
+  verbs = 'prepare', 'start', 'status', 'stop', 'kill', 'tail'
+  verb = next(v for v in verbs if f'.py {v} ' in command)
   with state() as now:
     n = nth(now, f'{verb}{worker}')
     if now['node'] is None:
@@ -166,13 +172,10 @@ def ssh(script, kind, name, argv, given):
   if hangs:
     time.sleep(60)
   home = HERE / f'w{worker}'
-  env = dict(
-    os.environ, HOME=str(home), TMUX_TMPDIR=str(home), PATH=f'{home}/bin:{os.environ["PATH"]}'
-  )
-  env['ANSWERS'] = f'{verb}{worker}:{n}'
-  return subprocess.run(
-    ['bash', '-c', command], input=given, text=True, env=env, cwd=home
-  ).returncode
+  env = dict(os.environ, HOME=str(home), TMUX_TMPDIR=str(home), ANSWERS=f'{verb}{worker}:{n}')
+  env['PATH'] = f'{home}/bin:{env["PATH"]}'
+  shell = ['bash', '-c', command]
+  return subprocess.run(shell, input=given, text=True, env=env, cwd=home).returncode
 
 
 VERBS = dict(create=create, describe=describe, delete=delete, scp=scp, ssh=ssh)

@@ -1,4 +1,16 @@
-"""Devices that are not here, for meshes that nothing runs on."""
+"""Devices that are not here, for meshes that nothing runs on, and their compiler."""
+
+import importlib.util
+
+import pytest
+
+NEEDS_COMPILER = [
+  pytest.mark.campaign,
+  pytest.mark.skipif(
+    importlib.util.find_spec('libtpu') is None,
+    reason="libtpu is not installed: pip install 'jaxalign[preflight]'",
+  ),
+]
 
 
 class Far:

@@ -8,9 +8,8 @@ def test_a_jobset_for_gke(go, monkeypatch, tmp_path):
   monkeypatch.chdir(tmp_path)
   monkeypatch.setenv('HF_TOKEN', 'hf_very_secret')
   command = ['--config=configs/ppo_phi2.py', '--workdir=gs://b/x', '--config.init=a\n- b: "c']
-  assert (
-    go('up', '--gke', '--image=i:1', '--slice=v5e-64', '--num_slices=2', command=command)[0] == 0
-  )
+  flags = ['--gke', '--image=i:1', '--slice=v5e-64', '--num_slices=2']
+  assert go('up', *flags, command=command)[0] == 0
   text = (tmp_path / 'p.yaml').read_text()
   assert 'secret' not in text.replace('secretRef', '').replace('p-secrets', '')
   spec = yaml.safe_load(text)['spec']['replicatedJobs'][0]

@@ -4,7 +4,6 @@ Llama-2 at a quarter of its width, four layers, on 16 chips of v5e: the same cod
 choices of the compiler as at full size, in half a minute of one core.
 """
 
-import importlib.util
 import json
 import pathlib
 import subprocess
@@ -12,15 +11,11 @@ import sys
 
 import pytest
 
+from tests.launch.far import NEEDS_COMPILER
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPTH, D, F, V, ROWS, T, WAYS = 4, 1024, 2816, 32_000, 1, 1024, 16
-pytestmark = [
-  pytest.mark.campaign,
-  pytest.mark.skipif(
-    importlib.util.find_spec('libtpu') is None,
-    reason="libtpu is not installed: pip install 'jaxalign[preflight]'",
-  ),
-]
+pytestmark = NEEDS_COMPILER
 
 
 @pytest.fixture(scope='module')
@@ -31,9 +26,8 @@ def train(tmp_path_factory):
   flags = [f'--config.model.{name}={size}' for name, size in sizes.items()]
   flags += [f'--config.length={T}', f'--config.batch={ROWS * WAYS}', '--slice=v5e-16']
   command = [sys.executable, '-m', 'launch.preflight', '--config=configs/explain_llama2_7b.py']
-  done = subprocess.run(
-    [*command, *flags, f'--json={path}'], cwd=ROOT, capture_output=True, text=True
-  )
+  command += [*flags, f'--json={path}']
+  done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
   assert done.returncode == 0, done.stderr
   return json.loads(path.read_text())[0]
 

@@ -83,14 +83,8 @@ def test_the_border(monkeypatch, with_compiler, tmp_path, capsys):
     ([EXPLAIN, '--slice=v5e-16', '--timeout=-1'], '--timeout: invalid amount value'),
     ([EXPLAIN, '--slice=v5e-16', f'--json={ROOT}/README.md/x'], 'name another file'),
     ([EXPLAIN, '--slice=v5e-16', f'--json={ROOT}'], 'name another file'),
-    (
-      [EXPLAIN, '--slice=v5e-16', '--json=http://x/y'],
-      '--json=http://x/y: http:// cannot',
-    ),
-    (
-      [EXPLAIN, '--slice=v5e-16', '--keep=http://x/y'],
-      '--keep=http://x/y: http:// cannot',
-    ),
+    ([EXPLAIN, '--slice=v5e-16', '--json=http://x/y'], '--json=http://x/y: http:// cannot'),
+    ([EXPLAIN, '--slice=v5e-16', '--keep=http://x/y'], '--keep=http://x/y: http:// cannot'),
     ([EXPLAIN, '--slice=v5e\n-16'], 'write KIND-COUNT'),
     ([EXPLAIN, '--slice=v5e-16', '--search', '--keep=k'], 'with a second call'),
     ([EXPLAIN, '--slice=v5e-16', '--config.batch'], '--config.batch=VALUE'),
@@ -130,11 +124,10 @@ def test_the_child_says_what_is_wrong_with_a_config(tmp_path):
     (1, 'Traceback\n  File "x"\nRuntimeError: no such topology\n', '(status 1): RuntimeError: no'),
   ],
 )
-def test_a_compiler_that_crashes_is_one_line(
-  with_compiler, monkeypatch, capsys, tmp_path, code, says, words
-):
-  end = lambda *argv, **how: subprocess.CompletedProcess(argv, code, '', says)
-  monkeypatch.setattr(subprocess, 'run', end)
+@pytest.mark.usefixtures('with_compiler')
+def test_a_compiler_that_crashes_is_one_line(monkeypatch, capsys, tmp_path, code, says, words):
+  ended = subprocess.CompletedProcess([], code, '', says)
+  monkeypatch.setattr(subprocess, 'run', lambda *argv, **how: ended)
   monkeypatch.setattr(preflight, 'LOCK', tmp_path / 'lock')  # not the one that others compile under
   assert preflight.run([EXPLAIN, '--slice=v5e-16']) == 2
   said = capsys.readouterr().err
@@ -142,9 +135,8 @@ def test_a_compiler_that_crashes_is_one_line(
   assert said.count('\n') == 1
 
 
-def test_a_search_that_finds_nothing_answers_with_what_it_tried(
-  with_compiler, monkeypatch, tmp_path
-):
+@pytest.mark.usefixtures('with_compiler')
+def test_a_search_that_finds_nothing_answers_with_what_it_tried(monkeypatch, tmp_path):
   fake(monkeypatch, program(26))
   argv = [EXPLAIN, '--slice=v5e-16', '--search', f'--json={tmp_path}/a.json']
   assert preflight.run(argv) == 1
@@ -154,9 +146,7 @@ def test_a_search_that_finds_nothing_answers_with_what_it_tried(
 
 def test_what_the_compiler_refuses():
   said = compiling.refused(OOM, beside=GIB)
-  assert (
-    said['peak_bytes'] == round(26.06 * GIB, -1) or abs(said['peak_bytes'] / GIB - 26.06) < 1e-6
-  )
+  assert said['peak_bytes'] / GIB == pytest.approx(26.06, abs=1e-6)
   assert said['hbm_bytes'] == round(15.75 * GIB) and not said['fits']
   first, second = said['largest']
   assert first['bytes'] == 8 * GIB and 'f32[16,4096,32000]' in first['what']

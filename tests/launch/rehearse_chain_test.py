@@ -15,11 +15,10 @@ from tests.train import running
 @pytest.mark.campaign
 def test_a_chain_that_is_broken_in_every_stage_ends_as_the_unbroken_one(tmp_path, cache):
   root = tmp_path / 'chain'
-  command = [sys.executable, '-m', 'launch.rehearse_chain', '--hosts=2', '--stages=2']
-  command += [f'--root={root}']
-  ended = subprocess.run(
-    command, env=running.environment(cache), cwd=running.ROOT, text=True, capture_output=True
-  )
+  flags = ['--hosts=2', '--stages=2', f'--root={root}']
+  command = [sys.executable, '-m', 'launch.rehearse_chain', *flags]
+  how = dict(env=running.environment(cache), cwd=running.ROOT, text=True, capture_output=True)
+  ended = subprocess.run(command, **how)
   assert ended.returncode == 0, ended.stdout + ended.stderr
   said = ended.stdout.splitlines()
   assert sum(line.startswith('== killed process') for line in said) == 2

@@ -41,7 +41,10 @@ def test_the_most_that_fit(limit, rows):
 
 
 def test_pareto_keeps_what_nothing_beats():
-  of = lambda seconds, peak: (['x'], [dict(stage_seconds=seconds, peak_bytes=peak)])
+
+  def of(seconds, peak):
+    return ['x'], [dict(stage_seconds=seconds, peak_bytes=peak)]
+
   kept = search.pareto([of(3, 1), of(1, 9), of(2, 5), of(2, 6), of(4, 1)])
   assert [row[:2] for row in kept] == [(1, 9), (2, 5), (3, 1)]
   assert 'larger slice' in next(search.lines([]))

@@ -19,9 +19,8 @@ from launch import slices
 )
 def test_names(name, topology, chips, accelerator, wrap):
   found = slices.parse(name)
-  assert (found.topology, found.chips, found.accelerator, found.wrap) == (
-    topology, chips, accelerator, wrap,
-  )  # fmt: skip
+  assert (found.topology, found.chips) == (topology, chips)
+  assert (found.accelerator, found.wrap) == (accelerator, wrap)
 
 
 @pytest.mark.parametrize(

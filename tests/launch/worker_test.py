@@ -79,29 +79,32 @@ def test_secrets_go_by_standard_input_alone(place, go, toy, monkeypatch, tmp_pat
   assert status == 2 and 'NOT_SET is not set here' in said[0]
 
 
-def test_two_installations_take_turns(uv, tmp_path):
+@pytest.fixture
+def prepares(uv, tmp_path, monkeypatch):
+  """prepares(stdin) is a worker that installs, all in one place."""
+  monkeypatch.setenv('ANSWERS', 'x')
+  argv = [sys.executable, '-S', worker.__file__, 'prepare', str(tmp_path / 'h' / 'p')]
+  return lambda stdin: subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, text=True)
+
+
+def is_ok(process):
+  return json.loads(process.communicate(timeout=60)[0].removeprefix('POD '))['ok']
+
+
+def test_two_installations_take_turns(uv, prepares):
   """An ssh that was given up may have left one running there."""
   uv_ = uv / 'bin' / 'uv'
   uv_.write_text(uv_.read_text().replace('case', 'sleep .5\ncase', 1))
-  argv = [sys.executable, '-S', worker.__file__, 'prepare', str(tmp_path / 'h' / 'p')]
-  env = dict(os.environ, ANSWERS='x')
-  pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-  both = [subprocess.Popen(argv, env=env, **pipes) for _ in range(2)]
-  said = [json.loads(p.communicate(timeout=60)[0].removeprefix('POD ')) for p in both]
-  assert all(answer['ok'] for answer in said)
+  both = [prepares(subprocess.DEVNULL) for _ in range(2)]
+  assert is_ok(both[0]) and is_ok(both[1])
   assert (uv / 'uv').read_text().count(' uv venv ') == 1
 
 
-def test_nobody_waits_for_an_ssh_that_hangs_with_its_secrets(uv, tmp_path):
-  argv = [sys.executable, '-S', worker.__file__, 'prepare', str(tmp_path / 'h' / 'p')]
-  env = dict(os.environ, ANSWERS='x')
-  with subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hangs:
+def test_nobody_waits_for_an_ssh_that_hangs_with_its_secrets(prepares):
+  with prepares(subprocess.PIPE) as hangs:
     time.sleep(0.5)
-    said = subprocess.run(
-      argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
-    ).stdout
+    assert is_ok(prepares(subprocess.DEVNULL))
     hangs.kill()
-  assert json.loads(said.removeprefix('POD '))['ok']
 
 
 def test_what_is_followed_begins_where_the_tail_ended(tmp_path):
