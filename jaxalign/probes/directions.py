@@ -6,6 +6,7 @@ cosines that chance gives: in a space with a few strong axes any two directions 
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class _Agreement:
   draws: int
 
 
-def paired(first_N, second_N):
+def paired(first_N: np.ndarray, second_N: np.ndarray) -> _Paired:
   """The preference of each pair's first item (for refusals: harmful first, its twin second)."""
   first_N, second_N = np.asarray(first_N, np.float64), np.asarray(second_N, np.float64)
   if first_N.shape != second_N.shape or first_N.ndim != 1 or not len(first_N):
@@ -45,22 +46,29 @@ def paired(first_N, second_N):
   return _Paired(gap_N=gap_N, mean=float(gap_N.mean()), share=float(share))
 
 
-def direction(x_LND, label_N):
+def direction(x_LND: np.ndarray, label_N: np.ndarray) -> np.ndarray:
   """v_LD: the mean of the items with label 1 less that of those with label 0; 0 where that is less
   than rounding could make it."""
   x_LND, label_N = _checked(x_LND, label_N)
   return np.stack([_differences(x_ND, label_N[None])[0] for x_ND in x_LND])
 
 
-def cosine(v_LD, w_LD):
+def cosine(v_LD: np.ndarray, w_LD: np.ndarray) -> np.ndarray:
   """Layer by layer; NaN where one of them is 0."""
   v, w = np.asarray(v_LD, np.float64), np.asarray(w_LD, np.float64)
   size = np.linalg.norm(v, axis=-1) * np.linalg.norm(w, axis=-1)
   return np.where(size > 0, (v * w).sum(-1) / np.where(size > 0, size, 1), np.nan)
 
 
-def agreement(first, second, *, draws=1000, seed=0, levels=_LEVELS):
-  """Whether two directions lie together: Agreement.
+def agreement(
+  first: Sequence[np.ndarray],
+  second: Sequence[np.ndarray],
+  *,
+  draws: int = 1000,
+  seed: int = 0,
+  levels: tuple[float, ...] = _LEVELS,
+) -> _Agreement:
+  """Whether two directions lie together.
 
   first, second: (x_LND, label_N) or (x_LND, label_N, type_N), each from items of its own; both of
   the same layers. The labels of one are permuted while the other stays, then the other way round,
@@ -79,9 +87,7 @@ def agreement(first, second, *, draws=1000, seed=0, levels=_LEVELS):
     v_PD, w_PD = (_differences(x[layer], label_PN) for (x, *_), label_PN in zip(sides, labels))
     layers.append(_against_chance(v_PD, w_PD, levels))  # the first row: the true labels
   cosine_L, p_L, null_LQ = map(np.array, zip(*layers))
-  return _Agreement(
-    cosine_L=cosine_L, p_L=p_L, levels=tuple(levels), null_QL=null_LQ.T, draws=draws
-  )
+  return _Agreement(cosine_L=cosine_L, p_L=p_L, levels=levels, null_QL=null_LQ.T, draws=draws)
 
 
 def _against_chance(v_PD, w_PD, levels):
