@@ -38,7 +38,8 @@ def shown(test: ComparedTest, against: str) -> Iterator[IntervalRow]:
     yield _row(label(arm.arm, 200), below, mean, seeds=mean.each or (), holds=True)
   for one in test.differences:
     numbers = one.scales['margin']
-    apart = numbers.low is not None and (numbers.low > 0 or numbers.high < 0)
+    low, high = numbers.low, numbers.high
+    apart = low is not None and high is not None and not low <= 0 <= high
     floor = '' if numbers.floor is None else f', floor ±{numbers.floor:.3g}'
     apart_on = '' if one.agree else '; signs differ'
     below = f'rate {one.scales["rate"].mean:+.2f}, p = {numbers.p:.2g}{floor}{apart_on}'
