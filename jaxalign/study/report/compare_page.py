@@ -34,22 +34,18 @@ def shown(test: ComparedTest, against: str) -> Iterator[IntervalRow]:
   """The rows of the picture: arms, then differences."""
   for arm in test.arms:
     mean = arm.scales['margin']
-    below = f'rate {arm.scales["rate"].mean:.2f}'
-    yield _row(label(arm.arm, 200), below, mean, seeds=mean.each or (), holds=True)
+    below = f'{with_interval(mean)}; rate {arm.scales["rate"].mean:.2f}'
+    yield IntervalRow(label(arm.arm, 200), below, mean, seeds=mean.each or (), holds=True)
   for one in test.differences:
     numbers = one.scales['margin']
     low, high = numbers.low, numbers.high
     apart = low is not None and high is not None and not low <= 0 <= high
     floor = '' if numbers.floor is None else f', floor ±{numbers.floor:.3g}'
     apart_on = '' if one.agree else '; signs differ'
-    below = f'rate {one.scales["rate"].mean:+.2f}, p = {numbers.p:.2g}{floor}{apart_on}'
-    drawn = dict(floor=numbers.floor, seeds=numbers.differences or (), holds=apart)
-    yield _row(f'{label(one.arm, 100)} less {label(against, 90)}', below, numbers, **drawn)
-
-
-def _row(heading, below, numbers, **drawn):
-  ends = dict(mean=numbers.mean, low=numbers.low, high=numbers.high)
-  return IntervalRow(heading=heading, below=f'{with_interval(numbers)}; {below}', **ends, **drawn)
+    rate = f'rate {one.scales["rate"].mean:+.2f}, p = {numbers.p:.2g}{floor}{apart_on}'
+    heading, below = f'{label(one.arm, 100)} less {label(against, 90)}', with_interval(numbers)
+    seeds = numbers.differences or ()
+    yield IntervalRow(heading, f'{below}; {rate}', numbers, numbers.floor, seeds, holds=apart)
 
 
 def _numbers(test):

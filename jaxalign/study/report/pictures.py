@@ -3,7 +3,7 @@
 import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,15 +23,22 @@ _LOOK = {
 }  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+class Estimated(Protocol):
+  @property
+  def mean(self) -> float | None: ...
+  @property
+  def low(self) -> float | None: ...
+  @property
+  def high(self) -> float | None: ...
+
+
+@dataclasses.dataclass(frozen=True)
 class IntervalRow:
   """An estimate as it is drawn, between its heading and what is written below."""
 
   heading: str
   below: str
-  mean: float
-  low: float | None
-  high: float | None
+  interval: Estimated
   floor: float | None = None
   seeds: Sequence[float] = ()  # a number each
   holds: bool | None = None  # None: it is not judged
@@ -78,23 +85,24 @@ def _draw_row(ax, one, y, low, high):
   ax.plot([0, 0], [y - 0.06, y + 0.27], color=figures.INK, lw=0.8)  # nowhere through the words
   heights = y + 0.18 + _scattered(len(one.seeds)) / 4
   ax.plot(one.seeds, heights, 'o', color=figures.GREY, ms=3.5, alpha=0.9, label='seeds')
-  if one.low is not None:
-    ends = np.clip([one.low, one.high], low, high)
+  interval = one.interval
+  if interval.low is not None:
+    ends = np.clip([interval.low, interval.high], low, high)
     ax.plot(ends, [y, y], '-', color=color, lw=1.6, label='interval')
-    for end, beyond, mark in ((low, one.low < low, '<'), (high, one.high > high, '>')):
+    for end, beyond, mark in ((low, interval.low < low, '<'), (high, interval.high > high, '>')):
       if beyond:
         ax.plot([end], [y], mark, color=color, ms=5, clip_on=False)
   if not one.holds and one.floor is not None:
     ax.plot([-one.floor, one.floor], [y, y], '|', color=figures.INK, ms=8, mew=1.2, label='floor')
-  ax.plot([one.mean], [y], 'D', color=color, mfc=filled, ms=6, mew=1.4, label='mean')
+  ax.plot([interval.mean], [y], 'D', color=color, mfc=filled, ms=6, mew=1.4, label='mean')
 
 
 def _reach(rows):
   """The axis: all seeds with room, and of intervals no more than as much again."""
-  seeds = [x for one in rows for x in (*one.seeds, one.mean)] + [0.0]
+  seeds = [x for one in rows for x in (*one.seeds, one.interval.mean)] + [0.0]
   least, most = min(seeds), max(seeds)
   room = (most - least) or 1.0
-  ends = [end for one in rows for end in (one.low, one.high) if end is not None]
+  ends = [end for one in rows for end in (one.interval.low, one.interval.high) if end is not None]
   low = max(least - room, min([least, *ends]))
   high = min(most + room, max([most, *ends]))
   return low - 0.05 * room, high + 0.05 * room

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from jaxalign.page import kit
+from jaxalign.statistics import Interval
 from jaxalign.study.judge.results import Results
 from jaxalign.study.report import pictures
 from jaxalign.study.report.contents import StudyFiles
@@ -165,8 +166,8 @@ def alike(found: Results, files: StudyFiles) -> str:
 
 def _gap_row(heading, one):
   seen = f'across seeds {one.cross:.2f}, ceiling {one.ceiling:.2f}, within a seed {one.within:.2f}'
-  ends = dict(mean=one.gap, low=one.low, high=one.high)
-  return IntervalRow(heading=heading, below=f'{one.gap:+.2f}: {seen}', **ends)
+  gap = Interval(one.gap, one.low, one.high)
+  return IntervalRow(heading, f'{one.gap:+.2f}: {seen}', gap)
 
 
 def probe_contrasts(found: Results, files: StudyFiles) -> str:
@@ -189,11 +190,8 @@ def probe_contrasts(found: Results, files: StudyFiles) -> str:
 
 def _in_spreads(one):
   """A row of the picture, in standard deviations over seeds, so that measures compare."""
-  scale = one.sd or np.inf
-  scaled = {x: getattr(one, x) for x in ('mean', 'low', 'high', 'floor')}
-  return IntervalRow(
-    heading=f'{one.name}: {_MEASURES[one.measure]}',
-    below=f'{with_interval(one, ends=".2g")}, p = {one.p:.2g}',
-    **{name: None if x is None else x / scale for name, x in scaled.items()},
-    seeds=[x / scale for x in one.seeds.values()],
-  )
+  scale, numbers = one.sd or np.inf, (one.mean, one.low, one.high, one.floor)
+  *interval, floor = (None if x is None else x / scale for x in numbers)
+  seeds = [x / scale for x in one.seeds.values()]
+  heading, said = f'{one.name}: {_MEASURES[one.measure]}', with_interval(one, ends='.2g')
+  return IntervalRow(heading, f'{said}, p = {one.p:.2g}', Interval(*interval), floor, seeds)

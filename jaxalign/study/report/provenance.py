@@ -11,7 +11,7 @@ from jaxalign.study.judge.results import Results
 from jaxalign.study.report import pictures
 from jaxalign.study.report.contents import StudyFiles
 from jaxalign.study.report.pictures import LossLine
-from jaxalign.study.report.tables import costs, side_of, sums_rows
+from jaxalign.study.report.tables import named, side_of
 from jaxalign.study.store.clock import said
 
 _TESTS = dict(goods='S: ', harm='H: ', texts='')
@@ -58,8 +58,13 @@ def _line(name, recipe, by_seed):
 
 
 def held_equal(found: Results, files: StudyFiles, template: str, kinds: Sequence[str]) -> str:
-  """What arms have in common, and the sums of their base and of these kinds of text."""
-  return kit.render(template, costs=costs(files), sums=sums_rows(files, kinds))
+  """What arms have in common and cost, and the sums of their base and of these kinds of text."""
+  about, costs, sums = files.about, [], []
+  if about:
+    costs = [(named(a.name), about.tokens_of(a.name), about.steps_of(a.name)) for a in files.arms]
+  for seed, of_seed in files.sums.items():
+    sums.append((str(seed), about and about.base_of(seed), *map(of_seed.get, kinds)))
+  return kit.render(template, costs=costs, sums=sums, kinds=list(kinds))
 
 
 def rerun(found: Results, files: StudyFiles) -> str:

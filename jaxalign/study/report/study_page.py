@@ -19,7 +19,6 @@ if TYPE_CHECKING:
   from jaxalign.study.plan.arms import Arm
 
 CAN_SAY = 'What this study can and cannot say'
-_COLOURS = dict(SUPPORTED='yes', UNINFORMATIVE='', PARTIAL='')  # of a verdict; others: no
 
 
 def write(
@@ -40,19 +39,10 @@ def write(
 
 
 def page(found: Results, files: StudyFiles) -> str:
-  contents = files.contents
   found = dataclasses.replace(page_words.in_page_words(found), arms=_in_order(found.arms, files))
-  made = [(title, section(found, files)) for title, section in contents.sections]
-  return kit.render(
-    'study/report.html',
-    found=found,
-    subject=contents.subject,
-    split=files.split,
-    sections=[(title, section) for title, section in made if section],
-    colour=_COLOURS.get(found.verdict, 'no'),
-    scale=contents.scales[found.rules.scale],
-    sentence=found.sentence.removeprefix(f'{found.verdict}: '),
-  )
+  made = [(title, section(found, files)) for title, section in files.contents.sections]
+  sections = [(title, section) for title, section in made if section]
+  return kit.render('study/report.html', found=found, files=files, sections=sections)
 
 
 def _in_order(arms, files):

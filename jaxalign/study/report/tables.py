@@ -1,13 +1,11 @@
 """The report's tables: (head, rows) from results.json and from what lies beside it."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from jaxalign.study.judge.results import Contrast, Gate, Results
-from jaxalign.study.report.contents import StudyFiles
-from jaxalign.study.report.pictures import Groups, IntervalRow, Series
+from jaxalign.study.report.pictures import Estimated, Groups, Series
 
 _HeadRows = tuple[Sequence[str], Sequence[Sequence[object]]]
 PRESSURES = ('', '_prefill', '_elder', '_rook', '_time', '_others')  # endings of tests
@@ -33,33 +31,10 @@ def by_side(arms: Iterable[str], series: Callable[[str], Series]) -> Groups:
   return [(titles.get(side, 'told of neither'), rows) for side, rows in told.items() if rows]
 
 
-class _Estimated(Protocol):
-  @property
-  def mean(self) -> float | None: ...
-  @property
-  def low(self) -> float | None: ...
-  @property
-  def high(self) -> float | None: ...
-
-
-def with_interval(one: _Estimated, mean: str = '+.3g', ends: str = '.3g') -> str:
+def with_interval(one: Estimated, mean: str = '+.3g', ends: str = '.3g') -> str:
   """A mean with its interval, where it has one; mean, ends: their formats."""
   between = '' if one.low is None else f' [{one.low:{ends}}, {one.high:{ends}}]'
   return f'{one.mean:{mean}}{between}'
-
-
-def interval_row(one: Contrast, below: str, holds: bool | None = None) -> IntervalRow:
-  numbers = one.primary
-  return IntervalRow(
-    heading=f'{one.name}: {one.what}',
-    below=below,
-    mean=numbers.mean,
-    low=numbers.low,
-    high=numbers.high,
-    floor=numbers.floor,
-    seeds=numbers.differences or (),
-    holds=holds,
-  )
 
 
 def estimates(contrasts: Iterable[Contrast]) -> _HeadRows:
@@ -172,20 +147,3 @@ def _gate_cell(gate, value):
   if value is None:
     return 'not measured', True
   return value, value < gate.least if gate.most is None else value > gate.most
-
-
-def costs(files: StudyFiles) -> _HeadRows | None:
-  """What each arm read and trained; None where that is not known."""
-  about = files.about
-  if about is None:
-    return None
-  each = {arm.name: (about.tokens_of(arm.name), about.steps_of(arm.name)) for arm in files.arms}
-  return ('arm', 'tokens', 'steps'), [(named(arm), *cost) for arm, cost in each.items()]
-
-
-def sums_rows(files: StudyFiles, kinds: Sequence[str]) -> _HeadRows:
-  rows = [
-    (str(seed), files.about and files.about.base_of(seed), *map(sums.get, kinds))
-    for seed, sums in files.sums.items()
-  ]
-  return ('seed', 'base weights', *kinds), rows
