@@ -24,25 +24,26 @@ def read(
   arms: Sequence['Arm'] = (),
   split: str = '',
 ) -> StudyFiles:
-  homes = {seed: home_of(workdir, seed, False) for seed in seeds}
-  paths = {seed: home / 'corpora' / 'sums.json' for seed, home in homes.items()}
+  directories = {seed: home_of(workdir, seed, False) for seed in seeds}
+  paths = {seed: home / 'corpora' / 'sums.json' for seed, home in directories.items()}
   return StudyFiles(
     contents=contents,
     arms=arms,
     split=split,
     about=about.read(workdir) if (workdir / about.FILE).exists() else None,
     sums={seed: files.read_json(path) for seed, path in paths.items() if path.exists()},
-    curves=_curves(homes, arms),
+    curves=_curves(directories, arms),
   )
 
 
-def _curves(homes, arms):
+def _curves(directories, arms):
   """The loss of every lesson that a run's metrics tell, once for the arms that share it."""
   found = {}
   for (tests, recipe, name), run in lesson_runs(arms).items():
-    read = {seed: _curve(home / 'runs' / run / 'metrics.jsonl') for seed, home in homes.items()}
-    if any(read.values()):
-      found.setdefault((tests, recipe), {})[name] = {s: one for s, one in read.items() if one}
+    paths = {seed: home / 'runs' / run / 'metrics.jsonl' for seed, home in directories.items()}
+    read = {seed: curve for seed, path in paths.items() if (curve := _curve(path))}
+    if read:
+      found.setdefault((tests, recipe), {})[name] = read
   return found
 
 
