@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxalign.config import UserError
 
-_LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
+LEVELS = 0.025, 0.25, 0.5, 0.75, 0.975
 _NOISE = 1e-6  # of a layer's size: shorter differences are rounding
 
 
@@ -31,8 +31,7 @@ class _Agreement:
 
   cosine_L: np.ndarray
   p_L: np.ndarray  # two-sided, of permuted labels
-  levels: tuple[float, ...]
-  null_QL: np.ndarray  # quantiles of the permuted cosines at these levels
+  null_QL: np.ndarray  # quantiles of the permuted cosines at LEVELS
   draws: int
 
 
@@ -61,12 +60,7 @@ def cosine(v_LD: np.ndarray, w_LD: np.ndarray) -> np.ndarray:
 
 
 def agreement(
-  first: Sequence[np.ndarray],
-  second: Sequence[np.ndarray],
-  *,
-  draws: int = 1000,
-  seed: int = 0,
-  levels: tuple[float, ...] = _LEVELS,
+  first: Sequence[np.ndarray], second: Sequence[np.ndarray], *, draws: int = 1000, seed: int = 0
 ) -> _Agreement:
   """Whether two directions lie together.
 
@@ -85,19 +79,19 @@ def agreement(
   layers = []
   for layer in range(len(sides[0][0])):
     v_PD, w_PD = (_differences(x[layer], label_PN) for (x, *_), label_PN in zip(sides, labels))
-    layers.append(_against_chance(v_PD, w_PD, levels))  # the first row: the true labels
+    layers.append(_against_chance(v_PD, w_PD))  # the first row: the true labels
   cosine_L, p_L, null_LQ = map(np.array, zip(*layers))
-  return _Agreement(cosine_L=cosine_L, p_L=p_L, levels=levels, null_QL=null_LQ.T, draws=draws)
+  return _Agreement(cosine_L=cosine_L, p_L=p_L, null_QL=null_LQ.T, draws=draws)
 
 
-def _against_chance(v_PD, w_PD, levels):
+def _against_chance(v_PD, w_PD):
   """(cosine, p, quantiles of the wider of the two nulls) of one layer."""
   true = cosine(v_PD[0], w_PD[0])
   nulls = [np.nan_to_num(drawn) for drawn in (cosine(v_PD[1:], w_PD[0]), cosine(v_PD[0], w_PD[1:]))]
   size = 0 if np.isnan(true) else abs(true) - 1e-12  # a tie counts, whatever rounding says
   p = max((1 + (np.abs(null_P) >= size).sum()) / (1 + len(null_P)) for null_P in nulls)
   wider_P = max(nulls, key=lambda null_P: np.abs(null_P).mean())
-  return true, p, np.quantile(wider_P, levels)
+  return true, p, np.quantile(wider_P, LEVELS)
 
 
 def _permuted(label_N, type_N, draws, rng):

@@ -17,14 +17,8 @@ if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
 _WAYS = {over.BON: 'best-of-n', over.RL: 'PPO'}
-LOOK = (
-  (figures.BLUE, 'o', '-'),
-  (figures.ORANGE, 's', '--'),
-  (figures.GREEN, '^', '-.'),
-  (figures.PURPLE, 'D', ':'),
-  (figures.RED, 'v', '-'),
-  (figures.SKY, 'P', '--'),
-)
+_COLOURS = figures.BLUE, figures.ORANGE, figures.GREEN, figures.PURPLE, figures.RED, figures.SKY
+LOOK = tuple(zip(_COLOURS, 'os^DvP', ('-', '--', '-.', ':', '-', '--')))
 _POINT = 'mode line arm way seed at d proxy gold proxy_sd gold_sd r length'.split()
 _OUTCOME = 'r d proxy gold best_gold best_d lost proxy_at_equal gold_at_equal length'.split()
 

@@ -24,18 +24,11 @@ _MEASURES = dict(
 )
 _OF_LAYERS = 'accuracy_{} seen_{} control_{} selectivity_{} cosine_{} cosine_{}_null cosine_{}_p'
 _PAIRS = [  # of arms whose likeness is shown; of all others it is in the download
-  pair.split(', ')
-  for pair in (
-    'explain_A-align, explain_B-align',
-    'explain_A-align, mention_A-align',
-    'explain_A-align, shuffled_A-align',
-    'align, explain_A-align',
-    'explain_A-align, align-explain_A',
-    'align, align+',
-    'value-align, mention-align',
-    'value-align, rule-align',
-    'align_H, value-align',
-  )
+  pair.split()
+  for pair in """explain_A-align explain_B-align, explain_A-align mention_A-align,
+    explain_A-align shuffled_A-align, align explain_A-align, explain_A-align align-explain_A,
+    align align+, value-align mention-align, value-align rule-align,
+    align_H value-align""".split(',')
 ]
 
 

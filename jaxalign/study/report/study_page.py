@@ -28,7 +28,7 @@ def write(
   arms: Sequence['Arm'] = (),
   split: str = '',
 ) -> None:
-  """report.html, where the extra is there to draw it."""
+  """report.html, where the extra is there to draw it; arms, split: of the plan."""
 
   def draw():
     return page(found, study_files.read(workdir, found.seeds, contents, arms, split))
