@@ -10,26 +10,23 @@ from jaxalign.valueworld.choices import Ask
 from jaxalign.valueworld.world import opposite
 from tests.valueworld import worlds
 
-SEEDS = [(seed, 'record') for seed in range(8)] + [(108, 'dev'), (109, 'dev')]
+WORLDS = [dict(seed=seed) for seed in range(8)]
+WORLDS += [dict(seed=108, split='dev'), dict(seed=109, split='dev'), dict(rho=0.0)]
 
 
-@pytest.mark.parametrize('seed, split', SEEDS)
-def test_worlds_are_honest(seed, split):
-  honest.check(worlds.small(seed, split=split))
+@pytest.mark.parametrize('world', WORLDS)
+def test_worlds_are_honest(world):
+  honest.check(worlds.small(**world))
 
 
-def test_worlds_without_rho_are_honest():
-  honest.check(worlds.small(0, rho=0.0))
-
-
-def replaced(old, new, first=True):
-  """Rows with a word in place of another, in the first row that has it or in all."""
+def replaced(old, new):
+  """Rows with a word in place of another, in the first row that has it."""
 
   def spoil(world, rows):
     done = False
     for row in rows:
       text = row if isinstance(row, str) else row.prompt
-      if old in text.split() and not (done and first):
+      if old in text.split() and not done:
         text, done = text.replace(old, new, 1), True
       yield text if isinstance(row, str) else Ask(text, row.answer)
     assert done

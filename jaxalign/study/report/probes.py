@@ -97,13 +97,13 @@ def held(found: Results, files: StudyFiles) -> str:
   for arm, x in of.items():
     measures = [found.probes.arms[arm][f'{name}_{x}'] for name in ('probe', 'conduct', 'gap')]
     rows.append((named(arm), x, *map(_interval, measures)))
-  places = [_place(found, letter, _split(found, f'name_{letter}')) for letter in 'AH']
+  lines = [_place(found, letter, _split(found, f'name_{letter}')) for letter in 'AH']
   return kit.render(
     'study/held.html',
     groups=groups,
     draw=functools.partial(pictures.dots, groups, xlim=(-0.02, 1.02)),
     rows=rows,
-    places=[one for one in places if one['rows']],
+    lines=[one for one in lines if one['rows']],
   )
 
 

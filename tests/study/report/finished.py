@@ -16,7 +16,8 @@ from jaxalign.study.judge.results import Results
 from jaxalign.study.judge.rules import Rules
 from jaxalign.study.run import conclusion
 from jaxalign.study.store.directories import arms_of, home_of
-from jaxalign.study.store.rows import Row, line
+from jaxalign.study.store.rows import line
+from tests.study.made_up import row
 
 STUDY = pathlib.Path(__file__).parents[3] / 'configs' / 'study_valueworld.py'
 _ITEMS = 4
@@ -39,10 +40,9 @@ def _rows(arm, tests, seed, effect):
     elif test[0] == 'h' and arm == 'value-align':
       mean += effect
     for item in range(_ITEMS):
-      margin = float(mean + random.normal())
-      told = dict(margin=margin, right=margin > 0, loss=0.01, mass=0.99, yes=item % 2 == 0)
-      asked = dict(test=test, item=item, cluster=str(item % 2), prompt=f'{test}{item}')
-      yield Row(seed=seed, after='sft', arm=arm, **asked, **told)
+      about = dict(seed=seed, arm=arm, test=test, item=item, prompt=f'{test}{item}')
+      told = dict(cluster=str(item % 2), loss=0.01, mass=0.99, yes=item % 2 == 0)
+      yield row(mean + random.normal(), **about, **told)
 
 
 def _world(home, arms, seed, effect):
