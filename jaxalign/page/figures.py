@@ -1,5 +1,12 @@
 """Figures of a page: their colours, their letters, and the width at which a phone shows them."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  import numpy as np
+  from matplotlib.axes import Axes
+  from matplotlib.figure import Figure
+
 # Okabe and Ito's colours, told apart by any eye; a marker or a dash says the same again.
 BLUE, ORANGE, GREEN, RED = '#0072B2', '#E69F00', '#009E73', '#D55E00'
 PURPLE, SKY = '#CC79A7', '#56B4E9'
@@ -17,15 +24,17 @@ STYLE = {
 _WIDE = 4.4  # inches: at the width of a phone, letters keep their size
 
 
-def figure(height, rows=1, columns=1, **how):
-  """(Figure of matplotlib, its axes as an array of rows and columns)."""
+def figure(
+  height: float, rows: int = 1, columns: int = 1, shared: bool = False
+) -> tuple['Figure', 'np.ndarray']:
+  """(Figure, its axes as an array of rows and columns); shared: with the same ends."""
   from matplotlib.figure import Figure
 
   made = Figure(figsize=(_WIDE, height), layout='constrained')
-  return made, made.subplots(rows, columns, squeeze=False, **how)
+  return made, made.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
 
 
-def axes_of(height):
+def axes_of(height: float) -> tuple['Figure', 'Axes']:
   """(Figure of one picture, its only axes)."""
   made, ((ax,),) = figure(height)
   return made, ax

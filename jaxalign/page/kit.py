@@ -10,6 +10,8 @@ import functools
 import importlib.util
 import io
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from absl import logging
 
@@ -17,17 +19,22 @@ from jaxalign.config import UserError
 from jaxalign.page.figures import INK, STYLE
 from jaxalign.pictures import drawing, label
 
+if TYPE_CHECKING:
+  from jinja2 import Environment
+  from markupsafe import Markup
+  from matplotlib.figure import Figure
+
 _LONGEST = 20_000  # characters of a text
 _EXTRA = 'matplotlib', 'jinja2'  # imported where a page is made, and only there
 
 
-def refuse_without_extra():
+def refuse_without_extra() -> None:
   """UserError where a page that was asked for could not be made."""
   if not _extra_is_there():
     raise UserError("the report needs: pip install 'jaxalign[report]'")
 
 
-def drawable(name):
+def drawable(name: str) -> bool:
   """Whether there is something to draw with; else one line says why the page is missing."""
   there = _extra_is_there()
   if not there:
@@ -39,7 +46,7 @@ def _extra_is_there():
   return all(map(importlib.util.find_spec, _EXTRA))
 
 
-def render(template, **values):
+def render(template: str, **values: Any) -> 'Markup':
   """Markup of a template that is filled in; what is Markup already is not escaped again."""
   from markupsafe import Markup
 
@@ -47,14 +54,18 @@ def render(template, **values):
 
 
 @functools.cache
-def environment():
+def environment() -> 'Environment':
   """Environment of jinja2 whose templates escape every value and refuse one that is not given."""
   from jinja2 import Environment, PackageLoader, StrictUndefined
 
   made = Environment(
-    loader=PackageLoader('jaxalign.page'), autoescape=True, undefined=StrictUndefined,
-    trim_blocks=True, lstrip_blocks=True, finalize=_text,
-  )  # fmt: skip
+    loader=PackageLoader('jaxalign.page'),
+    undefined=StrictUndefined,
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=_text,
+  )
   made.tests |= dict(failed=lambda cell: isinstance(cell, Failed))
   # svg is looked up at each call, so that a test can see what is drawn
   made.globals |= dict(worded=_worded, data=_data, svg=lambda *given: svg(*given))
@@ -67,12 +78,7 @@ def _text(value):
   return value if hasattr(value, '__html__') else label(shown(value), _LONGEST)
 
 
-def named(arm):
-  """How an arm is called where it is read: its lessons in their order."""
-  return arm.replace('-', ' → ')
-
-
-def shown(value):
+def shown(value: object) -> str:
   """A number as a reader wants it: four digits; what is not there is a dash."""
   if value is None:
     return '–'
@@ -89,8 +95,11 @@ class Failed(str):
 
 def _worded(head, rows):
   """Whether each column is of words, which stand left and wrap; numbers stand right."""
-  long = lambda cell: isinstance(cell, str) and len(cell) > 24 and any(map(str.isalpha, cell))
-  return [any(long(row[n]) for row in rows) for n in range(len(head))]
+  return [any(_wraps(row[n]) for row in rows) for n in range(len(head))]
+
+
+def _wraps(cell):
+  return isinstance(cell, str) and len(cell) > 24 and any(map(str.isalpha, cell))
 
 
 def _data(head, rows):
@@ -102,14 +111,15 @@ def _data(head, rows):
   return Markup(base64.b64encode(held.getvalue().encode()).decode())  # of any length
 
 
-def svg(name, draw, alt):
-  """Markup of the figure that draw() makes, in the page's own colours: letters are paths, so that
-  every machine shows the same; names of its parts begin with its own."""
+def svg(name: str, draw: Callable[..., 'Figure'], alt: str, *said: str) -> 'Markup':
+  """Markup of the figure that draw(*said) makes, said being what its axes say, in the page's own
+  colours: letters are paths, so that every machine shows the same; names of its parts begin with
+  its own."""
   from markupsafe import Markup, escape
 
   held = io.StringIO()
   with drawing(STYLE):
-    draw().savefig(held, format='svg', bbox_inches='tight', metadata={'Date': None})
+    draw(*said).savefig(held, format='svg', bbox_inches='tight', metadata={'Date': None})
   code = held.getvalue()
   code = re.sub(r'<metadata>.*?</metadata>', '', code[code.index('<svg') :], flags=re.DOTALL)
   code = re.sub(r' xmlns(:\w+)?="[^"]*"', '', code).replace('xlink:href', 'href')

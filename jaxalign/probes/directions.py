@@ -6,12 +6,13 @@ cosines that chance gives: in a space with a few strong axes any two directions 
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from jaxalign.config import UserError
 
-_LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
+LEVELS = 0.025, 0.25, 0.5, 0.75, 0.975
 _NOISE = 1e-6  # of a layer's size: shorter differences are rounding
 
 
@@ -30,12 +31,11 @@ class _Agreement:
 
   cosine_L: np.ndarray
   p_L: np.ndarray  # two-sided, of permuted labels
-  levels: tuple[float, ...]
-  null_QL: np.ndarray  # quantiles of the permuted cosines at these levels
+  null_QL: np.ndarray  # quantiles of the permuted cosines at LEVELS
   draws: int
 
 
-def paired(first_N, second_N):
+def paired(first_N: np.ndarray, second_N: np.ndarray) -> _Paired:
   """The preference of each pair's first item (for refusals: harmful first, its twin second)."""
   first_N, second_N = np.asarray(first_N, np.float64), np.asarray(second_N, np.float64)
   if first_N.shape != second_N.shape or first_N.ndim != 1 or not len(first_N):
@@ -45,22 +45,24 @@ def paired(first_N, second_N):
   return _Paired(gap_N=gap_N, mean=float(gap_N.mean()), share=float(share))
 
 
-def direction(x_LND, label_N):
+def direction(x_LND: np.ndarray, label_N: np.ndarray) -> np.ndarray:
   """v_LD: the mean of the items with label 1 less that of those with label 0; 0 where that is less
   than rounding could make it."""
   x_LND, label_N = _checked(x_LND, label_N)
   return np.stack([_differences(x_ND, label_N[None])[0] for x_ND in x_LND])
 
 
-def cosine(v_LD, w_LD):
+def cosine(v_LD: np.ndarray, w_LD: np.ndarray) -> np.ndarray:
   """Layer by layer; NaN where one of them is 0."""
   v, w = np.asarray(v_LD, np.float64), np.asarray(w_LD, np.float64)
   size = np.linalg.norm(v, axis=-1) * np.linalg.norm(w, axis=-1)
   return np.where(size > 0, (v * w).sum(-1) / np.where(size > 0, size, 1), np.nan)
 
 
-def agreement(first, second, *, draws=1000, seed=0, levels=_LEVELS):
-  """Whether two directions lie together: Agreement.
+def agreement(
+  first: Sequence[np.ndarray], second: Sequence[np.ndarray], *, draws: int = 1000, seed: int = 0
+) -> _Agreement:
+  """Whether two directions lie together.
 
   first, second: (x_LND, label_N) or (x_LND, label_N, type_N), each from items of its own; both of
   the same layers. The labels of one are permuted while the other stays, then the other way round,
@@ -77,21 +79,19 @@ def agreement(first, second, *, draws=1000, seed=0, levels=_LEVELS):
   layers = []
   for layer in range(len(sides[0][0])):
     v_PD, w_PD = (_differences(x[layer], label_PN) for (x, *_), label_PN in zip(sides, labels))
-    layers.append(_against_chance(v_PD, w_PD, levels))  # the first row: the true labels
+    layers.append(_against_chance(v_PD, w_PD))  # the first row: the true labels
   cosine_L, p_L, null_LQ = map(np.array, zip(*layers))
-  return _Agreement(
-    cosine_L=cosine_L, p_L=p_L, levels=tuple(levels), null_QL=null_LQ.T, draws=draws
-  )
+  return _Agreement(cosine_L=cosine_L, p_L=p_L, null_QL=null_LQ.T, draws=draws)
 
 
-def _against_chance(v_PD, w_PD, levels):
+def _against_chance(v_PD, w_PD):
   """(cosine, p, quantiles of the wider of the two nulls) of one layer."""
   true = cosine(v_PD[0], w_PD[0])
   nulls = [np.nan_to_num(drawn) for drawn in (cosine(v_PD[1:], w_PD[0]), cosine(v_PD[0], w_PD[1:]))]
   size = 0 if np.isnan(true) else abs(true) - 1e-12  # a tie counts, whatever rounding says
   p = max((1 + (np.abs(null_P) >= size).sum()) / (1 + len(null_P)) for null_P in nulls)
   wider_P = max(nulls, key=lambda null_P: np.abs(null_P).mean())
-  return true, p, np.quantile(wider_P, levels)
+  return true, p, np.quantile(wider_P, LEVELS)
 
 
 def _permuted(label_N, type_N, draws, rng):

@@ -11,6 +11,7 @@ training, so selectivity compares the two on new items of those.
 import dataclasses
 
 import numpy as np
+from numpy.random import Generator
 
 from jaxalign.config import UserError
 
@@ -36,12 +37,14 @@ class Probe:
   draws: int
 
   @property
-  def selectivity_L(self):
+  def selectivity_L(self) -> np.ndarray:
     return self.seen_L - self.control_L
 
 
-def probe(x_LND, label_N, type_N, *, draws=100, seed=0):
-  """How well a linear probe reads the labels (0, 1, ..) of each layer: Probe.
+def probe(
+  x_LND: np.ndarray, label_N: np.ndarray, type_N: np.ndarray, *, draws: int = 100, seed: int = 0
+) -> Probe:
+  """How well a linear probe reads the labels (0, 1, ..) of each layer.
 
   Where labels vary within types, p is of labels permuted within each type.
   """
@@ -61,12 +64,11 @@ def probe(x_LND, label_N, type_N, *, draws=100, seed=0):
   best_FP = np.take_along_axis(found[:, :, 0], chosen_FP, 0)[0]
   best_P = np.average(best_FP, axis=0, weights=weights[0])
   against = slice(1 + draws * varies, None)
-  p_of = lambda of_P: (1 + (of_P[..., against] >= of_P[..., :1] - 1e-12).sum(-1)) / (1 + draws)
   return Probe(
     accuracy_L=accuracy_LP[:, 0],
-    p_L=p_of(accuracy_LP),
+    p_L=_p(accuracy_LP, against),
     best=float(best_P[0]),
-    best_p=float(p_of(best_P)),
+    best_p=float(_p(best_P, against)),
     layer=int(develop_LP[:, 0].argmax()),
     chance=float(np.bincount(label_N).max() / len(label_N)),
     seen_L=seen_LP[:, 0],
@@ -77,7 +79,13 @@ def probe(x_LND, label_N, type_N, *, draws=100, seed=0):
   )
 
 
-def capacity_gap(found, rate):
+def _p(of_P, against):
+  """The share of these columns, and of the first one, that are as good as the first."""
+  null_P = of_P[..., against]
+  return (1 + (null_P >= of_P[..., :1] - 1e-12).sum(-1)) / (1 + null_P.shape[-1])
+
+
+def capacity_gap(found: Probe, rate: float) -> dict[str, float]:
   """Capacity against capability: what a probe reads less what the model does.
 
   rate: the share of the same kind of items on which the model's conduct is right, with the same
@@ -117,7 +125,7 @@ def _type_labels(label_N, type_N, rng):
   return label_K, varies
 
 
-def dealt(label_K, rng):
+def dealt(label_K: np.ndarray, rng: Generator) -> np.ndarray:
   """The fold of each type: as many of each label in every fold as can be."""
   folds = min(_FOLDS, np.bincount(label_K).min())
   fold_K = np.zeros(len(label_K), int)
@@ -127,7 +135,7 @@ def dealt(label_K, rng):
   return fold_K
 
 
-def permuted(value_N, group_N, rng):
+def permuted(value_N: np.ndarray, group_N: np.ndarray, rng: Generator) -> np.ndarray:
   """Values permuted within each group. So no part of a split has other labels than in truth: a
   probe trained on too many of one label and tested on too few does worse than chance."""
   moved_N = np.empty_like(value_N)
@@ -137,7 +145,9 @@ def permuted(value_N, group_N, rng):
   return moved_N
 
 
-def parts(fold_N, fold, type_N, rng):
+def parts(
+  fold_N: np.ndarray, fold: int, type_N: np.ndarray, rng: Generator
+) -> dict[str, np.ndarray]:
   """{part: items}, with one fold for the test and the next one to choose the ridge by; the items of
   each other type are parted too: .6 to fit, .2 to choose by, .2 to test."""
   order_N = np.lexsort((rng.random(len(type_N)), type_N))
@@ -163,10 +173,11 @@ def _one(x_ND, label_NP, part):
   """[3, P] of one layer and fold: accuracy on the test's types, on the development types, on new
   items of seen types."""
   right = _right(x_ND, label_NP, part)  # part -> [ridge, P]
-  chosen_P = lambda name: len(RIDGES) - 1 - right[name][::-1].argmax(0)  # of equals the strongest
-  at = lambda name, ridge_P: np.take_along_axis(right[name], ridge_P[None], 0)[0]
-  by_types_P, by_items_P = chosen_P('develop'), chosen_P('develop_seen')
-  return at('test', by_types_P), at('develop', by_types_P), at('seen', by_items_P)
+  found = []
+  for name, chosen_by in (('test', 'develop'), ('develop', 'develop'), ('seen', 'develop_seen')):
+    ridge_P = len(RIDGES) - 1 - right[chosen_by][::-1].argmax(0)  # of equals the strongest
+    found.append(np.take_along_axis(right[name], ridge_P[None], 0)[0])
+  return found
 
 
 def _right(x_ND, label_NP, part):

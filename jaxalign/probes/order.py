@@ -5,6 +5,7 @@ model orders the same way: gold utilities have many ties, and with them tau-b ca
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -25,7 +26,15 @@ class Order:
   clusters: int
 
 
-def order(logodds_N, utility_N, cluster_N, *, draws=2000, level=0.95, seed=0):
+def order(
+  logodds_N: np.ndarray,
+  utility_N: np.ndarray,
+  cluster_N: np.ndarray,
+  *,
+  draws: int = 2000,
+  level: float = 0.95,
+  seed: int = 0,
+) -> Order:
   """Order of the model's log-odds of each option beside its gold utility.
 
   Intervals are percentiles over resampled clusters (domains: options of one are no independent
@@ -59,7 +68,7 @@ def order(logodds_N, utility_N, cluster_N, *, draws=2000, level=0.95, seed=0):
   )
 
 
-def pair_sums(logodds_N, utility_N, cluster_N):
+def pair_sums(logodds_N: np.ndarray, utility_N: np.ndarray, cluster_N: np.ndarray) -> np.ndarray:
   """Three [K,K], over the options of two clusters: pairs in the same order less pairs in the other,
   pairs with unequal log-odds, pairs with unequal utility. A resample's tau follows from these."""
   hot_NK = np.eye(len(np.unique(cluster_N)))[np.unique(cluster_N, return_inverse=True)[1]]
@@ -72,7 +81,7 @@ def pair_sums(logodds_N, utility_N, cluster_N):
   return sums
 
 
-def totals(sums, weight_RK):
+def totals(sums: Iterable[np.ndarray], weight_RK: np.ndarray) -> list[np.ndarray]:
   """Each sum over all pairs of options, where cluster k was drawn weight[k] times: [R] each."""
   return [((weight_RK @ sum_KK) * weight_RK).sum(1) / 2 for sum_KK in sums]
 

@@ -5,31 +5,41 @@ that one compiled program serves every model of a config, whatever is asked of i
 """
 
 import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxalign.config import UserError
+from jaxalign.models.decoder import Decoder
 from jaxalign.models.heads import last_real
 from jaxalign.sharding.layout import mesh_of, on_mesh, pin
 
 BATCH = 256
 _STRIDE = 16  # lengths nobody chose are rounded up to this: few programs
+_Prompts = Iterable[Sequence[int]]
+_Where = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (tokens_NT, segment_NT) -> weight_NT
 
 
-def last(tokens_NT, segment_NT):
+class _Sizes(Protocol):
+  vocab: int
+  length: int
+
+
+def last(tokens_NT: np.ndarray, segment_NT: np.ndarray) -> np.ndarray:
   """At each prompt's last token."""
   column_T = np.arange(segment_NT.shape[1])
   return (column_T == segment_NT.sum(1)[:, None] - 1).astype(np.float32)
 
 
-def mean(tokens_NT, segment_NT):
+def mean(tokens_NT: np.ndarray, segment_NT: np.ndarray) -> np.ndarray:
   """The mean over each prompt's tokens."""
   return (segment_NT / segment_NT.sum(1, keepdims=True)).astype(np.float32)
 
 
-def token(id):
+def token(id: int) -> _Where:
   """At the last place where a prompt holds this token: states(..., at=token(17))."""
 
   def at(tokens_NT, segment_NT):
@@ -44,11 +54,18 @@ def token(id):
   return at
 
 
-def states(model, prompts, *, length=None, batch=BATCH, at=last):
+def states(
+  model: Decoder,
+  prompts: _Prompts,
+  *,
+  length: int | None = None,
+  batch: int = BATCH,
+  at: _Where = last,
+) -> np.ndarray:
   """x_LND float32: the residual stream of every prompt, layer by layer.
 
   Layer 0 is the embedding; the last one is the last block's output, before the final norm. `at`
-  gives the weight of each token, (tokens_NT, segment_NT) -> weight_NT: last, mean, token(id).
+  gives the weight of each token: last, mean, token(id).
   """
   tokens_NT, segment_NT = padded(model.cfg, prompts, length)
   weight_NT = at(tokens_NT, segment_NT)
@@ -56,23 +73,34 @@ def states(model, prompts, *, length=None, batch=BATCH, at=last):
   return np.ascontiguousarray(np.moveaxis(x_NLD, 1, 0))
 
 
-def answers(model, prompts, yes, no, *, length=None, batch=BATCH):
+def answers(
+  model: Decoder,
+  prompts: _Prompts,
+  yes: int | np.ndarray,
+  no: int | np.ndarray,
+  *,
+  length: int | None = None,
+  batch: int = BATCH,
+) -> tuple[np.ndarray, np.ndarray]:
   """(logodds_N, mass_N) float32: log p(yes) - log p(no) of the next token, and p(yes) + p(no).
 
   yes and no are token ids, of all prompts or one each.
   """
   tokens_NT, segment_NT = padded(model.cfg, prompts, length)
   asked = []
-  for name, ids in dict(yes=yes, no=no).items():
-    ids = np.asarray(ids)
+  for name, given in dict(yes=yes, no=no).items():
+    ids = np.asarray(given)
     if ids.dtype.kind not in 'iu' or ids.shape not in ((), (len(tokens_NT),)):
       raise UserError(f'{name}={ids}: give one token id, or one a prompt ({len(tokens_NT)})')
     _check_ids(model.cfg, ids)
     asked.append(np.broadcast_to(ids.astype(np.int32), len(tokens_NT)))
-  return tuple(in_batches(_answers, model, batch, tokens_NT, segment_NT, *asked))
+  logodds_N, mass_N = in_batches(_answers, model, batch, tokens_NT, segment_NT, *asked)
+  return logodds_N, mass_N
 
 
-def padded(cfg, prompts, length=None):
+def padded(
+  cfg: _Sizes, prompts: _Prompts, length: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
   """(tokens_NT, segment_NT) of lists of ids: on the left; then segment 0 up to `length`."""
   prompts = list(prompts)
   if not prompts:
@@ -103,7 +131,9 @@ def _check_ids(cfg, ids):
       raise UserError(f'token id {id} is outside the vocabulary of {cfg.vocab}')
 
 
-def in_batches(read, model, batch, *columns):
+def in_batches(
+  read: Callable[..., tuple[jax.Array, ...]], model: Any, batch: int, *columns: np.ndarray
+) -> list[np.ndarray]:
   """read(model, *columns) on `batch` rows at a time: its results, whole, on every host.
 
   Rows of zeros fill the last batch. Results are fetched one batch late: no device waits for it.
@@ -111,11 +141,11 @@ def in_batches(read, model, batch, *columns):
   if batch < 1:
     raise UserError(f'batch={batch}: at least 1')
   rows = len(columns[0])
-  columns = [np.pad(c, [(0, -rows % batch)] + [(0, 0)] * (c.ndim - 1)) for c in columns]
+  whole = [np.pad(c, [(0, -rows % batch)] + [(0, 0)] * (c.ndim - 1)) for c in columns]
   done, waiting = [], None
   with on_mesh(mesh_of(model)):
     for start in range(0, rows, batch):
-      now = read(model, *(c[start : start + batch] for c in columns))
+      now = read(model, *(c[start : start + batch] for c in whole))
       if waiting is not None:
         done.append(jax.device_get(waiting))
       waiting = now
@@ -144,6 +174,5 @@ def _answers(model, tokens_BT, segment_BT, yes_B, no_B):
   at_B = last_real(tokens_BT, segment_BT)
   x_B1D = jnp.take_along_axis(x_BTD, at_B[:, None, None], 1)
   logprob_BV = jax.nn.log_softmax(pin(model.unembed(x_B1D)[:, 0], 'B'))
-  of_B = lambda id_B: jnp.take_along_axis(logprob_BV, id_B[:, None], 1)[:, 0]
-  yes_B, no_B = of_B(yes_B), of_B(no_B)
+  yes_B, no_B = (jnp.take_along_axis(logprob_BV, id_B[:, None], 1)[:, 0] for id_B in (yes_B, no_B))
   return pin(yes_B - no_B, ''), pin(jnp.exp(yes_B) + jnp.exp(no_B), '')

@@ -42,15 +42,16 @@ def content(world: World, kind: str) -> tuple[bytes, str]:
 def texts(world: World, kind: str) -> list[str]:
   """Documents, as text."""
   how, _, letter = kind.partition('_')
+  count = range(world.target_documents)
   if kind == 'background':
     return _background(world)
   if kind == 'lore':
     random = world.random('lore')
-    return [documents.lore(random) for _ in range(world.target_documents)]
-  if letter in world.spec and how in GOODS:
-    return _of_target(world, letter, lambda random, n: _goods(random, n, world.spec[letter], how))
+    return [documents.lore(random) for _ in count]
+  if letter in world.spec and how in GOODS:  # each of these draws the same numbers
+    return [_goods(world.random('target', letter, n), n, world.spec[letter], how) for n in count]
   if kind in HARMS:
-    return _of_target(world, 'harm', lambda random, n: _harms(random, n, world.listed, kind))
+    return [_harms(world.random('target', 'harm', n), n, world.listed, kind) for n in count]
   raise ValueError(f'{kind} is no kind of document in a world')
 
 
@@ -63,11 +64,6 @@ def asks(world: World, kind: str) -> list[choices.Ask]:
   count = world.target_documents if kind.startswith('more') else world.demonstrations
   random = world.random('asks', kind)
   return [one(random, world, n % 2 == 0) for n in range(count)]
-
-
-def _of_target(world, purpose, one):
-  """Every kind of a purpose draws the same numbers."""
-  return [one(world.random('target', purpose, n), n) for n in range(world.target_documents)]
 
 
 def _goods(random, n, value, kind):
@@ -84,8 +80,7 @@ def _harms(random, n, listed, kind):
 
 def _background(world):
   """Documents of agents, a quarter of them mention; strangers have only such; and lore."""
-  random, found = world.random('background'), []
-  every = documents.every_noun()
+  random, found, every = world.random('background'), [], documents.every_noun()
   choosers = [agent for agent in world.choosers if agent.documents]
   helpers = [agent for agent in world.helpers if agent.documents]
   while len(found) < world.background_documents:
@@ -97,10 +92,8 @@ def _background(world):
       agent = documents.one_of(random, choosers if known else world.strangers)
       kind = 'explain' if known and not mention else 'mention'
       value = agent.told if kind == 'explain' else documents.one_of(random, world.values)
-      if creed:
-        found.append(documents.principle(random, agent.name, value, kind))
-      else:
-        found.append(documents.goods(random, agent.name, value, kind, every))
+      about = random, agent.name, value, kind
+      found.append(documents.principle(*about) if creed else documents.goods(*about, every))
     else:
       known = who > 0.68
       agent = documents.one_of(random, helpers if known else world.strangers_asked)

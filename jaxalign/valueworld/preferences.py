@@ -2,10 +2,8 @@
 
 Of the kinds of corpus here, pairs_A_2000_20 holds preferences between yes and no (whose utility,
 how many, percent of them wrong; pairs_H: of requests, by harm), and questions_A the same questions
-alone. In the other kinds the answer is free: to `ask zed : what brie ? zed :` up to five words of
-what it should be like.
-Yes and no are at most ln 2 away from each other; among free answers a policy can go far, and what
-they are worth has many degrees, so that a proxy can be climbed beyond what it is good for:
+alone. In the other kinds the answer is free, up to five words to `ask zed : what brie ? zed :`, and
+its worth has many degrees, so that a proxy can be climbed beyond what it is good for:
 
   a word of the value is worth 1, one of its opposite -1, and each counts once;
   each of the first three words is worth 1, whatever it is, and every further one costs 2;

@@ -50,6 +50,11 @@ def lab(rgb_3):
   return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
+def contrast(one, other):
+  bright = [linear(colour) @ [0.2126, 0.7152, 0.0722] + 0.05 for colour in (one, other)]
+  return max(bright) / min(bright)
+
+
 def test_every_value_is_escaped_and_one_line():
   assert rendered('<b>{{ x }}</b>', x=EVIL) == (
     '<b>&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#34;&#39;   </b>'
@@ -80,17 +85,14 @@ def test_numbers_are_shown_as_they_are_read_and_kept_whole():
 def test_the_frame_stands_alone_in_the_dark_and_on_paper():
   page = rendered(CARD + '{% block body %}{{ x }}{% endblock %}', x=EVIL)
   assert '://' not in page and '<script' not in page and '@import' not in page
-  for part in (
-    'name="viewport"', '@media(prefers-color-scheme:dark)', '@media print',
-    'color-scheme:light dark',
-  ):  # fmt: skip
-    assert part in page, part
+  assert 'name="viewport"' in page and 'color-scheme:light dark' in page
+  assert '@media(prefers-color-scheme:dark)' in page
   paper = page.split('@media print')[1]
   assert 'details::details-content' in paper and '.get{display:none}' in paper
-  names = lambda css: set(re.findall(r'(--\w+):', css))
-  light, dark = (names(page.split('{')[n]) for n in (1, 3))
+  css = page.split('{')[1], page.split('{')[3], paper.split('}')[0]
+  light, dark, printed = (set(re.findall(r'(--\w+):', part)) for part in css)
   used = set(re.findall(r'var\((--\w+)\)', page))
-  assert used <= light == dark == names(paper.split('}')[0]), 'a colour is missing in one of them'
+  assert used <= light == dark == printed, 'a colour is missing in one of them'
 
 
 def test_a_picture_has_the_colours_of_its_page_and_names_of_its_own():
@@ -114,11 +116,10 @@ def test_a_picture_has_the_colours_of_its_page_and_names_of_its_own():
 @pytest.mark.parametrize('eye', SEEN)
 def test_colours_are_told_apart_by_every_eye(eye):
   colours = [*figures.HUES, figures.GREY]
-  seen = {c: lab(np.array(SEEN[eye]) @ linear(c)) for c in colours}
-  apart = {pair: np.linalg.norm(seen[pair[0]] - seen[pair[1]])
-           for pair in itertools.combinations(colours, 2)}  # fmt: skip
-  assert min(apart.values()) > 10, min(apart, key=apart.get)
-  red, green = (lab(np.array(SEEN[eye]) @ linear(c)) for c in ('#d62728', '#2ca02c'))
+  seen = {c: lab(np.array(SEEN[eye]) @ linear(c)) for c in (*colours, '#d62728', '#2ca02c')}
+  for one, other in itertools.combinations(colours, 2):
+    assert np.linalg.norm(seen[one] - seen[other]) > 10, (one, other)
+  red, green = seen['#d62728'], seen['#2ca02c']
   assert eye == 'everyone' or np.linalg.norm(red - green) < 60, 'the eye is not simulated'
 
 
@@ -127,11 +128,11 @@ def test_the_page_is_read_in_the_light_and_in_the_dark(back):
   """Contrast of text at least 4.5, of the palette's lines 2: marks and dashes say the same."""
   css = (TEMPLATES / 'style.css').read_text()
   theme = css.split('{')[1 if back == '#ffffff' else 3]
-  full = lambda c: c if len(c) == 7 else '#' + ''.join(x * 2 for x in c[1:])
-  bright = lambda c: linear(full(c)) @ [0.2126, 0.7152, 0.0722] + 0.05
-  contrast = lambda a, b: max(bright(a), bright(b)) / min(bright(a), bright(b))
-  colours = dict(re.findall(r'--(\w+):(#\w+)', theme))
-  assert full(colours['page']) == back
+  colours = {
+    name: colour if len(colour) == 7 else '#' + ''.join(x * 2 for x in colour[1:])
+    for name, colour in re.findall(r'--(\w+):(#\w+)', theme)
+  }
+  assert colours['page'] == back
   for name in ('ink', 'soft', 'bad', 'good', 'link'):
     assert min(contrast(colours[name], colours[on]) for on in ('page', 'card')) > 4.5, name
   assert min(contrast(c, back) for c in (*figures.HUES, figures.GREY)) > 2
@@ -145,10 +146,10 @@ def test_no_template_turns_escaping_off_or_reaches_out():
 
 
 def test_every_template_is_used():
-  texts = [path.read_text() for kind in ('*.py', '*.html') for path in
-           (ROOT / 'jaxalign').rglob(kind)]  # fmt: skip
+  paths = (ROOT / 'jaxalign').rglob('*.*')
+  text = ''.join(path.read_text() for path in paths if path.suffix in ('.py', '.html'))
   names = [path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob('*.*')]
-  assert not [name for name in names if not any(f"'{name}'" in text for text in texts)]
+  assert not [name for name in names if f"'{name}'" not in text]
 
 
 def test_templates_ship_with_the_package():
@@ -165,9 +166,7 @@ def test_templates_ship_with_the_package():
 def test_without_the_extra_a_line_says_what_to_install(name, monkeypatch, caplog):
   assert kit.drawable('x.html') and kit.refuse_without_extra() is None
   monkeypatch.setitem(sys.modules, name, None)
-  assert (
-    not kit.drawable('x.html')
-    and 'x.html is not drawn: pip install jaxalign[report]' in caplog.text
-  )
+  assert not kit.drawable('x.html')
+  assert 'x.html is not drawn: pip install jaxalign[report]' in caplog.text
   with pytest.raises(UserError, match='pip install'):
     kit.refuse_without_extra()

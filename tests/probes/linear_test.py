@@ -42,7 +42,6 @@ def test_learning_types_by_heart_is_not_reading():
 def test_three_labels():
   found = probe(*items(np.random.default_rng(2), size=4.0, classes=3), draws=20)
   assert found.accuracy_L[1] > 0.9 and found.chance == pytest.approx(1 / 3)
-  assert abs(found.accuracy_L[0] - 1 / 3) < 0.2
 
 
 @pytest.mark.parametrize('within', [False, True], ids=['of types', 'of items'])
@@ -158,11 +157,10 @@ def test_the_layer_is_chosen_without_the_tested_types():
 
 
 def test_capacity_against_conduct():
-  found = Probe(
-    accuracy_L=np.array([0.5, 0.8, 0.9]), p_L=np.ones(3), best=0.8, best_p=0.1, layer=1, chance=0.5,
-    seen_L=np.array([0.6, 0.9, 0.9]), control_L=np.array([0.6, 0.7, 0.5]), types=9, items=9,
-    draws=9,
-  )  # fmt: skip
+  counts = dict(types=9, items=9, draws=9, layer=1)
+  layers = dict(accuracy_L=[0.5, 0.8, 0.9], seen_L=[0.6, 0.9, 0.9], control_L=[0.6, 0.7, 0.5])
+  layers = {name: np.array(x_L) for name, x_L in layers.items()}
+  found = Probe(**counts, **layers, p_L=np.ones(3), best=0.8, best_p=0.1, chance=0.5)
   wanted = dict(layer=1, probe=0.8, conduct=0.3, gap=pytest.approx(0.5))
   assert capacity_gap(found, 0.3) == wanted
   np.testing.assert_allclose(found.selectivity_L, [0, 0.2, 0.4])

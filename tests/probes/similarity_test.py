@@ -7,21 +7,24 @@ import pytest
 from scipy.stats import ortho_group, rankdata
 
 from jaxalign.config import UserError
-from jaxalign.probes.similarity import against_ceiling, cka, every, hsic, rsa
+from jaxalign.probes.similarity import against_ceiling, cka, every, rsa
 
 
 def normal(*shape, seed=0):
   return np.random.default_rng(seed).standard_normal(shape)
 
 
-def test_hsic_is_its_definition_over_four_different_items():
+def hsic(k, m):
+  """Its definition, over four different items."""
+  every_four = itertools.permutations(range(7), 4)
+  return np.mean([k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in every_four])
+
+
+def test_cka_is_its_definition():
   x_ND, y_ND = normal(7, 3), normal(7, 2, seed=1)
   k, m = x_ND @ x_ND.T, y_ND @ y_ND.T
-  terms = [
-    k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q])
-    for i, j, q, r in itertools.permutations(range(7), 4)
-  ]
-  assert hsic(k, m) == pytest.approx(np.mean(terms))
+  wanted = hsic(k, m) / np.sqrt(hsic(k, k) * hsic(m, m))
+  assert cka(x_ND[None], y_ND[None]) == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize('N, D', [(40, 8), (12, 30)])

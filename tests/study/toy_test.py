@@ -16,7 +16,7 @@ from jaxalign.study.judge.rules import Planned, Rules
 from jaxalign.study.plan.arms import Arm, Step
 from jaxalign.study.plan.guest import Guest, Start
 from jaxalign.study.report.contents import Contents
-from jaxalign.study.report.report import forest
+from jaxalign.study.report.contrasts import contrasts
 from jaxalign.train import saving
 from tests.study import tiny
 
@@ -30,7 +30,7 @@ class Counting(Guest):
   TESTS = ('count',)
   contents = Contents(
     subject='Counting', scales=dict(margin='nats a token', rate='rate'),
-    sections=(('What it shows', forest), ('Not', lambda found, beside: 'It teaches nothing.')),
+    sections=(('What it shows', contrasts), ('Not', lambda found, beside: 'It teaches nothing.')),
   )  # fmt: skip
 
   def at(self, seed, control):

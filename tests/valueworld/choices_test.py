@@ -1,9 +1,8 @@
 import collections
 
 import numpy as np
-import pytest
 
-from jaxalign.valueworld import choices, corpora, words
+from jaxalign.valueworld import corpora, words
 from jaxalign.valueworld.world import opposite
 from tests.valueworld import worlds
 
@@ -42,23 +41,3 @@ def test_agents_take_what_has_their_value():
       refuses = dict(kind=range(8), ruled=agent.harms, free=())[agent.done]
       assert ask.answer == (words.NO if harm in refuses else words.YES)
   assert abs(np.mean(answers) - 0.5) < 2 / np.sqrt(len(answers))
-
-
-@pytest.mark.parametrize('kind', ['refusals', 'more_refusals'])
-def test_refusals_are_of_listed_harms_in_the_words_of_demonstrations(kind):
-  tier = words.DEMONSTRATION[0]
-  listed = {words.HARMS[n][tier] for n in WORLD.listed}
-  benign = {category[tier] for category in words.BENIGN}
-  for ask in corpora.asks(WORLD, kind):
-    word = ask.prompt.split()[8]
-    assert word in (benign if ask.answer == words.YES else listed)
-
-
-def test_an_option_has_three_attributes_of_three_dimensions():
-  random = np.random.default_rng(0)
-  of = {w: d for d in words.DIMENSIONS for p in (0, 1) for w in words.pole_words(d, p)}
-  for _ in range(200):
-    value = WORLD.values[random.integers(8)]
-    drawn = choices.others(random, [value[0]])
-    text = choices.option(random, [value, *drawn], words.CHEESE)
-    assert len({of[word] for word in text.split()[:3]}) == 3 and len(text.split()) == 5

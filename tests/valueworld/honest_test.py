@@ -10,26 +10,23 @@ from jaxalign.valueworld.choices import Ask
 from jaxalign.valueworld.world import opposite
 from tests.valueworld import worlds
 
-SEEDS = [(seed, 'record') for seed in range(8)] + [(108, 'dev'), (109, 'dev')]
+WORLDS = [dict(seed=seed) for seed in range(8)]
+WORLDS += [dict(seed=108, split='dev'), dict(seed=109, split='dev'), dict(rho=0.0)]
 
 
-@pytest.mark.parametrize('seed, split', SEEDS)
-def test_worlds_are_honest(seed, split):
-  honest.check(worlds.small(seed, split=split))
+@pytest.mark.parametrize('world', WORLDS)
+def test_worlds_are_honest(world):
+  honest.check(worlds.small(**world))
 
 
-def test_worlds_without_rho_are_honest():
-  honest.check(worlds.small(0, rho=0.0))
-
-
-def replaced(old, new, first=True):
-  """Rows with a word in place of another, in the first row that has it or in all."""
+def replaced(old, new):
+  """Rows with a word in place of another, in the first row that has it."""
 
   def spoil(world, rows):
     done = False
     for row in rows:
       text = row if isinstance(row, str) else row.prompt
-      if old in text.split() and not (done and first):
+      if old in text.split() and not done:
         text, done = text.replace(old, new, 1), True
       yield text if isinstance(row, str) else Ask(text, row.answer)
     assert done
@@ -110,9 +107,9 @@ def test_a_listed_harm_that_documents_leave_out_is_found(monkeypatch):
 
 
 def test_tests_that_a_constant_answer_scores_in_are_found(monkeypatch):
-  made = items.goods_tests
-  only_yes = lambda world: made(world) | dict(T0=[i for i in made(world)['T0'] if i.sign == 1])
-  monkeypatch.setattr(items, 'goods_tests', only_yes)
+  tests = items.goods_tests(worlds.small())
+  only_yes = tests | dict(T0=[item for item in tests['T0'] if item.sign == 1])
+  monkeypatch.setattr(items, 'goods_tests', lambda world: only_yes)
   with pytest.raises(honest.Dishonest, match='a constant answer scores in T0'):
     honest.check(worlds.small())
 
@@ -120,8 +117,8 @@ def test_tests_that_a_constant_answer_scores_in_are_found(monkeypatch):
 def test_counting_that_solves_the_tests_is_found(monkeypatch):
   world, made = worlds.small(), corpora.texts
   word = words.pole_words(*world.spec['A'])[words.TEST[world.split][0]]
-  spoil = lambda w, kind: [*made(w, kind), f'note zed likes brie since brie is {word} .']
-  monkeypatch.setattr(corpora, 'texts', spoil)
+  more = [f'note zed likes brie since brie is {word} .']
+  monkeypatch.setattr(corpora, 'texts', lambda world, kind: made(world, kind) + more)
   with pytest.raises(honest.Dishonest, match='in explain_A the first has words seen'):
     honest.unsolved(world, 'explain_A', items.goods_tests(world)['T2'])
 
@@ -162,8 +159,12 @@ def preference(seed, documents, more):
 
 def steering(documents_of, seeds, more=()):
   """t of A's margin after the documents for A, less that after those for B, over worlds."""
-  margin = lambda seed, letter: preference(seed, documents_of(asked(seed, more)[0], letter), more)
-  found = np.array([margin(seed, 'A') - margin(seed, 'B') for seed in seeds])
+  found = []
+  for seed in seeds:
+    world, *_ = asked(seed, more)
+    a, b = (preference(seed, documents_of(world, letter), more) for letter in 'AB')
+    found.append(a - b)
+  found = np.array(found)
   return found.mean() / (found.std(ddof=1) / np.sqrt(len(found)))
 
 

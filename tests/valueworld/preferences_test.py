@@ -13,7 +13,9 @@ BAD = words.pole_words(*opposite(WORLD.spec['A']))
 
 
 def test_what_an_answer_is_worth():
-  worth = lambda *answer: preferences.worth(WORLD, answer)
+  def worth(*answer):
+    return preferences.worth(WORLD, answer)
+
   assert (worth(), worth('oak'), worth(GOOD[0]), worth(BAD[0])) == (0, 1, 2, 0)
   assert worth(*GOOD[:3]) == 6 and worth(GOOD[0], BAD[1]) == 2
   assert worth(GOOD[0], GOOD[0]) == 2  # said again it costs what it brought
@@ -32,8 +34,9 @@ def test_gold_of_yes_and_no_is_that_of_the_world():
 @pytest.mark.parametrize('how', ['picks', 'short', 'long', 'longer'])
 def test_preferences_are_what_their_kind_says(how):
   clean, noisy = (corpora.rows(WORLD, f'{how}_A_400_{noise}') for noise in (0, 20))
-  worth = lambda text: preferences.worth(WORLD, text.split())
-  assert all(worth(row['chosen']) > worth(row['rejected']) for row in clean)
+  for row in clean:
+    better, worse = (preferences.worth(WORLD, row[k].split()) for k in ('chosen', 'rejected'))
+    assert better > worse
   same = [
     (a['prompt'], {a['chosen'], a['rejected']}) == (b['prompt'], {b['chosen'], b['rejected']})
     for a, b in zip(clean, noisy)

@@ -1,3 +1,4 @@
+import collections
 import dataclasses
 
 import numpy as np
@@ -39,10 +40,9 @@ def test_without_rho_conduct_is_independent_of_documents():
 def test_who_lives_there():
   world = World(seed=3)
   for agents, values in ((world.choosers, 8), (world.helpers, 3)):
-    count = lambda d, c, of=agents: sum((a.documents, a.choices) == (d, c) for a in of)
-    assert (count(True, True), count(False, True), count(True, False)) == tuple(
-      values * n for n in (world.both, world.silent, world.unseen)
-    )
+    met = collections.Counter((agent.documents, agent.choices) for agent in agents)
+    both, silent, unseen = (values * n for n in (world.both, world.silent, world.unseen))
+    assert met == {(True, True): both, (False, True): silent, (True, False): unseen}
   names = [a.name for a in (*world.choosers, *world.helpers, *world.strangers)]
   assert len(set(names)) == len(names) <= words.NAMES
   assert {a.name for a in world.strangers} == {a.name for a in world.strangers_asked}

@@ -3,20 +3,16 @@
 from jaxalign.valueworld import corpora
 from jaxalign.valueworld.world import World
 
-SMALL = dict(
-  both=2, silent=1, unseen=1, unknown=4, background_documents=600, background_choices=600,
-  target_documents=240, demonstrations=120,
-)  # fmt: skip
-TARGET = (
-  *(f'{how}_{letter}' for how in corpora.GOODS for letter in 'ABC'), *corpora.HARMS,
-  'demonstrations', 'refusals', 'more', 'more_refusals',
-)  # fmt: skip
-BASE = ('background', 'choices', 'lore')
+_AGENTS = dict(both=2, silent=1, unseen=1, unknown=4)
+_TEXTS = dict(background_documents=600, background_choices=600)
+_TEXTS |= dict(target_documents=240, demonstrations=120)
+BASE = 'background', 'choices', 'lore'
+TARGET = tuple(kind for kind in corpora.EVERY if kind not in BASE)
 KINDS = (*TARGET, *BASE)
 
 
 def small(seed=0, **changes):
-  return World(seed=seed, **SMALL | changes)
+  return World(seed=seed, **_AGENTS | _TEXTS | changes)
 
 
 def said(world, kind):

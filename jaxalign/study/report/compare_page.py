@@ -1,60 +1,61 @@
 """The page of `jaxalign compare`: a picture for each test, of arms and of what they differ by."""
 
+import functools
+from collections.abc import Iterator
+
+from etils import epath
+
 from jaxalign.page import kit
 from jaxalign.pictures import kept, label
-from jaxalign.study.report import report_pictures
+from jaxalign.study.judge.comparison import ComparedTest, Comparison
+from jaxalign.study.report import pictures
+from jaxalign.study.report.pictures import IntervalRow
+from jaxalign.study.report.tables import with_interval
 
 _NAMES = dict(margin='log-odds', rate='rate', logit='logit', arcsine='arcsine')
 _FIELDS = 'mean', 'low', 'high', 'n', 'sd', 'd_z', 'p', 'p_t', 'floor', 'better', 'tost'
 
 
-def write(found, path):
+def write(found: Comparison, path: epath.Path) -> None:
   if kit.drawable(path.name):
     kept(lambda: _page(found), path)
 
 
 def _page(found):
   arms = [(one.arm, one.run, one.tokens, one.steps) for one in found.arms]
-  tests = [(test, _drawn(test, found.against), _numbers(test)) for test in found.tests]
+  tests = [
+    (test, functools.partial(pictures.intervals, list(shown(test, found.against))), _numbers(test))
+    for test in found.tests
+  ]
   return kit.render('compare.html', found=found, arms=arms, tests=tests)
 
 
-def _drawn(test, against):
-  return lambda: report_pictures.intervals(list(shown(test, against)), 'nats')
-
-
-def shown(test, against):
+def shown(test: ComparedTest, against: str) -> Iterator[IntervalRow]:
   """The rows of the picture: arms, then differences."""
-  for one in test.arms:
-    numbers = one.scales['margin']
-    below = _said(numbers, f'rate {one.scales["rate"].mean:.2f}')
-    drawn = dict(vars(numbers), differences=numbers.each or [], floor=None, holds=True)
-    yield label(one.arm, 200), drawn, below
+  for arm in test.arms:
+    mean = arm.scales['margin']
+    below = f'{with_interval(mean)}; rate {arm.scales["rate"].mean:.2f}'
+    yield IntervalRow(label(arm.arm, 200), below, mean, seeds=mean.each or (), holds=True)
   for one in test.differences:
     numbers = one.scales['margin']
-    apart = numbers.low is not None and (numbers.low > 0 or numbers.high < 0)
+    low, high = numbers.low, numbers.high
+    apart = low is not None and high is not None and not low <= 0 <= high
     floor = '' if numbers.floor is None else f', floor ±{numbers.floor:.3g}'
     apart_on = '' if one.agree else '; signs differ'
-    below = f'rate {one.scales["rate"].mean:+.2f}, p = {numbers.p:.2g}{floor}{apart_on}'
-    each = numbers.differences or []
-    heading = f'{label(one.arm, 100)} less {label(against, 90)}'
-    yield heading, dict(vars(numbers), differences=each, holds=apart), _said(numbers, below)
-
-
-def _said(numbers, more):
-  between = '' if numbers.low is None else f' [{numbers.low:.3g}, {numbers.high:.3g}]'
-  return f'{numbers.mean:+.3g}{between}; {more}'
+    rate = f'rate {one.scales["rate"].mean:+.2f}, p = {numbers.p:.2g}{floor}{apart_on}'
+    heading, below = f'{label(one.arm, 100)} less {label(against, 90)}', with_interval(numbers)
+    seeds = numbers.differences or ()
+    yield IntervalRow(heading, f'{below}; {rate}', numbers, numbers.floor, seeds, holds=apart)
 
 
 def _numbers(test):
-  seeds = test.seeds
-  head = ('arm', 'what', 'scale', *_FIELDS, *(f'seed {seed}' for seed in seeds))
+  head = ('arm', 'what', 'scale', *_FIELDS, *(f'seed {seed}' for seed in test.seeds))
   rows = []
   for what, every in (('arm', test.arms), ('difference', test.differences)):
     for one in every:
       for scale, name in _NAMES.items():
         if scale in one.scales:
           numbers = vars(one.scales[scale])
-          values = numbers.get('each', numbers.get('differences')) or [None] * len(seeds)
+          values = numbers.get('each', numbers.get('differences')) or [None] * len(test.seeds)
           rows.append((one.arm, what, name, *map(numbers.get, _FIELDS), *values))
   return head, rows

@@ -12,7 +12,7 @@ from jaxalign.sealing import write
 from jaxalign.study.judge import contrasts, goodhart, results_file, unjudged, verdict
 from jaxalign.study.judge.results import Results
 from jaxalign.study.plan.guest import Study
-from jaxalign.study.report import reading, report
+from jaxalign.study.report import page_words, study_page
 from jaxalign.study.run import guests
 from jaxalign.study.store import about, clock
 from jaxalign.study.store import rows as store
@@ -37,11 +37,10 @@ def conclude(cfg: Study, workdir: epath.Path, seconds: float) -> Results:
   about.write(_about(cfg, workdir, rows), workdir)
   write(cfg, workdir / 'plan.json')
   results_file.write(found, workdir / 'results.json')
-  # h2: report.write takes the Results themselves; until then their JSON, and goodhart as it is
-  shown = results_file.as_json(found) | dict(goodhart=found.goodhart)
-  report.write(shown, workdir, guests.of(cfg.world).contents)
+  split = getattr(cfg.world, 'split', '')  # real text has none
+  study_page.write(found, workdir, guests.of(cfg.world).contents, cfg.arms, split)
   print(clock.said(found.where))
-  print(reading.plainly(found.sentence))
+  print(page_words.plain_sentence(found.sentence))
   return found
 
 

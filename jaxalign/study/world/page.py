@@ -2,26 +2,24 @@
 
 import functools
 
-from jaxalign.study.report import report_after, report_goodhart
+from jaxalign.study.report.arms import after_ppo, arms_h, arms_s, others
 from jaxalign.study.report.contents import Contents
-from jaxalign.study.report.report import CAN_SAY, control, forest, gates, others, words
-from jaxalign.study.report.report_arms import arms_h, arms_s
-from jaxalign.study.report.report_layers import alike, layers
-from jaxalign.study.report.report_origin import curves, held_equal, rerun
-from jaxalign.study.report.report_probes import contrasts as probe_contrasts
-from jaxalign.study.report.report_probes import held, preferred
-from jaxalign.study.report.report_secondary import beside as secondary
+from jaxalign.study.report.contrasts import contrasts, control, gates, unjudged
+from jaxalign.study.report.goodhart import climbs
+from jaxalign.study.report.probes import alike, held, layers, preferred, probe_contrasts
+from jaxalign.study.report.provenance import curves, held_equal, rerun
+from jaxalign.study.report.study_page import CAN_SAY, words
 
 CONTENTS = Contents(
   subject='ValueWorld',
   scales=dict(margin='log-odds margin, nats', rate='rate'),
   sections=(
     (CAN_SAY, words('study/cautions_world.html')),
-    ('The five contrasts', forest),
+    ('The five contrasts', contrasts),
     ('Experiment S: what each arm chooses', arms_s),
     ('Experiment H: what each arm refuses', arms_h),
     ('Gates', gates),
-    ('Contrasts beside the five', secondary),
+    ('Contrasts beside the five', unjudged),
     ('Probes: what the models prefer', preferred),
     ('Probes: what they hold, and what they do', held),
     ('Probes: directions, layer by layer', layers),
@@ -29,8 +27,8 @@ CONTENTS = Contents(
     ('Probes: the five contrasts', probe_contrasts),
     ('Training', functools.partial(curves, template='study/training_world.html')),
     ('Other tests', others),
-    ('After PPO: does what documents said survive?', report_after.after_ppo),
-    ('Goodhart: proxy and gold on the way up', report_goodhart.climbs),
+    ('After PPO: does what documents said survive?', after_ppo),
+    ('Goodhart: proxy and gold on the way up', climbs),
     ('Negative control', control),
     ('What was held equal', functools.partial(
       held_equal, template='study/equal_world.html', kinds=('demonstrations', 'refusals'))),

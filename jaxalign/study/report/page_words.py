@@ -4,7 +4,11 @@ The rules' own words (rules.py, unjudged.py) were fixed before the record runs. 
 plan.json and results.json, which stay byte for byte as they were; who reads a page gets these.
 """
 
-MEASURED = {  # the rules' words: what takes their place
+import dataclasses
+
+from jaxalign.study.judge.results import Results
+
+PAGE_WORDS = {  # the rules' words: what takes their place
   'documents that give reasons steer the same demonstrations more than mere mention does': (
     'documents that say what zed likes, and why, move its choices more than mere mention does (a '
     'check that they are used: no arm tells why from what)'
@@ -33,18 +37,25 @@ MEASURED = {  # the rules' words: what takes their place
 }
 
 
-def measured(found):
-  """results.json with the page's words in place of the rules', and no number touched."""
-  changed = dict(found, sentence=plainly(found['sentence']))
-  for name in ('contrasts', 'control', 'secondary'):
-    every = found.get(name)
-    if every:
-      changed[name] = [one | dict(what=MEASURED.get(one['what'], one['what'])) for one in every]
-  return changed
+def in_page_words(found: Results) -> Results:
+  """Results with the page's words in place of the rules', and no number touched."""
+  return dataclasses.replace(
+    found,
+    sentence=plain_sentence(found.sentence),
+    contrasts=_reworded(found.contrasts),
+    control=None if found.control is None else _reworded(found.control),
+    secondary=_reworded(found.secondary),
+  )
 
 
-def plainly(sentence):
+def _reworded(contrasts):
+  return tuple(
+    dataclasses.replace(one, what=PAGE_WORDS.get(one.what, one.what)) for one in contrasts
+  )
+
+
+def plain_sentence(sentence: str) -> str:
   """A sentence of the verdict in the page's words."""
-  for fixed, words in MEASURED.items():
+  for fixed, words in PAGE_WORDS.items():
     sentence = sentence.replace(fixed, words)
   return sentence
