@@ -43,7 +43,7 @@ def start(cfg, tx, mesh, saves, scorers=()):
     fresh = lambda: heads.Critic(jax.tree.map(lambda w: jnp.array(w, copy=True), first), key)
     state = make(dict(policy=first, critic=fresh() if scorer is None else scorer))
   mark = jax.device_put(np.uint32(mark), twin.extra.reference.sharding)
-  return state.replace(extra=state.extra.replace(reference=mark)), given
+  return state.replace(extra=dataclasses.replace(state.extra, reference=mark)), given
 
 
 def frozen_model(cfg):

@@ -81,7 +81,7 @@ def test_rules_15_23_no_step_whitens_again_and_every_iteration_shuffles_anew(mon
   world = playing.world(epochs=1, minibatches=4)
   seen, scores_B = playing.see(world), jnp.zeros(16)
   plain = lambda rules, score_B, seen, beta: (
-    seen.said.value_BR, seen.response_BR.astype(jnp.float32), seen.said.value_BR
+    seen.value_BR, seen.response_BR.astype(jnp.float32), seen.value_BR
   )  # fmt: skip
   monkeypatch.setattr(improve, 'advantages', plain)
   learn = jax.jit(functools.partial(improve.improve, world.game, world.tx))

@@ -30,7 +30,7 @@ def answered(text, finished=True, form=chat.TRANSCRIPT):
 
 
 def seen_of(rows, P=64, R=16):
-  """What judges read of a Seen, for these rows (None: an idle one)."""
+  """What judges read of a Sampled, for these rows (None: an idle one)."""
   B = len(rows)
   tokens_BT, segment_BT = np.full((B, P + R), 2, np.int32), np.zeros((B, P + R), np.int32)
   for n, row in enumerate(rows):

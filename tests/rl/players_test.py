@@ -49,15 +49,14 @@ def test_rules_1_4_6_every_row_reads_as_it_would_alone_at_temperature():
   """Left padding, positions, the slice that predicts the response, one temperature everywhere; and
   the tokens lie where the prompts end."""
   world, got = seen()
-  said = got.said
   for row in range(0, 16, 3):
     logprob, entropy, values = by_hand(world, got, row, COLD)
     n = int(got.length_B[row])
-    np.testing.assert_allclose(said.logprob_BR[row, :n], logprob, atol=2e-5)
+    np.testing.assert_allclose(got.logprob_BR[row, :n], logprob, atol=2e-5)
     np.testing.assert_allclose(got.sampled_BR[row, :n], logprob, atol=2e-5)
-    np.testing.assert_allclose(said.entropy_BR[row, :n], entropy, atol=2e-5)
-    np.testing.assert_allclose(said.value_BR[row, :n], values, atol=2e-5)
-    assert (said.logprob_BR[row, n:] == 0).all() and (said.value_BR[row, n:] == 0).all()
+    np.testing.assert_allclose(got.entropy_BR[row, :n], entropy, atol=2e-5)
+    np.testing.assert_allclose(got.value_BR[row, :n], values, atol=2e-5)
+    assert (got.logprob_BR[row, n:] == 0).all() and (got.value_BR[row, n:] == 0).all()
 
 
 def test_rules_2_3_masks_come_from_lengths_and_end_is_an_action():
@@ -72,7 +71,7 @@ def test_rules_2_3_masks_come_from_lengths_and_end_is_an_action():
     assert bool(got.finished_B[row]) == (len(ends) == 1)
     if got.finished_B[row]:
       assert ends[0] == length - 1 and (answer[length:] == 2).all()  # what follows is pad = eos
-      assert got.said.logprob_BR[row, length - 1] != 0  # the decision to end has a probability
+      assert got.logprob_BR[row, length - 1] != 0  # the decision to end has a probability
     assert (got.segment_BT[row, 8:] == got.response_BR[row]).all()
 
 
@@ -148,8 +147,8 @@ def test_generation_takes_the_weights_as_they_are_after_every_update():
     assert abs(metrics['first_ratio'] - 1) < 2e-3 and metrics['first_clip_fraction'] == 0
   after = jax.device_get(playing.see(world, step=5))
   assert (before.tokens_BT != after.tokens_BT).any()
-  gap = np.abs(after.sampled_BR - after.said.logprob_BR)[after.response_BR].mean()
-  moved = np.abs(after.sampled_BR - after.said.ref_logprob_BR)[after.response_BR].mean()
+  gap = np.abs(after.sampled_BR - after.logprob_BR)[after.response_BR].mean()
+  moved = np.abs(after.sampled_BR - after.ref_logprob_BR)[after.response_BR].mean()
   assert gap < 0.05 < 0.3 < moved
 
 
@@ -171,7 +170,7 @@ def test_rows_without_a_prompt_only_fill_the_batch():
     got = jax.device_get(ppo.collect(world.game, world.state.model, empty, key_B, world.given))
   assert got.live_B.tolist() == [True] * 4 + [False] * 12
   assert not got.response_BR[4:].any() and got.finished_B[4:].all()
-  assert all(np.isfinite(x).all() for x in jax.tree.leaves(got.said))
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(got))
 
 
 @pytest.mark.parametrize(

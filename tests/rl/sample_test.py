@@ -1,14 +1,12 @@
 """Sampling against loops of numpy: what is drawn, when it stops, what it compiles and refuses."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.rl.sample import Sampled, bucket, generate, left_pad, row_keys, sample, truncated
+from jaxalign.rl.sample import bucket, generate, sample, truncated
 from tests.rl.sampling import STEPS, Config, Table, chain, prompts, run
 
 TOLERANCE = 1e-5
@@ -54,9 +52,8 @@ def test_draws_follow_the_distribution(rule):
   """Chi-square of 16,384 draws; a right sampler fails once in 10,000 (and this seed does not)."""
   rows, steps = 512, 32
   model = Table(jnp.tile(LOGITS, (8, 1)), Config(8))
-  top_k, top_p = rule.get('top_k'), rule.get('top_p')
-  how = dict(top_k=top_k and min(top_k, 8), truncate=top_p is not None, top_p=top_p or 1.0)
-  out = run(model, [[0]] * rows, steps, temperature=rule.get('temperature', 1.0), **how)
+  how = rule | (dict(top_k=min(rule['top_k'], 8)) if 'top_k' in rule else {})
+  out = run(model, [[0]] * rows, steps, **how)
   seen = np.bincount(np.asarray(out.tokens_BR).ravel(), minlength=8)
   want = expected(LOGITS, **rule) * rows * steps
   assert not seen[want == 0].any()
@@ -115,7 +112,7 @@ def test_truncation_leaves_the_logprob_of_the_whole_distribution():
   model = Table(jnp.tile(LOGITS, (8, 1)), Config(8))
   out = run(model, [[0]] * 4, 6, top_k=2)
   want = np.log(expected(LOGITS))[np.asarray(out.tokens_BR)]
-  np.testing.assert_allclose(out.logprob_BR, want, atol=TOLERANCE)
+  np.testing.assert_allclose(out.sampled_BR, want, atol=TOLERANCE)
 
 
 def test_the_end_token_counts_and_pad_follows_it():
@@ -130,7 +127,7 @@ def test_the_end_token_counts_and_pad_follows_it():
   ]
   assert out.length_B.tolist() == [3, 1, 4, 6]
   assert out.finished_B.tolist() == [True, True, True, False]
-  assert not np.asarray(out.logprob_BR)[np.arange(8) >= np.array([[3], [1], [4], [6]])].any()
+  assert not np.asarray(out.sampled_BR)[np.arange(8) >= np.array([[3], [1], [4], [6]])].any()
   assert sample(model, [[0], [2], [3], [4]], length=6) == [[1, 2, 3], [3], [0, 1, 2, 3], [4] * 6]
 
 
@@ -171,11 +168,7 @@ def test_rows_that_fill_the_batch_keep_nobody_waiting():
   """Three rows are run as four; the fourth, whatever it would sample, is done from the start."""
   model = chain([1, 1, 0], eos=(1,))
   assert steps_taken(model, [[0], [0], [2]], 100) == (1, [[1], [1], [0, 1]])
-  prompt_BP, segment_BP = left_pad([[0], []], 4)
-  out = generate(
-    model, prompt_BP, segment_BP, row_keys([[0], []], 0), 4, 1.0, 1.0, slots=4, eos=(1,)
-  )
-  assert out.length_B.tolist() == [1, 0]
+  assert run(model, [[0], []], 4, padded=4).length_B.tolist() == [1, 0]
 
 
 # ---- programs
@@ -271,5 +264,8 @@ def test_no_prompts_no_answers_but_bad_settings_still_show():
 
 def test_what_comes_out_is_typed():
   out = run(chain([1, 0]), [[0]], 2)
-  kinds = {f.name: getattr(out, f.name).dtype.name for f in dataclasses.fields(Sampled)}
-  assert kinds == dict(tokens_BR='int32', logprob_BR='float32', length_B='int32', finished_B='bool')
+  types = {name: x.dtype.name for name, x in vars(out).items()}
+  assert types == dict(
+    tokens_BT='int32', segment_BT='int32', response_BR='bool', length_B='int32',
+    finished_B='bool', live_B='bool', sampled_BR='float32',
+  )  # fmt: skip
