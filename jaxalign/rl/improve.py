@@ -3,26 +3,16 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax import Array
 
 from jaxalign.losses import head
-from jaxalign.rl import ppo, watch
-from jaxalign.rl.players import (
-  Batch,
-  Game,
-  Given,
-  Players,
-  Rollout,
-  Rules,
-  critic_of,
-  policy_of,
-  read,
-  values,
-)
+from jaxalign.rl import players, ppo, watch
+from jaxalign.rl.players import Batch, Game, Given, Players, Rollout, Rules
 from jaxalign.sharding.layout import pin, pin_weights
 from jaxalign.train.state import accumulated, faults
 
@@ -34,8 +24,8 @@ class _Carried:
 
   kl: ppo.AdaptiveKL
   moments: ppo.RunningMoments
-  taken: dict[str, jax.Array]  # optimizer steps of policy and of critic
-  reference: jax.Array  # its checksum: a run goes on against the one it began with
+  taken: dict[str, Array]  # optimizer steps of policy and of critic
+  reference: Array  # its checksum: a run goes on against the one it began with
 
 
 def carried(rules: Rules) -> _Carried:
@@ -49,34 +39,28 @@ def carried(rules: Rules) -> _Carried:
   )
 
 
-class _Both(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Both:
   """Two optimizers as one, and the learning rate of each by the steps that it took."""
 
-  init: Callable
-  update: Callable
+  policy: optax.GradientTransformation
+  critic: optax.GradientTransformation
   rates: tuple[Callable, Callable]
 
+  def init(self, model: Players) -> dict[str, Any]:
+    return dict(policy=self.policy.init(model['policy']), critic=self.critic.init(model['critic']))
 
-def both(
-  policy: optax.GradientTransformation,
-  critic: optax.GradientTransformation,
-  rates: tuple[Callable, Callable],
-) -> _Both:
-  parts = dict(policy=policy, critic=critic)
-
-  def init(model):
-    return {name: tx.init(model[name]) for name, tx in parts.items()}
-
-  def update(grads, state, model):
-    moved = {n: tx.update(grads[n], state[n], model[n]) for n, tx in parts.items()}
-    return {n: m[0] for n, m in moved.items()}, {n: m[1] for n, m in moved.items()}
-
-  return _Both(init, update, rates)
+  def update(
+    self, grads: Players, opt: Mapping[str, Any], model: Players
+  ) -> tuple[dict[str, Any], dict[str, Any]]:
+    policy, policy_opt = self.policy.update(grads['policy'], opt['policy'], model['policy'])
+    critic, critic_opt = self.critic.update(grads['critic'], opt['critic'], model['critic'])
+    return dict(policy=policy, critic=critic), dict(policy=policy_opt, critic=critic_opt)
 
 
 def judged(
-  game: Game, scores: Sequence[jax.Array], rollout: Rollout, moments: ppo.RunningMoments
-) -> tuple[jax.Array, jax.Array, ppo.RunningMoments]:
+  game: Game, scores: Sequence[Array], rollout: Rollout, moments: ppo.RunningMoments
+) -> tuple[Array, Array, ppo.RunningMoments]:
   """(raw_B, score_B, moments): the sum of the judges, normalised, clipped, less what a missing end
   costs, in this order."""
   rules = game.rules
@@ -92,8 +76,8 @@ def judged(
 
 
 def advantages(
-  rules: Rules, score_B: jax.Array, rollout: Rollout, beta: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+  rules: Rules, score_B: Array, rollout: Rollout, beta: Array
+) -> tuple[Array, Array, Array]:
   """(shaped rewards, whitened advantages, returns), a BR each; over all rows of all hosts."""
   old, mask_BR = rollout, rollout.response_BR
   reward_BR = ppo.shape_rewards(score_B, old.logprob_BR, old.ref_logprob_BR, mask_BR, beta)
@@ -104,9 +88,7 @@ def advantages(
   return reward_BR, ppo.whiten(advantage_BR, mask_BR), return_BR
 
 
-def rows_of(
-  rollout: Rollout, advantage_BR: jax.Array, return_BR: jax.Array
-) -> dict[str, jax.Array]:
+def rows_of(rollout: Rollout, advantage_BR: Array, return_BR: Array) -> dict[str, Array]:
   """What an update reads of a rollout: its old logprobs are those of the forward that the update
   makes too, never the sampler's."""
   names = 'tokens_BT', 'segment_BT', 'response_BR', 'logprob_BR', 'value_BR'
@@ -115,17 +97,19 @@ def rows_of(
 
 
 def loss_of(
-  game: Game, model: Players, rows: Batch, given: Given, count: Mapping[str, jax.Array]
-) -> tuple[jax.Array, dict[str, Any]]:
+  game: Game, model: Players, rows: Batch, given: Given, count: Mapping[str, Array]
+) -> tuple[Array, dict[str, Any]]:
   """(loss, stats): a microbatch's share of the loss of a step of `count` tokens."""
   rules, mask_BR = game.rules, rows['response_BR']
   text = rows['tokens_BT'], rows['segment_BT'], mask_BR
-  policy = policy_of(model, given, game.lora)
-  logprob_BR, entropy_BR = read(policy, text, rules.temperature, entropy=rules.entropy > 0)
+  policy = players.policy_of(model, given, game.lora)
+  logprob_BR, entropy_BR = players.read(policy, text, rules.temperature, entropy=rules.entropy > 0)
   old = rows['logprob_BR'], rows['advantage_BR'], mask_BR
   clips = rules.clip_low, rules.clip_high, rules.dual_clip
   loss, stats = ppo.policy_loss(logprob_BR, *old, *clips, count=count['tokens'])
-  value_BR, _ = values(critic_of(model, given, game.lora), text, after=rules.bootstrap)
+  value_BR, _ = players.values(
+    players.critic_of(model, given, game.lora), text, after=rules.bootstrap
+  )
   old = rows['value_BR'], rows['return_BR'], mask_BR
   worth, more = ppo.value_loss(value_BR, *old, rules.value_clip, count=count['tokens'])
   stats |= more
@@ -150,7 +134,7 @@ def _pretraining(policy, rows):
   return head.next_token(x_BTD, head_VD, *targets, bias_V)[:2]
 
 
-def order(game: Game, key: jax.Array, rows: int) -> jax.Array:
+def order(game: Game, key: Array, rows: int) -> Array:
   """[steps, rows of a minibatch]: a fresh permutation of the batch for every epoch."""
 
   def one(epoch):
@@ -213,13 +197,13 @@ def _moved(moves, new, old):
 
 def improve(
   game: Game,
-  tx: _Both,
+  tx: Both,
   state: Any,  # of train/state: its weights are Players, its extra is what carried() began
   batch: Batch,
   rollout: Rollout,
-  scores: Sequence[jax.Array],
+  scores: Sequence[Array],
   given: Given,
-) -> tuple[Any, tuple[dict[str, Any], tuple[jax.Array, jax.Array]]]:
+) -> tuple[Any, tuple[dict[str, Any], tuple[Array, Array]]]:
   """(state after an iteration, (metrics, (bad tensors, skipped in a row))), as `fit` wants them."""
   rules, extra = game.rules, state.extra
   raw_B, score_B, moments = judged(game, scores, rollout, extra.moments)

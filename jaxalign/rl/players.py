@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
@@ -58,7 +59,7 @@ class Rules:
 
 Players = Mapping[str, Any]  # what is trained: 'policy' and 'critic', or their adapters
 Given = Mapping[str, Any]  # what is frozen: 'reference', a Decoder; 'scorers', of tokens
-Batch = Mapping[str, jax.Array]  # 'tokens_BT' and 'segment_BT' of prompts; 'ptx_..' of other text
+Batch = Mapping[str, Array]  # 'tokens_BT' and 'segment_BT' of prompts; 'ptx_..' of other text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,13 +81,13 @@ class Rollout(Sampled):
   """A batch of samples, and what every player says of it: log-probabilities and entropies at the
   rules' temperature, over whole distributions."""
 
-  logprob_BR: jax.Array  # of the policy that sampled, from the same forward as the update
-  entropy_BR: jax.Array
-  ref_logprob_BR: jax.Array
-  ref_entropy_BR: jax.Array
-  value_BR: jax.Array  # read before the token
-  after_B: jax.Array  # the value after the last slot, where the rules ask for it
-  scores: tuple[jax.Array, ...]  # a B each, of the judges that read these very tokens
+  logprob_BR: Array  # of the policy that sampled, from the same forward as the update
+  entropy_BR: Array
+  ref_logprob_BR: Array
+  ref_entropy_BR: Array
+  value_BR: Array  # read before the token
+  after_B: Array  # the value after the last slot, where the rules ask for it
+  scores: tuple[Array, ...]  # a B each, of the judges that read these very tokens
 
 
 def policy_of(model: Players, given: Given, lora: adapters.Lora | None) -> Decoder:
@@ -105,22 +106,21 @@ def critic_of(model: Players, given: Given, lora: adapters.Lora | None) -> Criti
 
 @functools.lru_cache(maxsize=32)
 def fresh_players(
-  build: Callable[[jax.Array], Decoder], lora: adapters.Lora | None = None
-) -> Callable[[jax.Array], dict[str, Any]]:
+  build: Callable[[Array], Decoder], lora: adapters.Lora | None = None
+) -> Callable[[Array], dict[str, Any]]:
   """Maker, from a key, of the weights that are trained: policy and critic, or their adapters."""
 
-  def whole(key):
-    policy_key, critic_key = jax.random.split(key)
-    return dict(policy=build(policy_key), critic=Critic(build(policy_key), critic_key))
-
-  def thin(key):
+  def fresh(key):
     policy_key, critic_key = jax.random.split(key)
     base = build(policy_key)
-    critic = dict(adapter=adapters.make_adapter(base, lora, critic_key))
-    critic |= dict(score_D=Critic(base, critic_key).score_D)
-    return dict(policy=adapters.make_adapter(base, lora, policy_key), critic=critic)
+    critic = Critic(base, critic_key)
+    if lora is None:
+      return dict(policy=build(policy_key), critic=critic)
+    adapter = adapters.make_adapter(base, lora, critic_key)
+    policy = adapters.make_adapter(base, lora, policy_key)
+    return dict(policy=policy, critic=dict(adapter=adapter, score_D=critic.score_D))
 
-  return whole if lora is None else thin
+  return fresh
 
 
 def _columns(T):
@@ -131,7 +131,7 @@ def _columns(T):
 
 def read(
   policy: Decoder, text: Text, temperature: float, entropy: bool = True
-) -> tuple[jax.Array, jax.Array | None]:
+) -> tuple[Array, Array | None]:
   """(logprob_BR, entropy_BR or None) of the response; logits exist for its slots alone, chunked."""
   tokens_BT, segment_BT, response_BR = text
   T, R = tokens_BT.shape[1], response_BR.shape[1]
@@ -145,7 +145,7 @@ def read(
   return jax.tree.map(lambda x_BR: jnp.where(response_BR, x_BR, 0), tuple(both))
 
 
-def values(critic: Critic, text: Text, after: bool = False) -> tuple[jax.Array, jax.Array]:
+def values(critic: Critic, text: Text, after: bool = False) -> tuple[Array, Array]:
   """(value_BR before each token of the response, the value after the last column or 0)."""
   tokens_BT, segment_BT, response_BR = text
   T, R = tokens_BT.shape[1], response_BR.shape[1]
@@ -155,14 +155,14 @@ def values(critic: Critic, text: Text, after: bool = False) -> tuple[jax.Array, 
   return value_BR, value_BT[:, -1] if after else jnp.zeros(tokens_BT.shape[0])
 
 
-def row_keys(key: jax.Array, step: ArrayLike, rows: int) -> jax.Array:
+def row_keys(key: Array, step: ArrayLike, rows: int) -> Array:
   """A key for each row of an iteration: nothing else decides what a row samples."""
   fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
   return fold(jax.random.fold_in(key, step), jnp.arange(rows))
 
 
 def collect(
-  game: Game, model: Players, batch: Batch, key_B: jax.Array, given: Given, greedy: bool = False
+  game: Game, model: Players, batch: Batch, key_B: Array, given: Given, greedy: bool = False
 ) -> Rollout:
   """Samples a response to every prompt, and asks every player about it.
 
@@ -178,7 +178,7 @@ def collect(
 
 
 def sampled(
-  policy: Decoder, batch: Batch, key_B: jax.Array, response: int, temperature: float | None
+  policy: Decoder, batch: Batch, key_B: Array, response: int, temperature: float | None
 ) -> Sampled:
   """A response to every prompt, of as many slots; without a temperature, the greedy one."""
   how = Sampling(slots=response, eos=policy.cfg.eos, temperature=temperature)

@@ -12,11 +12,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 
-Pair = tuple[jax.Array, jax.Array]  # (total, weight) of a metric
+Pair = tuple[Array, Array]  # (total, weight) of a metric
 
 
 def _floats(*arrays):
@@ -58,7 +59,7 @@ def _centre(x, weight):
   return jnp.where(live, shifted - mean, 0), (pivot, mean), n
 
 
-def total(x_BT: jax.Array, mask_BT: jax.Array) -> Pair:
+def total(x_BT: Array, mask_BT: Array) -> Pair:
   """The masked (sum, count): a metric in the form that adds up."""
   mask_BT, x_BT = _masked(mask_BT, x_BT)
   return jnp.where(mask_BT, x_BT, 0).sum(), mask_BT.sum(dtype=x_BT.dtype)
@@ -70,7 +71,7 @@ def _mean(pair, count):
   return pair[0] / jnp.where(weight > 0, weight, 1)
 
 
-def whiten(x_BT: jax.Array, mask_BT: jax.Array) -> jax.Array:
+def whiten(x_BT: Array, mask_BT: Array) -> Array:
   """Mean 0 and unbiased variance 1 over the mask; without spread, 0."""
   mask_BT, x_BT = _masked(mask_BT, x_BT)
   centred_BT, _, n = _centre(jnp.where(mask_BT, x_BT, 0), mask_BT.astype(x_BT.dtype))
@@ -81,7 +82,7 @@ def whiten(x_BT: jax.Array, mask_BT: jax.Array) -> jax.Array:
   return unit_BT / jnp.sqrt(jnp.where(some, variance, 1))
 
 
-def explained_variance(value_BT: jax.Array, return_BT: jax.Array, mask_BT: jax.Array) -> jax.Array:
+def explained_variance(value_BT: Array, return_BT: Array, mask_BT: Array) -> Array:
   """1 - Var(R - V) / Var(R) over the mask; 0 where the returns do not vary."""
   mask_BT, value_BT, return_BT = _masked(mask_BT, value_BT, return_BT)
   value_BT, return_BT = _data(mask_BT, value_BT, return_BT)
@@ -91,7 +92,7 @@ def explained_variance(value_BT: jax.Array, return_BT: jax.Array, mask_BT: jax.A
   return jnp.where(spread > 0, 1 - (error_BT**2).sum() / jnp.where(spread > 0, spread, 1), 0)
 
 
-def kl_estimate(logprob_BT: jax.Array, ref_logprob_BT: jax.Array, kind: str) -> jax.Array:
+def kl_estimate(logprob_BT: Array, ref_logprob_BT: Array, kind: str) -> Array:
   """KL(policy, reference) per token. k1 belongs in the reward; as a *loss*, k2 has the gradient."""
   logprob_BT, ref_logprob_BT = _floats(logprob_BT, ref_logprob_BT)
   k1_BT = logprob_BT - ref_logprob_BT
@@ -102,12 +103,10 @@ def kl_estimate(logprob_BT: jax.Array, ref_logprob_BT: jax.Array, kind: str) -> 
   if kind == 'k3':
     back_BT = _tame(-k1_BT)  # in both terms, so that it is never negative
     return jnp.expm1(back_BT) - back_BT
-  if kind == 'abs':
-    return jnp.abs(k1_BT)
-  raise UserError(f"KL estimate '{kind}' is unknown: use 'k1', 'k2', 'k3' or 'abs'.")
+  raise UserError(f"KL estimate '{kind}' is unknown: use 'k1', 'k2' or 'k3'.")
 
 
-def sequence_kl(logprob_BT: jax.Array, ref_logprob_BT: jax.Array, mask_BT: jax.Array) -> Pair:
+def sequence_kl(logprob_BT: Array, ref_logprob_BT: Array, mask_BT: Array) -> Pair:
   """KL in nats per *sequence*, AdaptiveKL's unit, as (sum of k1, rows that have a token)."""
   mask_BT = jnp.asarray(mask_BT).astype(bool)
   k1_BT = kl_estimate(logprob_BT, ref_logprob_BT, 'k1')
@@ -115,12 +114,8 @@ def sequence_kl(logprob_BT: jax.Array, ref_logprob_BT: jax.Array, mask_BT: jax.A
 
 
 def shape_rewards(
-  score_B: jax.Array,
-  logprob_BT: jax.Array,
-  ref_logprob_BT: jax.Array,
-  mask_BT: jax.Array,
-  beta: ArrayLike,
-) -> jax.Array:
+  score_B: Array, logprob_BT: Array, ref_logprob_BT: Array, mask_BT: Array, beta: ArrayLike
+) -> Array:
   """Every sampled token pays beta times its k1; the last one also earns the score."""
   mask_BT, score_B, logprob_BT, ref_logprob_BT = _masked(
     mask_BT, score_B, logprob_BT, ref_logprob_BT
@@ -131,14 +126,14 @@ def shape_rewards(
 
 
 def gae(
-  reward_BT: jax.Array,
-  value_BT: jax.Array,
-  mask_BT: jax.Array,
+  reward_BT: Array,
+  value_BT: Array,
+  mask_BT: Array,
   gamma: ArrayLike,
   lam: ArrayLike,
   *,
-  bootstrap_B: jax.Array | None = None,
-) -> tuple[jax.Array, jax.Array]:
+  bootstrap_B: Array | None = None,
+) -> tuple[Array, Array]:
   """Generalised advantages and returns, scanning time backwards; not whitened, no gradient.
 
   A hole inside a response (a tool's or a user's turn) costs no discount: the state passes over it.
@@ -165,16 +160,16 @@ def gae(
 
 
 def policy_loss(
-  logprob_BT: jax.Array,
-  old_logprob_BT: jax.Array,
-  advantage_BT: jax.Array,
-  mask_BT: jax.Array,
+  logprob_BT: Array,
+  old_logprob_BT: Array,
+  advantage_BT: Array,
+  mask_BT: Array,
   clip_low: float,
   clip_high: float,
   dual_clip: float | None = None,
   *,
   count: ArrayLike | None = None,
-) -> tuple[jax.Array, dict[str, Pair]]:
+) -> tuple[Array, dict[str, Pair]]:
   """The clipped surrogate; `dual_clip` (> 1) bounds the cost of a token of negative advantage.
 
   clip_fraction counts tokens whose clip binds; approx_kl is k3, approx_kl_k1 is k1 of KL(old, new).
@@ -206,14 +201,14 @@ def policy_loss(
 
 
 def value_loss(
-  value_BT: jax.Array,
-  old_value_BT: jax.Array,
-  return_BT: jax.Array,
-  mask_BT: jax.Array,
+  value_BT: Array,
+  old_value_BT: Array,
+  return_BT: Array,
+  mask_BT: Array,
   clip: float | None = None,
   *,
   count: ArrayLike | None = None,
-) -> tuple[jax.Array, dict[str, Pair]]:
+) -> tuple[Array, dict[str, Pair]]:
   """Half the worse squared error: the value's, or that of the value held within `clip` of the old.
 
   Explained variance needs sums too: from the means of these pairs it is
@@ -266,12 +261,12 @@ def _zero() -> Any:
 class RunningMoments:
   """Mean and spread of everything seen, merged by batch (Chan): no sum of squares to cancel."""
 
-  count: jax.Array = _zero()
-  mean: jax.Array = _zero()
-  m2: jax.Array = _zero()
-  low: jax.Array = _zero()  # what the mean's rounding lost: small steps far from 0 would all vanish
+  count: Array = _zero()
+  mean: Array = _zero()
+  m2: Array = _zero()
+  low: Array = _zero()  # what the mean's rounding lost: small steps far from 0 would all vanish
 
-  def update(self, x_B: jax.Array, weight_B: jax.Array | None = None) -> 'RunningMoments':
+  def update(self, x_B: Array, weight_B: Array | None = None) -> 'RunningMoments':
     (x_B,) = _floats(x_B)
     weight_B = jnp.ones_like(x_B) if weight_B is None else jnp.asarray(weight_B).astype(x_B.dtype)
     centred_B, (mean, low), n = _centre(x_B, weight_B)
@@ -292,11 +287,11 @@ class RunningMoments:
     return RunningMoments(*(x.astype(jnp.result_type(self.mean)) for x in merged))
 
   @property
-  def std(self) -> jax.Array:
+  def std(self) -> Array:
     """Unbiased; 0 until two have been seen."""
     return jnp.sqrt(self.m2 / jnp.maximum(self.count - 1, 1))
 
-  def normalise(self, x: ArrayLike) -> jax.Array:
+  def normalise(self, x: ArrayLike) -> Array:
     """(x - mean) / std; while nothing has varied, x - mean."""
     x, mean, low, std = _floats(x, self.mean, self.low, self.std)
     return (x - mean - low) / jnp.where(std > 0, std, 1)

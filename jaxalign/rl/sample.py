@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
@@ -22,8 +23,7 @@ from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.collectives import sampling_groups
 from jaxalign.sharding.layout import mesh_of, on_mesh, pin
 
-_STATIC = dict(static=True)
-Text = tuple[jax.Array, jax.Array, jax.Array]  # tokens_BT, segment_BT, response_BR
+Text = tuple[Array, Array, Array]  # tokens_BT, segment_BT, response_BR
 
 
 @jax.tree_util.register_dataclass
@@ -32,9 +32,11 @@ class Sampling:
   """How answers are sampled. A number may differ from call to call of one program, but for what is
   static; where it is None, the program does without it."""
 
-  slots: int = dataclasses.field(metadata=_STATIC)  # of an answer
-  eos: tuple[int, ...] = dataclasses.field(default=(), metadata=_STATIC)  # any of them ends a row
-  top_k: int | None = dataclasses.field(default=None, metadata=_STATIC)
+  slots: int = dataclasses.field(metadata=dict(static=True))  # of an answer
+  eos: tuple[int, ...] = dataclasses.field(
+    default=(), metadata=dict(static=True)
+  )  # each ends a row
+  top_k: int | None = dataclasses.field(default=None, metadata=dict(static=True))
   top_p: ArrayLike | None = None
   temperature: ArrayLike | None = 1.0  # None: greedy
   length: ArrayLike | None = None  # tokens at most, where they are fewer than the slots
@@ -46,27 +48,33 @@ class Sampled:
   """Prompts, and what was sampled after each. A response starts in column P of every row, for
   prompts end at the right. Masks come from `length_B`, never from tokens that equal a pad id."""
 
-  tokens_BT: jax.Array  # int32: the prompt; the response with its end token, and pad behind
-  segment_BT: jax.Array  # int32: 1, and 0 for padding on either side
-  response_BR: jax.Array  # bool: sampled here, the end token included
-  length_B: jax.Array  # int32: tokens sampled, the end token included
-  finished_B: jax.Array  # bool: ended by an end token, rather than by the limit
-  live_B: jax.Array  # bool: has a prompt, rather than filling the batch
-  sampled_BR: jax.Array  # float32: logprobs of the whole distribution at the temperature, else 1
+  tokens_BT: Array  # int32: the prompt; the response with its end token, and pad behind
+  segment_BT: Array  # int32: 1, and 0 for padding on either side
+  response_BR: Array  # bool: sampled here, the end token included
+  length_B: Array  # int32: tokens sampled, the end token included
+  finished_B: Array  # bool: ended by an end token, rather than by the limit
+  live_B: Array  # bool: has a prompt, rather than filling the batch
+  sampled_BR: Array  # float32: logprobs of the whole distribution at the temperature, else 1
 
   @property
   def text(self) -> Text:
     return self.tokens_BT, self.segment_BT, self.response_BR
 
   @property
-  def tokens_BR(self) -> jax.Array:
+  def tokens_BR(self) -> Array:
     return self.tokens_BT[:, -self.response_BR.shape[1] :]
 
 
 def sample(
-  model: Decoder, prompts: str | Iterable[str | Sequence[int]], *, length: int,
-  temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, seed: int = 0,
-) -> list[Any]:  # fmt: skip
+  model: Decoder,
+  prompts: str | Iterable[str | Sequence[int]],
+  *,
+  length: int,
+  temperature: float = 1.0,
+  top_k: int | None = None,
+  top_p: float | None = None,
+  seed: int = 0,
+) -> list[Any]:
   """Continues each prompt by up to `length` tokens; temperature 0 is greedy.
 
   Prompts are strings (the model carries its tokenizer) or lists of token ids; the answers are of
@@ -95,8 +103,12 @@ def sample(
   with on_mesh(mesh):
     out = generate(model, prompt_BP, segment_BP, row_keys(filled, seed), how)
     tokens_BR, length_B = _to_every_host(out.tokens_BR, out.length_B)
-  answers = [row[:n].tolist() for row, n in zip(tokens_BR, length_B)]
-  return [_like(model, p, i, a) for p, i, a in zip(prompts, ids, answers)]
+  return [
+    model.tokenizer.decode_continuation(given, row[:n].tolist())
+    if isinstance(prompt, str)
+    else row[:n].tolist()
+    for prompt, given, row, n in zip(prompts, ids, tokens_BR, length_B)
+  ]
 
 
 def _ids(model, prompt):
@@ -109,10 +121,6 @@ def _ids(model, prompt):
   start = model.tokenizer.eos if model.tokenizer.bos is None else model.tokenizer.bos
   ids = model.tokenizer.encode(prompt)
   return ids or ([] if start is None else [start])  # nothing to continue: a document's start
-
-
-def _like(model, prompt, ids, answer):
-  return model.tokenizer.decode_continuation(ids, answer) if isinstance(prompt, str) else answer
 
 
 def _to_every_host(*arrays):
@@ -178,7 +186,7 @@ def left_pad(ids: Sequence[Sequence[int]], length: int) -> tuple[np.ndarray, np.
   return prompt_BP, segment_BP
 
 
-def row_keys(ids: Sequence[Sequence[int]], seed: int) -> jax.Array:
+def row_keys(ids: Sequence[Sequence[int]], seed: int) -> Array:
   """A key for each prompt, from its content and how often it stood before, not from its place."""
   seen: dict[int, int] = {}
   keys = []
@@ -194,7 +202,7 @@ def row_keys(ids: Sequence[Sequence[int]], seed: int) -> jax.Array:
 
 @jax.jit
 def generate(
-  model: Decoder, prompt_BP: ArrayLike, segment_BP: ArrayLike, key_B: jax.Array, how: Sampling
+  model: Decoder, prompt_BP: ArrayLike, segment_BP: ArrayLike, key_B: Array, how: Sampling
 ) -> Sampled:
   """A row without a prompt (segment 0 throughout) only fills the batch: it is finished from the
   start, and nothing is sampled in it."""
@@ -264,9 +272,7 @@ def _generate(model, prompt_BP, segment_BP, key_B, how):
   return carry[1]
 
 
-def truncated(
-  logits_BV: jax.Array, top_k: int | None = None, top_p: ArrayLike | None = None
-) -> jax.Array:
+def truncated(logits_BV: Array, top_k: int | None = None, top_p: ArrayLike | None = None) -> Array:
   """-inf outside the k most likely, then outside the fewest of these that hold the share top_p.
 
   Of equal tokens the lower id comes first, as in argmax: top_k=1 is greedy, always.

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from jaxalign.rl import ppo
 from jaxalign.rl.players import Rollout, Rules
@@ -12,7 +13,7 @@ from jaxalign.rl.players import Rollout, Rules
 _QUARTERS = 4
 
 
-def distinct(tokens_BR: jax.Array, mask_BR: jax.Array, n: int) -> ppo.Pair:
+def distinct(tokens_BR: Array, mask_BR: Array, n: int) -> ppo.Pair:
   """(different n-grams, n-grams), each within its own row, summed."""
   R = tokens_BR.shape[1]
   if n > R:
@@ -29,12 +30,7 @@ def distinct(tokens_BR: jax.Array, mask_BR: jax.Array, n: int) -> ppo.Pair:
 
 
 def of_rollout(
-  rules: Rules,
-  rollout: Rollout,
-  raw_B: jax.Array,
-  score_B: jax.Array,
-  reward_BR: jax.Array,
-  beta: jax.Array,
+  rules: Rules, rollout: Rollout, raw_B: Array, score_B: Array, reward_BR: Array, beta: Array
 ) -> dict[str, ppo.Pair]:
   """Metrics of a batch of samples. KL: nats per sequence, per token, and per token of each quarter
   of the response's slots."""

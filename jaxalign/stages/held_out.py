@@ -113,7 +113,7 @@ def warned(workdir, step, means, kl_target):
   """{warn_..: 1 where over-optimisation shows}, by this evaluation and those before it."""
   before = metrics.lines_until(workdir / 'evals.jsonl', step - 1)
   history = [_as_history(row) for row in (*before, means)]
-  up = over.warnings(history, kl_target=kl_target, limits=over.Limits(window=_WINDOW))
+  up = over.warnings(history, kl_target=kl_target, window=_WINDOW)
   return {f'warn_{name}': float(x) for name, x in up.items()}
 
 

@@ -110,4 +110,4 @@ def optimizers_of(cfg):
 def optimizers(policy, critic, policy_steps, critic_steps):
   """The same object for the same configs, so that a second run of a process compiles nothing."""
   each = (policy, policy_steps), (critic, critic_steps)
-  return improve.both(*(make_optimizer(*x) for x in each), tuple(learning_rate(*x) for x in each))
+  return improve.Both(*(make_optimizer(*x) for x in each), tuple(learning_rate(*x) for x in each))
