@@ -147,18 +147,16 @@ def by_text(
   most = min(length, scorer.decoder.cfg.length)
 
   def score(samples):
-    texts = {
-      n: rewritten(row, theirs, ours) if row.prompt else [0]
-      for n, row in rows_here(samples).items()
-    }
+    found = rows_here(samples)
+    ids_of = {n: rewritten(x, theirs, ours) if x.prompt else [0] for n, x in found.items()}
     tokens, segments = {}, {}
-    for n, ids in texts.items():
+    for n, ids in ids_of.items():
       tokens[n] = np.zeros(most, np.int32)
       tokens[n][: len(ids)] = ids[-most:]
       segments[n] = (np.arange(most) < len(ids)).astype(np.int32)
-    cut = sum(len(ids) > most for ids in texts.values())
+    cut = sum(len(ids) > most for ids in ids_of.values())
     if cut:
-      many = f'{cut} of {len(texts)} texts have more than {most} tokens in its template'
+      many = f'{cut} of {len(ids_of)} texts have more than {most} tokens in its template'
       logging.warning('judge %s: %s; of these it reads the last alone', judge.name, many)
     rows = samples.length_B.shape[0]
     return _read(scorer, _placed(tokens, rows, mesh), _placed(segments, rows, mesh))
@@ -174,12 +172,10 @@ def _read(scorer, tokens_BT, segment_BT):
 def rewritten(row: Row, theirs: _Reader, ours: _Reader) -> list[int]:
   """The ids by which a judge of another (tokenizer, format) reads this row."""
   tokenizer, form = ours
-  turns = chat.turns_of(form, tokenizer, row.prompt)
-  answer = texts(tokenizer, row)[1]
   lead = form.answer.partition('{answer}')[0]
-  turns = (*turns, Turn('assistant', answer.removeprefix(lead)))
-  their_tokenizer, their_form = theirs
-  ids = chat.encode(their_form, their_tokenizer, Conversation(turns)).tokens.tolist()
+  answer = Turn('assistant', texts(tokenizer, row)[1].removeprefix(lead))
+  talk = Conversation((*chat.turns_of(form, tokenizer, row.prompt), answer))
+  ids = chat.encode(theirs[1], theirs[0], talk).tokens.tolist()
   return ids if row.finished else ids[:-1]  # a text that was cut off has no end
 
 

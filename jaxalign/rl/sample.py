@@ -204,8 +204,8 @@ def row_keys(ids: Sequence[Sequence[int]], seed: int) -> Array:
 def generate(
   model: Decoder, prompt_BP: ArrayLike, segment_BP: ArrayLike, key_B: Array, how: Sampling
 ) -> Sampled:
-  """A row without a prompt (segment 0 throughout) only fills the batch: it is finished from the
-  start, and nothing is sampled in it."""
+  """What is sampled after each prompt, by each row's own key. A row without a prompt (segment 0
+  throughout) only fills the batch: it is finished from the start."""
   prompt_BP, segment_BP = jnp.asarray(prompt_BP), jnp.asarray(segment_BP)
   model = jax.tree.map(lambda w: w.astype(model.cfg.dtype), model)  # once, not at every step
   with sampling_groups(model) as model:

@@ -22,20 +22,11 @@ from jaxalign.rl.calibration import (
 def test_wilson_solves_its_equation(hits, n):
   """Its ends are where the seen share lies just z standard errors of the end away."""
   low, high = wilson(hits, n)
-  assert 0 <= low <= hits / n <= high <= 1
+  assert 0 <= low <= hits / n <= high <= 1 and wilson(0, 0) == (0, 1)
   for end in (low, high):
     if 0 < end < 1:
       gap = abs(hits / n - end)
       assert gap == pytest.approx(calibration.Z * math.sqrt(end * (1 - end) / n), rel=1e-9)
-
-
-def test_wilson_of_a_known_example():
-  assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998
-  assert wilson(0, 0) == (0, 1)
-
-
-def test_a_tie_is_half_right():
-  assert calibration.right([2.0, -1.0, 0.0]).tolist() == [1, 0, 0.5]
 
 
 def test_sigmoid_is_stable():
@@ -73,11 +64,9 @@ def test_length_bins_hold_their_edges():
   gaps = np.array([-65, -64, -17, -16, -5, -4, -1, 0, 1, 4, 5, 16, 17, 64, 65])
   rows = by_length(gaps, np.ones(15))
   assert [row['n'] for row in rows] == [1, 2, 2, 2, 1, 2, 2, 2, 1]
-  for row in rows:
-    inside = (gaps >= (row['first'] if row['first'] is not None else -math.inf)) & (
-      gaps <= (row['last'] if row['last'] is not None else math.inf)
-    )
-    assert inside.sum() == row['n']
+  first = [None, -64, -16, -4, 0, 1, 5, 17, 65]
+  assert [row['first'] for row in rows] == first
+  assert [row['last'] for row in rows] == [*(edge - 1 for edge in first[1:]), None]
 
 
 def test_margin_bins_hold_equally_many():

@@ -129,31 +129,34 @@ def test_rule_9_another_tokenizer_without_a_template_is_refused():
     judges.check_readable(Judge(by='/a/rm'), (OTHER, chat.TRANSCRIPT), (shipped(), odd))
 
 
-def test_rules_9_10_a_reward_model_scores_the_rewritten_text_at_its_last_token():
+@pytest.fixture(scope='module')
+def scored():
+  """({row: ids by which a reward model of another template reads it}, what it says of ids alone,
+  what it says as a judge that reads up to a length)."""
+  cfg = llama2.tiny(width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=1024)
+  scorer = jax.jit(lambda key: Scorer(cfg.build(key), key))(jax.random.key(0))
+  theirs, ours = (shipped(), chat.PHI2_INSTRUCT), (shipped(), chat.TRANSCRIPT)
+  rows = [answered('Because.'), answered('No', finished=False), None, answered('Why not?')]
+  ids = {n: judges.rewritten(row, theirs, ours) for n, row in enumerate(rows) if row}
+
+  def judge(length):
+    return judges.by_text(Judge(by='rm'), scorer, theirs, ours, length, mesh())(seen_of(rows))
+
+  return ids, lambda tokens: scorer(np.array(tokens)[None])[0], judge
+
+
+def test_rules_9_10_a_reward_model_scores_the_rewritten_text_at_its_last_token(scored):
   """As the same model does alone on the ids it was trained on, whatever pads the batch."""
-  tokenizer = shipped()
-  cfg = llama2.tiny(width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=1024)
-  scorer = jax.jit(lambda key: Scorer(cfg.build(key), key))(jax.random.key(0))
-  theirs, ours = (tokenizer, chat.PHI2_INSTRUCT), (tokenizer, chat.TRANSCRIPT)
-  score = judges.by_text(Judge(by='rm'), scorer, theirs, ours, 96, mesh())
-  rows = [answered('Because.'), answered('No', finished=False), None, answered('Why not?')]
-  score_B = score(seen_of(rows))
-  for n in (0, 1, 3):
-    ids = np.array(judges.rewritten(rows[n], theirs, ours))
-    np.testing.assert_allclose(score_B[n], scorer(ids[None])[0], rtol=1e-4)
+  ids, alone, judge = scored
+  score_B = judge(96)
+  for n in ids:
+    np.testing.assert_allclose(score_B[n], alone(ids[n]), rtol=1e-4)
 
 
-def test_texts_too_long_for_a_judge_are_counted(caplog):
-  tokenizer = shipped()
-  cfg = llama2.tiny(width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=1024)
-  scorer = jax.jit(lambda key: Scorer(cfg.build(key), key))(jax.random.key(0))
-  theirs, ours = (tokenizer, chat.PHI2_INSTRUCT), (tokenizer, chat.TRANSCRIPT)
-  rows = [answered('Because.'), answered('No', finished=False), None, answered('Why not?')]
-  sizes = [len(judges.rewritten(row, theirs, ours)) for row in rows if row]
-  score = judges.by_text(Judge(by='rm'), scorer, theirs, ours, max(sizes) - 1, mesh())
-  score_B = score(seen_of(rows))
-  cut = sum(n == max(sizes) for n in sizes)
-  assert f'judge rm: {cut} of 4 texts have more than {max(sizes) - 1} tokens' in caplog.text
-  ids = np.array(judges.rewritten(rows[sizes.index(max(sizes))], theirs, ours))[1:]
-  at = [0, 1, 3][sizes.index(max(sizes))]
-  np.testing.assert_allclose(score_B[at], scorer(ids[None])[0], rtol=1e-4)
+def test_texts_too_long_for_a_judge_are_counted(scored, caplog):
+  ids, alone, judge = scored
+  most = max(map(len, ids.values()))
+  score_B = judge(most - 1)
+  long = [n for n in ids if len(ids[n]) == most]
+  assert f'judge rm: {len(long)} of 4 texts have more than {most - 1} tokens' in caplog.text
+  np.testing.assert_allclose(score_B[long[0]], alone(ids[long[0]][1:]), rtol=1e-4)

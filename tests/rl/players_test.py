@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from jaxalign.config import UserError
 from jaxalign.rl import players
@@ -26,18 +27,12 @@ def seen(**how):
   return world, jax.device_get(playing.see(world))
 
 
-def log_softmax(logits):
-  top = logits - logits.max(-1, keepdims=True)
-  return top - np.log(np.exp(top).sum(-1, keepdims=True))
-
-
 def by_hand(world, got, row, temperature, model=None):
   """(logprobs, entropies, values) of one row alone, without padding, token by token."""
   live = got.segment_BT[row] != 0
   tokens = got.tokens_BT[row][live]
   model = model or world.state.model['policy']
-  logits = np.asarray(model.logits(tokens[None])[0], np.float64) / temperature
-  logp = log_softmax(logits)
+  logp = log_softmax(np.asarray(model.logits(tokens[None])[0], np.float64) / temperature, -1)
   n, length = len(tokens), int(got.length_B[row])
   before = np.arange(n - length, n) - 1
   entropy = -(np.exp(logp) * logp).sum(-1)[before]
@@ -99,15 +94,15 @@ CAMPAIGN = pytest.mark.campaign
 
 
 @pytest.mark.parametrize(
-  'dtype, tolerance, mesh',
+  'dtype, tolerance, gap, mesh',
   [
-    ('float32', 1e-6, (1, 1, 1)),
-    pytest.param('bfloat16', 2e-3, (1, 1, 1), marks=CAMPAIGN),
-    pytest.param('float32', 1e-6, EIGHT, marks=CAMPAIGN),
-    pytest.param('bfloat16', 2e-3, EIGHT, marks=CAMPAIGN),
+    ('float32', 1e-6, 1e-4, (1, 1, 1)),
+    pytest.param('bfloat16', 2e-3, 0.2, (1, 1, 1), marks=CAMPAIGN),
+    pytest.param('float32', 1e-6, 1e-4, EIGHT, marks=CAMPAIGN),
+    pytest.param('bfloat16', 2e-3, 0.2, EIGHT, marks=CAMPAIGN),
   ],
 )
-def test_rule_5_the_first_minibatch_finds_the_policy_that_sampled(dtype, tolerance, mesh):
+def test_rule_5_the_first_minibatch_finds_the_policy_that_sampled(dtype, tolerance, gap, mesh):
   """In every iteration; KL to the same weights is 0 in the first, at any temperature."""
   cfg = dataclasses.replace(playing.CFG, dtype=dtype)
   _, told = playing.play(playing.world(cfg=cfg, mesh=mesh, temperature=COLD), 2)
@@ -115,7 +110,7 @@ def test_rule_5_the_first_minibatch_finds_the_policy_that_sampled(dtype, toleran
     assert abs(metrics['first_ratio'] - 1) < tolerance
     assert abs(metrics['first_ratio_max'] - 1) < tolerance
     assert metrics['first_clip_fraction'] == 0 and abs(metrics['first_approx_kl']) < tolerance
-    assert metrics['sampler_gap_max'] < 0.2
+    assert metrics['sampler_gap_max'] < gap  # it samples by the weights as they are now
   assert told[0]['kl_sequence'] == 0 == told[0]['kl_token_k3']
   assert told[1]['kl_sequence'] != 0 and told[1]['ratio_max'] > 1.001  # it did move
 
@@ -133,23 +128,6 @@ def test_rule_8_samples_are_of_seed_iteration_and_row_alone():
   data = np.concatenate([jax.random.key_data(k) for k in keys])
   assert len(np.unique(data, axis=0)) == 8  # no two rows of two iterations share a key
   assert (other.tokens_BT[:, 8:] != got.tokens_BT[:, 8:]).any()
-
-
-@CAMPAIGN
-def test_generation_takes_the_weights_as_they_are_after_every_update():
-  """Cast anew: what is sampled after an update is likely under the new weights, not the old. And
-  rule 5 in bf16: the sampler is not quite the policy, the two programs that read it all but are."""
-  cfg = dataclasses.replace(playing.CFG, dtype='bfloat16')
-  world = playing.world(cfg=cfg, lr=3e-2)
-  before = jax.device_get(playing.see(world, step=5))
-  _, told = playing.play(world, 3)
-  for metrics in told:
-    assert abs(metrics['first_ratio'] - 1) < 2e-3 and metrics['first_clip_fraction'] == 0
-  after = jax.device_get(playing.see(world, step=5))
-  assert (before.tokens_BT != after.tokens_BT).any()
-  gap = np.abs(after.sampled_BR - after.logprob_BR)[after.response_BR].mean()
-  moved = np.abs(after.sampled_BR - after.ref_logprob_BR)[after.response_BR].mean()
-  assert gap < 0.05 < 0.3 < moved
 
 
 @pytest.mark.parametrize('groups', [2, 8])

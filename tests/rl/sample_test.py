@@ -15,14 +15,10 @@ TOLERANCE = 1e-5
 # ---- what is drawn
 
 
-def softmax(logits):
-  p = np.exp(logits - logits.max())
-  return p / p.sum()
-
-
 def expected(logits, temperature=1.0, top_k=None, top_p=None):
   """The distribution, by hand: from the most likely down, of equal ones the lower id first."""
-  p = softmax(np.asarray(logits, np.float64) / temperature)
+  p = np.exp(np.asarray(logits, np.float64) / temperature)
+  p /= p.sum()
   order = sorted(range(len(p)), key=lambda v: (-p[v], v))[:top_k]
   kept, mass = [], 0.0
   for v in order:
@@ -63,25 +59,13 @@ def test_draws_follow_the_distribution(rule):
   assert chi < limit, (chi, seen, want)
 
 
-def kept_of(logits, **rule):
-  return set(np.flatnonzero(np.isfinite(truncated(jnp.array(logits)[None], **rule)[0])).tolist())
-
-
-@pytest.mark.parametrize(
-  'logits', [LOGITS, TIED, np.zeros(8, np.float32)], ids=['', 'tied', 'flat']
-)
+@pytest.mark.parametrize('logits', [LOGITS, TIED, 0 * TIED], ids=['', 'tied', 'flat'])
 def test_truncated_sets_are_exact(logits):
   for top_k in (None, 1, 2, 3, 5, 8):
     for top_p in (None, 1e-9, 0.2, 0.25, 0.26, 0.5, 0.75, 0.8, 0.99, 1.0):
-      want = set(np.flatnonzero(expected(logits, top_k=top_k, top_p=top_p)).tolist())
-      assert kept_of(logits, top_k=top_k, top_p=top_p) == want, (top_k, top_p)
-
-
-def test_truncation_keeps_the_logits_of_what_it_keeps():
-  out = np.asarray(truncated(jnp.array(LOGITS)[None], top_k=4, top_p=0.9)[0])
-  kept = np.isfinite(out)
-  np.testing.assert_array_equal(out[kept], LOGITS[kept])
-  assert 1 < kept.sum() <= 4
+      kept = np.isfinite(truncated(jnp.array(logits)[None], top_k, top_p)[0])
+      want = expected(logits, top_k=top_k, top_p=top_p) > 0
+      np.testing.assert_array_equal(kept, want, f'{top_k} {top_p}')
 
 
 def test_top_p_of_one_removes_nothing_however_long_the_tail():
@@ -131,21 +115,18 @@ def test_the_end_token_counts_and_pad_follows_it():
   assert sample(model, [[0], [2], [3], [4]], length=6) == [[1, 2, 3], [3], [0, 1, 2, 3], [4] * 6]
 
 
-def test_an_end_at_the_very_limit_is_finished_not_truncated():
-  model = chain([1, 2, 3, 0], eos=(3,))
-  out = run(model, [[0], [3]], 3)
-  assert out.length_B.tolist() == [3, 3]
-  assert out.finished_B.tolist() == [True, False]
-
-
-def test_any_of_several_end_tokens_ends():
-  model = chain([1, 2, 3, 4, 5, 5], eos=(2, 4))
-  assert sample(model, [[0], [2], [5]], length=4) == [[1, 2], [3, 4], [5, 5, 5, 5]]
-
-
-def test_no_end_token_runs_to_the_limit():
-  out = run(chain([1, 0]), [[0], [1]], 5)
-  assert out.length_B.tolist() == [5, 5] and not out.finished_B.any()
+@pytest.mark.parametrize(
+  'eos, lengths, finished',
+  [
+    ((), [3, 3, 3], [False] * 3),
+    ((3,), [3, 2, 3], [True, True, False]),  # at the very limit: finished, not truncated
+    ((2, 4), [2, 1, 1], [True] * 3),  # any of several
+  ],
+)
+def test_end_tokens_and_the_limit(eos, lengths, finished):
+  """0 -> 1 -> 2 -> 3 -> 4 -> 0, from 0, 1 and 3, three tokens at most."""
+  out = run(chain([1, 2, 3, 4, 0], eos=eos), [[0], [1], [3]], 3)
+  assert out.length_B.tolist() == lengths and out.finished_B.tolist() == finished
 
 
 def steps_taken(model, ids, length, **how):
@@ -179,16 +160,10 @@ def test_lengths_in_one_bucket_share_a_program():
   generate.clear_cache()
   sample(model, prompts([5, 9, 3]), length=9)
   assert generate._cache_size() == 1
-  more = [
-    dict(temperature=0.3),
-    dict(temperature=np.float32(2)),
-    dict(temperature=2),
-    dict(top_p=1),
-  ]
-  for lengths, length, how in [([16, 2, 2, 1], 16, {}), ([1] * 4, np.int64(12), dict(seed=9))] + [
-    ([7, 7, 7], 10, how) for how in more
-  ]:
-    sample(model, prompts(lengths), length=length, **how)
+  sample(model, prompts([16, 2, 2, 1]), length=16)
+  sample(model, prompts([1] * 4), length=np.int64(12), seed=9)
+  for how in (*(dict(temperature=t) for t in (0.3, np.float32(2), 2)), dict(top_p=1)):
+    sample(model, prompts([7, 7, 7]), length=10, **how)
   assert generate._cache_size() == 1
   sample(model, prompts([17, 2, 2]), length=9)  # a longer prompt's bucket
   assert generate._cache_size() == 2
@@ -212,7 +187,6 @@ def test_buckets_are_powers_of_two():
   'ids, how, said',
   [
     ([[]], {}, 'a prompt is empty'),
-    ([[1], []], {}, 'a prompt is empty'),
     ([[1, 8]], {}, 'token id 8 is outside the vocabulary of 8'),
     ([[1], [-1]], {}, 'token id -1'),
     ([[1.0]], {}, 'token id=1.0'),
@@ -220,11 +194,8 @@ def test_buckets_are_powers_of_two():
     ([1, 2], {}, 'prompt 1 is neither'),
     (['text'], {}, 'no tokenizer'),
     ([[1]], dict(length=0), 'length=0'),
-    ([[1]], dict(length=-3), 'length=-3'),
     ([[1]], dict(length=2.0), 'length=2.0'),
-    ([[1]], dict(length=True), 'length=True'),
     ([[1] * 30], dict(length=3), '30 tokens and length=3 do not fit the 32 positions'),
-    ([[1]], dict(temperature=-0.1), 'temperature=-0.1'),
     ([[1]], dict(temperature=float('nan')), 'temperature=nan'),
     ([[1]], dict(temperature=float('inf')), 'temperature=inf'),
     ([[1]], dict(temperature=1e-40), 'temperature=1e-40'),
@@ -232,11 +203,9 @@ def test_buckets_are_powers_of_two():
     ([[1]], dict(temperature='hot'), "temperature='hot'"),
     ([[1]], dict(top_k=0), 'top_k=0'),
     ([[1]], dict(top_k=2.0), 'top_k=2.0'),
-    ([[1]], dict(top_k=True), 'top_k=True'),
     ([[1]], dict(top_p=0), 'top_p=0'),
     ([[1]], dict(top_p=1.5), 'top_p=1.5'),
     ([[1]], dict(top_p=float('nan')), 'top_p=nan'),
-    ([[1]], dict(top_p=True), 'top_p=True'),
     ([[1]], dict(seed=-1), 'seed=-1'),
     ([[1]], dict(seed=2**32), 'seed=4294967296'),
     ([[1]], dict(seed=1.5), 'seed=1.5'),
@@ -264,8 +233,5 @@ def test_no_prompts_no_answers_but_bad_settings_still_show():
 
 def test_what_comes_out_is_typed():
   out = run(chain([1, 0]), [[0]], 2)
-  types = {name: x.dtype.name for name, x in vars(out).items()}
-  assert types == dict(
-    tokens_BT='int32', segment_BT='int32', response_BR='bool', length_B='int32',
-    finished_B='bool', live_B='bool', sampled_BR='float32',
-  )  # fmt: skip
+  types = 'int32 int32 bool int32 bool bool float32'.split()  # of Sampled, in its order
+  assert [x.dtype.name for x in vars(out).values()] == types
