@@ -29,15 +29,15 @@ def sizes(most: int) -> np.ndarray:
 
 
 def chances(n: int, many: int) -> np.ndarray:
-  """For each place in an ascending order of `many`: that a random n have their best there."""
+  """For each rank in an ascending order of `many`: that a random n have their best there."""
   log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, many + 1)))])
 
   def log_choose(a, b):
     return log_factorial[a] - log_factorial[b] - log_factorial[a - b]
 
   found = np.zeros(many)
-  place = np.arange(n, many + 1)  # counted from 1: below n, there are too few that are worse
-  found[n - 1 :] = np.exp(log_choose(place - 1, n - 1) - log_choose(many, n))
+  rank = np.arange(n, many + 1)  # counted from 1: below n, there are too few that are worse
+  found[n - 1 :] = np.exp(log_choose(rank - 1, n - 1) - log_choose(many, n))
   return found / found.sum()  # 1 but for rounding
 
 

@@ -118,6 +118,7 @@ def card(reward_N2: ArrayLike, length_N2: ArrayLike, subset_N: Sequence[str]) ->
   for name in sorted(set(subset_N)):
     here = np.asarray(subset_N) == name
     subsets[str(name)] = dict(accuracy=_share(right_N[here]), longer=_share(longer_N[here]))
+  every = reward_N2.reshape(-1), length_N2.reshape(-1)
   return dict(
     pairs=len(delta_N),
     accuracy=_share(right_N),
@@ -130,7 +131,7 @@ def card(reward_N2: ArrayLike, length_N2: ArrayLike, subset_N: Sequence[str]) ->
     reliability=rows,
     ece=ece(rows),
     reward=dict(mean=float(reward_N2.mean()), std=float(reward_N2.std())),
-    reward_by_length=_reward_by_length(reward_N2.reshape(-1), length_N2.reshape(-1)),
-    reward_and_length=correlation(reward_N2.reshape(-1), length_N2.reshape(-1)),
+    reward_by_length=_reward_by_length(*every),
+    reward_and_length=correlation(*every),
     delta_and_length=correlation(delta_N, gap_N),
   )

@@ -84,12 +84,12 @@ def mine(array: jax.Array) -> dict[int, np.ndarray]:
 def _placed(values, rows, mesh):
   """A global array of `rows` rows, spread as batches are, from {row: its value here}."""
   some = np.asarray(next(iter(values.values())))
-  home = NamedSharding(mesh, spec('B' + '-' * some.ndim))
+  sharding = NamedSharding(mesh, spec('B' + '-' * some.ndim))
 
   def part(index):
     return np.stack([values[n] for n in range(rows)[index[0]]])
 
-  return jax.make_array_from_callback((rows, *some.shape), home, part)
+  return jax.make_array_from_callback((rows, *some.shape), sharding, part)
 
 
 def texts(tokenizer: Tokenizer, row: Row) -> tuple[str, str]:

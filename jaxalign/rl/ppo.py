@@ -23,9 +23,9 @@ Pair = tuple[Array, Array]  # (total, weight) of a metric
 def _floats(*arrays):
   """One float type for all, fp32 at least: bf16 sums drift and an integer array truncates a 0.7."""
   arrays = [jnp.asarray(x) for x in arrays]
-  kinds = [x.dtype for x in arrays if jnp.issubdtype(x.dtype, jnp.floating)]
-  kinds = kinds or [jnp.result_type(float)]
-  dtype = jnp.float64 if any(kind == jnp.float64 for kind in kinds) else jnp.float32
+  floating = [x.dtype for x in arrays if jnp.issubdtype(x.dtype, jnp.floating)]
+  wide = jnp.float64 in (floating or [jnp.result_type(float)])
+  dtype = jnp.float64 if wide else jnp.float32
   return [x.astype(dtype) for x in arrays]
 
 
@@ -117,10 +117,8 @@ def shape_rewards(
   score_B: Array, logprob_BT: Array, ref_logprob_BT: Array, mask_BT: Array, beta: ArrayLike
 ) -> Array:
   """Every sampled token pays beta times its k1; the last one also earns the score."""
-  mask_BT, score_B, logprob_BT, ref_logprob_BT = _masked(
-    mask_BT, score_B, logprob_BT, ref_logprob_BT
-  )
-  k1_BT = jnp.where(mask_BT, logprob_BT - ref_logprob_BT, 0)
+  mask_BT, score_B, *both = _masked(mask_BT, score_B, logprob_BT, ref_logprob_BT)
+  k1_BT = jnp.where(mask_BT, both[0] - both[1], 0)
   earned_BT = jnp.where(_last(mask_BT), score_B[..., None], 0)
   return earned_BT - jnp.asarray(beta).astype(k1_BT.dtype) * k1_BT
 

@@ -136,7 +136,7 @@ def _whole(name, value):
   return operator.index(value)
 
 
-def _real(name, value):
+def _number(name, value):
   if isinstance(value, bool) or not isinstance(value, numbers.Real):
     raise UserError(f'{name}={value!r} must be a number')
   return value
@@ -145,11 +145,11 @@ def _real(name, value):
 def _check(length, temperature, top_k, top_p, seed):
   if _whole('length', length) < 1:
     raise UserError(f'length={length} must be at least 1')
-  if _real('temperature', temperature) != 0 and not 1e-6 <= temperature < float('inf'):
+  if _number('temperature', temperature) != 0 and not 1e-6 <= temperature < float('inf'):
     raise UserError(f'temperature={temperature}: 0 is greedy, otherwise from 1e-6 up and finite')
   if top_k is not None and _whole('top_k', top_k) < 1:
     raise UserError(f'top_k={top_k} must be at least 1, or None')
-  if top_p is not None and not 0 < _real('top_p', top_p) <= 1:
+  if top_p is not None and not 0 < _number('top_p', top_p) <= 1:
     raise UserError(f'top_p={top_p} must be above 0 and at most 1, or None')
   if not 0 <= _whole('seed', seed) < 2**32:
     raise UserError(f'seed={seed} must be at least 0 and below 2**32')
@@ -237,8 +237,8 @@ def _generate(model, prompt_BP, segment_BP, key_B, how):
     else:
       logits_BV = logits_BV / how.temperature
       now_B = jax.vmap(jax.random.fold_in, in_axes=(0, None))(key_B, t)
-      kept_BV = truncated(logits_BV, how.top_k, how.top_p)
-      token_B = jax.vmap(jax.random.categorical)(now_B, kept_BV)
+      allowed_BV = truncated(logits_BV, how.top_k, how.top_p)
+      token_B = jax.vmap(jax.random.categorical)(now_B, allowed_BV)
     logprob_BV = jax.nn.log_softmax(logits_BV)
     logprob_B = jnp.take_along_axis(logprob_BV, token_B[:, None], -1)[:, 0]
     return jnp.where(done_B, pad, token_B).astype(jnp.int32), jnp.where(done_B, 0, logprob_B)

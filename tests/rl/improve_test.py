@@ -25,7 +25,8 @@ def scored(finished, length, *, R=4, logprob=-1.0, reference=-1.5, value=0.0, af
   """A Rollout of rows of these lengths, finished or truncated; what players say is constant."""
   B = len(length)
   mask_BR = np.arange(R) < np.array(length)[:, None]
-  of = lambda x: np.where(mask_BR, np.float32(x), np.float32(0))
+  said = dict(logprob_BR=logprob, ref_logprob_BR=reference, sampled_BR=logprob, value_BR=value)
+  said |= dict(entropy_BR=1.0, ref_entropy_BR=1.0)
   return players.Rollout(
     tokens_BT=np.full((B, 2 + R), 5, np.int32),
     segment_BT=np.concatenate([np.ones((B, 2), np.int32), mask_BR], 1),
@@ -33,14 +34,9 @@ def scored(finished, length, *, R=4, logprob=-1.0, reference=-1.5, value=0.0, af
     length_B=np.array(length),
     finished_B=np.array(finished),
     live_B=np.array(length) > 0,
-    sampled_BR=of(logprob),
-    logprob_BR=of(logprob),
-    entropy_BR=of(1.0),
-    ref_logprob_BR=of(reference),
-    ref_entropy_BR=of(1.0),
-    value_BR=of(value),
     after_B=np.full(B, after, np.float32),
     scores=(),
+    **{name: np.where(mask_BR, np.float32(x), np.float32(0)) for name, x in said.items()},
   )
 
 

@@ -14,6 +14,7 @@ from jaxalign.models import llama2
 from jaxalign.models.heads import Scorer
 from jaxalign.rl import judges
 from jaxalign.rl.judges import Judge, Row
+from jaxalign.rl.sample import left_pad
 from jaxalign.sharding.meshes import make_mesh
 
 QUESTION = (Turn('user', 'What is it?'), Turn('assistant', 'Red.'), Turn('user', 'Why so?'))
@@ -31,20 +32,18 @@ def answered(text, finished=True, form=chat.TRANSCRIPT):
 
 def seen_of(rows, P=64, R=16):
   """What judges read of a Sampled, for these rows (None: an idle one)."""
-  B = len(rows)
-  tokens_BT, segment_BT = np.full((B, P + R), 2, np.int32), np.zeros((B, P + R), np.int32)
-  for n, row in enumerate(rows):
-    if row is not None:
-      tokens_BT[n, P - len(row.prompt) : P] = row.prompt
-      tokens_BT[n, P : P + len(row.answer)] = row.answer
-      segment_BT[n, P - len(row.prompt) : P + len(row.answer)] = 1
-  lengths = np.array([len(row.answer) if row else 0 for row in rows])
-  put = jax.numpy.asarray
-  return types.SimpleNamespace(
-    tokens_BT=put(tokens_BT), segment_BT=put(segment_BT), length_B=put(lengths),
-    finished_B=put(np.array([row is None or row.finished for row in rows])),
-    response_BR=put(np.arange(R) < lengths[:, None]),
-  )  # fmt: skip
+  rows = [row or Row([], [], True) for row in rows]
+  prompt_BP, segment_BP = left_pad([row.prompt for row in rows], P)
+  tokens_BR, response_BR = (x[:, ::-1] for x in left_pad([row.answer[::-1] for row in rows], R))
+  segment_BT = np.concatenate([segment_BP, response_BR], 1)
+  found = dict(
+    tokens_BT=np.where(segment_BT, np.concatenate([prompt_BP, tokens_BR], 1), 2),
+    segment_BT=segment_BT,
+    length_B=response_BR.sum(1),
+    finished_B=np.array([row.finished for row in rows]),
+    response_BR=response_BR == 1,
+  )
+  return types.SimpleNamespace(**{name: jax.numpy.asarray(x) for name, x in found.items()})
 
 
 def mesh():
