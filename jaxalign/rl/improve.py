@@ -79,12 +79,11 @@ def advantages(
   rules: Rules, score_B: Array, rollout: Rollout, beta: Array
 ) -> tuple[Array, Array, Array]:
   """(shaped rewards, whitened advantages, returns), a BR each; over all rows of all hosts."""
-  old, mask_BR = rollout, rollout.response_BR
-  reward_BR = ppo.shape_rewards(score_B, old.logprob_BR, old.ref_logprob_BR, mask_BR, beta)
-  after_B = jnp.where(old.finished_B, 0, old.after_B) if rules.bootstrap else None
-  advantage_BR, return_BR = ppo.gae(
-    reward_BR, old.value_BR, mask_BR, rules.gamma, rules.lam, bootstrap_B=after_B
-  )
+  mask_BR, logprobs = rollout.response_BR, (rollout.logprob_BR, rollout.ref_logprob_BR)
+  reward_BR = ppo.shape_rewards(score_B, *logprobs, mask_BR, beta)
+  end_B = jnp.where(rollout.finished_B, 0, rollout.after_B) if rules.bootstrap else None
+  given = reward_BR, rollout.value_BR, mask_BR, rules.gamma, rules.lam
+  advantage_BR, return_BR = ppo.gae(*given, bootstrap_B=end_B)
   return reward_BR, ppo.whiten(advantage_BR, mask_BR), return_BR
 
 
@@ -107,16 +106,13 @@ def loss_of(
   old = rows['logprob_BR'], rows['advantage_BR'], mask_BR
   clips = rules.clip_low, rules.clip_high, rules.dual_clip
   loss, stats = ppo.policy_loss(logprob_BR, *old, *clips, count=count['tokens'])
-  value_BR, _ = players.values(
-    players.critic_of(model, given, game.lora), text, after=rules.bootstrap
-  )
+  critic = players.critic_of(model, given, game.lora)
+  value_BR, _ = players.values(critic, text, after=rules.bootstrap)
   old = rows['value_BR'], rows['return_BR'], mask_BR
   worth, more = ppo.value_loss(value_BR, *old, rules.value_clip, count=count['tokens'])
   stats |= more
   loss += worth
-  if (
-    entropy_BR is not None and rules.entropy
-  ):  # its gradient costs as much as the rest of the head's
+  if entropy_BR is not None:  # only where the rules ask: it costs as much as the rest of the head
     entropy = ppo.total(entropy_BR, mask_BR)
     loss -= rules.entropy * entropy[0] / jnp.maximum(count['tokens'], 1)
   if rules.ptx:

@@ -103,11 +103,11 @@ def sample(
   with on_mesh(mesh):
     out = generate(model, prompt_BP, segment_BP, row_keys(filled, seed), how)
     tokens_BR, length_B = _to_every_host(out.tokens_BR, out.length_B)
+  answers = [row[:n].tolist() for row, n in zip(tokens_BR, length_B)]
+  text: Any = model.tokenizer  # there where a prompt is text
   return [
-    model.tokenizer.decode_continuation(given, row[:n].tolist())
-    if isinstance(prompt, str)
-    else row[:n].tolist()
-    for prompt, given, row, n in zip(prompts, ids, tokens_BR, length_B)
+    text.decode_continuation(given, answer) if isinstance(prompt, str) else answer
+    for prompt, given, answer in zip(prompts, ids, answers)
   ]
 
 
