@@ -47,7 +47,10 @@ def test_what_is_calibrated_has_a_small_ece():
   random = np.random.default_rng(0)
   delta = random.normal(0, 1.5, 40_000)
   signed = np.where(random.random(40_000) < calibration.sigmoid(delta), delta, -delta)
-  made = lambda d: card(np.stack([d, 0 * d], 1), np.ones((len(d), 2)), ['x'] * len(d))
+
+  def made(d):
+    return card(np.stack([d, 0 * d], 1), np.ones((len(d), 2)), ['x'] * len(d))
+
   assert made(signed)['ece'] < 0.01
   assert made(4 * signed)['ece'] > 0.1  # too sure of itself
   assert made(signed)['accuracy']['value'] == pytest.approx(

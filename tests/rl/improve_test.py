@@ -159,10 +159,8 @@ def test_rule_23_a_fresh_permutation_in_every_epoch_and_iteration():
 def test_rules_11_13_learning_from_chance_to_the_maximum_under_an_adaptive_beta():
   """A function of the answer goes from 1/32 to 1 within 40 iterations, the critic explains it, beta
   moves with the KL of whole sequences, and running moments count every answer."""
-  world = playing.world(
-    rows=32, R=6, lr=1e-2, beta=0.02, kl_target=15.0, kl_horizon=320.0, normalise=True,
-    minibatches=2,
-  )  # fmt: skip
+  rules = dict(beta=0.02, kl_target=15.0, kl_horizon=320.0, normalise=True)
+  world = playing.world(rows=32, R=6, lr=1e-2, minibatches=2, **rules)
   state, told = playing.play(world, 40)
   rewards = [m['reward_raw'] for m in told]
   assert np.mean(rewards[:2]) < 0.15 and np.mean(rewards[-3:]) > 0.95, rewards
@@ -211,13 +209,14 @@ def test_distinct_counts_ngrams_within_rows():
 
 
 def test_flags_go_up_for_what_they_name():
-  one = lambda x: (jnp.float32(x), jnp.float32(1))
-  fine = dict(
-    entropy=one(2), entropy_reference=one(3), repetition=one(0.1), truncated=one(0.1),
-    explained_variance=one(0.5), sampler_gap=one(0.001), kl_sequence=one(4),
-  )  # fmt: skip
-  rules = Rules(kl_target=5.0)
-  assert watch.flags(rules, fine)['flags'][0] == 0
+  fine = dict(entropy=2, entropy_reference=3, repetition=0.1, truncated=0.1)
+  fine |= dict(explained_variance=0.5, sampler_gap=0.001, kl_sequence=4)
+
+  def flags(means):
+    pairs = {name: (jnp.float32(x), jnp.float32(1)) for name, x in means.items()}
+    return watch.flags(Rules(kl_target=5.0), pairs)['flags'][0]
+
+  assert flags(fine) == 0
   worse = dict(entropy=0.5, repetition=0.9, truncated=0.9, explained_variance=-2, sampler_gap=1)
   for name, value in (worse | dict(kl_sequence=40)).items():
-    assert watch.flags(rules, fine | {name: one(value)})['flags'][0] == 1, name
+    assert flags(fine | {name: value}) == 1, name

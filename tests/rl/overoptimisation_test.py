@@ -123,8 +123,7 @@ def history(n=40, **changes):
   rng = np.random.default_rng(0)
   calm = dict(reward_raw=1.0, gold=0.5, kl_sequence=4.0, length=50.0, entropy=2.0)
   calm |= dict(distinct_2=0.9, truncated=0.1)
-  wobble = lambda x: x * (1 + 0.02 * rng.normal())
-  rows = [{name: wobble(x) for name, x in calm.items()} for _ in range(n)]
+  rows = [{name: x * (1 + 0.02 * rng.normal()) for name, x in calm.items()} for _ in range(n)]
   for i, row in enumerate(rows):
     row |= {name: f(i) * (1 + 0.005 * rng.normal()) for name, f in changes.items()}
   return rows

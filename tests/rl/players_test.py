@@ -85,7 +85,10 @@ def test_rule_4_every_token_is_a_draw_from_the_whole_distribution_at_temperature
   key_B = ppo.keys(world.state.key, 0, 16)
   logits_BTV = world.state.model['policy'].logits(got.tokens_BT, got.segment_BT)
   logits_BRV = logits_BTV[:, -7:-1] / COLD
-  draw = lambda key, t, logits_V: jax.random.categorical(jax.random.fold_in(key, t), logits_V)
+
+  def draw(key, t, logits_V):
+    return jax.random.categorical(jax.random.fold_in(key, t), logits_V)
+
   again_BR = jax.vmap(jax.vmap(draw, (None, 0, 0)), (0, None, 0))(key_B, jnp.arange(6), logits_BRV)
   np.testing.assert_array_equal(again_BR[got.response_BR], got.tokens_BT[:, 8:][got.response_BR])
 
@@ -132,7 +135,10 @@ def test_rule_8_samples_are_of_seed_iteration_and_row_alone():
 
 @pytest.mark.parametrize('groups', [2, 8])
 def test_rows_read_in_groups_are_read_as_one(groups):
-  f = lambda rows: dict(twice=rows['x_B'] * 2, rows=rows['y_BT'] + rows['x_B'][:, None])
+
+  def f(rows):
+    return dict(twice=rows['x_B'] * 2, rows=rows['y_BT'] + rows['x_B'][:, None])
+
   rows = dict(x_B=jnp.arange(16.0), y_BT=jnp.arange(48.0).reshape(16, 3))
   for a, b in zip(jax.tree.leaves(f(rows)), jax.tree.leaves(players.in_groups(f, groups, rows))):
     np.testing.assert_array_equal(a, b)
