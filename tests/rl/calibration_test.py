@@ -29,6 +29,10 @@ def test_wilson_solves_its_equation(hits, n):
       assert gap == pytest.approx(calibration.Z * math.sqrt(end * (1 - end) / n), rel=1e-9)
 
 
+def test_a_tie_is_half_right():
+  assert calibration.right([2.0, -1.0, 0.0]).tolist() == [1, 0, 0.5]
+
+
 def test_sigmoid_is_stable():
   got = calibration.sigmoid([-800.0, 0.0, 800.0])
   np.testing.assert_allclose(got, [0, 0.5, 1], atol=1e-12)
