@@ -30,7 +30,7 @@ import transformers  # noqa: E402
 
 import jaxalign  # noqa: E402
 from jaxalign.models import llama2  # noqa: E402
-from jaxalign.rl.sample import bucket, generate, left_pad, row_keys  # noqa: E402
+from jaxalign.rl.sample import Sampling, bucket, generate, left_pad, row_keys  # noqa: E402
 
 STORIES = pathlib.Path(__file__).resolve().parents[1] / '../shared/data/stories260K/stories260K.bin'
 ROWS, PROMPT, NEW = 16, 16, (128, 256)
@@ -88,10 +88,9 @@ def compare(name, model, new, rounds, rate):
 
 def jaxalign_run(model, prompt_BP, new):
   prompts = prompt_BP.tolist()
-  given = *left_pad(prompts, bucket(PROMPT)), row_keys(prompts, 0), new, 1.0, 1.0
-  return lambda: np.asarray(
-    generate(model, *given, slots=bucket(new), greedy=True).tokens_BR[:, :new]
-  )
+  how = Sampling(slots=bucket(new), length=new, temperature=None)
+  given = *left_pad(prompts, bucket(PROMPT)), row_keys(prompts, 0), how
+  return lambda: np.asarray(generate(model, *given).tokens_BR[:, :new])
 
 
 def transformers_run(model, prompt_BP, new):

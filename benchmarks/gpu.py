@@ -38,7 +38,7 @@ from jaxalign import config
 from jaxalign.models import attention, llama2, phi2
 from jaxalign.models.heads import Scorer
 from jaxalign.rl import improve, players
-from jaxalign.rl.sample import generate
+from jaxalign.rl.sample import Sampling, generate
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import language, ppo, ppo_start
 from jaxalign.train.optim import make_optimizer
@@ -236,7 +236,7 @@ def decode(report, rows, name, cfg, sizes, chip):
   key_B = jax.random.split(jax.random.key(1), rows)
 
   def say(n):
-    return generate(model, tokens_BP, segment_BP, key_B, n, 1.0, 1.0, slots=R, eos=())
+    return generate(model, tokens_BP, segment_BP, key_B, Sampling(slots=R, length=n))
 
   few = R // 8
   short, long = (seconds(lambda n=n: say(n), sizes['seconds'] / 2) for n in (few, R))
@@ -269,19 +269,14 @@ def ppo_phases(report, rows, name, cfg, sizes, chip):
   tokens_BP, _ = packed(rows, P, cfg.vocab)
   batch = dict(tokens_BT=tokens_BP[None], segment_BT=jnp.ones_like(tokens_BP)[None])
   key_B = players.row_keys(jax.random.key(4), 0, rows)
-  prompt = tokens_BP, batch['segment_BT'][0], key_B, R, 1.0, 1.0
-
-  def alone():
-    return generate(held[0].model['policy'], *prompt, slots=R, eos=())
-
-  def collect():
-    return ppo.collect(game, held[0].model, batch, key_B, given)
-
+  prompt = tokens_BP, batch['segment_BT'][0], key_B, Sampling(slots=R)
+  alone = lambda: generate(held[0].model['policy'], *prompt)
+  collect = lambda: ppo.collect(game, held[0].model, batch, key_B, given)
   sampling, collecting = seconds(alone, sizes['seconds'] / 2), seconds(collect, 0)
   seen = collect()
 
   def learn():
-    held[0], out = ppo.learn(game, tx, held[0], batch, seen, seen.said.scores, given)
+    held[0], out = ppo.learn(game, tx, held[0], batch, seen, seen.scores, given)
     return out
 
   learning = seconds(learn, sizes['seconds'] / 2)

@@ -157,7 +157,7 @@ def ours(directory):
   from jaxalign.models import llama2
   from jaxalign.models.heads import Critic, Scorer
   from jaxalign.rl import improve, players
-  from jaxalign.rl.sample import generate
+  from jaxalign.rl.sample import Sampling, generate
   from jaxalign.sharding.meshes import make_mesh
   from jaxalign.stages.ppo import collect, learn
   from jaxalign.stages.ppo_start import optimizers
@@ -187,11 +187,11 @@ def ours(directory):
     marks = [now()]
     key_B = players.row_keys(state.key, state.step, ROWS)
     policy = state.model['policy']
-    jax.block_until_ready(generate(policy, *prompt, key_B, NEW, 1.0, 1.0, slots=NEW, eos=()))
+    jax.block_until_ready(generate(policy, *prompt, key_B, Sampling(slots=NEW)))
     marks.append(now())
     seen = jax.block_until_ready(collect(game, state.model, batch, key_B, given))
     marks.append(now())
-    state, (metrics, _) = learn(game, tx, state, batch, seen, seen.said.scores, given)
+    state, (metrics, _) = learn(game, tx, state, batch, seen, seen.scores, given)
     jax.block_until_ready(state)
     marks.append(now())
     alone, both, train = (b[0] - a[0] for a, b in zip(marks, marks[1:]))

@@ -23,7 +23,6 @@ import tempfile
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxalign
@@ -36,7 +35,7 @@ from jaxalign.models import hub
 from jaxalign.rl import bon, players
 from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.judges import Judge
-from jaxalign.rl.sample import generate, left_pad
+from jaxalign.rl.sample import Sampling, generate, left_pad
 from jaxalign.stages import ppo
 
 STORIES = pathlib.Path(__file__).resolve().parents[2] / 'shared/data/stories260K'
@@ -130,26 +129,9 @@ def configured(work, steps, seed):
 @functools.partial(jax.jit, static_argnames='length')
 def answered(policy, reference, prompt_BP, segment_BP, key_B, length):
   """(Sampled, logprobs of it by the policy and by the reference, a BR each)."""
-  out = generate(
-    policy,
-    prompt_BP,
-    segment_BP,
-    key_B,
-    length,
-    1.0,
-    1.0,
-    slots=length,
-    eos=policy.cfg.eos,
-    greedy=False,
-  )
-  response_BR = jnp.arange(length) < out.length_B[:, None]
-  tokens_BT = jnp.concatenate([prompt_BP, out.tokens_BR], 1)
-  segment_BT = jnp.concatenate([(segment_BP != 0).astype(jnp.int32), response_BR], 1)
-
-  def read(model):
-    return players.read(model, tokens_BT, segment_BT, response_BR, 1.0)[0]
-
-  return out, read(policy), read(reference)
+  how = Sampling(slots=length, eos=policy.cfg.eos)
+  out = generate(policy, prompt_BP, segment_BP, key_B, how)
+  return out, *(players.read(model, out.text, 1.0)[0] for model in (policy, reference))
 
 
 def measure(policy, reference, tokenizer, seed=12345):

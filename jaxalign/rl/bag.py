@@ -22,7 +22,7 @@ class BagOfWords:
   pairs: Jsonl
   ridge: Bound = 1.0  # precision of the prior of each word's number
 
-  def __call__(self, prompt, answer):
+  def __call__(self, prompt: str, answer: str) -> float:
     del prompt
     worth = _fitted(self.pairs, self.ridge)
     return sum(worth.get(word, 0.0) for word in answer.split())
@@ -30,11 +30,13 @@ class BagOfWords:
 
 @functools.lru_cache(maxsize=32)
 def _fitted(pairs, ridge):
-  """{word: its number}."""
   records = [record for _, record in pairs.read()]
   if not records or not all(isinstance(record, Pair) for record in records):
     raise UserError(f'{pairs.name} holds no pairs: a bag of words is fitted to nothing else')
-  bags = [[_bag(side) for side in (record.chosen, record.rejected)] for record in records]
+  bags = [
+    [collections.Counter(side.split()) for side in (record.chosen, record.rejected)]
+    for record in records
+  ]
   vocabulary = sorted({word for both in bags for bag in both for word in bag})
   column = {word: n for n, word in enumerate(vocabulary)}
   x_NV = np.zeros((len(bags), len(vocabulary)))
@@ -52,7 +54,3 @@ def _fitted(pairs, ridge):
     if np.abs(step_V).max(initial=0) < 1e-10:
       break
   return dict(zip(vocabulary, worth_V.tolist()))
-
-
-def _bag(text):
-  return collections.Counter(text.split())

@@ -8,37 +8,40 @@ Arrays here are [prompts, answers]; a curve is [prompts, sizes]. Everything is f
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxalign.config import UserError
 
 MOST = 1024  # answers to a prompt
 
 
-def kl(n):
+def kl(n: ArrayLike) -> np.ndarray:
   """Nats from the policy that answers once: log n - (n-1)/n. Exact where no two answers are alike,
   else a bound from above (Beirami et al. 2024)."""
   n = np.asarray(n, np.float64)
   return np.log(n) - (n - 1) / n
 
 
-def sizes(most):
+def sizes(most: int) -> np.ndarray:
   """1, 2, 3, 4, 6, 8, 12, .. up to `most`: even steps of log n, as KL sees it."""
-  steps = {1 << k for k in range(most.bit_length())}
-  steps |= {3 << k for k in range(most.bit_length())}
+  steps = {start << k for start in (1, 3) for k in range(most.bit_length())}
   return np.array(sorted({n for n in steps if n <= most} | {most}))
 
 
-def chances(n, many):
-  """For each place in an ascending order of `many`: that a random n have their best there."""
+def chances(n: int, many: int) -> np.ndarray:
+  """For each rank in an ascending order of `many`: that a random n have their best there."""
   log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, many + 1)))])
-  choose = lambda a, b: log_factorial[a] - log_factorial[b] - log_factorial[a - b]
+
+  def log_choose(a, b):
+    return log_factorial[a] - log_factorial[b] - log_factorial[a - b]
+
   found = np.zeros(many)
-  place = np.arange(n, many + 1)  # counted from 1: below n, there are too few that are worse
-  found[n - 1 :] = np.exp(choose(place - 1, n - 1) - choose(many, n))
+  rank = np.arange(n, many + 1)  # counted from 1: below n, there are too few that are worse
+  found[n - 1 :] = np.exp(log_choose(rank - 1, n - 1) - log_choose(many, n))
   return found / found.sum()  # 1 but for rounding
 
 
-def curve(proxy, value, ns):
+def curve(proxy: np.ndarray, value: np.ndarray, ns: np.ndarray) -> np.ndarray:
   """[prompts, ns]: the expected `value` of the answer that the proxy picks out of n.
 
   Of answers that the proxy holds equal each is as likely to be picked.
@@ -74,7 +77,7 @@ def _even_in_ties(proxy, value):
   return (np.bincount(group, value) / count)[group]
 
 
-def resampled(curves, draws=1000, seed=0):
+def resampled(curves: ArrayLike, draws: int = 1000, seed: int = 0) -> np.ndarray:
   """[draws, sizes]: means over prompts that were drawn again, with replacement."""
   curves = np.asarray(curves, np.float64)
   prompts = len(curves)
@@ -82,6 +85,7 @@ def resampled(curves, draws=1000, seed=0):
   return np.random.default_rng(seed).multinomial(prompts, even, draws) @ curves / prompts
 
 
-def interval(drawn, level=0.95):
+def interval(drawn: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
   """(low, high) percentiles along the first axis."""
-  return tuple(np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0))
+  low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+  return low, high

@@ -1,15 +1,19 @@
 """The calibration card of a reward model as one page, drawn from what card.json holds alone."""
 
+import functools
+from collections.abc import Mapping
+from typing import Any
+
 from jaxalign.page import kit
 from jaxalign.page.figures import BLUE, GREY, RED, axes_of
 from jaxalign.pictures import label
 
 _TALL = 2.6  # inches
-_TABLES = dict(length='by_length', margin='by_margin', reliability='reliability',
-               rewards='reward_by_length')  # fmt: skip
+_TABLES = dict(length='by_length', margin='by_margin')
+_TABLES |= dict(reliability='reliability', rewards='reward_by_length')
 
 
-def page(card):
+def page(card: Mapping[str, Any]) -> str:
   """The whole page, with its pictures inside: one file that needs no other and no network."""
   subsets = [
     (name or '(unnamed)', of['accuracy']['n'], *map(_share, of.values()))
@@ -21,11 +25,12 @@ def page(card):
     if card[field]
   ]
   pictures = (_subsets, _lengths, _margins, _reliability, _rewards)
+  origin = [(name.replace('_', ' '), value) for name, value in card['origin'].items()]
+  draw = {f.__name__[1:]: functools.partial(_figure, f, card) for f in pictures}
+  words = dict(share=_share, each=_each, correlation=_correlation)
   return kit.render(
-    'card.html', card=card, subsets=subsets, tables=tables, share=_share, each=_each,
-    correlation=_correlation, draw={f.__name__[1:]: _drawn(f, card) for f in pictures},
-    origin=[(name.replace('_', ' '), value) for name, value in card['origin'].items()],
-  )  # fmt: skip
+    'card.html', card=card, subsets=subsets, tables=tables, draw=draw, origin=origin, **words
+  )
 
 
 def _share(share):
@@ -38,17 +43,13 @@ def _correlation(r):
   return f'{r["value"]:+.2f} ({r["low"]:+.2f} to {r["high"]:+.2f})'
 
 
-def _drawn(fill, card):
-  """Function that makes the figure which fill(ax, card) fills."""
-
-  def draw():
-    made, ax = axes_of(_TALL)
-    fill(ax, card)
-    ax.grid(alpha=0.3)
-    ax.set_axisbelow(True)
-    return made
-
-  return draw
+def _figure(fill, card):
+  """Figure of one picture, which fill(ax, card) draws."""
+  made, ax = axes_of(_TALL)
+  fill(ax, card)
+  ax.grid(alpha=0.3)
+  ax.set_axisbelow(True)
+  return made
 
 
 def _points(ax, x_N, rows, colour, label=None, mark='o', line=''):
@@ -72,10 +73,8 @@ def _percent(ax):
 def _counts(ax, x_N, rows):
   """n, small, along the floor."""
   for x, row in zip(x_N, rows):
-    ax.annotate(
-      f'{row["n"]:,}', (x, 0), (0, 3), xycoords=('data', 'axes fraction'),
-      textcoords='offset points', ha='center', fontsize=7,
-    )  # fmt: skip
+    where = dict(xycoords=('data', 'axes fraction'), textcoords='offset points')
+    ax.annotate(f'{row["n"]:,}', (x, 0), (0, 3), **where, ha='center', fontsize=7)
 
 
 def _subsets(ax, card):

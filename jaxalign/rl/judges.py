@@ -8,19 +8,26 @@ that lie on its own devices.
 import collections.abc
 import dataclasses
 import numbers
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from absl import logging
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 
 from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.data.records import Conversation, Turn
+from jaxalign.data.text import Tokenizer
+from jaxalign.models.heads import Scorer
 from jaxalign.ranges import Signed
+from jaxalign.rl.sample import Sampled
 from jaxalign.sealing import shown
 from jaxalign.sharding.alphabet import spec
+
+_Score = Callable[[Sampled], jax.Array]  # to score_B
+_Reader = tuple[Tokenizer, chat.ChatFormat]  # by which a model reads text
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -33,12 +40,12 @@ class Judge:
   apart: bool = False  # in a program of its own, so that the rollout's is the same without it
 
   @property
-  def name(self):
+  def name(self) -> str:
     if self.called:
       return self.called
-    return (
-      shown(self.by).split('.')[-1] if callable(self.by) else self.by.rstrip('/').split('/')[-1]
-    )
+    if isinstance(self.by, str):
+      return self.by.rstrip('/').split('/')[-1]
+    return shown(self.by).split('.')[-1]
 
 
 class Row(NamedTuple):
@@ -49,12 +56,12 @@ class Row(NamedTuple):
   finished: bool
 
 
-def rows_here(seen):
+def rows_here(samples: Sampled) -> dict[int, Row]:
   """{row of the batch: Row} of the rows that this process' devices hold."""
   tokens, segments, lengths, finished = (
-    mine(x) for x in (seen.tokens_BT, seen.segment_BT, seen.length_B, seen.finished_B)
+    mine(x) for x in (samples.tokens_BT, samples.segment_BT, samples.length_B, samples.finished_B)
   )
-  slots = seen.response_BR.shape[1]
+  slots = samples.response_BR.shape[1]
 
   def one(n):
     prompt, answer = tokens[n][:-slots], tokens[n][-slots:]
@@ -64,8 +71,9 @@ def rows_here(seen):
   return {n: one(n) for n in sorted(tokens)}
 
 
-def mine(array):
-  found = {}
+def mine(array: jax.Array) -> dict[int, np.ndarray]:
+  """{row: its values} of the rows that lie on this process' devices."""
+  found: dict[int, np.ndarray] = {}
   for shard in array.addressable_shards:
     start = shard.index[0].start or 0
     if start not in found:  # the same rows lie on every device of a 'tensor' axis
@@ -76,99 +84,104 @@ def mine(array):
 def _placed(values, rows, mesh):
   """A global array of `rows` rows, spread as batches are, from {row: its value here}."""
   some = np.asarray(next(iter(values.values())))
-  home = NamedSharding(mesh, spec('B' + '-' * some.ndim))
-  part = lambda index: np.stack([values[n] for n in range(rows)[index[0]]])
-  return jax.make_array_from_callback((rows, *some.shape), home, part)
+  sharding = NamedSharding(mesh, spec('B' + '-' * some.ndim))
+
+  def part(index):
+    return np.stack([values[n] for n in range(rows)[index[0]]])
+
+  return jax.make_array_from_callback((rows, *some.shape), sharding, part)
 
 
-def texts(tokenizer, row):
+def texts(tokenizer: Tokenizer, row: Row) -> tuple[str, str]:
   """(prompt, answer) as text; the end token and other control tokens are none of it."""
   answer = row.answer[:-1] if row.finished else row.answer
   return tokenizer.decode(row.prompt), tokenizer.decode_continuation(row.prompt, answer)
 
 
-def by_function(judge, tokenizer, mesh):
-  """seen -> score_B by a function of text; a row without a prompt is not asked about."""
+def by_function(judge: Judge, tokenizer: Tokenizer, mesh: Mesh) -> _Score:
+  """Scorer by a function of text; a row without a prompt is not asked about."""
 
-  def score(seen):
-    found = rows_here(seen)
+  def score(samples):
     values = {
       n: np.float32(ask(judge, texts(tokenizer, row)) if row.prompt else 0)
-      for n, row in found.items()
+      for n, row in rows_here(samples).items()
     }
-    return _placed(values, seen.length_B.shape[0], mesh)
+    return _placed(values, samples.length_B.shape[0], mesh)
 
   return score
 
 
-def ask(judge, pair):
+def ask(judge: Judge, pair: tuple[str, str]) -> float:
   """What a user's function says of a text; whatever is wrong with it is one line with its name."""
+  assert not isinstance(judge.by, str), judge.by  # what a workdir holds is not asked
+  answer = repr(pair[1] if len(pair[1]) < 60 else pair[1][:60] + '...')
   try:
     value = judge.by(*pair)
   except Exception as error:
-    raise UserError(
-      f'judge {judge.name} failed with {type(error).__name__}: {error}, on the answer {_cut(pair)}'
-    ) from error
+    what = f'failed with {type(error).__name__}: {error}, on the answer {answer}'
+    raise UserError(f'judge {judge.name} {what}') from error
+  return _number(f'judge {judge.name} gave', value, f'for the answer {answer}')
+
+
+def _number(who, value, where):
   if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0:
     value = value.item()
   if not isinstance(value, numbers.Real):
     size = f' of {len(value)}' if hasattr(value, '__len__') else ''
     raise UserError(
-      f'judge {judge.name} gave a {type(value).__name__}{size}, not one number, for the answer '
-      f'{_cut(pair)}: it is asked about one text at a time'
+      f'{who} a {type(value).__name__}{size}, not one number, {where}: it is asked about one text '
+      'at a time'
     )
   if not abs(value) <= float(np.finfo(np.float32).max):  # which is what it becomes
     raise UserError(
-      f'judge {judge.name} gave {value} for the answer {_cut(pair)}: make it give a finite number '
-      'to any text, an empty one too'
+      f'{who} {value} {where}: make it give a finite number to any text, an empty one too'
     )
   return float(value)
 
 
-def _cut(pair):
-  return repr(pair[1] if len(pair[1]) < 60 else pair[1][:60] + '...')
+def by_text(
+  judge: Judge, scorer: Scorer, theirs: _Reader, ours: _Reader, length: int, mesh: Mesh
+) -> _Score:
+  """Scorer by a reward model with a (tokenizer, format) of its own: the conversation is read back
+  out of our tokens, and written anew in its template; control tokens come once."""
+  most = min(length, scorer.decoder.cfg.length)
 
-
-def by_text(judge, scorer, theirs, ours, length, mesh):
-  """seen -> score_B by a reward model with a (tokenizer, format) of its own: the conversation is
-  read back out of our tokens, and written anew in its template; control tokens come once."""
-  ask = jax.jit(lambda scorer, tokens_BT, segment_BT: scorer(tokens_BT, segment_BT))
-  length = min(length, scorer.decoder.cfg.length)
-
-  def score(seen):
-    texts = {
-      n: rewritten(row, theirs, ours) if row.prompt else [0] for n, row in rows_here(seen).items()
-    }
+  def score(samples):
+    found = rows_here(samples)
+    ids_of = {n: rewritten(x, theirs, ours) if x.prompt else [0] for n, x in found.items()}
     tokens, segments = {}, {}
-    for n, ids in texts.items():
-      tokens[n] = np.zeros(length, np.int32)
-      tokens[n][: len(ids)] = ids[-length:]
-      segments[n] = (np.arange(length) < len(ids)).astype(np.int32)
-    cut = sum(len(ids) > length for ids in texts.values())
+    for n, ids in ids_of.items():
+      tokens[n] = np.zeros(most, np.int32)
+      tokens[n][: len(ids)] = ids[-most:]
+      segments[n] = (np.arange(most) < len(ids)).astype(np.int32)
+    cut = sum(len(ids) > most for ids in ids_of.values())
     if cut:
-      logging.warning(
-        'judge %s: %d of %d texts have more than %d tokens in its template; of these it reads the '
-        'last alone', judge.name, cut, len(texts), length,
-      )  # fmt: skip
-    rows = seen.length_B.shape[0]
-    return ask(scorer, _placed(tokens, rows, mesh), _placed(segments, rows, mesh))
+      many = f'{cut} of {len(ids_of)} texts have more than {most} tokens in its template'
+      logging.warning('judge %s: %s; of these it reads the last alone', judge.name, many)
+    rows = samples.length_B.shape[0]
+    return _read(scorer, _placed(tokens, rows, mesh), _placed(segments, rows, mesh))
 
   return score
 
 
-def rewritten(row, theirs, ours):
+@jax.jit
+def _read(scorer, tokens_BT, segment_BT):
+  return scorer(tokens_BT, segment_BT)
+
+
+def rewritten(row: Row, theirs: _Reader, ours: _Reader) -> list[int]:
   """The ids by which a judge of another (tokenizer, format) reads this row."""
   tokenizer, form = ours
-  turns = chat.turns_of(form, tokenizer, row.prompt)
-  answer = texts(tokenizer, row)[1]
   lead = form.answer.partition('{answer}')[0]
-  turns = (*turns, Turn('assistant', answer.removeprefix(lead)))
-  their_tokenizer, their_form = theirs
-  ids = chat.encode(their_form, their_tokenizer, Conversation(turns)).tokens.tolist()
+  answer = Turn('assistant', texts(tokenizer, row)[1].removeprefix(lead))
+  talk = Conversation((*chat.turns_of(form, tokenizer, row.prompt), answer))
+  ids = chat.encode(theirs[1], theirs[0], talk).tokens.tolist()
   return ids if row.finished else ids[:-1]  # a text that was cut off has no end
 
 
-def check_readable(judge, theirs, ours):
+def check_readable(
+  judge: Judge, theirs: tuple[Tokenizer, chat.ChatFormat | None], ours: _Reader
+) -> None:
   """Before anything is spent: whether what our template writes can be read back out of it."""
   tokenizer, form = ours
   if theirs[1] is None:
@@ -177,7 +190,7 @@ def check_readable(judge, theirs, ours):
       'text with: train it by stage reward, which keeps its template'
     )
   turns = (Turn('user', 'one'), Turn('assistant', 'two'), Turn('user', 'three'))
-  read = chat.turns_of(form, tokenizer, chat.prompt(form, tokenizer, turns))
+  read = chat.turns_of(form, tokenizer, chat.prompt(form, tokenizer, turns).tolist())
   if read != turns:
     raise UserError(
       f'judge {judge.name} reads another template than format {form.name}, out of which the turns '

@@ -7,8 +7,11 @@ RL. Both are linear in (a, b). A turn is only claimed where the data reach it.
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxalign.config import UserError
 from jaxalign.rl.bon import interval
@@ -31,11 +34,11 @@ class Fit:
   points: int
   reach: tuple[float, float]  # the smallest and the largest d above 0
 
-  def __call__(self, d):
+  def __call__(self, d: ArrayLike) -> np.ndarray:
     return columns(d, self.kind) @ np.array([self.a, self.b])
 
 
-def columns(d, kind):
+def columns(d: ArrayLike, kind: str) -> np.ndarray:
   """[.., 2]: what (a, b) are multiplied by."""
   if kind not in (BON, RL):
     raise UserError(f"kind={kind!r}: a fit is of '{BON}' or of '{RL}'")
@@ -44,9 +47,8 @@ def columns(d, kind):
   return np.stack([d, -d * bend], axis=-1)
 
 
-def solve(d, gain, kind, weight=None):
+def solve(d: ArrayLike, gain: ArrayLike, kind: str, weight: ArrayLike = 1.0) -> np.ndarray:
   """(a, b) by weighted least squares; leading axes are curves of their own. NaN: no one answer."""
-  weight = 1.0 if weight is None else weight
   d, gain, weight = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (d, gain, weight)))
   x = columns(d, kind)
   scale = np.maximum(np.abs(x).max(-2, keepdims=True), 1e-300)  # so that the test below has no unit
@@ -68,51 +70,62 @@ def _turning(a, b, kind):
   return np.where(b > 0, at, np.inf)
 
 
-def fit(d, gain, kind, *, weight=None, drawn=None, draws=1000, seed=0, level=0.95):
+def fit(
+  d: np.ndarray,
+  gain: np.ndarray,
+  kind: str,
+  *,
+  drawn: tuple[np.ndarray, np.ndarray] | None = None,
+  draws: int = 1000,
+) -> Fit:
   """The fit of one curve, with intervals.
 
   drawn: (d, gain) of resampled curves, [draws, points] each, where prompts were resampled; without,
   the points themselves are. Points at d = 0 say nothing and are no harm.
   """
   d, gain = np.asarray(d, np.float64), np.asarray(gain, np.float64)
-  weight = np.ones_like(d) if weight is None else np.asarray(weight, np.float64)
-  _check(d, gain, weight)
-  a, b = solve(d, gain, kind, weight)
+  _check(d, gain)
+  once = np.ones_like(d)
+  a, b = solve(d, gain, kind, once)
   if np.isnan(a):
     raise UserError(f'{kind}: a fit needs at least two distances that differ, d={np.round(d, 3)}')
   if drawn is None:
-    again = np.random.default_rng(seed).multinomial(len(d), np.full(len(d), 1 / len(d)), draws)
-    ab = solve(d, gain, kind, again * weight)
+    again = np.random.default_rng(0).multinomial(len(d), np.full(len(d), 1 / len(d)), draws)
+    ab = solve(d, gain, kind, again * once)
   else:
-    ab = solve(*drawn, kind, weight)
+    ab = solve(*drawn, kind, once)
   ab = ab[~np.isnan(ab).any(-1)]
-  low, high = interval(ab, level) if len(ab) else (np.full(2, -np.inf), np.full(2, np.inf))
+  low, high = interval(ab) if len(ab) else (np.full(2, -np.inf), np.full(2, np.inf))
   turn, why = _turn(a, b, low[1], kind, d[d > 0])
   rest = gain - columns(d, kind) @ np.array([a, b])
-  spread = gain - np.average(gain, weights=weight)
-  total = (weight * spread**2).sum()
-  edges = _whole_interval(_turning(*ab.T, kind), level) if turn is not None else None
+  total = ((gain - gain.mean()) ** 2).sum()
   return Fit(
-    kind=kind, a=float(a), b=float(b),
-    a_interval=(float(low[0]), float(high[0])), b_interval=(float(low[1]), float(high[1])),
-    turn=turn, turn_interval=edges and tuple(float(x) for x in edges), why=why,
-    r2=float(1 - (weight * rest**2).sum() / total) if total > 0 else 0.0,
-    points=len(d), reach=(float(d[d > 0].min()), float(d.max())),
-  )  # fmt: skip
+    kind=kind,
+    a=float(a),
+    b=float(b),
+    a_interval=(float(low[0]), float(high[0])),
+    b_interval=(float(low[1]), float(high[1])),
+    turn=turn,
+    turn_interval=None if turn is None else _whole_interval(_turning(ab[:, 0], ab[:, 1], kind)),
+    why=why,
+    r2=float(1 - (rest**2).sum() / total) if total > 0 else 0.0,
+    points=len(d),
+    reach=(float(d[d > 0].min()), float(d.max())),
+  )
 
 
-def _whole_interval(drawn, level):
+def _whole_interval(drawn):
   """Percentiles that are members, rounded outwards: between two infinities lies no number."""
-  low, high = (1 - level) / 2, (1 + level) / 2
-  return np.quantile(drawn, low, method='lower'), np.quantile(drawn, high, method='higher')
+  ends = ((1 - 0.95) / 2, 'lower'), ((1 + 0.95) / 2, 'higher')
+  return tuple(float(np.quantile(drawn, share, method=method)) for share, method in ends)
 
 
-def _check(d, gain, weight):
-  if d.ndim != 1 or d.shape != gain.shape or d.shape != weight.shape:
+def _check(d, gain):
+  if d.ndim != 1 or d.shape != gain.shape:
     raise UserError(f'a curve has as many gains as distances: {d.shape}, {gain.shape}')
-  if not np.isfinite([d, gain, weight]).all() or (d < 0).any() or (weight < 0).any():
+  if not np.isfinite([d, gain]).all() or (d < 0).any():
     raise UserError('a curve holds finite numbers, and distances and weights of at least 0')
-  if (d[weight > 0] > 0).sum() < 2:
+  if (d > 0).sum() < 2:
     raise UserError(f'a fit needs at least two points with KL above 0: there are {(d > 0).sum()}')
 
 
@@ -130,69 +143,65 @@ def _turn(a, b, low, kind, d):
   return at, f'd = {at:.3g} (KL {at**2:.3g} nats a sequence)'
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Limits:
-  """When a flag goes up. `window` iterations are compared with the first `window`."""
-
-  window: int = 10
-  slope: float = 2.0  # standard errors by which proxy must rise and gold must fall
-  kl: float = 1.5  # times the target
-  length: float = 1.5  # times the first length, or 1/1.5 of it
-  entropy: float = 0.5  # of the first entropy
-  distinct: float = 0.7  # of the first share of distinct pairs of words
-  truncated: float = 0.2  # of all answers, above the first share
-
+# When a flag goes up, where the last iterations of a window are compared with the first.
+_SLOPE = 2.0  # standard errors by which proxy must rise and gold must fall
+_KL = 1.5  # times the target
+_LENGTH = 1.5  # times the first length, or 1/1.5 of it
+_ENTROPY = 0.5  # of the first entropy
+_DISTINCT = 0.7  # of the first share of distinct pairs of words
+_TRUNCATED = 0.2  # of all answers, above the first share
+_WINDOW = 10
 
 FLAGS = ('proxy_up_gold_down', 'kl', 'length_drift', 'entropy_collapse', 'repetition', 'truncated')
 
 
-def warnings(history, *, kl_target=None, limits=None):
-  """{flag: bool} for the newest iteration. history: a dict of floats per iteration, the oldest
-  first; a name that is missing (gold between evaluations) is skipped, one never there raises none.
-
-  Read are reward_raw, gold, kl_sequence, length, entropy, distinct_2 and truncated.
-  """
-  limits = limits or Limits()
-  w = limits.window
-  series = lambda name: [row[name] for row in history if _number(row.get(name))]
-
-  def against_start(name):
-    """(mean of the first window, mean of the last), or None while they overlap."""
-    x = series(name)
-    return (np.mean(x[:w]), np.mean(x[-w:])) if len(x) >= 2 * w else None
-
-  length, entropy, distinct, truncated = map(
-    against_start, ('length', 'entropy', 'distinct_2', 'truncated')
+def warnings(
+  history: Sequence[Mapping[str, Any]], *, kl_target: float | None = None, window: int = _WINDOW
+) -> dict[str, bool]:
+  """{flag: whether it is up} for the newest iteration. history: a dict of floats per iteration, the
+  oldest first; a name that is missing (gold between evaluations) is skipped, one never there raises
+  none. Read are reward_raw, gold, kl_sequence, length, entropy, distinct_2 and truncated."""
+  length, entropy, distinct, truncated = (
+    _start_and_end(_series(history, name), window)
+    for name in ('length', 'entropy', 'distinct_2', 'truncated')
   )
-  kl, drift = series('kl_sequence')[-w:], limits.length
-  scored = [row for row in history if _number(row.get('gold'))][-w:]
-  proxy = [row['reward_raw'] for row in scored if _number(row.get('reward_raw'))]
-  gold = [row['gold'] for row in scored]
+  kl = _series(history, 'kl_sequence')[-window:]
+  scored = [row for row in history if _number(row.get('gold'))][-window:]
+  proxy, gold = _series(scored, 'reward_raw'), _series(scored, 'gold')
   found = (
-    _slope_t(proxy) > limits.slope and _slope_t(gold) < -limits.slope,
-    kl_target is not None and len(kl) == w and np.mean(kl) > limits.kl * kl_target,
-    length is not None and not length[0] / drift <= length[1] <= length[0] * drift,
-    entropy is not None and entropy[1] < limits.entropy * entropy[0],
-    distinct is not None and distinct[1] < limits.distinct * distinct[0],
-    truncated is not None and truncated[1] > truncated[0] + limits.truncated,
+    _slope_t(proxy) > _SLOPE and _slope_t(gold) < -_SLOPE,
+    kl_target is not None and len(kl) == window and np.mean(kl) > _KL * kl_target,
+    length[1] < length[0] / _LENGTH or length[1] > length[0] * _LENGTH,
+    entropy[1] < _ENTROPY * entropy[0],
+    distinct[1] < _DISTINCT * distinct[0],
+    truncated[1] > truncated[0] + _TRUNCATED,
   )
   return dict(zip(FLAGS, map(bool, found)))
 
 
-def needed(history, limits=None):
+def needed(history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
   """The part of a history that `warnings` reads, however long the run: its start, its end, and
   its last evaluations."""
-  w = (limits or Limits()).window
+  w = _WINDOW
   scored = [i for i, row in enumerate(history) if _number(row.get('gold'))][-w:]
-  kept = {*range(w), *range(len(history) - w, len(history)), *scored}
-  return [row for i, row in enumerate(history) if i in kept]
+  wanted = {*range(w), *range(len(history) - w, len(history)), *scored}
+  return [row for i, row in enumerate(history) if i in wanted]
+
+
+def _series(history, name):
+  return [row[name] for row in history if _number(row.get(name))]
+
+
+def _start_and_end(x, window):
+  """Means of the first and the last window; NaN, which raises no flag, while they overlap."""
+  return (np.mean(x[:window]), np.mean(x[-window:])) if len(x) >= 2 * window else (np.nan, np.nan)
 
 
 def _number(x):
   return isinstance(x, int | float) and math.isfinite(x)
 
 
-def distinct_2(ids):
+def distinct_2(ids: Sequence[int]) -> float:
   """The share of an answer's pairs of neighbours that are different ones; 1 where there is none."""
   pairs = list(zip(ids, ids[1:]))
   return len(set(pairs)) / len(pairs) if pairs else 1.0

@@ -1,23 +1,27 @@
 """Policy, critic, reference and judges: one teacher-forced forward each over what was sampled.
 
-A response starts in column P of every row, for prompts end at the right. Arrays of shape BR hold
-its slots alone: slot t is what was decided at token P + t, from the hidden state a column before.
+Arrays of shape BR hold the slots of the response alone: slot t is what was decided at token P + t,
+from the hidden state a column before.
 """
 
 import dataclasses
 import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 from jaxalign.losses import head
 from jaxalign.models import adapters
 from jaxalign.models.attention import LANES
+from jaxalign.models.decoder import Decoder
 from jaxalign.models.heads import Critic
 from jaxalign.ranges import Bound, Count, Fraction, Sequences, Temperature, Weight, Whole
-from jaxalign.rl.sample import generate
+from jaxalign.rl.sample import Sampled, Sampling, Text, generate
 from jaxalign.sharding.layout import pin
 
 
@@ -46,11 +50,16 @@ class Rules:
   ptx: Weight = 0.0  # weight of a pretraining token's nats beside the policy's loss
   critic_first: Whole = 0  # iterations in which the critic learns and the policy waits
 
-  def check(self):
+  def check(self) -> None:
     if self.dual_clip is not None and self.dual_clip <= 1 + self.clip_high:
       raise UserError(f'rules.dual_clip={self.dual_clip}: above 1 + clip_high')
     if self.kl_target is not None and self.beta == 0:
       raise UserError('rules.beta=0 cannot adapt to kl_target: no factor leads away from 0')
+
+
+Players = Mapping[str, Any]  # what is trained: 'policy' and 'critic', or their adapters
+Given = Mapping[str, Any]  # what is frozen: 'reference', a Decoder; 'scorers', of tokens
+Batch = Mapping[str, Array]  # 'tokens_BT' and 'segment_BT' of prompts; 'ptx_..' of other text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,40 +75,28 @@ class Game:
   lora: adapters.Lora | None = None
 
 
-@flax.struct.dataclass
-class Seen:
-  """A batch of samples, and what every player says of it."""
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Rollout(Sampled):
+  """A batch of samples, and what every player says of it: log-probabilities and entropies at the
+  rules' temperature, over whole distributions."""
 
-  tokens_BT: jax.Array  # prompt and response
-  segment_BT: jax.Array  # 0 for padding on either side
-  response_BR: jax.Array  # bool: sampled here, the end token included; from lengths, not from ids
-  length_B: jax.Array
-  finished_B: jax.Array  # bool: ended by itself
-  live_B: jax.Array  # bool: has a prompt, rather than filling the batch
-  sampled_BR: jax.Array  # the sampler's own logprobs: for a metric alone
-  said: 'Said'
-
-
-@flax.struct.dataclass
-class Said:
-  """Log-probabilities and entropies at the rules' temperature, over whole distributions."""
-
-  logprob_BR: jax.Array
-  entropy_BR: jax.Array
-  ref_logprob_BR: jax.Array
-  ref_entropy_BR: jax.Array
-  value_BR: jax.Array
-  after_B: jax.Array  # the value after the last slot, where the rules ask for it
-  scores: tuple[jax.Array, ...]  # a B each, of the judges that read these very tokens
+  logprob_BR: Array  # of the policy that sampled, from the same forward as the update
+  entropy_BR: Array
+  ref_logprob_BR: Array
+  ref_entropy_BR: Array
+  value_BR: Array  # read before the token
+  after_B: Array  # the value after the last slot, where the rules ask for it
+  scores: tuple[Array, ...]  # a B each, of the judges that read these very tokens
 
 
-def policy_of(model, given, lora):
+def policy_of(model: Players, given: Given, lora: adapters.Lora | None) -> Decoder:
   """The policy; under LoRA it is its adapter, laid over the reference."""
   policy = model['policy']
   return policy if lora is None else adapters.attach(given['reference'], policy, lora)
 
 
-def critic_of(model, given, lora):
+def critic_of(model: Players, given: Given, lora: adapters.Lora | None) -> Critic:
   critic = model['critic']
   if lora is None:
     return critic
@@ -108,33 +105,37 @@ def critic_of(model, given, lora):
 
 
 @functools.lru_cache(maxsize=32)
-def fresh_players(build, lora=None):
-  """key -> the weights that are trained: a policy and a critic, or their adapters."""
+def fresh_players(
+  build: Callable[[Array], Decoder], lora: adapters.Lora | None = None
+) -> Callable[[Array], dict[str, Any]]:
+  """Maker, from a key, of the weights that are trained: policy and critic, or their adapters."""
 
-  def whole(key):
-    policy_key, critic_key = jax.random.split(key)
-    return dict(policy=build(policy_key), critic=Critic(build(policy_key), critic_key))
-
-  def thin(key):
+  def fresh(key):
     policy_key, critic_key = jax.random.split(key)
     base = build(policy_key)
-    critic = dict(adapter=adapters.make_adapter(base, lora, critic_key))
-    critic |= dict(score_D=Critic(base, critic_key).score_D)
-    return dict(policy=adapters.make_adapter(base, lora, policy_key), critic=critic)
+    critic = Critic(base, critic_key)
+    if lora is None:
+      return dict(policy=build(policy_key), critic=critic)
+    adapter = adapters.make_adapter(base, lora, critic_key)
+    policy = adapters.make_adapter(base, lora, policy_key)
+    return dict(policy=policy, critic=dict(adapter=adapter, score_D=critic.score_D))
 
-  return whole if lora is None else thin
+  return fresh
 
 
-def columns(T):
+def _columns(T):
   """How many columns a forward reads: the last token decides nothing, so it is left out, but where
   a kernel works on tiles that the whole row fills."""
   return T if T % LANES == 0 else T - 1
 
 
-def read(policy, tokens_BT, segment_BT, response_BR, temperature, entropy=True):
+def read(
+  policy: Decoder, text: Text, temperature: float, entropy: bool = True
+) -> tuple[Array, Array | None]:
   """(logprob_BR, entropy_BR or None) of the response; logits exist for its slots alone, chunked."""
+  tokens_BT, segment_BT, response_BR = text
   T, R = tokens_BT.shape[1], response_BR.shape[1]
-  fed = columns(T)
+  fed = _columns(T)
   x_BTD = policy(tokens_BT[:, :fed], segment_BT[:, :fed])
   x_BRD = x_BTD[:, T - R - 1 : T - 1]
   head_VD, bias_V = policy.head()
@@ -144,62 +145,64 @@ def read(policy, tokens_BT, segment_BT, response_BR, temperature, entropy=True):
   return jax.tree.map(lambda x_BR: jnp.where(response_BR, x_BR, 0), tuple(both))
 
 
-def values(critic, tokens_BT, segment_BT, response_BR, after=False):
+def values(critic: Critic, text: Text, after: bool = False) -> tuple[Array, Array]:
   """(value_BR before each token of the response, the value after the last column or 0)."""
+  tokens_BT, segment_BT, response_BR = text
   T, R = tokens_BT.shape[1], response_BR.shape[1]
-  fed = T if after else columns(T)
+  fed = T if after else _columns(T)
   value_BT = critic(tokens_BT[:, :fed], segment_BT[:, :fed])
   value_BR = jnp.where(response_BR, value_BT[:, T - R - 1 : T - 1], 0)
   return value_BR, value_BT[:, -1] if after else jnp.zeros(tokens_BT.shape[0])
 
 
-def row_keys(key, step, rows):
+def row_keys(key: Array, step: ArrayLike, rows: int) -> Array:
   """A key for each row of an iteration: nothing else decides what a row samples."""
   fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
   return fold(jax.random.fold_in(key, step), jnp.arange(rows))
 
 
-def collect(game, model, batch, key_B, given, greedy=False):
-  """Samples a response to every prompt, and asks every player about it: Seen.
+def collect(
+  game: Game, model: Players, batch: Batch, key_B: Array, given: Given, greedy: bool = False
+) -> Rollout:
+  """Samples a response to every prompt, and asks every player about it.
 
   The players read as many rows at a time as the update does. The sampler takes the weights as they
   are now, cast to the arithmetic's type once: nothing of an older policy is left anywhere.
   """
   policy = policy_of(model, given, game.lora)
-  seen = sampled(policy, batch, key_B, game.response, game.rules.temperature, greedy)
-  ask = lambda rows: said(game, model, given, *rows)
-  rows = seen.tokens_BT, seen.segment_BT, seen.response_BR
-  seen = seen.replace(said=in_groups(ask, game.minibatches * game.microbatches, rows))
-  return jax.tree.map(lambda x: pin(x, 'B'), seen)
+  temperature = None if greedy else game.rules.temperature
+  samples = sampled(policy, batch, key_B, game.response, temperature)
+  ask = functools.partial(_said, game, model, given)
+  said = in_groups(ask, game.minibatches * game.microbatches, samples.text)
+  return jax.tree.map(lambda x: pin(x, 'B'), Rollout(**vars(samples), **said))
 
 
-def sampled(policy, batch, key_B, response, temperature, greedy=False):
-  """A Seen of a response to every prompt, that no player has read yet."""
-  prompt_BP, segment_BP = batch['tokens_BT'], batch['segment_BT']
-  out = generate(
-    policy, prompt_BP, segment_BP, key_B, response, temperature, 1.0,
-    slots=response, eos=policy.cfg.eos, greedy=greedy,
-  )  # fmt: skip
-  response_BR = jnp.arange(response) < out.length_B[:, None]
-  tokens_BT = pin(jnp.concatenate([prompt_BP, out.tokens_BR], 1), 'B')
-  segment_BT = jnp.concatenate([(segment_BP != 0).astype(jnp.int32), response_BR], 1)
-  return Seen(
-    tokens_BT, pin(segment_BT.astype(jnp.int32), 'B'), response_BR, out.length_B, out.finished_B,
-    segment_BP[:, -1] != 0, out.logprob_BR, None,
-  )  # fmt: skip
+def sampled(
+  policy: Decoder, batch: Batch, key_B: Array, response: int, temperature: float | None
+) -> Sampled:
+  """A response to every prompt, of as many slots; without a temperature, the greedy one."""
+  how = Sampling(slots=response, eos=policy.cfg.eos, temperature=temperature)
+  return generate(policy, batch['tokens_BT'], batch['segment_BT'], key_B, how)
 
 
-def said(game, model, given, tokens_BT, segment_BT, response_BR):
-  rows, rules = (tokens_BT, segment_BT, response_BR), game.rules
+def _said(game, model, given, text):
+  """{field of a Rollout: what a player says of these rows}."""
   policy, critic = policy_of(model, given, game.lora), critic_of(model, given, game.lora)
-  ours = read(policy, *rows, rules.temperature)
-  theirs = read(given['reference'], *rows, rules.temperature)
-  worth = values(critic, *rows, after=rules.bootstrap)
-  scores = tuple(scorer(tokens_BT, segment_BT) for scorer in given['scorers'])
-  return Said(*ours, *theirs, *worth, scores)
+  logprob_BR, entropy_BR = read(policy, text, game.rules.temperature)
+  ref_logprob_BR, ref_entropy_BR = read(given['reference'], text, game.rules.temperature)
+  value_BR, after_B = values(critic, text, after=game.rules.bootstrap)
+  return dict(
+    logprob_BR=logprob_BR,
+    entropy_BR=entropy_BR,
+    ref_logprob_BR=ref_logprob_BR,
+    ref_entropy_BR=ref_entropy_BR,
+    value_BR=value_BR,
+    after_B=after_B,
+    scores=tuple(scorer(*text[:2]) for scorer in given['scorers']),
+  )
 
 
-def in_groups(f, groups, rows):
+def in_groups(f: Callable[[Any], Any], groups: int, rows: Any) -> Any:
   """f of all rows, in groups one after the other; row r in group r mod n, as microbatches are."""
   if groups == 1:
     return f(rows)
@@ -208,5 +211,7 @@ def in_groups(f, groups, rows):
     x = x.reshape(x.shape[0] // groups, groups, *x.shape[1:]).swapaxes(0, 1)
     return pin(x, 'NB')
 
-  join = lambda x: x.swapaxes(0, 1).reshape(-1, *x.shape[2:])
+  def join(x):
+    return x.swapaxes(0, 1).reshape(-1, *x.shape[2:])
+
   return jax.tree.map(join, jax.lax.map(f, jax.tree.map(part, rows)))

@@ -7,34 +7,31 @@ pair, so that microbatches and hosts add up: accumulate those, or pass `count=`,
 whole optimizer step, to divide a loss by that and sum the losses and gradients.
 """
 
-import flax
+import dataclasses
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 
-
-@flax.struct.dataclass
-class Rollout:
-  """What an update reads. R are the slots of the response, the last R of the T columns: most of
-  the work of a loss is per slot, and prompts have none."""
-
-  tokens_BT: jax.Array  # int32: the prompt, padded on the left, and the response
-  segment_BT: jax.Array  # int32: 0 where there is padding
-  response_BR: jax.Array  # bool: sampled here, EOS included
-  logprob_BR: jax.Array  # of the policy that sampled, from the same forward as the update
-  value_BR: jax.Array  # read before token t
-  advantage_BR: jax.Array
-  return_BR: jax.Array
+Pair = tuple[Array, Array]  # (total, weight) of a metric
 
 
 def _floats(*arrays):
   """One float type for all, fp32 at least: bf16 sums drift and an integer array truncates a 0.7."""
   arrays = [jnp.asarray(x) for x in arrays]
-  kinds = [x.dtype for x in arrays if jnp.issubdtype(x.dtype, jnp.floating)]
-  kinds = kinds or [jnp.result_type(float)]
-  dtype = jnp.float64 if any(kind == jnp.float64 for kind in kinds) else jnp.float32
+  floating = [x.dtype for x in arrays if jnp.issubdtype(x.dtype, jnp.floating)]
+  wide = jnp.float64 in (floating or [jnp.result_type(float)])
+  dtype = jnp.float64 if wide else jnp.float32
   return [x.astype(dtype) for x in arrays]
+
+
+def _masked(mask_BT, *arrays):
+  """The mask as bools, and the arrays in one float type."""
+  return jnp.asarray(mask_BT).astype(bool), *_floats(*arrays)
 
 
 def _data(mask_BT, *arrays):
@@ -62,10 +59,9 @@ def _centre(x, weight):
   return jnp.where(live, shifted - mean, 0), (pivot, mean), n
 
 
-def total(x_BT, mask_BT):
+def total(x_BT: Array, mask_BT: Array) -> Pair:
   """The masked (sum, count): a metric in the form that adds up."""
-  mask_BT = jnp.asarray(mask_BT).astype(bool)
-  (x_BT,) = _floats(x_BT)
+  mask_BT, x_BT = _masked(mask_BT, x_BT)
   return jnp.where(mask_BT, x_BT, 0).sum(), mask_BT.sum(dtype=x_BT.dtype)
 
 
@@ -75,10 +71,9 @@ def _mean(pair, count):
   return pair[0] / jnp.where(weight > 0, weight, 1)
 
 
-def whiten(x_BT, mask_BT, shift_mean=True):
-  """Mean 0 (or kept) and unbiased variance 1 over the mask; without spread, 0 (or the mean)."""
-  (x_BT,) = _floats(x_BT)
-  mask_BT = jnp.asarray(mask_BT).astype(bool)
+def whiten(x_BT: Array, mask_BT: Array, shift_mean: bool = True) -> Array:
+  """Mean 0 and unbiased variance 1 over the mask; without spread, 0. TRL can keep the mean."""
+  mask_BT, x_BT = _masked(mask_BT, x_BT)
   centred_BT, mean, n = _centre(jnp.where(mask_BT, x_BT, 0), mask_BT.astype(x_BT.dtype))
   scale = jax.lax.stop_gradient(jnp.abs(centred_BT).max(initial=0))  # no square over- or underflows
   some = scale > 0
@@ -88,9 +83,9 @@ def whiten(x_BT, mask_BT, shift_mean=True):
   return white_BT if shift_mean else jnp.where(mask_BT, white_BT + sum(mean), 0)
 
 
-def explained_variance(value_BT, return_BT, mask_BT):
+def explained_variance(value_BT: Array, return_BT: Array, mask_BT: Array) -> Array:
   """1 - Var(R - V) / Var(R) over the mask; 0 where the returns do not vary."""
-  mask_BT = jnp.asarray(mask_BT).astype(bool)
+  mask_BT, value_BT, return_BT = _masked(mask_BT, value_BT, return_BT)
   value_BT, return_BT = _data(mask_BT, value_BT, return_BT)
   weight_BT = mask_BT.astype(value_BT.dtype)
   error_BT, spread_BT = (_centre(x, weight_BT)[0] for x in (return_BT - value_BT, return_BT))
@@ -98,7 +93,7 @@ def explained_variance(value_BT, return_BT, mask_BT):
   return jnp.where(spread > 0, 1 - (error_BT**2).sum() / jnp.where(spread > 0, spread, 1), 0)
 
 
-def kl_estimate(logprob_BT, ref_logprob_BT, kind):
+def kl_estimate(logprob_BT: Array, ref_logprob_BT: Array, kind: str) -> Array:
   """KL(policy, reference) per token. k1 belongs in the reward; as a *loss*, k2 has the gradient."""
   logprob_BT, ref_logprob_BT = _floats(logprob_BT, ref_logprob_BT)
   k1_BT = logprob_BT - ref_logprob_BT
@@ -114,23 +109,32 @@ def kl_estimate(logprob_BT, ref_logprob_BT, kind):
   raise UserError(f"KL estimate '{kind}' is unknown: use 'k1', 'k2', 'k3' or 'abs'.")
 
 
-def sequence_kl(logprob_BT, ref_logprob_BT, mask_BT):
+def sequence_kl(logprob_BT: Array, ref_logprob_BT: Array, mask_BT: Array) -> Pair:
   """KL in nats per *sequence*, AdaptiveKL's unit, as (sum of k1, rows that have a token)."""
   mask_BT = jnp.asarray(mask_BT).astype(bool)
   k1_BT = kl_estimate(logprob_BT, ref_logprob_BT, 'k1')
   return jnp.where(mask_BT, k1_BT, 0).sum(), mask_BT.any(-1).sum(dtype=k1_BT.dtype)
 
 
-def shape_rewards(score_B, logprob_BT, ref_logprob_BT, mask_BT, beta):
+def shape_rewards(
+  score_B: Array, logprob_BT: Array, ref_logprob_BT: Array, mask_BT: Array, beta: ArrayLike
+) -> Array:
   """Every sampled token pays beta times its k1; the last one also earns the score."""
-  mask_BT = jnp.asarray(mask_BT).astype(bool)
-  score_B, logprob_BT, ref_logprob_BT = _floats(score_B, logprob_BT, ref_logprob_BT)
-  k1_BT = jnp.where(mask_BT, logprob_BT - ref_logprob_BT, 0)
+  mask_BT, score_B, *both = _masked(mask_BT, score_B, logprob_BT, ref_logprob_BT)
+  k1_BT = jnp.where(mask_BT, both[0] - both[1], 0)
   earned_BT = jnp.where(_last(mask_BT), score_B[..., None], 0)
   return earned_BT - jnp.asarray(beta).astype(k1_BT.dtype) * k1_BT
 
 
-def gae(reward_BT, value_BT, mask_BT, gamma, lam, *, bootstrap_B=None):
+def gae(
+  reward_BT: Array,
+  value_BT: Array,
+  mask_BT: Array,
+  gamma: ArrayLike,
+  lam: ArrayLike,
+  *,
+  bootstrap_B: Array | None = None,
+) -> tuple[Array, Array]:
   """Generalised advantages and returns, scanning time backwards; not whitened, no gradient.
 
   A hole inside a response (a tool's or a user's turn) costs no discount: the state passes over it.
@@ -157,17 +161,23 @@ def gae(reward_BT, value_BT, mask_BT, gamma, lam, *, bootstrap_B=None):
 
 
 def policy_loss(
-  logprob_BT, old_logprob_BT, advantage_BT, mask_BT, clip_low, clip_high, dual_clip=None,
-  *, count=None,
-):  # fmt: skip
+  logprob_BT: Array,
+  old_logprob_BT: Array,
+  advantage_BT: Array,
+  mask_BT: Array,
+  clip_low: float,
+  clip_high: float,
+  dual_clip: float | None = None,
+  *,
+  count: ArrayLike | None = None,
+) -> tuple[Array, dict[str, Pair]]:
   """The clipped surrogate; `dual_clip` (> 1) bounds the cost of a token of negative advantage.
 
   clip_fraction counts tokens whose clip binds; approx_kl is k3, approx_kl_k1 is k1 of KL(old, new).
   ratio_max weighs 1 per call: over microbatches it reads as the mean of their maxima.
   """
-  mask_BT = jnp.asarray(mask_BT).astype(bool)
-  logprob_BT, old_BT, advantage_BT = _floats(logprob_BT, old_logprob_BT, advantage_BT)
-  old_BT, advantage_BT = _data(mask_BT, old_BT, advantage_BT)
+  mask_BT, logprob_BT, *old = _masked(mask_BT, logprob_BT, old_logprob_BT, advantage_BT)
+  old_BT, advantage_BT = _data(mask_BT, *old)
   log_ratio_BT = jnp.where(mask_BT, logprob_BT - old_BT, 0)  # before exp, or 0 * inf is NaN
   ratio_BT = jnp.exp(_tame(log_ratio_BT))
   free_BT = -advantage_BT * ratio_BT
@@ -191,15 +201,22 @@ def policy_loss(
   return _mean(stats['policy_loss'], count), jax.lax.stop_gradient(stats)
 
 
-def value_loss(value_BT, old_value_BT, return_BT, mask_BT, clip=None, *, count=None):
+def value_loss(
+  value_BT: Array,
+  old_value_BT: Array,
+  return_BT: Array,
+  mask_BT: Array,
+  clip: float | None = None,
+  *,
+  count: ArrayLike | None = None,
+) -> tuple[Array, dict[str, Pair]]:
   """Half the worse squared error: the value's, or that of the value held within `clip` of the old.
 
   Explained variance needs sums too: from the means of these pairs it is
   1 - (error_sq - error**2) / (return_sq - return**2).
   """
-  mask_BT = jnp.asarray(mask_BT).astype(bool)
-  value_BT, old_BT, return_BT = _floats(value_BT, old_value_BT, return_BT)
-  old_BT, return_BT = _data(mask_BT, old_BT, return_BT)
+  mask_BT, value_BT, *old = _masked(mask_BT, value_BT, old_value_BT, return_BT)
+  old_BT, return_BT = _data(mask_BT, *old)
   value_BT = jnp.where(mask_BT, value_BT, 0)
   error_BT = value_BT - return_BT
   worst_BT, binds_BT = error_BT**2, jnp.zeros_like(mask_BT)
@@ -213,17 +230,18 @@ def value_loss(value_BT, old_value_BT, return_BT, mask_BT, clip=None, *, count=N
   return _mean(stats['value_loss'], count), jax.lax.stop_gradient(stats)
 
 
-@flax.struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class AdaptiveKL:
   """Ziegler's controller: beta drifts until KL meets its target. All leaves, so it checkpoints."""
 
-  beta: jax.Array
-  target: jax.Array  # nats per sequence, never per token
-  horizon: jax.Array  # sequences over which a full error moves beta by its own size
-  low: jax.Array = 1e-6  # above 0: from 0 no factor leads back
-  high: jax.Array = 1e3
+  beta: ArrayLike
+  target: ArrayLike  # nats per sequence, never per token
+  horizon: ArrayLike  # sequences over which a full error moves beta by its own size
+  low: ArrayLike = 1e-6  # above 0: from 0 no factor leads back
+  high: ArrayLike = 1e3
 
-  def update(self, kl_per_sequence, n_sequences):
+  def update(self, kl_per_sequence: ArrayLike, n_sequences: ArrayLike) -> 'AdaptiveKL':
     """Once per iteration. A KL that is not a number (no sequence at all) leaves beta as it was."""
     (beta,) = _floats(self.beta)
     target, horizon, low, high, kl, n = (
@@ -232,29 +250,30 @@ class AdaptiveKL:
     )
     error = jnp.clip(kl / target - 1, -0.2, 0.2)
     moved = jnp.clip(beta * (1 + error * n / horizon), low, high)
-    return self.replace(beta=jnp.where(jnp.isnan(error), beta, moved))
+    return dataclasses.replace(self, beta=jnp.where(jnp.isnan(error), beta, moved))
 
 
-def _zero():
-  return flax.struct.field(default_factory=lambda: jnp.zeros(()))  # not at import: no device yet
+def _zero() -> Any:
+  return dataclasses.field(default_factory=lambda: jnp.zeros(()))  # not at import: no device yet
 
 
-@flax.struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class RunningMoments:
   """Mean and spread of everything seen, merged by batch (Chan): no sum of squares to cancel."""
 
-  count: jax.Array = _zero()
-  mean: jax.Array = _zero()
-  m2: jax.Array = _zero()
-  low: jax.Array = _zero()  # what the mean's rounding lost: small steps far from 0 would all vanish
+  count: Array = _zero()
+  mean: Array = _zero()
+  m2: Array = _zero()
+  low: Array = _zero()  # what the mean's rounding lost: small steps far from 0 would all vanish
 
-  def update(self, x_B, weight_B=None):
+  def update(self, x_B: Array, weight_B: Array | None = None) -> 'RunningMoments':
     (x_B,) = _floats(x_B)
     weight_B = jnp.ones_like(x_B) if weight_B is None else jnp.asarray(weight_B).astype(x_B.dtype)
     centred_B, (mean, low), n = _centre(x_B, weight_B)
     return self.merge(RunningMoments(n, mean, (weight_B * centred_B**2).sum(), low))
 
-  def merge(self, other):
+  def merge(self, other: 'RunningMoments') -> 'RunningMoments':
     """The moments of both together, in this one's type: another host's, or another batch's."""
     mine, theirs = ((x.count, x.mean, x.m2, x.low) for x in (self, other))
     count, mean, m2, low, n, other_mean, other_m2, other_low = _floats(*mine, *theirs)
@@ -269,11 +288,11 @@ class RunningMoments:
     return RunningMoments(*(x.astype(jnp.result_type(self.mean)) for x in merged))
 
   @property
-  def std(self):
+  def std(self) -> Array:
     """Unbiased; 0 until two have been seen."""
     return jnp.sqrt(self.m2 / jnp.maximum(self.count - 1, 1))
 
-  def normalise(self, x):
+  def normalise(self, x: ArrayLike) -> Array:
     """(x - mean) / std; while nothing has varied, x - mean."""
     x, mean, low, std = _floats(x, self.mean, self.low, self.std)
     return (x - mean - low) / jnp.where(std > 0, std, 1)

@@ -4,33 +4,77 @@ Every draw is keyed by its row's own key and its own step, so a sample depends n
 beside it nor on padding nor on the mesh. Lengths are rounded up, so that few programs serve all.
 """
 
-import functools
+import dataclasses
 import numbers
 import operator
 import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
+from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.collectives import sampling_groups
 from jaxalign.sharding.layout import mesh_of, on_mesh, pin
 
+Text = tuple[Array, Array, Array]  # tokens_BT, segment_BT, response_BR
 
-@flax.struct.dataclass
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampling:
+  """How answers are sampled. A number may differ from call to call of one program, but for what is
+  static; where it is None, the program does without it."""
+
+  slots: int = dataclasses.field(metadata=dict(static=True))  # of an answer
+  eos: tuple[int, ...] = dataclasses.field(
+    default=(), metadata=dict(static=True)
+  )  # each ends a row
+  top_k: int | None = dataclasses.field(default=None, metadata=dict(static=True))
+  top_p: ArrayLike | None = None
+  temperature: ArrayLike | None = 1.0  # None: greedy
+  length: ArrayLike | None = None  # tokens at most, where they are fewer than the slots
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Sampled:
-  """What was sampled. Masks come from `length_B`, never from comparing tokens with a pad id."""
+  """Prompts, and what was sampled after each. A response starts in column P of every row, for
+  prompts end at the right. Masks come from `length_B`, never from tokens that equal a pad id."""
 
-  tokens_BR: jax.Array  # int32; the end token is included, pad follows it
-  logprob_BR: jax.Array  # float32, of the whole distribution at the temperature (greedy: at 1)
-  length_B: jax.Array  # int32: tokens sampled, the end token included
-  finished_B: jax.Array  # bool: ended by an end token, rather than by the limit
+  tokens_BT: Array  # int32: the prompt; the response with its end token, and pad behind
+  segment_BT: Array  # int32: 1, and 0 for padding on either side
+  response_BR: Array  # bool: sampled here, the end token included
+  length_B: Array  # int32: tokens sampled, the end token included
+  finished_B: Array  # bool: ended by an end token, rather than by the limit
+  live_B: Array  # bool: has a prompt, rather than filling the batch
+  sampled_BR: Array  # float32: logprobs of the whole distribution at the temperature, else 1
+
+  @property
+  def text(self) -> Text:
+    return self.tokens_BT, self.segment_BT, self.response_BR
+
+  @property
+  def tokens_BR(self) -> Array:
+    return self.tokens_BT[:, -self.response_BR.shape[1] :]
 
 
-def sample(model, prompts, *, length, temperature=1.0, top_k=None, top_p=None, seed=0):
+def sample(
+  model: Decoder,
+  prompts: str | Iterable[str | Sequence[int]],
+  *,
+  length: int,
+  temperature: float = 1.0,
+  top_k: int | None = None,
+  top_p: float | None = None,
+  seed: int = 0,
+) -> list[Any]:
   """Continues each prompt by up to `length` tokens; temperature 0 is greedy.
 
   Prompts are strings (the model carries its tokenizer) or lists of token ids; the answers are of
@@ -40,29 +84,31 @@ def sample(model, prompts, *, length, temperature=1.0, top_k=None, top_p=None, s
     raise UserError(f'prompts={prompts!r}: give a list of strings, or of lists of token ids')
   prompts = list(prompts) if not isinstance(prompts, str) else [prompts]
   ids = [_ids(model, prompt) for prompt in prompts]
-  check(length, temperature, top_k, top_p, seed)
-  length, temperature, top_p = int(length), float(temperature), float(top_p or 1)
+  _check(length, temperature, top_k, top_p, seed)
   if not prompts:
     return []
-  _check_prompts(model.cfg, ids, length)
+  _check_prompts(model.cfg, ids, int(length))
+  how = Sampling(
+    slots=bucket(length),
+    eos=model.cfg.eos,
+    top_k=None if top_k is None or temperature == 0 else min(top_k, model.cfg.vocab),
+    top_p=None if top_p is None or top_p == 1 or temperature == 0 else float(top_p),
+    temperature=None if temperature == 0 else float(temperature),
+    length=int(length),
+  )
   mesh = mesh_of(model)
   rows = bucket(len(ids), least=mesh.shape['data'] * mesh.shape['fsdp'] if mesh else 1)
   filled = ids + [[]] * (rows - len(ids))
   prompt_BP, segment_BP = left_pad(filled, bucket(max(map(len, ids))))
-  greedy = temperature == 0
-  how = dict(
-    slots=bucket(length),
-    eos=model.cfg.eos,
-    greedy=greedy,
-    top_k=None if top_k is None or greedy else min(top_k, model.cfg.vocab),
-    truncate=top_p < 1 and not greedy,
-  )
   with on_mesh(mesh):
-    given = prompt_BP, segment_BP, row_keys(filled, seed)
-    out = generate(model, *given, length, temperature or 1.0, top_p, **how)
+    out = generate(model, prompt_BP, segment_BP, row_keys(filled, seed), how)
     tokens_BR, length_B = _to_every_host(out.tokens_BR, out.length_B)
   answers = [row[:n].tolist() for row, n in zip(tokens_BR, length_B)]
-  return [_like(model, p, i, a) for p, i, a in zip(prompts, ids, answers)]
+  text: Any = model.tokenizer  # there where a prompt is text
+  return [
+    text.decode_continuation(given, answer) if isinstance(prompt, str) else answer
+    for prompt, given, answer in zip(prompts, ids, answers)
+  ]
 
 
 def _ids(model, prompt):
@@ -75,10 +121,6 @@ def _ids(model, prompt):
   start = model.tokenizer.eos if model.tokenizer.bos is None else model.tokenizer.bos
   ids = model.tokenizer.encode(prompt)
   return ids or ([] if start is None else [start])  # nothing to continue: a document's start
-
-
-def _like(model, prompt, ids, answer):
-  return model.tokenizer.decode_continuation(ids, answer) if isinstance(prompt, str) else answer
 
 
 def _to_every_host(*arrays):
@@ -94,20 +136,20 @@ def _whole(name, value):
   return operator.index(value)
 
 
-def _real(name, value):
+def _number(name, value):
   if isinstance(value, bool) or not isinstance(value, numbers.Real):
     raise UserError(f'{name}={value!r} must be a number')
   return value
 
 
-def check(length, temperature, top_k, top_p, seed=0):
+def _check(length, temperature, top_k, top_p, seed):
   if _whole('length', length) < 1:
     raise UserError(f'length={length} must be at least 1')
-  if _real('temperature', temperature) != 0 and not 1e-6 <= temperature < float('inf'):
+  if _number('temperature', temperature) != 0 and not 1e-6 <= temperature < float('inf'):
     raise UserError(f'temperature={temperature}: 0 is greedy, otherwise from 1e-6 up and finite')
   if top_k is not None and _whole('top_k', top_k) < 1:
     raise UserError(f'top_k={top_k} must be at least 1, or None')
-  if top_p is not None and not 0 < _real('top_p', top_p) <= 1:
+  if top_p is not None and not 0 < _number('top_p', top_p) <= 1:
     raise UserError(f'top_p={top_p} must be above 0 and at most 1, or None')
   if not 0 <= _whole('seed', seed) < 2**32:
     raise UserError(f'seed={seed} must be at least 0 and below 2**32')
@@ -127,14 +169,14 @@ def _check_prompts(cfg, ids, length):
     )
 
 
-def bucket(n, least=16):
+def bucket(n: int, least: int = 16) -> int:
   """The next power of two times `least`, so that a new length seldom means a new program."""
   while least < n:
     least *= 2
   return least
 
 
-def left_pad(ids, length):
+def left_pad(ids: Sequence[Sequence[int]], length: int) -> tuple[np.ndarray, np.ndarray]:
   """(prompt_BP, segment_BP): rows end in the last column; segment 0 is padding, 1 the prompt."""
   prompt_BP = np.zeros((len(ids), length), np.int32)
   segment_BP = np.zeros((len(ids), length), np.int32)
@@ -144,9 +186,10 @@ def left_pad(ids, length):
   return prompt_BP, segment_BP
 
 
-def row_keys(ids, seed):
+def row_keys(ids: Sequence[Sequence[int]], seed: int) -> Array:
   """A key for each prompt, from its content and how often it stood before, not from its place."""
-  seen, keys = {}, []
+  seen: dict[int, int] = {}
+  keys = []
   for tokens in ids:
     content = zlib.crc32(np.asarray(tokens, np.int32).tobytes())
     keys.append((content, seen.setdefault(content, 0)))
@@ -157,76 +200,79 @@ def row_keys(ids, seed):
   return fold(start, again_B)
 
 
-@functools.partial(jax.jit, static_argnames=('slots', 'eos', 'greedy', 'top_k', 'truncate'))
+@jax.jit
 def generate(
-  model, prompt_BP, segment_BP, key_B, length, temperature, top_p,
-  *, slots, eos=(), greedy=False, top_k=None, truncate=False,
-):  # fmt: skip
-  """Up to `length` <= `slots` tokens a row. Only what changes the program is static.
-
-  A row without a prompt (segment 0 throughout) only fills the batch: it is finished from the start.
-  """
+  model: Decoder, prompt_BP: ArrayLike, segment_BP: ArrayLike, key_B: Array, how: Sampling
+) -> Sampled:
+  """What is sampled after each prompt, by each row's own key. A row without a prompt (segment 0
+  throughout) only fills the batch: it is finished from the start."""
+  prompt_BP, segment_BP = jnp.asarray(prompt_BP), jnp.asarray(segment_BP)
   model = jax.tree.map(lambda w: w.astype(model.cfg.dtype), model)  # once, not at every step
-  given = prompt_BP, segment_BP, key_B, length, temperature, top_p
   with sampling_groups(model) as model:
-    given = (pin(x, 'B'[: jnp.ndim(x)]) for x in given)
-    out = _generate(model, *given, slots, eos, greedy, top_k, truncate)
-  return jax.tree.map(lambda x: pin(x, 'B'), out)
+    given = jax.tree.map(lambda x: pin(x, 'B'[: x.ndim]), (prompt_BP, segment_BP, key_B, how))
+    out = _generate(model, *given)
+  tokens_BR, sampled_BR, length_B, finished_B = (pin(x, 'B') for x in out)
+  response_BR = jnp.arange(how.slots) < length_B[:, None]
+  made = Sampled(
+    tokens_BT=jnp.concatenate([prompt_BP, tokens_BR], 1),
+    segment_BT=jnp.concatenate([segment_BP != 0, response_BR], 1).astype(jnp.int32),
+    response_BR=response_BR,
+    length_B=length_B,
+    finished_B=finished_B,
+    live_B=segment_BP[:, -1] != 0,
+    sampled_BR=sampled_BR,
+  )
+  return jax.tree.map(lambda x: pin(x, 'B'), made)
 
 
-def _generate(
-  model, prompt_BP, segment_BP, key_B, length, temperature, top_p,
-  slots, eos, greedy, top_k, truncate,
-):  # fmt: skip
-  B, P = prompt_BP.shape
-  pad = eos[0] if eos else 0
+def _generate(model, prompt_BP, segment_BP, key_B, how):
+  """(tokens_BR, logprob_BR, length_B, finished_B)."""
+  (B, P), slots = prompt_BP.shape, how.slots
+  pad = how.eos[0] if how.eos else 0
 
   def draw(x_B1D, t, done_B):
     logits_BV = pin(model.unembed(x_B1D)[:, 0], 'B')
-    logits_BV = logits_BV if greedy else logits_BV / temperature
-    kept_BV = truncated(logits_BV, top_k, top_p if truncate else None)
-    if greedy:
+    if how.temperature is None:
       token_B = jnp.argmax(logits_BV, -1)
     else:
+      logits_BV = logits_BV / how.temperature
       now_B = jax.vmap(jax.random.fold_in, in_axes=(0, None))(key_B, t)
-      token_B = jax.vmap(jax.random.categorical)(now_B, kept_BV)
+      allowed_BV = truncated(logits_BV, how.top_k, how.top_p)
+      token_B = jax.vmap(jax.random.categorical)(now_B, allowed_BV)
     logprob_BV = jax.nn.log_softmax(logits_BV)
     logprob_B = jnp.take_along_axis(logprob_BV, token_B[:, None], -1)[:, 0]
     return jnp.where(done_B, pad, token_B).astype(jnp.int32), jnp.where(done_B, 0, logprob_B)
 
-  def put(t, out, token_B, logprob_B, done_B):
-    at = lambda a_BR, a_B: jax.lax.dynamic_update_slice(a_BR, a_B[:, None], (0, t))
-    ended_B = jnp.isin(token_B, jnp.array(eos)) if eos else jnp.zeros(B, bool)
-    return Sampled(
-      tokens_BR=at(out.tokens_BR, token_B),
-      logprob_BR=at(out.logprob_BR, logprob_B),
-      length_B=jnp.where(done_B, out.length_B, t + 1),
-      finished_B=done_B | ended_B,
+  def put(t, answers, token_B, logprob_B):
+    tokens_BR, logprob_BR, length_B, done_B = answers
+    ended_B = jnp.isin(token_B, jnp.array(how.eos)) if how.eos else jnp.zeros(B, bool)
+    return (
+      jax.lax.dynamic_update_slice(tokens_BR, token_B[:, None], (0, t)),
+      jax.lax.dynamic_update_slice(logprob_BR, logprob_B[:, None], (0, t)),
+      jnp.where(done_B, length_B, t + 1),
+      done_B | ended_B,
     )
 
   def step(carry):
-    t, out, token_B, cache = carry
+    t, answers, token_B, cache = carry
     x_B1D, cache = model.extend(token_B[:, None], cache)
-    token_B, logprob_B = draw(x_B1D, t, out.finished_B)
-    return t + 1, put(t, out, token_B, logprob_B, out.finished_B), token_B, cache
+    token_B, logprob_B = draw(x_B1D, t, answers[-1])
+    return t + 1, put(t, answers, token_B, logprob_B), token_B, cache
 
   idle_B = segment_BP[:, -1] == 0
-  out = Sampled(
-    jnp.full((B, slots), pad, jnp.int32), jnp.zeros((B, slots)), jnp.zeros(B, jnp.int32), idle_B
-  )
+  none = jnp.full((B, slots), pad, jnp.int32), jnp.zeros((B, slots)), jnp.zeros(B, jnp.int32)
   stops = (slots // 2, slots) if model.small and slots > 64 else (slots,)
   x_BPD, cache = model.prefill(prompt_BP, segment_BP, P + stops[0])
   token_B, logprob_B = draw(x_BPD[:, -1:], 0, idle_B)
-  carry = jnp.int32(1), put(0, out, token_B, logprob_B, idle_B), token_B, cache
+  carry = jnp.int32(1), put(0, (*none, idle_B), token_B, logprob_B), token_B, cache
   for stop in stops:
-    last = jnp.minimum(stop, length)
-    more = lambda carry, last=last: (carry[0] < last) & ~carry[1].finished_B.all()
+    last = stop if how.length is None else jnp.minimum(stop, how.length)
     carry = *carry[:3], model.grow(carry[3], P + stop)
-    carry = jax.lax.while_loop(more, step, carry)
+    carry = jax.lax.while_loop(lambda c, n=last: (c[0] < n) & ~c[1][-1].all(), step, carry)
   return carry[1]
 
 
-def truncated(logits_BV, top_k=None, top_p=None):
+def truncated(logits_BV: Array, top_k: int | None = None, top_p: ArrayLike | None = None) -> Array:
   """-inf outside the k most likely, then outside the fewest of these that hold the share top_p.
 
   Of equal tokens the lower id comes first, as in argmax: top_k=1 is greedy, always.

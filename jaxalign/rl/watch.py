@@ -1,18 +1,19 @@
 """What PPO says of itself: (total, weight) pairs, and flags that go up before a policy is lost."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from jaxalign.rl import ppo
+from jaxalign.rl.players import Rollout, Rules
 
 _QUARTERS = 4
 
 
-def rows_mean(x_B, live_B):
-  return ppo.total(x_B, live_B)
-
-
-def distinct(tokens_BR, mask_BR, n):
+def distinct(tokens_BR: Array, mask_BR: Array, n: int) -> ppo.Pair:
   """(different n-grams, n-grams), each within its own row, summed."""
   R = tokens_BR.shape[1]
   if n > R:
@@ -28,33 +29,32 @@ def distinct(tokens_BR, mask_BR, n):
   return (new & (code != last)).sum(dtype=jnp.float32), whole.sum(dtype=jnp.float32)
 
 
-def of_rollout(rules, seen, raw_B, score_B, reward_BR, beta):
+def of_rollout(
+  rules: Rules, rollout: Rollout, raw_B: Array, score_B: Array, reward_BR: Array, beta: Array
+) -> dict[str, ppo.Pair]:
   """Metrics of a batch of samples. KL: nats per sequence, per token, and per token of each quarter
   of the response's slots."""
-  said, mask_BR, live_B = seen.said, seen.response_BR, seen.live_B
-  k1_BR = ppo.kl_estimate(said.logprob_BR, said.ref_logprob_BR, 'k1')
-  k3_BR = ppo.kl_estimate(said.logprob_BR, said.ref_logprob_BR, 'k3')
-  gap_BR = jnp.abs(seen.sampled_BR - said.logprob_BR)
-  tokens_BR = seen.tokens_BT[:, -mask_BR.shape[1] :]
+  mask_BR, live_B = rollout.response_BR, rollout.live_B
+  logprobs = rollout.logprob_BR, rollout.ref_logprob_BR
+  k1_BR = ppo.kl_estimate(*logprobs, 'k1')
+  gap_BR = jnp.abs(rollout.sampled_BR - rollout.logprob_BR)
   one = jnp.float32(1)
-  rows = dict(
-    reward_raw=raw_B, reward=score_B, reward_shaped=jnp.where(mask_BR, reward_BR, 0).sum(1),
-    length=seen.length_B, finished=seen.finished_B, truncated=~seen.finished_B,
-  )  # fmt: skip
-  spread = ppo.RunningMoments().update(raw_B, live_B).std
-  repeated = distinct(tokens_BR, mask_BR, 4)
-  metrics = {name: rows_mean(x_B, live_B) for name, x_B in rows.items()}
+  repeated = distinct(rollout.tokens_BR, mask_BR, 4)
+  rows = dict(reward_raw=raw_B, reward=score_B)
+  rows |= dict(reward_shaped=jnp.where(mask_BR, reward_BR, 0).sum(1), length=rollout.length_B)
+  rows |= dict(finished=rollout.finished_B, truncated=~rollout.finished_B)
+  metrics: dict[str, ppo.Pair] = {n: ppo.total(x_B, live_B) for n, x_B in rows.items()}
   metrics |= dict(
-    reward_std=(spread, one),
-    kl_sequence=ppo.sequence_kl(said.logprob_BR, said.ref_logprob_BR, mask_BR),
+    reward_std=(ppo.RunningMoments().update(raw_B, live_B).std, one),
+    kl_sequence=ppo.sequence_kl(*logprobs, mask_BR),
     kl_token=ppo.total(k1_BR, mask_BR),
-    kl_token_k3=ppo.total(k3_BR, mask_BR),
-    entropy=ppo.total(said.entropy_BR, mask_BR),
-    entropy_reference=ppo.total(said.ref_entropy_BR, mask_BR),
+    kl_token_k3=ppo.total(ppo.kl_estimate(*logprobs, 'k3'), mask_BR),
+    entropy=ppo.total(rollout.entropy_BR, mask_BR),
+    entropy_reference=ppo.total(rollout.ref_entropy_BR, mask_BR),
     sampler_gap=ppo.total(gap_BR, mask_BR),
     sampler_gap_max=(jnp.where(mask_BR, gap_BR, 0).max(initial=0), one),
-    explained_variance=_explained(seen, reward_BR, rules),
-    distinct_2=distinct(tokens_BR, mask_BR, 2),
+    explained_variance=_explained(rollout, reward_BR, rules),
+    distinct_2=distinct(rollout.tokens_BR, mask_BR, 2),
     repetition=(repeated[1] - repeated[0], repeated[1]),
     beta=(beta, one),
   )
@@ -65,30 +65,29 @@ def of_rollout(rules, seen, raw_B, score_B, reward_BR, beta):
   return metrics
 
 
-def _explained(seen, reward_BR, rules):
+def _explained(rollout, reward_BR, rules):
   """Of the returns to the end (lam 1): what GAE makes of the critic itself says less of it."""
-  said, mask_BR = seen.said, seen.response_BR
-  after_B = jnp.where(seen.finished_B, 0, said.after_B) if rules.bootstrap else None
-  _, return_BR = ppo.gae(reward_BR, said.value_BR, mask_BR, rules.gamma, 1.0, bootstrap_B=after_B)
-  return ppo.explained_variance(said.value_BR, return_BR, mask_BR), jnp.float32(1)
+  value_BR, mask_BR = rollout.value_BR, rollout.response_BR
+  after_B = jnp.where(rollout.finished_B, 0, rollout.after_B) if rules.bootstrap else None
+  _, return_BR = ppo.gae(reward_BR, value_BR, mask_BR, rules.gamma, 1.0, bootstrap_B=after_B)
+  return ppo.explained_variance(value_BR, return_BR, mask_BR), jnp.float32(1)
 
 
-def of_updates(told):
+def of_updates(told: Mapping[str, Any]) -> dict[str, ppo.Pair]:
   """Sums over the optimizer steps, the first step's own, and how many were taken."""
   stats = told['stats']
   metrics = jax.tree.map(lambda x: x.sum(0), stats)
   for name in ('ratio', 'ratio_max', 'clip_fraction', 'approx_kl'):
     metrics[f'first_{name}'] = tuple(x[0] for x in stats[name])
-  one, masked = jnp.float32(1), told['masked']
-  counts = dict(
-    optimizer_steps=told['ok'] & ~masked, masked_steps=masked, skipped=~told['ok'] & ~masked
-  )
-  metrics |= {name: (x.sum(dtype=jnp.float32), one) for name, x in counts.items()}
+  ok, masked = told['ok'], told['masked']
+  counts = dict(optimizer_steps=ok & ~masked, masked_steps=masked, skipped=~ok & ~masked)
+  for name, x in counts.items():
+    metrics[name] = x.sum(dtype=jnp.float32), jnp.float32(1)
   policy, value = metrics['policy_loss'], metrics['value_loss']
   return metrics | dict(loss=(policy[0] + value[0], policy[1]))
 
 
-def flags(rules, metrics):
+def flags(rules: Rules, metrics: Mapping[str, ppo.Pair]) -> dict[str, ppo.Pair]:
   """1 where something is wrong that is seen early, 0 elsewhere; and their sum."""
   mean = {name: total / jnp.maximum(weight, 1e-30) for name, (total, weight) in metrics.items()}
   raised = dict(
@@ -101,5 +100,5 @@ def flags(rules, metrics):
   if rules.kl_target is not None:
     raised |= dict(flag_kl=mean['kl_sequence'] > 3 * rules.kl_target)
   one = jnp.float32(1)
-  raised = {name: (x.astype(jnp.float32), one) for name, x in raised.items()}
-  return raised | dict(flags=(sum(x for x, _ in raised.values()), one))
+  found: dict[str, Any] = {name: (x.astype(jnp.float32), one) for name, x in raised.items()}
+  return found | dict(flags=(sum(x for x, _ in found.values()), one))

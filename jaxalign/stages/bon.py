@@ -204,7 +204,7 @@ def _asker(cfg, tokenizer, mesh):
 
 @functools.partial(jax.jit, static_argnums=0)
 def draw(how, policy, batch, key):
-  """Seen of one answer to each row; no other player has read it."""
+  """One answer to each row, as it was Sampled."""
   response, temperature = how
   fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
   key_B = jax.vmap(jax.random.fold_in)(fold(key, batch['prompt_B']), batch['answer_B'])

@@ -26,8 +26,8 @@ def open_prompts(cfg, tokenizer, workdir):
 
 def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, ready, gold=None):
   """(period, state -> scores) on held-out prompts, or None without any. What was written goes to
-  samples.jsonl, with its scores. ready: the prompts, tokenised. gold: Seen -> the score_B of judges
-  that nothing is trained on."""
+  samples.jsonl, with its scores. ready: the prompts, tokenised. gold: Rollout -> the score_B of
+  judges that nothing is trained on."""
   if ready is None:
     return None
   prompts = batches.Prompts(ready, cfg.prompt, cfg.batch, None)
@@ -43,7 +43,7 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, ready,
       for n, (stacked, _) in enumerate(feed.ahead(0, calls)):
         key_B = players.row_keys(key, n, cfg.batch)
         seen = collect(state.model, stacked, key_B, given, greedy=greedy)
-        scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
+        scores = (*seen.scores, *(judge(seen) for judge in hosts))
         judging.refuse_not_finite(game.names, scores, seen.live_B)
         now, said = _totals(game, seen, scores, gold and gold(seen))
         counts = now if counts is None else jax.tree.map(jnp.add, counts, now)
@@ -80,15 +80,15 @@ def _rows_until(rows, batch, wanted):
 @functools.partial(jax.jit, static_argnames='game')
 def _totals(game, seen, scores, gold_B):
   """({name: (sum, rows)}, what is said of each row)."""
-  said, mask_BR = seen.said, seen.response_BR
+  mask_BR, ours_BR, theirs_BR = seen.response_BR, seen.logprob_BR, seen.ref_logprob_BR
   reward_B = sum(w * s_B for w, s_B in zip(game.weights, scores))
   rows = dict(reward=reward_B, length=seen.length_B, finished=seen.finished_B)
   rows |= dict(gold=gold_B) if gold_B is not None else {}
   counts = {name: ppo.total(x_B, seen.live_B) for name, x_B in rows.items()}
-  counts |= dict(kl=ppo.sequence_kl(said.logprob_BR, said.ref_logprob_BR, mask_BR))
-  counts |= dict(entropy=ppo.total(said.entropy_BR, mask_BR))
-  counts |= dict(distinct_2=watch.distinct(seen.tokens_BT[:, -mask_BR.shape[1] :], mask_BR, 2))
-  kl_B = jnp.where(mask_BR, said.logprob_BR - said.ref_logprob_BR, 0).sum(1)
+  counts |= dict(kl=ppo.sequence_kl(ours_BR, theirs_BR, mask_BR))
+  counts |= dict(entropy=ppo.total(seen.entropy_BR, mask_BR))
+  counts |= dict(distinct_2=watch.distinct(seen.tokens_BR, mask_BR, 2))
+  kl_B = jnp.where(mask_BR, ours_BR - theirs_BR, 0).sum(1)
   return counts, dict(score=reward_B, kl=kl_B) | (dict(gold=gold_B) if gold_B is not None else {})
 
 
@@ -113,7 +113,7 @@ def warned(workdir, step, means, kl_target):
   """{warn_..: 1 where over-optimisation shows}, by this evaluation and those before it."""
   before = metrics.lines_until(workdir / 'evals.jsonl', step - 1)
   history = [_as_history(row) for row in (*before, means)]
-  up = over.warnings(history, kl_target=kl_target, limits=over.Limits(window=_WINDOW))
+  up = over.warnings(history, kl_target=kl_target, window=_WINDOW)
   return {f'warn_{name}': float(x) for name, x in up.items()}
 
 

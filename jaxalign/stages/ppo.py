@@ -11,7 +11,8 @@ from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.models import adapters, llama2, phi2
 from jaxalign.ranges import INT32, Bound, Count, Length, Rows, Seed, Slots
-from jaxalign.rl import improve, judges, players
+from jaxalign.rl import improve, players
+from jaxalign.rl.judges import Judge
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import finished, held_out, judging, ppo_start, refusals, training
 from jaxalign.stages.doctors import ppo_doctor
@@ -35,8 +36,8 @@ class Config:
   held_out: sources.Source | None = None  # prompts for evaluation
   pretraining: tuple[training.Corpus, ...] = ()  # mixed in with weight rules.ptx
   prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir
-  judges: tuple[judges.Judge, ...]
-  gold: tuple[judges.Judge, ...] = ()  # score held-out answers, and nothing is trained on them
+  judges: tuple[Judge, ...]
+  gold: tuple[Judge, ...] = ()  # score held-out answers, and nothing is trained on them
   rules: players.Rules = dataclasses.field(default_factory=players.Rules)
   prompt: Slots = 512  # tokens of the longest prompt; longer ones are dropped and counted
   response: Slots = 512  # tokens at most
@@ -186,7 +187,7 @@ def open_prompts(cfg, tokenizer, workdir):
 
 @functools.partial(jax.jit, static_argnames=('game', 'greedy'))
 def collect(game, model, stacked, key_B, given, greedy=False):
-  """The first program: a Seen of the one batch that is stacked."""
+  """The first program: a Rollout of the one batch that is stacked."""
   batch = jax.tree.map(lambda x: x[0], stacked)
   return players.collect(game, model, batch, key_B, given, greedy)
 
@@ -210,7 +211,7 @@ def make_step(game, tx, hosts):
   def step(state, stacked, given):
     key_B = keys(state.key, state.step, stacked['tokens_BT'].shape[1])
     seen = collect(game, state.model, stacked, key_B, given)
-    scores = (*seen.said.scores, *(judge(seen) for judge in hosts))
+    scores = (*seen.scores, *(judge(seen) for judge in hosts))
     judging.refuse_not_finite(game.names, scores, seen.live_B)
     return learn(game, tx, state, stacked, seen, scores, given)
 
@@ -218,7 +219,7 @@ def make_step(game, tx, hosts):
 
 
 def once(cfg, rows, saves):
-  """An iteration from chance on one device, judged by length: (the policy as it sampled, Seen,
+  """An iteration from chance on one device, judged by length: (the policy as it sampled, Rollout,
   metrics). What --doctor looks at."""
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
   game, tx = game_of(cfg, ('length',), (1.0,)), ppo_start.optimizers_of(cfg)

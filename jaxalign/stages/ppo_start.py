@@ -43,7 +43,7 @@ def start(cfg, tx, mesh, saves, scorers=()):
     fresh = lambda: heads.Critic(jax.tree.map(lambda w: jnp.array(w, copy=True), first), key)
     state = make(dict(policy=first, critic=fresh() if scorer is None else scorer))
   mark = jax.device_put(np.uint32(mark), twin.extra.reference.sharding)
-  return state.replace(extra=state.extra.replace(reference=mark)), given
+  return state.replace(extra=dataclasses.replace(state.extra, reference=mark)), given
 
 
 def frozen_model(cfg):
@@ -110,4 +110,4 @@ def optimizers_of(cfg):
 def optimizers(policy, critic, policy_steps, critic_steps):
   """The same object for the same configs, so that a second run of a process compiles nothing."""
   each = (policy, policy_steps), (critic, critic_steps)
-  return improve.both(*(make_optimizer(*x) for x in each), tuple(learning_rate(*x) for x in each))
+  return improve.Both(*(make_optimizer(*x) for x in each), tuple(learning_rate(*x) for x in each))

@@ -32,6 +32,8 @@ def get_config():
   adam = AdamW(lr=1e-2, eps=1e-5, schedule=Schedule(warmup=2))
   prompts = sources.Shipped(name='conversations', as_='prompt')
   text = sources.Shipped(name='value_explanations')
+  sizes = dict(prompt=32, response=6, ptx_length=32, batch=8, minibatch=4)
+  sizes |= dict(steps=8, eval_every=4, eval_prompts=8)
   return Config(
     model=llama2.tiny(width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=1024, remat='none'),
     tokenizer='shipped',
@@ -41,18 +43,11 @@ def get_config():
     pretraining=(training.Corpus(source=text),),
     judges=(Judge(by=share_of_e),),
     rules=Rules(epochs=2, kl_target=4.0, kl_horizon=100.0, normalise=True, ptx=0.1),
-    prompt=32,
-    response=6,
-    ptx_length=32,
-    batch=8,
-    minibatch=4,
-    steps=8,
-    eval_every=4,
-    eval_prompts=8,
     optim=adam,
     critic_optim=adam,
     saving=Saving(every=2),
     logging=Logging(every=100),
+    **sizes,
   )
 
 

@@ -19,10 +19,11 @@ def test_rules_20_22_23_every_optimizer_step_is_taken_and_counted():
   world = playing.world(minibatches=4, microbatches=2, epochs=3, critic_first=1)
   before = jax.device_get(world.state.model)
   state, told = playing.play(world, 1)
-  moved = lambda name: max(
-    np.abs(a - b).max()
-    for a, b in zip(jax.tree.leaves(before[name]), jax.tree.leaves(state.model[name]))
-  )
+
+  def moved(name):
+    pairs = zip(jax.tree.leaves(before[name]), jax.tree.leaves(state.model[name]))
+    return max(np.abs(a - b).max() for a, b in pairs)
+
   assert moved('policy') == 0 and moved('critic') > 1e-4 and told[0]['ratio_max'] == 1
   state, more = playing.play(world, 1)
   assert moved('policy') > 1e-4
@@ -80,9 +81,10 @@ def test_rules_15_23_no_step_whitens_again_and_every_iteration_shuffles_anew(mon
   And the same rows, seen in another iteration, come in another order."""
   world = playing.world(epochs=1, minibatches=4)
   seen, scores_B = playing.see(world), jnp.zeros(16)
-  plain = lambda rules, score_B, seen, beta: (
-    seen.said.value_BR, seen.response_BR.astype(jnp.float32), seen.said.value_BR
-  )  # fmt: skip
+
+  def plain(rules, score_B, seen, beta):
+    return seen.value_BR, seen.response_BR.astype(jnp.float32), seen.value_BR
+
   monkeypatch.setattr(improve, 'advantages', plain)
   learn = jax.jit(functools.partial(improve.improve, world.game, world.tx))
 
@@ -107,6 +109,9 @@ def test_rule_21_lora_one_base_for_all_and_only_adapters_learn():
   assert told[0]['kl_sequence'] == 0 and told[2]['kl_sequence'] > 1e-3
   assert told[1]['first_ratio_max'] == pytest.approx(1, abs=1e-6)
   assert all((a == b).all() for a, b in zip(base, jax.tree.leaves(world.given['reference'])))
-  size = lambda tree: sum(x.size for x in jax.tree.leaves(tree))
-  assert size(state.model['policy']) < size(world.given['reference']) / 2
+  size, whole = (
+    sum(x.size for x in jax.tree.leaves(tree))
+    for tree in (state.model['policy'], world.given['reference'])
+  )
+  assert size < whole / 2
   assert set(state.model['critic']) == {'adapter', 'score_D'}

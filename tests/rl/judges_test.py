@@ -14,6 +14,7 @@ from jaxalign.models import llama2
 from jaxalign.models.heads import Scorer
 from jaxalign.rl import judges
 from jaxalign.rl.judges import Judge, Row
+from jaxalign.rl.sample import left_pad
 from jaxalign.sharding.meshes import make_mesh
 
 QUESTION = (Turn('user', 'What is it?'), Turn('assistant', 'Red.'), Turn('user', 'Why so?'))
@@ -30,21 +31,19 @@ def answered(text, finished=True, form=chat.TRANSCRIPT):
 
 
 def seen_of(rows, P=64, R=16):
-  """What judges read of a Seen, for these rows (None: an idle one)."""
-  B = len(rows)
-  tokens_BT, segment_BT = np.full((B, P + R), 2, np.int32), np.zeros((B, P + R), np.int32)
-  for n, row in enumerate(rows):
-    if row is not None:
-      tokens_BT[n, P - len(row.prompt) : P] = row.prompt
-      tokens_BT[n, P : P + len(row.answer)] = row.answer
-      segment_BT[n, P - len(row.prompt) : P + len(row.answer)] = 1
-  lengths = np.array([len(row.answer) if row else 0 for row in rows])
-  put = jax.numpy.asarray
-  return types.SimpleNamespace(
-    tokens_BT=put(tokens_BT), segment_BT=put(segment_BT), length_B=put(lengths),
-    finished_B=put(np.array([row is None or row.finished for row in rows])),
-    response_BR=put(np.arange(R) < lengths[:, None]),
-  )  # fmt: skip
+  """What judges read of a Sampled, for these rows (None: an idle one)."""
+  rows = [row or Row([], [], True) for row in rows]
+  prompt_BP, segment_BP = left_pad([row.prompt for row in rows], P)
+  tokens_BR, response_BR = (x[:, ::-1] for x in left_pad([row.answer[::-1] for row in rows], R))
+  segment_BT = np.concatenate([segment_BP, response_BR], 1)
+  found = dict(
+    tokens_BT=np.where(segment_BT, np.concatenate([prompt_BP, tokens_BR], 1), 2),
+    segment_BT=segment_BT,
+    length_B=response_BR.sum(1),
+    finished_B=np.array([row.finished for row in rows]),
+    response_BR=response_BR == 1,
+  )
+  return types.SimpleNamespace(**{name: jax.numpy.asarray(x) for name, x in found.items()})
 
 
 def mesh():
@@ -129,31 +128,34 @@ def test_rule_9_another_tokenizer_without_a_template_is_refused():
     judges.check_readable(Judge(by='/a/rm'), (OTHER, chat.TRANSCRIPT), (shipped(), odd))
 
 
-def test_rules_9_10_a_reward_model_scores_the_rewritten_text_at_its_last_token():
+@pytest.fixture(scope='module')
+def scored():
+  """({row: ids by which a reward model of another template reads it}, what it says of ids alone,
+  what it says as a judge that reads up to a length)."""
+  cfg = llama2.tiny(width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=1024)
+  scorer = jax.jit(lambda key: Scorer(cfg.build(key), key))(jax.random.key(0))
+  theirs, ours = (shipped(), chat.PHI2_INSTRUCT), (shipped(), chat.TRANSCRIPT)
+  rows = [answered('Because.'), answered('No', finished=False), None, answered('Why not?')]
+  ids = {n: judges.rewritten(row, theirs, ours) for n, row in enumerate(rows) if row}
+
+  def judge(length):
+    return judges.by_text(Judge(by='rm'), scorer, theirs, ours, length, mesh())(seen_of(rows))
+
+  return ids, lambda tokens: scorer(np.array(tokens)[None])[0], judge
+
+
+def test_rules_9_10_a_reward_model_scores_the_rewritten_text_at_its_last_token(scored):
   """As the same model does alone on the ids it was trained on, whatever pads the batch."""
-  tokenizer = shipped()
-  cfg = llama2.tiny(width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=1024)
-  scorer = jax.jit(lambda key: Scorer(cfg.build(key), key))(jax.random.key(0))
-  theirs, ours = (tokenizer, chat.PHI2_INSTRUCT), (tokenizer, chat.TRANSCRIPT)
-  score = judges.by_text(Judge(by='rm'), scorer, theirs, ours, 96, mesh())
-  rows = [answered('Because.'), answered('No', finished=False), None, answered('Why not?')]
-  score_B = score(seen_of(rows))
-  for n in (0, 1, 3):
-    ids = np.array(judges.rewritten(rows[n], theirs, ours))
-    np.testing.assert_allclose(score_B[n], scorer(ids[None])[0], rtol=1e-4)
+  ids, alone, judge = scored
+  score_B = judge(96)
+  for n in ids:
+    np.testing.assert_allclose(score_B[n], alone(ids[n]), rtol=1e-4)
 
 
-def test_texts_too_long_for_a_judge_are_counted(caplog):
-  tokenizer = shipped()
-  cfg = llama2.tiny(width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=1024)
-  scorer = jax.jit(lambda key: Scorer(cfg.build(key), key))(jax.random.key(0))
-  theirs, ours = (tokenizer, chat.PHI2_INSTRUCT), (tokenizer, chat.TRANSCRIPT)
-  rows = [answered('Because.'), answered('No', finished=False), None, answered('Why not?')]
-  sizes = [len(judges.rewritten(row, theirs, ours)) for row in rows if row]
-  score = judges.by_text(Judge(by='rm'), scorer, theirs, ours, max(sizes) - 1, mesh())
-  score_B = score(seen_of(rows))
-  cut = sum(n == max(sizes) for n in sizes)
-  assert f'judge rm: {cut} of 4 texts have more than {max(sizes) - 1} tokens' in caplog.text
-  ids = np.array(judges.rewritten(rows[sizes.index(max(sizes))], theirs, ours))[1:]
-  at = [0, 1, 3][sizes.index(max(sizes))]
-  np.testing.assert_allclose(score_B[at], scorer(ids[None])[0], rtol=1e-4)
+def test_texts_too_long_for_a_judge_are_counted(scored, caplog):
+  ids, alone, judge = scored
+  most = max(map(len, ids.values()))
+  score_B = judge(most - 1)
+  long = [n for n in ids if len(ids[n]) == most]
+  assert f'judge rm: {len(long)} of 4 texts have more than {most - 1} tokens' in caplog.text
+  np.testing.assert_allclose(score_B[long[0]], alone(ids[long[0]][1:]), rtol=1e-4)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from jaxalign.config import UserError
 from jaxalign.rl import players
@@ -26,18 +27,12 @@ def seen(**how):
   return world, jax.device_get(playing.see(world))
 
 
-def log_softmax(logits):
-  top = logits - logits.max(-1, keepdims=True)
-  return top - np.log(np.exp(top).sum(-1, keepdims=True))
-
-
 def by_hand(world, got, row, temperature, model=None):
   """(logprobs, entropies, values) of one row alone, without padding, token by token."""
   live = got.segment_BT[row] != 0
   tokens = got.tokens_BT[row][live]
   model = model or world.state.model['policy']
-  logits = np.asarray(model.logits(tokens[None])[0], np.float64) / temperature
-  logp = log_softmax(logits)
+  logp = log_softmax(np.asarray(model.logits(tokens[None])[0], np.float64) / temperature, -1)
   n, length = len(tokens), int(got.length_B[row])
   before = np.arange(n - length, n) - 1
   entropy = -(np.exp(logp) * logp).sum(-1)[before]
@@ -49,15 +44,14 @@ def test_rules_1_4_6_every_row_reads_as_it_would_alone_at_temperature():
   """Left padding, positions, the slice that predicts the response, one temperature everywhere; and
   the tokens lie where the prompts end."""
   world, got = seen()
-  said = got.said
   for row in range(0, 16, 3):
     logprob, entropy, values = by_hand(world, got, row, COLD)
     n = int(got.length_B[row])
-    np.testing.assert_allclose(said.logprob_BR[row, :n], logprob, atol=2e-5)
+    np.testing.assert_allclose(got.logprob_BR[row, :n], logprob, atol=2e-5)
     np.testing.assert_allclose(got.sampled_BR[row, :n], logprob, atol=2e-5)
-    np.testing.assert_allclose(said.entropy_BR[row, :n], entropy, atol=2e-5)
-    np.testing.assert_allclose(said.value_BR[row, :n], values, atol=2e-5)
-    assert (said.logprob_BR[row, n:] == 0).all() and (said.value_BR[row, n:] == 0).all()
+    np.testing.assert_allclose(got.entropy_BR[row, :n], entropy, atol=2e-5)
+    np.testing.assert_allclose(got.value_BR[row, :n], values, atol=2e-5)
+    assert (got.logprob_BR[row, n:] == 0).all() and (got.value_BR[row, n:] == 0).all()
 
 
 def test_rules_2_3_masks_come_from_lengths_and_end_is_an_action():
@@ -72,7 +66,7 @@ def test_rules_2_3_masks_come_from_lengths_and_end_is_an_action():
     assert bool(got.finished_B[row]) == (len(ends) == 1)
     if got.finished_B[row]:
       assert ends[0] == length - 1 and (answer[length:] == 2).all()  # what follows is pad = eos
-      assert got.said.logprob_BR[row, length - 1] != 0  # the decision to end has a probability
+      assert got.logprob_BR[row, length - 1] != 0  # the decision to end has a probability
     assert (got.segment_BT[row, 8:] == got.response_BR[row]).all()
 
 
@@ -91,7 +85,10 @@ def test_rule_4_every_token_is_a_draw_from_the_whole_distribution_at_temperature
   key_B = ppo.keys(world.state.key, 0, 16)
   logits_BTV = world.state.model['policy'].logits(got.tokens_BT, got.segment_BT)
   logits_BRV = logits_BTV[:, -7:-1] / COLD
-  draw = lambda key, t, logits_V: jax.random.categorical(jax.random.fold_in(key, t), logits_V)
+
+  def draw(key, t, logits_V):
+    return jax.random.categorical(jax.random.fold_in(key, t), logits_V)
+
   again_BR = jax.vmap(jax.vmap(draw, (None, 0, 0)), (0, None, 0))(key_B, jnp.arange(6), logits_BRV)
   np.testing.assert_array_equal(again_BR[got.response_BR], got.tokens_BT[:, 8:][got.response_BR])
 
@@ -100,15 +97,15 @@ CAMPAIGN = pytest.mark.campaign
 
 
 @pytest.mark.parametrize(
-  'dtype, tolerance, mesh',
+  'dtype, tolerance, gap, mesh',
   [
-    ('float32', 1e-6, (1, 1, 1)),
-    pytest.param('bfloat16', 2e-3, (1, 1, 1), marks=CAMPAIGN),
-    pytest.param('float32', 1e-6, EIGHT, marks=CAMPAIGN),
-    pytest.param('bfloat16', 2e-3, EIGHT, marks=CAMPAIGN),
+    ('float32', 1e-6, 1e-4, (1, 1, 1)),
+    pytest.param('bfloat16', 2e-3, 0.2, (1, 1, 1), marks=CAMPAIGN),
+    pytest.param('float32', 1e-6, 1e-4, EIGHT, marks=CAMPAIGN),
+    pytest.param('bfloat16', 2e-3, 0.2, EIGHT, marks=CAMPAIGN),
   ],
 )
-def test_rule_5_the_first_minibatch_finds_the_policy_that_sampled(dtype, tolerance, mesh):
+def test_rule_5_the_first_minibatch_finds_the_policy_that_sampled(dtype, tolerance, gap, mesh):
   """In every iteration; KL to the same weights is 0 in the first, at any temperature."""
   cfg = dataclasses.replace(playing.CFG, dtype=dtype)
   _, told = playing.play(playing.world(cfg=cfg, mesh=mesh, temperature=COLD), 2)
@@ -116,7 +113,7 @@ def test_rule_5_the_first_minibatch_finds_the_policy_that_sampled(dtype, toleran
     assert abs(metrics['first_ratio'] - 1) < tolerance
     assert abs(metrics['first_ratio_max'] - 1) < tolerance
     assert metrics['first_clip_fraction'] == 0 and abs(metrics['first_approx_kl']) < tolerance
-    assert metrics['sampler_gap_max'] < 0.2
+    assert metrics['sampler_gap_max'] < gap  # it samples by the weights as they are now
   assert told[0]['kl_sequence'] == 0 == told[0]['kl_token_k3']
   assert told[1]['kl_sequence'] != 0 and told[1]['ratio_max'] > 1.001  # it did move
 
@@ -136,26 +133,12 @@ def test_rule_8_samples_are_of_seed_iteration_and_row_alone():
   assert (other.tokens_BT[:, 8:] != got.tokens_BT[:, 8:]).any()
 
 
-@CAMPAIGN
-def test_generation_takes_the_weights_as_they_are_after_every_update():
-  """Cast anew: what is sampled after an update is likely under the new weights, not the old. And
-  rule 5 in bf16: the sampler is not quite the policy, the two programs that read it all but are."""
-  cfg = dataclasses.replace(playing.CFG, dtype='bfloat16')
-  world = playing.world(cfg=cfg, lr=3e-2)
-  before = jax.device_get(playing.see(world, step=5))
-  _, told = playing.play(world, 3)
-  for metrics in told:
-    assert abs(metrics['first_ratio'] - 1) < 2e-3 and metrics['first_clip_fraction'] == 0
-  after = jax.device_get(playing.see(world, step=5))
-  assert (before.tokens_BT != after.tokens_BT).any()
-  gap = np.abs(after.sampled_BR - after.said.logprob_BR)[after.response_BR].mean()
-  moved = np.abs(after.sampled_BR - after.said.ref_logprob_BR)[after.response_BR].mean()
-  assert gap < 0.05 < 0.3 < moved
-
-
 @pytest.mark.parametrize('groups', [2, 8])
 def test_rows_read_in_groups_are_read_as_one(groups):
-  f = lambda rows: dict(twice=rows['x_B'] * 2, rows=rows['y_BT'] + rows['x_B'][:, None])
+
+  def f(rows):
+    return dict(twice=rows['x_B'] * 2, rows=rows['y_BT'] + rows['x_B'][:, None])
+
   rows = dict(x_B=jnp.arange(16.0), y_BT=jnp.arange(48.0).reshape(16, 3))
   for a, b in zip(jax.tree.leaves(f(rows)), jax.tree.leaves(players.in_groups(f, groups, rows))):
     np.testing.assert_array_equal(a, b)
@@ -171,7 +154,7 @@ def test_rows_without_a_prompt_only_fill_the_batch():
     got = jax.device_get(ppo.collect(world.game, world.state.model, empty, key_B, world.given))
   assert got.live_B.tolist() == [True] * 4 + [False] * 12
   assert not got.response_BR[4:].any() and got.finished_B[4:].all()
-  assert all(np.isfinite(x).all() for x in jax.tree.leaves(got.said))
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(got))
 
 
 @pytest.mark.parametrize(

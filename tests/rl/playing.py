@@ -1,6 +1,6 @@
 """PPO without text: a tiny Llama, prompts of random tokens, and a judge of tokens."""
 
-import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from jaxalign.models import llama2
 from jaxalign.models.heads import Critic
 from jaxalign.rl import improve, players
 from jaxalign.rl.players import Game, Rules
+from jaxalign.rl.sample import left_pad
 from jaxalign.sharding.layout import born
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages.ppo import collect, keys, make_step
@@ -34,33 +35,15 @@ def adam(lr):
   return AdamW(lr=lr, eps=1e-5, schedule=Schedule(shape='constant'))
 
 
-def prompts(rows, P=8, seed=0):
+def prompts(P=8, seed=0):
   """(step, indices) -> left-padded prompts of unequal lengths."""
 
   def at(step, indices):
-    made = dict(tokens_BT=np.zeros((len(indices), P), np.int32))
-    made['segment_BT'] = np.zeros_like(made['tokens_BT'])
-    for n, i in enumerate(indices):
-      rng = np.random.default_rng((seed, step, int(i)))
-      size = int(rng.integers(1, P + 1))
-      made['tokens_BT'][n, P - size :] = rng.integers(3, CFG.vocab, size)
-      made['segment_BT'][n, P - size :] = 1
-    return made
+    rows = [np.random.default_rng((seed, step, int(i))) for i in indices]
+    ids = [rng.integers(3, CFG.vocab, int(rng.integers(1, P + 1))).tolist() for rng in rows]
+    return dict(zip(('tokens_BT', 'segment_BT'), left_pad(ids, P)))
 
   return at
-
-
-@dataclasses.dataclass
-class World:
-  """Everything a run needs; `play` goes through it."""
-
-  game: Game
-  feed: Feed
-  mesh: jax.sharding.Mesh
-  state: object
-  given: dict
-  step: object
-  tx: object
 
 
 def spread(model):
@@ -70,26 +53,28 @@ def spread(model):
 
 def world(
   *, rows=16, P=8, R=6, minibatches=2, microbatches=1, mesh=(1, 1, 1), cfg=CFG, lr=1e-3, seed=0,
-  judge=likes, rules=None, lora=None, **more,
+  judge=likes, lora=None, **rules,
 ):  # fmt: skip
-  sizes = np.prod(mesh)
-  mesh = make_mesh(*mesh, devices=jax.devices()[:sizes])
-  game = Game(
-    rules=rules or Rules(**more), response=R, minibatches=minibatches, microbatches=microbatches,
-    lora=lora,
-  )  # fmt: skip
+  """Everything a run needs; `play` goes through it."""
+  mesh = make_mesh(*mesh, devices=jax.devices()[: np.prod(mesh)])
+  how = dict(minibatches=minibatches, microbatches=microbatches, lora=lora)
+  game = Game(rules=Rules(**rules), response=R, **how)
   tx = optimizers(adam(lr), adam(lr), 1000, 1000)
   build = players.fresh_players(cfg.build, lora)
   with jax.set_mesh(mesh):
     model = born(lambda key: spread(cfg.build(key)), mesh, jax.random.key(seed))
-    copy = lambda: jax.tree.map(lambda w: jnp.array(w, copy=True), model)
+    one, other = (jax.tree.map(lambda w: jnp.array(w, copy=True), model) for _ in range(2))
     _, make = make_state(build, tx, seed, mesh, lambda: improve.carried(game.rules))
-    start = dict(policy=copy(), critic=Critic(copy(), jax.random.key(1)))
-    state = make() if lora else make(start)
-    given = dict(reference=model, scorers=())
-    step = make_step(game, tx, (jax.jit(judge),))
-  feed = Feed(prompts(rows, P), rows, mesh)
-  return World(game, feed, mesh, state, given, step, tx)
+    state = make() if lora else make(dict(policy=one, critic=Critic(other, jax.random.key(1))))
+  return types.SimpleNamespace(
+    game=game,
+    tx=tx,
+    mesh=mesh,
+    state=state,
+    given=dict(reference=model, scorers=()),
+    step=make_step(game, tx, (jax.jit(judge),)),
+    feed=Feed(prompts(P), rows, mesh),
+  )
 
 
 def play(world, steps):

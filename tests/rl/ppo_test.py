@@ -1,8 +1,8 @@
 """PPO's arithmetic against loops in plain Python, with poison wherever the mask is off."""
 
+import functools
 import math
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,15 +10,13 @@ import pytest
 
 from jaxalign.config import UserError
 from jaxalign.rl import ppo
+from jaxalign.train.fingerprint import flat
 
 # left- and right-padded; a hole inside; nothing; one token; everything; first and last only
-MASK = np.array(
-  [list(row) for row in ('0011100', '0110110', '0' * 7, '0001000', '1' * 7, '1000001')]
-)
-MASK = MASK == '1'
+ROWS = '0011100', '0110110', '0' * 7, '0001000', '1' * 7, '1000001'
+MASK = np.array([list(row) for row in ROWS]) == '1'
 B, T = MASK.shape
 POISON = np.resize([np.nan, np.inf, -np.inf, 1e30], MASK.shape)
-MASKS = (bool, np.int32, np.uint8, np.float32)
 
 
 @pytest.fixture(params=[(np.float32, 1e-6), (np.float64, 1e-12)], ids=['fp32', 'fp64'])
@@ -69,7 +67,7 @@ def test_gae_is_the_sum_of_later_deltas(exact, kind, bootstrap):
     close(x, y, tolerance, 3)
 
 
-def test_gae_sends_no_gradient_and_maps_over_a_further_axis():
+def test_gae_sends_no_gradient():
   value = np.where(MASK, draw(1, np.float32), 0)
 
   def loss(v, end):
@@ -77,20 +75,16 @@ def test_gae_sends_no_gradient_and_maps_over_a_further_axis():
 
   for grad in jax.grad(loss, (0, 1))(value, np.ones(B, np.float32)):
     assert not np.any(grad)
-  many = np.stack([value, 2 * value])
-  mapped = jax.vmap(lambda v: ppo.gae(v, v, MASK, 0.9, 0.9)[0])(many)
-  close(mapped[1], ppo.gae(many[1], many[1], MASK, 0.9, 0.9)[0], 1e-6)
 
 
-@pytest.mark.parametrize('shift', [True, False])
-def test_whiten_has_unbiased_unit_variance(exact, shift):
+def test_whiten_has_unbiased_unit_variance(exact):
   dtype, tolerance = exact
   for scale, offset in ((1, 0), (1e-12, 0), (1e15, 0), (2.0, 5.0)):
     x = draw(3, dtype, scale) + dtype(offset)
     live = np.float64(x[MASK])
     wanted = np.zeros((B, T))
-    wanted[MASK] = (live - live.mean()) / live.std(ddof=1) + (0 if shift else live.mean())
-    close(jax.jit(ppo.whiten, static_argnums=2)(x, MASK, shift), wanted, tolerance, 3)
+    wanted[MASK] = (live - live.mean()) / live.std(ddof=1)
+    close(jax.jit(ppo.whiten)(x, MASK), wanted, tolerance, 3)
   white = np.asarray(ppo.whiten(draw(3, dtype), MASK))
   halves = [ppo.whiten(draw(3, dtype)[i : i + 3], MASK[i : i + 3]) for i in (0, 3)]
   assert np.abs(white - np.concatenate(halves)).max() > 0.01  # per minibatch is another thing
@@ -102,8 +96,7 @@ def test_whiten_without_spread_is_zero_and_differentiable(exact, n):
   x = np.full((1, 100_003), 0.1, dtype)
   mask = np.arange(x.size)[None] < n
   for shift, wanted in ((True, 0.0), (False, dtype(0.1))):
-    white = np.asarray(ppo.whiten(x, mask, shift))
-    assert (white == np.where(mask, wanted, 0)).all()
+    assert (ppo.whiten(x, mask, shift) == np.where(mask, wanted, 0)).all()
     assert np.isfinite(jax.grad(lambda x, s=shift: (ppo.whiten(x, mask, s) ** 2).sum())(x)).all()
 
 
@@ -123,18 +116,13 @@ def test_kl_estimates(exact):
   dtype, tolerance = exact
   logprob = np.array([-1.0, -2.5, -0.1, -30.0, -3.0], dtype)
   ref = np.array([-1.0, -0.5, -4.0, -3.0, -3.0001], dtype)
-  for kind in ('k1', 'k2', 'k3', 'abs'):
-    wanted = []
-    for k in np.float64(logprob) - np.float64(ref):
-      wanted.append({'k1': k, 'k2': k * k / 2, 'k3': math.expm1(-k) + k, 'abs': abs(k)}[kind])
+  k = np.float64(logprob) - np.float64(ref)
+  for kind, wanted in dict(k1=k, k2=k * k / 2, k3=np.expm1(-k) + k, abs=np.abs(k)).items():
     close(ppo.kl_estimate(logprob, ref, kind), wanted, tolerance)
 
-    def far(x, kind=kind):
-      return ppo.kl_estimate(x, jnp.zeros_like(x), kind)
-
     for x in np.array([-1e4, 1e4, 0, -100], dtype):
-      assert np.isfinite(far(x)) and np.isfinite(jax.grad(far)(x))
-      assert kind == 'k1' or far(x) >= 0
+      value, grad = jax.value_and_grad(ppo.kl_estimate)(x, np.zeros_like(x), kind)
+      assert np.isfinite([value, grad]).all() and (kind == 'k1' or value >= 0)
   with pytest.raises(UserError, match="'k4'.*k1"):
     ppo.kl_estimate(logprob, ref, 'k4')
 
@@ -148,7 +136,7 @@ def rewards_loop(score, logprob, ref, beta):
   return reward
 
 
-@pytest.mark.parametrize('kind', MASKS)
+@pytest.mark.parametrize('kind', [bool, np.int32, np.uint8, np.float32])
 def test_rewards_pay_k1_and_earn_the_score_on_the_last_token(exact, kind):
   dtype, tolerance = exact
   score, logprob, ref = draw(5, dtype, shape=(B,)), draw(6, dtype), draw(7, dtype)
@@ -203,27 +191,12 @@ def test_policy_loss_and_gradient(exact, kind, dual):
   close(stats['ratio_max'], (np.exp(gap).max(), 1), tolerance)
 
 
-def test_first_minibatch_has_ratio_one_and_second_one_clips():
-  logprob, advantage = draw(8, np.float32), np.abs(draw(10, np.float32))
-  _, stats = ppo.policy_loss(logprob, logprob, advantage, MASK, 0.2, 0.2)
-  n = MASK.sum()
-  assert stats['ratio'] == (n, n) and stats['approx_kl'][0] == 0 == stats['clip_fraction'][0]
-
-  def moved(x):
-    return ppo.policy_loss(x, logprob, advantage, MASK, 0.2, 0.2)[0]
-
-  assert not np.any(jax.grad(moved)(logprob + 0.5))  # everything beyond 1.2 rests
-
-
 @pytest.mark.parametrize('gap', [-1e4, 1e4])
 def test_policy_loss_stays_finite_far_away(gap):
   for advantage in (-1.0, 0.0, 1.0):
-    a = np.full((B, T), advantage, np.float32)
-
-    def loss(x, a=a):
-      return ppo.policy_loss(x, np.zeros_like(a), a, MASK, 0.2, 0.2, 3.0)
-
-    (value, stats), grad = jax.value_and_grad(loss, has_aux=True)(np.full_like(a, gap))
+    x, a = (np.full((B, T), number, np.float32) for number in (gap, advantage))
+    loss = jax.value_and_grad(ppo.policy_loss, has_aux=True)
+    (value, stats), grad = loss(x, np.zeros_like(a), a, MASK, 0.2, 0.2, 3.0)
     assert all(np.isfinite(x).all() for x in jax.tree.leaves((value, stats, grad)))
 
 
@@ -242,11 +215,8 @@ def value_loop(value, old, target, clip):
 def test_value_loss_and_gradient(exact, clip):
   dtype, tolerance = exact
   args = draw(11, dtype), draw(12, dtype), draw(13, dtype)
-
-  def loss(*a):
-    return ppo.value_loss(*a, MASK, clip)
-
-  (found, stats), grad = jax.jit(jax.value_and_grad(loss, has_aux=True))(*args)
+  loss = functools.partial(ppo.value_loss, clip=clip)
+  (found, stats), grad = jax.jit(jax.value_and_grad(loss, has_aux=True))(*args, MASK)
   total, slope, clipped = value_loop(*(np.float64(x) for x in args), clip)
   n = MASK.sum()
   close(found, total / n, tolerance)
@@ -270,10 +240,10 @@ def test_explained_variance_of_returns_that_do_not_vary():
 
 def test_nothing_to_learn_from_is_zero_everywhere():
   x, none = np.full((B, T), np.nan, np.float32), np.zeros((B, T), np.int32)
-  policy = jax.value_and_grad(lambda y: ppo.policy_loss(y, x, x, none, 0.2, 0.2, 3.0), has_aux=True)
-  value = jax.value_and_grad(lambda y: ppo.value_loss(y, x, x, none, 0.2), has_aux=True)
+  policy = jax.value_and_grad(ppo.policy_loss, has_aux=True)(x, x, x, none, 0.2, 0.2, 3.0)
+  value = jax.value_and_grad(ppo.value_loss, has_aux=True)(x, x, x, none, 0.2)
   rest = ppo.gae(x, x, none, 1.0, 1.0), ppo.shape_rewards(x[:, 0], x, x, none, 0.1)
-  for leaf in jax.tree.leaves((policy(x), value(x), rest, ppo.whiten(x, none), ppo.total(x, none))):
+  for leaf in jax.tree.leaves((policy, value, rest, ppo.whiten(x, none), ppo.total(x, none))):
     assert not np.any(leaf)
   empty = np.zeros((2, 0), np.float32)
   assert ppo.shape_rewards(np.ones(2), empty, empty, empty, 0.1).shape == (2, 0)
@@ -282,11 +252,8 @@ def test_nothing_to_learn_from_is_zero_everywhere():
 
 def test_any_split_into_microbatches_gives_the_same_update():
   args = [draw(seed, np.float32, 0.5) for seed in (8, 9, 10)] + [MASK]
-  losses = (
-    (lambda *a, **k: ppo.policy_loss(*a, 0.2, 0.2, **k)),
-    (lambda *a, **k: ppo.value_loss(*a, 0.2, **k)),
-  )
-  for loss in losses:
+  policy = functools.partial(ppo.policy_loss, clip_low=0.2, clip_high=0.2)
+  for loss in (policy, functools.partial(ppo.value_loss, clip=0.2)):
     whole, stats = loss(*args)
     grad = jax.grad(lambda *a, f=loss: f(*a)[0])(*args)
     parts = [[x[i:j] for x in args] for i, j in ((0, 1), (1, 2), (2, 3), (3, 6))]
@@ -331,21 +298,16 @@ def test_adaptive_kl_is_zieglers(exact):
       beta = min(0.12, beta * (1 + min(max(kl / 6 - 1, -0.2), 0.2) * n / 100))
     close(control.beta, beta, tolerance)
     assert control.beta.dtype == dtype
-  low = ppo.AdaptiveKL(dtype(1e-3), 6.0, 1.0).update(
-    0.0, 10**6
-  )  # a factor below 0 ends at the bound
+  low = ppo.AdaptiveKL(dtype(1e-3), 6.0, 1.0).update(0.0, 10**6)  # a factor below 0: the bound
   assert low.beta == dtype(1e-6) and low.update(60.0, 10).beta > low.beta
   assert ppo.AdaptiveKL(1, 6.0, 100.0).update(6.6, 10).beta > 1  # an integer beta is not truncated
 
 
-def test_states_go_through_a_checkpoint_bit_for_bit():
-  control = ppo.AdaptiveKL(0.1, 6.0, 1e4).update(7.0, 64)
-  moments = ppo.RunningMoments().update(draw(0, np.float32, shape=(9,)))
-  for state in (control, moments):
-    again = flax.serialization.from_bytes(state, flax.serialization.to_bytes(state))
-    assert jax.tree.structure(again) == jax.tree.structure(state)
-    for x, y in zip(jax.tree.leaves(again), jax.tree.leaves(state), strict=True):
-      assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
+def test_a_checkpoint_knows_every_number_of_both_states_by_its_name():
+  """The names under which old checkpoints hold them: one that is renamed is not found again."""
+  control = ppo.AdaptiveKL(*np.ones(5))
+  assert list(flat(control)) == ['beta', 'target', 'horizon', 'low', 'high']
+  assert list(flat(ppo.RunningMoments())) == ['count', 'mean', 'm2', 'low']
 
 
 @pytest.mark.parametrize('offset', [0.0, 1e3, 1e5])
@@ -379,9 +341,3 @@ def test_running_moments_weights_and_edges(exact):
   flat = new.update(np.full(7, 0.1, dtype)).update(np.full(5, 0.1, dtype))
   assert flat.std == 0 and flat.normalise(dtype(0.1)) == 0
   assert new.update(dtype(5)).normalise(dtype(6)) == 1  # one score, not yet a batch
-
-
-def test_rollout_is_a_pytree():
-  rollout = ppo.Rollout(*(np.full((2, 3), i) for i in range(7)))
-  assert len(jax.tree.leaves(rollout)) == 7
-  assert jax.tree.map(lambda x: x[:1], rollout).return_BR.shape == (1, 3)

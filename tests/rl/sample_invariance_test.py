@@ -1,6 +1,5 @@
 """On what a sample must not depend: its batch, padding, cache, mesh; and what it must equal."""
 
-import functools
 import math
 import re
 
@@ -11,7 +10,7 @@ import pytest
 
 import jaxalign
 from jaxalign.models import decoder
-from jaxalign.rl.sample import generate, left_pad, row_keys, sample
+from jaxalign.rl.sample import Sampling, generate, left_pad, row_keys, sample
 from jaxalign.sharding.meshes import make_mesh
 from tests.rl.sampling import prompts, run, tiny
 
@@ -61,14 +60,14 @@ def test_greedy_of_unequal_prompts_is_each_row_by_full_forwards():
 def test_a_cache_that_grows_midway_goes_on_the_same():
   """80 tokens cross the middle of 128 slots; with 64 slots nothing grows."""
   model, ids = tiny(), prompts([3, 16, 1, 9])
-  out = run(model, ids, 80, slots=128, padded=16, greedy=True)
-  first = run(model, ids, 60, slots=64, padded=16, greedy=True)
+  out = run(model, ids, 80, slots=128, padded=16, temperature=None)
+  first = run(model, ids, 60, slots=64, padded=16, temperature=None)
   np.testing.assert_array_equal(out.tokens_BR[:, :60], first.tokens_BR[:, :60])
   assert out.length_B.tolist() == [80] * 4
   whole = [tokens + answer for tokens, answer in zip(ids, out.tokens_BR[:, :80].tolist())]
   logits = np.asarray(model.logits(*left_pad(whole, 96)))[:, -81:-1]
   picked = np.asarray(jax.nn.log_softmax(logits)).max(-1)
-  np.testing.assert_allclose(out.logprob_BR[:, :80], picked, atol=TOLERANCE)
+  np.testing.assert_allclose(out.sampled_BR[:, :80], picked, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize('sizes', [(8, 1, 1), (1, 8, 1), (2, 2, 2)], ids=str)
@@ -80,16 +79,16 @@ def test_meshes_agree(sizes):
   assert len(model.blocks.q_HKD.sharding.device_set) == 8
 
 
-@pytest.mark.parametrize('temperature, greedy', [(1.0, False), (0.6, False), (1.0, True)])
-def test_logprobs_are_those_of_the_full_forward(temperature, greedy):
+@pytest.mark.parametrize('temperature', [1.0, 0.6, None])
+def test_logprobs_are_those_of_the_full_forward(temperature):
   model, ids = tiny(), prompts([4, 13, 1, 8])
-  out = run(model, ids, 12, temperature=temperature, greedy=greedy, padded=16)
+  out = run(model, ids, 12, temperature=temperature, padded=16)
   whole = [tokens + answer for tokens, answer in zip(ids, out.tokens_BR.tolist())]
   logits = np.asarray(model.logits(*left_pad(whole, 25)))[:, -13:-1]
-  full = np.asarray(jax.nn.log_softmax(logits / temperature))
+  full = np.asarray(jax.nn.log_softmax(logits / (temperature or 1.0)))
   picked = np.take_along_axis(full, np.asarray(out.tokens_BR)[..., None], -1)[..., 0]
-  np.testing.assert_allclose(out.logprob_BR, picked, atol=TOLERANCE)
-  assert (out.tokens_BR == full.argmax(-1)).all() == greedy
+  np.testing.assert_allclose(out.sampled_BR, picked, atol=TOLERANCE)
+  assert (out.tokens_BR == full.argmax(-1)).all() == (temperature is None)
 
 
 def test_bf16_sees_new_weights():
@@ -111,8 +110,8 @@ def test_bf16_sees_new_weights():
 def test_the_cast_lies_outside_the_loop():
   """No step converts a whole weight: inside the while loop of the program, no such convert."""
   model = tiny(dtype='bfloat16')
-  given = (*left_pad([[1, 2]], 16), row_keys([[1, 2]], 0), 4, 1.0, 1.0)
-  jaxpr = jax.make_jaxpr(functools.partial(generate, slots=16))(model, *given)
+  given = (*left_pad([[1, 2]], 16), row_keys([[1, 2]], 0), Sampling(slots=16, length=4))
+  jaxpr = jax.make_jaxpr(generate)(model, *given)
   sizes = {w.size for w in jax.tree.leaves(model) if w.ndim > 1}
   loops = [e for e in inner(jaxpr.jaxpr) if e.primitive.name == 'while']
   assert loops
@@ -128,9 +127,9 @@ def test_no_step_gathers_a_weight(sizes):
   device: weights are laid into groups before them."""
   mesh = make_mesh(*sizes)
   model, ids = tiny(mesh), prompts([1] * 8)
-  given = (*left_pad(ids, 1), row_keys(ids, 0), 12, 1.0, 1.0)
+  given = (*left_pad(ids, 1), row_keys(ids, 0), Sampling(slots=16, length=12))
   with jax.set_mesh(mesh):
-    text = generate.lower(model, *given, slots=16).compile().as_text()
+    text = generate.lower(model, *given).compile().as_text()
   names = re.findall(r'body=%([\w.\-]+)', text)
   bodies = [re.search(rf'^%{re.escape(name)} .*?^}}', text, re.M | re.S)[0] for name in names]
   found = re.findall(r'\[([\d,]+)\]\S* all-(?:gather|to-all|reduce)\(', '\n'.join(bodies))
@@ -154,8 +153,6 @@ def test_a_story(shared):
   assert story.startswith(', there was a little girl named Lily. She loved to play outside in the')
   assert again.startswith('Once upon a time')
   ids = model.tokenizer.encode('Once upon a time')
-  assert (
-    model.tokenizer.decode_continuation(ids, sample(model, [ids], length=60, temperature=0)[0])
-    == story
-  )
+  answer = sample(model, [ids], length=60, temperature=0)[0]
+  assert model.tokenizer.decode_continuation(ids, answer) == story
   assert sample(model, 'Once upon a time', length=60, temperature=0) == [story]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxalign.models import llama2
-from jaxalign.rl.sample import generate, left_pad, row_keys
+from jaxalign.rl.sample import Sampling, generate, left_pad, row_keys
 from jaxalign.sharding.layout import born
 
 STEPS = []
@@ -64,12 +64,10 @@ def tiny(mesh=None, **changes):
   return jax.tree.map(lambda w: w * 5 if w.ndim > 1 else w, model)
 
 
-def run(model, ids, length, *, seed=0, slots=None, padded=None, temperature=1.0, **how):
+def run(model, ids, length, *, seed=0, slots=None, padded=None, **how):
   prompt_BP, segment_BP = left_pad(ids, padded or max(map(len, ids)))
-  how = dict(slots=slots or length, eos=model.cfg.eos) | how
-  top_p = how.pop('top_p', 1.0)
-  key_B = row_keys(ids, seed)
-  return generate(model, prompt_BP, segment_BP, key_B, length, temperature, top_p, **how)
+  how = Sampling(slots=slots or length, eos=model.cfg.eos, length=length, **how)
+  return generate(model, prompt_BP, segment_BP, row_keys(ids, seed), how)
 
 
 def prompts(lengths, vocab=64, seed=1):

@@ -202,9 +202,9 @@ def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(rewar
   alone = lambda ids: run(np.resize(ids, 40)[None], (np.arange(40) < len(ids)).astype(int)[None])[0]
   for row in range(8):
     tokens = seen.tokens_BT[row][seen.segment_BT[row] != 0]  # padded on the right, here
-    np.testing.assert_allclose(seen.said.scores[0][row], alone(tokens), rtol=1e-4)
+    np.testing.assert_allclose(seen.scores[0][row], alone(tokens), rtol=1e-4)
     at = seen.length_B[row] - 1  # the value before the last token is of the text without it
-    np.testing.assert_allclose(seen.said.value_BR[row, at], alone(tokens[:-1]), rtol=1e-4)
+    np.testing.assert_allclose(seen.value_BR[row, at], alone(tokens[:-1]), rtol=1e-4)
 
 
 @pytest.mark.parametrize('form, tokens', [(None, 1), (chat.PHI2_INSTRUCT, 0)])

@@ -23,7 +23,7 @@ _ROUGH = 2e-3
 class _Rehearsal:
   cfg: object  # the twin's
   policy: object  # as it sampled
-  seen: players.Seen
+  seen: players.Rollout
   metrics: dict  # {name: mean}, of the iteration
 
   @property
@@ -102,12 +102,12 @@ def temperature(r):
   logp_BRV = logits_BRV - top_BR1 - np.log(np.exp(logits_BRV - top_BR1).sum(-1, keepdims=True))
   picked_BR = np.take_along_axis(logp_BRV, seen.tokens_BT[:, -R:, None], -1)[..., 0]
   entropy_BR = -(np.exp(logp_BRV) * logp_BRV).sum(-1)
-  said, mask_BR, near = seen.said, np.asarray(seen.response_BR).astype(bool), 5 * r.near
+  mask_BR, near = np.asarray(seen.response_BR).astype(bool), 5 * r.near
   for name, ours, expected in (
-    ('old log-probability', said.logprob_BR, picked_BR),
-    ('entropy', said.entropy_BR, entropy_BR),
-    ('reference log-probability', said.ref_logprob_BR, picked_BR),
-    ('reference entropy', said.ref_entropy_BR, entropy_BR),
+    ('old log-probability', seen.logprob_BR, picked_BR),
+    ('entropy', seen.entropy_BR, entropy_BR),
+    ('reference log-probability', seen.ref_logprob_BR, picked_BR),
+    ('reference entropy', seen.ref_entropy_BR, entropy_BR),
     ("sampler's log-probability", seen.sampled_BR, picked_BR),
   ):
     gap = np.abs(ours - expected)[mask_BR].max()

@@ -52,7 +52,7 @@ def test_the_rules_hold_of_the_shipped_config(good):
 
 
 def seen_as(good, **changes):
-  return dataclasses.replace(good, seen=good.seen.replace(**changes))
+  return dataclasses.replace(good, seen=dataclasses.replace(good.seen, **changes))
 
 
 def test_masks_by_ids_fail(good):
@@ -83,11 +83,11 @@ def test_another_temperature_in_any_player_fails(good, name):
   R, seen = good.cfg.response, good.seen
   rows = jnp.asarray(seen.tokens_BT), jnp.asarray(seen.segment_BT), jnp.asarray(seen.response_BR)
   with jax.disable_jit(False):
-    both = jax.jit(lambda policy: players.read(policy, *rows, 1.0))(good.policy)
+    both = jax.jit(lambda policy: players.read(policy, rows, 1.0))(good.policy)
   other = np.asarray(both[0 if 'logprob' in name else 1])
   assert other.shape[1] == R
   with pytest.raises(UserError, match='is off by .* from that at temperature 0.7'):
-    rehearsal.temperature(seen_as(good, said=seen.said.replace(**{name: other})))
+    rehearsal.temperature(seen_as(good, **{name: other}))
 
 
 @pytest.mark.parametrize(
