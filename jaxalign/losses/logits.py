@@ -4,23 +4,24 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxalign.config import UserError
 
 
-def wide_type(x):
+def wide_type(x: jax.Array) -> DTypeLike:
   """The float type to compute in: fp32 at least."""
   if not jnp.issubdtype(x.dtype, jnp.floating):
     return jnp.result_type(float)
   return jnp.float64 if x.dtype == jnp.float64 else jnp.float32
 
 
-def to_float(x):
+def to_float(x: ArrayLike) -> jax.Array:
   x = jnp.asarray(x)
   return x.astype(wide_type(x))
 
 
-def checked_temperature(temperature, like):
+def checked_temperature(temperature: float | jax.Array, like: jax.Array) -> jax.Array:
   """The temperature in the float type of what it divides; a traced one cannot be checked."""
   if not isinstance(temperature, jax.core.Tracer) and not temperature > 0:
     raise UserError(f'temperature is {temperature}: use one above 0 (greedy has no probabilities).')
@@ -36,7 +37,9 @@ def _known(tokens_BT, V):
   return (tokens_BT >= 0) & (tokens_BT < V)
 
 
-def read_logits(logits_BTV, tokens_BT, temperature, entropy=True):
+def read_logits(
+  logits_BTV: jax.Array, tokens_BT: jax.Array, temperature: float | jax.Array, entropy: bool = True
+) -> tuple[tuple[jax.Array, jax.Array | None], tuple[jax.Array, jax.Array]]:
   """(log-probability, entropy) of the tokens, and the (maximum, log mass) that the gradient needs.
 
   Every sum casts inside its own reduction: bf16 logits get no fp32 copy. NaN for an unknown id.
@@ -56,12 +59,20 @@ def read_logits(logits_BTV, tokens_BT, temperature, entropy=True):
   return (logprob_BT, log_mass_BT - surprise_BT / jnp.exp(log_mass_BT)), (top_BT, log_mass_BT)
 
 
-def is_asked(dlogprob_BT, dentropy_BT):
+def is_asked(dlogprob_BT: jax.Array, dentropy_BT: jax.Array | None) -> jax.Array:
   asked_BT = dlogprob_BT != 0
   return asked_BT if dentropy_BT is None else asked_BT | (dentropy_BT != 0)
 
 
-def pulled(logits_BTV, tokens_BT, temperature, entropy_BT, norm, dlogprob_BT, dentropy_BT):
+def pulled(
+  logits_BTV: jax.Array,
+  tokens_BT: jax.Array,
+  temperature: float | jax.Array,
+  entropy_BT: jax.Array | None,
+  norm: tuple[jax.Array, jax.Array],
+  dlogprob_BT: jax.Array,
+  dentropy_BT: jax.Array | None,
+) -> jax.Array:
   """The gradient of read_logits, elementwise; 0 where nothing is asked, even if logits are NaN."""
   V = logits_BTV.shape[-1]
   asked_BT = is_asked(dlogprob_BT, dentropy_BT)
@@ -70,7 +81,7 @@ def pulled(logits_BTV, tokens_BT, temperature, entropy_BT, norm, dlogprob_BT, de
   logp_BTV = (to_float(logits_BTV) - top_BT1) / temperature - log_mass_BT1
   p_BTV = jnp.exp(logp_BTV)
   dlogits_BTV = dlogprob_BT[..., None] * (_hits(tokens_BT, V).astype(p_BTV.dtype) - p_BTV)
-  if dentropy_BT is not None:
+  if entropy_BT is not None and dentropy_BT is not None:
     surprise_BTV = jnp.where(p_BTV > 0, p_BTV * logp_BTV, 0)
     dlogits_BTV -= dentropy_BT[..., None] * (surprise_BTV + p_BTV * entropy_BT[..., None])
   return jnp.where(asked_BT[..., None], dlogits_BTV / temperature, 0)
@@ -120,13 +131,15 @@ def _from_logits_backward(saved, cotangents):
 _from_logits.defvjp(_from_logits_forward, _from_logits_backward)
 
 
-def token_logprobs(logits_BTV, tokens_BT, temperature=1.0):
+def token_logprobs(
+  logits_BTV: jax.Array, tokens_BT: jax.Array, temperature: float | jax.Array = 1.0
+) -> jax.Array:
   """fp32 log-softmax of logits / temperature, at the tokens; keeps only the given logits."""
   logits_BTV, tokens_BT = jnp.asarray(logits_BTV), jnp.asarray(tokens_BT, jnp.int32)
   return _from_logits(logits_BTV, tokens_BT, checked_temperature(temperature, logits_BTV))[0]
 
 
-def token_entropy(logits_BTV, temperature=1.0):
+def token_entropy(logits_BTV: jax.Array, temperature: float | jax.Array = 1.0) -> jax.Array:
   """Entropy in nats of softmax(logits / temperature) at each position."""
   logits_BTV = jnp.asarray(logits_BTV)
   tokens_BT = jnp.zeros(logits_BTV.shape[:-1], jnp.int32)

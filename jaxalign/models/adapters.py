@@ -8,6 +8,7 @@ adapter at all, their reference; and only the adapter is ever differentiated, op
 import dataclasses
 import fnmatch
 import functools
+from collections.abc import Callable
 
 import flax
 import jax
@@ -15,9 +16,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxalign.config import UserError
+from jaxalign.models.hf_config import ModelConfig
 from jaxalign.ranges import Factor, Size
 from jaxalign.sharding.alphabet import axes
 from jaxalign.sharding.layout import pin_weights
+
+Adapter = dict[str, dict[str, jax.Array]]  # weight -> low_R<inputs> and high_<outputs>R
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -27,31 +31,30 @@ class Lora:
   weights: tuple[str, ...] = ('q_*', 'k_*', 'v_*', 'o_*')  # shell patterns over a block's matrices
 
   @property
-  def scale(self):
+  def scale(self) -> float:
     return self.alpha / self.rank
 
 
-@flax.struct.dataclass
-class Adapted:
+class Adapted(flax.struct.PyTreeNode):
   """A matrix with its adapter, standing where the block expects a weight: base + scale high low."""
 
-  base: jax.Array
-  factors: dict  # {'low_R<inputs>': ..., 'high_<outputs>R': ...}, stacked over layers like base
+  base: nnx.Param
+  factors: dict[str, jax.Array]  # as an Adapter has them, stacked over layers like base
   scale: float = flax.struct.field(pytree_node=False)
 
-  def pair(self):
+  def pair(self) -> tuple[jax.Array, jax.Array]:
     low, high = sorted(self.factors, reverse=True)  # 'low...' sorts after 'high...'
     return self.factors[low], self.factors[high]
 
 
-def sides(name):
+def sides(name: str) -> tuple[str, str]:
   """(outputs, inputs) of a matrix, from its name: D is the residual stream, which it reads (D last)
   or writes (D first)."""
   letters = axes(name)
   return ('D', letters[1:]) if letters[0] == 'D' else (letters[:-1], 'D')
 
 
-def make_adapter(model, lora, key):
+def make_adapter(model: nnx.Module, lora: Lora, key: jax.Array) -> Adapter:
   """Fresh factors for the matching matrices of all layers: high is zero, so nothing changes."""
   matrices = [name for name in vars(model.blocks) if len(axes(name)) > 1 and '_bias_' not in name]
   chosen = set()
@@ -69,7 +72,7 @@ def make_adapter(model, lora, key):
 
 
 @functools.cache
-def adapter_builder(model, lora):
+def adapter_builder(model: ModelConfig, lora: Lora) -> Callable[[jax.Array], Adapter]:
   """A function key -> adapter of a model by its config; the same one for equal configs, so that
   their programs are compiled once, and not once a run."""
   return lambda key: make_adapter(model.build(key), lora, key)
@@ -86,7 +89,7 @@ def _factors(name, shape, rank, key):
   return {f'low_R{inputs}': low, f'high_{outputs}R': jnp.zeros(shape_of(outputs + 'R'))}
 
 
-def attach(model, adapter, lora):
+def attach(model: nnx.Module, adapter: Adapter, lora: Lora) -> nnx.Module:
   """The model with the adapter laid over it; the base is shared, not copied."""
   model = jax.tree.map(lambda w: w, model)  # new modules, the same arrays
   for name, factors in adapter.items():
@@ -95,12 +98,12 @@ def attach(model, adapter, lora):
   return model
 
 
-def merge(model, adapter, lora):
+def merge(model: nnx.Module, adapter: Adapter, lora: Lora) -> nnx.Module:
   """The plain model whose matrices hold base + scale * high @ low, at the base's own precision."""
   return folded(attach(model, adapter, lora))
 
 
-def folded(model):
+def folded(model: nnx.Module) -> nnx.Module:
   """A model with whatever adapters lie over it folded in; itself where there are none."""
   laid = {name: w for name, w in vars(model.blocks).items() if isinstance(w, Adapted)}
   if not laid:

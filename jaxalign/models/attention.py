@@ -16,7 +16,16 @@ from jaxalign.sharding.meshes import platform
 BLOCKS, LONG = 4, 128  # of queries, on a CPU; sequences below LONG are not cut
 
 
-def attend(q_BHTK, k_BGSK, v_BGSK, *, segment_BT=None, segment_BS=None, filled=None, impl='auto'):
+def attend(
+  q_BHTK: jax.Array,
+  k_BGSK: jax.Array,
+  v_BGSK: jax.Array,
+  *,
+  segment_BT: jax.Array | None = None,
+  segment_BS: jax.Array | None = None,
+  filled: jax.Array | None = None,
+  impl: str = 'auto',
+) -> jax.Array:
   """Grouped-query attention, [B,H,T,K] in and out. Query t stands in slot `filled` + t.
 
   impl: 'xla', 'cudnn' (NVIDIA) or 'splash' (TPU); 'auto' takes the platform's own. A kernel serves
@@ -34,7 +43,9 @@ def attend(q_BHTK, k_BGSK, v_BGSK, *, segment_BT=None, segment_BS=None, filled=N
   return _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS, blocks)
 
 
-def choose(impl, q_BHTK, k_BGSK, cached, where=None):
+def choose(
+  impl: str, q_BHTK: jax.Array, k_BGSK: jax.Array, cached: bool, where: str | None = None
+) -> str:
   """The kernel that will run: a static choice, from shapes, dtypes and the platform alone."""
   T, K = q_BHTK.shape[2:]
   if impl == 'auto':
@@ -48,11 +59,17 @@ def choose(impl, q_BHTK, k_BGSK, cached, where=None):
   return impl
 
 
-def visible(T, S, segment_BT=None, segment_BS=None, filled=None):
+def visible(
+  T: int,
+  S: int,
+  segment_BT: jax.Array | None = None,
+  segment_BS: jax.Array | None = None,
+  filled: jax.Array | None = None,
+) -> jax.Array:
   """mask_BTS (B = 1 without segments): which keys each query may look at."""
   slot_T = jnp.arange(T) + (0 if filled is None else filled)
   mask_BTS = (jnp.arange(S) <= slot_T[:, None])[None]
-  if segment_BT is not None:
+  if segment_BT is not None and segment_BS is not None:
     mask_BTS &= segment_BT[:, :, None] == segment_BS[:, None, :]
   return mask_BTS
 

@@ -1,6 +1,8 @@
 """The trunk all models share: embed, scan over the stacked blocks, normalise, unembed."""
 
 import inspect
+from collections.abc import Sequence
+from typing import Self
 
 import flax
 import jax
@@ -8,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
+from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 from jaxalign.models.attention import attend
+from jaxalign.models.hf_config import ModelConfig
 from jaxalign.models.layers import lookup, position_in_segment, rope_angle
 from jaxalign.sharding.alphabet import axes
 from jaxalign.sharding.layout import mesh_of, on_mesh, pin, pin_weights
@@ -18,26 +22,26 @@ from jaxalign.sharding.layout import mesh_of, on_mesh, pin, pin_weights
 
 class Normal(nnx.Param):
   @staticmethod
-  def init(key, shape, dtype):
+  def init(key: jax.Array, shape: tuple[int, ...], dtype: str) -> jax.Array:
     return (0.02 * jax.random.normal(key, shape)).astype(dtype)
 
 
 class Ones(nnx.Param):
   @staticmethod
-  def init(key, shape, dtype):
+  def init(key: jax.Array, shape: tuple[int, ...], dtype: str) -> jax.Array:
     return jnp.ones(shape, dtype)
 
 
 class Zeros(nnx.Param):
   @staticmethod
-  def init(key, shape, dtype):
+  def init(key: jax.Array, shape: tuple[int, ...], dtype: str) -> jax.Array:
     return jnp.zeros(shape, dtype)
 
 
 class Weights(nnx.Module):
   """A module whose weights are declared, not built: the name says the shape, the type the start."""
 
-  def __init__(self, cfg, key):
+  def __init__(self, cfg: ModelConfig, key: jax.Array):
     self.cfg = cfg
     for name, kind in inspect.get_annotations(type(self)).items():
       if name in cfg.absent:
@@ -51,8 +55,7 @@ class Weights(nnx.Module):
         setattr(self, name, jax.vmap(lambda key, kind=kind: kind(cfg, key))(many))
 
 
-@flax.struct.dataclass
-class _Cache:
+class _Cache(flax.struct.PyTreeNode):
   """Keys and values of every layer in slots; a slot of segment 0 is padding or still empty.
 
   One array [N,B,G,S,K] of all layers, or a tuple of [B,G,S,K], one a layer: see SMALL.
@@ -83,9 +86,7 @@ _KEEP = {
 class Decoder(Weights):
   """A model provides embed_VD, blocks, norm(x_BTD) and head() -> (weight_VD, bias_V or None)."""
 
-  tokenizer = (
-    None  # the text side, where there is one: set by jaxalign.load, carried as static data
-  )
+  tokenizer = None  # the text side, where there is one: jaxalign.load sets it; static data
 
   def __call__(self, tokens_BT, segment_BT=None, position_BT=None, *, tap=None):
     """Final hidden states x_BTD; with a tap, also tap(x_BTD) of every layer's output, stacked.
@@ -98,7 +99,9 @@ class Decoder(Weights):
     x_BTD, _, _, seen = self._layers(tokens_BT, position_BT, segment_BT, tap=tap)
     return (x_BTD, seen) if tap else x_BTD
 
-  def prefill(self, tokens_BP, segment_BP, slots):
+  def prefill(
+    self, tokens_BP: jax.Array, segment_BP: jax.Array, slots: int
+  ) -> tuple[jax.Array, _Cache]:
     """Reads prompts into a new cache of `slots` slots: (x_BPD, cache). Pad on the left with
     segment 0, so that every row's last token is in the last column."""
     position_BP = _positions(tokens_BP, segment_BP)
@@ -108,7 +111,7 @@ class Decoder(Weights):
     cache = _Cache(k_NBGSK, v_NBGSK, segment_BP, position_BP[:, -1] + 1, filled)
     return x_BPD, self.grow(cache, slots)
 
-  def grow(self, cache, slots):
+  def grow(self, cache: _Cache, slots: int) -> _Cache:
     """The same cache with empty slots behind, `slots` in all."""
     empty = slots - cache.segment_BS.shape[1]
 
@@ -121,10 +124,10 @@ class Decoder(Weights):
     return cache.replace(k_NBGSK=k, v_NBGSK=v, segment_BS=segment_BS)
 
   @property
-  def small(self):
+  def small(self) -> bool:
     return sum(w.nbytes for w in jax.tree.leaves(self.blocks)) <= SMALL
 
-  def extend(self, tokens_BT, cache):
+  def extend(self, tokens_BT: jax.Array, cache: _Cache) -> tuple[jax.Array, _Cache]:
     """Appends tokens to every row of a cache: (x_BTD, cache)."""
     T = tokens_BT.shape[1]
     position_BT = cache.position_B[:, None] + jnp.arange(T)
@@ -173,13 +176,13 @@ class Decoder(Weights):
       (x_BTD, _, kv), (own, seen) = jax.lax.scan(layer, start, self.blocks, unroll=cfg.unroll)
       return self.norm(x_BTD), kv, own, seen
 
-  def under(self, cfg):
+  def under(self, cfg: ModelConfig) -> Self:
     """The same weights under another config: its arithmetic, its kernels, what its layers keep."""
     model = jax.tree.map(lambda w: w, self)
     model.cfg = model.blocks.cfg = cfg
     return model
 
-  def unembed(self, x_BTD):
+  def unembed(self, x_BTD: jax.Array) -> jax.Array:
     """Logits in float32, over x's own precision."""
     weight_VD, bias_V = self.head()
     with jax.default_matmul_precision('highest' if self.cfg.dtype == 'float32' else 'default'):
@@ -192,7 +195,9 @@ class Decoder(Weights):
     logits_BTV = pin(logits_BTV, 'B-V')  # or, for a few rows, the whole head would be gathered
     return logits_BTV if bias_V is None else logits_BTV + bias_V.astype(jnp.float32)
 
-  def logits(self, tokens_BT, segment_BT=None):
+  def logits(
+    self, tokens_BT: ArrayLike | Sequence, segment_BT: ArrayLike | None = None
+  ) -> jax.Array:
     """float32 [B,T,V]; compiled once a shape, on whatever mesh the weights lie."""
     if not isinstance(tokens_BT, jax.Array):  # on the host they can be looked at for nothing
       tokens_BT = np.asarray(tokens_BT)

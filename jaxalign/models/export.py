@@ -5,9 +5,13 @@ import functools
 import json
 import math
 import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
+from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pod
@@ -20,10 +24,13 @@ from jaxalign.models.places import REMOTE, replacing
 from jaxalign.models.tensor_files import some
 from jaxalign.sharding.alphabet import weight_name
 
+# Their name, type and shape of a tensor, and what fetches it.
+_Tensor = tuple[str, np.dtype, tuple[int, ...], Callable[[], np.ndarray]]
+
 SHARD = 5_000_000_000  # bytes of one file, at most
 
 
-def export(model, path, overwrite=False):
+def export(model: nnx.Module, path: epath.PathLike, overwrite: bool = False) -> None:
   """Writes what transformers' from_pretrained reads: safetensors, config and the tokenizer's files.
 
   Adapters that lie over the model are folded in. On several hosts all call it; the first writes.
@@ -99,13 +106,13 @@ def _bytes(tensor):
   return math.prod(shape) * dtype.itemsize
 
 
-def write_shards(directory, tensors):
-  shards = [[]]
+def write_shards(directory: epath.Path, tensors: Sequence[_Tensor]) -> None:
+  shards: list[list[_Tensor]] = [[]]
   for tensor in tensors:
     if shards[-1] and sum(map(_bytes, shards[-1])) + _bytes(tensor) > SHARD:
       shards.append([])
     shards[-1].append(tensor)
-  where = {}
+  where: dict[str, str] = {}
   for i, shard in enumerate(shards, 1):
     file = 'model.safetensors'
     if len(shards) > 1:
@@ -119,7 +126,7 @@ def write_shards(directory, tensors):
     write_json(directory / 'model.safetensors.index.json', index)
 
 
-def write_json(file, content):
+def write_json(file: epath.Path, content: Any) -> None:
   file.write_text(json.dumps(content, indent=2) + '\n')
 
 

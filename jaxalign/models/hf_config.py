@@ -1,12 +1,46 @@
 """Hugging Face's config.json, read and written: all of it is understood, harmless, or refused."""
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import jax
 
 from jaxalign.config import UserError
 from jaxalign.sealing import field_types, fits, wanted
 
 Dtype = Literal['float32', 'bfloat16', 'float16']
+
+
+class ModelConfig(Protocol):
+  """What the config of every decoder has, and what follows from it."""
+
+  depth: int
+  width: int
+  heads: int
+  kv_heads: int
+  vocab: int
+  length: int
+  theta: float
+  eps: float
+  tied: bool
+  eos: tuple[int, ...]
+  dtype: Dtype
+  weights: Dtype
+  remat: Literal['none', 'dots', 'qkv', 'full']
+  attention: Literal['auto', 'xla', 'cudnn', 'splash']
+  unroll: int
+
+  @property
+  def head_size(self) -> int: ...
+  @property
+  def turns(self) -> int: ...
+  @property
+  def sizes(self) -> dict[str, int]: ...
+  @property
+  def absent(self) -> tuple[str, ...]: ...
+  def build(self, key: jax.Array) -> Any: ...
+
 
 # Fields that change nothing about the forward pass of a plain decoder, or only how others run it.
 _HARMLESS = frozenset(
@@ -37,7 +71,7 @@ class Dialect:
   fields: dict  # our field -> (theirs, their default)
   fixed: dict  # their field -> all it may be here; the first is what we write
 
-  def read(self, Config, raw, **changes):
+  def read(self, Config: type, raw: Mapping[str, Any], **changes: Any) -> Any:
     """Our config, from theirs."""
     raw = _flat_rope(raw)
     self._refuse(raw)
@@ -74,7 +108,7 @@ class Dialect:
         f'config.json: {shown}: not supported, and the model would not be the same without'
       )
 
-  def write(self, cfg):
+  def write(self, cfg: ModelConfig) -> dict[str, Any]:
     """Their config.json, in the words that both transformers 4 and 5 read."""
     theirs = {name: getattr(cfg, ours) for ours, (name, _) in self.fields.items()}
     theirs |= {name: allowed[0] for name, allowed in self.fixed.items() if name not in theirs}
@@ -120,7 +154,7 @@ def _flat_rope(raw):
   return raw
 
 
-def check(cfg):
+def check(cfg: ModelConfig) -> ModelConfig:
   """Sizes that cannot be a model together are refused before anything is allocated."""
   if cfg.width // cfg.heads < 1 or (cfg.width % cfg.heads and not getattr(cfg, 'head_dim', None)):
     raise UserError(f'width={cfg.width} must be a multiple of heads={cfg.heads}')

@@ -9,14 +9,18 @@ import dataclasses
 import json
 import os
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from etils import epath
-from jax.sharding import SingleDeviceSharding
+from jax.sharding import Mesh, SingleDeviceSharding
 
 from jaxalign.config import UserError
 from jaxalign.models import llama2, llama2c, phi2, tensor_files
+from jaxalign.models.decoder import Decoder
+from jaxalign.models.hf_config import ModelConfig
 from jaxalign.models.places import place
 from jaxalign.models.tensor_files import some
 from jaxalign.models.tensor_reader import Reader, aligned
@@ -28,7 +32,7 @@ _DTYPES = ('float32', 'bfloat16', 'float16')
 _BUFFERS = re.compile(r'rotary_emb\.inv_freq$')  # in old checkpoints; follows from the config
 
 
-def load(path, *, dtype=None, mesh=None):
+def load(path: epath.PathLike, *, dtype: Any = None, mesh: Mesh | None = None) -> Decoder:
   """A model from a Hugging Face directory (local, gs://, a hub name) or a llama2.c .bin file.
 
   dtype: of weights and arithmetic; None keeps the file's. mesh: where the weights are laid out.
@@ -50,7 +54,7 @@ def load(path, *, dtype=None, mesh=None):
     return jax.tree.map_with_path(build, *trees)
 
 
-def examine(path):
+def examine(path: epath.PathLike) -> tuple[ModelConfig, bool]:
   """(config, whether its weights were looked at): every tensor is named and of its shape, and none
   is read. Of a hub name only the small files are fetched."""
   here = place(path).exists()
@@ -66,7 +70,7 @@ def examine(path):
   return cfg, True
 
 
-def resolve(path, weights=True):
+def resolve(path: epath.PathLike, weights: bool = True) -> epath.Path:
   """What is under this path; a hub name (owner/model) is fetched first, no code, no pickles.
   Without `weights`, of the hub only what is small."""
   if not isinstance(path, str | os.PathLike):
@@ -142,9 +146,10 @@ def _equals(head, embed):
     return not head.flaw and reader.equal(head, embed)
 
 
-def their_shape(name, shape):
+def their_shape(name: str, shape: Sequence[int]) -> tuple[int, ...]:
   """The shape of one of our weights in Hugging Face's files: heads and head size are one axis."""
-  letters, out = axes(name), []
+  letters = axes(name)
+  out: list[int] = []
   for i, (letter, size) in enumerate(zip(letters, shape)):
     if letter == 'K' and i > 0 and letters[i - 1] in 'HG':
       out[-1] *= size

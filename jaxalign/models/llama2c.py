@@ -16,7 +16,7 @@ HEADER = 'dim hidden layers heads kv_heads vocab length'.split()
 _START = 4 * len(HEADER)  # bytes
 
 
-def read(path):
+def read(path: epath.PathLike) -> tuple[Config, dict[str, np.ndarray]]:
   """(config, {our weight: fp32 array}) of a version-0 export."""
   path = epath.Path(path)
   with path.open('rb') as f:

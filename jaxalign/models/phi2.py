@@ -4,7 +4,7 @@ https://arxiv.org/abs/2309.05463
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 
@@ -37,48 +37,48 @@ class Config:
   unroll: Layers = 1  # layers per step of the scan
 
   @property
-  def head_size(self):
+  def head_size(self) -> int:
     return self.width // self.heads
 
   @property
-  def turns(self):
+  def turns(self) -> int:
     return int(self.head_size * self.rotary)
 
   @property
-  def sizes(self):
+  def sizes(self) -> dict[str, int]:
     D, H, G, K, F = self.width, self.heads, self.kv_heads, self.head_size, self.mlp
     return dict(D=D, H=H, G=G, K=K, F=F, V=self.vocab)
 
   @property
-  def absent(self):
+  def absent(self) -> tuple[str, ...]:
     return ('head_VD',) if self.tied else ()
 
-  def check(self):
+  def check(self) -> None:
     hf_config.check(self)
 
-  def flops(self, length):
+  def flops(self, length: int) -> int:
     """Of one token, forward and backward: 6 a weight of every matmul, and causal attention."""
     D, H, G, K, F, V = self.sizes.values()
     matmuls = self.depth * (D * K * (2 * H + 2 * G) + 2 * D * F) + D * V
     return 6 * matmuls + 6 * self.depth * H * K * length
 
-  def build(self, key):
+  def build(self, key: jax.Array) -> 'Phi2':
     return Phi2(self, key)
 
 
-def phi1(**changes):
+def phi1(**changes: Any) -> Config:
   return Config(**dict(depth=24, width=2048, rotary=0.5, mlp=8192) | changes)
 
 
-def phi1_5(**changes):
+def phi1_5(**changes: Any) -> Config:
   return phi1(**changes)
 
 
-def phi2(**changes):
+def phi2(**changes: Any) -> Config:
   return Config(**changes)
 
 
-def tiny(**changes):
+def tiny(**changes: Any) -> Config:
   small = dict(depth=2, width=64, heads=4, kv_heads=4, rotary=0.5, mlp=256, vocab=512, length=512)
   return Config(**small | dict(eos=(2,), dtype='float32') | changes)
 
@@ -118,11 +118,11 @@ class Phi2(Decoder):
   head_VD: Normal
   head_bias_V: Zeros
 
-  def norm(self, x_BTD):
+  def norm(self, x_BTD: jax.Array) -> jax.Array:
     scale_D, bias_D = (w.astype(x_BTD.dtype) for w in (self.norm_D, self.norm_bias_D))
     return layer_norm(x_BTD, scale_D, bias_D, self.cfg.eps)
 
-  def head(self):
+  def head(self) -> tuple[jax.Array, jax.Array]:
     return (self.embed_VD if self.cfg.tied else self.head_VD)[...], self.head_bias_V[...]
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import socket
+from collections.abc import Iterator
 
 from etils import epath
 
@@ -14,7 +15,7 @@ REMOTE = '://'
 SMALL = 'config.json', 'model.safetensors', 'model.safetensors.index.json'
 
 
-def place(path):
+def place(path: epath.PathLike) -> epath.Path:
   """An epath.Path that can be asked; one line where a bucket's client is not installed."""
   try:
     path = epath.Path(path).expanduser()
@@ -43,7 +44,7 @@ def _refuse_odd(path):
 
 
 @contextlib.contextmanager
-def replacing(path, overwrite):
+def replacing(path: epath.PathLike, overwrite: bool) -> Iterator[epath.Path]:
   """Yields a temporary directory that becomes `path` at the end, or is removed: no half of one."""
   path = place(path)
   if REMOTE not in str(path):

@@ -3,10 +3,11 @@
 import concurrent.futures
 import os
 import time
+from collections.abc import Callable, Generator
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 
 from jaxalign.config import UserError
 from jaxalign.sharding.alphabet import spec
@@ -14,8 +15,11 @@ from jaxalign.sharding.alphabet import spec
 DEPTH = 2  # calls that are prepared while one runs
 _BESIDES = 500  # bytes of a row beside its tokens
 
+Rows = Callable[[int, np.ndarray], dict[str, np.ndarray]]  # (step, indices) -> a row for each
+Batches = dict[str, jax.Array]
 
-def split(rows, mesh, parts=1, name='batch'):
+
+def split(rows: int, mesh: Mesh, parts: int = 1, name: str = 'batch') -> int:
   """The rows of each of these parts, microbatches, on each way that the mesh splits a batch."""
   ways = mesh.shape['data'] * mesh.shape['fsdp']
   if rows % (parts * ways):
@@ -28,7 +32,7 @@ def split(rows, mesh, parts=1, name='batch'):
   return rows // (parts * ways)
 
 
-def refuse_too_large(rows, tokens, name='batch'):
+def refuse_too_large(rows: int, tokens: int, name: str = 'batch') -> None:
   """Before anything is made: whether this host can hold the batches that are made ahead. tokens: of
   a row; each is four numbers of 4 bytes."""
   here = -(-rows // jax.process_count())
@@ -48,7 +52,7 @@ class Feed:
   Each process asks for the rows its own devices hold. `calls` batches are stacked for one call.
   """
 
-  def __init__(self, rows, batch, mesh, calls=1):
+  def __init__(self, rows: Rows, batch: int, mesh: Mesh, calls: int = 1):
     self.rows, self.batch, self.mesh, self.calls = rows, batch, mesh, calls
     self.waited = 0.0  # seconds the loop stood waiting for data
     split(batch, mesh)
@@ -56,7 +60,7 @@ class Feed:
     slices = home.addressable_devices_indices_map((batch,)).values()
     self.mine = np.unique(np.concatenate([np.arange(batch)[i] for i in slices]))
 
-  def at(self, step, count):
+  def at(self, step: int, count: int) -> Batches:
     """The batches of `count` steps, stacked: {name: [count, B, ...]} as global arrays."""
     made = [self.rows(step + i, self.mine) for i in range(count)]
     where = {int(row): i for i, row in enumerate(self.mine)}
@@ -72,7 +76,7 @@ class Feed:
 
     return jax.make_array_from_callback(shape, home, part)
 
-  def ahead(self, start, stop):
+  def ahead(self, start: int, stop: int) -> Generator[tuple[Batches, int]]:
     """(batches, count) from step `start` to `stop`."""
     starts = range(start, stop, self.calls)
     count = lambda n: min(self.calls, stop - n)

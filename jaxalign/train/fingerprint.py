@@ -3,18 +3,23 @@
 import hashlib
 import json
 import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from etils import epath
 
 from jaxalign.config import UserError
+
+Record = Mapping[str, Sequence[Any]]  # array -> (type and shape, checksum)
 
 
 def _kinds(tree):
   return {name: f'{x.dtype}{list(x.shape)}' for name, x in flat(tree).items()}
 
 
-def record_of(state):
+def record_of(state: Any) -> dict[str, Any]:
   """What a checkpoint says of itself: kind and checksum of every array, and a sum over all that.
   There is none of a state whose weights are not finite: nobody could go on from it."""
   sums = _fingerprint(state)
@@ -27,7 +32,7 @@ def record_of(state):
   return sealed({name: [kind, sums[name][0]] for name, kind in _kinds(state).items()})
 
 
-def sealed(arrays):
+def sealed(arrays: Record) -> dict[str, Any]:
   return dict(arrays=arrays, crc=_crc(arrays))
 
 
@@ -35,20 +40,20 @@ def _crc(arrays):
   return zlib.crc32(json.dumps(arrays, sort_keys=True).encode())
 
 
-def read_record(path):
+def read_record(path: epath.Path) -> Record:
   record = json.loads((path / 'fingerprint' / 'metadata').read_text())
   if _crc(record['arrays']) != record['crc']:
     raise ValueError('its fingerprint is not what was saved')
   return record['arrays']
 
 
-def weights_digest(arrays):
+def weights_digest(arrays: Record) -> str:
   """sha256 over what a record says of the weights, and of nothing else: the same on every mesh."""
   weights = {name: said for name, said in arrays.items() if name.startswith('model.')}
   return hashlib.sha256(json.dumps(weights, sort_keys=True).encode()).hexdigest()
 
 
-def refuse_foreign(path, record, twin):
+def refuse_foreign(path: epath.Path, record: Record, twin: Any) -> None:
   """Whole, but of something else: to call it damaged would set a good checkpoint aside."""
   theirs, ours = {name: kind for name, (kind, _) in record.items()}, _kinds(twin)
   for name in sorted(theirs.keys() | ours.keys()):
@@ -59,7 +64,7 @@ def refuse_foreign(path, record, twin):
       )
 
 
-def flaws(tree, record, weights='model.'):
+def flaws(tree: Any, record: Record, weights: str = 'model.') -> list[str]:
   """What is wrong with a tree that was read, in words: of an array that is not what was saved, or
   of weights (whose names begin with `weights`) that no model could compute with."""
   sums = _fingerprint(tree)
@@ -82,7 +87,7 @@ def _fingerprint(tree):
 
 
 @jax.jit
-def checksum(tree):
+def checksum(tree: Any) -> jax.Array:
   """One number for the bits and names of a whole tree, where it lies; the same on every mesh."""
   named = flat(tree)
   salt = lambda name: jnp.uint32(zlib.crc32(name.encode()) | 1)
@@ -109,7 +114,7 @@ def _checksum(x):
   return (bits * (2 * place + 1)).sum(dtype=jnp.uint32)
 
 
-def flat(tree):
+def flat(tree: Any) -> dict[str, jax.Array]:
   """{name: array}; random keys as the numbers they are."""
   return {_name(path): _raw(x) for path, x in jax.tree.leaves_with_path(tree)}
 
@@ -127,7 +132,7 @@ def _raw(x):
   return jax.random.key_data(x)
 
 
-def unflat(twin, flat):
+def unflat(twin: Any, flat: Mapping[str, jax.Array]) -> Any:
   keyed = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
   names = (_name(path) for path, _ in jax.tree.leaves_with_path(twin))
   got = [

@@ -1,10 +1,15 @@
 """What a run must be to go on, to be saved and to be called done: finite, and learning."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 import jax
+import numpy as np
+import optax
 
 from jaxalign.config import UserError
+from jaxalign.train.metrics import Metrics
 from jaxalign.train.optim import taken
 
 PATIENCE = 5  # steps in a row that are not finite, or that have nothing to learn from
@@ -14,12 +19,14 @@ _WEIGHTS = 2  # the fault of a tensor whose gradient is finite, and what it woul
 class Health:
   """What the steps of a run said so far. names: of the tensors, as the step tells their faults."""
 
-  def __init__(self, names, start, steps):
+  def __init__(self, names: Sequence[str], start: int, steps: int):
     self.names, self.start, self.steps = names, start, steps
     self.learned = start > 0  # whether any step had something to learn from
-    self.bad_L = None  # the faults of the newest step
+    self.bad_L: np.ndarray | tuple[int, ...] = ()  # the faults of the newest step
 
-  def see(self, end, metrics, faults, opt):
+  def see(
+    self, end: int, metrics: Metrics, faults: tuple[np.ndarray, np.ndarray], opt: optax.OptState
+  ) -> None:
     """The stacked steps up to `end`. Refuses the run when too many in a row were not finite, and
     when none of them had weight."""
     bad_NL, skipped_N = faults
@@ -35,7 +42,7 @@ class Health:
       self.bad_L = bad_NL[at]
       self.refuse(end - len(skipped_N) + at + 1, PATIENCE, opt)
 
-  def refuse(self, step, count, opt):
+  def refuse(self, step: int, count: int, opt: optax.OptState) -> NoReturn:
     """Names the tensor that was the first to go bad in the last `count` steps, and what may have
     made it so."""
     what = f'{count} steps in a row up to step {step} were' if count > 1 else f'step {step} was'
@@ -59,7 +66,7 @@ class Health:
     raise UserError(f'{what} not finite, first in {name}; {why}')
 
 
-def refuse_scores(step, scores):
+def refuse_scores(step: int, scores: Mapping[str, Any]) -> None:
   """An evaluation is of finite numbers. A cost alone may be infinite: then it is never the best."""
   for name, x in scores.items():
     if isinstance(x, float) and not math.isfinite(x) and not name.endswith('_cost'):

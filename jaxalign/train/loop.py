@@ -4,16 +4,32 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
 
 from jaxalign.config import UserError
 from jaxalign.endings import UNFINISHED
+from jaxalign.train.feed import Feed
 from jaxalign.train.health import Health, refuse_scores
+from jaxalign.train.metrics import Log
+from jaxalign.train.saving import Saves
 
 
-def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=None):
+def fit(
+  state: Any,
+  step: Callable[[Any, Any, Any], tuple[Any, Any]],
+  feed: Feed,
+  *,
+  steps: int,
+  given: Any = None,
+  saves: Saves,
+  log: Log,
+  names: Sequence[str],
+  evaluate: tuple[int, Callable[[Any], Mapping[str, Any]]] | None = None,
+) -> Any:
   """Runs from state.step to `steps`. `step` takes as many batches in one call as `feed` hands out.
 
   Metrics are fetched while the next step runs. Those of all its steps are on disk before a
@@ -47,7 +63,7 @@ def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=Non
       lost = int(jax.device_get(state.skipped)) if due else 0
       if lost and n >= steps:
         health.refuse(n, lost, state.opt)
-      scores = evaluate[1](state) if judged else None
+      scores = evaluate[1](state) if evaluate and judged else None
       if scores:
         log.scores(n, scores)
         refuse_scores(n, scores)
@@ -61,7 +77,7 @@ def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=Non
   return state
 
 
-def crosses(n, count, every):
+def crosses(n: int, count: int, every: int) -> bool:
   """Whether one of the last `count` steps was a multiple of `every`."""
   return n // every > (n - count) // every
 
@@ -89,7 +105,7 @@ class Interrupt:
       raise KeyboardInterrupt
     self._told = True
 
-  def told(self, first, last):
+  def told(self, first: int, last: int) -> bool:
     """Asked after each call, which took the steps `first` to `last`. Hosts agree on the one after
     the last that any of them asked about: so every step is asked about, also those within a call.
     (Nor may it be another count than that of steps: Orbax asks too, about the step it saves.)"""

@@ -9,23 +9,39 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jax
+import numpy as np
 from etils import epath
 
 from jaxalign import chips, pod
+from jaxalign.config import Logging
 from jaxalign.files import content, whole_lines, write_text
 from jaxalign.pictures import label
+from jaxalign.train.feed import Feed
 from jaxalign.train.sinks import open_sinks
 
 _REMOTE = '://'
+Metrics = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name -> (totals, weights), a step each
 
 
 class Log:
   """tokens: of a step, all hosts; flops: of a token, forward and backward (6 x weights + causal
   attention, no recomputation), or 0: then there is no MFU. Only the first process writes."""
 
-  def __init__(self, workdir, logging, *, start, steps, tokens, flops=0.0, feed=None):
+  def __init__(
+    self,
+    workdir: epath.PathLike,
+    logging: Logging,
+    *,
+    start: int,
+    steps: int,
+    tokens: int,
+    flops: float = 0.0,
+    feed: Feed | None = None,
+  ):
     self.every, self.total, self.tokens, self.flops = logging.every, steps, tokens, flops
     self.feed, self.profile = feed, logging.profile
     if self.profile and start >= self.profile[1]:  # before this run was resumed
@@ -34,7 +50,7 @@ class Log:
     self.active = pod.writes()
     self._began = self._last = time.monotonic()
     self._start, self._shown = start, 0.0
-    self._recent = collections.deque(maxlen=50)  # (time, step)
+    self._recent: collections.deque[tuple[float, int]] = collections.deque(maxlen=50)  # time, step
     self._tracing = False
     if self.active:
       self._file = _Lines(self.workdir / 'metrics.jsonl', start)
@@ -53,7 +69,7 @@ class Log:
       if self._shown and sys.stderr.isatty():
         print(file=sys.stderr)
 
-  def steps(self, end, metrics):
+  def steps(self, end: int, metrics: Metrics) -> None:
     """Stacked metrics of the steps up to `end`: {name: (totals, weights)}."""
     self._profile(end)
     if not self.active:
@@ -72,7 +88,7 @@ class Log:
     if now - self._shown > (0.5 if sys.stderr.isatty() else 5) or end >= self.total:
       self._show(end, values, now)
 
-  def scores(self, step, scores):
+  def scores(self, step: int, scores: Mapping[str, Any]) -> None:
     """The results of an evaluation; they have their own file, so that each line has one meaning."""
     if self.active:
       with_step = dict(step=step, **scores)
@@ -83,12 +99,12 @@ class Log:
       shown = '  '.join(f'{label(k)} {v:.4g}' for k, v in numbers)
       self.note(f'step {step:,}: {shown}')
 
-  def flush(self):
+  def flush(self) -> None:
     """Puts every line on the disk: before a checkpoint that stands for these steps."""
     if self.active:
       self._file.flush()
 
-  def note(self, text):
+  def note(self, text: str) -> None:
     if self.active:
       print(f'\r\033[K{text}' if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
 
@@ -173,12 +189,12 @@ def _until(path, step):
   return [line for line, record in whole_lines(path) if record['step'] <= step]
 
 
-def lines_until(path, step):
+def lines_until(path: epath.Path, step: int) -> list[dict[str, Any]]:
   """The records of a file up to a step."""
   return [record for _, record in whole_lines(path) if record['step'] <= step]
 
 
-def append(path, records, step):
+def append(path: epath.Path, records: Iterable[Mapping[str, Any]], step: int) -> None:
   """Small and rare: written whole, so that it is never torn, and says each step once."""
   write_text(''.join([*_until(path, step - 1), *map(_line, records)]), path)
 

@@ -13,6 +13,8 @@ import logging as standard_logging
 import math
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,7 +25,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keeping
 
 from jaxalign import pod
-from jaxalign.config import UserError
+from jaxalign.config import Saving, UserError
 from jaxalign.files import place
 from jaxalign.train.fingerprint import (
   flat,
@@ -39,7 +41,9 @@ DIRECTORY = 'checkpoints'
 
 
 class Saves:
-  def __init__(self, workdir, saving, about=None):
+  def __init__(
+    self, workdir: epath.PathLike, saving: Saving, about: Mapping[str, Any] | None = None
+  ):
     """about: a small dict that is written with each checkpoint, for `about(workdir)` to read."""
     self.saving, self.about = saving, about
     self.path = epath.Path(workdir) / DIRECTORY
@@ -53,7 +57,7 @@ class Saves:
       with _blame(self.path):
         self._manager.close()  # waits for what is being written
 
-  def save(self, state, scores=None):
+  def save(self, state: Any, scores: Mapping[str, Any] | None = None) -> None:
     """Copies the state to host memory and returns; the writing goes on behind the next steps."""
     step, best = int(state.step), self.saving.best
     if step in self._manager.all_steps():
@@ -70,18 +74,18 @@ class Saves:
     with _blame(self.path):
       self._manager.save(step, args=items, metrics=scores, force=True)
 
-  def wait(self):
+  def wait(self) -> None:
     with _blame(self.path):
       self._manager.wait_until_finished()
 
-  def best(self):
+  def best(self) -> int | None:
     """The step of the checkpoint that is kept for its score, or None."""
     self.wait()
     step = self._manager.best_step() if self.saving.best else None
     score = self._manager.metrics(step) if step is not None else None
     return step if score and math.isfinite(score[self.saving.best]) else None
 
-  def restore(self, twin):
+  def restore(self, twin: Any) -> Any:
     """The newest state that is whole, laid out as `twin`; None where there is none at all."""
     steps = sorted(self._manager.all_steps(), reverse=True)
     for step in steps:
@@ -218,7 +222,7 @@ def _blame(path):
     ) from e
 
 
-def parted(path):
+def parted(path: epath.PathLike) -> tuple[epath.Path, int | None]:
   """(workdir, step) of WORKDIR/checkpoints/STEP, by which one checkpoint is meant; a workdir alone
   has no step: its newest is."""
   path = place(path)
@@ -227,21 +231,21 @@ def parted(path):
   return path, None
 
 
-def newest(path):
+def newest(path: epath.PathLike) -> int | None:
   """The step of the checkpoint that is meant, or None where it is not there."""
   workdir, step = parted(path)
   steps = [int(p.name) for p in (workdir / DIRECTORY).glob('*') if p.name.isdigit()]
   return max((n for n in steps if step in (None, n)), default=None)
 
 
-def newest_path(path):
+def newest_path(path: epath.PathLike) -> epath.Path:
   step = newest(path)
   if step is None:
     raise UserError(f'{path}: no checkpoint is there to start from')
   return parted(path)[0] / DIRECTORY / str(step)
 
 
-def about(workdir):
+def about(workdir: epath.PathLike) -> dict[str, Any]:
   """What the newest checkpoint says about itself; {} where it says nothing. Reads no weights."""
   path = newest_path(workdir)
   try:
@@ -255,7 +259,7 @@ def _about(path):
   return json.loads(file.read_text()) if file.exists() else {}
 
 
-def fingerprint(workdir):
+def fingerprint(workdir: epath.PathLike) -> str:
   """One sha256 of the newest checkpoint's weights, from their checksums: no weights are read."""
   path = newest_path(workdir)
   try:
@@ -268,7 +272,7 @@ def _damaged(path, why):
   return f'{path} is damaged: rename that directory, and the one before it is taken ({why})'
 
 
-def read_weights(workdir, twin, part=''):
+def read_weights(workdir: epath.PathLike, twin: Any, part: str = '') -> Any:
   """Weights of another run's newest checkpoint, checked, and laid out as `twin` is.
 
   part: the beginning of the names that are wanted, which they lose: 'policy.' takes the policy out

@@ -1,11 +1,15 @@
 """The state of a run, and the pure step that moves it. Knows pytrees, not models."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import flax
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
+from jax.typing import ArrayLike
 
 from jaxalign.sharding.alphabet import weight_name
 from jaxalign.sharding.layout import layout, pin, pin_weights
@@ -14,8 +18,7 @@ from jaxalign.train.optim import matching, taken
 _PROGRAMS = 32  # kept for a process that runs many stages, as a study does: equal ones compile once
 
 
-@flax.struct.dataclass
-class _TrainState:
+class _TrainState(flax.struct.PyTreeNode):
   step: jax.Array  # int32: batches consumed
   model: object  # any pytree of weights: what is trained
   opt: optax.OptState
@@ -24,7 +27,13 @@ class _TrainState:
   extra: object = None  # any pytree that a stage carries along: in ppo, beta and what goes with it
 
 
-def make_state(build, tx, seed, mesh, extra=lambda: None):
+def make_state(
+  build: Callable[[jax.Array], Any],
+  tx: optax.GradientTransformation,
+  seed: int,
+  mesh: Mesh,
+  extra: Callable[[], Any] = lambda: None,
+) -> tuple[_TrainState, Callable[..., _TrainState]]:
   """The abstract twin of a state of build(key)'s weights, and the function that makes it."""
   twin, fresh, around = _makers(build, tx, mesh, extra)
   key = jax.random.key(seed)
@@ -55,7 +64,14 @@ def _makers(build, tx, mesh, extra):
 
 
 @functools.lru_cache(maxsize=_PROGRAMS)
-def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
+def make_step(
+  loss: Callable[..., dict[str, Any]],
+  tx: optax.GradientTransformation,
+  *,
+  microbatches: int = 1,
+  frozen: tuple[str, ...] = (),
+  rate: Callable[[ArrayLike], jax.Array] | None = None,
+) -> Callable[[_TrainState, Any, Any], tuple[_TrainState, Any]]:
   """loss(model, batch, key, given) -> {'loss': (total, weight), ...} becomes a compiled
   (state, batches, given) -> (state, (metrics, faults)): a step for each batch that is stacked in
   `batches`, in one program; what they say comes back stacked too.
@@ -102,7 +118,7 @@ def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
   return jax.jit(many, donate_argnums=0)
 
 
-def faults(grads, model):
+def faults(grads: Any, model: Any) -> jax.Array:
   """Of each tensor: 1 where its gradient is not finite, else 2 where the weights that it would
   become are not, else 0."""
 
@@ -113,7 +129,14 @@ def faults(grads, model):
   return jnp.stack(jax.tree.leaves(jax.tree.map(fault, grads, model)))
 
 
-def accumulated(gradient, microbatches, model, batch, key, given):
+def accumulated(
+  gradient: Callable[..., Any],
+  microbatches: int,
+  model: Any,
+  batch: Any,
+  key: jax.Array,
+  given: Any,
+) -> Any:
   """Sums of gradients and metrics over a split of the batch: the same for any split.
 
   Row r goes to microbatch r mod n, so that each of them lies on all devices as the whole did.
@@ -136,6 +159,6 @@ def accumulated(gradient, microbatches, model, batch, key, given):
   return jax.lax.scan(add, zeros, parts)[0]
 
 
-def tensor_names(tree):
+def tensor_names(tree: Any) -> list[str]:
   """The weights' names in the order of the gradient's leaves."""
   return [weight_name(path) for path, _ in jax.tree.leaves_with_path(tree)]
