@@ -16,12 +16,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxalign.config import UserError
-from jaxalign.models.hf_config import ModelConfig
+from jaxalign.models.model_config import ModelConfig
 from jaxalign.ranges import Factor, Size
 from jaxalign.sharding.alphabet import axes
 from jaxalign.sharding.layout import pin_weights
 
-Adapter = dict[str, dict[str, jax.Array]]  # weight -> low_R<inputs> and high_<outputs>R
+_Adapter = dict[str, dict[str, jax.Array]]  # weight -> low_R<inputs> and high_<outputs>R
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -39,7 +39,7 @@ class Adapted(flax.struct.PyTreeNode):
   """A matrix with its adapter, standing where the block expects a weight: base + scale high low."""
 
   base: nnx.Param
-  factors: dict[str, jax.Array]  # as an Adapter has them, stacked over layers like base
+  factors: dict[str, jax.Array]  # as an _Adapter has them, stacked over layers like base
   scale: float = flax.struct.field(pytree_node=False)
 
   def pair(self) -> tuple[jax.Array, jax.Array]:
@@ -54,7 +54,7 @@ def sides(name: str) -> tuple[str, str]:
   return ('D', letters[1:]) if letters[0] == 'D' else (letters[:-1], 'D')
 
 
-def make_adapter(model: nnx.Module, lora: Lora, key: jax.Array) -> Adapter:
+def make_adapter(model: nnx.Module, lora: Lora, key: jax.Array) -> _Adapter:
   """Fresh factors for the matching matrices of all layers: high is zero, so nothing changes."""
   matrices = [name for name in vars(model.blocks) if len(axes(name)) > 1 and '_bias_' not in name]
   chosen = set()
@@ -72,7 +72,7 @@ def make_adapter(model: nnx.Module, lora: Lora, key: jax.Array) -> Adapter:
 
 
 @functools.cache
-def adapter_builder(model: ModelConfig, lora: Lora) -> Callable[[jax.Array], Adapter]:
+def adapter_builder(model: ModelConfig, lora: Lora) -> Callable[[jax.Array], _Adapter]:
   """A function key -> adapter of a model by its config; the same one for equal configs, so that
   their programs are compiled once, and not once a run."""
   return lambda key: make_adapter(model.build(key), lora, key)
@@ -89,7 +89,7 @@ def _factors(name, shape, rank, key):
   return {f'low_R{inputs}': low, f'high_{outputs}R': jnp.zeros(shape_of(outputs + 'R'))}
 
 
-def attach(model: nnx.Module, adapter: Adapter, lora: Lora) -> nnx.Module:
+def attach(model: nnx.Module, adapter: _Adapter, lora: Lora) -> nnx.Module:
   """The model with the adapter laid over it; the base is shared, not copied."""
   model = jax.tree.map(lambda w: w, model)  # new modules, the same arrays
   for name, factors in adapter.items():
@@ -98,7 +98,7 @@ def attach(model: nnx.Module, adapter: Adapter, lora: Lora) -> nnx.Module:
   return model
 
 
-def merge(model: nnx.Module, adapter: Adapter, lora: Lora) -> nnx.Module:
+def merge(model: nnx.Module, adapter: _Adapter, lora: Lora) -> nnx.Module:
   """The plain model whose matrices hold base + scale * high @ low, at the base's own precision."""
   return folded(attach(model, adapter, lora))
 

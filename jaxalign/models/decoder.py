@@ -14,8 +14,8 @@ from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 from jaxalign.models.attention import attend
-from jaxalign.models.hf_config import ModelConfig
 from jaxalign.models.layers import lookup, position_in_segment, rope_angle
+from jaxalign.models.model_config import ModelConfig
 from jaxalign.sharding.alphabet import axes
 from jaxalign.sharding.layout import mesh_of, on_mesh, pin, pin_weights
 

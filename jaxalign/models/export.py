@@ -19,8 +19,8 @@ from jaxalign.config import UserError
 from jaxalign.models import tensor_files
 from jaxalign.models.adapters import folded
 from jaxalign.models.decoder import Decoder
+from jaxalign.models.directories import REMOTE, replacing
 from jaxalign.models.hub import MODELS, their_shape
-from jaxalign.models.places import REMOTE, replacing
 from jaxalign.models.tensor_files import some
 from jaxalign.sharding.alphabet import weight_name
 

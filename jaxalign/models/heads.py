@@ -11,7 +11,7 @@ from flax import nnx
 from jaxalign.models import adapters
 from jaxalign.models.adapters import Lora
 from jaxalign.models.decoder import Decoder, Normal
-from jaxalign.models.hf_config import ModelConfig
+from jaxalign.models.model_config import ModelConfig
 
 
 class _Scalar(nnx.Module):

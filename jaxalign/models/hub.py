@@ -20,8 +20,8 @@ from jax.sharding import Mesh, SingleDeviceSharding
 from jaxalign.config import UserError
 from jaxalign.models import llama2, llama2c, phi2, tensor_files
 from jaxalign.models.decoder import Decoder
-from jaxalign.models.hf_config import ModelConfig
-from jaxalign.models.places import place
+from jaxalign.models.directories import place
+from jaxalign.models.model_config import ModelConfig
 from jaxalign.models.tensor_files import some
 from jaxalign.models.tensor_reader import Reader, aligned
 from jaxalign.sharding.alphabet import axes, weight_name

@@ -4,18 +4,19 @@ Serves every Hugging Face LlamaForCausalLM with plain rotary positions, grouped 
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
 from jaxalign.models import hf_config
 from jaxalign.models.decoder import Decoder, Normal, Ones, Weights
 from jaxalign.models.layers import dot, rms_norm, rope, swiglu
-from jaxalign.ranges import Layers, Size, Slots, Theta, Tiny, Token, Unused
+from jaxalign.models.model_config import ModelConfig
+from jaxalign.ranges import Layers, Size, Slots, Token, Unused
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
-class Config:
+class Config(ModelConfig):
   depth: Layers = 32
   width: Size = 4096
   heads: Size = 32
@@ -23,44 +24,15 @@ class Config:
   head_dim: Size | None = None  # None: width / heads
   mlp: Size = 11_008
   vocab: Size = 32_000
-  length: Slots = 4096  # the longest sequence it was trained on
-  theta: Theta = 10_000.0
-  eps: Tiny = 1e-5
-  tied: bool = False  # the unembedding is the embedding
+  length: Slots = 4096
   bos: Unused | None = 1
   eos: tuple[Token, ...] = (2,)
-  pad: Unused | None = None
-  dtype: hf_config.Dtype = 'bfloat16'  # of the arithmetic
-  weights: hf_config.Dtype = 'float32'  # of the stored weights
-  remat: Literal['none', 'dots', 'qkv', 'full'] = 'full'
-  attention: Literal['auto', 'xla', 'cudnn', 'splash'] = 'auto'
-  unroll: Layers = 1  # layers per step of the scan
+
+  mlp_matrices = 3
 
   @property
   def head_size(self) -> int:
-    return self.head_dim or self.width // self.heads
-
-  @property
-  def turns(self) -> int:
-    return self.head_size
-
-  @property
-  def sizes(self) -> dict[str, int]:
-    D, H, G, K, F = self.width, self.heads, self.kv_heads, self.head_size, self.mlp
-    return dict(D=D, H=H, G=G, K=K, F=F, V=self.vocab)
-
-  @property
-  def absent(self) -> tuple[str, ...]:
-    return ('head_VD',) if self.tied else ()
-
-  def check(self) -> None:
-    hf_config.check(self)
-
-  def flops(self, length: int) -> int:
-    """Of one token, forward and backward: 6 a weight of every matmul, and causal attention."""
-    D, H, G, K, F, V = self.sizes.values()
-    matmuls = self.depth * (D * K * (2 * H + 2 * G) + 3 * D * F) + D * V
-    return 6 * matmuls + 6 * self.depth * H * K * length
+    return self.head_dim or super().head_size
 
   def build(self, key: jax.Array) -> 'Llama2':
     return Llama2(self, key)

@@ -4,18 +4,19 @@ https://arxiv.org/abs/2309.05463
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
 from jaxalign.models import hf_config
 from jaxalign.models.decoder import Decoder, Normal, Ones, Weights, Zeros
 from jaxalign.models.layers import dot, layer_norm, rope
-from jaxalign.ranges import Layers, Share, Size, Slots, Theta, Tiny, Token, Unused
+from jaxalign.models.model_config import ModelConfig
+from jaxalign.ranges import Layers, Share, Size, Slots, Token
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
-class Config:
+class Config(ModelConfig):
   depth: Layers = 32
   width: Size = 2560
   heads: Size = 32
@@ -24,43 +25,13 @@ class Config:
   mlp: Size = 10_240
   vocab: Size = 51_200
   length: Slots = 2048
-  theta: Theta = 10_000.0
-  eps: Tiny = 1e-5
-  tied: bool = False
-  bos: Unused | None = None
   eos: tuple[Token, ...] = (50_256,)
-  pad: Unused | None = None
-  dtype: hf_config.Dtype = 'bfloat16'  # of the arithmetic
-  weights: hf_config.Dtype = 'float32'  # of the stored weights
-  remat: Literal['none', 'dots', 'qkv', 'full'] = 'full'
-  attention: Literal['auto', 'xla', 'cudnn', 'splash'] = 'auto'
-  unroll: Layers = 1  # layers per step of the scan
 
-  @property
-  def head_size(self) -> int:
-    return self.width // self.heads
+  mlp_matrices = 2
 
   @property
   def turns(self) -> int:
     return int(self.head_size * self.rotary)
-
-  @property
-  def sizes(self) -> dict[str, int]:
-    D, H, G, K, F = self.width, self.heads, self.kv_heads, self.head_size, self.mlp
-    return dict(D=D, H=H, G=G, K=K, F=F, V=self.vocab)
-
-  @property
-  def absent(self) -> tuple[str, ...]:
-    return ('head_VD',) if self.tied else ()
-
-  def check(self) -> None:
-    hf_config.check(self)
-
-  def flops(self, length: int) -> int:
-    """Of one token, forward and backward: 6 a weight of every matmul, and causal attention."""
-    D, H, G, K, F, V = self.sizes.values()
-    matmuls = self.depth * (D * K * (2 * H + 2 * G) + 2 * D * F) + D * V
-    return 6 * matmuls + 6 * self.depth * H * K * length
 
   def build(self, key: jax.Array) -> 'Phi2':
     return Phi2(self, key)

@@ -20,7 +20,7 @@ from jax.typing import DTypeLike
 
 from jaxalign.config import UserError
 from jaxalign.files import read_object, refuse_irregular
-from jaxalign.models.places import REMOTE
+from jaxalign.models.directories import REMOTE
 
 _DTYPES = {
   'F64': np.dtype('float64'),

@@ -10,11 +10,11 @@ from etils import epath
 from numpy.typing import DTypeLike
 
 from jaxalign.config import UserError
-from jaxalign.models.places import REMOTE
+from jaxalign.models.directories import REMOTE
 from jaxalign.models.tensor_files import Stored
 
 CHUNK = 512 << 10  # bytes read at a time: checked, cast and scattered while in the L2 cache
-Box = tuple[slice, ...]  # a part of a tensor
+_Box = tuple[slice, ...]  # a part of a tensor
 
 
 class Reader:
@@ -50,7 +50,7 @@ class Reader:
       left = left[n:]
 
   def fill(
-    self, stored: Stored, shape: Sequence[int], wants: Sequence[tuple[Box, np.ndarray]]
+    self, stored: Stored, shape: Sequence[int], wants: Sequence[tuple[_Box, np.ndarray]]
   ) -> bool:
     """A tensor, seen as `shape`, into each want = (box, array); True if a value is not finite.
 

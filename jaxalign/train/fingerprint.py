@@ -12,7 +12,7 @@ from etils import epath
 
 from jaxalign.config import UserError
 
-Record = Mapping[str, Sequence[Any]]  # array -> (type and shape, checksum)
+_Record = Mapping[str, Sequence[Any]]  # array -> (type and shape, checksum)
 
 
 def _kinds(tree):
@@ -32,7 +32,7 @@ def record_of(state: Any) -> dict[str, Any]:
   return sealed({name: [kind, sums[name][0]] for name, kind in _kinds(state).items()})
 
 
-def sealed(arrays: Record) -> dict[str, Any]:
+def sealed(arrays: _Record) -> dict[str, Any]:
   return dict(arrays=arrays, crc=_crc(arrays))
 
 
@@ -40,20 +40,20 @@ def _crc(arrays):
   return zlib.crc32(json.dumps(arrays, sort_keys=True).encode())
 
 
-def read_record(path: epath.Path) -> Record:
+def read_record(path: epath.Path) -> _Record:
   record = json.loads((path / 'fingerprint' / 'metadata').read_text())
   if _crc(record['arrays']) != record['crc']:
     raise ValueError('its fingerprint is not what was saved')
   return record['arrays']
 
 
-def weights_digest(arrays: Record) -> str:
+def weights_digest(arrays: _Record) -> str:
   """sha256 over what a record says of the weights, and of nothing else: the same on every mesh."""
   weights = {name: said for name, said in arrays.items() if name.startswith('model.')}
   return hashlib.sha256(json.dumps(weights, sort_keys=True).encode()).hexdigest()
 
 
-def refuse_foreign(path: epath.Path, record: Record, twin: Any) -> None:
+def refuse_foreign(path: epath.Path, record: _Record, twin: Any) -> None:
   """Whole, but of something else: to call it damaged would set a good checkpoint aside."""
   theirs, ours = {name: kind for name, (kind, _) in record.items()}, _kinds(twin)
   for name in sorted(theirs.keys() | ours.keys()):
@@ -64,7 +64,7 @@ def refuse_foreign(path: epath.Path, record: Record, twin: Any) -> None:
       )
 
 
-def flaws(tree: Any, record: Record, weights: str = 'model.') -> list[str]:
+def flaws(tree: Any, record: _Record, weights: str = 'model.') -> list[str]:
   """What is wrong with a tree that was read, in words: of an array that is not what was saved, or
   of weights (whose names begin with `weights`) that no model could compute with."""
   sums = _fingerprint(tree)

@@ -12,7 +12,7 @@ from jaxalign.config import UserError
 from jaxalign.files import refuse_irregular
 
 REMOTE = '://'
-SMALL = 'config.json', 'model.safetensors', 'model.safetensors.index.json'
+_READ = 'config.json', 'model.safetensors', 'model.safetensors.index.json'
 
 
 def place(path: epath.PathLike) -> epath.Path:
@@ -37,7 +37,7 @@ def place(path: epath.PathLike) -> epath.Path:
 def _refuse_odd(path):
   """What is to be read must be files, not pipes or directories called so."""
   refuse_irregular(path)
-  for name in SMALL if path.is_dir() else ():
+  for name in _READ if path.is_dir() else ():
     refuse_irregular(path / name)
     if (path / name).is_dir():
       raise UserError(f'{path / name} is a directory, where a file is meant: name another place')
