@@ -8,6 +8,7 @@ adapter at all, their reference; and only the adapter is ever differentiated, op
 import dataclasses
 import fnmatch
 import functools
+import math
 from collections.abc import Callable
 
 import flax
@@ -81,12 +82,12 @@ def adapter_builder(model: ModelConfig, lora: Lora) -> Callable[[jax.Array], _Ad
 def _factors(name, shape, rank, key):
   outputs, inputs = sides(name)
   size = dict(zip(axes(name), shape[1:]), R=rank)
-  shape_of = lambda letters: (shape[0], *(size[letter] for letter in letters))
-  fan_in = 1
-  for letter in inputs:
-    fan_in *= size[letter]
-  low = jax.random.normal(key, shape_of('R' + inputs)) * fan_in**-0.5
-  return {f'low_R{inputs}': low, f'high_{outputs}R': jnp.zeros(shape_of(outputs + 'R'))}
+  low, high = (
+    (shape[0], *(size[letter] for letter in letters)) for letters in ('R' + inputs, outputs + 'R')
+  )
+  fan_in = math.prod(size[letter] for letter in inputs)
+  drawn = jax.random.normal(key, low) * fan_in**-0.5
+  return {f'low_R{inputs}': drawn, f'high_{outputs}R': jnp.zeros(high)}
 
 
 def attach(model: nnx.Module, adapter: _Adapter, lora: Lora) -> nnx.Module:

@@ -146,21 +146,17 @@ def _splash(q_BHTK, k_BGTK, v_BGTK, segment_BT):
   q_BHTK *= q_BHTK.shape[3] ** -0.5
   if mesh.empty:
     return _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT)
-  at = lambda letters, x: spec(letters, x.shape, mesh)
-  if at('G', k_BGTK[0]) != at(
-    'H', q_BHTK[0]
-  ):  # too few key heads to split: one for each query head
+  if spec('G', k_BGTK.shape[1:], mesh) != spec('H', q_BHTK.shape[1:], mesh):
+    # Too few key heads to split: one for each query head.
     repeat = q_BHTK.shape[1] // k_BGTK.shape[1]
     k_BGTK, v_BGTK = (jnp.repeat(x, repeat, axis=1) for x in (k_BGTK, v_BGTK))
-  where = [at('BHTK', q_BHTK), at('BGTK', k_BGTK), at('BGTK', v_BGTK)]
-  given = [q_BHTK, k_BGTK, v_BGTK]
-  if segment_BT is not None:
-    where.append(at('BT', segment_BT))
-    given.append(segment_BT)
+  given = dict(BHTK=q_BHTK, BGTK=k_BGTK, BGSK=v_BGTK)
+  given |= {} if segment_BT is None else dict(BT=segment_BT)
+  where = tuple(spec(letters, x.shape, mesh) for letters, x in given.items())
   local = jax.shard_map(
-    _splash_local, mesh=mesh, in_specs=tuple(where), out_specs=where[0], check_vma=False
+    _splash_local, mesh=mesh, in_specs=where, out_specs=where[0], check_vma=False
   )
-  return local(*given)
+  return local(*given.values())
 
 
 def _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT=None):
@@ -173,11 +169,8 @@ def _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT=None):
 
 def _splash_kernel(heads, T, interpret):
   block = max(n for n in (128, 256, 512) if T % n == 0)
-  sizes = splash.BlockSizes(
-    block_q=block, block_kv=block, block_kv_compute=block,
-    block_q_dkv=block, block_kv_dkv=block, block_kv_dkv_compute=block,
-    block_q_dq=block, block_kv_dq=block,
-  )  # fmt: skip
+  of_pass = ('q', 'kv', 'kv_compute', 'q_dkv', 'kv_dkv', 'kv_dkv_compute', 'q_dq', 'kv_dq')
+  sizes = splash.BlockSizes(**{f'block_{name}': block for name in of_pass})
   mask = splash_mask.MultiHeadMask([splash_mask.CausalMask((T, T))] * heads)
   return splash.make_splash_mha(
     mask, block_sizes=sizes, head_shards=1, q_seq_shards=1, interpret=interpret

@@ -47,11 +47,14 @@ def load(path: epath.PathLike, *, dtype: Any = None, mesh: Mesh | None = None) -
   cfg, module, cls = _config_of(path, dtype or _own_dtype(stored))
   shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
   table = _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
-  homes = layout(shapes, mesh) if mesh else None
+  alone = SingleDeviceSharding(jax.devices()[0])
+  homes = layout(shapes, mesh) if mesh else jax.tree.map(lambda _: alone, shapes)
   with Reader() as reader, concurrent.futures.ThreadPoolExecutor() as pool:
-    build = lambda p, leaf, home=None: _read(path, reader, pool, leaf, home, table[weight_name(p)])
-    trees = (shapes, homes) if mesh else (shapes,)
-    return jax.tree.map_with_path(build, *trees)
+
+    def build(p, leaf, home):
+      return _read(path, reader, pool, leaf, home, *table[weight_name(p)])
+
+    return jax.tree.map_with_path(build, shapes, homes)
 
 
 def examine(path: epath.PathLike) -> tuple[ModelConfig, bool]:
@@ -158,13 +161,11 @@ def their_shape(name: str, shape: Sequence[int]) -> tuple[int, ...]:
   return tuple(out)
 
 
-def _read(path, reader, pool, leaf, home, parts):
+def _read(path, reader, pool, leaf, home, stacked, parts):
   """One weight: its layers are read at once, by several threads, into the devices' own shards.
 
   Devices that hold the same part are given the same memory; a CPU then has it once for all of them.
   """
-  home = home or SingleDeviceSharding(jax.devices()[0])
-  stacked, parts = parts
   boxes, arrays = {}, {}
   for device, index in home.addressable_devices_indices_map(leaf.shape).items():
     boxes[device] = tuple(slice(*s.indices(n)[:2]) for s, n in zip(index, leaf.shape))

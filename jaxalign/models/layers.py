@@ -126,7 +126,10 @@ def _by_rows(equation, x_ni, w):
   and a seventh slower where it is given thousands of rows."""
   rows = x_ni.shape[0]
   parts = _parts(rows) if platform() == 'cpu' and w.size >= LARGE else 1
-  product = lambda x: jnp.einsum(equation, x, w, precision=exact(x))
+
+  def product(x):
+    return jnp.einsum(equation, x, w, precision=exact(x))
+
   if parts == 1:
     return product(x_ni)
   return jax.lax.map(product, x_ni.reshape(parts, rows // parts, -1)).reshape(rows, -1)

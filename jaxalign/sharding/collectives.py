@@ -83,10 +83,9 @@ def own_rows(
   spread, everywhere = PartitionSpec(HOME['B']), PartitionSpec()
   shapes = jax.eval_shape(f, rows, whole)[1]
   homes = jax.tree.map(lambda x, letters: _on_rows(letters, x.shape, mesh), shapes, sums)
-  return jax.shard_map(
-    local, mesh=mesh, in_specs=(spread, everywhere), out_specs=(spread, homes),
-    axis_names=set(HOME['B']), check_vma=False,
-  )(rows, whole)  # fmt: skip
+  specs = dict(in_specs=(spread, everywhere), out_specs=(spread, homes))
+  mapped = jax.shard_map(local, mesh=mesh, **specs, axis_names=set(HOME['B']), check_vma=False)
+  return mapped(rows, whole)
 
 
 def _on_rows(letters, shape, mesh):

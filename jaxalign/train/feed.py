@@ -79,16 +79,16 @@ class Feed:
   def ahead(self, start: int, stop: int) -> Generator[tuple[Batches, int]]:
     """(batches, count) from step `start` to `stop`."""
     starts = range(start, stop, self.calls)
-    count = lambda n: min(self.calls, stop - n)
+    counts = [min(self.calls, stop - n) for n in starts]
     thread = concurrent.futures.ThreadPoolExecutor(1)
-    submit = lambda n: thread.submit(self.at, n, count(n))
     try:
-      queue = [submit(n) for n in starts[:DEPTH]]
-      for i, n in enumerate(starts):
+      queue = [thread.submit(self.at, *call) for call in zip(starts[:DEPTH], counts)]
+      for i in range(len(starts)):
         began = time.perf_counter()
         batches = queue.pop(0).result()
         self.waited += time.perf_counter() - began
-        queue += [submit(later) for later in starts[i + DEPTH : i + DEPTH + 1]]
-        yield batches, count(n)
+        if i + DEPTH < len(starts):
+          queue.append(thread.submit(self.at, starts[i + DEPTH], counts[i + DEPTH]))
+        yield batches, counts[i]
     finally:  # also where the loop ends early, or rows() failed
       thread.shutdown(cancel_futures=True)

@@ -89,9 +89,8 @@ def _fingerprint(tree):
 @jax.jit
 def checksum(tree: Any) -> jax.Array:
   """One number for the bits and names of a whole tree, where it lies; the same on every mesh."""
-  named = flat(tree)
-  salt = lambda name: jnp.uint32(zlib.crc32(name.encode()) | 1)
-  return sum((_checksum(x) * salt(name) for name, x in named.items()), jnp.uint32(0))
+  salted = (_checksum(x) * jnp.uint32(zlib.crc32(n.encode()) | 1) for n, x in flat(tree).items())
+  return sum(salted, jnp.uint32(0))
 
 
 @jax.jit
@@ -123,8 +122,12 @@ def _name(path):
   return jax.tree_util.keystr(path, simple=True, separator='.')
 
 
+def _is_key(x):
+  return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
 def _raw(x):
-  if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+  if not _is_key(x):
     return x
   if isinstance(x, jax.ShapeDtypeStruct):
     data = jax.eval_shape(jax.random.key_data, x)
@@ -133,10 +136,9 @@ def _raw(x):
 
 
 def unflat(twin: Any, flat: Mapping[str, jax.Array]) -> Any:
-  keyed = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
   names = (_name(path) for path, _ in jax.tree.leaves_with_path(twin))
   got = [
-    jax.random.wrap_key_data(flat[name]) if keyed(leaf) else flat[name]
+    jax.random.wrap_key_data(flat[name]) if _is_key(leaf) else flat[name]
     for name, leaf in zip(names, jax.tree.leaves(twin))
   ]
   return jax.tree.unflatten(jax.tree.structure(twin), got)

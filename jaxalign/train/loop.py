@@ -82,6 +82,10 @@ def crosses(n: int, count: int, every: int) -> bool:
   return n // every > (n - count) // every
 
 
+def _pass_on(*_):
+  os.kill(os.getpid(), signal.SIGTERM)  # which jax's own notifier hears
+
+
 class Interrupt:
   """SIGTERM and SIGINT become a question the loop asks; all hosts get the same answer."""
 
@@ -92,8 +96,7 @@ class Interrupt:
       for kind in (signal.SIGTERM, signal.SIGINT):
         self._old[kind] = signal.signal(kind, self._hear)
     elif threading.current_thread() is threading.main_thread():
-      pass_on = lambda *_: os.kill(os.getpid(), signal.SIGTERM)  # which jax's own notifier hears
-      self._old[signal.SIGINT] = signal.signal(signal.SIGINT, pass_on)
+      self._old[signal.SIGINT] = signal.signal(signal.SIGINT, _pass_on)
     return self
 
   def __exit__(self, *_):

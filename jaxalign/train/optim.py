@@ -59,10 +59,11 @@ def make_optimizer(optim: AdamW | Adafactor, steps: int) -> optax.GradientTransf
   if optim.clip is not None:
     tx = optax.chain(optax.clip_by_global_norm(optim.clip), tx)
   if optim.frozen:
-    label = lambda tree: jax.tree.map(
-      lambda x: 'frozen' if x else 'free', matching(tree, optim.frozen)
-    )
-    tx = optax.partition({'free': tx, 'frozen': optax.set_to_zero()}, label)
+
+    def labels(tree):
+      return jax.tree.map(lambda x: 'frozen' if x else 'free', matching(tree, optim.frozen))
+
+    tx = optax.partition({'free': tx, 'frozen': optax.set_to_zero()}, labels)
   return tx
 
 
@@ -86,12 +87,13 @@ def _scaled(factors):
 
 def matching(tree: Any, patterns: Sequence[str]) -> Any:
   """A tree of booleans: whose name fits one of the shell patterns; '!' in front excludes."""
-  fits = lambda name, p: fnmatch.fnmatchcase(name, p) or fnmatch.fnmatchcase(name.split('.')[-1], p)
 
   def one(path, _):
     name = weight_name(path)
-    refused = any(fits(name, p[1:]) for p in patterns if p.startswith('!'))
-    return not refused and any(fits(name, p) for p in patterns if not p.startswith('!'))
+    names = name, name.split('.')[-1]
+    fits = [any(fnmatch.fnmatchcase(n, p.removeprefix('!')) for n in names) for p in patterns]
+    refused = any(fit for fit, p in zip(fits, patterns) if p.startswith('!'))
+    return not refused and any(fit for fit, p in zip(fits, patterns) if not p.startswith('!'))
 
   return jax.tree.map_with_path(one, tree)
 

@@ -156,7 +156,7 @@ def _manager(path, saving):
     policies.append(keeping.EveryNSteps(saving.milestone))
   if saving.best:
     _forget_torn_scores(path)
-    score = lambda scores: -scores[saving.best] if math.isfinite(scores[saving.best]) else -math.inf
+    score = functools.partial(_worth, saving.best)
     best = keeping.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False)
     policies.append(best)
   options = ocp.CheckpointManagerOptions(
@@ -170,6 +170,11 @@ def _manager(path, saving):
   if getattr(sys.unraisablehook, 'func', None) is not _said_aloud:
     sys.unraisablehook = functools.partial(_said_aloud, sys.unraisablehook)
   return ocp.CheckpointManager(path, options=options)
+
+
+def _worth(name, scores):
+  """The lowest score is the best; one that is not finite never is."""
+  return -scores[name] if math.isfinite(scores[name]) else -math.inf
 
 
 def _passing(error):

@@ -57,8 +57,9 @@ def _makers(build, tx, mesh, extra):
   with jax.set_mesh(mesh):
     shapes = jax.eval_shape(init, key)
     homes = layout(shapes, mesh)
-    put = lambda s, home: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=home)
-    twin = jax.tree.map(put, shapes, homes)
+    twin = jax.tree.map(
+      lambda s, home: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=home), shapes, homes
+    )
   fresh = jax.jit(init, out_shardings=homes)
   return twin, fresh, jax.jit(init, out_shardings=homes, donate_argnums=1)
 
@@ -99,15 +100,16 @@ def make_step(
     bad_L = faults(grads, model)
     norm = optax.tree.norm(grads)
     ok = ~bad_L.any() & jnp.isfinite(metrics['loss'][0] + norm)
-    keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(ok, n, o), new, old)
+    old, new = (state.model, state.opt), (model, opt)
+    model, opt = jax.tree.map(lambda old, new: jnp.where(ok, new, old), old, new)
     one = jnp.float32(1)
     metrics |= dict(grad_norm=(norm, one), skipped=(1.0 - ok, one))
     if rate is not None:
       metrics |= dict(lr=(rate(taken(state.opt)), one))
     state = state.replace(
       step=state.step + 1,
-      model=keep(model, state.model),
-      opt=keep(opt, state.opt),
+      model=model,
+      opt=opt,
       skipped=jnp.where(ok, 0, state.skipped + 1),
     )
     return state, (metrics, (bad_L, state.skipped))
