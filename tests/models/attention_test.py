@@ -87,14 +87,6 @@ def test_a_padding_query_yields_numbers():
   assert jnp.isfinite(jax.value_and_grad(run)(q)[1]).all()
 
 
-def test_xla_keeps_bfloat16_and_sums_in_float32():
-  q, k, v = (x.astype(jnp.bfloat16) for x in qkv(1, 2, 2, 8, 16))
-  out = attention.attend(q, k, v, impl='xla')
-  assert out.dtype == jnp.bfloat16
-  exact = attention.attend(*(x.astype(jnp.float32) for x in (q, k, v)), impl='xla')
-  np.testing.assert_allclose(out.astype(jnp.float32), exact, atol=0.03)
-
-
 def packed(B, T):
   """Left padding in even rows, packed documents in odd ones."""
   at = np.arange(T)
@@ -156,13 +148,6 @@ def test_splash_on_a_mesh_is_xla(heads, segments):
   q, k, v = qkv(4, *heads, 128, 16)
   splash, xla = both(q, k, v, segment_BT, make_mesh(2, 2, 2))
   check_same(splash, xla, segment_BT)
-
-
-def test_splash_differs_when_a_document_is_forgotten():
-  q, k, v = qkv(2, 2, 2, 128, 16)
-  ours = attention.attend(q, k, v, segment_BT=packed(2, 128), impl='splash')
-  other = attention.attend(q, k, v, segment_BT=jnp.ones((2, 128), jnp.int32), impl='xla')
-  assert jnp.abs(ours - other).max() > 0.1
 
 
 BF16, FP16, FP32 = jnp.bfloat16, jnp.float16, jnp.float32

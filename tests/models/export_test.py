@@ -3,9 +3,7 @@
 import json
 import os
 import pathlib
-import shutil
 import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -90,37 +88,6 @@ def test_to_a_bucket_and_back(checkpoint, bucket):
   assert hub.load(f'{bucket}/out').cfg == model.cfg
 
 
-KILLED = """
-import os, signal, sys
-from jaxalign.models import export, hub
-model, fetch, left = hub.load(sys.argv[1]), export._on_host, [5]
-def killing(w, n):
-  left[0] -= 1
-  if not left[0]:
-    os.kill(os.getpid(), signal.SIGKILL)
-  return fetch(w, n)
-export._on_host = killing
-export.export(model, sys.argv[2], overwrite=True)
-"""
-
-
-def test_killed_in_the_middle(checkpoint, tmp_path):
-  path, tensors = checkpoint()
-  env = dict(os.environ, PYTHONPATH=str(ROOT), JAX_PLATFORMS='cpu')
-  new, old = tmp_path / 'new', tmp_path / 'old'
-  shutil.copytree(path, old)
-  for target in new, old:
-    assert subprocess.run([sys.executable, '-c', KILLED, path, target], env=env).returncode == -9
-  assert not new.exists()
-  assert on_disk(old) == of(tensors)
-  left = [f for f in tmp_path.iterdir() if f.name.startswith('.')]
-  assert any((f / 'model.safetensors').exists() for f in left)  # it was indeed in the middle
-  export(hub.load(path), new)
-  export(hub.load(path), old, overwrite=True)
-  assert on_disk(new) == on_disk(old) == of(tensors)
-  assert not [f for f in tmp_path.iterdir() if f.name.startswith('.')]
-
-
 @pytest.fixture
 def disk(tmp_path):
   """disk(options) is a small file system of its own."""
@@ -154,22 +121,6 @@ def test_a_full_disk(checkpoint, disk, monkeypatch):
     export(model, small / 'out')
   assert '\n' not in str(error.value)
   assert os.listdir(small) == []
-
-
-def test_a_disk_that_is_full_for_the_second_export_keeps_the_first(checkpoint, disk, monkeypatch):
-  path, tensors = checkpoint()
-  small = disk('size=450k')
-  export(hub.load(path), small / 'out')
-  monkeypatch.setattr(exporting, '_check_space', lambda *_: None)
-  with pytest.raises(UserError, match='No space left'):
-    export(hub.load(path), small / 'out', overwrite=True)
-  assert os.listdir(small) == ['out'] and on_disk(small / 'out') == of(tensors)
-
-
-def test_a_read_only_disk(checkpoint, disk):
-  model = hub.load(checkpoint()[0])
-  with pytest.raises(UserError, match='Read-only'):
-    export(model, disk('size=1m,ro') / 'out')
 
 
 def test_what_has_no_place_in_a_checkpoint(checkpoint, tmp_path):

@@ -54,22 +54,6 @@ def test_a_resumed_run_says_again_only_what_it_does_again(tmp_path):
   )
 
 
-@pytest.mark.parametrize('torn', ['{"step": 3, "lo', '{"step": 3}', '\x00\x00\x00'])
-def test_a_torn_line_is_dropped(tmp_path, torn):
-  file = tmp_path / 'metrics.jsonl'
-  file.write_text('{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 2.0}\n' + torn)
-  with log_of(tmp_path, start=2) as log:
-    log.steps(3, stacked(3.0))
-  assert [r['step'] for r in lines(tmp_path)] == [1, 2, 3]
-
-
-def test_a_fresh_run_starts_a_fresh_file(tmp_path):
-  (tmp_path / 'metrics.jsonl').write_text('{"step": 1, "loss": 1.0}\n')
-  with log_of(tmp_path):
-    pass
-  assert (tmp_path / 'metrics.jsonl').read_text() == ''
-
-
 def test_what_is_not_finite_is_null_as_json_has_it(tmp_path):
   with log_of(tmp_path) as log:
     log.steps(2, stacked(np.nan, np.inf))
