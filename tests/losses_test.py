@@ -78,7 +78,7 @@ def test_chunked_logprobs_and_entropy(exact, chunk, temperature):
     out = of_head.token_logprobs_from_hidden(x, head, bias, tokens, temperature, chunk)
     return (pull * out[0] + push * out[1]).sum(), out
 
-  (_, out), found = jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))(x, head, bias)
+  (_, out), found = value_and_grad(loss, (0, 1, 2), has_aux=True)(x, head, bias)
   wanted_out, wanted = hidden_loop(x, head, bias, tokens, pull, push, temperature)
   close(out, wanted_out, tolerance, 3)
   for a, b in zip(found, wanted, strict=True):
@@ -228,12 +228,12 @@ def next_token_sum(*args):
 def test_on_a_tpu_the_gradient_of_x_waits_until_the_head_s_is_home(f, monkeypatch):
   """The same numbers; without the barrier its compiler keeps all of the head's gradient."""
   random = np.random.default_rng(0)
-  args = (
-    np.float32(random.normal(size=(2, 9, 8))),
-    np.float32(random.normal(size=(30, 8))),
-    random.integers(0, 30, (2, 9)),
-  )
-  graded = lambda: jax.jit(jax.grad(lambda *args: f(*args, np.ones((2, 9), np.float32)), (0, 1)))
+  x, head = (np.float32(random.normal(size=size)) for size in ((2, 9, 8), (30, 8)))
+  args = x, head, random.integers(0, 30, (2, 9)), np.ones((2, 9), np.float32)
+
+  def graded():
+    return jax.jit(jax.grad(lambda *args: f(*args), (0, 1)))
+
   wanted, text = graded()(*args), graded().lower(*args).as_text()
   assert 'optimization_barrier' not in text
   monkeypatch.setattr(of_head, 'platform', lambda: 'tpu')
@@ -247,14 +247,9 @@ def test_no_whole_array_of_logits(dtype):
   B, T, D, V = 4, 512, 64, 32000
   shapes = ((B, T, D), dtype), ((V, D), dtype), ((B, T), jnp.int32), ((B, T), jnp.float32)
   args = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
-  ran = [
-    jax.jit(jax.value_and_grad(f, (0, 1))).lower(*args).compile()
-    for f in (plain, next_token_sum, hidden_policy)
-  ]
+  losses = plain, next_token_sum, hidden_policy
+  ran = [value_and_grad(f, (0, 1)).lower(*args).compile() for f in losses]
   temp = [c.memory_analysis().temp_size_in_bytes for c in ran]
-  print(
-    f'temporary MB: plain {temp[0] / 1e6:.0f}, chunked {temp[1] / 1e6:.0f}, {temp[2] / 1e6:.0f}'
-  )
   assert max(temp[1:]) < temp[0] / 3
   whole = re.compile(rf'\[({B},{T}|{T},{B}|{B * T}),{V}\]')
   assert whole.search(ran[0].as_text()) and not any(whole.search(c.as_text()) for c in ran[1:])
@@ -262,18 +257,11 @@ def test_no_whole_array_of_logits(dtype):
 
 @pytest.mark.parametrize('f', [next_token_sum, hidden_policy])
 def test_a_mesh_agrees_and_never_gathers_the_vocabulary(f):
-  if jax.device_count() < 8:
-    pytest.skip('needs eight devices')
   B, T, D, V = 8, 300, 16, 1238
   random = np.random.default_rng(0)
-  x, head = random.normal(size=(B, T, D)), random.normal(size=(V, D)) / 4
-  args = [
-    np.float32(x),
-    np.float32(head),
-    random.integers(0, V, (B, T)),
-    np.ones((B, T), np.float32),
-  ]
-  call = jax.jit(jax.value_and_grad(f, (0, 1)))
+  x, head = (np.float32(random.normal(size=size)) for size in ((B, T, D), (V, D)))
+  args = x, head / 4, random.integers(0, V, (B, T)), np.ones((B, T), np.float32)
+  call = value_and_grad(f, (0, 1))
   wanted = call(*args)
   mesh = jax.make_mesh((4, 2), ('data', 'tensor'), (AxisType.Auto,) * 2)
   specs = [PartitionSpec(axis) for axis in ('data', 'tensor', 'data', 'data')]
@@ -299,7 +287,7 @@ def test_bradley_terry(exact, center):
   chosen = np.array([1, -2, 0.5, 3, 1e4, -1e4, 40], dtype)
   rejected = np.array([0, 1, 0.5, 3, -1e4, 1e4, -60], dtype)
   margin = np.array([0, 0.5, 0, 1, 0, 2, 0], dtype)
-  call = jax.jit(jax.value_and_grad(preference.bradley_terry, has_aux=True))
+  call = value_and_grad(preference.bradley_terry, has_aux=True)
   (loss, stats), slope = call(chosen, rejected, margin, center)
   args = [np.float64(a) for a in (chosen, rejected, margin)]
   wanted = terry_loop(*args, center, np.ones(7))
