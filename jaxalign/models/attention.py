@@ -98,9 +98,8 @@ def _core(q_BGQTK, k_BGSK, v_BGSK, mask_BTS):
 
 def _core_forward(q_BGQTK, k_BGSK, v_BGSK, mask_BTS):
   how = dict(precision=exact(q_BGQTK))
-  logits_BGQTS = jnp.einsum(
-    'BGQTK,BGSK->BGQTS', q_BGQTK, k_BGSK, preferred_element_type=jnp.float32, **how
-  )
+  wide = dict(how, preferred_element_type=jnp.float32)
+  logits_BGQTS = jnp.einsum('BGQTK,BGSK->BGQTS', q_BGQTK, k_BGSK, **wide)
   logits_BGQTS *= q_BGQTK.shape[-1] ** -0.5
   logits_BGQTS = jnp.where(mask_BTS[:, None, None], logits_BGQTS, -1e30)
   weights_BGQTS = jax.nn.softmax(logits_BGQTS, -1).astype(v_BGSK.dtype)
@@ -112,12 +111,9 @@ def _core_backward(saved, dout_BGQTK):
   """A masked key has weight 0, and so gradient 0: every query sees at least its own slot."""
   q_BGQTK, k_BGSK, v_BGSK, weights_BGQTS, out_BGQTK = saved
   how = dict(precision=exact(q_BGQTK))
-  mean_BGQT = jnp.einsum(
-    'BGQTK,BGQTK->BGQT', dout_BGQTK, out_BGQTK, preferred_element_type=jnp.float32, **how
-  )
-  dweights_BGQTS = jnp.einsum(
-    'BGQTK,BGSK->BGQTS', dout_BGQTK, v_BGSK, preferred_element_type=jnp.float32, **how
-  )
+  wide = dict(how, preferred_element_type=jnp.float32)
+  mean_BGQT = jnp.einsum('BGQTK,BGQTK->BGQT', dout_BGQTK, out_BGQTK, **wide)
+  dweights_BGQTS = jnp.einsum('BGQTK,BGSK->BGQTS', dout_BGQTK, v_BGSK, **wide)
   dlogits_BGQTS = weights_BGQTS.astype(jnp.float32) * (dweights_BGQTS - mean_BGQT[..., None])
   dlogits_BGQTS = (dlogits_BGQTS * q_BGQTK.shape[-1] ** -0.5).astype(q_BGQTK.dtype)
   dq_BGQTK = jnp.einsum('BGQTS,BGSK->BGQTK', dlogits_BGQTS, k_BGSK, **how)
@@ -172,6 +168,5 @@ def _splash_kernel(heads, T, interpret):
   of_pass = ('q', 'kv', 'kv_compute', 'q_dkv', 'kv_dkv', 'kv_dkv_compute', 'q_dq', 'kv_dq')
   sizes = splash.BlockSizes(**{f'block_{name}': block for name in of_pass})
   mask = splash_mask.MultiHeadMask([splash_mask.CausalMask((T, T))] * heads)
-  return splash.make_splash_mha(
-    mask, block_sizes=sizes, head_shards=1, q_seq_shards=1, interpret=interpret
-  )
+  how = dict(head_shards=1, q_seq_shards=1, interpret=interpret)
+  return splash.make_splash_mha(mask, block_sizes=sizes, **how)

@@ -135,10 +135,8 @@ class Decoder(Weights):
     slots_BS = jax.lax.dynamic_update_slice(cache.segment_BS, segment_BT, (0, cache.filled))
     cache = cache.replace(segment_BS=slots_BS)
     x_BTD, (k, v), _, _ = self._layers(tokens_BT, position_BT, segment_BT, cache=cache)
-    after = cache.replace(
-      k_NBGSK=k, v_NBGSK=v, position_B=cache.position_B + T, filled=cache.filled + T
-    )
-    return x_BTD, after
+    further = dict(position_B=cache.position_B + T, filled=cache.filled + T)
+    return x_BTD, cache.replace(k_NBGSK=k, v_NBGSK=v, **further)
 
   def _layers(self, tokens_BT, position_BT, segment_BT, *, cache=None, keep=False, tap=None):
     """(x_BTD, the cache's new keys and values, each layer's own keys and values, what tap saw)."""
@@ -186,12 +184,9 @@ class Decoder(Weights):
     """Logits in float32, over x's own precision."""
     weight_VD, bias_V = self.head()
     with jax.default_matmul_precision('highest' if self.cfg.dtype == 'float32' else 'default'):
-      logits_BTV = jnp.einsum(
-        'BTD,VD->BTV',
-        x_BTD,
-        pin(weight_VD.astype(x_BTD.dtype), 'V-'),
-        preferred_element_type=jnp.float32,
-      )
+      weight_VD = pin(weight_VD.astype(x_BTD.dtype), 'V-')
+      wide = dict(preferred_element_type=jnp.float32)
+      logits_BTV = jnp.einsum('BTD,VD->BTV', x_BTD, weight_VD, **wide)
     logits_BTV = pin(logits_BTV, 'B-V')  # or, for a few rows, the whole head would be gathered
     return logits_BTV if bias_V is None else logits_BTV + bias_V.astype(jnp.float32)
 
@@ -201,11 +196,8 @@ class Decoder(Weights):
     """float32 [B,T,V]; compiled once a shape, on whatever mesh the weights lie."""
     if not isinstance(tokens_BT, jax.Array):  # on the host they can be looked at for nothing
       tokens_BT = np.asarray(tokens_BT)
-      if (
-        tokens_BT.ndim != 2
-        or tokens_BT.size
-        and not (0 <= tokens_BT.min() <= tokens_BT.max() < self.cfg.vocab)
-      ):
+      least, most = tokens_BT.min(initial=0), tokens_BT.max(initial=0)
+      if tokens_BT.ndim != 2 or not 0 <= least <= most < self.cfg.vocab:
         raise UserError(f'logits take ids [B, T] from 0 to {self.cfg.vocab - 1}')
     with on_mesh(mesh_of(self)):
       return _logits(self, jnp.asarray(tokens_BT), segment_BT)

@@ -43,10 +43,7 @@ def load(path: epath.PathLike, *, dtype: Any = None, mesh: Mesh | None = None) -
     raise UserError(f'{path} is one file of a checkpoint; give its directory, {path.parent}')
   if path.is_file():
     return _from_llama2c(path, dtype or 'float32', mesh)
-  stored = tensor_files.directory(path)
-  cfg, module, cls = _config_of(path, dtype or _own_dtype(stored))
-  shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
-  table = _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
+  _, shapes, table = _compared(path, dtype)
   alone = SingleDeviceSharding(jax.devices()[0])
   homes = layout(shapes, mesh) if mesh else jax.tree.map(lambda _: alone, shapes)
   with Reader() as reader, concurrent.futures.ThreadPoolExecutor() as pool:
@@ -66,11 +63,15 @@ def examine(path: epath.PathLike) -> tuple[ModelConfig, bool]:
     return llama2c.read(path)[0], True
   if not here:
     return _config_of(path, 'float32')[0], False
+  return _compared(path, None)[0], True
+
+
+def _compared(path, dtype):
+  """(config, the model's shapes, {our weight: its stored tensors}) of a directory that fits."""
   stored = tensor_files.directory(path)
-  cfg, module, cls = _config_of(path, _own_dtype(stored))
+  cfg, module, cls = _config_of(path, dtype or _own_dtype(stored))
   shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
-  _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
-  return cfg, True
+  return cfg, shapes, _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
 
 
 def resolve(path: epath.PathLike, weights: bool = True) -> epath.Path:
