@@ -138,19 +138,16 @@ def test_nothing_flows_from_the_future_or_another_document(name):
 # ---- tap, compilation, birth
 
 
-def scan_of(jaxpr):
-  (scan,) = (e for e in jaxpr.eqns if e.primitive.name == 'scan')
-  return scan
-
-
 def test_a_tap_that_is_absent_costs_nothing():
   """The scan over the layers then stacks nothing: no result of it is as long as the layers are."""
-  tap = lambda x_BTD: x_BTD[:, -1]
-  absent = scan_of(jax.make_jaxpr(model('llama'))(TOKENS).jaxpr)
-  tapped = scan_of(jax.make_jaxpr(functools.partial(model('llama'), tap=tap))(TOKENS).jaxpr)
-  stacked = lambda scan: [v.aval.shape for v in scan.outvars if v.aval.shape[:1] == (2,)]
-  assert stacked(absent) == []
-  assert stacked(tapped) == [(2, 4, 32)]  # what the tap returned, of every layer
+
+  def stacked(**tap):
+    jaxpr = jax.make_jaxpr(functools.partial(model('llama'), **tap))(TOKENS).jaxpr
+    (scan,) = (e for e in jaxpr.eqns if e.primitive.name == 'scan')
+    return [v.aval.shape for v in scan.outvars if v.aval.shape[:1] == (2,)]
+
+  assert stacked() == []
+  assert stacked(tap=lambda x_BTD: x_BTD[:, -1]) == [(2, 4, 32)]  # what it returned, of each layer
 
 
 def test_logits_are_compiled_once_a_shape():
@@ -164,10 +161,9 @@ def test_logits_are_compiled_once_a_shape():
   assert decoder._logits._cache_size() == before + 2
 
 
-@pytest.mark.parametrize('module, cls', [(llama2, llama2.Llama2), (phi2, phi2.Phi2)])
-def test_every_weight_starts_as_its_kind_says(module, cls):
-  cfg = module.tiny(vocab=128)
-  fresh = jax.device_get(jax.jit(lambda key: cls(cfg, key))(jax.random.key(0)))
+@pytest.mark.parametrize('module', [llama2, phi2])
+def test_every_weight_starts_as_its_kind_says(module):
+  fresh = jax.device_get(jax.jit(module.tiny(vocab=128).build)(jax.random.key(0)))
   drawn = []
   for path, w in jax.tree.leaves_with_path(fresh):
     name = path[-2].name if path[-1].name == 'value' else path[-1].name
@@ -183,14 +179,14 @@ def test_every_weight_starts_as_its_kind_says(module, cls):
 
 
 def test_the_key_decides_the_weights():
-  build = jax.jit(lambda key: llama2.Llama2(llama2.tiny(), key).embed_VD[...])
+  build = jax.jit(lambda key: llama2.tiny().build(key).embed_VD[...])
   one, same, other = (build(jax.random.key(n)) for n in (0, 0, 1))
   np.testing.assert_array_equal(one, same)
   assert (one != other).mean() > 0.9
 
 
 def test_weights_are_stored_as_the_config_says():
-  make = lambda cfg: jax.eval_shape(lambda: llama2.Llama2(cfg, jax.random.key(0)))
   for weights in ('float32', 'bfloat16'):
-    leaves = jax.tree.leaves(make(llama2.tiny(weights=weights)))
+    cfg = llama2.tiny(weights=weights)
+    leaves = jax.tree.leaves(jax.eval_shape(cfg.build, jax.random.key(0)))
     assert {leaf.dtype.name for leaf in leaves} == {weights}

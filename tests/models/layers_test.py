@@ -90,7 +90,10 @@ SIZE = dict(B=2, T=3, H=4, K=5, D=6, F=7, R=2)
 @pytest.mark.parametrize('equation', EQUATIONS)
 def test_dot_is_einsum_with_or_without_an_adapter(equation, where, monkeypatch):
   monkeypatch.setattr(layers, 'platform', lambda: where)
-  draw = lambda letters: normal(*(SIZE[letter] for letter in letters))
+
+  def draw(letters):
+    return normal(*(SIZE[letter] for letter in letters))
+
   of_x, of_w = equation.split('->')[0].split(',')
   x, w = draw(of_x), draw(of_w)
   np.testing.assert_allclose(layers.dot(equation, x, w), np.einsum(equation, x, w), atol=1e-5)
@@ -126,8 +129,11 @@ def test_value_and_gradient_of_dot(equation, shape, where, T, dtype, monkeypatch
   weight = jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape)
 
   def graded(product):
-    run = lambda x, w: ((product(x, w).astype(jnp.float32) * weight).sum(), product(x, w))
-    grads, out = jax.jit(jax.grad(run, (0, 1), has_aux=True))(x, w)
+    def total(x, w):
+      y = product(x, w)
+      return (y.astype(jnp.float32) * weight).sum(), y
+
+    grads, out = jax.jit(jax.grad(total, (0, 1), has_aux=True))(x, w)
     return out, *grads
 
   plain = graded(lambda x, w: jnp.einsum(equation, x, w))
