@@ -73,20 +73,6 @@ def test_cached_decoding_is_the_full_forward(name, split, monkeypatch):
 # ---- padding, positions, segments
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_padding_changes_nothing(name):
-  """One text of five tokens behind 0, 3 and 7 paddings, and before 7: the same logits."""
-  tokens_BT, segment_BT = TOKENS.copy(), np.zeros((4, 12), np.int32)
-  starts = [0, 3, 7, 5]
-  for b, start in enumerate(starts):
-    tokens_BT[b, start : start + 5] = [7, 3, 9, 1, 4]
-    segment_BT[b, start : start + 5] = 1
-  logits = logits_of(model(name), tokens_BT, segment_BT)
-  rows = [logits[b, start : start + 5] for b, start in enumerate(starts)]
-  for row in rows[1:]:
-    np.testing.assert_allclose(row, rows[0], atol=TOLERANCE)
-
-
 def test_no_segments_is_one_segment():
   ones = np.ones_like(TOKENS)
   alone = model('phi2').logits(TOKENS)

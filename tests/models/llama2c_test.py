@@ -106,9 +106,6 @@ def test_other_bytes(tmp_path, head, words):
 
 
 def test_a_bad_number_is_named(tmp_path):
-  path, _ = written(tmp_path / 'm.bin', data=lambda x: np.where(np.arange(len(x)) == 3, np.nan, x))
-  with pytest.raises(UserError):  # float64: twice the bytes
-    hub.load(path)
   path, _ = written(tmp_path / 'm.bin', data=lambda x: np.r_[x[:3], np.float32('nan'), x[4:]])
   with pytest.raises(UserError, match='embed_VD'):
     hub.load(path)

@@ -111,7 +111,7 @@ def test_the_gradient_is_clipped_by_its_global_norm():
 def test_factors_scale_the_updates_of_whose_name_they_fit(frozen):
   tree = {'embed_VD': jnp.ones((4, 2)), 'w_DF': jnp.ones((2, 2)), 'b_D': jnp.ones(2)}
   grads = {name: jnp.full(w.shape, 0.1 * (n + 1)) for n, (name, w) in enumerate(tree.items())}
-  factors = (('embed*', 4.0), ('b_*', 0.5))
+  factors = (('embed*', 4.0), ('b_*', 0.5), ('*_VD', 0.5))  # embed_VD fits two
 
   def updates(**changes):
     how = AdamW(lr=0.01, weight_decay=0.1, frozen=frozen, **changes)
@@ -119,18 +119,9 @@ def test_factors_scale_the_updates_of_whose_name_they_fit(frozen):
     return tx.update(grads, tx.init(tree), tree)[0]
 
   plain, scaled = updates(), updates(factors=factors)
-  for name, factor in dict(embed_VD=4.0, w_DF=1.0, b_D=0.5).items():
+  for name, factor in dict(embed_VD=2.0, w_DF=1.0, b_D=0.5).items():
     np.testing.assert_allclose(scaled[name], factor * plain[name], rtol=1e-6)
     assert bool(plain[name].any()) == (name not in frozen)
-
-
-def test_factors_multiply_where_more_of_them_fit():
-  tree = {'embed_VD': jnp.ones((4, 2))}
-  scaled = [
-    optim._scaled(factors).update(tree, optim._scaled(factors).init(tree))[0]['embed_VD'][0, 0]
-    for factors in [(('embed*', 4.0), ('*', 0.5)), (('head*', 4.0),)]
-  ]
-  assert scaled == [2.0, 1.0]
 
 
 @pytest.mark.parametrize('factor', [0.0, -1.0])

@@ -157,13 +157,6 @@ def test_the_same_step_can_be_damaged_twice(copied):
   assert {p.name for p in (path / 'checkpoints').iterdir()} == {'2', 'damaged-4', 'damaged-4-2'}
 
 
-@pytest.mark.parametrize('part', ['model', 'rest', 'fingerprint'])
-def test_half_a_directory_is_skipped(copied, part):
-  path, states = copied
-  shutil.rmtree(path / 'checkpoints' / '4' / part)
-  problem.assert_same_bits(restored(path), states[2])
-
-
 def test_an_empty_directory_and_an_unfinished_one_are_skipped(copied):
   path, states = copied
   (path / 'checkpoints' / '6').mkdir()

@@ -151,19 +151,6 @@ def test_the_old_buffers_are_given_away():
   assert all(gone) and not any(x.is_deleted() for x in jax.tree.leaves((after, batches)))
 
 
-def test_a_step_moves_nothing_between_host_and_device():
-  mesh, _, fresh, step, feed = problem.begin()
-  made = list(feed.ahead(0, 3))
-  with jax.set_mesh(mesh):
-    now, _ = step(fresh, made[0][0], None)  # compiles
-    with jax.transfer_guard('disallow'):
-      for batches, _ in made[1:]:
-        now, out = step(now, batches, None)
-      jax.device_get(out)
-      with pytest.raises(Exception, match='[Dd]isallowed'):  # the guard is awake
-        jnp.sin(np.ones(3))
-
-
 def adapter_loss(adapter, batch, key, base):
   delta = adapter['in_DF']['low_DR'] @ adapter['in_DF']['high_RF']
   return problem.loss(base.replace(in_DF=base.in_DF + delta), batch)
