@@ -128,8 +128,6 @@ def test_an_unknown_target_that_counts_is_loud():
     wrong = np.where(np.arange(T) == 3, bad, targets)
     loss = value_and_grad(lambda h, t=wrong: of_head.next_token(x, h, t, pull, chunk=2)[0])
     assert all(np.isnan(leaf).any() for leaf in loss(head))
-  small = of_logits.token_logprobs(np.zeros((1, 1, 300), np.float32), np.array([[44]], np.uint8))
-  close(small, -math.log(300), 1e-6)  # 300 does not fit a uint8, only one id is hit
 
 
 def test_a_masked_position_sends_no_gradient_whatever_it_holds():
@@ -147,17 +145,19 @@ def test_a_masked_position_sends_no_gradient_whatever_it_holds():
 
 
 @pytest.mark.parametrize('temperature', [1.0, 0.3])
-def test_token_logprobs_and_entropy_of_logits(exact, temperature):
+def test_how_logits_are_read_and_their_gradient(exact, temperature):
   dtype, tolerance = exact
   logits = 3 * np.random.default_rng(1).normal(size=(B, T, V)).astype(dtype)
-  tokens = inputs(dtype)[3]
+  tokens = np.int32(inputs(dtype)[3])
+  one, none = np.ones((B, T), dtype), np.zeros((B, T), dtype)
   logits[0, 0] = np.where(np.arange(V) == tokens[0, 0], 0, -np.inf)  # certain
   logits[0, 1] += dtype(1e4)
   logits[0, 2] *= dtype(1e3)
-  logprob = jax.jit(of_logits.token_logprobs)(logits, tokens, temperature)
-  entropy = jax.jit(of_logits.token_entropy)(logits, temperature)
-  slope = grad(lambda z: of_logits.token_logprobs(z, tokens, temperature).sum())(logits)
-  bend = grad(lambda z: of_logits.token_entropy(z, temperature).sum())(logits)
+  cold = of_logits.checked_temperature(temperature, logits)
+  (logprob, entropy), norm = jax.jit(of_logits.read_logits)(logits, tokens, cold)
+  pulled = jax.jit(of_logits.pulled)
+  slope = pulled(logits, tokens, cold, entropy, norm, one, none)
+  bend = pulled(logits, tokens, cold, entropy, norm, none, one)
   for b, t in np.ndindex(B, T):
     wanted = read_loop(np.float64(logits[b, t]) / temperature, tokens[b, t])
     close(logprob[b, t], wanted[0], tolerance, 5)
@@ -184,18 +184,11 @@ def test_bf16_matmuls_sum_in_fp32():
   for found, exactly in zip(slopes, wanted, strict=True):
     assert found.dtype == jnp.bfloat16
     close(found.astype(jnp.float32), exactly, 0.02, 2)
-  logits = jnp.asarray(3 * np.random.default_rng(1).normal(size=(B, T, V)), jnp.bfloat16)
-  assert jax.jit(of_logits.token_logprobs)(logits, tokens).dtype == jnp.float32
-  wide = jax.jit(of_logits.token_logprobs)(logits.astype(jnp.float32), tokens)
-  close(jax.jit(of_logits.token_logprobs)(logits, tokens), wide, 1e-6)
-  assert grad(lambda z: of_logits.token_logprobs(z, tokens).sum())(logits).dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize('temperature', [0, 0.0, -1.0, math.nan])
 def test_a_temperature_that_is_no_policy_is_refused(temperature):
   x, head, bias, tokens, _, _ = inputs(np.float32)
-  with pytest.raises(UserError, match='temperature'):
-    of_logits.token_logprobs(x, tokens, temperature)
   with pytest.raises(UserError, match='temperature'):
     of_head.token_logprobs_from_hidden(x, head, bias, tokens, temperature)
   with pytest.raises(UserError, match='chunk'):
@@ -321,21 +314,3 @@ def test_bradley_terry_padding_integers_and_microbatches():
   assert nothing == 0
   half = terry(jnp.ones(3, jnp.bfloat16), jnp.zeros(3, jnp.bfloat16))[0]
   assert half.dtype == jnp.float32
-
-
-def test_logits_are_read_in_slices_without_an_fp32_copy():
-  shape, tokens = (2, 400, 4000), jnp.zeros((2, 400), jnp.int32)
-  logits = 3 * jax.random.normal(jax.random.key(0), shape, jnp.bfloat16)
-  call = value_and_grad(lambda z: of_logits.token_logprobs(z, tokens).sum())
-  kinds = [jnp.float32, jnp.bfloat16]
-  if jax.__version_info__ < (0, 12):
-    kinds.pop()  # its CPU backend has no bf16 slice and casts the whole array first
-  for kind in kinds:
-    memory = call.lower(jax.ShapeDtypeStruct(shape, kind)).compile().memory_analysis()
-    assert memory.temp_size_in_bytes < 4 * math.prod(shape)
-  wanted = jax.nn.log_softmax(logits.astype(jnp.float32))[..., 0]
-  close(of_logits.token_logprobs(logits, tokens), wanted, 1e-6, 5)  # 400 is no multiple of a slice
-  slope = call(logits)[1].astype(jnp.float32)
-  close(slope[..., 0], 1 - jnp.exp(wanted), 0.01)
-  assert of_logits.token_logprobs(logits[:, :0], tokens[:, :0]).shape == (2, 0)
-  close(of_logits.token_logprobs(logits[0], tokens[0]), wanted[0], 1e-6, 5)  # one row alone

@@ -150,7 +150,8 @@ def token_logprobs_from_hidden(
   chunk: int = 128,
   entropy: bool = True,
 ) -> tuple[jax.Array, jax.Array | None]:
-  """token_logprobs and token_entropy of the logits x head^T + bias (or None), in chunks of T.
+  """(log-probabilities of the tokens, entropies), each BT, of the logits x head^T + bias, which are
+  made in chunks of T.
 
   An id outside the vocabulary reads NaN. A position whose result is masked with `where` sends no
   gradient, whatever its x holds. Without `entropy`, half of the cost here, None stands for it.

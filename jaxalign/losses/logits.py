@@ -1,7 +1,5 @@
 """Log-probabilities and entropies of tokens, from logits."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
@@ -85,62 +83,3 @@ def pulled(
     surprise_BTV = jnp.where(p_BTV > 0, p_BTV * logp_BTV, 0)
     dlogits_BTV -= dentropy_BT[..., None] * (surprise_BTV + p_BTV * entropy_BT[..., None])
   return jnp.where(asked_BT[..., None], dlogits_BTV / temperature, 0)
-
-
-def _in_slices(read, tokens_BT, *given, size=128):
-  """read(tokens, *given) on one slice of T at a time, so that its fp32 intermediates stay small.
-
-  Sliced in place, not cut: logits are large. The last slice overlaps where T does not divide.
-  """
-  axis = tokens_BT.ndim - 1
-  T = tokens_BT.shape[axis]
-  size = min(size, T)
-
-  def one(i, whole):
-    start = jnp.minimum(i * size, T - size)
-    part = (jax.lax.dynamic_slice_in_dim(x, start, size, axis) for x in (tokens_BT, *given))
-    put = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=axis)
-    return jax.tree.map(put, whole, read(*part))
-
-  shapes = jax.eval_shape(read, tokens_BT, *given)
-  whole = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-  return jax.lax.fori_loop(0, -(-T // max(size, 1)), one, whole)
-
-
-@jax.custom_vjp
-def _from_logits(logits_BTV, tokens_BT, temperature):
-  return _from_logits_forward(logits_BTV, tokens_BT, temperature)[0]
-
-
-def _from_logits_forward(logits_BTV, tokens_BT, temperature):
-  out, norm = _in_slices(lambda t, x: read_logits(x, t, temperature), tokens_BT, logits_BTV)
-  return out, (logits_BTV, tokens_BT, temperature, out[1], *norm)
-
-
-def _from_logits_backward(saved, cotangents):
-  logits_BTV, tokens_BT, temperature, *rest = saved
-
-  def pull(tokens_BT, logits_BTV, entropy_BT, top_BT, log_mass_BT, *wanted):
-    norm = top_BT, log_mass_BT
-    dlogits_BTV = pulled(logits_BTV, tokens_BT, temperature, entropy_BT, norm, *wanted)
-    return dlogits_BTV.astype(logits_BTV.dtype)
-
-  return _in_slices(pull, tokens_BT, logits_BTV, *rest, *cotangents), None, None
-
-
-_from_logits.defvjp(_from_logits_forward, _from_logits_backward)
-
-
-def token_logprobs(
-  logits_BTV: jax.Array, tokens_BT: jax.Array, temperature: float | jax.Array = 1.0
-) -> jax.Array:
-  """fp32 log-softmax of logits / temperature, at the tokens; keeps only the given logits."""
-  logits_BTV, tokens_BT = jnp.asarray(logits_BTV), jnp.asarray(tokens_BT, jnp.int32)
-  return _from_logits(logits_BTV, tokens_BT, checked_temperature(temperature, logits_BTV))[0]
-
-
-def token_entropy(logits_BTV: jax.Array, temperature: float | jax.Array = 1.0) -> jax.Array:
-  """Entropy in nats of softmax(logits / temperature) at each position."""
-  logits_BTV = jnp.asarray(logits_BTV)
-  tokens_BT = jnp.zeros(logits_BTV.shape[:-1], jnp.int32)
-  return _from_logits(logits_BTV, tokens_BT, checked_temperature(temperature, logits_BTV))[1]
