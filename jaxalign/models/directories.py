@@ -26,11 +26,7 @@ def place(path: epath.PathLike) -> epath.Path:
     raise UserError(f'{path}: this kind of place cannot be opened here ({e})') from e
   except UserError:
     raise
-  except (
-    OSError,
-    RuntimeError,
-    ValueError,
-  ) as e:  # a name too long, links in a circle, a null byte
+  except (OSError, RuntimeError, ValueError) as e:  # too long, links in a circle, a null byte
     raise UserError(f'{path!s:.300}: cannot be opened ({getattr(e, "strerror", None) or e})') from e
 
 

@@ -58,9 +58,8 @@ def _kind_of(model):
     if isinstance(model, cls):
       return kind
   name = type(model).__name__
-  remedy = (
-    'export its decoder' if hasattr(model, 'decoder') else f'export takes {", ".join(MODELS)}'
-  )
+  inside = hasattr(model, 'decoder')
+  remedy = 'export its decoder' if inside else f'export takes {", ".join(MODELS)}'
   raise UserError(f'{name} is not a model that Hugging Face has: {remedy}')
 
 
@@ -74,11 +73,9 @@ def _tensors(model, names):
     if name not in weights:  # a tied head
       continue
     w = weights[name]
-    if '{n}' not in theirs:
-      yield theirs, w.dtype, their_shape(name, w.shape), functools.partial(_on_host, w, None)
-      continue
-    for n in range(w.shape[0]):
-      shape = their_shape(name, w.shape[1:])
+    stacked = '{n}' in theirs
+    shape = their_shape(name, w.shape[1:] if stacked else w.shape)
+    for n in range(w.shape[0]) if stacked else (None,):
       yield theirs.format(n=n), w.dtype, shape, functools.partial(_on_host, w, n)
 
 

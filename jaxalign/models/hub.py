@@ -91,9 +91,8 @@ def resolve(path: epath.PathLike, weights: bool = True) -> epath.Path:
     wanted = ['*.safetensors'] * weights + ['*.json', 'tokenizer.model', '*.txt']
     return epath.Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
   except Exception as e:  # the hub's client has dozens of error types; all mean the same here
-    raise UserError(
-      f'{path}: not a local directory, and the hub did not give it: {_line(e)}'
-    ) from e
+    why = str(e).strip().split('\n')[0][:200]
+    raise UserError(f'{path}: not a local directory, and the hub did not give it: {why}') from e
 
 
 def _config_of(path, dtype):
@@ -214,10 +213,6 @@ def _own_dtype(stored):
       bytes_of[s.dtype.name] = bytes_of.get(s.dtype.name, 0) + s.nbytes
   name = max(bytes_of, key=bytes_of.get, default=None)
   return name if name in _DTYPES else 'float32'
-
-
-def _line(error):
-  return str(error).strip().split('\n')[0][:200]
 
 
 def _from_llama2c(path, dtype, mesh):

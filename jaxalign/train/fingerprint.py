@@ -68,11 +68,10 @@ def flaws(tree: Any, record: _Record, weights: str = 'model.') -> list[str]:
   """What is wrong with a tree that was read, in words: of an array that is not what was saved, or
   of weights (whose names begin with `weights`) that no model could compute with."""
   sums = _fingerprint(tree)
-  changed = [
-    f'{name} is not what was saved' for name, (s, _) in sums.items() if record[name][1] != s
-  ]
+  changed = [name for name, (s, _) in sums.items() if record[name][1] != s]
   lost = [name for name, (_, finite) in sums.items() if not finite and name.startswith(weights)]
-  return changed + [f'{name} has values that are not finite' for name in lost]
+  wrong = [f'{name} is not what was saved' for name in changed]
+  return wrong + [f'{name} has values that are not finite' for name in lost]
 
 
 def _fingerprint(tree):

@@ -47,9 +47,8 @@ class Health:
     made it so."""
     what = f'{count} steps in a row up to step {step} were' if count > 1 else f'step {step} was'
     found = [(name, int(fault)) for name, fault in zip(self.names, self.bad_L) if fault]
-    name, fault = (
-      found[0] if found else ('the loss or the whole gradient, tensor by tensor fine', 0)
-    )
+    nowhere = 'the loss or the whole gradient, tensor by tensor fine', 0
+    name, fault = found[0] if found else nowhere
     if fault == _WEIGHTS:
       why = (
         'its gradient is finite and what the step would make of it is not: lower the learning rate '

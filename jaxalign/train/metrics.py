@@ -23,7 +23,6 @@ from jaxalign.pictures import label
 from jaxalign.train.feed import Feed
 from jaxalign.train.sinks import open_sinks
 
-_REMOTE = '://'
 Metrics = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name -> (totals, weights), a step each
 
 
@@ -76,9 +75,7 @@ class Log:
       return
     now, count = time.monotonic(), len(metrics['loss'][0])
     for i in range(count):
-      values = {
-        k: float(total[i] / max(weight[i], 1e-30)) for k, (total, weight) in metrics.items()
-      }
+      values = {k: float(sums[i] / max(by[i], 1e-30)) for k, (sums, by) in metrics.items()}
       step = end - count + i + 1
       self._file.add(dict(step=step, **values, seconds=round(now - self._began, 3)))
       if step % self.every == 0:
@@ -91,8 +88,7 @@ class Log:
   def scores(self, step: int, scores: Mapping[str, Any]) -> None:
     """The results of an evaluation; they have their own file, so that each line has one meaning."""
     if self.active:
-      with_step = dict(step=step, **scores)
-      append(self.workdir / 'evals.jsonl', [with_step], step)
+      append(self.workdir / 'evals.jsonl', [dict(step=step, **scores)], step)
       for sink in self._sinks:
         sink.write(step, scores)
       numbers = [(k, v) for k, v in scores.items() if isinstance(v, (int, float))]
@@ -121,10 +117,8 @@ class Log:
     if self.feed is not None and now > self._began:
       parts.append(f'{self.feed.waited / (now - self._began):.0%} waiting for data')
     line = '  '.join([*parts, _memory()])
-    live = sys.stderr.isatty()
-    print(
-      f'\r\033[K{line}' if live else line, end='' if live else '\n', file=sys.stderr, flush=True
-    )
+    start, end = ('\r\033[K', '') if sys.stderr.isatty() else ('', '\n')
+    print(f'{start}{line}', end=end, file=sys.stderr, flush=True)
 
   def _mfu(self, pace):
     chip = chips.of_device(jax.devices()[0].device_kind)
@@ -149,7 +143,7 @@ class _Lines:
   """
 
   def __init__(self, path, start):
-    self.path, self.remote = path, _REMOTE in str(path)
+    self.path, self.remote = path, '://' in str(path)
     for torn in () if self.remote else path.parent.glob(f'{path.name}.*.tmp'):
       torn.unlink()  # of a run that was killed while it wrote
     lines = _until(path, start)

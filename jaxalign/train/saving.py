@@ -64,10 +64,9 @@ class Saves:
       return
     if best and scores is not None and best not in scores:
       raise UserError(f'saving.best={best}: evaluation gives {", ".join(scores)}')
-    rest = flat(state.replace(model=None))
     items = ocp.args.Composite(
       model=ocp.args.StandardSave(flat(state.model)),
-      rest=ocp.args.StandardSave(rest),
+      rest=ocp.args.StandardSave(flat(state.replace(model=None))),
       fingerprint=ocp.args.JsonSave(record_of(state)),
       about=ocp.args.JsonSave(self.about or {}),
     )
@@ -103,19 +102,17 @@ class Saves:
     return None
 
   def _read(self, step, twin):
-    state, why = None, ''
+    state, why, rest = None, '', twin.replace(model=None)
     try:
       record = read_record(self.path / str(step))
       refuse_foreign(self.path / str(step), record, twin)
       self._refuse_changed(step)
       wanted = ocp.args.Composite(
         model=ocp.args.StandardRestore(flat(twin.model)),
-        rest=ocp.args.StandardRestore(flat(twin.replace(model=None))),
+        rest=ocp.args.StandardRestore(flat(rest)),
       )
       got = self._manager.restore(step, args=wanted)
-      state = unflat(twin.replace(model=None), got.rest).replace(
-        model=unflat(twin.model, got.model)
-      )
+      state = unflat(rest, got.rest).replace(model=unflat(twin.model, got.model))
       wrong = flaws(state, record)
       if wrong:
         state, why = None, wrong[0]
@@ -217,10 +214,8 @@ def _blame(path):
   try:
     yield
   except Exception as e:
-    full = os.strerror(errno.ENOSPC)
-    why = (
-      full if full in str(e) else f'{type(e).__name__}: {(str(e).splitlines() or [""])[0][:300]}'
-    )
+    full, said = os.strerror(errno.ENOSPC), (str(e).splitlines() or [''])[0][:300]
+    why = full if full in str(e) else f'{type(e).__name__}: {said}'
     raise UserError(
       f'a checkpoint could not be written under {path} ({why}); those '
       'before it are whole: make room or mend the place, and the same command goes on from there'
