@@ -24,8 +24,7 @@ def _cast(head_VD, x_BTD):
 
 
 def _chunk(chunk, x_BTD):
-  """Tokens of T at a time. A TPU takes at least 512 of all rows: each turn of the loop reads and
-  writes the head's whole gradient."""
+  """Tokens of T at a time; a TPU takes 512 or more of all rows: each turn moves the whole gradient."""
   B, T = x_BTD.shape[:2]
   return min(max(chunk, 512 // B), T) if platform() == 'tpu' else chunk
 
@@ -111,9 +110,7 @@ def _chunked_backward(chunk, entropy, saved, cotangents):
 
 
 def _home_first(grads):
-  """Gradients, of which the head's is summed over devices before the layers' backward pass begins.
-
-  It is large and in float32, and a TPU's compiler would keep it whole until the end."""
+  """Gradients, the head's summed over devices first: a TPU would keep it whole until the end."""
   return jax.lax.optimization_barrier(grads) if platform() == 'tpu' else grads
 
 

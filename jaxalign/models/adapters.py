@@ -49,8 +49,7 @@ class Adapted(flax.struct.PyTreeNode):
 
 
 def sides(name: str) -> tuple[str, str]:
-  """(outputs, inputs) of a matrix, from its name: D is the residual stream, which it reads (D last)
-  or writes (D first)."""
+  """The axes (outputs, inputs) of a matrix: D is the residual stream, read (D last) or written."""
   letters = axes(name)
   return ('D', letters[1:]) if letters[0] == 'D' else (letters[:-1], 'D')
 
@@ -74,8 +73,7 @@ def make_adapter(model: nnx.Module, lora: Lora, key: jax.Array) -> _Adapter:
 
 @functools.cache
 def adapter_builder(model: ModelConfig, lora: Lora) -> Callable[[jax.Array], _Adapter]:
-  """A function key -> adapter of a model by its config; the same one for equal configs, so that
-  their programs are compiled once, and not once a run."""
+  """The function key -> adapter; one for equal configs, whose programs are compiled once."""
   return lambda key: make_adapter(model.build(key), lora, key)
 
 

@@ -75,8 +75,7 @@ def visible(
 
 
 def _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS, blocks=1):
-  """blocks: of queries, if there are many. Each looks at no key behind its last query, where the
-  mask would only throw away what was computed."""
+  """XLA's attention; with `blocks` of queries, none looks at keys behind its own last query."""
   B, H, T, K = q_BHTK.shape
   G = k_BGSK.shape[1]
   q_BGQTK = q_BHTK.reshape(B, G, H // G, T, K)

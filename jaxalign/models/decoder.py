@@ -56,14 +56,11 @@ class Weights(nnx.Module):
 
 
 class _Cache(flax.struct.PyTreeNode):
-  """Keys and values of every layer in slots; a slot of segment 0 is padding or still empty.
-
-  One array [N,B,G,S,K] of all layers, or a tuple of [B,G,S,K], one a layer: see SMALL.
-  """
+  """Keys and values of every layer in slots: one array of all layers, or one a layer (SMALL)."""
 
   k_NBGSK: jax.Array | tuple[jax.Array, ...]
   v_NBGSK: jax.Array | tuple[jax.Array, ...]
-  segment_BS: jax.Array  # int32
+  segment_BS: jax.Array  # int32; 0: padding, or still empty
   position_B: jax.Array  # int32: the position that each row's next token takes
   filled: jax.Array  # int32 scalar: slots used so far, padding included
 
@@ -102,8 +99,7 @@ class Decoder(Weights):
   def prefill(
     self, tokens_BP: jax.Array, segment_BP: jax.Array, slots: int
   ) -> tuple[jax.Array, _Cache]:
-    """Reads prompts into a new cache of `slots` slots: (x_BPD, cache). Pad on the left with
-    segment 0, so that every row's last token is in the last column."""
+    """Final states and a new cache of `slots` slots, of prompts padded on the left (segment 0)."""
     position_BP = _positions(tokens_BP, segment_BP)
     x_BPD, _, new, _ = self._layers(tokens_BP, position_BP, segment_BP, keep=True)
     k_NBGSK, v_NBGSK = (tuple(kv) if self.small else kv for kv in new)

@@ -110,8 +110,7 @@ def _swap(partial, path):
 
 
 def _move_objects(partial, path):
-  """A bucket has no directories to rename: its objects are moved, config.json last, so that what is
-  there does not load before it is complete."""
+  """Moves a bucket's objects, config.json last: what is there loads only when it is complete."""
   new = sorted(partial.iterdir(), key=lambda f: f.name == 'config.json')
   if (path / 'config.json').exists():
     (path / 'config.json').unlink()

@@ -39,8 +39,7 @@ class Scorer(_Scalar):
 
 
 class Critic(_Scalar):
-  """The critic of PPO: a value at every position. Critic(scorer.decoder, score_D=scorer.score_D)
-  starts it from a reward model."""
+  """PPO's critic: a value at every position; it may start from a scorer's decoder and score_D."""
 
   def __call__(self, tokens_BT, segment_BT=None):
     return self.values(tokens_BT, segment_BT)

@@ -55,8 +55,7 @@ def load(path: epath.PathLike, *, dtype: Any = None, mesh: Mesh | None = None) -
 
 
 def examine(path: epath.PathLike) -> tuple[ModelConfig, bool]:
-  """(config, whether its weights were looked at): every tensor is named and of its shape, and none
-  is read. Of a hub name only the small files are fetched."""
+  """The config, and whether weights' names and shapes were compared; a hub's are not fetched."""
   here = place(path).exists()
   path = resolve(path, weights=False)
   if path.is_file():
@@ -75,8 +74,7 @@ def _compared(path, dtype):
 
 
 def resolve(path: epath.PathLike, weights: bool = True) -> epath.Path:
-  """What is under this path; a hub name (owner/model) is fetched first, no code, no pickles.
-  Without `weights`, of the hub only what is small."""
+  """The path of what is meant; a hub name (owner/model) is fetched, weights if asked, no code."""
   if not isinstance(path, str | os.PathLike):
     raise UserError(f'path={path!r}: give a directory, a file or a hub name')
   found = place(path)

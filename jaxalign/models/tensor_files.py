@@ -36,10 +36,7 @@ _PICKLES = ('.bin', '.pt', '.pth', '.ckpt', '.pkl')
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-  """Where one tensor lies: its file, type, shape and first byte.
-
-  A flaw is kept, not raised, so that one message can name all that is wrong with a checkpoint.
-  """
+  """Where one tensor lies; a flaw is kept, so that one message can name all of a checkpoint's."""
 
   name: str
   file: str
@@ -186,8 +183,7 @@ def write(
   shapes: Mapping[str, tuple[DTypeLike, Sequence[int]]],
   tensors: Iterable[np.ndarray],
 ) -> None:
-  """One safetensors file. shapes: {name: (dtype, shape)}; tensors: the arrays in that order, made
-  as they are needed, so that no more than one is in memory."""
+  """One safetensors file of {name: (dtype, shape)} and the arrays in that order, made as needed."""
   entries: dict[str, Any] = {'__metadata__': {'format': 'pt'}}
   at = 0
   for name, (dtype, shape) in shapes.items():

@@ -167,8 +167,8 @@ _BITS = {2: (np.uint16, np.int16), 4: (np.uint32, np.int32), 8: (np.uint64, np.i
 
 
 def _has_nonfinite(x):
-  """Exponent bits all ones: NaN or infinite. As integers these are the largest of their sign, and
-  integers have a fast maximum; the ufuncs of bfloat16 are forty times slower."""
+  """Whether a value is NaN or infinite, compared as integers: they have a fast maximum, and the
+  ufuncs of bfloat16 are forty times slower."""
   unsigned, signed = _BITS[x.dtype.itemsize]
   inf, flat = np.array([np.inf, -np.inf], x.dtype), x.reshape(-1)
   positive = flat.view(signed).max(initial=0) >= inf.view(signed)[0]

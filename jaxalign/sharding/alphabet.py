@@ -38,8 +38,7 @@ def axes(name: str) -> str:
 def spec(
   letters: str, shape: Sequence[int] | None = None, mesh: AnyMesh | None = None
 ) -> PartitionSpec:
-  """The homes of some axes. Given a shape and a mesh, an axis its home does not divide stays whole:
-  8 key heads on a tensor axis of 16, or a vocabulary with one token added."""
+  """The homes of axes; given a shape and a mesh, an axis that its home does not divide is whole."""
   homes = [HOME.get(letter) for letter in letters]
   if shape is not None and mesh is not None:
     homes = [h if h and n % extent(mesh, h) == 0 else None for h, n in zip(homes, shape)]

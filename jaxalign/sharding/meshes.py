@@ -24,8 +24,7 @@ def make_mesh(
 
 
 def _over_slices(sizes, slices, devices):
-  """Of several slices each holds a whole copy of the weights: nothing but the sum of gradients goes
-  through the network between them."""
+  """Devices of which each slice holds all weights: only gradients' sums go over the network."""
   if sizes[0] % slices:
     raise UserError(
       f'mesh.data={sizes[0]} on {slices} slices: make it a multiple of {slices}, for weights are '
@@ -38,8 +37,7 @@ def _over_slices(sizes, slices, devices):
 
 
 def platform() -> str:
-  """'tpu', 'gpu' or 'cpu': of the mesh that is set, whose devices may be far; else of this
-  process."""
+  """'tpu', 'gpu' or 'cpu': of the mesh that is set (its devices may be far), or of this process."""
   device = jax.sharding.get_abstract_mesh().abstract_device
   return jax.default_backend() if device is None else device.platform
 

@@ -33,8 +33,7 @@ def split(rows: int, mesh: Mesh, parts: int = 1, name: str = 'batch') -> int:
 
 
 def refuse_too_large(rows: int, tokens: int, name: str = 'batch') -> None:
-  """Before anything is made: whether this host can hold the batches that are made ahead. tokens: of
-  a row; each is four numbers of 4 bytes."""
+  """Refuses batches that this host cannot hold when made ahead: 16 bytes a token of each row."""
   here = -(-rows // jax.process_count())
   needed = here * ((DEPTH + 1) * tokens * 16 + _BESIDES)
   memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')

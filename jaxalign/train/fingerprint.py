@@ -20,8 +20,7 @@ def _kinds(tree):
 
 
 def record_of(state: Any) -> dict[str, Any]:
-  """What a checkpoint says of itself: kind and checksum of every array, and a sum over all that.
-  There is none of a state whose weights are not finite: nobody could go on from it."""
+  """What a checkpoint says of itself: each array's kind and checksum; refused if not finite."""
   sums = _fingerprint(state)
   lost = [name for name, (_, finite) in sums.items() if not finite and name.startswith('model.')]
   if lost:
@@ -65,8 +64,7 @@ def refuse_foreign(path: epath.Path, record: _Record, twin: Any) -> None:
 
 
 def flaws(tree: Any, record: _Record, weights: str = 'model.') -> list[str]:
-  """What is wrong with a tree that was read, in words: of an array that is not what was saved, or
-  of weights (whose names begin with `weights`) that no model could compute with."""
+  """What is wrong with a tree that was read: an array that changed, or a weight not finite."""
   sums = _fingerprint(tree)
   changed = [name for name, (s, _) in sums.items() if record[name][1] != s]
   lost = [name for name, (_, finite) in sums.items() if not finite and name.startswith(weights)]

@@ -27,8 +27,7 @@ class Health:
   def see(
     self, end: int, metrics: Metrics, faults: tuple[np.ndarray, np.ndarray], opt: optax.OptState
   ) -> None:
-    """The stacked steps up to `end`. Refuses the run when too many in a row were not finite, and
-    when none of them had weight."""
+    """Takes the stacked steps up to `end`; refuses a run that learns nothing or is never finite."""
     bad_NL, skipped_N = faults
     self.bad_L = bad_NL[-1]
     self.learned |= bool((metrics['loss'][1] > 0).any())
@@ -43,8 +42,7 @@ class Health:
       self.refuse(end - len(skipped_N) + at + 1, PATIENCE, opt)
 
   def refuse(self, step: int, count: int, opt: optax.OptState) -> NoReturn:
-    """Names the tensor that was the first to go bad in the last `count` steps, and what may have
-    made it so."""
+    """Names the tensor that went bad first in the last `count` steps, and what may have caused it"""
     what = f'{count} steps in a row up to step {step} were' if count > 1 else f'step {step} was'
     found = [(name, int(fault)) for name, fault in zip(self.names, self.bad_L) if fault]
     nowhere = 'the loss or the whole gradient, tensor by tensor fine', 0

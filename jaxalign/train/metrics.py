@@ -137,10 +137,7 @@ class Log:
 
 
 class _Lines:
-  """A JSON-lines file that forgets what a resumed run will say again.
-
-  An object store cannot append: there the file is written whole at every save.
-  """
+  """A JSON-lines file up to a step; an object store cannot append, so there it is written whole."""
 
   def __init__(self, path, start):
     self.path, self.remote = path, '://' in str(path)

@@ -39,8 +39,7 @@ def learning_rate(optim: AdamW | Adafactor, steps: int) -> Callable[[ArrayLike],
 
 @functools.lru_cache(maxsize=32)
 def make_optimizer(optim: AdamW | Adafactor, steps: int) -> optax.GradientTransformation:
-  """The optax chain: clip by global norm, the optimizer, decay on matrices only. The same object
-  for equal configs, so that a process which runs many stages compiles each program once."""
+  """The optax chain: clip, optimizer, decay on matrices; one object for equal configs."""
   rate = learning_rate(optim, steps)
   match optim:
     case AdamW():

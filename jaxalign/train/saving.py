@@ -182,14 +182,13 @@ def _passing(error):
 
 
 def _said_once(record):
-  """Orbax and its event loop print a traceback for every file they cannot write; here all of them
-  are one line, and only --debug wants more."""
+  """Drops the tracebacks of Orbax and its event loop, unless --debug: one line says it all."""
   theirs = record.name == 'asyncio' or 'orbax' in record.pathname
   return logging.get_verbosity() >= logging.INFO or not (record.exc_info and theirs)
 
 
 def _said_aloud(before, report):
-  """What tensorstore's threads still had to say to a save that has failed, no logger sees: its
+  """Drops what tensorstore's threads say after a save failed; no logger sees that, and its
   tracebacks would fall into the middle of the one line that names the trouble."""
   late = str(report.exc_value) == 'Event loop is closed'
   if not late or logging.get_verbosity() >= logging.INFO:
@@ -223,8 +222,7 @@ def _blame(path):
 
 
 def parted(path: epath.PathLike) -> tuple[epath.Path, int | None]:
-  """(workdir, step) of WORKDIR/checkpoints/STEP, by which one checkpoint is meant; a workdir alone
-  has no step: its newest is."""
+  """(workdir, step) of WORKDIR/checkpoints/STEP; a workdir alone has step None: the newest."""
   path = place(path)
   if path.parent.name == DIRECTORY and path.name.isdigit():
     return path.parent.parent, int(path.name)
@@ -275,8 +273,8 @@ def _damaged(path, why):
 def read_weights(workdir: epath.PathLike, twin: Any, part: str = '') -> Any:
   """Weights of another run's newest checkpoint, checked, and laid out as `twin` is.
 
-  part: the beginning of the names that are wanted, which they lose: 'policy.' takes the policy out
-  of what PPO trained."""
+  part: the start of the wanted names, taken off: 'policy.' gives the policy of what PPO trained.
+  """
   path = newest_path(workdir)
   with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
     try:

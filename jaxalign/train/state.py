@@ -121,8 +121,7 @@ def make_step(
 
 
 def faults(grads: Any, model: Any) -> jax.Array:
-  """Of each tensor: 1 where its gradient is not finite, else 2 where the weights that it would
-  become are not, else 0."""
+  """A code of each tensor: 1 if its gradient is not finite, 2 if its new weights alone are not."""
 
   def fault(grad, weight):
     worse = jnp.where(jnp.isfinite(weight).all(), 0, 2)
