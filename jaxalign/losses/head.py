@@ -24,7 +24,7 @@ def _cast(head_VD, x_BTD):
 
 
 def _chunk(chunk, x_BTD):
-  """Tokens of T at a time; a TPU takes 512 or more of all rows: each turn moves the whole gradient."""
+  """Tokens of T at a time; a TPU takes 512 of all rows: each turn moves the whole gradient."""
   B, T = x_BTD.shape[:2]
   return min(max(chunk, 512 // B), T) if platform() == 'tpu' else chunk
 

@@ -42,7 +42,7 @@ class Health:
       self.refuse(end - len(skipped_N) + at + 1, PATIENCE, opt)
 
   def refuse(self, step: int, count: int, opt: optax.OptState) -> NoReturn:
-    """Names the tensor that went bad first in the last `count` steps, and what may have caused it"""
+    """Names the tensor that went bad first in the last `count` steps, and what may be the cause."""
     what = f'{count} steps in a row up to step {step} were' if count > 1 else f'step {step} was'
     found = [(name, int(fault)) for name, fault in zip(self.names, self.bad_L) if fault]
     nowhere = 'the loss or the whole gradient, tensor by tensor fine', 0
