@@ -30,18 +30,16 @@ def fit(
   names: Sequence[str],
   evaluate: tuple[int, Callable[[Any], Mapping[str, Any]]] | None = None,
 ) -> Any:
-  """Runs from state.step to `steps`. `step` takes as many batches in one call as `feed` hands out.
+  """Runs from state.step to `steps`; `step` takes as many batches in a call as `feed` hands out.
 
-  Metrics are fetched while the next step runs. Those of all its steps are on disk before a
-  checkpoint is begun, so a run that is killed says every step once. While steps are not finite
-  nothing is saved, unless it is told to stop; a run whose last were not is not done. evaluate:
-  (period, f(state) -> scores); where the best are kept, every evaluation is of a checkpoint.
+  Metrics are fetched while the next step runs, and are on disk before a checkpoint of their steps
+  is begun: a killed run says every step once. Steps that are not finite are saved only if told to
+  stop. evaluate: (period, f(state) -> scores), each of a checkpoint where the best is kept.
   """
-  n, pending = int(state.step), None
+  n, pending, best = int(state.step), None, saves.saving.best
   health = Health(names, n, steps)
-  keep_best = saves.saving.best is not None
-  if keep_best and evaluate is None:
-    raise UserError(f'saving.best={saves.saving.best}, but this run evaluates nothing')
+  if best is not None and evaluate is None:
+    raise UserError(f'saving.best={best}, but this run evaluates nothing')
 
   def flush(pending):
     if pending is not None:
@@ -55,26 +53,35 @@ def fit(
       flush(pending)
       n, pending = n + count, (n + count, out)
       told = interrupt.told(n - count + 1, n)
-      judged = evaluate and (crosses(n, count, evaluate[0]) or n >= steps)
-      due = crosses(n, count, saves.saving.every) or n >= steps or told or (judged and keep_best)
+      last = n >= steps
+      judged = evaluate and (last or crosses(n, count, evaluate[0]))
+      due = last or told or crosses(n, count, saves.saving.every) or (judged and best is not None)
       if due or judged:
         flush(pending)
         pending = None
       lost = int(jax.device_get(state.skipped)) if due else 0
-      if lost and n >= steps:
+      if lost and last:
         health.refuse(n, lost, state.opt)
-      scores = evaluate[1](state) if evaluate and judged else None
-      if scores:
-        log.scores(n, scores)
-        refuse_scores(n, scores)
+      scores = _scored(n, evaluate[1](state), log) if evaluate and judged else None
       if due and (told or not lost):
         log.flush()
         saves.save(state, scores)
       if told:
-        saves.wait()
-        log.note(f'told to stop: saved at step {n}; the same command goes on from here')
-        raise SystemExit(UNFINISHED)
+        _stop(n, saves, log)
   return state
+
+
+def _scored(n, scores, log):
+  if scores:
+    log.scores(n, scores)
+    refuse_scores(n, scores)
+  return scores
+
+
+def _stop(n, saves, log):
+  saves.wait()
+  log.note(f'told to stop: saved at step {n}; the same command goes on from here')
+  raise SystemExit(UNFINISHED)
 
 
 def crosses(n: int, count: int, every: int) -> bool:

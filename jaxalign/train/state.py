@@ -64,6 +64,18 @@ def _makers(build, tx, mesh, extra):
   return twin, fresh, jax.jit(init, out_shardings=homes, donate_argnums=1)
 
 
+def _gradient_of(loss):
+  def gradient(model, batch, key, given):
+    def total(model):
+      metrics = loss(model, batch, key, given)
+      return metrics['loss'][0], metrics
+
+    grads, metrics = jax.grad(total, has_aux=True)(model)
+    return pin_weights(grads), metrics
+
+  return gradient
+
+
 @functools.lru_cache(maxsize=_PROGRAMS)
 def make_step(
   loss: Callable[..., dict[str, Any]],
@@ -81,13 +93,7 @@ def make_step(
   optimizer steps taken -> learning rate, to be told.
   """
 
-  def gradient(model, batch, key, given):
-    def total(model):
-      metrics = loss(model, batch, key, given)
-      return metrics['loss'][0], metrics
-
-    grads, metrics = jax.grad(total, has_aux=True)(model)
-    return pin_weights(grads), metrics
+  gradient = _gradient_of(loss)
 
   def step(state, batch, given):
     key = jax.random.fold_in(state.key, state.step)
