@@ -34,8 +34,7 @@ def fit(
 
   Metrics are fetched while the next step runs, and are on disk before a checkpoint of their steps
   is begun: a killed run says every step once. Steps that are not finite are saved only if told to
-  stop. evaluate: (period, f(state) -> scores), each of a checkpoint where the best is kept.
-  """
+  stop. evaluate: (period, f(state) -> scores), each of a checkpoint where the best is kept."""
   n, pending, best = int(state.step), None, saves.saving.best
   health = Health(names, n, steps)
   if best is not None and evaluate is None:
