@@ -53,8 +53,8 @@ def fit(
       n, pending = n + count, (n + count, out)
       told = interrupt.told(n - count + 1, n)
       last = n >= steps
-      judged = evaluate and (last or crosses(n, count, evaluate[0]))
-      due = last or told or crosses(n, count, saves.saving.every) or (judged and best is not None)
+      judged = evaluate and (last or _crosses(n, count, evaluate[0]))
+      due = last or told or _crosses(n, count, saves.saving.every) or (judged and best is not None)
       if due or judged:
         flush(pending)
         pending = None
@@ -83,7 +83,7 @@ def _stop(n, saves, log):
   raise SystemExit(UNFINISHED)
 
 
-def crosses(n: int, count: int, every: int) -> bool:
+def _crosses(n: int, count: int, every: int) -> bool:
   """Whether one of the last `count` steps was a multiple of `every`."""
   return n // every > (n - count) // every
 

@@ -162,12 +162,14 @@ def test_wandb_gets_scalars_and_no_secret(tmp_path, monkeypatch):
   said = []
   wandb = types.ModuleType('wandb')
   wandb.__spec__ = importlib.machinery.ModuleSpec('wandb', None)
-  wandb.init = lambda **how: (
+
+  def init(**how):
     said.append(how)
-    or types.SimpleNamespace(
+    return types.SimpleNamespace(
       log=lambda values, step: said.append((step, values)), finish=lambda: said.append('end')
     )
-  )
+
+  wandb.init = init
   monkeypatch.setitem(sys.modules, 'wandb', wandb)
   monkeypatch.setenv('WANDB_API_KEY', 'key-of-mine')
   monkeypatch.setenv('HF_TOKEN', 'token-of-mine')
