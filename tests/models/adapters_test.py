@@ -160,7 +160,7 @@ def test_the_gradient_is_that_of_the_merged_model():
 
 @pytest.mark.parametrize('name', ALL)
 def test_a_mesh_changes_nothing(name):
-  """Where factors lie is in sharding_test.py; here: values, gradients, and the merged model's home."""
+  """Values, gradients and the merged model; where factors lie is in sharding_test.py."""
   mesh = make_mesh(2, 2, 2)
   model, adapter = (jax.device_put(x, layout(x, mesh)) for x in (base(name), trained(name)))
   with jax.set_mesh(mesh):
