@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import flax
 import jax
@@ -83,7 +83,7 @@ _KEEP = {
 class Decoder(Weights):
   """A model provides embed_VD, blocks, norm(x_BTD) and head() -> (weight_VD, bias_V or None)."""
 
-  tokenizer = None  # the text side, where there is one: jaxalign.load sets it; static data
+  tokenizer: Any = None  # the text side, where there is one: jaxalign.load sets it; static data
 
   def __call__(self, tokens_BT, segment_BT=None, position_BT=None, *, tap=None):
     """Final hidden states x_BTD; with a tap, also tap(x_BTD) of every layer's output, stacked.

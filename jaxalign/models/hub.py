@@ -10,12 +10,12 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
 from etils import epath
 from jax.sharding import Mesh, SingleDeviceSharding
+from jax.typing import DTypeLike
 
 from jaxalign.config import UserError
 from jaxalign.models import llama2, llama2c, phi2, tensor_files
@@ -32,7 +32,9 @@ _DTYPES = ('float32', 'bfloat16', 'float16')
 _BUFFERS = re.compile(r'rotary_emb\.inv_freq$')  # in old checkpoints; follows from the config
 
 
-def load(path: epath.PathLike, *, dtype: Any = None, mesh: Mesh | None = None) -> Decoder:
+def load(
+  path: epath.PathLike, *, dtype: DTypeLike | None = None, mesh: Mesh | None = None
+) -> Decoder:
   """A model from a Hugging Face directory (local, gs://, a hub name) or a llama2.c .bin file.
 
   dtype: of weights and arithmetic; None keeps the file's. mesh: where the weights are laid out.

@@ -137,12 +137,7 @@ def faults(grads: Any, model: Any) -> jax.Array:
 
 
 def accumulated(
-  gradient: Callable[..., Any],
-  microbatches: int,
-  model: Any,
-  batch: Any,
-  key: jax.Array,
-  given: Any,
+  gradient: Callable, microbatches: int, model: Any, batch: Any, key: jax.Array, given: Any
 ) -> Any:
   """Sums of gradients and metrics over a split of the batch: the same for any split.
 
