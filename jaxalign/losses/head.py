@@ -24,8 +24,7 @@ def _cast(head_VD, x_BTD):
 
 
 def _chunk(chunk, x_BTD):
-  """Tokens of T at a time. A TPU takes at least 512 of all rows: each turn of the loop reads and
-  writes the head's whole gradient."""
+  """Tokens of T at a time; a TPU takes 512 of all rows: each turn moves the whole gradient."""
   B, T = x_BTD.shape[:2]
   return min(max(chunk, 512 // B), T) if platform() == 'tpu' else chunk
 
@@ -111,9 +110,7 @@ def _chunked_backward(chunk, entropy, saved, cotangents):
 
 
 def _home_first(grads):
-  """Gradients, of which the head's is summed over devices before the layers' backward pass begins.
-
-  It is large and in float32, and a TPU's compiler would keep it whole until the end."""
+  """Gradients, the head's summed over devices first: a TPU would keep it whole until the end."""
   return jax.lax.optimization_barrier(grads) if platform() == 'tpu' else grads
 
 
@@ -142,9 +139,16 @@ def _given(x_BTD, head_VD, bias_V, tokens_BT, chunk):
 
 
 def token_logprobs_from_hidden(
-  x_BTD, head_VD, bias_V, tokens_BT, temperature=1.0, chunk=128, entropy=True
-):
-  """token_logprobs and token_entropy of the logits x head^T + bias (or None), in chunks of T.
+  x_BTD: jax.Array,
+  head_VD: jax.Array,
+  bias_V: jax.Array | None,
+  tokens_BT: jax.Array,
+  temperature: float | jax.Array = 1.0,
+  chunk: int = 128,
+  entropy: bool = True,
+) -> tuple[jax.Array, jax.Array | None]:
+  """(log-probabilities of the tokens, entropies), each BT, of the logits x head^T + bias, which are
+  made in chunks of T.
 
   An id outside the vocabulary reads NaN. A position whose result is masked with `where` sends no
   gradient, whatever its x holds. Without `entropy`, half of the cost here, None stands for it.
@@ -207,12 +211,19 @@ def _nll_backward(chunk, grads, cotangents):
 _nll.defvjp(_nll_forward, _nll_backward)
 
 
-def after(a_BT):
+def after(a_BT: jax.Array) -> jax.Array:
   """What stands one place on, 0 behind the end: a token is learned from the place before it."""
   return jnp.pad(a_BT[:, 1:], ((0, 0), (0, 1)))
 
 
-def next_token(x_BTD, head_VD, targets_BT, weight_BT, bias_V=None, chunk=128):
+def next_token(
+  x_BTD: jax.Array,
+  head_VD: jax.Array,
+  targets_BT: jax.Array,
+  weight_BT: jax.Array,
+  bias_V: jax.Array | None = None,
+  chunk: int = 128,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
   """(sum of weight * -log p(target), sum of weight, sum of weight where the argmax is right).
 
   x_BTD are final hidden states, head_VD the head or the tied embedding in [V, D]. Where the weight

@@ -1,26 +1,25 @@
 """Log-probabilities and entropies of tokens, from logits."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxalign.config import UserError
 
 
-def wide_type(x):
+def wide_type(x: jax.Array) -> DTypeLike:
   """The float type to compute in: fp32 at least."""
   if not jnp.issubdtype(x.dtype, jnp.floating):
     return jnp.result_type(float)
   return jnp.float64 if x.dtype == jnp.float64 else jnp.float32
 
 
-def to_float(x):
+def to_float(x: ArrayLike) -> jax.Array:
   x = jnp.asarray(x)
   return x.astype(wide_type(x))
 
 
-def checked_temperature(temperature, like):
+def checked_temperature(temperature: float | jax.Array, like: jax.Array) -> jax.Array:
   """The temperature in the float type of what it divides; a traced one cannot be checked."""
   if not isinstance(temperature, jax.core.Tracer) and not temperature > 0:
     raise UserError(f'temperature is {temperature}: use one above 0 (greedy has no probabilities).')
@@ -36,7 +35,9 @@ def _known(tokens_BT, V):
   return (tokens_BT >= 0) & (tokens_BT < V)
 
 
-def read_logits(logits_BTV, tokens_BT, temperature, entropy=True):
+def read_logits(
+  logits_BTV: jax.Array, tokens_BT: jax.Array, temperature: float | jax.Array, entropy: bool = True
+) -> tuple[tuple[jax.Array, jax.Array | None], tuple[jax.Array, jax.Array]]:
   """(log-probability, entropy) of the tokens, and the (maximum, log mass) that the gradient needs.
 
   Every sum casts inside its own reduction: bf16 logits get no fp32 copy. NaN for an unknown id.
@@ -56,12 +57,20 @@ def read_logits(logits_BTV, tokens_BT, temperature, entropy=True):
   return (logprob_BT, log_mass_BT - surprise_BT / jnp.exp(log_mass_BT)), (top_BT, log_mass_BT)
 
 
-def is_asked(dlogprob_BT, dentropy_BT):
+def is_asked(dlogprob_BT: jax.Array, dentropy_BT: jax.Array | None) -> jax.Array:
   asked_BT = dlogprob_BT != 0
   return asked_BT if dentropy_BT is None else asked_BT | (dentropy_BT != 0)
 
 
-def pulled(logits_BTV, tokens_BT, temperature, entropy_BT, norm, dlogprob_BT, dentropy_BT):
+def pulled(
+  logits_BTV: jax.Array,
+  tokens_BT: jax.Array,
+  temperature: float | jax.Array,
+  entropy_BT: jax.Array | None,
+  norm: tuple[jax.Array, jax.Array],
+  dlogprob_BT: jax.Array,
+  dentropy_BT: jax.Array | None,
+) -> jax.Array:
   """The gradient of read_logits, elementwise; 0 where nothing is asked, even if logits are NaN."""
   V = logits_BTV.shape[-1]
   asked_BT = is_asked(dlogprob_BT, dentropy_BT)
@@ -70,64 +79,7 @@ def pulled(logits_BTV, tokens_BT, temperature, entropy_BT, norm, dlogprob_BT, de
   logp_BTV = (to_float(logits_BTV) - top_BT1) / temperature - log_mass_BT1
   p_BTV = jnp.exp(logp_BTV)
   dlogits_BTV = dlogprob_BT[..., None] * (_hits(tokens_BT, V).astype(p_BTV.dtype) - p_BTV)
-  if dentropy_BT is not None:
+  if entropy_BT is not None and dentropy_BT is not None:
     surprise_BTV = jnp.where(p_BTV > 0, p_BTV * logp_BTV, 0)
     dlogits_BTV -= dentropy_BT[..., None] * (surprise_BTV + p_BTV * entropy_BT[..., None])
   return jnp.where(asked_BT[..., None], dlogits_BTV / temperature, 0)
-
-
-def _in_slices(read, tokens_BT, *given, size=128):
-  """read(tokens, *given) on one slice of T at a time, so that its fp32 intermediates stay small.
-
-  Sliced in place, not cut: logits are large. The last slice overlaps where T does not divide.
-  """
-  axis = tokens_BT.ndim - 1
-  T = tokens_BT.shape[axis]
-  size = min(size, T)
-
-  def one(i, whole):
-    start = jnp.minimum(i * size, T - size)
-    part = (jax.lax.dynamic_slice_in_dim(x, start, size, axis) for x in (tokens_BT, *given))
-    put = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=axis)
-    return jax.tree.map(put, whole, read(*part))
-
-  shapes = jax.eval_shape(read, tokens_BT, *given)
-  whole = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-  return jax.lax.fori_loop(0, -(-T // max(size, 1)), one, whole)
-
-
-@jax.custom_vjp
-def _from_logits(logits_BTV, tokens_BT, temperature):
-  return _from_logits_forward(logits_BTV, tokens_BT, temperature)[0]
-
-
-def _from_logits_forward(logits_BTV, tokens_BT, temperature):
-  out, norm = _in_slices(lambda t, x: read_logits(x, t, temperature), tokens_BT, logits_BTV)
-  return out, (logits_BTV, tokens_BT, temperature, out[1], *norm)
-
-
-def _from_logits_backward(saved, cotangents):
-  logits_BTV, tokens_BT, temperature, *rest = saved
-
-  def pull(tokens_BT, logits_BTV, entropy_BT, top_BT, log_mass_BT, *wanted):
-    norm = top_BT, log_mass_BT
-    dlogits_BTV = pulled(logits_BTV, tokens_BT, temperature, entropy_BT, norm, *wanted)
-    return dlogits_BTV.astype(logits_BTV.dtype)
-
-  return _in_slices(pull, tokens_BT, logits_BTV, *rest, *cotangents), None, None
-
-
-_from_logits.defvjp(_from_logits_forward, _from_logits_backward)
-
-
-def token_logprobs(logits_BTV, tokens_BT, temperature=1.0):
-  """fp32 log-softmax of logits / temperature, at the tokens; keeps only the given logits."""
-  logits_BTV, tokens_BT = jnp.asarray(logits_BTV), jnp.asarray(tokens_BT, jnp.int32)
-  return _from_logits(logits_BTV, tokens_BT, checked_temperature(temperature, logits_BTV))[0]
-
-
-def token_entropy(logits_BTV, temperature=1.0):
-  """Entropy in nats of softmax(logits / temperature) at each position."""
-  logits_BTV = jnp.asarray(logits_BTV)
-  tokens_BT = jnp.zeros(logits_BTV.shape[:-1], jnp.int32)
-  return _from_logits(logits_BTV, tokens_BT, checked_temperature(temperature, logits_BTV))[1]

@@ -2,15 +2,23 @@
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxalign.losses.logits import to_float
 
 
-def bradley_terry(chosen_B, rejected_B, margin_B=None, center=0.0, *, weight_B=None, count=None):
+def bradley_terry(
+  chosen_B: ArrayLike,
+  rejected_B: ArrayLike,
+  margin_B: ArrayLike | None = None,
+  center: float = 0.0,
+  *,
+  weight_B: ArrayLike | None = None,
+  count: ArrayLike | None = None,
+) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
   """-log sigmoid(chosen - rejected - margin), and `center` times (chosen + rejected)^2.
 
-  Weight 0 drops a padding pair. The loss is the mean, or the total over `count` (the pairs of the
-  whole optimizer step) where microbatches are summed.
+  Weight 0 drops a pair. The loss is the mean, or with `count` (pairs of the whole step) the total.
   """
   chosen_B, rejected_B = to_float(chosen_B), to_float(rejected_B)
   weight_B = jnp.ones_like(chosen_B) if weight_B is None else jnp.asarray(weight_B)

@@ -8,6 +8,8 @@ adapter at all, their reference; and only the adapter is ever differentiated, op
 import dataclasses
 import fnmatch
 import functools
+import math
+from collections.abc import Callable
 
 import flax
 import jax
@@ -15,9 +17,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxalign.config import UserError
+from jaxalign.models.model_config import ModelConfig
 from jaxalign.ranges import Factor, Size
 from jaxalign.sharding.alphabet import axes
 from jaxalign.sharding.layout import pin_weights
+
+_Adapter = dict[str, dict[str, jax.Array]]  # weight -> low_R<inputs> and high_<outputs>R
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -27,31 +32,29 @@ class Lora:
   weights: tuple[str, ...] = ('q_*', 'k_*', 'v_*', 'o_*')  # shell patterns over a block's matrices
 
   @property
-  def scale(self):
+  def scale(self) -> float:
     return self.alpha / self.rank
 
 
-@flax.struct.dataclass
-class Adapted:
+class Adapted(flax.struct.PyTreeNode):
   """A matrix with its adapter, standing where the block expects a weight: base + scale high low."""
 
-  base: jax.Array
-  factors: dict  # {'low_R<inputs>': ..., 'high_<outputs>R': ...}, stacked over layers like base
+  base: nnx.Param
+  factors: dict[str, jax.Array]  # as an _Adapter has them, stacked over layers like base
   scale: float = flax.struct.field(pytree_node=False)
 
-  def pair(self):
+  def pair(self) -> tuple[jax.Array, jax.Array]:
     low, high = sorted(self.factors, reverse=True)  # 'low...' sorts after 'high...'
     return self.factors[low], self.factors[high]
 
 
-def sides(name):
-  """(outputs, inputs) of a matrix, from its name: D is the residual stream, which it reads (D last)
-  or writes (D first)."""
+def sides(name: str) -> tuple[str, str]:
+  """The axes (outputs, inputs) of a matrix: D is the residual stream, read (D last) or written."""
   letters = axes(name)
   return ('D', letters[1:]) if letters[0] == 'D' else (letters[:-1], 'D')
 
 
-def make_adapter(model, lora, key):
+def make_adapter(model: nnx.Module, lora: Lora, key: jax.Array) -> _Adapter:
   """Fresh factors for the matching matrices of all layers: high is zero, so nothing changes."""
   matrices = [name for name in vars(model.blocks) if len(axes(name)) > 1 and '_bias_' not in name]
   chosen = set()
@@ -69,24 +72,23 @@ def make_adapter(model, lora, key):
 
 
 @functools.cache
-def adapter_builder(model, lora):
-  """A function key -> adapter of a model by its config; the same one for equal configs, so that
-  their programs are compiled once, and not once a run."""
+def adapter_builder(model: ModelConfig, lora: Lora) -> Callable[[jax.Array], _Adapter]:
+  """The function key -> adapter; one for equal configs, whose programs are compiled once."""
   return lambda key: make_adapter(model.build(key), lora, key)
 
 
 def _factors(name, shape, rank, key):
   outputs, inputs = sides(name)
   size = dict(zip(axes(name), shape[1:]), R=rank)
-  shape_of = lambda letters: (shape[0], *(size[letter] for letter in letters))
-  fan_in = 1
-  for letter in inputs:
-    fan_in *= size[letter]
-  low = jax.random.normal(key, shape_of('R' + inputs)) * fan_in**-0.5
-  return {f'low_R{inputs}': low, f'high_{outputs}R': jnp.zeros(shape_of(outputs + 'R'))}
+  low, high = (
+    (shape[0], *(size[letter] for letter in letters)) for letters in ('R' + inputs, outputs + 'R')
+  )
+  fan_in = math.prod(size[letter] for letter in inputs)
+  drawn = jax.random.normal(key, low) * fan_in**-0.5
+  return {f'low_R{inputs}': drawn, f'high_{outputs}R': jnp.zeros(high)}
 
 
-def attach(model, adapter, lora):
+def attach(model: nnx.Module, adapter: _Adapter, lora: Lora) -> nnx.Module:
   """The model with the adapter laid over it; the base is shared, not copied."""
   model = jax.tree.map(lambda w: w, model)  # new modules, the same arrays
   for name, factors in adapter.items():
@@ -95,12 +97,12 @@ def attach(model, adapter, lora):
   return model
 
 
-def merge(model, adapter, lora):
+def merge(model: nnx.Module, adapter: _Adapter, lora: Lora) -> nnx.Module:
   """The plain model whose matrices hold base + scale * high @ low, at the base's own precision."""
   return folded(attach(model, adapter, lora))
 
 
-def folded(model):
+def folded(model: nnx.Module) -> nnx.Module:
   """A model with whatever adapters lie over it folded in; itself where there are none."""
   laid = {name: w for name, w in vars(model.blocks).items() if isinstance(w, Adapted)}
   if not laid:

@@ -16,7 +16,16 @@ from jaxalign.sharding.meshes import platform
 BLOCKS, LONG = 4, 128  # of queries, on a CPU; sequences below LONG are not cut
 
 
-def attend(q_BHTK, k_BGSK, v_BGSK, *, segment_BT=None, segment_BS=None, filled=None, impl='auto'):
+def attend(
+  q_BHTK: jax.Array,
+  k_BGSK: jax.Array,
+  v_BGSK: jax.Array,
+  *,
+  segment_BT: jax.Array | None = None,
+  segment_BS: jax.Array | None = None,
+  filled: jax.Array | None = None,
+  impl: str = 'auto',
+) -> jax.Array:
   """Grouped-query attention, [B,H,T,K] in and out. Query t stands in slot `filled` + t.
 
   impl: 'xla', 'cudnn' (NVIDIA) or 'splash' (TPU); 'auto' takes the platform's own. A kernel serves
@@ -34,7 +43,9 @@ def attend(q_BHTK, k_BGSK, v_BGSK, *, segment_BT=None, segment_BS=None, filled=N
   return _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS, blocks)
 
 
-def choose(impl, q_BHTK, k_BGSK, cached, where=None):
+def choose(
+  impl: str, q_BHTK: jax.Array, k_BGSK: jax.Array, cached: bool, where: str | None = None
+) -> str:
   """The kernel that will run: a static choice, from shapes, dtypes and the platform alone."""
   T, K = q_BHTK.shape[2:]
   if impl == 'auto':
@@ -48,18 +59,23 @@ def choose(impl, q_BHTK, k_BGSK, cached, where=None):
   return impl
 
 
-def visible(T, S, segment_BT=None, segment_BS=None, filled=None):
+def visible(
+  T: int,
+  S: int,
+  segment_BT: jax.Array | None = None,
+  segment_BS: jax.Array | None = None,
+  filled: jax.Array | None = None,
+) -> jax.Array:
   """mask_BTS (B = 1 without segments): which keys each query may look at."""
   slot_T = jnp.arange(T) + (0 if filled is None else filled)
   mask_BTS = (jnp.arange(S) <= slot_T[:, None])[None]
-  if segment_BT is not None:
+  if segment_BT is not None and segment_BS is not None:
     mask_BTS &= segment_BT[:, :, None] == segment_BS[:, None, :]
   return mask_BTS
 
 
 def _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS, blocks=1):
-  """blocks: of queries, if there are many. Each looks at no key behind its last query, where the
-  mask would only throw away what was computed."""
+  """XLA's attention; with `blocks` of queries, none looks at keys behind its own last query."""
   B, H, T, K = q_BHTK.shape
   G = k_BGSK.shape[1]
   q_BGQTK = q_BHTK.reshape(B, G, H // G, T, K)
@@ -81,9 +97,8 @@ def _core(q_BGQTK, k_BGSK, v_BGSK, mask_BTS):
 
 def _core_forward(q_BGQTK, k_BGSK, v_BGSK, mask_BTS):
   how = dict(precision=exact(q_BGQTK))
-  logits_BGQTS = jnp.einsum(
-    'BGQTK,BGSK->BGQTS', q_BGQTK, k_BGSK, preferred_element_type=jnp.float32, **how
-  )
+  wide = dict(how, preferred_element_type=jnp.float32)
+  logits_BGQTS = jnp.einsum('BGQTK,BGSK->BGQTS', q_BGQTK, k_BGSK, **wide)
   logits_BGQTS *= q_BGQTK.shape[-1] ** -0.5
   logits_BGQTS = jnp.where(mask_BTS[:, None, None], logits_BGQTS, -1e30)
   weights_BGQTS = jax.nn.softmax(logits_BGQTS, -1).astype(v_BGSK.dtype)
@@ -95,12 +110,9 @@ def _core_backward(saved, dout_BGQTK):
   """A masked key has weight 0, and so gradient 0: every query sees at least its own slot."""
   q_BGQTK, k_BGSK, v_BGSK, weights_BGQTS, out_BGQTK = saved
   how = dict(precision=exact(q_BGQTK))
-  mean_BGQT = jnp.einsum(
-    'BGQTK,BGQTK->BGQT', dout_BGQTK, out_BGQTK, preferred_element_type=jnp.float32, **how
-  )
-  dweights_BGQTS = jnp.einsum(
-    'BGQTK,BGSK->BGQTS', dout_BGQTK, v_BGSK, preferred_element_type=jnp.float32, **how
-  )
+  wide = dict(how, preferred_element_type=jnp.float32)
+  mean_BGQT = jnp.einsum('BGQTK,BGQTK->BGQT', dout_BGQTK, out_BGQTK, **wide)
+  dweights_BGQTS = jnp.einsum('BGQTK,BGSK->BGQTS', dout_BGQTK, v_BGSK, **wide)
   dlogits_BGQTS = weights_BGQTS.astype(jnp.float32) * (dweights_BGQTS - mean_BGQT[..., None])
   dlogits_BGQTS = (dlogits_BGQTS * q_BGQTK.shape[-1] ** -0.5).astype(q_BGQTK.dtype)
   dq_BGQTK = jnp.einsum('BGQTS,BGSK->BGQTK', dlogits_BGQTS, k_BGSK, **how)
@@ -129,21 +141,17 @@ def _splash(q_BHTK, k_BGTK, v_BGTK, segment_BT):
   q_BHTK *= q_BHTK.shape[3] ** -0.5
   if mesh.empty:
     return _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT)
-  at = lambda letters, x: spec(letters, x.shape, mesh)
-  if at('G', k_BGTK[0]) != at(
-    'H', q_BHTK[0]
-  ):  # too few key heads to split: one for each query head
+  if spec('G', k_BGTK.shape[1:], mesh) != spec('H', q_BHTK.shape[1:], mesh):
+    # Too few key heads to split: one for each query head.
     repeat = q_BHTK.shape[1] // k_BGTK.shape[1]
     k_BGTK, v_BGTK = (jnp.repeat(x, repeat, axis=1) for x in (k_BGTK, v_BGTK))
-  where = [at('BHTK', q_BHTK), at('BGTK', k_BGTK), at('BGTK', v_BGTK)]
-  given = [q_BHTK, k_BGTK, v_BGTK]
-  if segment_BT is not None:
-    where.append(at('BT', segment_BT))
-    given.append(segment_BT)
+  given = dict(BHTK=q_BHTK, BGTK=k_BGTK, BGSK=v_BGTK)
+  given |= {} if segment_BT is None else dict(BT=segment_BT)
+  where = tuple(spec(letters, x.shape, mesh) for letters, x in given.items())
   local = jax.shard_map(
-    _splash_local, mesh=mesh, in_specs=tuple(where), out_specs=where[0], check_vma=False
+    _splash_local, mesh=mesh, in_specs=where, out_specs=where[0], check_vma=False
   )
-  return local(*given)
+  return local(*given.values())
 
 
 def _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT=None):
@@ -156,12 +164,8 @@ def _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT=None):
 
 def _splash_kernel(heads, T, interpret):
   block = max(n for n in (128, 256, 512) if T % n == 0)
-  sizes = splash.BlockSizes(
-    block_q=block, block_kv=block, block_kv_compute=block,
-    block_q_dkv=block, block_kv_dkv=block, block_kv_dkv_compute=block,
-    block_q_dq=block, block_kv_dq=block,
-  )  # fmt: skip
+  of_pass = ('q', 'kv', 'kv_compute', 'q_dkv', 'kv_dkv', 'kv_dkv_compute', 'q_dq', 'kv_dq')
+  sizes = splash.BlockSizes(**{f'block_{name}': block for name in of_pass})
   mask = splash_mask.MultiHeadMask([splash_mask.CausalMask((T, T))] * heads)
-  return splash.make_splash_mha(
-    mask, block_sizes=sizes, head_shards=1, q_seq_shards=1, interpret=interpret
-  )
+  how = dict(head_shards=1, q_seq_shards=1, interpret=interpret)
+  return splash.make_splash_mha(mask, block_sizes=sizes, **how)

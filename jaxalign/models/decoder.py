@@ -1,6 +1,8 @@
 """The trunk all models share: embed, scan over the stacked blocks, normalise, unembed."""
 
 import inspect
+from collections.abc import Sequence
+from typing import Any, Self
 
 import flax
 import jax
@@ -8,36 +10,38 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
+from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 from jaxalign.models.attention import attend
 from jaxalign.models.layers import lookup, position_in_segment, rope_angle
+from jaxalign.models.model_config import ModelConfig
 from jaxalign.sharding.alphabet import axes
 from jaxalign.sharding.layout import mesh_of, on_mesh, pin, pin_weights
 
 
 class Normal(nnx.Param):
   @staticmethod
-  def init(key, shape, dtype):
+  def init(key: jax.Array, shape: tuple[int, ...], dtype: str) -> jax.Array:
     return (0.02 * jax.random.normal(key, shape)).astype(dtype)
 
 
 class Ones(nnx.Param):
   @staticmethod
-  def init(key, shape, dtype):
+  def init(key: jax.Array, shape: tuple[int, ...], dtype: str) -> jax.Array:
     return jnp.ones(shape, dtype)
 
 
 class Zeros(nnx.Param):
   @staticmethod
-  def init(key, shape, dtype):
+  def init(key: jax.Array, shape: tuple[int, ...], dtype: str) -> jax.Array:
     return jnp.zeros(shape, dtype)
 
 
 class Weights(nnx.Module):
   """A module whose weights are declared, not built: the name says the shape, the type the start."""
 
-  def __init__(self, cfg, key):
+  def __init__(self, cfg: ModelConfig, key: jax.Array):
     self.cfg = cfg
     for name, kind in inspect.get_annotations(type(self)).items():
       if name in cfg.absent:
@@ -51,16 +55,12 @@ class Weights(nnx.Module):
         setattr(self, name, jax.vmap(lambda key, kind=kind: kind(cfg, key))(many))
 
 
-@flax.struct.dataclass
-class _Cache:
-  """Keys and values of every layer in slots; a slot of segment 0 is padding or still empty.
-
-  One array [N,B,G,S,K] of all layers, or a tuple of [B,G,S,K], one a layer: see SMALL.
-  """
+class _Cache(flax.struct.PyTreeNode):
+  """Keys and values of every layer in slots: one array of all layers, or one a layer (SMALL)."""
 
   k_NBGSK: jax.Array | tuple[jax.Array, ...]
   v_NBGSK: jax.Array | tuple[jax.Array, ...]
-  segment_BS: jax.Array  # int32
+  segment_BS: jax.Array  # int32; 0: padding, or still empty
   position_B: jax.Array  # int32: the position that each row's next token takes
   filled: jax.Array  # int32 scalar: slots used so far, padding included
 
@@ -83,9 +83,7 @@ _KEEP = {
 class Decoder(Weights):
   """A model provides embed_VD, blocks, norm(x_BTD) and head() -> (weight_VD, bias_V or None)."""
 
-  tokenizer = (
-    None  # the text side, where there is one: set by jaxalign.load, carried as static data
-  )
+  tokenizer: Any = None  # the text side, where there is one: jaxalign.load sets it; static data
 
   def __call__(self, tokens_BT, segment_BT=None, position_BT=None, *, tap=None):
     """Final hidden states x_BTD; with a tap, also tap(x_BTD) of every layer's output, stacked.
@@ -98,9 +96,10 @@ class Decoder(Weights):
     x_BTD, _, _, seen = self._layers(tokens_BT, position_BT, segment_BT, tap=tap)
     return (x_BTD, seen) if tap else x_BTD
 
-  def prefill(self, tokens_BP, segment_BP, slots):
-    """Reads prompts into a new cache of `slots` slots: (x_BPD, cache). Pad on the left with
-    segment 0, so that every row's last token is in the last column."""
+  def prefill(
+    self, tokens_BP: jax.Array, segment_BP: jax.Array, slots: int
+  ) -> tuple[jax.Array, _Cache]:
+    """Final states and a new cache of `slots` slots, of prompts padded on the left (segment 0)."""
     position_BP = _positions(tokens_BP, segment_BP)
     x_BPD, _, new, _ = self._layers(tokens_BP, position_BP, segment_BP, keep=True)
     k_NBGSK, v_NBGSK = (tuple(kv) if self.small else kv for kv in new)
@@ -108,7 +107,7 @@ class Decoder(Weights):
     cache = _Cache(k_NBGSK, v_NBGSK, segment_BP, position_BP[:, -1] + 1, filled)
     return x_BPD, self.grow(cache, slots)
 
-  def grow(self, cache, slots):
+  def grow(self, cache: _Cache, slots: int) -> _Cache:
     """The same cache with empty slots behind, `slots` in all."""
     empty = slots - cache.segment_BS.shape[1]
 
@@ -121,10 +120,10 @@ class Decoder(Weights):
     return cache.replace(k_NBGSK=k, v_NBGSK=v, segment_BS=segment_BS)
 
   @property
-  def small(self):
+  def small(self) -> bool:
     return sum(w.nbytes for w in jax.tree.leaves(self.blocks)) <= SMALL
 
-  def extend(self, tokens_BT, cache):
+  def extend(self, tokens_BT: jax.Array, cache: _Cache) -> tuple[jax.Array, _Cache]:
     """Appends tokens to every row of a cache: (x_BTD, cache)."""
     T = tokens_BT.shape[1]
     position_BT = cache.position_B[:, None] + jnp.arange(T)
@@ -132,10 +131,8 @@ class Decoder(Weights):
     slots_BS = jax.lax.dynamic_update_slice(cache.segment_BS, segment_BT, (0, cache.filled))
     cache = cache.replace(segment_BS=slots_BS)
     x_BTD, (k, v), _, _ = self._layers(tokens_BT, position_BT, segment_BT, cache=cache)
-    after = cache.replace(
-      k_NBGSK=k, v_NBGSK=v, position_B=cache.position_B + T, filled=cache.filled + T
-    )
-    return x_BTD, after
+    further = dict(position_B=cache.position_B + T, filled=cache.filled + T)
+    return x_BTD, cache.replace(k_NBGSK=k, v_NBGSK=v, **further)
 
   def _layers(self, tokens_BT, position_BT, segment_BT, *, cache=None, keep=False, tap=None):
     """(x_BTD, the cache's new keys and values, each layer's own keys and values, what tap saw)."""
@@ -173,34 +170,30 @@ class Decoder(Weights):
       (x_BTD, _, kv), (own, seen) = jax.lax.scan(layer, start, self.blocks, unroll=cfg.unroll)
       return self.norm(x_BTD), kv, own, seen
 
-  def under(self, cfg):
+  def under(self, cfg: ModelConfig) -> Self:
     """The same weights under another config: its arithmetic, its kernels, what its layers keep."""
     model = jax.tree.map(lambda w: w, self)
     model.cfg = model.blocks.cfg = cfg
     return model
 
-  def unembed(self, x_BTD):
+  def unembed(self, x_BTD: jax.Array) -> jax.Array:
     """Logits in float32, over x's own precision."""
     weight_VD, bias_V = self.head()
     with jax.default_matmul_precision('highest' if self.cfg.dtype == 'float32' else 'default'):
-      logits_BTV = jnp.einsum(
-        'BTD,VD->BTV',
-        x_BTD,
-        pin(weight_VD.astype(x_BTD.dtype), 'V-'),
-        preferred_element_type=jnp.float32,
-      )
+      weight_VD = pin(weight_VD.astype(x_BTD.dtype), 'V-')
+      wide = dict(preferred_element_type=jnp.float32)
+      logits_BTV = jnp.einsum('BTD,VD->BTV', x_BTD, weight_VD, **wide)
     logits_BTV = pin(logits_BTV, 'B-V')  # or, for a few rows, the whole head would be gathered
     return logits_BTV if bias_V is None else logits_BTV + bias_V.astype(jnp.float32)
 
-  def logits(self, tokens_BT, segment_BT=None):
+  def logits(
+    self, tokens_BT: ArrayLike | Sequence, segment_BT: ArrayLike | None = None
+  ) -> jax.Array:
     """float32 [B,T,V]; compiled once a shape, on whatever mesh the weights lie."""
     if not isinstance(tokens_BT, jax.Array):  # on the host they can be looked at for nothing
       tokens_BT = np.asarray(tokens_BT)
-      if (
-        tokens_BT.ndim != 2
-        or tokens_BT.size
-        and not (0 <= tokens_BT.min() <= tokens_BT.max() < self.cfg.vocab)
-      ):
+      least, most = tokens_BT.min(initial=0), tokens_BT.max(initial=0)
+      if tokens_BT.ndim != 2 or not 0 <= least <= most < self.cfg.vocab:
         raise UserError(f'logits take ids [B, T] from 0 to {self.cfg.vocab - 1}')
     with on_mesh(mesh_of(self)):
       return _logits(self, jnp.asarray(tokens_BT), segment_BT)

@@ -5,9 +5,13 @@ import functools
 import json
 import math
 import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
+from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pod
@@ -15,15 +19,18 @@ from jaxalign.config import UserError
 from jaxalign.models import tensor_files
 from jaxalign.models.adapters import folded
 from jaxalign.models.decoder import Decoder
+from jaxalign.models.directories import REMOTE, replacing
 from jaxalign.models.hub import MODELS, their_shape
-from jaxalign.models.places import REMOTE, replacing
 from jaxalign.models.tensor_files import some
 from jaxalign.sharding.alphabet import weight_name
+
+# Their name, type and shape of a tensor, and what fetches it.
+_Tensor = tuple[str, np.dtype, tuple[int, ...], Callable[[], np.ndarray]]
 
 SHARD = 5_000_000_000  # bytes of one file, at most
 
 
-def export(model, path, overwrite=False):
+def export(model: nnx.Module, path: epath.PathLike, overwrite: bool = False) -> None:
   """Writes what transformers' from_pretrained reads: safetensors, config and the tokenizer's files.
 
   Adapters that lie over the model are folded in. On several hosts all call it; the first writes.
@@ -51,9 +58,8 @@ def _kind_of(model):
     if isinstance(model, cls):
       return kind
   name = type(model).__name__
-  remedy = (
-    'export its decoder' if hasattr(model, 'decoder') else f'export takes {", ".join(MODELS)}'
-  )
+  inside = hasattr(model, 'decoder')
+  remedy = 'export its decoder' if inside else f'export takes {", ".join(MODELS)}'
   raise UserError(f'{name} is not a model that Hugging Face has: {remedy}')
 
 
@@ -67,11 +73,9 @@ def _tensors(model, names):
     if name not in weights:  # a tied head
       continue
     w = weights[name]
-    if '{n}' not in theirs:
-      yield theirs, w.dtype, their_shape(name, w.shape), functools.partial(_on_host, w, None)
-      continue
-    for n in range(w.shape[0]):
-      shape = their_shape(name, w.shape[1:])
+    stacked = '{n}' in theirs
+    shape = their_shape(name, w.shape[1:] if stacked else w.shape)
+    for n in range(w.shape[0]) if stacked else (None,):
       yield theirs.format(n=n), w.dtype, shape, functools.partial(_on_host, w, n)
 
 
@@ -99,13 +103,13 @@ def _bytes(tensor):
   return math.prod(shape) * dtype.itemsize
 
 
-def write_shards(directory, tensors):
-  shards = [[]]
+def write_shards(directory: epath.Path, tensors: Sequence[_Tensor]) -> None:
+  shards: list[list[_Tensor]] = [[]]
   for tensor in tensors:
     if shards[-1] and sum(map(_bytes, shards[-1])) + _bytes(tensor) > SHARD:
       shards.append([])
     shards[-1].append(tensor)
-  where = {}
+  where: dict[str, str] = {}
   for i, shard in enumerate(shards, 1):
     file = 'model.safetensors'
     if len(shards) > 1:
@@ -119,7 +123,7 @@ def write_shards(directory, tensors):
     write_json(directory / 'model.safetensors.index.json', index)
 
 
-def write_json(file, content):
+def write_json(file: epath.Path, content: Any) -> None:
   file.write_text(json.dumps(content, indent=2) + '\n')
 
 

@@ -1,13 +1,17 @@
 """Scalar heads on a decoder: a scorer judges a whole text, a critic values every prefix of it."""
 
 import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from jaxalign.models import adapters
-from jaxalign.models.decoder import Normal
+from jaxalign.models.adapters import Lora
+from jaxalign.models.decoder import Decoder, Normal
+from jaxalign.models.model_config import ModelConfig
 
 
 class _Scalar(nnx.Module):
@@ -35,14 +39,13 @@ class Scorer(_Scalar):
 
 
 class Critic(_Scalar):
-  """The critic of PPO: a value at every position. Critic(scorer.decoder, score_D=scorer.score_D)
-  starts it from a reward model."""
+  """PPO's critic: a value at every position; it may start from a scorer's decoder and score_D."""
 
   def __call__(self, tokens_BT, segment_BT=None):
     return self.values(tokens_BT, segment_BT)
 
 
-def last_real(tokens_BT, segment_BT):
+def last_real(tokens_BT: jax.Array, segment_BT: jax.Array | None) -> jax.Array:
   """The column of each row's last token that is not padding."""
   T = tokens_BT.shape[1]
   if segment_BT is None:
@@ -51,12 +54,12 @@ def last_real(tokens_BT, segment_BT):
 
 
 @functools.lru_cache(maxsize=32)
-def fresh(cfg):
+def fresh(cfg: ModelConfig) -> Callable[[jax.Array], Scorer]:
   """key -> a scorer by chance; what a reward run trains, whole."""
   return lambda key: Scorer(cfg.build(key), jax.random.fold_in(key, 1))
 
 
-def fresh_thin(cfg, lora):
+def fresh_thin(cfg: ModelConfig, lora: Lora) -> Callable[[jax.Array], dict[str, Any]]:
   """key -> what a reward run trains over a frozen decoder: an adapter, and the head."""
 
   def build(key):
@@ -66,6 +69,6 @@ def fresh_thin(cfg, lora):
   return build
 
 
-def laid(base, thin, lora):
+def laid(base: Decoder, thin: Mapping[str, Any], lora: Lora) -> Scorer:
   """The scorer that a frozen decoder and what was trained over it make."""
   return Scorer(adapters.attach(base, thin['adapter'], lora), score_D=thin['score_D'])

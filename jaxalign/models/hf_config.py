@@ -1,29 +1,29 @@
 """Hugging Face's config.json, read and written: all of it is understood, harmless, or refused."""
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from jaxalign.config import UserError
+from jaxalign.models.model_config import ModelConfig
 from jaxalign.sealing import field_types, fits, wanted
 
-Dtype = Literal['float32', 'bfloat16', 'float16']
+_Config = TypeVar('_Config', bound=ModelConfig)
 
 # Fields that change nothing about the forward pass of a plain decoder, or only how others run it.
 _HARMLESS = frozenset(
-  """_name_or_path _commit_hash architectures model_type torch_dtype dtype
-  transformers_version use_cache
-  initializer_range attention_dropout embd_pdrop resid_pdrop hidden_dropout pretraining_tp
-  output_attentions output_hidden_states return_dict chunk_size_feed_forward is_encoder_decoder
-  is_decoder id2label label2id problem_type num_labels classifier_dropout torchscript
-  use_bfloat16 tf_legacy_loss
-  attn_implementation _attn_implementation finetuning_task tokenizer_class prefix sep_token_id
-  decoder_start_token_id task_specific_params max_length min_length do_sample early_stopping
-  num_beams temperature
+  """_name_or_path _commit_hash architectures model_type torch_dtype dtype transformers_version
+  use_cache initializer_range attention_dropout embd_pdrop resid_pdrop hidden_dropout
+  pretraining_tp output_attentions output_hidden_states return_dict chunk_size_feed_forward
+  is_encoder_decoder is_decoder id2label label2id problem_type num_labels classifier_dropout
+  torchscript use_bfloat16 tf_legacy_loss attn_implementation _attn_implementation
+  finetuning_task tokenizer_class prefix sep_token_id decoder_start_token_id
+  task_specific_params max_length min_length do_sample early_stopping num_beams temperature
   top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
   encoder_no_repeat_ngram_size num_return_sequences num_beam_groups diversity_penalty
   output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
-  remove_invalid_values
-  exponential_decay_length_penalty suppress_tokens begin_suppress_tokens bad_words_ids""".split()
+  remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
+  bad_words_ids""".split()
 )
 
 
@@ -33,11 +33,11 @@ class Dialect:
 
   model_type: str
   architecture: str
-  tensors: dict  # our weight -> their tensor, which has the same axes
-  fields: dict  # our field -> (theirs, their default)
-  fixed: dict  # their field -> all it may be here; the first is what we write
+  tensors: dict[str, str]  # our weight -> their tensor, which has the same axes
+  fields: dict[str, tuple[str, Any]]  # our field -> (theirs, their default)
+  fixed: dict[str, tuple[Any, ...]]  # their field -> all it may be here; the first is what we write
 
-  def read(self, Config, raw, **changes):
+  def read(self, Config: type[_Config], raw: Mapping[str, Any], **changes: Any) -> _Config:
     """Our config, from theirs."""
     raw = _flat_rope(raw)
     self._refuse(raw)
@@ -57,7 +57,9 @@ class Dialect:
         raise UserError(
           f'config.json: {theirs}={values[ours]}: {wanted(values[ours], kinds[ours])}'
         )
-    return check(Config(**values | changes))
+    cfg = Config(**values | changes)
+    cfg.check()
+    return cfg
 
   def _refuse(self, raw):
     for name, allowed in self.fixed.items():
@@ -74,7 +76,7 @@ class Dialect:
         f'config.json: {shown}: not supported, and the model would not be the same without'
       )
 
-  def write(self, cfg):
+  def write(self, cfg: ModelConfig) -> dict[str, Any]:
     """Their config.json, in the words that both transformers 4 and 5 read."""
     theirs = {name: getattr(cfg, ours) for ours, (name, _) in self.fields.items()}
     theirs |= {name: allowed[0] for name, allowed in self.fixed.items() if name not in theirs}
@@ -118,18 +120,3 @@ def _flat_rope(raw):
       )
     raw |= {k: v for k, v in rope.items() if k not in ('rope_type', 'type')}
   return raw
-
-
-def check(cfg):
-  """Sizes that cannot be a model together are refused before anything is allocated."""
-  if cfg.width // cfg.heads < 1 or (cfg.width % cfg.heads and not getattr(cfg, 'head_dim', None)):
-    raise UserError(f'width={cfg.width} must be a multiple of heads={cfg.heads}')
-  if cfg.heads % cfg.kv_heads:
-    raise UserError(f'heads={cfg.heads} must be a multiple of kv_heads={cfg.kv_heads}')
-  if cfg.turns % 2 or not 0 < cfg.turns <= cfg.head_size:
-    raise UserError(
-      f'rotary size {cfg.turns} must be even and at most the head size {cfg.head_size}'
-    )
-  if not all(0 <= end < cfg.vocab for end in cfg.eos):
-    raise UserError(f'eos={cfg.eos}: ids from 0 to {cfg.vocab - 1}, or that end never comes')
-  return cfg

@@ -9,15 +9,19 @@ import dataclasses
 import json
 import os
 import re
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 from etils import epath
-from jax.sharding import SingleDeviceSharding
+from jax.sharding import Mesh, SingleDeviceSharding
+from jax.typing import DTypeLike
 
 from jaxalign.config import UserError
 from jaxalign.models import llama2, llama2c, phi2, tensor_files
-from jaxalign.models.places import place
+from jaxalign.models.decoder import Decoder
+from jaxalign.models.directories import place
+from jaxalign.models.model_config import ModelConfig
 from jaxalign.models.tensor_files import some
 from jaxalign.models.tensor_reader import Reader, aligned
 from jaxalign.sharding.alphabet import axes, weight_name
@@ -28,7 +32,9 @@ _DTYPES = ('float32', 'bfloat16', 'float16')
 _BUFFERS = re.compile(r'rotary_emb\.inv_freq$')  # in old checkpoints; follows from the config
 
 
-def load(path, *, dtype=None, mesh=None):
+def load(
+  path: epath.PathLike, *, dtype: DTypeLike | None = None, mesh: Mesh | None = None
+) -> Decoder:
   """A model from a Hugging Face directory (local, gs://, a hub name) or a llama2.c .bin file.
 
   dtype: of weights and arithmetic; None keeps the file's. mesh: where the weights are laid out.
@@ -39,36 +45,38 @@ def load(path, *, dtype=None, mesh=None):
     raise UserError(f'{path} is one file of a checkpoint; give its directory, {path.parent}')
   if path.is_file():
     return _from_llama2c(path, dtype or 'float32', mesh)
-  stored = tensor_files.directory(path)
-  cfg, module, cls = _config_of(path, dtype or _own_dtype(stored))
-  shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
-  table = _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
-  homes = layout(shapes, mesh) if mesh else None
+  _, shapes, table = _compared(path, dtype)
+  alone = SingleDeviceSharding(jax.devices()[0])
+  homes = layout(shapes, mesh) if mesh else jax.tree.map(lambda _: alone, shapes)
   with Reader() as reader, concurrent.futures.ThreadPoolExecutor() as pool:
-    build = lambda p, leaf, home=None: _read(path, reader, pool, leaf, home, table[weight_name(p)])
-    trees = (shapes, homes) if mesh else (shapes,)
-    return jax.tree.map_with_path(build, *trees)
+
+    def build(p, leaf, home):
+      return _read(path, reader, pool, leaf, home, *table[weight_name(p)])
+
+    return jax.tree.map_with_path(build, shapes, homes)
 
 
-def examine(path):
-  """(config, whether its weights were looked at): every tensor is named and of its shape, and none
-  is read. Of a hub name only the small files are fetched."""
+def examine(path: epath.PathLike) -> tuple[ModelConfig, bool]:
+  """The config, and whether weights' names and shapes were compared; a hub's are not fetched."""
   here = place(path).exists()
   path = resolve(path, weights=False)
   if path.is_file():
     return llama2c.read(path)[0], True
   if not here:
     return _config_of(path, 'float32')[0], False
+  return _compared(path, None)[0], True
+
+
+def _compared(path, dtype):
+  """(config, the model's shapes, {our weight: its stored tensors}) of a directory that fits."""
   stored = tensor_files.directory(path)
-  cfg, module, cls = _config_of(path, _own_dtype(stored))
+  cfg, module, cls = _config_of(path, dtype or _own_dtype(stored))
   shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
-  _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
-  return cfg, True
+  return cfg, shapes, _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
 
 
-def resolve(path, weights=True):
-  """What is under this path; a hub name (owner/model) is fetched first, no code, no pickles.
-  Without `weights`, of the hub only what is small."""
+def resolve(path: epath.PathLike, weights: bool = True) -> epath.Path:
+  """The path of what is meant; a hub name (owner/model) is fetched, weights if asked, no code."""
   if not isinstance(path, str | os.PathLike):
     raise UserError(f'path={path!r}: give a directory, a file or a hub name')
   found = place(path)
@@ -83,9 +91,8 @@ def resolve(path, weights=True):
     wanted = ['*.safetensors'] * weights + ['*.json', 'tokenizer.model', '*.txt']
     return epath.Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
   except Exception as e:  # the hub's client has dozens of error types; all mean the same here
-    raise UserError(
-      f'{path}: not a local directory, and the hub did not give it: {_line(e)}'
-    ) from e
+    why = str(e).strip().split('\n')[0][:200]
+    raise UserError(f'{path}: not a local directory, and the hub did not give it: {why}') from e
 
 
 def _config_of(path, dtype):
@@ -142,9 +149,10 @@ def _equals(head, embed):
     return not head.flaw and reader.equal(head, embed)
 
 
-def their_shape(name, shape):
+def their_shape(name: str, shape: Sequence[int]) -> tuple[int, ...]:
   """The shape of one of our weights in Hugging Face's files: heads and head size are one axis."""
-  letters, out = axes(name), []
+  letters = axes(name)
+  out: list[int] = []
   for i, (letter, size) in enumerate(zip(letters, shape)):
     if letter == 'K' and i > 0 and letters[i - 1] in 'HG':
       out[-1] *= size
@@ -153,13 +161,11 @@ def their_shape(name, shape):
   return tuple(out)
 
 
-def _read(path, reader, pool, leaf, home, parts):
+def _read(path, reader, pool, leaf, home, stacked, parts):
   """One weight: its layers are read at once, by several threads, into the devices' own shards.
 
   Devices that hold the same part are given the same memory; a CPU then has it once for all of them.
   """
-  home = home or SingleDeviceSharding(jax.devices()[0])
-  stacked, parts = parts
   boxes, arrays = {}, {}
   for device, index in home.addressable_devices_indices_map(leaf.shape).items():
     boxes[device] = tuple(slice(*s.indices(n)[:2]) for s, n in zip(index, leaf.shape))
@@ -207,10 +213,6 @@ def _own_dtype(stored):
       bytes_of[s.dtype.name] = bytes_of.get(s.dtype.name, 0) + s.nbytes
   name = max(bytes_of, key=bytes_of.get, default=None)
   return name if name in _DTYPES else 'float32'
-
-
-def _line(error):
-  return str(error).strip().split('\n')[0][:200]
 
 
 def _from_llama2c(path, dtype, mesh):

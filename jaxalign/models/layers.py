@@ -6,6 +6,7 @@ an export its reverse, no transpose anywhere, and XLA multiplies either way roun
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +24,13 @@ LANES = 128  # of a TPU: its vectors, and the positions in a tile of its attenti
 LARGE = 2**16  # a weight from which that pays: smaller ones are in the cache either way
 
 
-def exact(x):
+def exact(x: jax.Array) -> str | None:
   """The precision of a product of x: float32 is not rounded to bfloat16 on its way into it. Named
   where a gradient is written out, which no `default_matmul_precision` around the model reaches."""
   return 'highest' if x.dtype == jnp.float32 else None
 
 
-def dot(equation, x, w):
+def dot(equation: str, x: jax.Array, w: Any) -> jax.Array:
   """einsum(equation, x, w) for a weight w that may carry a low-rank adapter beside it."""
   given, out = equation.split('->')
   of_x, of_w = given.split(',')
@@ -97,11 +98,8 @@ def _as_it_lies(x, w, equation):
 
 
 def _as_matrices(x, w_oi, equation=None):
-  """x times w over the last axis of x, as one product of two matrices.
-
-  XLA does the same inside, but not so well on a CPU: what it must transpose for the gradient of w
-  it writes five times slower from three axes than from two.
-  """
+  """x times w over the last axis of x, as one product of two matrices: a CPU transposes those
+  five times faster than arrays of three axes, for the gradient of w."""
   return _by_rows('ni,oi->no', _flat(x, 1), w_oi).reshape(*x.shape[:-1], -1)
 
 
@@ -109,9 +107,8 @@ def _flat(a, inputs):
   return a.reshape(-1, math.prod(a.shape[a.ndim - inputs :]))
 
 
-def of_weight(dy_no, x_ni, **how):
-  """A weight's gradient, the product of two matrices over their rows. On a CPU with the wider one
-  to the right: the other is copied to stand on its side, slowly where its rows are long."""
+def of_weight(dy_no: jax.Array, x_ni: jax.Array, **how: Any) -> jax.Array:
+  """A weight's gradient; on a CPU the wider factor stands to the right, for the other is copied."""
   how = dict(precision=exact(x_ni), **how)
   inputs, outputs = x_ni.shape[1], dy_no.shape[1]
   if platform() == 'cpu' and outputs > inputs and outputs * inputs >= LARGE:
@@ -125,7 +122,10 @@ def _by_rows(equation, x_ni, w):
   and a seventh slower where it is given thousands of rows."""
   rows = x_ni.shape[0]
   parts = _parts(rows) if platform() == 'cpu' and w.size >= LARGE else 1
-  product = lambda x: jnp.einsum(equation, x, w, precision=exact(x))
+
+  def product(x):
+    return jnp.einsum(equation, x, w, precision=exact(x))
+
   if parts == 1:
     return product(x_ni)
   return jax.lax.map(product, x_ni.reshape(parts, rows // parts, -1)).reshape(rows, -1)
@@ -142,25 +142,25 @@ _again = functools.partial(jax.checkpoint, prevent_cse=False)
 
 
 @_again
-def swiglu(gate_BTF, up_BTF):
+def swiglu(gate_BTF: jax.Array, up_BTF: jax.Array) -> jax.Array:
   return jax.nn.silu(gate_BTF) * up_BTF
 
 
 @functools.partial(_again, static_argnums=2)
-def rms_norm(x_BTD, scale_D, eps):
+def rms_norm(x_BTD: jax.Array, scale_D: jax.Array, eps: float) -> jax.Array:
   x32_BTD = x_BTD.astype(jnp.float32)
   x32_BTD *= jax.lax.rsqrt(jnp.mean(x32_BTD**2, -1, keepdims=True) + eps)
   return x32_BTD.astype(x_BTD.dtype) * scale_D
 
 
-def layer_norm(x_BTD, scale_D, bias_D, eps):
+def layer_norm(x_BTD: jax.Array, scale_D: jax.Array, bias_D: jax.Array, eps: float) -> jax.Array:
   x32_BTD = x_BTD.astype(jnp.float32)
   x32_BTD -= x32_BTD.mean(-1, keepdims=True)
   x32_BTD *= jax.lax.rsqrt(jnp.mean(x32_BTD**2, -1, keepdims=True) + eps)
   return x32_BTD.astype(x_BTD.dtype) * scale_D + bias_D
 
 
-def rope(x_BHTK, angle_BTK):
+def rope(x_BHTK: jax.Array, angle_BTK: jax.Array) -> jax.Array:
   """Rotates the first 2 x angle_BTK.shape[-1] of each head, as two halves (as Hugging Face)."""
   half, rest = angle_BTK.shape[-1], x_BHTK.shape[-1] - 2 * angle_BTK.shape[-1]
   cos, sin = jnp.cos(angle_BTK)[:, None], jnp.sin(angle_BTK)[:, None]
@@ -183,7 +183,7 @@ def _turn(half, rest):
   return turn_KK
 
 
-def lookup(table_VD, tokens_BT):
+def lookup(table_VD: jax.Array, tokens_BT: jax.Array) -> jax.Array:
   """The rows of a table, whole on every device; its gradient goes straight to where it lies."""
   if tokens_BT.shape[1] == 1:
     return pin(table_VD, 'V-')[tokens_BT]
@@ -212,13 +212,13 @@ def _lookup_backward(saved, dx_BTD):
 _lookup.defvjp(_lookup_forward, _lookup_backward)
 
 
-def rope_angle(position_BT, theta, turns):
+def rope_angle(position_BT: jax.Array, theta: float, turns: int) -> jax.Array:
   """The angle of every position, once for all layers; `turns` entries of each head will rotate."""
   freq = theta ** (-jnp.arange(0, turns, 2, dtype=jnp.float32) / turns)
   return position_BT[..., None].astype(jnp.float32) * freq
 
 
-def position_in_segment(segment_BT):
+def position_in_segment(segment_BT: jax.Array) -> jax.Array:
   """Counts from 0 within each run of equal segment ids: packed documents, left padding."""
   T = segment_BT.shape[1]
   index_T = jnp.arange(T, dtype=jnp.int32)

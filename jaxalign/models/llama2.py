@@ -4,16 +4,19 @@ Serves every Hugging Face LlamaForCausalLM with plain rotary positions, grouped 
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any
+
+import jax
 
 from jaxalign.models import hf_config
 from jaxalign.models.decoder import Decoder, Normal, Ones, Weights
 from jaxalign.models.layers import dot, rms_norm, rope, swiglu
-from jaxalign.ranges import Layers, Size, Slots, Theta, Tiny, Token, Unused
+from jaxalign.models.model_config import ModelConfig
+from jaxalign.ranges import Layers, Size, Slots, Token, Unused
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
-class Config:
+class Config(ModelConfig):
   depth: Layers = 32
   width: Size = 4096
   heads: Size = 32
@@ -21,62 +24,33 @@ class Config:
   head_dim: Size | None = None  # None: width / heads
   mlp: Size = 11_008
   vocab: Size = 32_000
-  length: Slots = 4096  # the longest sequence it was trained on
-  theta: Theta = 10_000.0
-  eps: Tiny = 1e-5
-  tied: bool = False  # the unembedding is the embedding
+  length: Slots = 4096
   bos: Unused | None = 1
   eos: tuple[Token, ...] = (2,)
-  pad: Unused | None = None
-  dtype: hf_config.Dtype = 'bfloat16'  # of the arithmetic
-  weights: hf_config.Dtype = 'float32'  # of the stored weights
-  remat: Literal['none', 'dots', 'qkv', 'full'] = 'full'
-  attention: Literal['auto', 'xla', 'cudnn', 'splash'] = 'auto'
-  unroll: Layers = 1  # layers per step of the scan
+
+  mlp_matrices = 3
 
   @property
-  def head_size(self):
-    return self.head_dim or self.width // self.heads
+  def head_size(self) -> int:
+    return self.head_dim or super().head_size
 
-  @property
-  def turns(self):
-    return self.head_size
-
-  @property
-  def sizes(self):
-    D, H, G, K, F = self.width, self.heads, self.kv_heads, self.head_size, self.mlp
-    return dict(D=D, H=H, G=G, K=K, F=F, V=self.vocab)
-
-  @property
-  def absent(self):
-    return ('head_VD',) if self.tied else ()
-
-  def check(self):
-    hf_config.check(self)
-
-  def flops(self, length):
-    """Of one token, forward and backward: 6 a weight of every matmul, and causal attention."""
-    D, H, G, K, F, V = self.sizes.values()
-    matmuls = self.depth * (D * K * (2 * H + 2 * G) + 3 * D * F) + D * V
-    return 6 * matmuls + 6 * self.depth * H * K * length
-
-  def build(self, key):
+  def build(self, key: jax.Array) -> 'Llama2':
     return Llama2(self, key)
 
 
-def llama2_7b(**changes):
+def llama2_7b(**changes: Any) -> Config:
   return Config(**changes)
 
 
-def llama2_13b(**changes):
+def llama2_13b(**changes: Any) -> Config:
   return Config(**dict(depth=40, width=5120, heads=40, kv_heads=40, mlp=13_824) | changes)
 
 
-def llama2_70b(**changes):
+def llama2_70b(**changes: Any) -> Config:
   return Config(**dict(depth=80, width=8192, heads=64, kv_heads=8, mlp=28_672) | changes)
 
 
-def tiny(**changes):
+def tiny(**changes: Any) -> Config:
   small = dict(depth=2, width=64, heads=4, kv_heads=2, mlp=172, vocab=512, length=512)
   return Config(**small | dict(dtype='float32') | changes)
 
@@ -112,10 +86,10 @@ class Llama2(Decoder):
   norm_D: Ones
   head_VD: Normal
 
-  def norm(self, x_BTD):
+  def norm(self, x_BTD: jax.Array) -> jax.Array:
     return rms_norm(x_BTD, self.norm_D.astype(x_BTD.dtype), self.cfg.eps)
 
-  def head(self):
+  def head(self) -> tuple[jax.Array, None]:
     return (self.embed_VD if self.cfg.tied else self.head_VD)[...], None
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.models.hf_config import check
 from jaxalign.models.llama2 import Config
 from jaxalign.models.tensor_files import refuse_pickle
 
@@ -16,7 +15,7 @@ HEADER = 'dim hidden layers heads kv_heads vocab length'.split()
 _START = 4 * len(HEADER)  # bytes
 
 
-def read(path):
+def read(path: epath.PathLike) -> tuple[Config, dict[str, np.ndarray]]:
   """(config, {our weight: fp32 array}) of a version-0 export."""
   path = epath.Path(path)
   with path.open('rb') as f:
@@ -51,14 +50,14 @@ def _config(path, head):
   sizes = dict(zip(HEADER, struct.unpack('<7i', head)))
   if not all(0 < abs(n) < 1 << 20 and (n > 0 or name == 'vocab') for name, n in sizes.items()):
     raise UserError(f'{path}: not a llama2.c file: its header says {sizes}')
-  cfg = Config(
-    depth=sizes['layers'], width=sizes['dim'], heads=sizes['heads'], kv_heads=sizes['kv_heads'],
-    mlp=sizes['hidden'], vocab=abs(sizes['vocab']), length=sizes['length'], tied=sizes['vocab'] > 0,
-  )  # fmt: skip
+  width, mlp, depth, heads, kv_heads, vocab, length = sizes.values()
+  shape = dict(depth=depth, width=width, heads=heads, kv_heads=kv_heads, mlp=mlp, length=length)
+  cfg = Config(**shape, vocab=abs(vocab), tied=vocab > 0)
   try:
-    return check(cfg)
+    cfg.check()
   except UserError as e:
     raise UserError(f'{path}: not a llama2.c file: {e}') from e
+  return cfg
 
 
 def _shapes(cfg):

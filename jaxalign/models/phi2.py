@@ -4,18 +4,19 @@ https://arxiv.org/abs/2309.05463
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any
 
 import jax
 
 from jaxalign.models import hf_config
 from jaxalign.models.decoder import Decoder, Normal, Ones, Weights, Zeros
 from jaxalign.models.layers import dot, layer_norm, rope
-from jaxalign.ranges import Layers, Share, Size, Slots, Theta, Tiny, Token, Unused
+from jaxalign.models.model_config import ModelConfig
+from jaxalign.ranges import Layers, Share, Size, Slots, Token
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
-class Config:
+class Config(ModelConfig):
   depth: Layers = 32
   width: Size = 2560
   heads: Size = 32
@@ -24,61 +25,31 @@ class Config:
   mlp: Size = 10_240
   vocab: Size = 51_200
   length: Slots = 2048
-  theta: Theta = 10_000.0
-  eps: Tiny = 1e-5
-  tied: bool = False
-  bos: Unused | None = None
   eos: tuple[Token, ...] = (50_256,)
-  pad: Unused | None = None
-  dtype: hf_config.Dtype = 'bfloat16'  # of the arithmetic
-  weights: hf_config.Dtype = 'float32'  # of the stored weights
-  remat: Literal['none', 'dots', 'qkv', 'full'] = 'full'
-  attention: Literal['auto', 'xla', 'cudnn', 'splash'] = 'auto'
-  unroll: Layers = 1  # layers per step of the scan
+
+  mlp_matrices = 2
 
   @property
-  def head_size(self):
-    return self.width // self.heads
-
-  @property
-  def turns(self):
+  def turns(self) -> int:
     return int(self.head_size * self.rotary)
 
-  @property
-  def sizes(self):
-    D, H, G, K, F = self.width, self.heads, self.kv_heads, self.head_size, self.mlp
-    return dict(D=D, H=H, G=G, K=K, F=F, V=self.vocab)
-
-  @property
-  def absent(self):
-    return ('head_VD',) if self.tied else ()
-
-  def check(self):
-    hf_config.check(self)
-
-  def flops(self, length):
-    """Of one token, forward and backward: 6 a weight of every matmul, and causal attention."""
-    D, H, G, K, F, V = self.sizes.values()
-    matmuls = self.depth * (D * K * (2 * H + 2 * G) + 2 * D * F) + D * V
-    return 6 * matmuls + 6 * self.depth * H * K * length
-
-  def build(self, key):
+  def build(self, key: jax.Array) -> 'Phi2':
     return Phi2(self, key)
 
 
-def phi1(**changes):
+def phi1(**changes: Any) -> Config:
   return Config(**dict(depth=24, width=2048, rotary=0.5, mlp=8192) | changes)
 
 
-def phi1_5(**changes):
+def phi1_5(**changes: Any) -> Config:
   return phi1(**changes)
 
 
-def phi2(**changes):
+def phi2(**changes: Any) -> Config:
   return Config(**changes)
 
 
-def tiny(**changes):
+def tiny(**changes: Any) -> Config:
   small = dict(depth=2, width=64, heads=4, kv_heads=4, rotary=0.5, mlp=256, vocab=512, length=512)
   return Config(**small | dict(eos=(2,), dtype='float32') | changes)
 
@@ -118,11 +89,11 @@ class Phi2(Decoder):
   head_VD: Normal
   head_bias_V: Zeros
 
-  def norm(self, x_BTD):
+  def norm(self, x_BTD: jax.Array) -> jax.Array:
     scale_D, bias_D = (w.astype(x_BTD.dtype) for w in (self.norm_D, self.norm_bias_D))
     return layer_norm(x_BTD, scale_D, bias_D, self.cfg.eps)
 
-  def head(self):
+  def head(self) -> tuple[jax.Array, jax.Array]:
     return (self.embed_VD if self.cfg.tied else self.head_VD)[...], self.head_bias_V[...]
 
 

@@ -10,14 +10,17 @@ import json
 import math
 import os
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
+from jax.typing import DTypeLike
 
 from jaxalign.config import UserError
 from jaxalign.files import read_object, refuse_irregular
-from jaxalign.models.places import REMOTE
+from jaxalign.models.directories import REMOTE
 
 _DTYPES = {
   'F64': np.dtype('float64'),
@@ -33,10 +36,7 @@ _PICKLES = ('.bin', '.pt', '.pth', '.ckpt', '.pkl')
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-  """Where one tensor lies: its file, type, shape and first byte.
-
-  A flaw is kept, not raised, so that one message can name all that is wrong with a checkpoint.
-  """
+  """Where one tensor lies; a flaw is kept, so that one message can name all of a checkpoint's."""
 
   name: str
   file: str
@@ -46,11 +46,11 @@ class Stored:
   flaw: str | None = None
 
   @property
-  def nbytes(self):
-    return math.prod(self.shape) * self.dtype.itemsize
+  def nbytes(self) -> int:
+    return math.prod(self.shape) * self.dtype.itemsize if self.dtype else 0
 
 
-def header(file):
+def header(file: epath.PathLike) -> dict[str, Stored]:
   """{name: Stored} of one file."""
   file = epath.Path(file)
   refuse_irregular(file)
@@ -107,7 +107,7 @@ def _apart(stored):
   return stored
 
 
-def directory(path):
+def directory(path: epath.PathLike) -> dict[str, Stored]:
   """{name: Stored} of a checkpoint directory: one file, or shards under an index.json."""
   path = epath.Path(path)
   if (path / 'model.safetensors').exists():  # before the index, as transformers does
@@ -119,7 +119,7 @@ def directory(path):
   raise UserError(f'{path}: neither model.safetensors nor model.safetensors.index.json is there')
 
 
-def refuse_pickle(path):
+def refuse_pickle(path: epath.Path) -> None:
   if path.suffix in _PICKLES:
     raise UserError(
       f'{path} is a pickle, which can run code when read; jaxalign reads safetensors only: load it '
@@ -152,14 +152,14 @@ def _lost(path, name, file):
   return Stored(name, str(path / file), None, (), 0, f'not in {file}, where the index has it')
 
 
-def some(names):
+def some(names: Iterable[str]) -> str:
   """All of these names, for a person: what differs in its layer's number only becomes one entry."""
-  layers = {}
+  layers: dict[tuple[str, str | None], list[int]] = {}
   for name in names:
     text = ' '.join(str(name).split())  # a name from a file must not break the line
     number = re.search(r'(?<=\.)\d+(?=\.)', text)
     key = (text[: number.start()], text[number.end() :]) if number else (text, None)
-    layers.setdefault(key, []).append(int(number[0]) if number else None)
+    layers.setdefault(key, []).append(int(number[0]) if number else 0)
   return ', '.join(
     before if after is None else f'{before}{_ranges(sorted(numbers))}{after}'
     for (before, after), numbers in layers.items()
@@ -178,10 +178,14 @@ def _ranges(numbers):
   return text if len(numbers) == 1 else f'{{{text}}}'
 
 
-def write(file, shapes, tensors):
-  """One safetensors file. shapes: {name: (dtype, shape)}; tensors: the arrays in that order, made
-  as they are needed, so that no more than one is in memory."""
-  entries, at = {'__metadata__': {'format': 'pt'}}, 0
+def write(
+  file: epath.PathLike,
+  shapes: Mapping[str, tuple[DTypeLike, Sequence[int]]],
+  tensors: Iterable[np.ndarray],
+) -> None:
+  """One safetensors file of {name: (dtype, shape)} and the arrays in that order, made as needed."""
+  entries: dict[str, Any] = {'__metadata__': {'format': 'pt'}}
+  at = 0
   for name, (dtype, shape) in shapes.items():
     stop = at + math.prod(shape) * np.dtype(dtype).itemsize
     entries[name] = dict(dtype=_NAMES[np.dtype(dtype)], shape=list(shape), data_offsets=[at, stop])
@@ -191,7 +195,7 @@ def write(file, shapes, tensors):
   with epath.Path(file).open('wb') as f:
     f.write(len(text).to_bytes(8, 'little') + text)
     for array in tensors:
-      raw = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+      raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
       for at in range(0, len(raw), _WRITTEN_AT_ONCE):
         f.write(bytes(raw[at : at + _WRITTEN_AT_ONCE]))  # some remote files take nothing but bytes
     if REMOTE not in str(file):

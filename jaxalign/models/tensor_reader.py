@@ -3,16 +3,18 @@
 import contextlib
 import math
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 from etils import epath
+from numpy.typing import DTypeLike
 
 from jaxalign.config import UserError
-from jaxalign.models.places import REMOTE
+from jaxalign.models.directories import REMOTE
+from jaxalign.models.tensor_files import Stored
 
-CHUNK = (
-  512 << 10
-)  # bytes read at a time: checked, cast and scattered while they are in the L2 cache
+CHUNK = 512 << 10  # bytes read at a time: checked, cast and scattered while in the L2 cache
+_Box = tuple[slice, ...]  # a part of a tensor
 
 
 class Reader:
@@ -47,7 +49,9 @@ class Reader:
         raise UserError(f'{stored.file}: ended while it was read; is something writing it?')
       left = left[n:]
 
-  def fill(self, stored, shape, wants):
+  def fill(
+    self, stored: Stored, shape: Sequence[int], wants: Sequence[tuple[_Box, np.ndarray]]
+  ) -> bool:
     """A tensor, seen as `shape`, into each want = (box, array); True if a value is not finite.
 
     Boxes of one run each, at their own type, go from the file to the array in a single copy.
@@ -99,9 +103,9 @@ class Reader:
       element = _first(box, shape) + sum(o * stride[i] for i, o in enumerate(outer))
       self._read(stored, element, chunk[outer])
 
-  def equal(self, a, b):
+  def equal(self, a: Stored, b: Stored) -> bool:
     """Whether two stored tensors are the same, bit for bit."""
-    if (a.dtype, a.shape) != (b.dtype, b.shape):
+    if a.dtype is None or (a.dtype, a.shape) != (b.dtype, b.shape):
       return False
     size, step = math.prod(a.shape), CHUNK // a.dtype.itemsize
     for at in range(0, size, step):
@@ -163,15 +167,15 @@ _BITS = {2: (np.uint16, np.int16), 4: (np.uint32, np.int32), 8: (np.uint64, np.i
 
 
 def _has_nonfinite(x):
-  """Exponent bits all ones: NaN or infinite. As integers these are the largest of their sign, and
-  integers have a fast maximum; the ufuncs of bfloat16 are forty times slower."""
+  """Whether a value is NaN or infinite, compared as integers: they have a fast maximum, and the
+  ufuncs of bfloat16 are forty times slower."""
   unsigned, signed = _BITS[x.dtype.itemsize]
   inf, flat = np.array([np.inf, -np.inf], x.dtype), x.reshape(-1)
   positive = flat.view(signed).max(initial=0) >= inf.view(signed)[0]
   return bool(positive or flat.view(unsigned).max(initial=0) >= inf.view(unsigned)[1])
 
 
-def aligned(shape, dtype):
+def aligned(shape: Sequence[int], dtype: DTypeLike) -> np.ndarray:
   """An empty array at a 64-byte boundary: jax on a CPU adopts such memory instead of copying it."""
   size = math.prod(shape) * np.dtype(dtype).itemsize
   raw = np.empty(size + 64, np.uint8)

@@ -8,9 +8,14 @@ So `q_HKD` lies on ('tensor', None, 'fsdp'), and so do its gradient and its Adam
   R rank of an adapter    P prompt length    C chunk
 """
 
+import math
 import re
+from collections.abc import Sequence
+from typing import Any
 
-from jax.sharding import PartitionSpec
+from jax.sharding import AbstractMesh, Mesh, PartitionSpec
+
+AnyMesh = Mesh | AbstractMesh
 
 HOME = {
   'B': ('data', 'fsdp'),
@@ -25,28 +30,26 @@ HOME = {
 AXES = ('data', 'fsdp', 'tensor')
 
 
-def axes(name):
+def axes(name: str) -> str:
   """'q_HKD' -> 'HKD'; a name with no suffix is a scalar."""
   return (re.search(r'_([A-Z]+)$', name) or ' _')[1].strip('_')
 
 
-def spec(letters, shape=None, mesh=None):
-  """The homes of some axes. Given a shape and a mesh, an axis its home does not divide stays whole:
-  8 key heads on a tensor axis of 16, or a vocabulary with one token added."""
+def spec(
+  letters: str, shape: Sequence[int] | None = None, mesh: AnyMesh | None = None
+) -> PartitionSpec:
+  """The homes of axes; given a shape and a mesh, an axis that its home does not divide is whole."""
   homes = [HOME.get(letter) for letter in letters]
-  if shape is not None:
+  if shape is not None and mesh is not None:
     homes = [h if h and n % extent(mesh, h) == 0 else None for h, n in zip(homes, shape)]
   return PartitionSpec(*homes)
 
 
-def extent(mesh, home):
-  extent = 1
-  for axis in [home] if isinstance(home, str) else home:
-    extent *= mesh.shape[axis]
-  return extent
+def extent(mesh: AnyMesh, home: str | Sequence[str]) -> int:
+  return math.prod(mesh.shape[axis] for axis in ([home] if isinstance(home, str) else home))
 
 
-def weight_name(path):
+def weight_name(path: Sequence[Any]) -> str:
   """'blocks.q_HKD' from a tree path."""
   names = (str(getattr(k, 'name', getattr(k, 'key', 'value'))) for k in path)
   return '.'.join(name for name in names if name != 'value')

@@ -2,19 +2,21 @@
 
 import contextlib
 import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 from jax.experimental.layout import Layout, with_layout_constraint
 from jax.sharding import AbstractMesh, AxisType, Mesh, PartitionSpec
 
-from jaxalign.sharding.alphabet import AXES, HOME, extent, spec
+from jaxalign.sharding.alphabet import AXES, HOME, AnyMesh, extent, spec
 from jaxalign.sharding.layout import leaf_spec
 from jaxalign.sharding.meshes import platform
 
 _WAYS = 8  # devices that hold one copy of the weights between them, while a model samples
 
 
-def sampling_mesh(mesh):
+def sampling_mesh(mesh: AnyMesh) -> AbstractMesh:
   """The same devices as groups of WAYS, each of which holds all weights between its devices."""
   data, fsdp, tensor = (mesh.shape[axis] for axis in AXES)
   inner = math.gcd(fsdp, max(_WAYS // tensor, 1))
@@ -28,7 +30,7 @@ def _abstract(sizes, like):
 
 
 @contextlib.contextmanager
-def sampling_groups(weights):
+def sampling_groups(weights: Any) -> Iterator[Any]:
   """`with sampling_groups(weights) as weights:` sampling_mesh is set, and the weights lie on it.
 
   From the homes of training every device would gather all weights for each single token. What goes
@@ -60,7 +62,9 @@ def sampling_groups(weights):
     yield weights
 
 
-def own_rows(f, rows, whole, sums=None):
+def own_rows(
+  f: Callable[[Any, Any], tuple[Any, Any]], rows: Any, whole: Any, sums: Any = None
+) -> tuple[Any, Any]:
   """f(rows, whole) -> (more rows, what it sums over rows), by every device on its own rows.
 
   The sums are added over the devices once, when f is done, and not at every turn of a loop inside
@@ -79,10 +83,9 @@ def own_rows(f, rows, whole, sums=None):
   spread, everywhere = PartitionSpec(HOME['B']), PartitionSpec()
   shapes = jax.eval_shape(f, rows, whole)[1]
   homes = jax.tree.map(lambda x, letters: _on_rows(letters, x.shape, mesh), shapes, sums)
-  return jax.shard_map(
-    local, mesh=mesh, in_specs=(spread, everywhere), out_specs=(spread, homes),
-    axis_names=set(HOME['B']), check_vma=False,
-  )(rows, whole)  # fmt: skip
+  specs = dict(in_specs=(spread, everywhere), out_specs=(spread, homes))
+  mapped = jax.shard_map(local, mesh=mesh, **specs, axis_names=set(HOME['B']), check_vma=False)
+  return mapped(rows, whole)
 
 
 def _on_rows(letters, shape, mesh):

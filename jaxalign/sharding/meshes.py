@@ -1,5 +1,8 @@
 """Meshes: how the devices of a run lie along the axes."""
 
+import math
+from collections.abc import Sequence
+
 import jax
 from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh
@@ -8,7 +11,9 @@ from jaxalign.config import UserError
 from jaxalign.sharding.alphabet import AXES
 
 
-def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
+def make_mesh(
+  data: int = 1, fsdp: int = -1, tensor: int = 1, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
   """A mesh over all devices; the one size given as -1 takes what the others leave."""
   devices = jax.devices() if devices is None else devices
   sizes = mesh_sizes(data, fsdp, tensor, len(devices))
@@ -19,8 +24,7 @@ def make_mesh(data=1, fsdp=-1, tensor=1, devices=None):
 
 
 def _over_slices(sizes, slices, devices):
-  """Of several slices each holds a whole copy of the weights: nothing but the sum of gradients goes
-  through the network between them."""
+  """Devices of which each slice holds all weights: only gradients' sums go over the network."""
   if sizes[0] % slices:
     raise UserError(
       f'mesh.data={sizes[0]} on {slices} slices: make it a multiple of {slices}, for weights are '
@@ -32,28 +36,25 @@ def _over_slices(sizes, slices, devices):
   )
 
 
-def platform():
-  """'tpu', 'gpu' or 'cpu': of the mesh that is set, whose devices may be far; else of this
-  process."""
+def platform() -> str:
+  """'tpu', 'gpu' or 'cpu': of the mesh that is set (its devices may be far), or of this process."""
   device = jax.sharding.get_abstract_mesh().abstract_device
   return jax.default_backend() if device is None else device.platform
 
 
-def mesh_sizes(data, fsdp, tensor, count):
+def mesh_sizes(data: int, fsdp: int, tensor: int, count: int) -> tuple[int, int, int]:
   """The sizes on `count` devices, which need not be here."""
-  sizes = [data, fsdp, tensor]
-  known = 1
-  for size in sizes:
-    known *= size if size != -1 else 1
-  if sizes.count(-1) > 1 or min(sizes) < -1 or 0 in sizes or count % known:
+  given = data, fsdp, tensor
+  known = math.prod(size for size in given if size != -1)
+  if given.count(-1) > 1 or min(given) < -1 or 0 in given or count % known:
     raise UserError(
-      f'mesh (data, fsdp, tensor) = {tuple(sizes)} does not divide {count} devices; '
+      f'mesh (data, fsdp, tensor) = {given} does not divide {count} devices; '
       'give sizes whose product is the number of devices, at most one of them -1'
     )
-  sizes = tuple(count // known if size == -1 else size for size in sizes)
-  if sizes[0] * sizes[1] * sizes[2] != count:
+  data, fsdp, tensor = (count // known if size == -1 else size for size in given)
+  if data * fsdp * tensor != count:
     raise UserError(
-      f'mesh (data, fsdp, tensor) = {sizes} uses {sizes[0] * sizes[1] * sizes[2]} of '
+      f'mesh (data, fsdp, tensor) = {(data, fsdp, tensor)} uses {data * fsdp * tensor} of '
       f'{count} devices; make one of the sizes -1, or name the devices'
     )
-  return sizes
+  return data, fsdp, tensor

@@ -3,10 +3,11 @@
 import concurrent.futures
 import os
 import time
+from collections.abc import Callable, Generator
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 
 from jaxalign.config import UserError
 from jaxalign.sharding.alphabet import spec
@@ -14,8 +15,11 @@ from jaxalign.sharding.alphabet import spec
 DEPTH = 2  # calls that are prepared while one runs
 _BESIDES = 500  # bytes of a row beside its tokens
 
+Rows = Callable[[int, np.ndarray], dict[str, np.ndarray]]  # (step, indices) -> a row for each
+Batches = dict[str, jax.Array]
 
-def split(rows, mesh, parts=1, name='batch'):
+
+def split(rows: int, mesh: Mesh, parts: int = 1, name: str = 'batch') -> int:
   """The rows of each of these parts, microbatches, on each way that the mesh splits a batch."""
   ways = mesh.shape['data'] * mesh.shape['fsdp']
   if rows % (parts * ways):
@@ -28,9 +32,8 @@ def split(rows, mesh, parts=1, name='batch'):
   return rows // (parts * ways)
 
 
-def refuse_too_large(rows, tokens, name='batch'):
-  """Before anything is made: whether this host can hold the batches that are made ahead. tokens: of
-  a row; each is four numbers of 4 bytes."""
+def refuse_too_large(rows: int, tokens: int, name: str = 'batch') -> None:
+  """Refuses batches that this host cannot hold when made ahead: 16 bytes a token of each row."""
   here = -(-rows // jax.process_count())
   needed = here * ((DEPTH + 1) * tokens * 16 + _BESIDES)
   memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
@@ -48,7 +51,7 @@ class Feed:
   Each process asks for the rows its own devices hold. `calls` batches are stacked for one call.
   """
 
-  def __init__(self, rows, batch, mesh, calls=1):
+  def __init__(self, rows: Rows, batch: int, mesh: Mesh, calls: int = 1):
     self.rows, self.batch, self.mesh, self.calls = rows, batch, mesh, calls
     self.waited = 0.0  # seconds the loop stood waiting for data
     split(batch, mesh)
@@ -56,7 +59,7 @@ class Feed:
     slices = home.addressable_devices_indices_map((batch,)).values()
     self.mine = np.unique(np.concatenate([np.arange(batch)[i] for i in slices]))
 
-  def at(self, step, count):
+  def at(self, step: int, count: int) -> Batches:
     """The batches of `count` steps, stacked: {name: [count, B, ...]} as global arrays."""
     made = [self.rows(step + i, self.mine) for i in range(count)]
     where = {int(row): i for i, row in enumerate(self.mine)}
@@ -72,19 +75,19 @@ class Feed:
 
     return jax.make_array_from_callback(shape, home, part)
 
-  def ahead(self, start, stop):
+  def ahead(self, start: int, stop: int) -> Generator[tuple[Batches, int]]:
     """(batches, count) from step `start` to `stop`."""
     starts = range(start, stop, self.calls)
-    count = lambda n: min(self.calls, stop - n)
+    counts = [min(self.calls, stop - n) for n in starts]
     thread = concurrent.futures.ThreadPoolExecutor(1)
-    submit = lambda n: thread.submit(self.at, n, count(n))
     try:
-      queue = [submit(n) for n in starts[:DEPTH]]
-      for i, n in enumerate(starts):
+      queue = [thread.submit(self.at, *call) for call in zip(starts[:DEPTH], counts)]
+      for i in range(len(starts)):
         began = time.perf_counter()
         batches = queue.pop(0).result()
         self.waited += time.perf_counter() - began
-        queue += [submit(later) for later in starts[i + DEPTH : i + DEPTH + 1]]
-        yield batches, count(n)
+        if i + DEPTH < len(starts):
+          queue.append(thread.submit(self.at, starts[i + DEPTH], counts[i + DEPTH]))
+        yield batches, counts[i]
     finally:  # also where the loop ends early, or rows() failed
       thread.shutdown(cancel_futures=True)

@@ -3,20 +3,24 @@
 import hashlib
 import json
 import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from etils import epath
 
 from jaxalign.config import UserError
+
+_Record = Mapping[str, Sequence[Any]]  # array -> (type and shape, checksum)
 
 
 def _kinds(tree):
   return {name: f'{x.dtype}{list(x.shape)}' for name, x in flat(tree).items()}
 
 
-def record_of(state):
-  """What a checkpoint says of itself: kind and checksum of every array, and a sum over all that.
-  There is none of a state whose weights are not finite: nobody could go on from it."""
+def record_of(state: Any) -> dict[str, Any]:
+  """What a checkpoint says of itself: each array's kind and checksum; refused if not finite."""
   sums = _fingerprint(state)
   lost = [name for name, (_, finite) in sums.items() if not finite and name.startswith('model.')]
   if lost:
@@ -27,7 +31,7 @@ def record_of(state):
   return sealed({name: [kind, sums[name][0]] for name, kind in _kinds(state).items()})
 
 
-def sealed(arrays):
+def sealed(arrays: _Record) -> dict[str, Any]:
   return dict(arrays=arrays, crc=_crc(arrays))
 
 
@@ -35,20 +39,20 @@ def _crc(arrays):
   return zlib.crc32(json.dumps(arrays, sort_keys=True).encode())
 
 
-def read_record(path):
+def read_record(path: epath.Path) -> _Record:
   record = json.loads((path / 'fingerprint' / 'metadata').read_text())
   if _crc(record['arrays']) != record['crc']:
     raise ValueError('its fingerprint is not what was saved')
   return record['arrays']
 
 
-def weights_digest(arrays):
+def weights_digest(arrays: _Record) -> str:
   """sha256 over what a record says of the weights, and of nothing else: the same on every mesh."""
   weights = {name: said for name, said in arrays.items() if name.startswith('model.')}
   return hashlib.sha256(json.dumps(weights, sort_keys=True).encode()).hexdigest()
 
 
-def refuse_foreign(path, record, twin):
+def refuse_foreign(path: epath.Path, record: _Record, twin: Any) -> None:
   """Whole, but of something else: to call it damaged would set a good checkpoint aside."""
   theirs, ours = {name: kind for name, (kind, _) in record.items()}, _kinds(twin)
   for name in sorted(theirs.keys() | ours.keys()):
@@ -59,15 +63,13 @@ def refuse_foreign(path, record, twin):
       )
 
 
-def flaws(tree, record, weights='model.'):
-  """What is wrong with a tree that was read, in words: of an array that is not what was saved, or
-  of weights (whose names begin with `weights`) that no model could compute with."""
+def flaws(tree: Any, record: _Record, weights: str = 'model.') -> list[str]:
+  """What is wrong with a tree that was read: an array that changed, or a weight not finite."""
   sums = _fingerprint(tree)
-  changed = [
-    f'{name} is not what was saved' for name, (s, _) in sums.items() if record[name][1] != s
-  ]
+  changed = [name for name, (s, _) in sums.items() if record[name][1] != s]
   lost = [name for name, (_, finite) in sums.items() if not finite and name.startswith(weights)]
-  return changed + [f'{name} has values that are not finite' for name in lost]
+  wrong = [f'{name} is not what was saved' for name in changed]
+  return wrong + [f'{name} has values that are not finite' for name in lost]
 
 
 def _fingerprint(tree):
@@ -82,11 +84,10 @@ def _fingerprint(tree):
 
 
 @jax.jit
-def checksum(tree):
+def checksum(tree: Any) -> jax.Array:
   """One number for the bits and names of a whole tree, where it lies; the same on every mesh."""
-  named = flat(tree)
-  salt = lambda name: jnp.uint32(zlib.crc32(name.encode()) | 1)
-  return sum((_checksum(x) * salt(name) for name, x in named.items()), jnp.uint32(0))
+  salted = (_checksum(x) * jnp.uint32(zlib.crc32(n.encode()) | 1) for n, x in flat(tree).items())
+  return sum(salted, jnp.uint32(0))
 
 
 @jax.jit
@@ -109,7 +110,7 @@ def _checksum(x):
   return (bits * (2 * place + 1)).sum(dtype=jnp.uint32)
 
 
-def flat(tree):
+def flat(tree: Any) -> dict[str, jax.Array]:
   """{name: array}; random keys as the numbers they are."""
   return {_name(path): _raw(x) for path, x in jax.tree.leaves_with_path(tree)}
 
@@ -118,8 +119,12 @@ def _name(path):
   return jax.tree_util.keystr(path, simple=True, separator='.')
 
 
+def _is_key(x):
+  return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
 def _raw(x):
-  if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+  if not _is_key(x):
     return x
   if isinstance(x, jax.ShapeDtypeStruct):
     data = jax.eval_shape(jax.random.key_data, x)
@@ -127,11 +132,10 @@ def _raw(x):
   return jax.random.key_data(x)
 
 
-def unflat(twin, flat):
-  keyed = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+def unflat(twin: Any, flat: Mapping[str, jax.Array]) -> Any:
   names = (_name(path) for path, _ in jax.tree.leaves_with_path(twin))
   got = [
-    jax.random.wrap_key_data(flat[name]) if keyed(leaf) else flat[name]
+    jax.random.wrap_key_data(flat[name]) if _is_key(leaf) else flat[name]
     for name, leaf in zip(names, jax.tree.leaves(twin))
   ]
   return jax.tree.unflatten(jax.tree.structure(twin), got)

@@ -4,28 +4,41 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
 
 from jaxalign.config import UserError
 from jaxalign.endings import UNFINISHED
+from jaxalign.train.feed import Feed
 from jaxalign.train.health import Health, refuse_scores
+from jaxalign.train.metrics import Log
+from jaxalign.train.saving import Saves
 
 
-def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=None):
-  """Runs from state.step to `steps`. `step` takes as many batches in one call as `feed` hands out.
+def fit(
+  state: Any,
+  step: Callable[[Any, Any, Any], tuple[Any, Any]],
+  feed: Feed,
+  *,
+  steps: int,
+  given: Any = None,
+  saves: Saves,
+  log: Log,
+  names: Sequence[str],
+  evaluate: tuple[int, Callable[[Any], Mapping[str, Any]]] | None = None,
+) -> Any:
+  """Runs from state.step to `steps`; `step` takes as many batches in a call as `feed` hands out.
 
-  Metrics are fetched while the next step runs. Those of all its steps are on disk before a
-  checkpoint is begun, so a run that is killed says every step once. While steps are not finite
-  nothing is saved, unless it is told to stop; a run whose last were not is not done. evaluate:
-  (period, f(state) -> scores); where the best are kept, every evaluation is of a checkpoint.
-  """
-  n, pending = int(state.step), None
+  Metrics are fetched while the next step runs, and are on disk before a checkpoint of their steps
+  is begun: a killed run says every step once. Steps that are not finite are saved only if told to
+  stop. evaluate: (period, f(state) -> scores), each of a checkpoint where the best is kept."""
+  n, pending, best = int(state.step), None, saves.saving.best
   health = Health(names, n, steps)
-  keep_best = saves.saving.best is not None
-  if keep_best and evaluate is None:
-    raise UserError(f'saving.best={saves.saving.best}, but this run evaluates nothing')
+  if best is not None and evaluate is None:
+    raise UserError(f'saving.best={best}, but this run evaluates nothing')
 
   def flush(pending):
     if pending is not None:
@@ -39,31 +52,44 @@ def fit(state, step, feed, *, steps, given=None, saves, log, names, evaluate=Non
       flush(pending)
       n, pending = n + count, (n + count, out)
       told = interrupt.told(n - count + 1, n)
-      judged = evaluate and (crosses(n, count, evaluate[0]) or n >= steps)
-      due = crosses(n, count, saves.saving.every) or n >= steps or told or (judged and keep_best)
+      last = n >= steps
+      judged = evaluate and (last or _crosses(n, count, evaluate[0]))
+      due = last or told or _crosses(n, count, saves.saving.every) or (judged and best is not None)
       if due or judged:
         flush(pending)
         pending = None
       lost = int(jax.device_get(state.skipped)) if due else 0
-      if lost and n >= steps:
+      if lost and last:
         health.refuse(n, lost, state.opt)
-      scores = evaluate[1](state) if judged else None
-      if scores:
-        log.scores(n, scores)
-        refuse_scores(n, scores)
+      scores = _scored(n, evaluate[1](state), log) if evaluate and judged else None
       if due and (told or not lost):
         log.flush()
         saves.save(state, scores)
       if told:
-        saves.wait()
-        log.note(f'told to stop: saved at step {n}; the same command goes on from here')
-        raise SystemExit(UNFINISHED)
+        _stop(n, saves, log)
   return state
 
 
-def crosses(n, count, every):
+def _scored(n, scores, log):
+  if scores:
+    log.scores(n, scores)
+    refuse_scores(n, scores)
+  return scores
+
+
+def _stop(n, saves, log):
+  saves.wait()
+  log.note(f'told to stop: saved at step {n}; the same command goes on from here')
+  raise SystemExit(UNFINISHED)
+
+
+def _crosses(n: int, count: int, every: int) -> bool:
   """Whether one of the last `count` steps was a multiple of `every`."""
   return n // every > (n - count) // every
+
+
+def _pass_on(*_):
+  os.kill(os.getpid(), signal.SIGTERM)  # which jax's own notifier hears
 
 
 class Interrupt:
@@ -76,8 +102,7 @@ class Interrupt:
       for kind in (signal.SIGTERM, signal.SIGINT):
         self._old[kind] = signal.signal(kind, self._hear)
     elif threading.current_thread() is threading.main_thread():
-      pass_on = lambda *_: os.kill(os.getpid(), signal.SIGTERM)  # which jax's own notifier hears
-      self._old[signal.SIGINT] = signal.signal(signal.SIGINT, pass_on)
+      self._old[signal.SIGINT] = signal.signal(signal.SIGINT, _pass_on)
     return self
 
   def __exit__(self, *_):
@@ -89,7 +114,7 @@ class Interrupt:
       raise KeyboardInterrupt
     self._told = True
 
-  def told(self, first, last):
+  def told(self, first: int, last: int) -> bool:
     """Asked after each call, which took the steps `first` to `last`. Hosts agree on the one after
     the last that any of them asked about: so every step is asked about, also those within a call.
     (Nor may it be another count than that of steps: Orbax asks too, about the step it saves.)"""

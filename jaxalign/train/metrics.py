@@ -9,23 +9,38 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jax
+import numpy as np
 from etils import epath
 
 from jaxalign import chips, pod
+from jaxalign.config import Logging
 from jaxalign.files import content, whole_lines, write_text
 from jaxalign.pictures import label
+from jaxalign.train.feed import Feed
 from jaxalign.train.sinks import open_sinks
 
-_REMOTE = '://'
+Metrics = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name -> (totals, weights), a step each
 
 
 class Log:
   """tokens: of a step, all hosts; flops: of a token, forward and backward (6 x weights + causal
   attention, no recomputation), or 0: then there is no MFU. Only the first process writes."""
 
-  def __init__(self, workdir, logging, *, start, steps, tokens, flops=0.0, feed=None):
+  def __init__(
+    self,
+    workdir: epath.PathLike,
+    logging: Logging,
+    *,
+    start: int,
+    steps: int,
+    tokens: int,
+    flops: float = 0.0,
+    feed: Feed | None = None,
+  ):
     self.every, self.total, self.tokens, self.flops = logging.every, steps, tokens, flops
     self.feed, self.profile = feed, logging.profile
     if self.profile and start >= self.profile[1]:  # before this run was resumed
@@ -34,7 +49,7 @@ class Log:
     self.active = pod.writes()
     self._began = self._last = time.monotonic()
     self._start, self._shown = start, 0.0
-    self._recent = collections.deque(maxlen=50)  # (time, step)
+    self._recent: collections.deque[tuple[float, int]] = collections.deque(maxlen=50)  # time, step
     self._tracing = False
     if self.active:
       self._file = _Lines(self.workdir / 'metrics.jsonl', start)
@@ -53,16 +68,14 @@ class Log:
       if self._shown and sys.stderr.isatty():
         print(file=sys.stderr)
 
-  def steps(self, end, metrics):
+  def steps(self, end: int, metrics: Metrics) -> None:
     """Stacked metrics of the steps up to `end`: {name: (totals, weights)}."""
     self._profile(end)
     if not self.active:
       return
     now, count = time.monotonic(), len(metrics['loss'][0])
     for i in range(count):
-      values = {
-        k: float(total[i] / max(weight[i], 1e-30)) for k, (total, weight) in metrics.items()
-      }
+      values = {k: float(sums[i] / max(by[i], 1e-30)) for k, (sums, by) in metrics.items()}
       step = end - count + i + 1
       self._file.add(dict(step=step, **values, seconds=round(now - self._began, 3)))
       if step % self.every == 0:
@@ -72,23 +85,22 @@ class Log:
     if now - self._shown > (0.5 if sys.stderr.isatty() else 5) or end >= self.total:
       self._show(end, values, now)
 
-  def scores(self, step, scores):
+  def scores(self, step: int, scores: Mapping[str, Any]) -> None:
     """The results of an evaluation; they have their own file, so that each line has one meaning."""
     if self.active:
-      with_step = dict(step=step, **scores)
-      append(self.workdir / 'evals.jsonl', [with_step], step)
+      append(self.workdir / 'evals.jsonl', [dict(step=step, **scores)], step)
       for sink in self._sinks:
         sink.write(step, scores)
       numbers = [(k, v) for k, v in scores.items() if isinstance(v, (int, float))]
       shown = '  '.join(f'{label(k)} {v:.4g}' for k, v in numbers)
       self.note(f'step {step:,}: {shown}')
 
-  def flush(self):
+  def flush(self) -> None:
     """Puts every line on the disk: before a checkpoint that stands for these steps."""
     if self.active:
       self._file.flush()
 
-  def note(self, text):
+  def note(self, text: str) -> None:
     if self.active:
       print(f'\r\033[K{text}' if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
 
@@ -105,10 +117,8 @@ class Log:
     if self.feed is not None and now > self._began:
       parts.append(f'{self.feed.waited / (now - self._began):.0%} waiting for data')
     line = '  '.join([*parts, _memory()])
-    live = sys.stderr.isatty()
-    print(
-      f'\r\033[K{line}' if live else line, end='' if live else '\n', file=sys.stderr, flush=True
-    )
+    start, end = ('\r\033[K', '') if sys.stderr.isatty() else ('', '\n')
+    print(f'{start}{line}', end=end, file=sys.stderr, flush=True)
 
   def _mfu(self, pace):
     chip = chips.of_device(jax.devices()[0].device_kind)
@@ -127,13 +137,10 @@ class Log:
 
 
 class _Lines:
-  """A JSON-lines file that forgets what a resumed run will say again.
-
-  An object store cannot append: there the file is written whole at every save.
-  """
+  """A JSON-lines file up to a step; an object store cannot append, so there it is written whole."""
 
   def __init__(self, path, start):
-    self.path, self.remote = path, _REMOTE in str(path)
+    self.path, self.remote = path, '://' in str(path)
     for torn in () if self.remote else path.parent.glob(f'{path.name}.*.tmp'):
       torn.unlink()  # of a run that was killed while it wrote
     lines = _until(path, start)
@@ -173,12 +180,12 @@ def _until(path, step):
   return [line for line, record in whole_lines(path) if record['step'] <= step]
 
 
-def lines_until(path, step):
+def lines_until(path: epath.Path, step: int) -> list[dict[str, Any]]:
   """The records of a file up to a step."""
   return [record for _, record in whole_lines(path) if record['step'] <= step]
 
 
-def append(path, records, step):
+def append(path: epath.Path, records: Iterable[Mapping[str, Any]], step: int) -> None:
   """Small and rare: written whole, so that it is never torn, and says each step once."""
   write_text(''.join([*_until(path, step - 1), *map(_line, records)]), path)
 

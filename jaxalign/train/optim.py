@@ -2,17 +2,20 @@
 
 import fnmatch
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from jaxalign.config import Adafactor, AdamW, UserError
 from jaxalign.sharding.alphabet import weight_name
 
 
 @functools.lru_cache(maxsize=32)
-def learning_rate(optim, steps):
+def learning_rate(optim: AdamW | Adafactor, steps: int) -> Callable[[ArrayLike], jax.Array]:
   """count -> rate. `count` is of optimizer steps taken; the rate ends at `end` x the peak."""
   s = optim.schedule
   if s.warmup >= steps:
@@ -35,9 +38,8 @@ def learning_rate(optim, steps):
 
 
 @functools.lru_cache(maxsize=32)
-def make_optimizer(optim, steps):
-  """The optax chain: clip by global norm, the optimizer, decay on matrices only. The same object
-  for equal configs, so that a process which runs many stages compiles each program once."""
+def make_optimizer(optim: AdamW | Adafactor, steps: int) -> optax.GradientTransformation:
+  """The optax chain: clip, optimizer, decay on matrices; one object for equal configs."""
   rate = learning_rate(optim, steps)
   match optim:
     case AdamW():
@@ -56,14 +58,15 @@ def make_optimizer(optim, steps):
   if optim.clip is not None:
     tx = optax.chain(optax.clip_by_global_norm(optim.clip), tx)
   if optim.frozen:
-    label = lambda tree: jax.tree.map(
-      lambda x: 'frozen' if x else 'free', matching(tree, optim.frozen)
-    )
-    tx = optax.partition({'free': tx, 'frozen': optax.set_to_zero()}, label)
+
+    def labels(tree):
+      return jax.tree.map(lambda x: 'frozen' if x else 'free', matching(tree, optim.frozen))
+
+    tx = optax.partition({'free': tx, 'frozen': optax.set_to_zero()}, labels)
   return tx
 
 
-def taken(opt):
+def taken(opt: optax.OptState) -> jax.Array:
   """The optimizer steps that brought this state about; those that were skipped do not count."""
   return optax.tree.get_all_with_path(opt, 'count')[0][1]
 
@@ -81,19 +84,20 @@ def _scaled(factors):
   return optax.stateless(scale)
 
 
-def matching(tree, patterns):
+def matching(tree: Any, patterns: Sequence[str]) -> Any:
   """A tree of booleans: whose name fits one of the shell patterns; '!' in front excludes."""
-  fits = lambda name, p: fnmatch.fnmatchcase(name, p) or fnmatch.fnmatchcase(name.split('.')[-1], p)
 
   def one(path, _):
     name = weight_name(path)
-    refused = any(fits(name, p[1:]) for p in patterns if p.startswith('!'))
-    return not refused and any(fits(name, p) for p in patterns if not p.startswith('!'))
+    names = name, name.split('.')[-1]
+    fits = [any(fnmatch.fnmatchcase(n, p.removeprefix('!')) for n in names) for p in patterns]
+    refused = any(fit for fit, p in zip(fits, patterns) if p.startswith('!'))
+    return not refused and any(fit for fit, p in zip(fits, patterns) if not p.startswith('!'))
 
   return jax.tree.map_with_path(one, tree)
 
 
-def refuse_unmatched(tree, optim):
+def refuse_unmatched(tree: Any, optim: AdamW | Adafactor) -> None:
   """A pattern that names no weight is a mistake: what it was to freeze would be trained."""
   listed = [('frozen', pattern) for pattern in optim.frozen]
   listed += [('decayed', p) for p in optim.decayed if not p.startswith('!')]  # may spare no weight

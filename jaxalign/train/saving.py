@@ -13,6 +13,8 @@ import logging as standard_logging
 import math
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,7 +25,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keeping
 
 from jaxalign import pod
-from jaxalign.config import UserError
+from jaxalign.config import Saving, UserError
 from jaxalign.files import place
 from jaxalign.train.fingerprint import (
   flat,
@@ -39,7 +41,9 @@ DIRECTORY = 'checkpoints'
 
 
 class Saves:
-  def __init__(self, workdir, saving, about=None):
+  def __init__(
+    self, workdir: epath.PathLike, saving: Saving, about: Mapping[str, Any] | None = None
+  ):
     """about: a small dict that is written with each checkpoint, for `about(workdir)` to read."""
     self.saving, self.about = saving, about
     self.path = epath.Path(workdir) / DIRECTORY
@@ -53,35 +57,34 @@ class Saves:
       with _blame(self.path):
         self._manager.close()  # waits for what is being written
 
-  def save(self, state, scores=None):
+  def save(self, state: Any, scores: Mapping[str, Any] | None = None) -> None:
     """Copies the state to host memory and returns; the writing goes on behind the next steps."""
     step, best = int(state.step), self.saving.best
     if step in self._manager.all_steps():
       return
     if best and scores is not None and best not in scores:
       raise UserError(f'saving.best={best}: evaluation gives {", ".join(scores)}')
-    rest = flat(state.replace(model=None))
     items = ocp.args.Composite(
       model=ocp.args.StandardSave(flat(state.model)),
-      rest=ocp.args.StandardSave(rest),
+      rest=ocp.args.StandardSave(flat(state.replace(model=None))),
       fingerprint=ocp.args.JsonSave(record_of(state)),
       about=ocp.args.JsonSave(self.about or {}),
     )
     with _blame(self.path):
       self._manager.save(step, args=items, metrics=scores, force=True)
 
-  def wait(self):
+  def wait(self) -> None:
     with _blame(self.path):
       self._manager.wait_until_finished()
 
-  def best(self):
+  def best(self) -> int | None:
     """The step of the checkpoint that is kept for its score, or None."""
     self.wait()
     step = self._manager.best_step() if self.saving.best else None
     score = self._manager.metrics(step) if step is not None else None
     return step if score and math.isfinite(score[self.saving.best]) else None
 
-  def restore(self, twin):
+  def restore(self, twin: Any) -> Any:
     """The newest state that is whole, laid out as `twin`; None where there is none at all."""
     steps = sorted(self._manager.all_steps(), reverse=True)
     for step in steps:
@@ -99,19 +102,17 @@ class Saves:
     return None
 
   def _read(self, step, twin):
-    state, why = None, ''
+    state, why, rest = None, '', twin.replace(model=None)
     try:
       record = read_record(self.path / str(step))
       refuse_foreign(self.path / str(step), record, twin)
       self._refuse_changed(step)
       wanted = ocp.args.Composite(
         model=ocp.args.StandardRestore(flat(twin.model)),
-        rest=ocp.args.StandardRestore(flat(twin.replace(model=None))),
+        rest=ocp.args.StandardRestore(flat(rest)),
       )
       got = self._manager.restore(step, args=wanted)
-      state = unflat(twin.replace(model=None), got.rest).replace(
-        model=unflat(twin.model, got.model)
-      )
+      state = unflat(rest, got.rest).replace(model=unflat(twin.model, got.model))
       wrong = flaws(state, record)
       if wrong:
         state, why = None, wrong[0]
@@ -152,7 +153,7 @@ def _manager(path, saving):
     policies.append(keeping.EveryNSteps(saving.milestone))
   if saving.best:
     _forget_torn_scores(path)
-    score = lambda scores: -scores[saving.best] if math.isfinite(scores[saving.best]) else -math.inf
+    score = functools.partial(_worth, saving.best)
     best = keeping.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False)
     policies.append(best)
   options = ocp.CheckpointManagerOptions(
@@ -168,6 +169,11 @@ def _manager(path, saving):
   return ocp.CheckpointManager(path, options=options)
 
 
+def _worth(name, scores):
+  """The lowest score is the best; one that is not finite never is."""
+  return -scores[name] if math.isfinite(scores[name]) else -math.inf
+
+
 def _passing(error):
   """Trouble of the moment, not of the file: no reason to set a good checkpoint aside."""
   kinds = (MemoryError, PermissionError, ConnectionError, TimeoutError, jax.errors.JaxRuntimeError)
@@ -176,14 +182,13 @@ def _passing(error):
 
 
 def _said_once(record):
-  """Orbax and its event loop print a traceback for every file they cannot write; here all of them
-  are one line, and only --debug wants more."""
+  """Drops the tracebacks of Orbax and its event loop, unless --debug: one line says it all."""
   theirs = record.name == 'asyncio' or 'orbax' in record.pathname
   return logging.get_verbosity() >= logging.INFO or not (record.exc_info and theirs)
 
 
 def _said_aloud(before, report):
-  """What tensorstore's threads still had to say to a save that has failed, no logger sees: its
+  """Drops what tensorstore's threads say after a save failed; no logger sees that, and its
   tracebacks would fall into the middle of the one line that names the trouble."""
   late = str(report.exc_value) == 'Event loop is closed'
   if not late or logging.get_verbosity() >= logging.INFO:
@@ -208,40 +213,37 @@ def _blame(path):
   try:
     yield
   except Exception as e:
-    full = os.strerror(errno.ENOSPC)
-    why = (
-      full if full in str(e) else f'{type(e).__name__}: {(str(e).splitlines() or [""])[0][:300]}'
-    )
+    full, said = os.strerror(errno.ENOSPC), (str(e).splitlines() or [''])[0][:300]
+    why = full if full in str(e) else f'{type(e).__name__}: {said}'
     raise UserError(
       f'a checkpoint could not be written under {path} ({why}); those '
       'before it are whole: make room or mend the place, and the same command goes on from there'
     ) from e
 
 
-def parted(path):
-  """(workdir, step) of WORKDIR/checkpoints/STEP, by which one checkpoint is meant; a workdir alone
-  has no step: its newest is."""
+def parted(path: epath.PathLike) -> tuple[epath.Path, int | None]:
+  """(workdir, step) of WORKDIR/checkpoints/STEP; a workdir alone has step None: the newest."""
   path = place(path)
   if path.parent.name == DIRECTORY and path.name.isdigit():
     return path.parent.parent, int(path.name)
   return path, None
 
 
-def newest(path):
+def newest(path: epath.PathLike) -> int | None:
   """The step of the checkpoint that is meant, or None where it is not there."""
   workdir, step = parted(path)
   steps = [int(p.name) for p in (workdir / DIRECTORY).glob('*') if p.name.isdigit()]
   return max((n for n in steps if step in (None, n)), default=None)
 
 
-def newest_path(path):
+def newest_path(path: epath.PathLike) -> epath.Path:
   step = newest(path)
   if step is None:
     raise UserError(f'{path}: no checkpoint is there to start from')
   return parted(path)[0] / DIRECTORY / str(step)
 
 
-def about(workdir):
+def about(workdir: epath.PathLike) -> dict[str, Any]:
   """What the newest checkpoint says about itself; {} where it says nothing. Reads no weights."""
   path = newest_path(workdir)
   try:
@@ -255,7 +257,7 @@ def _about(path):
   return json.loads(file.read_text()) if file.exists() else {}
 
 
-def fingerprint(workdir):
+def fingerprint(workdir: epath.PathLike) -> str:
   """One sha256 of the newest checkpoint's weights, from their checksums: no weights are read."""
   path = newest_path(workdir)
   try:
@@ -268,11 +270,11 @@ def _damaged(path, why):
   return f'{path} is damaged: rename that directory, and the one before it is taken ({why})'
 
 
-def read_weights(workdir, twin, part=''):
+def read_weights(workdir: epath.PathLike, twin: Any, part: str = '') -> Any:
   """Weights of another run's newest checkpoint, checked, and laid out as `twin` is.
 
-  part: the beginning of the names that are wanted, which they lose: 'policy.' takes the policy out
-  of what PPO trained."""
+  part: the start of the wanted names, taken off: 'policy.' gives the policy of what PPO trained.
+  """
   path = newest_path(workdir)
   with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
     try:

@@ -2,11 +2,20 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from jaxalign.config import UserError
+from etils import epath
+
+from jaxalign.config import Logging, UserError
 
 
-def refuse_missing(logging):
+class _Sink(Protocol):
+  def write(self, step: int, values: Mapping[str, Any]) -> None: ...
+  def close(self) -> None: ...
+
+
+def refuse_missing(logging: Logging) -> None:
   """Before anything is spent."""
   wanted = (logging.tensorboard, 'tensorboard', 'tensorboardX'), (logging.wandb, 'wandb', 'wandb')
   for asked, extra, package in wanted:
@@ -14,9 +23,9 @@ def refuse_missing(logging):
       raise UserError(f"logging.{extra} needs: pip install 'jaxalign[{extra}]'")
 
 
-def open_sinks(workdir, logging, start):
+def open_sinks(workdir: epath.Path, logging: Logging, start: int) -> list[_Sink]:
   refuse_missing(logging)
-  sinks = []
+  sinks: list[_Sink] = []
   if logging.tensorboard:
     sinks.append(_TensorBoard(workdir, start))
   if logging.wandb:

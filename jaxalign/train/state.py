@@ -1,11 +1,15 @@
 """The state of a run, and the pure step that moves it. Knows pytrees, not models."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import flax
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
+from jax.typing import ArrayLike
 
 from jaxalign.sharding.alphabet import weight_name
 from jaxalign.sharding.layout import layout, pin, pin_weights
@@ -14,8 +18,7 @@ from jaxalign.train.optim import matching, taken
 _PROGRAMS = 32  # kept for a process that runs many stages, as a study does: equal ones compile once
 
 
-@flax.struct.dataclass
-class _TrainState:
+class _TrainState(flax.struct.PyTreeNode):
   step: jax.Array  # int32: batches consumed
   model: object  # any pytree of weights: what is trained
   opt: optax.OptState
@@ -24,7 +27,13 @@ class _TrainState:
   extra: object = None  # any pytree that a stage carries along: in ppo, beta and what goes with it
 
 
-def make_state(build, tx, seed, mesh, extra=lambda: None):
+def make_state(
+  build: Callable[[jax.Array], Any],
+  tx: optax.GradientTransformation,
+  seed: int,
+  mesh: Mesh,
+  extra: Callable[[], Any] = lambda: None,
+) -> tuple[_TrainState, Callable[..., _TrainState]]:
   """The abstract twin of a state of build(key)'s weights, and the function that makes it."""
   twin, fresh, around = _makers(build, tx, mesh, extra)
   key = jax.random.key(seed)
@@ -48,14 +57,34 @@ def _makers(build, tx, mesh, extra):
   with jax.set_mesh(mesh):
     shapes = jax.eval_shape(init, key)
     homes = layout(shapes, mesh)
-    put = lambda s, home: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=home)
-    twin = jax.tree.map(put, shapes, homes)
+    twin = jax.tree.map(
+      lambda s, home: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=home), shapes, homes
+    )
   fresh = jax.jit(init, out_shardings=homes)
   return twin, fresh, jax.jit(init, out_shardings=homes, donate_argnums=1)
 
 
+def _gradient_of(loss):
+  def gradient(model, batch, key, given):
+    def total(model):
+      metrics = loss(model, batch, key, given)
+      return metrics['loss'][0], metrics
+
+    grads, metrics = jax.grad(total, has_aux=True)(model)
+    return pin_weights(grads), metrics
+
+  return gradient
+
+
 @functools.lru_cache(maxsize=_PROGRAMS)
-def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
+def make_step(
+  loss: Callable[..., dict[str, Any]],
+  tx: optax.GradientTransformation,
+  *,
+  microbatches: int = 1,
+  frozen: tuple[str, ...] = (),
+  rate: Callable[[ArrayLike], jax.Array] | None = None,
+) -> Callable[[_TrainState, Any, Any], tuple[_TrainState, Any]]:
   """loss(model, batch, key, given) -> {'loss': (total, weight), ...} becomes a compiled
   (state, batches, given) -> (state, (metrics, faults)): a step for each batch that is stacked in
   `batches`, in one program; what they say comes back stacked too.
@@ -64,13 +93,7 @@ def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
   optimizer steps taken -> learning rate, to be told.
   """
 
-  def gradient(model, batch, key, given):
-    def total(model):
-      metrics = loss(model, batch, key, given)
-      return metrics['loss'][0], metrics
-
-    grads, metrics = jax.grad(total, has_aux=True)(model)
-    return pin_weights(grads), metrics
+  gradient = _gradient_of(loss)
 
   def step(state, batch, given):
     key = jax.random.fold_in(state.key, state.step)
@@ -83,15 +106,16 @@ def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
     bad_L = faults(grads, model)
     norm = optax.tree.norm(grads)
     ok = ~bad_L.any() & jnp.isfinite(metrics['loss'][0] + norm)
-    keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(ok, n, o), new, old)
+    old, new = (state.model, state.opt), (model, opt)
+    model, opt = jax.tree.map(lambda old, new: jnp.where(ok, new, old), old, new)
     one = jnp.float32(1)
     metrics |= dict(grad_norm=(norm, one), skipped=(1.0 - ok, one))
     if rate is not None:
       metrics |= dict(lr=(rate(taken(state.opt)), one))
     state = state.replace(
       step=state.step + 1,
-      model=keep(model, state.model),
-      opt=keep(opt, state.opt),
+      model=model,
+      opt=opt,
       skipped=jnp.where(ok, 0, state.skipped + 1),
     )
     return state, (metrics, (bad_L, state.skipped))
@@ -102,9 +126,8 @@ def make_step(loss, tx, *, microbatches=1, frozen=(), rate=None):
   return jax.jit(many, donate_argnums=0)
 
 
-def faults(grads, model):
-  """Of each tensor: 1 where its gradient is not finite, else 2 where the weights that it would
-  become are not, else 0."""
+def faults(grads: Any, model: Any) -> jax.Array:
+  """A code of each tensor: 1 if its gradient is not finite, 2 if its new weights alone are not."""
 
   def fault(grad, weight):
     worse = jnp.where(jnp.isfinite(weight).all(), 0, 2)
@@ -113,7 +136,9 @@ def faults(grads, model):
   return jnp.stack(jax.tree.leaves(jax.tree.map(fault, grads, model)))
 
 
-def accumulated(gradient, microbatches, model, batch, key, given):
+def accumulated(
+  gradient: Callable, microbatches: int, model: Any, batch: Any, key: jax.Array, given: Any
+) -> Any:
   """Sums of gradients and metrics over a split of the batch: the same for any split.
 
   Row r goes to microbatch r mod n, so that each of them lies on all devices as the whole did.
@@ -136,6 +161,6 @@ def accumulated(gradient, microbatches, model, batch, key, given):
   return jax.lax.scan(add, zeros, parts)[0]
 
 
-def tensor_names(tree):
+def tensor_names(tree: Any) -> list[str]:
   """The weights' names in the order of the gradient's leaves."""
   return [weight_name(path) for path, _ in jax.tree.leaves_with_path(tree)]

@@ -9,8 +9,7 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from jaxalign.config import UserError
-from jaxalign.models.adapters import Lora, attach, make_adapter, merge, sides
-from jaxalign.sealing import seal
+from jaxalign.models.adapters import Lora, attach, make_adapter, merge
 from jaxalign.sharding.alphabet import weight_name
 from jaxalign.sharding.layout import layout
 from jaxalign.sharding.meshes import make_mesh
@@ -36,18 +35,15 @@ def base(name):
 
 @functools.cache
 def fresh(name):
-  return jax.jit(lambda model, key: make_adapter(model, ALL[name], key))(
-    base(name), jax.random.key(0)
-  )
+  make = jax.jit(lambda model, key: make_adapter(model, ALL[name], key))
+  return make(base(name), jax.random.key(0))
 
 
 @functools.cache
 def trained(name):
   """An adapter that does something: what training would have made of the zeros."""
-  random = np.random.RandomState(2)
-  return jax.tree.map(
-    lambda w: jnp.array(0.2 * random.standard_normal(w.shape), w.dtype), fresh(name)
-  )
+  draw = np.random.RandomState(2).standard_normal
+  return jax.tree.map(lambda w: jnp.array(0.2 * draw(w.shape), w.dtype), fresh(name))
 
 
 @jax.jit
@@ -108,6 +104,7 @@ def test_only_the_chosen_matrices_are_touched():
 
 
 def test_the_default_is_the_four_of_attention():
+  """And none of their biases, which have two axes too: 'q_*' matches q_bias_HK."""
   for name in ALL:
     make = functools.partial(make_adapter, base(name), Lora())
     adapter = jax.eval_shape(make, jax.random.key(0))
@@ -118,26 +115,6 @@ def test_the_default_is_the_four_of_attention():
 def test_a_pattern_that_matches_nothing_is_named(weights):
   with pytest.raises(UserError, match='lora.weights.*down_DF, gate_FD'):
     make_adapter(base('llama_grouped'), Lora(weights=weights), jax.random.key(0))
-
-
-def test_a_rank_below_one_is_refused():
-  assert seal(Lora()).scale == 2.0
-  with pytest.raises(UserError, match='rank=0: at least 1'):
-    seal(Lora(rank=0))
-
-
-def test_a_bias_is_no_matrix():
-  """q_bias_HK has two axes too, and 'q_*' matches it."""
-  make = functools.partial(make_adapter, base('phi_grouped'), Lora(weights=('q_*',)))
-  assert set(jax.eval_shape(make, jax.random.key(0))) == {'q_HKD'}
-
-
-def test_sides_of_every_matrix():
-  assert sides('q_HKD') == ('HK', 'D')
-  assert sides('v_GKD') == ('GK', 'D')
-  assert sides('o_DHK') == ('D', 'HK')
-  assert sides('up_FD') == ('F', 'D')
-  assert sides('down_DF') == ('D', 'F')
 
 
 @functools.partial(jax.jit, static_argnames='lora')
@@ -166,7 +143,7 @@ def test_gradients_reach_every_factor(name):
 def test_the_gradient_is_that_of_the_merged_model():
   name, letters = 'llama_grouped', 'nHKR,nRD->nHKD'
 
-  def loss(w, name):
+  def loss(w):
     model = jax.tree.map(lambda w: w, base(name))
     model.blocks.q_HKD = model.blocks.q_HKD.replace(w)
     return (jax.nn.log_softmax(logits_of.__wrapped__(model))[..., 0] * SEGMENTS).sum()
@@ -175,38 +152,25 @@ def test_the_gradient_is_that_of_the_merged_model():
   only = {'q_HKD': trained(name)['q_HKD']}
   high, low = only['q_HKD']['high_HKR'], only['q_HKD']['low_RD']
   merged = base(name).blocks.q_HKD[...] + lora.scale * jnp.einsum(letters, high, low)
-  slope = jax.jit(jax.grad(functools.partial(loss, name=name)))(merged)
+  slope = jax.jit(jax.grad(loss))(merged)
   expected = lora.scale * jnp.einsum('nHKD,nRD->nHKR', slope, low)
   ours = gradient(name, only)['q_HKD']['high_HKR']
   np.testing.assert_allclose(ours, expected, atol=1e-5 * float(jnp.abs(expected).max()) + 1e-5)
 
 
 @pytest.mark.parametrize('name', ALL)
-def test_on_a_mesh_factors_live_as_their_names_say(name):
+def test_a_mesh_changes_nothing(name):
+  """Values, gradients and the merged model; where factors lie is in sharding_test.py."""
   mesh = make_mesh(2, 2, 2)
-  homes = layout(trained(name), mesh)
-  assert homes['q_HKD']['low_RD'].spec == P(None, None, 'fsdp')
-  assert homes['q_HKD']['high_HKR'].spec == P(None, 'tensor', None, None)
-  assert homes['o_DHK']['low_RHK'].spec == P(None, None, 'tensor', None)
-  assert homes['down_DF']['high_DR'].spec == P(None, 'fsdp', None)
-
-  model = jax.device_put(base(name), layout(base(name), mesh))
-  adapter = jax.device_put(trained(name), homes)
+  model, adapter = (jax.device_put(x, layout(x, mesh)) for x in (base(name), trained(name)))
   with jax.set_mesh(mesh):
     merged = merge(model, adapter, ALL[name])
     logits = logits_of(attach(model, adapter, ALL[name]))
+    slope = gradient(name, adapter, model)
   assert merged.blocks.q_HKD[...].sharding.spec == P(None, 'tensor', None, 'fsdp')
   expected = logits_of(attach(base(name), trained(name), ALL[name]))
   np.testing.assert_allclose(logits, expected, atol=TOLERANCE)
-
-
-def test_the_gradient_on_a_mesh_is_that_of_one_device():
-  name, mesh = 'llama_grouped', make_mesh(2, 2, 2)
-  model = jax.device_put(base(name), layout(base(name), mesh))
-  adapter = jax.device_put(trained(name), layout(trained(name), mesh))
-  with jax.set_mesh(mesh):
-    ours = gradient(name, adapter, model)
-  for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(gradient(name, trained(name)))):
+  for a, b in zip(jax.tree.leaves(slope), jax.tree.leaves(gradient(name, trained(name)))):
     np.testing.assert_allclose(a, b, atol=1e-5 * max(1, float(np.abs(b).max())))
 
 

@@ -34,13 +34,15 @@ def loop(q, k, v, sees):
 @pytest.mark.parametrize('H, G', [(4, 4), (4, 2), (4, 1)])
 def test_xla_is_the_loop(H, G):
   q, k, v = qkv(2, H, G, 6, 8)
-  ours = attention.attend(q, k, v, impl='xla')
-  np.testing.assert_allclose(ours, loop(q, k, v, lambda b, t, s: s <= t), atol=1e-5)
-
   segment_BT = np.array([[0, 0, 1, 1, 1, 1], [1, 1, 1, 2, 2, 0]], np.int32)
+
+  def sees(b, t, s):
+    return s <= t and segment_BT[b, s] == segment_BT[b, t]
+
   ours = attention.attend(q, k, v, segment_BT=segment_BT, impl='xla')
-  sees = lambda b, t, s: s <= t and segment_BT[b, s] == segment_BT[b, t]
   np.testing.assert_allclose(ours, loop(q, k, v, sees), atol=1e-5)
+  whole = attention.attend(q, k, v, impl='xla')
+  np.testing.assert_allclose(whole, loop(q, k, v, lambda b, t, s: s <= t), atol=1e-5)
 
 
 @pytest.mark.parametrize('T', [attention.LONG, attention.LONG + 3])
@@ -51,9 +53,11 @@ def test_blocks_of_queries_are_the_whole(T, segments):
   segment_BT = packed(2, T) if segments else None
   mask_BTS = attention.visible(T, T, segment_BT, segment_BT)
   weight = jnp.sin(jnp.arange(q.size).reshape(q.shape))
-  run = lambda attend: jax.jit(
-    jax.value_and_grad(lambda q, k, v: (weight * attend(q, k, v)).sum(), (0, 1, 2))
-  )(q, k, v)
+
+  def run(attend):
+    total = jax.value_and_grad(lambda *qkv: (weight * attend(*qkv)).sum(), (0, 1, 2))
+    return jax.jit(total)(q, k, v)
+
   with jax.default_matmul_precision('highest'):
     ours = run(lambda *qkv: attention.attend(*qkv, segment_BT=segment_BT))
     whole = run(lambda *qkv: attention._xla(*qkv, mask_BTS))
@@ -62,11 +66,12 @@ def test_blocks_of_queries_are_the_whole(T, segments):
 
 def test_a_cpu_computes_little_of_what_the_mask_hides():
   q, k, v = qkv(1, 4, 4, 256, 16)
-  work = lambda blocks: (
-    jax.jit(attention._xla, static_argnums=4)
-    .lower(q, k, v, attention.visible(256, 256), blocks).compile().cost_analysis()['flops']
-  )  # fmt: skip
-  assert work(attention.BLOCKS) < 0.65 * work(1)
+  xla = jax.jit(attention._xla, static_argnums=4)
+  parts, whole = (
+    xla.lower(q, k, v, attention.visible(256, 256), blocks).compile().cost_analysis()['flops']
+    for blocks in (attention.BLOCKS, 1)
+  )
+  assert parts < 0.65 * whole
 
 
 def test_a_query_in_a_half_filled_cache_is_the_loop():
@@ -76,23 +81,19 @@ def test_a_query_in_a_half_filled_cache_is_the_loop():
   ours = attention.attend(
     q, k, v, segment_BT=np.ones((2, 3), np.int32), segment_BS=slots_BS, filled=jnp.int32(filled)
   )
-  sees = lambda b, t, s: s <= filled + t and slots_BS[b, s] == 1
+
+  def sees(b, t, s):
+    return s <= filled + t and slots_BS[b, s] == 1
+
   np.testing.assert_allclose(ours, loop(q, k, v, sees), atol=1e-5)
 
 
 def test_a_padding_query_yields_numbers():
   """A row of padding looks at padding only; its output is unused, but NaN would spread."""
   q, k, v = qkv(1, 2, 2, 4, 8)
-  run = lambda q: attention.attend(q, k, v, segment_BT=jnp.zeros((1, 4), jnp.int32)).sum()
-  assert jnp.isfinite(jax.value_and_grad(run)(q)[1]).all()
-
-
-def test_xla_keeps_bfloat16_and_sums_in_float32():
-  q, k, v = (x.astype(jnp.bfloat16) for x in qkv(1, 2, 2, 8, 16))
-  out = attention.attend(q, k, v, impl='xla')
-  assert out.dtype == jnp.bfloat16
-  exact = attention.attend(*(x.astype(jnp.float32) for x in (q, k, v)), impl='xla')
-  np.testing.assert_allclose(out.astype(jnp.float32), exact, atol=0.03)
+  segment_BT = jnp.zeros((1, 4), jnp.int32)
+  slope = jax.grad(lambda q: attention.attend(q, k, v, segment_BT=segment_BT).sum())(q)
+  assert jnp.isfinite(slope).all()
 
 
 def packed(B, T):
@@ -158,13 +159,6 @@ def test_splash_on_a_mesh_is_xla(heads, segments):
   check_same(splash, xla, segment_BT)
 
 
-def test_splash_differs_when_a_document_is_forgotten():
-  q, k, v = qkv(2, 2, 2, 128, 16)
-  ours = attention.attend(q, k, v, segment_BT=packed(2, 128), impl='splash')
-  other = attention.attend(q, k, v, segment_BT=jnp.ones((2, 128), jnp.int32), impl='xla')
-  assert jnp.abs(ours - other).max() > 0.1
-
-
 BF16, FP16, FP32 = jnp.bfloat16, jnp.float16, jnp.float32
 CHOICES = [  # impl, platform, dtype, T, K, cached, chosen
   ('auto', 'tpu', BF16, 256, 128, False, 'splash'),
@@ -194,10 +188,8 @@ def test_choose(impl, platform, dtype, T, K, cached, chosen):
 
 
 def test_auto_takes_the_platform_that_runs():
-  q, k, v = qkv(1, 2, 2, 128, 16)
+  q, k, _ = qkv(1, 2, 2, 128, 16)
   assert attention.choose('auto', q, k, cached=False) == 'xla'  # these tests run on CPU
-  ours, expected = (attention.attend(q, k, v, impl=impl) for impl in ('auto', 'xla'))
-  np.testing.assert_array_equal(ours, expected)
 
 
 @pytest.mark.parametrize('segments', [False, True], ids=['whole', 'segments'])

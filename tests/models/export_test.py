@@ -1,11 +1,9 @@
 """Export: byte for byte what was imported, whole or not at all."""
 
 import json
-import os
 import pathlib
 import shutil
 import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -90,86 +88,26 @@ def test_to_a_bucket_and_back(checkpoint, bucket):
   assert hub.load(f'{bucket}/out').cfg == model.cfg
 
 
-KILLED = """
-import os, signal, sys
-from jaxalign.models import export, hub
-model, fetch, left = hub.load(sys.argv[1]), export._on_host, [5]
-def killing(w, n):
-  left[0] -= 1
-  if not left[0]:
-    os.kill(os.getpid(), signal.SIGKILL)
-  return fetch(w, n)
-export._on_host = killing
-export.export(model, sys.argv[2], overwrite=True)
-"""
-
-
-def test_killed_in_the_middle(checkpoint, tmp_path):
-  path, tensors = checkpoint()
-  env = dict(os.environ, PYTHONPATH=str(ROOT), JAX_PLATFORMS='cpu')
-  new, old = tmp_path / 'new', tmp_path / 'old'
-  shutil.copytree(path, old)
-  for target in new, old:
-    assert subprocess.run([sys.executable, '-c', KILLED, path, target], env=env).returncode == -9
-  assert not new.exists()
-  assert on_disk(old) == of(tensors)
-  left = [f for f in tmp_path.iterdir() if f.name.startswith('.')]
-  assert any((f / 'model.safetensors').exists() for f in left)  # it was indeed in the middle
-  export(hub.load(path), new)
-  export(hub.load(path), old, overwrite=True)
-  assert on_disk(new) == on_disk(old) == of(tensors)
-  assert not [f for f in tmp_path.iterdir() if f.name.startswith('.')]
-
-
 @pytest.fixture
 def disk(tmp_path):
-  """disk(options) is a small file system of its own."""
-  path, mounted = tmp_path / 'disk', []
-  path.mkdir()
-
-  def mount(options):
-    command = ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(path)]
-    try:
-      done = subprocess.run(command, capture_output=True)
-    except FileNotFoundError:
-      pytest.skip('there is no mount here')
-    if done.returncode:
-      pytest.skip('mounting a small disk is not permitted here')
-    mounted.append(path)
-    return path
-
-  yield mount
-  for path in mounted:
-    subprocess.run(['umount', str(path)], check=True)
+  """A file system of 200 kB; needs root."""
+  place = tmp_path / 'disk'
+  place.mkdir()
+  mount = ['mount', '-t', 'tmpfs', '-o', 'size=200k', 'tmpfs', str(place)]
+  if shutil.which('mount') is None or subprocess.run(mount, capture_output=True).returncode:
+    pytest.skip('mounting a small disk is not permitted here')
+  yield place
+  subprocess.run(['umount', str(place)], check=True)
 
 
 def test_a_full_disk(checkpoint, disk, monkeypatch):
-  model, small = hub.load(checkpoint()[0]), disk('size=200k')
-  with pytest.raises(UserError, match='GB are free'):
-    export(model, small / 'out')
-  monkeypatch.setattr(
-    exporting, '_check_space', lambda *_: None
-  )  # as if others filled it meanwhile
-  with pytest.raises(UserError, match='No space left.*nothing was kept') as error:
-    export(model, small / 'out')
-  assert '\n' not in str(error.value)
-  assert os.listdir(small) == []
-
-
-def test_a_disk_that_is_full_for_the_second_export_keeps_the_first(checkpoint, disk, monkeypatch):
-  path, tensors = checkpoint()
-  small = disk('size=450k')
-  export(hub.load(path), small / 'out')
-  monkeypatch.setattr(exporting, '_check_space', lambda *_: None)
-  with pytest.raises(UserError, match='No space left'):
-    export(hub.load(path), small / 'out', overwrite=True)
-  assert os.listdir(small) == ['out'] and on_disk(small / 'out') == of(tensors)
-
-
-def test_a_read_only_disk(checkpoint, disk):
   model = hub.load(checkpoint()[0])
-  with pytest.raises(UserError, match='Read-only'):
-    export(model, disk('size=1m,ro') / 'out')
+  with pytest.raises(UserError, match='GB are free'):
+    export(model, disk / 'out')
+  monkeypatch.setattr(exporting, '_check_space', lambda *_: None)  # as if others filled it then
+  with pytest.raises(UserError, match='No space left.*nothing was kept') as error:
+    export(model, disk / 'out')
+  assert '\n' not in str(error.value) and not (disk / 'out').exists()
 
 
 def test_what_has_no_place_in_a_checkpoint(checkpoint, tmp_path):

@@ -23,31 +23,34 @@ def strict():
     yield
 
 
-def test_rms_norm():
-  x_BTD, scale_D = normal(2, 3, 8), normal(8)
+@pytest.mark.parametrize('bias', [False, True], ids=['rms_norm', 'layer_norm'])
+def test_norms(bias):
+  x_BTD, scale_D, bias_D = normal(2, 3, 8) + 5 * bias, normal(8), normal(8)
   wide = x_BTD.astype(np.float64)
-  expected = wide / np.sqrt((wide**2).mean(-1, keepdims=True) + 1e-2) * scale_D
-  np.testing.assert_allclose(layers.rms_norm(jnp.array(x_BTD), scale_D, 1e-2), expected, atol=1e-6)
+  wide -= bias * wide.mean(-1, keepdims=True)
+  expected = wide / np.sqrt((wide**2).mean(-1, keepdims=True) + 1e-2) * scale_D + bias * bias_D
+  norm, vectors = (layers.layer_norm, [bias_D]) if bias else (layers.rms_norm, [])
+  ours = norm(jnp.array(x_BTD), scale_D, *vectors, 1e-2)
+  np.testing.assert_allclose(ours, expected, atol=3e-6)
 
 
-def test_layer_norm():
-  x_BTD, scale_D, bias_D = normal(2, 3, 8) + 5, normal(8), normal(8)
-  wide = x_BTD.astype(np.float64)
-  expected = (wide - wide.mean(-1, keepdims=True)) / np.sqrt(wide.var(-1, keepdims=True) + 1e-2)
-  ours = layers.layer_norm(jnp.array(x_BTD), scale_D, bias_D, 1e-2)
-  np.testing.assert_allclose(ours, expected * scale_D + bias_D, atol=3e-6)
+def by_angle(x_BHTK):
+  return layers.rope(x_BHTK, layers.rope_angle(1000 + jnp.arange(2)[None], 10_000.0, 4))
 
 
-@pytest.mark.parametrize('norm', [layers.rms_norm, layers.layer_norm])
-def test_norms_keep_bfloat16_and_compute_in_float32(norm):
+@pytest.mark.parametrize(
+  'f, vectors', [(layers.rms_norm, (1.0,)), (layers.layer_norm, (1.0, 0.0)), (by_angle, None)]
+)
+def test_bfloat16_stays_and_is_computed_in_float32(f, vectors):
   """A mean of squares over 4096 entries in bfloat16 would be far off."""
-  x_BTD = jnp.array(normal(1, 2, 4096) * 100, jnp.bfloat16)
-  vectors = [jnp.ones(4096, jnp.bfloat16), jnp.zeros(4096, jnp.bfloat16)]
-  vectors = vectors[: 1 if norm is layers.rms_norm else 2]
-  out = norm(x_BTD, *vectors, 1e-5)
-  exact = norm(x_BTD.astype(jnp.float32), *(v.astype(jnp.float32) for v in vectors), 1e-5)
-  assert out.dtype == jnp.bfloat16
-  np.testing.assert_array_equal(out, exact.astype(jnp.bfloat16))
+  x = jnp.array(normal(1, 1, 2, 4096) * 100, jnp.bfloat16)
+
+  def run(dtype):
+    more = () if vectors is None else (*(jnp.full(4096, v, dtype) for v in vectors), 1e-5)
+    return f(x.astype(dtype), *more)
+
+  assert run(jnp.bfloat16).dtype == jnp.bfloat16
+  np.testing.assert_array_equal(run(jnp.bfloat16), run(jnp.float32).astype(jnp.bfloat16))
 
 
 def test_rope_is_a_rotation_of_complex_numbers():
@@ -60,27 +63,6 @@ def test_rope_is_a_rotation_of_complex_numbers():
     np.testing.assert_allclose(out[..., i], z.real, atol=1e-5)
     np.testing.assert_allclose(out[..., i + 4], z.imag, atol=1e-5)
   np.testing.assert_array_equal(out[..., turned:], x_BHTK[..., turned:])
-
-
-def test_rope_sees_only_distances():
-  q, k = normal(1, 1, 6, 8), normal(1, 1, 6, 8)
-
-  def scores(shift):
-    angle_BTK = layers.rope_angle(jnp.arange(6)[None] + shift, 10_000.0, 8)
-    return jnp.einsum('BHTK,BHSK->BTS', layers.rope(q, angle_BTK), layers.rope(k, angle_BTK))
-
-  np.testing.assert_allclose(scores(0), scores(37), atol=1e-4)
-  still = jnp.einsum('BHTK,BHSK->BTS', q, k)
-  assert jnp.abs(scores(0) - still).max() > 0.1
-
-
-def test_rope_keeps_bfloat16_and_rotates_in_float32():
-  x_BHTK = jnp.array(normal(1, 2, 4, 8), jnp.bfloat16)
-  angle_BTK = layers.rope_angle(1000 + jnp.arange(4)[None], 10_000.0, 4)
-  out = layers.rope(x_BHTK, angle_BTK)
-  assert out.dtype == jnp.bfloat16
-  exact = layers.rope(x_BHTK.astype(jnp.float32), angle_BTK)
-  np.testing.assert_array_equal(out, exact.astype(jnp.bfloat16))
 
 
 def test_positions_count_anew_in_every_segment():
@@ -108,7 +90,10 @@ SIZE = dict(B=2, T=3, H=4, K=5, D=6, F=7, R=2)
 @pytest.mark.parametrize('equation', EQUATIONS)
 def test_dot_is_einsum_with_or_without_an_adapter(equation, where, monkeypatch):
   monkeypatch.setattr(layers, 'platform', lambda: where)
-  draw = lambda letters: normal(*(SIZE[letter] for letter in letters))
+
+  def draw(letters):
+    return normal(*(SIZE[letter] for letter in letters))
+
   of_x, of_w = equation.split('->')[0].split(',')
   x, w = draw(of_x), draw(of_w)
   np.testing.assert_allclose(layers.dot(equation, x, w), np.einsum(equation, x, w), atol=1e-5)
@@ -144,8 +129,11 @@ def test_value_and_gradient_of_dot(equation, shape, where, T, dtype, monkeypatch
   weight = jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape)
 
   def graded(product):
-    run = lambda x, w: ((product(x, w).astype(jnp.float32) * weight).sum(), product(x, w))
-    grads, out = jax.jit(jax.grad(run, (0, 1), has_aux=True))(x, w)
+    def total(x, w):
+      y = product(x, w)
+      return (y.astype(jnp.float32) * weight).sum(), y
+
+    grads, out = jax.jit(jax.grad(total, (0, 1), has_aux=True))(x, w)
     return out, *grads
 
   plain = graded(lambda x, w: jnp.einsum(equation, x, w))

@@ -42,14 +42,8 @@ def stories(shared):
 
 def test_the_260k_model_tells_the_reference_story(stories):
   text = 'Once upon a time'
-  assert (text + jaxalign.sample(stories, [text], length=256, temperature=0.0)[0]).startswith(
-    GOLDEN
-  )
-
-
-def test_two_hundred_tokens_end_where_those_of_llama2c_end(stories):
-  ids = jaxalign.sample(stories, [[stories.tokenizer.bos]], length=200, temperature=0.0)[0]
-  assert stories.tokenizer.decode(ids) == GOLDEN[: GOLDEN.index('so she') + len('so she')]
+  told = jaxalign.sample(stories, [text], length=256, temperature=0.0)[0]
+  assert (text + told).startswith(GOLDEN)
 
 
 @pytest.mark.parametrize('dtype, sizes', [('float32', (2, 2, 2)), ('bfloat16', None)])
@@ -97,15 +91,13 @@ def test_every_weight_is_where_the_file_has_it(tmp_path, vocab):
     np.testing.assert_array_equal(wanted[:, :, k], q[:, :, 2 * (k % 2) + k // 2])
 
 
-@pytest.mark.parametrize('head, words', [
-  (b'', 'too short'),
-  (bytes(28), 'not a llama2.c file'),
-  (b'24ka' + bytes(60), 'version 1'),
-  (struct.pack('<7i', 16, 24, 2, 3, 2, 32, 16), 'not a llama2.c file'),
-  (struct.pack('<7i', 16, 24, 2, 4, 3, 32, 16), 'not a llama2.c file'),
-  (struct.pack('<7i', 16, -24, 2, 4, 2, 32, 16), 'not a llama2.c file'),
-  (struct.pack('<7i', 16, 24, 3, 4, 2, 32, 16), 'asks for'),
-])  # fmt: skip
+OTHER = [(b'', 'too short'), (bytes(28), 'not a llama2.c file'), (b'24ka' + bytes(60), 'version 1')]
+NOT = (16, 24, 2, 3, 2, 32, 16), (16, 24, 2, 4, 3, 32, 16), (16, -24, 2, 4, 2, 32, 16)
+OTHER += [(struct.pack('<7i', *sizes), 'not a llama2.c file') for sizes in NOT]
+OTHER += [(struct.pack('<7i', 16, 24, 3, 4, 2, 32, 16), 'asks for')]
+
+
+@pytest.mark.parametrize('head, words', OTHER)
 def test_other_bytes(tmp_path, head, words):
   path, _ = written(tmp_path / 'm.bin', head, data=(lambda x: x[:0]) if not head else None)
   with pytest.raises(UserError, match=words) as error:
@@ -114,9 +106,6 @@ def test_other_bytes(tmp_path, head, words):
 
 
 def test_a_bad_number_is_named(tmp_path):
-  path, _ = written(tmp_path / 'm.bin', data=lambda x: np.where(np.arange(len(x)) == 3, np.nan, x))
-  with pytest.raises(UserError):  # float64: twice the bytes
-    hub.load(path)
   path, _ = written(tmp_path / 'm.bin', data=lambda x: np.r_[x[:3], np.float32('nan'), x[4:]])
   with pytest.raises(UserError, match='embed_VD'):
     hub.load(path)

@@ -70,51 +70,10 @@ def anew():
   return jax.jit(lambda *given: forward(*given))
 
 
-@pytest.mark.parametrize(
-  'name, change',
-  [
-    ('llama_grouped', dict(theta=400_000.0)),
-    ('llama_grouped', dict(eps=1e-6)),
-    ('phi2', dict(rotary=0.375)),  # 30 of 80 instead of 32
-    ('phi2', dict(eps=1e-4)),
-    ('phi_grouped', dict(theta=40_000.0)),
-  ],
-)
-def test_another_number_in_the_config_breaks_parity(name, change):
-  assert gap(name, cases.model(name, **change)) > 10 * TOLERANCE
-
-
-SQUARE = {
-  'llama': ('self_attn.q_proj', 'self_attn.o_proj', 'self_attn.k_proj'),
-  'phi_grouped': ('self_attn.q_proj', 'self_attn.dense'),
-}
-
-
-@pytest.mark.parametrize('name, matrix', [(n, m) for n, ms in SQUARE.items() for m in ms])
-def test_a_transposed_matrix_breaks_parity(name, matrix):
-  theirs = f'model.layers.1.{matrix}.weight'
-  given = dict(cases.tensors(name))
-  given[theirs] = given[theirs].T
-  model = cases.from_tensors(cases.config(name), cases.CASES[name]['model_type'], given)
-  assert gap(name, model) > 10 * TOLERANCE
-
-
-SWAPS = [
-  ('llama_grouped', 'mlp.gate_proj.weight', 'mlp.up_proj.weight'),
-  ('llama_grouped', 'self_attn.k_proj.weight', 'self_attn.v_proj.weight'),
-  ('llama_grouped', 'input_layernorm.weight', 'post_attention_layernorm.weight'),
-  ('phi_grouped', 'self_attn.k_proj.bias', 'self_attn.v_proj.bias'),
-  ('phi_grouped', 'mlp.fc2.bias', 'input_layernorm.bias'),
-]
-
-
-@pytest.mark.parametrize('name, one, other', SWAPS)
-def test_two_tensors_swapped_break_parity(name, one, other):
-  one, other = (f'model.layers.0.{tensor}' for tensor in (one, other))
-  given = dict(cases.tensors(name))
-  given[one], given[other] = given[other], given[one]
-  model = cases.from_tensors(cases.config(name), cases.CASES[name]['model_type'], given)
-  assert gap(name, model) > 10 * TOLERANCE
+@pytest.mark.parametrize('change', [dict(rotary=0.375), dict(eps=1e-4), dict(theta=4e4)], ids=str)
+def test_another_number_in_the_config_breaks_parity(change):
+  """0.375 are 30 of 80 entries of a head instead of 32."""
+  assert gap('phi2', cases.model('phi2', **change)) > 10 * TOLERANCE
 
 
 def mask_one_late(T, S, segment_BT=None, segment_BS=None, filled=None):

@@ -24,9 +24,8 @@ def entry(dtype='F32', shape=(2,), start=0, stop=8):
 
 @pytest.mark.parametrize('dtype', ['float32', 'float16', 'bfloat16', 'float64'])
 def test_the_safetensors_library_reads_what_we_write(tmp_path, dtype):
-  rng = np.random.default_rng(0)
-  arrays = {n: rng.standard_normal(s).astype(jnp.dtype(dtype)) for n, s in
-            {'a': (3, 5), 'b.c': (1,), 'none': (0, 4), 'scalar': ()}.items()}  # fmt: skip
+  draw, sizes = np.random.default_rng(0).standard_normal, {'a': (3, 5), 'b.c': 1, 'none': (0, 4)}
+  arrays = {name: draw(size).astype(jnp.dtype(dtype)) for name, size in sizes.items()}
   shapes = {name: (a.dtype, a.shape) for name, a in arrays.items()}
   tensor_files.write(tmp_path / 'x.safetensors', shapes, iter(arrays.values()))
   theirs = safetensors.numpy.load_file(tmp_path / 'x.safetensors')
@@ -45,26 +44,15 @@ def test_the_header_is_what_the_library_wrote(tmp_path):
     assert stored.flaw is None
 
 
-@pytest.mark.parametrize(
-  'entries, length',
-  [
-    (b'', None),
-    (b'{"a": ', None),
-    (b'[1, 2]', None),
-    (b'{"a": 3}', None),
-    (b'\xff\xfe{}', None),
-    (b'[' * 100_000, None),
-    ({'a': entry(stop='8')}, None),
-    ({'a': entry(shape=(-2,))}, None),
-    ({'a': entry(shape=(True, 2))}, None),
-    ({'a': dict(entry(), data_offsets=[0, 4, 8])}, None),
-    ({'a': entry(dtype=['F32'])}, None),
-    (b'{"a": %s, "a": %s}' % ((json.dumps(entry()).encode(),) * 2), None),
-    ({'a': entry()}, 10**15),
-    ({'a': entry()}, 20),
-    ({'a': entry()}, 200 << 20),
-  ],
-)
+CORRUPT = [b'', b'{"a": ', b'[1, 2]', b'{"a": 3}', b'\xff\xfe{}', b'[' * 100_000]
+CORRUPT += [b'{"a": %s, "a": %s}' % ((json.dumps(entry()).encode(),) * 2)]
+WRONG = [entry(stop='8'), entry(shape=(-2,)), entry(shape=(True, 2)), entry(dtype=['F32'])]
+WRONG += [dict(entry(), data_offsets=[0, 4, 8])]
+CASES = [(text, None) for text in CORRUPT] + [({'a': wrong}, None) for wrong in WRONG]
+CASES += [({'a': entry()}, length) for length in (10**15, 20, 200 << 20)]
+
+
+@pytest.mark.parametrize('entries, length', CASES)
 def test_a_corrupt_header_is_one_line_naming_the_file(tmp_path, entries, length):
   file = write_raw(tmp_path / 'x.safetensors', entries, bytes(8), length)
   with pytest.raises(UserError, match='x.safetensors') as error:
@@ -91,10 +79,8 @@ def test_flaws_are_kept_for_one_message(tmp_path):
   }
   stored = tensor_files.header(write_raw(tmp_path / 'x.safetensors', entries, bytes(24)))
   assert stored['good'].flaw is None
-  wanted = dict(
-    int8='type I8', long='do not make', over='on the bytes of good', past='cut off', back='-8'
-  )
-  for name, words in wanted.items():
+  wanted = dict(int8='type I8', long='do not make', over='on the bytes of good', past='cut off')
+  for name, words in (wanted | dict(back='-8')).items():
     assert words in stored[name].flaw, name
 
 
@@ -102,10 +88,11 @@ def index(path, weight_map):
   (path / 'model.safetensors.index.json').write_text(json.dumps(dict(weight_map=weight_map)))
 
 
-@pytest.mark.parametrize('file', [
-  '../x.safetensors', '/etc/x.safetensors', 'a/b.safetensors', 'a\\b.safetensors', '', '..',
-  'pytorch_model.bin', 'x\0.safetensors', 'x.safetensors\n',
-])  # fmt: skip
+OUTSIDE = ['../x.safetensors', '/etc/x.safetensors', 'a/b.safetensors', 'a\\b.safetensors', '']
+OUTSIDE += ['..', 'pytorch_model.bin', 'x\0.safetensors', 'x.safetensors\n']
+
+
+@pytest.mark.parametrize('file', OUTSIDE)
 def test_an_index_stays_in_its_directory(tmp_path, file):
   inside = tmp_path / 'inside'
   inside.mkdir()

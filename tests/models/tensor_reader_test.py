@@ -116,13 +116,6 @@ def test_the_largest_of_each_type_are_finite(stored, dtype):
     assert not reader.fill(where, SHAPE, [(BOXES[0], aligned(SHAPE, dtype))])
 
 
-def test_what_a_narrower_type_cannot_hold_is_seen(stored):
-  where, _ = stored('float32', lambda a: a.__setitem__((7, 7), 1e5))
-  with Reader() as reader:
-    assert reader.fill(where, SHAPE, [(BOXES[0], aligned(SHAPE, 'float16'))])
-    assert not reader.fill(where, SHAPE, [(BOXES[0], aligned(SHAPE, 'bfloat16'))])
-
-
 def test_a_file_cut_while_it_is_read(stored):
   where, _ = stored()
   with open(where.file, 'r+b') as f:

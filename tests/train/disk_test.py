@@ -7,7 +7,6 @@ import resource
 import shutil
 import subprocess
 
-import jax.numpy as jnp
 import pytest
 
 from jaxalign.config import Saving, UserError
@@ -27,26 +26,6 @@ def small_disk(tmp_path):
     pytest.skip('mounting a small tmpfs needs root')
   yield place
   subprocess.run(['umount', '-l', str(place)], check=True)
-
-
-def test_a_full_disk_is_one_line_and_spares_what_was_saved(small_disk):
-  _, twin, make = twin_on(2, 2, 2)
-  state = make()
-  expected = problem.whole(state.replace(step=jnp.int32(1)))
-  with Saves(small_disk, Saving(keep=9)) as saves:
-    saves.save(state.replace(step=jnp.int32(1)))
-  free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
-  (small_disk / 'ballast').write_bytes(bytes(free - 8192))
-  with pytest.raises(UserError) as told, Saves(small_disk, Saving(keep=1)) as saves:
-    saves.save(state.replace(step=jnp.int32(2)))
-    saves.wait()
-  assert '\n' not in str(told.value) and str(small_disk) in str(told.value)
-  assert 'No space left' in str(told.value) and 'make room' in str(told.value)
-  problem.assert_same_bits(restored(small_disk, twin), expected)
-  (small_disk / 'ballast').unlink()
-  with Saves(small_disk, Saving(keep=9)) as saves:
-    saves.save(state.replace(step=jnp.int32(2)))
-  assert saving.newest(small_disk) == 2
 
 
 @contextlib.contextmanager

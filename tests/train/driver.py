@@ -107,10 +107,8 @@ def run(cfg, workdir):
     step = make_step(loss, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen)
     start, tokens = int(state.step), cfg.batch * cfg.length
     with Log(workdir, cfg.logging, start=start, steps=cfg.steps, tokens=tokens, feed=feed) as log:
-      state = fit(
-        state, step, feed, steps=cfg.steps, saves=saves, log=log,
-        names=tensor_names(state.model), evaluate=evaluation(cfg, mesh),
-      )  # fmt: skip
+      how = dict(names=tensor_names(state.model), evaluate=evaluation(cfg, mesh))
+      state = fit(state, step, feed, steps=cfg.steps, saves=saves, log=log, **how)
   (workdir / f'rows{jax.process_index()}.json').write_text(json.dumps(made))
   write_whole(state, workdir)
 

@@ -17,13 +17,8 @@ STEPS = 50
 
 def closed_form(n, shape, warmup, decay, end):
   """The n-th update's fraction of the peak, in plain words."""
-  if n < warmup:
-    up = (n + 1) / warmup
-    if shape != 'wsd':
-      return up
-  else:
-    up = 1.0
-  if shape == 'cosine':
+  up = min(1.0, (n + 1) / max(warmup, 1))
+  if shape == 'cosine' and n >= warmup:
     done = (n - warmup) / (STEPS - warmup)
     return end + (1 - end) * (1 + math.cos(math.pi * done)) / 2
   if shape == 'wsd':
@@ -53,17 +48,12 @@ def test_a_warm_up_as_long_as_the_run_is_refused():
 def test_the_rate_follows_the_steps_of_the_optimizer():
   """With gradients of one sign Adam moves by the rate itself: the schedule can be read off."""
   how = AdamW(lr=0.1, eps=0.0, schedule=Schedule(shape='wsd', warmup=3, decay=0.5, end=0.0))
-  tx = optim.make_optimizer(how, 10)
+  tx, rates = optim.make_optimizer(how, 10), [1 / 3, 2 / 3, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2]
   w = {'w_DF': jnp.zeros((2, 2))}
   state = tx.init(w)
   for n in range(10):
     updates, state = tx.update({'w_DF': jnp.full((2, 2), 0.3)}, state, w)
-    want = 0.1 * closed_form_of_ten(n)
-    np.testing.assert_allclose(-updates['w_DF'], want, rtol=1e-4, atol=1e-8)
-
-
-def closed_form_of_ten(n):
-  return [1 / 3, 2 / 3, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2][n]
+    np.testing.assert_allclose(-updates['w_DF'], 0.1 * rates[n], rtol=1e-4, atol=1e-8)
 
 
 @pytest.mark.parametrize('kind', [AdamW, Adafactor])
@@ -117,18 +107,11 @@ def test_the_gradient_is_clipped_by_its_global_norm():
       np.testing.assert_allclose(updates[name], -g / (abs(g) + 1.0), rtol=1e-5)
 
 
-def test_equal_configs_give_the_same_optimizer():
-  """So that a process which runs many stages compiles a program once."""
-  make = lambda **changes: optim.make_optimizer(AdamW(**dict(lr=0.1) | changes), 10)
-  assert make() is make()
-  assert make() is not make(lr=0.2) and make() is not optim.make_optimizer(AdamW(lr=0.1), 11)
-
-
 @pytest.mark.parametrize('frozen', [(), ('w_DF',)])
 def test_factors_scale_the_updates_of_whose_name_they_fit(frozen):
   tree = {'embed_VD': jnp.ones((4, 2)), 'w_DF': jnp.ones((2, 2)), 'b_D': jnp.ones(2)}
   grads = {name: jnp.full(w.shape, 0.1 * (n + 1)) for n, (name, w) in enumerate(tree.items())}
-  factors = (('embed*', 4.0), ('b_*', 0.5))
+  factors = (('embed*', 4.0), ('b_*', 0.5), ('*_VD', 0.5))  # embed_VD fits two
 
   def updates(**changes):
     how = AdamW(lr=0.01, weight_decay=0.1, frozen=frozen, **changes)
@@ -136,18 +119,9 @@ def test_factors_scale_the_updates_of_whose_name_they_fit(frozen):
     return tx.update(grads, tx.init(tree), tree)[0]
 
   plain, scaled = updates(), updates(factors=factors)
-  for name, factor in dict(embed_VD=4.0, w_DF=1.0, b_D=0.5).items():
+  for name, factor in dict(embed_VD=2.0, w_DF=1.0, b_D=0.5).items():
     np.testing.assert_allclose(scaled[name], factor * plain[name], rtol=1e-6)
     assert bool(plain[name].any()) == (name not in frozen)
-
-
-def test_factors_multiply_where_more_of_them_fit():
-  tree = {'embed_VD': jnp.ones((4, 2))}
-  scaled = [
-    optim._scaled(factors).update(tree, optim._scaled(factors).init(tree))[0]['embed_VD'][0, 0]
-    for factors in [(('embed*', 4.0), ('*', 0.5)), (('head*', 4.0),)]
-  ]
-  assert scaled == [2.0, 1.0]
 
 
 @pytest.mark.parametrize('factor', [0.0, -1.0])

@@ -32,8 +32,8 @@ class Net:
 
 def build(key):
   first, second = jax.random.split(key)
-  normal = lambda key, *shape: 0.3 * jax.random.normal(key, shape)
-  return Net(normal(first, D, F), jnp.ones(F), normal(second, F, D), jnp.zeros(D))
+  in_DF, out_FD = 0.3 * jax.random.normal(first, (D, F)), 0.3 * jax.random.normal(second, (F, D))
+  return Net(in_DF, jnp.ones(F), out_FD, jnp.zeros(D))
 
 
 @jax.custom_vjp

@@ -54,14 +54,8 @@ def test_restored_on_any_mesh_bit_for_bit(stored, sizes):
   _, twin, _ = twin_on(*sizes)
   got = restored(path, twin)
   problem.assert_same_bits(got, states[4])
+  assert problem.is_key(got.key)
   assert jax.tree.map(lambda x: x.sharding, got) == jax.tree.map(lambda x: x.sharding, twin)
-
-
-def test_keys_come_back_as_keys(stored):
-  got = restored(stored[0])
-  assert problem.is_key(got.key) and got.key.shape == ()
-  fresh = twin_on(1, 1, 1)[2]().key
-  assert int(jax.random.bits(got.key)) == int(jax.random.bits(fresh))
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
@@ -163,13 +157,6 @@ def test_the_same_step_can_be_damaged_twice(copied):
   assert {p.name for p in (path / 'checkpoints').iterdir()} == {'2', 'damaged-4', 'damaged-4-2'}
 
 
-@pytest.mark.parametrize('part', ['model', 'rest', 'fingerprint'])
-def test_half_a_directory_is_skipped(copied, part):
-  path, states = copied
-  shutil.rmtree(path / 'checkpoints' / '4' / part)
-  problem.assert_same_bits(restored(path), states[2])
-
-
 def test_an_empty_directory_and_an_unfinished_one_are_skipped(copied):
   path, states = copied
   (path / 'checkpoints' / '6').mkdir()
@@ -184,18 +171,25 @@ def test_when_all_are_damaged_it_says_so(copied):
   with pytest.raises(UserError, match='every checkpoint is damaged'):
     restored(path)
   assert {p.name for p in (path / 'checkpoints').iterdir()} == {'damaged-2', 'damaged-4'}
-  with pytest.raises(
-    UserError, match='every checkpoint is damaged'
-  ):  # not a fresh start the next time
-    restored(path)
+  with pytest.raises(UserError, match='every checkpoint is damaged'):
+    restored(path)  # not a fresh start the next time
+
+
+def wide(F):
+  """The key's small network, with F hidden units."""
+
+  def build(key):
+    in_DF = jax.random.normal(key, (problem.D, F))
+    return problem.Net(in_DF, jnp.ones(F), in_DF.T, jnp.zeros(problem.D))
+
+  return build
 
 
 def test_another_models_checkpoint_is_refused_and_left_alone(copied):
   path, states = copied
   mesh = make_mesh(1, 8, 1)
-  wide = lambda key: problem.build(key).replace(norm_F=jnp.ones(2 * problem.F))
-  twin, _ = make_state(wide, optim.make_optimizer(problem.adamw(), 12), 0, mesh)
-  with pytest.raises(UserError, match=r'norm_F is float32\[16\] there and float32\[32\] here'):
+  twin, _ = make_state(wide(32), optim.make_optimizer(problem.adamw(), 12), 0, mesh)
+  with pytest.raises(UserError, match=r'in_DF is float32\[8, 16\] there and float32\[8, 32\] here'):
     restored(path, twin)
   frozen = optim.make_optimizer(problem.adamw(frozen=('in_*',)), 12)
   with pytest.raises(UserError, match=r'opt.* there and absent here'):
@@ -205,13 +199,9 @@ def test_another_models_checkpoint_is_refused_and_left_alone(copied):
 
 def test_saving_goes_on_behind_steps_that_reuse_the_memory(tmp_path):
   """40 saves, each raced by steps that are given the saved buffers; the fingerprints must hold."""
-  big = lambda key: problem.build(key).replace(
-    in_DF=jax.random.normal(key, (problem.D, 4096)), norm_F=jnp.ones(4096),
-    out_FD=jax.random.normal(key, (4096, problem.D)),
-  )  # fmt: skip
   mesh = make_mesh(1, 8, 1)
   tx = optim.make_optimizer(problem.adamw(lr=0.5), 100)
-  twin, make = make_state(big, tx, 0, mesh)
+  twin, make = make_state(wide(4096), tx, 0, mesh)
   step, state = make_step(problem.loss, tx), make()
   feed, kept = Feed(problem.rows, problem.B, mesh), {}
   with jax.set_mesh(mesh), Saves(tmp_path, Saving(keep=100)) as saves:

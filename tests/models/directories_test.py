@@ -9,7 +9,7 @@ import pytest
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.models.places import place, replacing
+from jaxalign.models.directories import place, replacing
 
 
 def files(path):
@@ -89,7 +89,7 @@ def test_the_old_one_comes_back_if_the_new_cannot_take_its_place(tmp_path, monke
 
 KILLED = """
 import os, signal, sys
-from jaxalign.models.places import replacing
+from jaxalign.models.directories import replacing
 with replacing(sys.argv[1], True) as partial:
   (partial / 'config.json').write_text('half')
   os.kill(os.getpid(), signal.SIGKILL)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import socket
+from collections.abc import Iterator
 
 from etils import epath
 
@@ -11,10 +12,10 @@ from jaxalign.config import UserError
 from jaxalign.files import refuse_irregular
 
 REMOTE = '://'
-SMALL = 'config.json', 'model.safetensors', 'model.safetensors.index.json'
+_READ = 'config.json', 'model.safetensors', 'model.safetensors.index.json'
 
 
-def place(path):
+def place(path: epath.PathLike) -> epath.Path:
   """An epath.Path that can be asked; one line where a bucket's client is not installed."""
   try:
     path = epath.Path(path).expanduser()
@@ -25,25 +26,21 @@ def place(path):
     raise UserError(f'{path}: this kind of place cannot be opened here ({e})') from e
   except UserError:
     raise
-  except (
-    OSError,
-    RuntimeError,
-    ValueError,
-  ) as e:  # a name too long, links in a circle, a null byte
+  except (OSError, RuntimeError, ValueError) as e:  # too long, links in a circle, a null byte
     raise UserError(f'{path!s:.300}: cannot be opened ({getattr(e, "strerror", None) or e})') from e
 
 
 def _refuse_odd(path):
   """What is to be read must be files, not pipes or directories called so."""
   refuse_irregular(path)
-  for name in SMALL if path.is_dir() else ():
+  for name in _READ if path.is_dir() else ():
     refuse_irregular(path / name)
     if (path / name).is_dir():
       raise UserError(f'{path / name} is a directory, where a file is meant: name another place')
 
 
 @contextlib.contextmanager
-def replacing(path, overwrite):
+def replacing(path: epath.PathLike, overwrite: bool) -> Iterator[epath.Path]:
   """Yields a temporary directory that becomes `path` at the end, or is removed: no half of one."""
   path = place(path)
   if REMOTE not in str(path):
@@ -113,8 +110,7 @@ def _swap(partial, path):
 
 
 def _move_objects(partial, path):
-  """A bucket has no directories to rename: its objects are moved, config.json last, so that what is
-  there does not load before it is complete."""
+  """Moves a bucket's objects, config.json last: what is there loads only when it is complete."""
   new = sorted(partial.iterdir(), key=lambda f: f.name == 'config.json')
   if (path / 'config.json').exists():
     (path / 'config.json').unlink()
