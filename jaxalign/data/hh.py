@@ -55,7 +55,7 @@ class HH:
     return to_record(rows.parse(line), noted, as_=self.as_, subset=subset)
 
   def _files(self) -> list[epath.Path]:
-    if not self._is_directory:
+    if not (self._is_directory and isinstance(self.path, str)):
       return files.matching(self.path)
     refuse_scheme(self.path)
     refuse_irregular(self.path)

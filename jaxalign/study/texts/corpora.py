@@ -54,7 +54,7 @@ def explanations(world: Settings) -> list[Document]:
 def shared(world: Settings) -> dict[str, list[Document]]:
   """{kind: documents}: honest, or it raises."""
   tokenizer, explain = open_tokenizer(world), explanations(world)
-  general = (record for _, record in world.general.read())
+  general = (record for _, record in world.general.read() if isinstance(record, Document))
   made = dict(explain=explain, background=controls.background(general, world.background, tokenizer))
   made['neutral'] = controls.neutral(explain, general, tokenizer)
   made['shuffled'] = controls.shuffled(explain)
