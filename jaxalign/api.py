@@ -5,7 +5,7 @@ from jaxalign.data.text import Tokenizer
 from jaxalign.models import hub
 from jaxalign.models.export import export
 from jaxalign.rl.sample import sample
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 
 __all__ = ['export', 'load', 'sample']
 
@@ -19,8 +19,8 @@ def load(path, *, dtype=None, mesh=None):
   The directory's tokenizer comes along as model.tokenizer, or None where there is none.
   """
   path = hub.resolve(path)
-  if finished.is_workdir(path):
-    model, tokenizer = finished.load(path, dtype=dtype, mesh=mesh)
+  if trained.is_workdir(path):
+    model, tokenizer = trained.load(path, dtype=dtype, mesh=mesh)
     model.tokenizer = tokenizer
     return model
   tokenizer = _of_directory(path) if path.is_dir() else None

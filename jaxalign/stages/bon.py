@@ -26,11 +26,11 @@ from jaxalign.rl import overoptimisation as over
 from jaxalign.sealing import diff, tree
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import (
-  finished,
   judging,
   overoptimisation,
   ppo_start,
   refusals,
+  trained,
   training,
 )
 from jaxalign.stages.doctors import bon_doctor
@@ -127,7 +127,7 @@ def _note(text):
 
 def _refuse_other_settings(cfg, workdir, prints):
   """Answers that are there were drawn by the run this is."""
-  policy = finished.fingerprint_of(cfg.init) if cfg.init and finished.is_workdir(cfg.init) else None
+  policy = trained.fingerprint_of(cfg.init) if cfg.init and trained.is_workdir(cfg.init) else None
   fields = {name: value for name, value in tree(cfg).items() if name not in FREE}
   now = json.loads(json.dumps(dict(fields, judges=prints, policy=policy)))
   path = workdir / 'answers.json'
@@ -165,7 +165,7 @@ def rows_of(ready, cfg, count):
 def _asker(cfg, tokenizer, mesh):
   """(feed, call) -> what is kept of each answer, on every host."""
   policy = ppo_start.weights_of(cfg, cfg.init, mesh)
-  policy = finished.cast(policy, cfg.model.dtype)
+  policy = trained.cast(policy, cfg.model.dtype)
   score_by = {
     side: judging.summed(cfg, tokenizer, mesh, getattr(cfg, side)) for side in ('proxy', 'gold')
   }

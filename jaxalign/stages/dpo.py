@@ -14,7 +14,7 @@ from jaxalign.losses import head, preference
 from jaxalign.models import adapters
 from jaxalign.ranges import Factor, Minority
 from jaxalign.rl.ppo import kl_estimate
-from jaxalign.stages import finished, pairs, training
+from jaxalign.stages import pairs, trained, training
 from jaxalign.stages.doctors import pairs_doctor
 
 
@@ -99,7 +99,7 @@ def start(cfg, tx, mesh, saves):
   else:
     first = lambda: training.initial(cfg, mesh) if cfg.init else None
     given = first() or training.chance(cfg, mesh, build)
-    given = finished.cast(given, cfg.reference)
+    given = trained.cast(given, cfg.reference)
   state = training.begin(cfg, tx, mesh, saves, build, first, given)
   return state, given, loss, rewards
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxalign.config import UserError
 from jaxalign.rl import judges
 from jaxalign.sealing import shown
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 
 
 def refuse_same_judge(proxy, gold):
@@ -44,17 +44,17 @@ def fingerprint(judge):
   """Of the weights of a reward model; of a function, its name."""
   if callable(judge.by):
     return f'{judge.by.__module__}:{shown(judge.by)}'
-  return finished.fingerprint_of(judge.by)
+  return trained.fingerprint_of(judge.by)
 
 
 def text_of(judge, cfg, tokenizer):
   """(tokenizer, format) of a reward model that reads what the policy writes: its tokens where it
   is alike, else its text."""
-  raw = finished.reward_raw('judge', judge.by)
-  theirs, ours = (finished.tokenizer_of(raw), finished.format_of(raw)), (tokenizer, cfg.format)
-  finished.refuse_other_text(judge.by, *theirs)
+  raw = trained.reward_raw('judge', judge.by)
+  theirs, ours = (trained.tokenizer_of(raw), trained.format_of(raw)), (tokenizer, cfg.format)
+  trained.refuse_other_text(judge.by, *theirs)
   if alike(theirs, ours):
-    refuse_short(f'judge {judge.name}', finished.model_config(judge.by, raw), cfg)
+    refuse_short(f'judge {judge.name}', trained.model_config(judge.by, raw), cfg)
   else:
     judges.check_readable(judge, theirs, ours)
   return theirs
@@ -67,14 +67,14 @@ def alike(theirs, ours):
 
 def refuse_other_tokens(critic, cfg, tokenizer):
   """A critic reads the policy's tokens, in every place."""
-  raw = finished.reward_raw('critic', critic)
-  theirs = finished.tokenizer_of(raw)
+  raw = trained.reward_raw('critic', critic)
+  theirs = trained.tokenizer_of(raw)
   if theirs.hash != tokenizer.hash:
     raise UserError(
       f'critic={critic} reads {theirs}, the policy writes {tokenizer}: name one that was trained '
       "with the policy's tokenizer, or none"
     )
-  refuse_short(f'critic={critic}', finished.model_config(critic, raw), cfg)
+  refuse_short(f'critic={critic}', trained.model_config(critic, raw), cfg)
 
 
 def refuse_short(who, there, cfg):
@@ -110,7 +110,7 @@ def open_judges(cfg, tokenizer, mesh, listed):
     if callable(judge.by):
       hosts.append((judge, judges.by_function(judge, tokenizer, mesh)))
       continue
-    scorer, *theirs = finished.scorer_of(judge.by, dtype=cfg.model.dtype, mesh=mesh)
+    scorer, *theirs = trained.scorer_of(judge.by, dtype=cfg.model.dtype, mesh=mesh)
     if alike(theirs, ours):
       if judge.apart:
         score = lambda seen, scorer=scorer: read(scorer, seen.tokens_BT, seen.segment_BT)

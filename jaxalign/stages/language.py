@@ -11,7 +11,7 @@ from jaxalign.data import batches, chat
 from jaxalign.losses import head
 from jaxalign.models import adapters, llama2, phi2
 from jaxalign.ranges import Count, Length, Rows, Seed
-from jaxalign.stages import finished, training
+from jaxalign.stages import trained, training
 from jaxalign.stages.training import Corpus
 from jaxalign.train.feed import Feed
 
@@ -77,7 +77,7 @@ def run(cfg, workdir):
 
   return training.train(
     cfg, workdir, feed=Feed(data.rows, cfg.batch, mesh, cfg.steps_per_call), start=begin,
-    about=finished.text_side(tokenizer, cfg.format), tokens=cfg.batch * cfg.length,
+    about=trained.text_side(tokenizer, cfg.format), tokens=cfg.batch * cfg.length,
     flops=cfg.model.flops(cfg.length),
   )  # fmt: skip
 

@@ -18,7 +18,7 @@ from jaxalign.page import kit
 from jaxalign.ranges import Count, Length, Rows, Seed
 from jaxalign.rl import calibration, card
 from jaxalign.sharding.layout import pin
-from jaxalign.stages import finished, training
+from jaxalign.stages import trained, training
 from jaxalign.train.feed import Feed
 from jaxalign.train.fingerprint import record_of, weights_digest
 
@@ -58,7 +58,7 @@ def run(cfg, workdir, title, build, start, flops):
   tokenizer, mesh, tx = training.open_run(cfg, workdir, build)
   ready = training.open_data(cfg, training.corpora_of(cfg.train), 'train', tokenizer, workdir)
   data = batches.Pairs(ready, cfg.length, cfg.batch, cfg.seed)
-  about = finished.text_side(tokenizer, cfg.format)
+  about = trained.text_side(tokenizer, cfg.format)
   held_out = _open_held_out(cfg, tokenizer, workdir)
 
   def begin(saves):
@@ -115,7 +115,7 @@ def _evaluator(cfg, rewards, given, mesh, data, said):
 def origin(cfg, state, about):
   """Which weights, on which text side."""
   weights = weights_digest(record_of(state)['arrays'])
-  weights = weights if cfg.lora is None else finished.on_base(weights, cfg.init)
+  weights = weights if cfg.lora is None else trained.on_base(weights, cfg.init)
   names = dict(init=cfg.init or 'chance', template_name=cfg.format.name)
   return dict(weights=weights) | about | names
 

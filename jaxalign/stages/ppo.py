@@ -13,7 +13,7 @@ from jaxalign.models import adapters, llama2, phi2
 from jaxalign.ranges import INT32, Bound, Count, Length, Rows, Seed, Slots
 from jaxalign.rl import improve, judges, players
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import finished, held_out, judging, ppo_start, refusals, training
+from jaxalign.stages import held_out, judging, ppo_start, refusals, trained, training
 from jaxalign.stages.doctors import ppo_doctor
 from jaxalign.train.feed import Feed
 
@@ -132,7 +132,7 @@ def run(cfg, workdir):
     return state, given, make_step(game, tx, hosts), judge
 
   return training.train(
-    cfg, workdir, feed=feed, start=begin, about=finished.text_side(tokenizer, cfg.format),
+    cfg, workdir, feed=feed, start=begin, about=trained.text_side(tokenizer, cfg.format),
     tokens=cfg.batch * cfg.length, judged_first=True,  # every gain is measured from there
   )  # fmt: skip
 

@@ -11,7 +11,7 @@ from jaxalign.config import UserError
 from jaxalign.models import heads
 from jaxalign.rl import improve, players
 from jaxalign.sharding.layout import born
-from jaxalign.stages import finished, training
+from jaxalign.stages import trained, training
 from jaxalign.train.optim import learning_rate, make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state
 
@@ -72,7 +72,7 @@ def _critic_from(cfg, mesh):
   """The critic that a reward model starts as, or None."""
   if cfg.critic is None:
     return None
-  scorer, *_ = finished.scorer_of(cfg.critic, dtype=cfg.model.weights, mesh=mesh)
+  scorer, *_ = trained.scorer_of(cfg.critic, dtype=cfg.model.weights, mesh=mesh)
   return as_critic(cfg, scorer)
 
 

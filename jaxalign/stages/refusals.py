@@ -13,7 +13,7 @@ from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.models import hub
 from jaxalign.page import kit
-from jaxalign.stages import finished, judging, overoptimisation
+from jaxalign.stages import judging, overoptimisation, trained
 from jaxalign.train import saving
 from jaxalign.train.feed import DEPTH, refuse_too_large, split
 from jaxalign.train.optim import refuse_unmatched
@@ -74,7 +74,7 @@ def _start_fits(cfg, name, without):
   if path is None:
     return f'none: {without}', None
   cfg = dataclasses.replace(cfg, init=path)
-  if not finished.is_workdir(path):
+  if not trained.is_workdir(path):
     try:
       place = str(hub.resolve(path, weights=False))
     except UserError as error:
@@ -83,9 +83,9 @@ def _start_fits(cfg, name, without):
     refuse_other_model(cfg, there)
     seen = 'every tensor is there' if whole else 'its weights come with the run'
     return f'{path} fits model; {seen}', place
-  raw = finished.raw_of(path)
-  finished.refuse_no_text(path, raw)
-  refuse_other_model(cfg, finished.model_config(path, raw))
+  raw = trained.raw_of(path)
+  trained.refuse_no_text(path, raw)
+  refuse_other_model(cfg, trained.model_config(path, raw))
   step = saving.newest(path)
   if step is None:
     raise UserError(f'{path}: no checkpoint is there to start from; let that run save one')
@@ -104,7 +104,7 @@ def refuse_other_model(cfg, there):
 def tokenizer_fits(cfg, found):
   """The tokenizer: the config's own, or that of where the run starts."""
   place = found['init'] if cfg.tokenizer is None else cfg.init
-  tokenizer = finished.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=place))
+  tokenizer = trained.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=place))
   if tokenizer.vocab > cfg.model.vocab:
     raise UserError(
       f'the tokenizer has {tokenizer.vocab} ids, model.vocab={cfg.model.vocab}: they do not fit; '

@@ -18,7 +18,7 @@ from jaxalign.files import place, read_object, write_text
 from jaxalign.ranges import Weight
 from jaxalign.sealing import tree
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import finished, refusals
+from jaxalign.stages import refusals, trained
 from jaxalign.train import saving
 from jaxalign.train.fingerprint import checksum
 from jaxalign.train.loop import fit
@@ -110,8 +110,8 @@ def begin(cfg, tx, mesh, saves, build, first=lambda: None, frozen=None):
 def mark_of(init, weights):
   """32 bits by which a run that goes on knows the weights it read from `init`; the same on every
   mesh, where folding an adapter in is only the same to rounding."""
-  if init is not None and finished.is_workdir(init):
-    return int(finished.fingerprint_of(init)[:8], 16)
+  if init is not None and trained.is_workdir(init):
+    return int(trained.fingerprint_of(init)[:8], 16)
   return int(checksum(weights))
 
 
@@ -198,6 +198,6 @@ def _made(known):
 
 def initial(cfg, mesh):
   """The weights of `init`, under this run's config."""
-  model = finished.weights_of(cfg.init, cfg.model.weights, mesh)
+  model = trained.weights_of(cfg.init, cfg.model.weights, mesh)
   refusals.refuse_other_model(cfg, model.cfg)
   return model.under(cfg.model)

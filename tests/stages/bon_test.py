@@ -21,7 +21,7 @@ from jaxalign.models import heads, llama2
 from jaxalign.rl import bon as arithmetic
 from jaxalign.rl.judges import Judge
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import bon, finished, judging, overoptimisation_page
+from jaxalign.stages import bon, judging, overoptimisation_page, trained
 from jaxalign.stages.doctors import doctor
 from jaxalign.train import saving
 from jaxalign.train.state import make_state
@@ -116,10 +116,10 @@ def reward_run(workdir, seed):
   """A workdir as stage reward leaves it."""
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
   state = make_state(heads.fresh(CFG), optax.sgd(0.1), seed, mesh)[1]()
-  about = finished.text_side(shipped(), chat.TRANSCRIPT)
+  about = trained.text_side(shipped(), chat.TRANSCRIPT)
   with jax.set_mesh(mesh), saving.Saves(workdir, config.Saving(), about) as saves:
     saves.save(state)
-  raw = {'class': finished.REWARD, 'model': sealing.tree(CFG), 'tokenizer': 'shipped', 'init': None}
+  raw = {'class': trained.REWARD, 'model': sealing.tree(CFG), 'tokenizer': 'shipped', 'init': None}
   raw |= dict(lora=None, format=sealing.tree(chat.TRANSCRIPT))
   (workdir / 'config.json').write_text(json.dumps(raw))
   return str(workdir)

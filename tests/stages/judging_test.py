@@ -10,7 +10,7 @@ from jaxalign import sealing
 from jaxalign.config import UserError
 from jaxalign.models import llama2
 from jaxalign.rl.judges import Judge
-from jaxalign.stages import bon, finished, judging
+from jaxalign.stages import bon, judging, trained
 from jaxalign.train import fingerprint
 from tests.stages.bon_test import smoke
 
@@ -22,7 +22,7 @@ def known(workdir, mark):
   arrays = {'model.score_D': ['float32[4]', mark]}
   record = dict(arrays=arrays, crc=fingerprint._crc(arrays))
   (place / 'metadata').write_text(json.dumps(record))
-  raw = {'class': finished.REWARD, 'lora': None}
+  raw = {'class': trained.REWARD, 'lora': None}
   (workdir / 'config.json').write_text(json.dumps(raw))
   return Judge(by=str(workdir))
 

@@ -25,7 +25,7 @@ from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import ppo, ppo_start
 from jaxalign.train import saving
 from jaxalign.train.optim import learning_rate
-from tests.stages import finished_test
+from tests.stages import trained_test
 from tests.train import running
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -101,7 +101,7 @@ def test_evaluation_is_greedy_and_sampled_by_fixed_keys_and_written_down(unbroke
 
 def test_what_it_trained_loads_as_a_language_model(unbroken, monkeypatch):
   raw = json.loads((unbroken / 'config.json').read_text())
-  monkeypatch.setattr('jaxalign.stages.finished.PPO', raw['class'])  # the driver's, here
+  monkeypatch.setattr('jaxalign.stages.trained.PPO', raw['class'])  # the driver's, here
   model = jaxalign.load(unbroken)
   final = running.final(unbroken)
   np.testing.assert_array_equal(model.embed_VD, final[".model['policy'].embed_VD.value"])
@@ -169,7 +169,7 @@ def test_rule_21_resumed_with_another_reference_is_refused(tmp_path):
 
 @pytest.fixture
 def reward(tmp_path):
-  finished_test.store(tmp_path / 'reward')
+  trained_test.store(tmp_path / 'reward')
   return str(tmp_path / 'reward')
 
 
@@ -191,11 +191,11 @@ def opened(cfg, tmp_path):
 def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(reward, tmp_path):
   """Its hashes agree with the policy's, so tokens pass; its score is that of the row alone, read at
   the last real token; and the critic's values there are its scores."""
-  judges = (Judge(by=reward), Judge(by=finished_test.store, weight=0.5))
+  judges = (Judge(by=reward), Judge(by=trained_test.store, weight=0.5))
   cfg = sealing.seal(small(judges=judges, critic=reward))
   state, given, seen, hosts, names = opened(cfg, tmp_path)
   assert len(given['scorers']) == len(hosts) == 1 and names == ('reward', 'store')
-  scorer, _, _ = ppo.finished.scorer_of(reward)
+  scorer, _, _ = ppo.trained.scorer_of(reward)
   for a, b in zip(jax.tree.leaves(scorer), jax.tree.leaves(state.model['critic'])):
     np.testing.assert_array_equal(a, b)
   run = jax.jit(lambda tokens_BT, segment_BT: scorer(tokens_BT, segment_BT))

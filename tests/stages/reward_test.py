@@ -11,7 +11,7 @@ from jaxalign.config import AdamW, Saving, UserError
 from jaxalign.data import batches
 from jaxalign.models.adapters import Lora
 from jaxalign.models.export import export
-from jaxalign.stages import finished, pairs, reward, training
+from jaxalign.stages import pairs, reward, trained, training
 from jaxalign.train import optim, saving
 from tests.stages import pair_runs
 
@@ -55,8 +55,8 @@ def test_the_card_is_of_these_weights(done):
   _, workdir = done
   card = json.loads((workdir / 'card.json').read_text())
   assert card['pairs'] == 24 and card['subsets'].keys() == {'even', 'odd'}
-  assert card['origin']['weights'] == finished.fingerprint_of(workdir)
-  scorer, tokenizer, form = finished.scorer_of(workdir)
+  assert card['origin']['weights'] == trained.fingerprint_of(workdir)
+  scorer, tokenizer, form = trained.scorer_of(workdir)
   assert (card['origin']['tokenizer'], card['origin']['template']) == (tokenizer.hash, form.hash)
   page = (workdir / 'card.html').read_text()
   assert '<svg' in page and card['origin']['weights'] in page
@@ -64,7 +64,7 @@ def test_the_card_is_of_these_weights(done):
 
 
 def test_both_sides_in_one_forward_are_the_sides_alone(done, batch):
-  scorer, _, _ = finished.scorer_of(done[1])
+  scorer, _, _ = trained.scorer_of(done[1])
   both = jax.jit(reward.rewards)(scorer, batch)
   alone = jax.jit(lambda s, tokens_BT, segment_BT: s(tokens_BT, segment_BT))
   for side, name in enumerate(('chosen', 'rejected')):
@@ -74,7 +74,7 @@ def test_both_sides_in_one_forward_are_the_sides_alone(done, batch):
 
 def test_the_loss_is_the_plain_formula(done, batch):
   """Margins, centering, and no weight on padding; and its gradient is finite there too."""
-  scorer, _, _ = finished.scorer_of(done[1])
+  scorer, _, _ = trained.scorer_of(done[1])
   loss = reward.loss_of(reward.rewards, 0.02)
   live = batch['weight_B'] > 0
   assert 0 < live.sum() < 5 and batch['margin_B'].max() > 0
@@ -109,11 +109,11 @@ def test_it_starts_from_init_and_an_adapter_trains_nothing_else(tmp_path, one_de
   assert jnp.abs(state.model.score_D[...]).max() > 0
   thin = pair_runs.small(reward, tmp_path, lora=Lora(rank=4), **changes)
   pair_runs.run(reward, thin, tmp_path / 'thin')
-  scorer, _, _ = finished.scorer_of(tmp_path / 'thin')
+  scorer, _, _ = trained.scorer_of(tmp_path / 'thin')
   assert (scorer.decoder.embed_VD[...] == base.embed_VD[...]).all()
   assert jnp.abs(scorer.decoder.blocks.q_HKD[...] - base.blocks.q_HKD[...]).max() > 1e-5
   card = json.loads((tmp_path / 'thin/card.json').read_text())
-  assert card['origin']['weights'] == finished.fingerprint_of(tmp_path / 'thin')
+  assert card['origin']['weights'] == trained.fingerprint_of(tmp_path / 'thin')
 
 
 @pytest.mark.campaign

@@ -16,7 +16,7 @@ from jaxalign.evals import benches, sentiment
 from jaxalign.models import hub
 from jaxalign.ranges import Count, Length, Seed
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 from jaxalign.study.plan.guest import Guest, Start
 from jaxalign.study.texts import corpora, examined, page, questions, texts_rules
 from jaxalign.study.texts.questions import ALL
@@ -105,9 +105,9 @@ class Texts(Guest):
     stage = cfg.recipes[0].stage
     sizes = stage.mesh.data, stage.mesh.fsdp, stage.mesh.tensor
     mesh = make_mesh(*sizes) if jax.device_count() > 1 else None
-    if finished.is_workdir(place):
-      return finished.load(place, mesh=mesh)[0]
-    return finished.weights_of(place, stage.model.weights, mesh).under(stage.model)
+    if trained.is_workdir(place):
+      return trained.load(place, mesh=mesh)[0]
+    return trained.weights_of(place, stage.model.weights, mesh).under(stage.model)
 
   def asked(self, name, home):
     return questions.asked(self, home)
@@ -137,8 +137,8 @@ class Texts(Guest):
 
 def mark(init):
   """A sha256 by which weights are known again wherever they lie, from parts of every file."""
-  if finished.is_workdir(init):
-    return finished.fingerprint_of(init)
+  if trained.is_workdir(init):
+    return trained.fingerprint_of(init)
   place = hub.resolve(init)
   paths = [place] if place.is_file() else sorted(place.glob('*.safetensors'))
   digest = hashlib.sha256()

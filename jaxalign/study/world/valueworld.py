@@ -5,7 +5,7 @@ import dataclasses
 from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 from jaxalign.study.plan.guest import Guest, Start
 from jaxalign.study.world import answers, files, gates, page, probe_files, probing
 from jaxalign.train import saving
@@ -55,7 +55,7 @@ class ValueWorld(Guest):
 
   def load(self, cfg, place):
     """On one device, for it is small; of several processes, on those of all."""
-    return finished.load(place, mesh=make_mesh() if pod.several() else None)[0]
+    return trained.load(place, mesh=make_mesh() if pod.several() else None)[0]
 
   def asked(self, name, home):
     return answers.tests_of(self.world, name)

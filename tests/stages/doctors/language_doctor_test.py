@@ -14,7 +14,7 @@ from jaxalign.data import chat, sources
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import adapters, llama2
 from jaxalign.models.export import export
-from jaxalign.stages import finished, refusals, sft
+from jaxalign.stages import refusals, sft, trained
 from jaxalign.stages.doctors import doctor, language_doctor
 from jaxalign.stages.training import Corpus
 from jaxalign.train.state import make_state
@@ -121,7 +121,7 @@ def test_init_is_looked_at_and_not_read(tmp_path):
   sealing.write(smoke(), tmp_path / 'run/config.json')
   with pytest.raises(UserError, match='no checkpoint is there'):
     init_fits(smoke(init=str(tmp_path / 'run')))
-  raw = json.loads((tmp_path / 'run/config.json').read_text()) | {'class': finished.REWARD}
+  raw = json.loads((tmp_path / 'run/config.json').read_text()) | {'class': trained.REWARD}
   (tmp_path / 'run/config.json').write_text(json.dumps(raw))
   with pytest.raises(UserError, match='holds a reward model, which writes no text'):
     init_fits(smoke(init=str(tmp_path / 'run')))

@@ -16,7 +16,7 @@ from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import llama2
 from jaxalign.rl import players
 from jaxalign.rl.judges import Judge
-from jaxalign.stages import bon, finished, ppo, refusals, training
+from jaxalign.stages import bon, ppo, refusals, trained, training
 from jaxalign.stages.doctors import doctor, language_doctor, ppo_doctor
 from jaxalign.stages.doctors import ppo_rehearsal as rehearsal
 
@@ -165,12 +165,12 @@ def critic_reads(critic, tokenizer=None):
 def reward_run(workdir, monkeypatch, form=chat.TRANSCRIPT, about=None, length=512):
   """The files that a reward model's text side is known by; no weights are read for it."""
   (workdir / 'checkpoints/7').mkdir(parents=True, exist_ok=True)
-  raw = {'class': finished.REWARD, 'init': None, 'tokenizer': 'shipped', 'lora': None}
+  raw = {'class': trained.REWARD, 'init': None, 'tokenizer': 'shipped', 'lora': None}
   raw |= dict(model=sealing.tree(dataclasses.replace(smoke().model, length=length)))
   (workdir / 'config.json').write_text(json.dumps(raw | dict(format=sealing.tree(form))))
-  said = about or finished.text_side(shipped(), form)
-  monkeypatch.setattr(finished.saving, 'about', lambda path: said)
-  monkeypatch.setattr(finished, 'fingerprint_of', lambda path: 'abc')
+  said = about or trained.text_side(shipped(), form)
+  monkeypatch.setattr(trained.saving, 'about', lambda path: said)
+  monkeypatch.setattr(trained, 'fingerprint_of', lambda path: 'abc')
   return Judge(by=str(workdir))
 
 
@@ -179,7 +179,7 @@ def test_a_reward_model_s_template_and_tokenizer_are_compared(tmp_path, monkeypa
   assert 'tokens pass through' in judges_read(judge)
   other = judges_read(judge, format=chat.PHI2_INSTRUCT)
   assert 'written anew in its template transcript' in other
-  changed = dict(finished.text_side(shipped(), chat.TRANSCRIPT), template='0' * 64)
+  changed = dict(trained.text_side(shipped(), chat.TRANSCRIPT), template='0' * 64)
   judge = reward_run(tmp_path, monkeypatch, about=changed)
   assert 'trained with template 000000000000' in of(judges_read, judge)
   judge = reward_run(tmp_path, monkeypatch, length=smoke().length - 1)
