@@ -21,7 +21,7 @@ from jaxalign.stages import bon, dpo, explain, judging, ppo, reward, sft, traine
 from jaxalign.stages import language as text
 from jaxalign.stages import ppo_start as begin
 from jaxalign.stages.doctors.doctor import device_bytes
-from jaxalign.stages.refusals import rows_divide
+from jaxalign.stages.refusals import BON, LEARNING, PPO, Found
 from jaxalign.study.stage import Config as Study
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state
@@ -53,18 +53,18 @@ def programs_of(cfg, devices):
   if not hasattr(cfg, 'mesh') or not hasattr(cfg, 'model'):
     raise UserError(f'{type(cfg).__module__} runs no program of its own')
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor, devices=devices)
-  rows_divide(cfg, dict(mesh=mesh))
   match cfg:
     case explain.Config() | sft.Config():
-      made = language(cfg, mesh)
+      made, rules = language(cfg, mesh), LEARNING
     case reward.Config() | dpo.Config():
-      made = pairs(cfg, mesh)
+      made, rules = pairs(cfg, mesh), LEARNING
     case ppo.Config():
-      made = rounds(cfg, mesh)
+      made, rules = rounds(cfg, mesh), PPO
     case bon.Config():
-      made = best_of(cfg, mesh)
+      made, rules = best_of(cfg, mesh), BON
     case _:
       raise UserError(f'{type(cfg).__module__}: preflight does not know what it compiles')
+  dict(rules)['batch'](cfg, Found(mesh=mesh))
   return mesh, list(made)
 
 
@@ -144,7 +144,7 @@ def pairs(cfg, mesh):
   tokens = 2 * cfg.batch * T
   yield Program(
     'train', step, (state, rows(mesh, (1,), sizes, types), given), tokens=tokens,
-    flops=tokens * stage.flops(cfg)(T), calls=cfg.steps,
+    flops=tokens * stage.flops(cfg, T), calls=cfg.steps,
   )  # fmt: skip
 
 

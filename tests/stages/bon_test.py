@@ -8,23 +8,19 @@ import signal
 
 import jax
 import numpy as np
-import optax
 import pytest
 from etils import epath
 
 from jaxalign import config, main, sealing
 from jaxalign.config import UserError
-from jaxalign.data import chat
-from jaxalign.data.text import shipped
 from jaxalign.endings import UNFINISHED
-from jaxalign.models import heads, llama2
+from jaxalign.models import llama2
 from jaxalign.rl import bon as arithmetic
 from jaxalign.rl.judges import Judge
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import bon, judging, overoptimisation_page, trained
+from jaxalign.stages import bon, judging
 from jaxalign.stages.doctors import doctor
-from jaxalign.train import saving
-from jaxalign.train.state import make_state
+from tests.stages import trained_test
 
 pytest.importorskip('matplotlib', reason='the report is an extra: jaxalign[report]')
 SMOKE = str(pathlib.Path(__file__).resolve().parents[2] / 'configs/bon_llama2_7b.py:smoke')
@@ -112,23 +108,10 @@ def test_told_to_stop_it_keeps_the_answers_so_far_and_is_not_done(tmp_path, caps
   )
 
 
-def reward_run(workdir, seed):
-  """A workdir as stage reward leaves it."""
-  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  state = make_state(heads.fresh(CFG), optax.sgd(0.1), seed, mesh)[1]()
-  about = trained.text_side(shipped(), chat.TRANSCRIPT)
-  with jax.set_mesh(mesh), saving.Saves(workdir, config.Saving(), about) as saves:
-    saves.save(state)
-  raw = {'class': trained.REWARD, 'model': sealing.tree(CFG), 'tokenizer': 'shipped', 'init': None}
-  raw |= dict(lora=None, format=sealing.tree(chat.TRANSCRIPT))
-  (workdir / 'config.json').write_text(json.dumps(raw))
-  return str(workdir)
-
-
 def test_reward_models_judge_and_a_copy_of_the_proxy_is_refused(tmp_path):
-  proxy, copy, gold = (
-    reward_run(tmp_path / name, seed) for name, seed in dict(a=0, b=0, c=1).items()
-  )
+  for name, seed in dict(a=0, b=0, c=1).items():
+    trained_test.store(tmp_path / name, seed, cfg=CFG)
+  proxy, copy, gold = (str(tmp_path / name) for name in 'abc')
   both = dict(proxy=(Judge(by=proxy),), gold=(Judge(by=gold, weight=2.0),))
   prints = judging.refuse_same_judge(both['proxy'], both['gold'])
   assert prints['proxy']['a'] != prints['gold']['c']
@@ -147,32 +130,14 @@ def no_number(prompt, answer):
   return 'good'
 
 
-def test_a_ppo_run_that_is_not_there_is_missed_before_any_answer(tmp_path):
-  with pytest.raises(UserError, match='nowhere holds no samples.jsonl with an evals.jsonl'):
-    bon.run(smoke(ppo='nowhere'), epath.Path(tmp_path))
-  assert not list(tmp_path.iterdir())
-
-
 def test_the_doctor_passes_the_smoke_and_finds_what_is_broken():
   one = doctor.Machine('one', 1, None)
   state = lambda **c: {x.name: x.state for x in bon.doctor(smoke(**c), None, one)}
   assert {name for name, x in state().items() if x != 'ok'} == {'memory'}  # nobody knows it here
   small = doctor.Machine('small', 1, 1 << 18)
   assert {x.name: x.state for x in bon.doctor(smoke(), None, small)}['memory'] == 'FAIL'
-  assert state(proxy=(Judge(by='nowhere'),))['judges'] == 'FAIL'
   assert state(gold=(Judge(by=no_number),))['gold 0'] == 'FAIL'
-  assert state(ppo='nowhere')['ppo'] == 'FAIL'
-  assert state(gold=smoke().proxy)['gold'] == 'FAIL'
   assert state(prompt=2)['prompts'] == 'FAIL'
-  assert state(mesh=config.Mesh(data=3))['mesh'] == 'FAIL'
-
-
-def test_functions_are_told_apart_by_name():
-  same = Judge(by=overoptimisation_page.turn_words)
-  with pytest.raises(UserError, match='gold judge turn_words is the proxy turn_words'):
-    judging.refuse_same_judge((same,), (dataclasses.replace(same, weight=0.5),))
-  other = Judge(by=overoptimisation_page.write)
-  assert judging.refuse_same_judge((same,), (other,))['gold'].keys() == {'write'}
 
 
 @pytest.mark.parametrize(

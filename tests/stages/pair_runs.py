@@ -18,13 +18,11 @@ MODEL = llama2.tiny(
 
 def write_pairs(path, count=24):
   """The chosen answer says yes, the rejected one no, in as many words; two subsets, margins."""
-  made = [
-    dict(
-      prompt=f'Is {n * 7919 % 1000} a number?', chosen=f'yes it is {n % 7}',
-      rejected=f'no it is {n % 7}', subset='even odd'.split()[n % 2], margin=0.25 * (n % 3),
-    )
-    for n in range(count)
-  ]  # fmt: skip
+  made = []
+  for n in range(count):
+    pair = dict(prompt=f'Is {n * 7919 % 1000} a number?', chosen=f'yes it is {n % 7}')
+    pair |= dict(rejected=f'no it is {n % 7}', subset=('even', 'odd')[n % 2], margin=0.25 * (n % 3))
+    made.append(pair)
   path.write_text(''.join(json.dumps(row) + '\n' for row in made))
   columns = rows.Columns(subset='subset', margin='margin')
   return sources.Jsonl(path=str(path), kind='pair', columns=columns)

@@ -131,9 +131,7 @@ def test_a_mesh_changes_nothing(done, tmp_path):
     (dict(center=-1.0), 'center=-1.0'),
     (dict(lora=Lora()), 'lora adapts weights that exist'),
     (dict(batch=32), 'batch=32: at least 1, and at most the 24 pairs'),
-    (dict(length=129), 'trained on at most 128 positions'),
     (dict(saving=Saving(best='held_out_accuracy')), 'evaluation gives held_out_loss'),
-    (dict(length=8), 'nothing is left'),
   ],
 )
 def test_bad_config_is_one_line(change, says, tmp_path):
@@ -148,15 +146,7 @@ def test_its_work_is_a_decoder_s_without_the_unembedding(tmp_path):
   model = jax.eval_shape(cfg.model.build, jax.random.key(0))
   matrices = sum(w.size for w in jax.tree.leaves(model.blocks) if w.ndim > 2)
   attention = 6 * cfg.model.depth * cfg.model.width * 20
-  assert reward.flops(cfg)(20) == 6 * matrices + attention
-
-
-def test_documents_are_no_pairs(tmp_path):
-  from jaxalign.data.sources import Shipped
-
-  cfg = pair_runs.small(reward, tmp_path, train=(Shipped(name='value_explanations'),), length=128)
-  with pytest.raises(UserError, match='holds examples: pairs are wanted here'):
-    pair_runs.run(reward, cfg, tmp_path / 'run')
+  assert reward.flops(cfg, 20) == 6 * matrices + attention
 
 
 def test_rows_stay_beside_their_partner():

@@ -26,16 +26,16 @@ TOKENS = np.random.RandomState(0).randint(3, 1000, (3, 8)).astype(np.int32)
 run = jax.jit(lambda scorer, tokens_BT: scorer(tokens_BT))
 
 
-def store(workdir, seed=0, lora=None, init=None, **changes):
+def store(workdir, seed=0, lora=None, init=None, cfg=CFG, **changes):
   """A workdir as the stage leaves it, and the weights in it, the head larger than by chance."""
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  build = heads.fresh(CFG) if lora is None else heads.fresh_thin(CFG, lora)
+  build = heads.fresh(cfg) if lora is None else heads.fresh_thin(cfg, lora)
   state = make_state(build, optax.sgd(0.1), seed, mesh)[1]()
   state = state.replace(model=jax.tree.map(lambda w: w * 3 + 0.01, state.model))
   about = trained.text_side(shipped(), chat.TRANSCRIPT)
   with jax.set_mesh(mesh), saving.Saves(workdir, config.Saving(), about) as saves:
     saves.save(state)
-  raw = {'class': trained.REWARD, 'model': sealing.tree(CFG), 'tokenizer': 'shipped', 'init': init}
+  raw = {'class': trained.REWARD, 'model': sealing.tree(cfg), 'tokenizer': 'shipped', 'init': init}
   raw |= dict(lora=lora and sealing.tree(lora), format=sealing.tree(chat.TRANSCRIPT)) | changes
   (workdir / 'config.json').write_text(json.dumps(raw))
   return state.model
@@ -106,29 +106,10 @@ def test_a_reward_model_is_no_language_model(tmp_path):
     trained.load(tmp_path)
 
 
-def test_a_fingerprint_is_of_the_weights(tmp_path):
-  for name, seed in dict(a=0, b=0, c=1).items():
-    store(tmp_path / name, seed)
+@pytest.mark.parametrize('field, lora', [('seed', None), ('init', LORA)])
+def test_a_fingerprint_is_of_the_weights_and_of_what_an_adapter_lies_on(tmp_path, field, lora):
+  for name, value in dict(a=0, b=0, c=1).items():
+    store(tmp_path / name, lora=lora, **{field: value if field == 'seed' else f'x/{value}'})
   a, b, c = (trained.fingerprint_of(tmp_path / name) for name in 'abc')
   assert a == b != c and len(a) == 64
   assert saving.about(tmp_path / 'a')['template'] == chat.TRANSCRIPT.hash
-
-
-def test_an_adapter_s_fingerprint_counts_its_base(tmp_path):
-  for name, init in dict(a='x/y', b='x/y', c='x/z').items():
-    store(tmp_path / name, lora=LORA, init=init)
-  a, b, c = (trained.fingerprint_of(tmp_path / name) for name in 'abc')
-  assert a == b != c
-
-
-def test_a_run_goes_on_only_with_the_text_side_it_began_with(tmp_path):
-  store(tmp_path)
-  twin = make_state(heads.fresh(CFG), optax.sgd(0.1), 0, make_mesh(1, 1, 1, jax.devices()[:1]))[0]
-  for template, says in (('other', 'another template than this run has'), (None, None)):
-    about = trained.text_side(shipped(), chat.TRANSCRIPT) | ({'template': 'x'} if template else {})
-    with saving.Saves(tmp_path, config.Saving(), about) as saves:
-      if says:
-        with pytest.raises(UserError, match=says):
-          saves.restore(twin)
-      else:
-        assert saves.restore(twin) is not None

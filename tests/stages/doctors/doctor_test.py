@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import types
 
 import jax
 import jax.numpy as jnp
@@ -72,9 +71,7 @@ def test_mesh_and_batch_are_counted_on_the_machine_that_is_named():
   assert dict(mesh.shape) == dict(data=2, fsdp=8, tensor=4) and 'v5e-64' in words
   with pytest.raises(UserError, match='does not divide 64 devices'):
     doctor.mesh_fits(Mesh(data=3), POD)
-  rows = lambda batch, parts: refusals.rows_divide(
-    types.SimpleNamespace(batch=batch, microbatches=parts), dict(mesh=mesh)
-  )
+  rows = lambda batch, parts: refusals.rows_divide(dict(mesh=mesh), 'batch', batch, parts)
   assert '2 parts x 16 ways x 4 rows' in rows(128, 2)[0]
   with pytest.raises(UserError, match='a multiple of 32, or fewer ways'):
     rows(48, 2)

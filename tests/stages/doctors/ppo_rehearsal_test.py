@@ -155,7 +155,7 @@ def test_judges_that_cannot_judge_fail():
 
 def judges_read(judge, tokenizer=None, **changes):
   cfg = smoke(judges=(judge,), **changes)
-  return refusals.judges_read(cfg, dict(tokenizer=tokenizer or shipped()))[0]
+  return refusals.judges_read(cfg, dict(tokenizer=tokenizer or shipped()), (judge,))[0]
 
 
 def critic_reads(critic, tokenizer=None):
@@ -210,15 +210,6 @@ def test_gold_is_counted_too():
   big = smoke(gold=(Judge(by='gold'),))
   mesh = doctor.mesh_fits(big.mesh, ONE)[1]
   assert '1 judges of its size' in ppo_doctor.memory(big, mesh, doctor.Machine('one', 1, 1 << 40))
-
-
-def test_a_gold_judge_that_is_the_proxy_fails():
-  sides = lambda gold: dict(judges=(smoke().judges, gold))
-  gold_differs = lambda gold: refusals.gold_differs(smoke(gold=gold), sides(gold))
-  assert 'gold judge share_of_e is the proxy' in of(gold_differs, smoke().judges)
-  assert 'not the proxy' in gold_differs((Judge(by=no_number),))[0]
-  with pytest.raises(UserError, match='name them'):
-    sealing.seal(smoke(gold=(Judge(by=no_number),), held_out=None))
 
 
 @pytest.mark.campaign
