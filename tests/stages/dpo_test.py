@@ -15,6 +15,7 @@ from jaxalign.models.adapters import Lora
 from jaxalign.models.export import export
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import dpo, training
+from jaxalign.train import optim, saving
 from tests.stages import pair_runs
 
 
@@ -123,8 +124,6 @@ def test_an_adapter_s_reference_is_its_base(tmp_path, base):
 
 def test_the_reference_may_be_half_as_large_and_stays_where_it_was(tmp_path, base):
   """Resumed, it is still init and not where the policy stands."""
-  from jaxalign.train import optim, saving
-
   cfg = pair_runs.small(dpo, tmp_path, init=base, reference='bfloat16')
   mesh, tx = training.make_mesh(), optim.make_optimizer(cfg.optim, cfg.steps)
   with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
@@ -140,8 +139,6 @@ def test_the_reference_may_be_half_as_large_and_stays_where_it_was(tmp_path, bas
 
 def test_a_reference_that_is_another_by_now_is_refused(tmp_path):
   """The files that init names were written anew: a run that goes on would measure from there."""
-  from jaxalign.train import optim, saving
-
   build = jax.jit(pair_runs.MODEL.build)
   export(build(jax.random.key(9)), tmp_path / 'base')
   cfg = pair_runs.small(dpo, tmp_path, init=str(tmp_path / 'base'))

@@ -15,6 +15,7 @@ from jaxalign.data.records import Conversation, Turn
 from jaxalign.data.text import shipped
 from jaxalign.models import llama2, phi2
 from jaxalign.stages import language, training
+from jaxalign.train import optim, saving
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMOKE = str(ROOT / 'configs/sft_llama2_7b.py:smoke')
@@ -158,8 +159,6 @@ def test_order_of_starting_points(tmp_path):
 
 
 def read(cfg, workdir):
-  from jaxalign.train import optim, saving
-
   mesh = training.make_mesh(1, -1, 1)
   tx = optim.make_optimizer(cfg.optim, 10)
   with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving) as saves:

@@ -12,6 +12,8 @@ from etils import epath
 from jaxalign import sealing
 from jaxalign.config import Adafactor, AdamW, Mesh, Schedule, UserError
 from jaxalign.models import llama2, phi2
+from jaxalign.sharding.layout import born
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import refusals
 from jaxalign.stages.doctors import doctor
 from jaxalign.stages.doctors.doctor import Machine
@@ -106,9 +108,6 @@ def test_a_clip_that_is_not_applied_is_seen():
 
 
 def test_bytes_are_those_that_devices_hold():
-  from jaxalign.sharding.layout import born
-  from jaxalign.sharding.meshes import make_mesh
-
   cfg = llama2.tiny(width=128, heads=8, kv_heads=4)
   mesh = make_mesh(2, 2, 2)
   model = born(cfg.build, mesh, jax.random.key(0))
