@@ -28,11 +28,11 @@ Metrics = dict[str, tuple[jax.Array, jax.Array]]  # (total, weight), to be summe
 Loss = Callable[..., Metrics]  # of (model, batch, key, what is given and not trained)
 Step = Callable[[State, Batch, Any], tuple[State, Any]]  # gives the state and what fit is told
 Score = Callable[[Seen], jax.Array]  # a number for each row
-RowsOf = Callable[[int, Sequence[int]], Mapping[str, np.ndarray]]  # of (step, numbers of rows)
+RowsOf = Callable[[int, Any], dict[str, np.ndarray]]  # of (step, numbers of rows)
 
 
 class Evaluation(NamedTuple):
-  """What a run evaluates, as fit takes it."""
+  """What a run evaluates, and when."""
 
   every: int  # steps
   scores: Callable[[State], dict[str, float]]

@@ -111,16 +111,17 @@ def start(cfg: Config, tx: Tx, mesh: Mesh, saves: Saves) -> pairs.Begun:
     base = training.initial(cfg, mesh)
     return training.begin(cfg, tx, mesh, saves, build, lambda: None, base), base, loss, rewards
   first = functools.partial(training.initial, cfg, mesh)
-  reference = first() or make_state(build, optax.identity(), cfg.seed, mesh)[1]().model
+  reference: Any = first() or make_state(build, optax.identity(), cfg.seed, mesh)[1]().model
   reference = trained.cast(reference, cfg.reference)
   return training.begin(cfg, tx, mesh, saves, build, first, reference), reference, loss, rewards
 
 
 def learner(cfg: Config) -> tuple[Build, Loss, pairs.Rewards]:
   """What makes the weights that are trained, by chance; the loss; the implicit rewards."""
-  if cfg.lora is not None:
-    build = adapters.adapter_builder(cfg.model, cfg.lora)
-    read = reader(cfg, lambda adapter, base: (adapters.attach(base, adapter, cfg.lora), base))
+  lora = cfg.lora
+  if lora is not None:
+    build = adapters.adapter_builder(cfg.model, lora)
+    read = reader(cfg, lambda adapter, base: (adapters.attach(base, adapter, lora), base))
   else:
     build, read = cfg.model.build, reader(cfg, lambda model, reference: (model, reference))
   return build, loss_of(cfg, read), lambda *args: read(*args)[0]

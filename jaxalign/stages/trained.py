@@ -125,7 +125,8 @@ def cast(model: Decoder, dtype: str | None) -> Decoder:
   """A decoder in another precision; None leaves it."""
   if dtype is None:
     return model
-  cfg = dataclasses.replace(model.cfg, dtype=dtype, weights=dtype)
+  both: Any = dict(dtype=dtype, weights=dtype)
+  cfg = dataclasses.replace(model.cfg, **both)
   return jax.tree.map(lambda w: w.astype(dtype), model).under(cfg)
 
 

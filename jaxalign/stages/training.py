@@ -93,16 +93,16 @@ def train(
   """The state at the end of the run. tokens: of a step; flops: of a token, or 0: not known."""
   state, given, step, judge = began
   workdir, start, steps = saves.path.parent, int(state.step), cfg.steps
-  names = tensor_names(state.model)
-  how = dict(start=start, steps=steps, tokens=tokens, flops=flops, feed=feed)
-  with Log(workdir, cfg.logging, **how) as log:
+  names, evaluate = tensor_names(state.model), judge and (judge.every, judge.scores)
+  with Log(
+    workdir, cfg.logging, start=start, steps=steps, tokens=tokens, flops=flops, feed=feed
+  ) as log:
     if start:
       log.note(f'going on from step {start:,} of {steps:,}')
     elif judge and judge.at_start:
       log.scores(0, judge.scores(state))
-    state = fit(
-      state, step, feed, steps=steps, given=given, saves=saves, log=log, names=names, evaluate=judge
-    )
+    how: dict[str, Any] = dict(given=given, names=names, evaluate=evaluate)
+    state = fit(state, step, feed, steps=steps, saves=saves, log=log, **how)
     best = saves.best()
     lowest = '' if best is None else f'; lowest {cfg.saving.best}: {saves.path / str(best)}'
     log.note(f'done: {steps:,} steps, in {workdir}{lowest}')

@@ -120,10 +120,8 @@ def test_every_metric_that_others_plot_is_there(unbroken):
     assert all(row[name] is not None for row in rows), name
   assert all(row['optimizer_steps'] == 2 for row in rows)
   assert rows[0]['kl_sequence'] == 0
-  rate = learning_rate(small().optim, 16)
-  np.testing.assert_allclose(
-    [row['policy_lr'] for row in rows], [rate(2 * n) for n in range(8)], rtol=1e-5
-  )
+  rates = [learning_rate(small().optim, 16)(2 * n) for n in range(8)]
+  np.testing.assert_allclose([row['policy_lr'] for row in rows], rates, rtol=1e-5)
 
 
 def test_beyond_its_kl_bound_a_policy_costs_more_than_any_other():
@@ -226,7 +224,6 @@ def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
 @pytest.mark.parametrize(
   'change, says',
   [
-    (dict(rules=Rules(temperature=0.0)), 'config.rules.temperature=0.0: at least 0.001'),
     (dict(minibatch=3), 'batch=8 is not a multiple of minibatch=3'),
     (dict(microbatches=3), 'minibatch=8 is not a multiple of microbatches=3'),
     (dict(prompt=500, response=100), 'are 600 tokens: the model was trained on 512 positions'),
@@ -240,10 +237,8 @@ def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
     (dict(saving=config.Saving(best='held_out_reward')), 'lowest is kept.*held_out_cost, minus'),
     (dict(optim=config.AdamW(frozen=('norm*',))), 'optim.frozen is not for ppo'),
     (dict(prompt=2), 'nothing is left .* longer than 2 tokens'),
-    (dict(batch=0), 'batch=0: at least 1'),
     (dict(batch=2**24), 'batch=16777216: .* GiB, and it has'),
     (dict(steps=2**30), 'optimizer steps: at most'),
-    (dict(critic_optim=config.AdamW(lr=0.0)), 'config.critic_optim.lr=0.0: at least 1e-12'),
     (dict(prompts=Decontaminated(source=TALKS, against=(TALKS,))), 'none of 124 .*shares a prompt'),
   ],
   ids=str,

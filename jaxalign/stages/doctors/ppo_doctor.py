@@ -82,8 +82,7 @@ def memory(cfg: Playing, mesh: AbstractMesh, machine: Machine) -> str:
   size = functools.partial(doctor.device_bytes, mesh=mesh)
   trained = model
   if cfg.lora is not None:
-    key = jax.random.key(0)
-    trained = jax.eval_shape(lambda m: adapters.make_adapter(m, cfg.lora, key), model)
+    trained = jax.eval_shape(adapters.adapter_builder(cfg.model, cfg.lora), jax.random.key(0))
   moments = {}
   for name in ('optim', 'critic_optim'):
     tx = training.make_optimizer(getattr(cfg, name), cfg.optimizer_steps)
