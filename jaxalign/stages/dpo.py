@@ -48,9 +48,9 @@ class Config(pairs.Pairwise):
 def run(cfg: Config, workdir: Workdir) -> State:
   data = pairs.opened(cfg, workdir, learner(cfg)[0])
   with training.opened(cfg, workdir, data.mesh, data.tokenizer) as saves:
-    begun = start(cfg, data.tx, data.mesh, saves)
+    started = start(cfg, data.tx, data.mesh, saves)
     work = flops(cfg, data.mean_length)
-    return pairs.train(cfg, data, saves, begun, 'DPO: implicit rewards', work)
+    return pairs.train(cfg, data, saves, started, 'DPO: implicit rewards', work)
 
 
 def flops(cfg: Config, length: float) -> float:
@@ -104,16 +104,13 @@ def loss_of(cfg: Config, read: _Read) -> Loss:
   return loss
 
 
-def start(cfg: Config, tx: Tx, mesh: Mesh, saves: Saves) -> pairs.Begun:
+def start(cfg: Config, tx: Tx, mesh: Mesh, saves: Saves) -> pairs.Started:
   """Resumed, else from init, else from chance; given is the reference, or the adapter's base."""
   build, loss, rewards = learner(cfg)
-  if cfg.lora is not None:
-    base = training.initial(cfg, mesh)
-    return training.begin(cfg, tx, mesh, saves, build, lambda: None, base), base, loss, rewards
   first = functools.partial(training.initial, cfg, mesh)
-  reference: Any = first() or make_state(build, optax.identity(), cfg.seed, mesh)[1]().model
-  reference = trained.cast(reference, cfg.reference)
-  return training.begin(cfg, tx, mesh, saves, build, first, reference), reference, loss, rewards
+  given: Any = first() or make_state(build, optax.identity(), cfg.seed, mesh)[1]().model
+  given = trained.cast(given, cfg.reference)
+  return training.begin(cfg, tx, mesh, saves, build, first, given), given, loss, rewards
 
 
 def learner(cfg: Config) -> tuple[Build, Loss, pairs.Rewards]:

@@ -91,11 +91,9 @@ def run(cfg: Language, workdir: Workdir) -> State:
 def start(cfg: Language, tx: Tx, mesh: jax.sharding.Mesh, saves: Saves) -> tuple[State, Any, Loss]:
   """The state: resumed, else from init, else from chance; what the loss is given; the loss."""
   build, loss = learner(cfg)
-  if cfg.lora is not None:
-    base = training.initial(cfg, mesh)
-    return training.begin(cfg, tx, mesh, saves, build, lambda: None, base), base, loss
   first = functools.partial(training.initial, cfg, mesh)
-  return training.begin(cfg, tx, mesh, saves, build, first), None, loss
+  base = None if cfg.lora is None else first()
+  return training.begin(cfg, tx, mesh, saves, build, first, base), base, loss
 
 
 def learner(cfg: Language) -> tuple[Build, Loss]:

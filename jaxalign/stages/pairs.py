@@ -28,12 +28,8 @@ from jaxalign.train.feed import Feed
 from jaxalign.train.fingerprint import record_of, weights_digest
 from jaxalign.train.saving import Saves
 
-Rewards = Callable[
-  ..., jax.Array
-]  # of (model, batch, given): of a pair's chosen and rejected answer
-Begun = tuple[
-  State, Any, Loss, Rewards
-]  # the Any: weights that the loss is given and nobody trains
+Rewards = Callable[..., jax.Array]  # of (model, batch, given): two numbers for each pair
+Started = tuple[State, Any, Loss, Rewards]  # the second: what the loss is given, untrained
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -97,10 +93,10 @@ def opened(cfg: Pairwise, workdir: Workdir, build: Build) -> _Opened:
 
 
 def train(
-  cfg: Pairwise, data: _Opened, saves: Saves, began: Begun, title: str, work: float
+  cfg: Pairwise, data: _Opened, saves: Saves, started: Started, title: str, work: float
 ) -> State:
   """The state at the end of the run. title: of the card; work: flops of a token."""
-  state, given, loss, rewards = began
+  state, given, loss, rewards = started
   judge = _evaluator(cfg, saves.path.parent, data, rewards, given, title)
   feed, step = Feed(data.train.rows, cfg.batch, data.mesh), training.step_of(cfg, data.tx, loss)
   tokens = round(2 * cfg.batch * data.mean_length)

@@ -28,8 +28,8 @@ class Config(pairs.Pairwise):
 def run(cfg: Config, workdir: Workdir) -> State:
   data = pairs.opened(cfg, workdir, learner(cfg)[0])
   with training.opened(cfg, workdir, data.mesh, data.tokenizer) as saves:
-    begun = start(cfg, data.tx, data.mesh, saves)
-    return pairs.train(cfg, data, saves, begun, 'Reward model', flops(cfg, data.mean_length))
+    started = start(cfg, data.tx, data.mesh, saves)
+    return pairs.train(cfg, data, saves, started, 'Reward model', flops(cfg, data.mean_length))
 
 
 def flops(cfg: Config, length: float) -> float:
@@ -61,14 +61,12 @@ def loss_of(rewards: pairs.Rewards, center: float) -> Loss:
   return loss
 
 
-def start(cfg: Config, tx: Tx, mesh: Mesh, saves: Saves) -> pairs.Begun:
+def start(cfg: Config, tx: Tx, mesh: Mesh, saves: Saves) -> pairs.Started:
   """Resumed, else from init, else from chance; an adapter is given its base."""
   build, loss, read = learner(cfg)
-  if cfg.lora is not None:
-    base = training.initial(cfg, mesh)
-    return training.begin(cfg, tx, mesh, saves, build, lambda: None, base), base, loss, read
+  base = None if cfg.lora is None else training.initial(cfg, mesh)
   first = functools.partial(_beginner, cfg, mesh)
-  return training.begin(cfg, tx, mesh, saves, build, first), None, loss, read
+  return training.begin(cfg, tx, mesh, saves, build, first, base), base, loss, read
 
 
 def learner(cfg: Config) -> tuple[Build, Loss, pairs.Rewards]:

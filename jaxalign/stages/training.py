@@ -118,12 +118,14 @@ def begin(
   cfg: Learning, tx: Tx, mesh: Mesh, saves: Saves, build: Build, first: _First, frozen: Any = None
 ) -> State:
   """The newest checkpoint's; without one around the weights that first() gives; and where these are
-  None, of fresh ones. frozen: untrained weights, without which a run does not go on."""
+  None, or an adapter is trained, of fresh ones. frozen: what a run does not go on without."""
   if frozen is not None and cfg.init is not None:
     saves.about = dict(saves.about or {}, frozen_weights=f'{mark_of(cfg.init, frozen):08x}')
   twin, make = make_state(build, tx, cfg.seed, mesh)
   state = saves.restore(twin)
-  return make(first()) if state is None else state
+  if state is not None:
+    return state
+  return make() if cfg.lora is not None else make(first())
 
 
 def mark_of(init: str | None, weights: Any) -> int:

@@ -6,7 +6,6 @@ import os
 import pathlib
 import signal
 
-import jax
 import numpy as np
 import pytest
 from etils import epath
@@ -25,15 +24,7 @@ from tests.stages import trained_test
 pytest.importorskip('matplotlib', reason='the report is an extra: jaxalign[report]')
 SMOKE = str(pathlib.Path(__file__).resolve().parents[2] / 'configs/bon_llama2_7b.py:smoke')
 CFG = llama2.tiny(width=32, heads=4, kv_heads=2, mlp=64, vocab=1024, length=128, eos=(2,))
-EIGHT = make_mesh
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_device():
-  """The laptop's one device, not the suite's eight: programs for one are made in a fraction."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(bon, 'make_mesh', lambda *_: make_mesh(1, 1, 1, devices=jax.devices()[:1]))
-    yield
+pytestmark = pytest.mark.usefixtures('one_device')
 
 
 def smoke(**changes):
@@ -48,7 +39,7 @@ def answers(workdir):
 
 
 @pytest.fixture(scope='module')
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, one_device):
   workdir = tmp_path_factory.mktemp('whole')
   bon.run(smoke(), epath.Path(workdir))
   return workdir
@@ -72,7 +63,7 @@ def test_a_run_scores_every_answer_and_reports(whole):
 
 
 def test_the_same_answers_whatever_the_batch_and_the_mesh(whole, tmp_path, monkeypatch):
-  monkeypatch.setattr(bon, 'make_mesh', EIGHT)
+  monkeypatch.setattr(bon, 'make_mesh', make_mesh)
   bon.run(smoke(batch=2, mesh=config.Mesh(data=2, fsdp=1, tensor=4)), epath.Path(tmp_path))
   for ours, theirs in zip(answers(tmp_path), answers(whole), strict=True):
     assert (ours['prompt'], ours['answers']) == (theirs['prompt'], theirs['answers'])

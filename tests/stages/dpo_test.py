@@ -18,12 +18,7 @@ from jaxalign.stages import dpo, training
 from jaxalign.train import optim, saving
 from tests.stages import pair_runs
 
-
-@pytest.fixture(scope='module', autouse=True)
-def one_device():
-  with pytest.MonkeyPatch.context() as patch:
-    pair_runs.on_one_device(patch)
-    yield
+pytestmark = pytest.mark.usefixtures('one_device')
 
 
 @pytest.fixture(scope='module')

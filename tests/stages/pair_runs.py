@@ -2,14 +2,10 @@
 
 import json
 
-import jax
-
 from jaxalign import main, sealing
 from jaxalign.config import AdamW, Saving
 from jaxalign.data import chat, rows, sources
 from jaxalign.models import llama2
-from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import training
 
 MODEL = llama2.tiny(
   depth=1, width=32, heads=4, kv_heads=2, mlp=64, vocab=1024, length=128, remat='none'
@@ -43,9 +39,3 @@ def run(stage, cfg, workdir):
 
 def lines(workdir, name='metrics'):
   return [json.loads(line) for line in (workdir / f'{name}.jsonl').read_text().splitlines()]
-
-
-def on_one_device(monkeypatch):
-  """Eight fake ones are slower to compile for."""
-  one = lambda *_: make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  monkeypatch.setattr(training, 'make_mesh', one)

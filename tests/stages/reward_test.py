@@ -11,24 +11,20 @@ from jaxalign.config import AdamW, Saving, UserError
 from jaxalign.data import batches
 from jaxalign.models.adapters import Lora
 from jaxalign.models.export import export
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import pairs, reward, trained, training
 from jaxalign.train import optim, saving
 from tests.stages import pair_runs
 
-
-@pytest.fixture
-def one_device(monkeypatch):
-  pair_runs.on_one_device(monkeypatch)
+pytestmark = pytest.mark.usefixtures('one_device')
 
 
 @pytest.fixture(scope='module')
-def done(tmp_path_factory):
+def done(tmp_path_factory, one_device):
   """(config, workdir) of a run that learned."""
   place = tmp_path_factory.mktemp('reward')
-  with pytest.MonkeyPatch.context() as patch:
-    pair_runs.on_one_device(patch)
-    cfg = pair_runs.small(reward, place, steps=24, eval_every=24, saving=Saving(every=24))
-    pair_runs.run(reward, cfg, place / 'run')
+  cfg = pair_runs.small(reward, place, steps=24, eval_every=24, saving=Saving(every=24))
+  pair_runs.run(reward, cfg, place / 'run')
   return cfg, place / 'run'
 
 
@@ -98,7 +94,7 @@ def begun(cfg, mesh, workdir):
     return reward.start(cfg, tx, mesh, saves)
 
 
-def test_it_starts_from_init_and_an_adapter_trains_nothing_else(tmp_path, one_device):
+def test_it_starts_from_init_and_an_adapter_trains_nothing_else(tmp_path):
   base = jax.jit(pair_runs.MODEL.build)(jax.random.key(9))
   export(base, tmp_path / 'base')
   mesh = training.make_mesh()
@@ -117,8 +113,9 @@ def test_it_starts_from_init_and_an_adapter_trains_nothing_else(tmp_path, one_de
 
 
 @pytest.mark.campaign
-def test_a_mesh_changes_nothing(done, tmp_path):
+def test_a_mesh_changes_nothing(done, tmp_path, monkeypatch):
   """The same losses on eight devices and on one."""
+  monkeypatch.setattr(training, 'make_mesh', make_mesh)
   cfg = pair_runs.small(reward, tmp_path, steps=2, held_out=())
   pair_runs.run(reward, cfg, tmp_path / 'eight')
   losses = [[row['loss'] for row in pair_runs.lines(w)[:2]] for w in (tmp_path / 'eight', done[1])]

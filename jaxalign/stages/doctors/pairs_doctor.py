@@ -11,9 +11,9 @@ from jaxalign.data.chat import Example
 from jaxalign.stages.contract import Build
 from jaxalign.stages.doctors import doctor, language_doctor
 from jaxalign.stages.doctors.doctor import Check, Machine
-from jaxalign.stages.pairs import Begun, Pairwise
+from jaxalign.stages.pairs import Pairwise, Started
 
-_Start = Callable[..., Begun]
+_Start = Callable[..., Started]
 
 
 def examine(
