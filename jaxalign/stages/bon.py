@@ -64,6 +64,19 @@ class Config:
   def length(self) -> int:
     return self.prompt + self.response
 
+  @property
+  def tokens(self) -> int:
+    """Of all answers, prompts included."""
+    return self.count * self.n * self.length
+
+  @property
+  def passes(self) -> float:
+    """Over each token, of which a forward one is a third: the policy writes, the proxies read."""
+    return (1 + len(self.proxy)) / 3
+
+  def is_done(self, workdir: Workdir) -> bool:
+    return (workdir / 'bon.json').exists()  # written last
+
   def check(self) -> None:
     if self.n % self.batch and self.batch % self.n:
       raise UserError(f'n={self.n} and batch={self.batch}: one must be a multiple of the other')

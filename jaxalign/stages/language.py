@@ -25,6 +25,8 @@ class Language:
   """Where the weights come from: this workdir's checkpoint, else `init`, else chance."""
 
   kind = 'example'  # of what it learns from; no field
+  passes = 1.0  # over each token, forwards and backwards: what a step of a study costs
+  is_done = training.is_done
   model: llama2.Config | phi2.Config
   init: str | None = None  # a Hugging Face directory or hub name, or a workdir of ours
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here

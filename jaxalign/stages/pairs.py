@@ -37,6 +37,8 @@ class Pairwise:
   """Where the weights come from: this workdir's checkpoint, else `init`, else chance."""
 
   kind = 'pair'  # of what it learns from; no field
+  passes = 1.0  # over each token, forwards and backwards
+  is_done = training.is_done
   model: llama2.Config | phi2.Config
   init: str | None = None  # a Hugging Face directory or hub name, or a workdir of ours
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
@@ -55,6 +57,11 @@ class Pairwise:
   saving: Saving = dataclasses.field(default_factory=Saving)
   logging: Logging = dataclasses.field(default_factory=Logging)
   seed: Seed = 0
+
+  @property
+  def tokens(self) -> int:
+    """Of both answers of every pair."""
+    return self.steps * self.batch * self.row_tokens
 
   @property
   def row_tokens(self) -> int:

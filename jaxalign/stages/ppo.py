@@ -38,6 +38,7 @@ def _adam(lr: float) -> Any:
 class Config:
   """An iteration: `batch` prompts, one response to each, rules.epochs passes over them."""
 
+  is_done = training.is_done
   model: llama2.Config | phi2.Config
   init: str | None = None  # the policy: a workdir of sft, a Hugging Face directory; none: chance
   reference: str | None = None  # what KL is measured against, frozen; none: init
@@ -73,6 +74,17 @@ class Config:
   @property
   def length(self) -> int:
     return self.prompt + self.response
+
+  @property
+  def tokens(self) -> int:
+    """Of all prompts and their answers."""
+    return self.steps * self.batch * self.length
+
+  @property
+  def passes(self) -> float:
+    """Over each token, of which a forward one is a third: the policy writes, it, its reference, the
+    critic and the judges read, and policy and critic learn."""
+    return (4 + len(self.judges)) / 3 + 2 * self.rules.epochs
 
   @property
   def minibatches(self) -> int:

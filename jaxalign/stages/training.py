@@ -71,6 +71,11 @@ def check(cfg: Supervised, scores: Sequence[str]) -> None:
     raise UserError('lora adapts weights that exist: name them with init')
 
 
+def is_done(cfg: Any, workdir: Workdir) -> bool:
+  """Whether all steps of a run are taken and saved: a stage's config has it as a method."""
+  return saving.newest(workdir) == cfg.steps
+
+
 def open_run(cfg: Supervised, workdir: Workdir, build: Build) -> tuple[Tokenizer, Mesh, Tx]:
   """What a run begins with, unless something stands against it. build: of what is trained."""
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
