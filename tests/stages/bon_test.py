@@ -45,14 +45,17 @@ def whole(tmp_path_factory, one_device):
   return workdir
 
 
+def share_of_e(answer):
+  return answer.count('e') / max(len(answer), 1)
+
+
 def test_a_run_scores_every_answer_and_reports(whole):
   rows = answers(whole)
   assert [len(row['answers']) for row in rows] == [4, 4, 4]
   assert len({a for row in rows for a in row['answers']}) == 12, 'a key for every answer'
-  share = lambda a: a.count('e') / max(len(a), 1)
   for row in rows:
-    np.testing.assert_allclose(row['proxy'], [share(a) for a in row['answers']], rtol=1e-6)
-    twice = [share(a) - 2 * a.count('ee') / max(len(a), 1) for a in row['answers']]
+    np.testing.assert_allclose(row['proxy'], [share_of_e(a) for a in row['answers']], rtol=1e-6)
+    twice = [share_of_e(a) - 2 * a.count('ee') / max(len(a), 1) for a in row['answers']]
     np.testing.assert_allclose(row['gold'], twice, rtol=1e-5)
   said = json.loads((whole / 'bon.json').read_text())
   assert said['n'] == [1, 2, 3, 4] and said['kl'] == arithmetic.kl(np.arange(1, 5)).tolist()
@@ -123,7 +126,10 @@ def no_number(prompt, answer):
 
 def test_the_doctor_passes_the_smoke_and_finds_what_is_broken():
   one = doctor.Machine('one', 1, None)
-  state = lambda **c: {x.name: x.state for x in bon.doctor(smoke(**c), None, one)}
+
+  def state(**changes):
+    return {check.name: check.state for check in bon.doctor(smoke(**changes), None, one)}
+
   assert {name for name, x in state().items() if x != 'ok'} == {'memory'}  # nobody knows it here
   small = doctor.Machine('small', 1, 1 << 18)
   assert {x.name: x.state for x in bon.doctor(smoke(), None, small)}['memory'] == 'FAIL'

@@ -138,7 +138,10 @@ def test_a_reference_that_is_another_by_now_is_refused(tmp_path):
   export(build(jax.random.key(9)), tmp_path / 'base')
   cfg = pair_runs.small(dpo, tmp_path, init=str(tmp_path / 'base'))
   mesh, tx = training.make_mesh(), optim.make_optimizer(cfg.optim, cfg.steps)
-  begin = lambda: dpo.start(cfg, tx, mesh, saves)[0]
+
+  def begin():
+    return dpo.start(cfg, tx, mesh, saves)[0]
+
   with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
     saves.save(begin().replace(step=jnp.int32(1)))
     saves.wait()
@@ -162,7 +165,11 @@ def test_eight_devices_do_what_one_does(tmp_path, base, monkeypatch):
 def test_no_entropy_is_computed_that_nobody_reads(models, batch, monkeypatch):
   asked = []
   real = dpo.head.token_logprobs_from_hidden
-  spy = lambda *a, **how: asked.append(how.get('entropy', True)) or real(*a, **how)
+
+  def spy(*args, **how):
+    asked.append(how.get('entropy', True))
+    return real(*args, **how)
+
   monkeypatch.setattr(dpo.head, 'token_logprobs_from_hidden', spy)
   jax.eval_shape(dpo.logprobs, models[0], batch)
   assert asked == [False]

@@ -277,9 +277,12 @@ def test_frozen_models_are_held_in_the_type_of_the_arithmetic(reward, tmp_path):
   with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
     (judge,), *_ = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     state, given = ppo_start.start(cfg, ppo_start.optimizers_of(cfg), mesh, saves, (judge,))
-  types = lambda tree: {str(w.dtype) for w in jax.tree.leaves(tree)}
-  assert types(given['reference']) == types(judge.decoder) == {'bfloat16'}
-  assert types(state.model) == {'float32'}
+  for tree, kind in (
+    (given['reference'], 'bfloat16'),
+    (judge.decoder, 'bfloat16'),
+    (state.model, 'float32'),
+  ):
+    assert {str(w.dtype) for w in jax.tree.leaves(tree)} == {kind}
 
 
 def test_rule_1_long_prompts_are_dropped_and_counted_not_cut(unbroken):
@@ -298,9 +301,9 @@ def test_rule_22_the_defaults_of_the_optimizers():
 
 def test_rules_20_22_each_player_has_its_own_rate_schedule_and_clip():
   """Constant gradients, so that Adam moves by the rate; every other one is 100 times too long."""
-  adam = lambda lr: config.AdamW(lr=lr, eps=1e-5, schedule=config.Schedule(warmup=1, end=0.0))
+  adam = functools.partial(config.AdamW, eps=1e-5, schedule=config.Schedule(warmup=1, end=0.0))
   rules = Rules(epochs=2, critic_first=4, ptx=0.1)
-  cfg = small(optim=adam(1e-2), critic_optim=adam(3e-2), rules=rules)
+  cfg = small(optim=adam(lr=1e-2), critic_optim=adam(lr=3e-2), rules=rules)
   tx = ppo_start.optimizers_of(cfg)
   weights = dict(policy={'w': jnp.ones(1)}, critic={'w': jnp.ones(1)})
   state = tx.init(weights)

@@ -1,6 +1,7 @@
 """Each check passes on what is right, fails on what is broken, and says which."""
 
 import dataclasses
+import functools
 import pathlib
 
 import jax
@@ -73,7 +74,7 @@ def test_mesh_and_batch_are_counted_on_the_machine_that_is_named():
   assert dict(mesh.shape) == dict(data=2, fsdp=8, tensor=4) and 'v5e-64' in words
   with pytest.raises(UserError, match='does not divide 64 devices'):
     doctor.mesh_fits(Mesh(data=3), POD)
-  rows = lambda batch, parts: refusals.rows_divide(dict(mesh=mesh), 'batch', batch, parts)
+  rows = functools.partial(refusals.rows_divide, dict(mesh=mesh), 'batch')
   assert '2 parts x 16 ways x 4 rows' in rows(128, 2)[0]
   with pytest.raises(UserError, match='a multiple of 32, or fewer ways'):
     rows(48, 2)
@@ -138,5 +139,5 @@ def test_the_twin_is_small_and_of_the_same_kind(cfg):
   assert (small.vocab, small.dtype, small.remat) == (cfg.vocab, cfg.dtype, cfg.remat)
   assert (small.kv_heads == small.heads) == (cfg.kv_heads == cfg.heads)
   tokens_BT = jnp.zeros((1, 4), jnp.int32)
-  shape = lambda: dataclasses.replace(small, vocab=64).build(jax.random.key(0))(tokens_BT)
-  assert jax.eval_shape(shape).shape == (1, 4, 64)
+  model = jax.eval_shape(dataclasses.replace(small, vocab=64).build, jax.random.key(0))
+  assert jax.eval_shape(lambda model: model(tokens_BT), model).shape == (1, 4, 64)

@@ -47,8 +47,9 @@ def test_a_good_config_passes_every_check():
 
 
 def jsonl(path, *answers):
-  turns = lambda a: [dict(role='user', content='why?'), dict(role='assistant', content=a)]
-  path.write_text(''.join(json.dumps(dict(messages=turns(a))) + '\n' for a in answers))
+  asked = dict(role='user', content='why?')
+  rows = [dict(messages=[asked, dict(role='assistant', content=a)]) for a in answers]
+  path.write_text(''.join(json.dumps(row) + '\n' for row in rows))
   return (Corpus(source=sources.Jsonl(path=str(path), kind='conversation'), long='drop'),)
 
 
@@ -73,9 +74,9 @@ def test_what_hangs_on_a_failed_check_is_skipped(cheap):
 
 
 def test_corpora_that_teach_nothing(tmp_path):
-  check = lambda *answers: language_doctor.corpus(
-    jsonl(tmp_path / 'c.jsonl', *answers)[0], shipped(), smoke()
-  )
+  def check(*answers):
+    return language_doctor.corpus(jsonl(tmp_path / 'c.jsonl', *answers)[0], shipped(), smoke())
+
   words, examples = check('because', 'so that')
   assert 'the first 2 texts' in words and len(examples) == 2
   with pytest.raises(UserError, match='c.jsonl'):
@@ -102,34 +103,38 @@ def test_a_tokenizer_without_bos_and_a_format_with_it():
 
 
 def test_init_is_looked_at_and_not_read(tmp_path):
-  init_fits = lambda cfg: refusals.init_fits(cfg, {})
   cfg = smoke().model
   export(jax.jit(cfg.build)(jax.random.key(0)), tmp_path / 'base')
-  of = lambda **changes: smoke(init=str(tmp_path / 'base'), **changes)
-  assert 'every tensor is there' in init_fits(of())[0]
+  start = str(tmp_path / 'base')
+  assert 'every tensor is there' in refusals.init_fits(smoke(init=start), {})[0]
   with pytest.raises(UserError, match=r'depth=3 \(init has 4\)'):
-    init_fits(of(model=dataclasses.replace(cfg, depth=3)))
+    refusals.init_fits(smoke(init=start, model=dataclasses.replace(cfg, depth=3)), {})
   (tmp_path / 'run/checkpoints').mkdir(parents=True)
   sealing.write(smoke(), tmp_path / 'run/config.json')
   with pytest.raises(UserError, match='no checkpoint is there'):
-    init_fits(smoke(init=str(tmp_path / 'run')))
+    refusals.init_fits(smoke(init=str(tmp_path / 'run')), {})
   raw = json.loads((tmp_path / 'run/config.json').read_text()) | {'class': trained.REWARD}
   (tmp_path / 'run/config.json').write_text(json.dumps(raw))
   with pytest.raises(UserError, match='holds a reward model, which writes no text'):
-    init_fits(smoke(init=str(tmp_path / 'run')))
+    refusals.init_fits(smoke(init=str(tmp_path / 'run')), {})
   file = next((tmp_path / 'base').glob('*.safetensors'))
   file.write_bytes(file.read_bytes()[:-100])
   with pytest.raises(UserError, match='safetensors'):
-    init_fits(of())
+    refusals.init_fits(smoke(init=start), {})
 
 
 def test_one_step_finds_what_cannot_train():
   tokenizer = shipped()
   _, examples = language_doctor.corpus(smoke().train[0], tokenizer, smoke())
   build, given, loss = language_doctor.twin_of(smoke())
-  lost = lambda *args: {k: (t * jnp.nan, w) for k, (t, w) in loss(*args).items()}
+
+  def lost(*args):
+    return {k: (t * jnp.nan, w) for k, (t, w) in loss(*args).items()}
+
+  def begin(tx, mesh):
+    return make_state(build, tx, 0, mesh)[1](), given, lost
+
   with pytest.raises(UserError, match='loss nan'):
-    begin = lambda tx, mesh: (make_state(build, tx, 0, mesh)[1](), given, lost)
     language_doctor.step_words(smoke(), language_doctor.rows_of(examples), begin, 7.0)
 
 

@@ -111,12 +111,17 @@ def test_numbers_that_break_a_rule_fail(good, rule, metrics, says):
 def test_a_score_that_is_read_elsewhere_fails():
   examples = prompts(smoke())
   weight = np.random.default_rng(0).normal(size=1024)
-  total = lambda rows, segment: (weight[rows] * segment).sum(1)
+
+  def total(rows, segment):
+    return (weight[rows] * segment).sum(1)
+
+  def first(rows, segment):
+    return weight[rows[np.arange(len(rows)), segment.argmax(1)]]
+
   assert 'without the last token' in rehearsal.same_score(total, examples)
   with pytest.raises(UserError, match='not read at its last token'):
     rehearsal.same_score(lambda rows, segment: weight[rows[:, -1]], examples)
   with pytest.raises(UserError, match='not where it is read'):
-    first = lambda rows, segment: weight[rows[np.arange(len(rows)), segment.argmax(1)]]
     rehearsal.same_score(first, examples)
 
 
