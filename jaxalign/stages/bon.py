@@ -171,7 +171,7 @@ def _rows_of(ready, cfg, count):
 
 
 def _asker(cfg, tokenizer, mesh):
-  """(feed, call) -> what is kept of each answer, on every host."""
+  """(feed, call) -> a dict for each answer, on every host."""
   policy = trained.cast(ppo_start.weights_of(cfg, cfg.init, mesh), cfg.model.dtype)
   sides = (('proxy', cfg.proxy), ('gold', cfg.gold))
   score_by = {side: judging.summed(cfg, tokenizer, mesh, listed) for side, listed in sides}

@@ -172,11 +172,11 @@ def twin_of(build: Callable[[jax.Array], Any], mesh: Mesh | None) -> Any:
   shapes = _shapes(build)
   if mesh is None:
     one = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    places = jax.tree.map(lambda _: one, shapes)
+    shardings = jax.tree.map(lambda _: one, shapes)
   else:
-    places = layout(shapes, mesh)
+    shardings = layout(shapes, mesh)
   return jax.tree.map(
-    lambda s, place: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=place), shapes, places
+    lambda s, at: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=at), shapes, shardings
   )
 
 

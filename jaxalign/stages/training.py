@@ -190,8 +190,8 @@ def open_data(
       for c in corpora
     ]
     # Seen from the workdir where they lie in it, so that a copied workdir reads its own.
-    homes = [str(p.place).removeprefix(f'{workdir}/') for p in done]
-    write_text(json.dumps(dict(key=key, homes=homes)) + '\n', known)
+    directories = [str(p.place).removeprefix(f'{workdir}/') for p in done]
+    write_text(json.dumps(dict(key=key, homes=directories)) + '\n', known)
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(f'{name} is prepared')
   ready = [Prepared(directory) for directory in _made(known)[1]]

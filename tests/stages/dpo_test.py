@@ -164,11 +164,11 @@ def test_eight_devices_do_what_one_does(tmp_path, base, monkeypatch):
 
 def test_no_entropy_is_computed_that_nobody_reads(models, batch, monkeypatch):
   asked = []
-  real = dpo.head.token_logprobs_from_hidden
+  ours = dpo.head.token_logprobs_from_hidden
 
   def spy(*args, **how):
     asked.append(how.get('entropy', True))
-    return real(*args, **how)
+    return ours(*args, **how)
 
   monkeypatch.setattr(dpo.head, 'token_logprobs_from_hidden', spy)
   jax.eval_shape(dpo.logprobs, models[0], batch)

@@ -87,8 +87,8 @@ def test_the_report_of_both_finds_the_turns_and_stands_alone(tmp_path):
   assert c.label[:4] == [1, 2, 3, 4] and c.label[-1] == 128 and c.d[0] == 0
   assert (np.diff(c.means['proxy']) > 0).all() and (c.low['proxy'] < c.means['proxy']).all()
   assert {'kl', 'entropy_collapse'} <= set(curves[over.RL].warned)
-  kept = json.loads((tmp_path / 'out/overoptimisation.json').read_text())
-  assert kept[over.RL]['fits']['gold']['turn'] == pytest.approx(fit.turn)
+  written = json.loads((tmp_path / 'out/overoptimisation.json').read_text())
+  assert written[over.RL]['fits']['gold']['turn'] == pytest.approx(fit.turn)
   overoptimisation.report(tmp_path / 'again', best_of=best_of, ppo=ppo, draws=300)
   assert (tmp_path / 'again/overoptimisation.html').read_text() == text
 

@@ -121,9 +121,9 @@ def activations(model: ModelConfig, rows: float, length: int, mesh: AbstractMesh
   rows = math.ceil(rows / ways)
   size = jnp.dtype(model.dtype).itemsize
   inside = 2 * model.width + 3 * model.mlp // mesh.shape['tensor']
-  kept = model.depth * model.width if model.remat == 'full' else model.depth * inside
+  saved = model.depth * model.width if model.remat == 'full' else model.depth * inside
   chunk = rows * min(length, 128) * model.vocab // mesh.shape['tensor'] * 3 * 4
-  return rows * length * (kept + inside) * size + chunk
+  return rows * length * (saved + inside) * size + chunk
 
 
 def rows_of(examples: Sequence[Example], rows: int = ROWS) -> dict[str, np.ndarray]:
