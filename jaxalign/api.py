@@ -10,7 +10,7 @@ from jaxalign.models import hub
 from jaxalign.models.decoder import Decoder
 from jaxalign.models.export import export
 from jaxalign.rl.sample import sample
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 
 __all__ = ['export', 'load', 'sample']
 
@@ -26,8 +26,9 @@ def load(
   The directory's tokenizer comes along as model.tokenizer, or None where there is none.
   """
   place = hub.resolve(path)
-  if finished.is_workdir(place):
-    model, model.tokenizer = finished.load(place, dtype=dtype, mesh=mesh)
+  if trained.is_workdir(place):
+    model, tokenizer = trained.load(place, dtype=dtype, mesh=mesh)
+    model.tokenizer = tokenizer
     return model
   tokenizer = _of_directory(place) if place.is_dir() else None
   model = hub.load(place, dtype=dtype, mesh=mesh)

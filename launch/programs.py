@@ -17,11 +17,11 @@ from jaxalign.models import heads
 from jaxalign.sharding.alphabet import spec
 from jaxalign.sharding.collectives import sampling_mesh
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import bon, dpo, explain, finished, judging, ppo, reward, sft, training
+from jaxalign.stages import bon, dpo, explain, judging, ppo, reward, sft, trained, training
 from jaxalign.stages import language as text
 from jaxalign.stages import ppo_start as begin
 from jaxalign.stages.doctors.doctor import device_bytes
-from jaxalign.stages.refusals import rows_divide
+from jaxalign.stages.refusals import BON, LEARNING, PPO, Found
 from jaxalign.study.stage import Config as Study
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state
@@ -53,18 +53,18 @@ def programs_of(cfg, devices):
   if not hasattr(cfg, 'mesh') or not hasattr(cfg, 'model'):
     raise UserError(f'{type(cfg).__module__} runs no program of its own')
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor, devices=devices)
-  rows_divide(cfg, dict(mesh=mesh))
   match cfg:
     case explain.Config() | sft.Config():
-      made = language(cfg, mesh)
+      made, rules = language(cfg, mesh), LEARNING
     case reward.Config() | dpo.Config():
-      made = pairs(cfg, mesh)
+      made, rules = pairs(cfg, mesh), LEARNING
     case ppo.Config():
-      made = rounds(cfg, mesh)
+      made, rules = rounds(cfg, mesh), PPO
     case bon.Config():
-      made = best_of(cfg, mesh)
+      made, rules = best_of(cfg, mesh), BON
     case _:
       raise UserError(f'{type(cfg).__module__}: preflight does not know what it compiles')
+  dict(rules)['batch'](cfg, Found(mesh=mesh))
   return mesh, list(made)
 
 
@@ -118,7 +118,7 @@ def state_of(cfg, mesh, build, loss):
 def language(cfg, mesh):
   build, loss = text.learner(cfg)
   state, step = state_of(cfg, mesh, build, loss)
-  given = None if cfg.lora is None else finished.twin_of(cfg.model.build, mesh)
+  given = None if cfg.lora is None else trained.twin_of(cfg.model.build, mesh)
   stacked = packed(mesh, (cfg.steps_per_call,), cfg.batch, cfg.length)
   tokens = cfg.steps_per_call * cfg.batch * cfg.length
   yield Program(
@@ -138,9 +138,9 @@ def pairs(cfg, mesh):
   state, step = state_of(cfg, mesh, build, loss)
   given = None
   if cfg.lora is not None or stage is dpo:
-    given = finished.twin_of(cfg.model.build, mesh)
+    given = trained.twin_of(cfg.model.build, mesh)
   if stage is dpo and cfg.lora is None:
-    given = finished.twin_of(lambda key: finished.cast(cfg.model.build(key), cfg.reference), mesh)
+    given = trained.twin_of(lambda key: trained.cast(cfg.model.build(key), cfg.reference), mesh)
   T = batches.widths(cfg.length)[-1]
   sides = [f'{side}{what}' for side in ('chosen', 'rejected') for what in SIDES]
   sizes = dict.fromkeys(sides, (cfg.batch, T)) | dict(margin_B=(cfg.batch,), weight_B=(cfg.batch,))
@@ -151,7 +151,7 @@ def pairs(cfg, mesh):
     step,
     (state, rows(mesh, (1,), sizes, types), given),
     tokens=tokens,
-    flops=tokens * stage.flops(cfg)(T),
+    flops=tokens * stage.flops(cfg, T),
     calls=cfg.steps,
   )
 
@@ -162,14 +162,14 @@ SIDES = ('_BT', '_weight_BT', '_segment_BT')
 def scorer_twin(cfg, by, dtype, mesh):
   """A reward model's shapes: of the workdir `by`; where there is none yet, of the policy's kind."""
   model = cfg.model
-  if finished.is_workdir(by):
-    model = finished.model_config(by, finished.raw_of(by))
+  if trained.is_workdir(by):
+    model = trained.model_config(by, trained.raw_of(by))
 
   def build(key):
     scorer = heads.fresh(model)(key)
-    return heads.Scorer(finished.cast(scorer.decoder, dtype), score_D=scorer.score_D)
+    return heads.Scorer(trained.cast(scorer.decoder, dtype), score_D=scorer.score_D)
 
-  return finished.twin_of(build, mesh)
+  return trained.twin_of(build, mesh)
 
 
 def readers_of(cfg, listed, mesh):
@@ -208,7 +208,7 @@ def rounds(cfg, mesh):
     critic = begin.as_critic(cfg, scorer_twin(cfg, cfg.critic, cfg.model.weights, mesh))
   state, _ = begin.maker(cfg, tx, mesh, critic)
   scorers = readers_of(cfg, cfg.judges, mesh)
-  given = dict(reference=finished.twin_of(begin.frozen_model(cfg).build, mesh), scorers=scorers)
+  given = dict(reference=trained.twin_of(begin.frozen_model(cfg).build, mesh), scorers=scorers)
   names, weights = zip(*((judge.name, float(judge.weight)) for judge in cfg.judges))
   game = ppo.game_of(cfg, judging.unique(names), weights)
   gold = device_bytes(readers_of(cfg, cfg.gold, mesh), mesh)
@@ -263,7 +263,7 @@ def whole(mesh, shapes):
 def best_of(cfg, mesh):
   """Of bon: what samples, and what each reward model does."""
   frozen = dataclasses.replace(cfg.model, weights=cfg.model.dtype)
-  policy = finished.twin_of(frozen.build, mesh)
+  policy = trained.twin_of(frozen.build, mesh)
   listed = readers_of(cfg, (*cfg.proxy, *cfg.gold), mesh)
   batch = prompts(cfg, mesh, ())
   batch |= rows(mesh, (), dict.fromkeys(('prompt_B', 'answer_B'), (cfg.batch,)), {})

@@ -67,7 +67,7 @@ class ModelConfig:
     if not all(0 <= end < self.vocab for end in self.eos):
       raise UserError(f'eos={self.eos}: ids from 0 to {self.vocab - 1}, or that end never comes')
 
-  def flops(self, length: int) -> int:
+  def flops(self, length: float) -> float:
     """Of one token, forward and backward: 6 a weight of every matmul, and causal attention."""
     D, H, G, K, F, V = self.sizes.values()
     matmuls = self.depth * (D * K * (2 * H + 2 * G) + self.mlp_matrices * D * F) + D * V

@@ -12,34 +12,30 @@ from typing import Annotated
 
 import jax
 import numpy as np
-from etils import epath
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pod
 from jaxalign.config import Mesh, UserError
 from jaxalign.data import batches, chat, sources
+from jaxalign.data.prepared import Prepared
+from jaxalign.data.text import Tokenizer
 from jaxalign.endings import UNFINISHED
 from jaxalign.files import read_json, write_text
 from jaxalign.models import llama2, phi2
+from jaxalign.models.decoder import Decoder
 from jaxalign.ranges import Count, Range, Rows, Seed, Slots, Temperature
 from jaxalign.rl import bon, judges, players
 from jaxalign.rl import overoptimisation as over
 from jaxalign.sealing import diff, tree
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import (
-  finished,
-  judging,
-  overoptimisation,
-  ppo_start,
-  refusals,
-  training,
-)
+from jaxalign.stages import judging, overoptimisation, ppo_start, refusals, trained, training
+from jaxalign.stages.contract import Batch, Workdir
 from jaxalign.stages.doctors import bon_doctor
 from jaxalign.train.feed import Feed
 from jaxalign.train.loop import Interrupt
 
-_KEPT = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
-FREE = ('mesh', 'ppo', 'prepared', 'page')  # what may change while a run goes on
+_SAVED = ('proxy', 'tokens', 'finished', 'distinct_2')  # of each answer, beside text and gold
+_FREE = ('mesh', 'ppo', 'prepared', 'page')  # what may change while a run goes on
 _Answers = Annotated[int, Range(at_least=1, at_most=bon.MOST)]  # to a prompt
 
 
@@ -65,7 +61,7 @@ class Config:
   seed: Seed = 0
 
   @property
-  def length(self):
+  def length(self) -> int:
     return self.prompt + self.response
 
   @property
@@ -78,10 +74,10 @@ class Config:
     """Over each token, of which a forward one is a third: the policy writes, the proxies read."""
     return (1 + len(self.proxy)) / 3
 
-  def is_done(self, workdir: epath.Path) -> bool:
+  def is_done(self, workdir: Workdir) -> bool:
     return (workdir / 'bon.json').exists()  # written last
 
-  def check(self):
+  def check(self) -> None:
     if self.n % self.batch and self.batch % self.n:
       raise UserError(f'n={self.n} and batch={self.batch}: one must be a multiple of the other')
     judging.refuse_short('the model', self.model, self)
@@ -89,14 +85,14 @@ class Config:
       raise UserError('proxy: no judge with a weight, so nothing would be picked')
 
 
-def run(cfg, workdir):
+def run(cfg: Config, workdir: Workdir) -> None:
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   found = refusals.refuse(refusals.BON, cfg, mesh=mesh)
   tokenizer, prints = found['tokenizer'], found['gold']
   _refuse_other_settings(cfg, workdir, prints)
   ready = open_prompts(cfg, tokenizer, workdir)
   count = min(cfg.count, len(ready))
-  feed = Feed(rows_of(ready, cfg, count), cfg.batch, mesh)
+  feed = Feed(_rows_of(ready, cfg, count), cfg.batch, mesh)
   each, calls = max(1, cfg.batch // cfg.n), max(1, cfg.n // cfg.batch)
   with jax.set_mesh(mesh), Interrupt() as interrupt:
     ask = _asker(cfg, tokenizer, mesh)
@@ -104,16 +100,16 @@ def run(cfg, workdir):
       path = workdir / f'bon-{chunk:05d}.jsonl'
       if not path.exists():
         rows = [row for k in range(calls) for row in ask(feed, chunk * calls + k)]
-        write(path, rows, cfg.n)
+        _write(path, rows, cfg.n)
         _note(f'{min((chunk + 1) * each, count):,} of {count:,} prompts, {cfg.n} answers each')
       if interrupt.told(chunk, chunk):
         _note(f'told to stop: the answers so far are kept in {workdir}; the same command goes on')
         raise SystemExit(UNFINISHED)
   if pod.writes():
-    _finish(cfg, workdir, prints)
+    _report(cfg, workdir, prints)
 
 
-def prepare(cfg, workdir):
+def prepare(cfg: Config, workdir: Workdir) -> None:
   """`jaxalign prepare`: what run would do first, and no more; run finds it done."""
   open_prompts(cfg, training.open_tokenizer(cfg), workdir)
 
@@ -121,7 +117,7 @@ def prepare(cfg, workdir):
 doctor = bon_doctor.examine
 
 
-def _finish(cfg, workdir, prints):
+def _report(cfg, workdir, prints):
   if cfg.page:
     curves = overoptimisation.report(workdir, best_of=workdir, ppo=cfg.ppo)
   else:
@@ -141,8 +137,8 @@ def _note(text):
 
 def _refuse_other_settings(cfg, workdir, prints):
   """Answers that are there were drawn by the run this is."""
-  policy = finished.fingerprint_of(cfg.init) if cfg.init and finished.is_workdir(cfg.init) else None
-  fields = {name: value for name, value in tree(cfg).items() if name not in FREE}
+  policy = trained.fingerprint_of(cfg.init) if cfg.init and trained.is_workdir(cfg.init) else None
+  fields = {name: value for name, value in tree(cfg).items() if name not in _FREE}
   now = json.loads(json.dumps(dict(fields, judges=prints, policy=policy)))
   path = workdir / 'answers.json'
   if path.exists() and any(workdir.glob('bon-*.jsonl')):
@@ -154,13 +150,11 @@ def _refuse_other_settings(cfg, workdir, prints):
     write_text(json.dumps(now, indent=2) + '\n', path)
 
 
-def open_prompts(cfg, tokenizer, workdir):
-  corpus = training.Corpus(source=cfg.prompts, long='drop')
-  ready = training.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt, 'prompt')
-  return ready[0]
+def open_prompts(cfg: Config, tokenizer: Tokenizer, workdir: Workdir) -> Prepared:
+  return training.open_prompts(cfg, cfg.prompts, 'prompts', tokenizer, workdir)
 
 
-def rows_of(ready, cfg, count):
+def _rows_of(ready, cfg, count):
   """(call, indices) -> rows: answer a of prompt p is row p n + a of all; the last call is filled
   with empty rows."""
   prompts = batches.Prompts(ready, cfg.prompt, len(ready), None)
@@ -177,12 +171,10 @@ def rows_of(ready, cfg, count):
 
 
 def _asker(cfg, tokenizer, mesh):
-  """(feed, call) -> what is kept of each answer, on every host."""
-  policy = ppo_start.weights_of(cfg, cfg.init, mesh)
-  policy = finished.cast(policy, cfg.model.dtype)
-  score_by = {
-    side: judging.summed(cfg, tokenizer, mesh, getattr(cfg, side)) for side in ('proxy', 'gold')
-  }
+  """(feed, call) -> a dict for each answer, on every host."""
+  policy = trained.cast(ppo_start.weights_of(cfg, cfg.init, mesh), cfg.model.dtype)
+  sides = (('proxy', cfg.proxy), ('gold', cfg.gold))
+  score_by = {side: judging.summed(cfg, tokenizer, mesh, listed) for side, listed in sides}
   how = cfg.response, cfg.temperature
   everywhere = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))
 
@@ -193,32 +185,31 @@ def _asker(cfg, tokenizer, mesh):
     seen, scores = everywhere((seen, scores))
     scores = jax.device_get(scores)
     return [
-      dict(zip(('prompt', 'answer'), judges.texts(tokenizer, row)), tokens=len(row.answer),
-           finished=row.finished, distinct_2=over.distinct_2(row.answer),
-           **{side: float(s_B[r]) for side, s_B in scores.items()})
-      for r, row in judges.rows_here(seen).items() if row.prompt
-    ]  # fmt: skip
+      judging.line_of(tokenizer, row) | {side: float(s_B[r]) for side, s_B in scores.items()}
+      for r, row in judges.rows_here(seen).items()
+      if row.prompt
+    ]
 
   return ask
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def draw(how, policy, batch, key):
-  """One answer to each row, as it was Sampled."""
+def draw(how: tuple[int, float], policy: Decoder, batch: Batch, key: jax.Array) -> players.Sampled:
+  """One answer to each row, which no other player has read. how: its slots, the temperature."""
   response, temperature = how
   fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
   key_B = jax.vmap(jax.random.fold_in)(fold(key, batch['prompt_B']), batch['answer_B'])
   return players.sampled(policy, batch, key_B, response, temperature)
 
 
-def write(path, rows, n):
+def _write(path, rows, n):
   """A line for each prompt, whole or not at all."""
   if not pod.writes():
     return
   lines = []
   for at in range(0, len(rows), n):
     some = rows[at : at + n]
-    columns = {name: [row[name] for row in some] for name in _KEPT}
+    columns = {name: [row[name] for row in some] for name in _SAVED}
     gold = [row['gold'] for row in some] if 'gold' in some[0] else None
     line = dict(prompt=some[0]['prompt'], answers=[row['answer'] for row in some], gold=gold)
     lines.append(json.dumps(line | columns) + '\n')

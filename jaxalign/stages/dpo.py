@@ -5,17 +5,29 @@ of these. The reference is where the run began, for good: also when it is resume
 """
 
 import dataclasses
-from typing import Literal
+import functools
+from collections.abc import Callable
+from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
 
 from jaxalign.config import UserError
 from jaxalign.losses import head, preference
 from jaxalign.models import adapters
+from jaxalign.models.decoder import Decoder
 from jaxalign.ranges import Factor, Minority
 from jaxalign.rl.ppo import kl_estimate
-from jaxalign.stages import finished, pairs, training
+from jaxalign.stages import pairs, trained, training
+from jaxalign.stages.contract import Batch, Build, Loss, State, Tx, Workdir
 from jaxalign.stages.doctors import pairs_doctor
+from jaxalign.stages.doctors.doctor import Check, Machine
+from jaxalign.train.saving import Saves
+from jaxalign.train.state import make_state
+
+_Read = Callable[..., tuple[jax.Array, tuple[jax.Array, jax.Array]]]  # of (model, batch, given)
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -27,25 +39,29 @@ class Config(pairs.Pairwise):
   per_token: bool = False  # log-probabilities are means over an answer's tokens, not sums
   reference: Literal['float32', 'bfloat16'] | None = None  # its precision; None: the model's
 
-  def check(self):
+  def check(self) -> None:
     pairs.Pairwise.check(self)
     if self.lora is not None and self.reference is not None:
       raise UserError('with lora the reference is the base itself: leave reference=none')
 
 
-def run(cfg, workdir):
-  return pairs.run(cfg, workdir, 'DPO: implicit rewards', learner(cfg)[0], start, flops(cfg))
+def run(cfg: Config, workdir: Workdir) -> State:
+  data = pairs.opened(cfg, workdir, learner(cfg)[0])
+  with training.opened(cfg, workdir, data.mesh, data.tokenizer) as saves:
+    started = start(cfg, data.tx, data.mesh, saves)
+    work = flops(cfg, data.mean_length)
+    return pairs.train(cfg, data, saves, started, 'DPO: implicit rewards', work)
 
 
-def flops(cfg):
-  """length -> of a token: forward and backward, and the reference's forward, a third of that."""
-  return lambda length: cfg.model.flops(length) * 4 / 3
+def flops(cfg: Config, length: float) -> float:
+  """Of a token: forward and backward, and the reference's forward, a third of that."""
+  return cfg.model.flops(length) * 4 / 3
 
 
 prepare = training.prepare_corpora
 
 
-def logprobs(model, batch):
+def logprobs(model: Decoder, batch: Batch) -> tuple[jax.Array, jax.Array]:
   """(logprob_BT, weight_BT) of 2B texts: those of the answers' tokens, 0 elsewhere."""
   tokens_BT, weight_BT = pairs.both(batch, '_BT'), pairs.both(batch, '_weight_BT')
   x_BTD = model(tokens_BT, pairs.both(batch, '_segment_BT'))
@@ -57,14 +73,11 @@ def logprobs(model, batch):
   return jnp.where(weight_BT > 0, logprob_BT, 0), weight_BT
 
 
-def reader(cfg, policy_of):
-  """Both readings of a batch: (implicit reward_B2, how far the policy is from the reference).
-
-  policy_of(model, given) -> (policy, reference).
-  """
+def reader(cfg: Config, sides: Callable[[Any, Any], tuple[Decoder, Decoder]]) -> _Read:
+  """What reads a batch: the implicit reward_B2, and how far policy and reference are apart."""
 
   def read(model, batch, given):
-    policy, reference = policy_of(model, given)
+    policy, reference = sides(model, given)
     logprob_BT, weight_BT = logprobs(policy, batch)
     ref_logprob_BT, _ = logprobs(reference, batch)
     gap_B = (logprob_BT - ref_logprob_BT).sum(1)
@@ -76,7 +89,7 @@ def reader(cfg, policy_of):
   return read
 
 
-def loss_of(cfg, read):
+def loss_of(cfg: Config, read: _Read) -> Loss:
   def loss(model, batch, key=None, given=None):
     """A pair whose label is wrong is the same pair the other way round."""
     del key
@@ -91,29 +104,26 @@ def loss_of(cfg, read):
   return loss
 
 
-def start(cfg, tx, mesh, saves):
-  """(state, the reference, the loss, implicit rewards)."""
+def start(cfg: Config, tx: Tx, mesh: Mesh, saves: Saves) -> pairs.Started:
+  """Resumed, else from init, else from chance; given is the reference, or the adapter's base."""
   build, loss, rewards = learner(cfg)
-  if cfg.lora is not None:
-    given, first = training.initial(cfg, mesh), lambda: None
-  else:
-    first = lambda: training.initial(cfg, mesh) if cfg.init else None
-    given = first() or training.chance(cfg, mesh, build)
-    given = finished.cast(given, cfg.reference)
-  state = training.begin(cfg, tx, mesh, saves, build, first, given)
-  return state, given, loss, rewards
+  first = functools.partial(training.initial, cfg, mesh)
+  given: Any = first() or make_state(build, optax.identity(), cfg.seed, mesh)[1]().model
+  given = trained.cast(given, cfg.reference)
+  return training.begin(cfg, tx, mesh, saves, build, first, given), given, loss, rewards
 
 
-def learner(cfg):
-  """(key -> what is trained, by chance; the loss; implicit rewards)."""
-  if cfg.lora is not None:
-    build = adapters.adapter_builder(cfg.model, cfg.lora)
-    read = reader(cfg, lambda adapter, base: (adapters.attach(base, adapter, cfg.lora), base))
+def learner(cfg: Config) -> tuple[Build, Loss, pairs.Rewards]:
+  """What makes the weights that are trained, by chance; the loss; the implicit rewards."""
+  lora = cfg.lora
+  if lora is not None:
+    build = adapters.adapter_builder(cfg.model, lora)
+    read = reader(cfg, lambda adapter, base: (adapters.attach(base, adapter, lora), base))
   else:
     build, read = cfg.model.build, reader(cfg, lambda model, reference: (model, reference))
   return build, loss_of(cfg, read), lambda *args: read(*args)[0]
 
 
-def doctor(cfg, workdir, machine):
+def doctor(cfg: Config, workdir: Workdir, machine: Machine) -> list[Check]:
   del workdir
   return pairs_doctor.examine(cfg, machine, learner(cfg)[0], start, cfg.lora is None)

@@ -1,35 +1,41 @@
 """What a policy makes of prompts it never trains on: greedy and sampled, always by one key."""
 
 import functools
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxalign import pod
 from jaxalign.data import batches
+from jaxalign.data.prepared import Prepared
+from jaxalign.data.text import Tokenizer
 from jaxalign.rl import judges, players, ppo, watch
 from jaxalign.rl import overoptimisation as over
-from jaxalign.stages import judging, training
+from jaxalign.rl.players import Game, Rollout
+from jaxalign.stages import judging
+from jaxalign.stages.contract import Evaluation, Playing, Score, Workdir
 from jaxalign.train import metrics
 from jaxalign.train.feed import Feed
 
+_Ask = Callable[..., tuple[Rollout, tuple[jax.Array, ...]]]
 _WINDOW = 5  # evaluations that a warning looks back over
 
 
-def open_prompts(cfg, tokenizer, workdir):
-  if cfg.held_out is None:
-    return None
-  corpus = training.Corpus(source=cfg.held_out, long='drop')
-  return training.open_data(cfg, (corpus,), 'held_out', tokenizer, workdir, cfg.prompt, 'prompt')[0]
-
-
-def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, ready, gold=None):
-  """(period, state -> scores) on held-out prompts, or None without any. What was written goes to
-  samples.jsonl, with its scores. ready: the prompts, tokenised. gold: Rollout -> the score_B of
-  judges that nothing is trained on."""
-  if ready is None:
-    return None
+def evaluator(
+  cfg: Playing,
+  game: Game,
+  ask: _Ask,
+  mesh: Mesh,
+  tokenizer: Tokenizer,
+  workdir: Workdir,
+  ready: Prepared,
+  gold: Score | None,
+) -> Evaluation:
+  """The evaluation on held-out prompts. What was written goes to samples.jsonl, with its scores.
+  ask: a batch's samples, and all scores of them; gold: of judges that nothing is trained on."""
   prompts = batches.Prompts(ready, cfg.prompt, cfg.batch, None)
   wanted = min(cfg.eval_prompts, len(ready))
   calls = -(-wanted // cfg.batch)
@@ -37,31 +43,29 @@ def evaluator(cfg, game, collect, given, hosts, mesh, tokenizer, workdir, ready,
   key = jax.random.fold_in(jax.random.key(cfg.seed), 2)  # of no state: the same in every evaluation
 
   def evaluate(state):
-    means, written = {}, []
+    means, written, step = {}, [], int(state.step)
     for name, greedy in (('held_out', False), ('greedy', True))[: 1 + cfg.eval_greedy]:
       counts = None
       for n, (stacked, _) in enumerate(feed.ahead(0, calls)):
         key_B = players.row_keys(key, n, cfg.batch)
-        seen = collect(state.model, stacked, key_B, given, greedy=greedy)
-        scores = (*seen.scores, *(judge(seen) for judge in hosts))
-        judging.refuse_not_finite(game.names, scores, seen.live_B)
+        seen, scores = ask(state.model, stacked, key_B, greedy=greedy)
         now, said = _totals(game, seen, scores, gold and gold(seen))
         counts = now if counts is None else jax.tree.map(jnp.add, counts, now)
-        written += lines(int(state.step), tokenizer, seen, said, greedy, first=n * cfg.batch)
+        about = dict(step=step, greedy=greedy)
+        written += [about | line for line in _lines(tokenizer, seen, said, n * cfg.batch)]
       counts = jax.device_get(counts)
       means |= {f'{name}_{k}': float(t / max(w, 1e-30)) for k, (t, w) in counts.items()}
     means['held_out_cost'] = cost(means, cfg.kl_bound)
-    means |= warned(workdir, int(state.step), means, cfg.rules.kl_target)
-    name = pod.mine('samples.jsonl')
-    metrics.append(workdir / name, written, int(state.step))
+    means |= _warned(workdir, step, means, cfg.rules.kl_target)
+    metrics.append(workdir / pod.mine('samples.jsonl'), written, step)
     return means
 
-  return cfg.eval_every, evaluate
+  return Evaluation(cfg.eval_every, evaluate, at_start=True)  # gains are measured from there
 
 
-def cost(means, kl_bound):
-  """A float, by which the best policy is chosen: its reward with the sign turned, and infinite for
-  a policy that went further from the reference than kl_bound nats."""
+def cost(means: Mapping[str, float], kl_bound: float | None) -> float:
+  """By which the best policy is chosen: its reward with the sign turned, and infinite for a policy
+  that went further from the reference than kl_bound nats."""
   too_far = kl_bound is not None and means['held_out_kl'] > kl_bound
   return float('inf') if too_far else -means['held_out_reward']
 
@@ -92,24 +96,19 @@ def _totals(game, seen, scores, gold_B):
   return counts, dict(score=reward_B, kl=kl_B) | (dict(gold=gold_B) if gold_B is not None else {})
 
 
-def lines(step, tokenizer, seen, said, greedy, first):
-  """What each row that lies here says, as JSON. first: the row of the prompts that row 0 is; the
-  report tells prompts by theirs."""
-  made = []
+def _lines(tokenizer, seen, said, first):
+  """What each row that lies here says, as JSON. first: the number of row 0 among all prompts."""
   said = {name: judges.mine(x_B) for name, x_B in said.items()}
-  for n, row in judges.rows_here(seen).items():
-    if row.prompt:
-      prompt, answer = judges.texts(tokenizer, row)
-      made.append(
-        dict(step=step, greedy=greedy, row=first + n, prompt=prompt, answer=answer,
-             tokens=len(row.answer), finished=row.finished,
-             distinct_2=over.distinct_2(row.answer))
-        | {name: float(x[n]) for name, x in said.items()}
-      )  # fmt: skip
-  return made
+  return [
+    dict(row=first + n)
+    | judging.line_of(tokenizer, row)
+    | {name: float(x[n]) for name, x in said.items()}
+    for n, row in judges.rows_here(seen).items()
+    if row.prompt
+  ]
 
 
-def warned(workdir, step, means, kl_target):
+def _warned(workdir, step, means, kl_target):
   """{warn_..: 1 where over-optimisation shows}, by this evaluation and those before it."""
   before = metrics.lines_until(workdir / 'evals.jsonl', step - 1)
   history = [_as_history(row) for row in (*before, means)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,13 @@ from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat
 from jaxalign.losses import head
 from jaxalign.models import adapters, llama2, phi2
+from jaxalign.models.decoder import Decoder
 from jaxalign.ranges import Count, Length, Rows, Seed
-from jaxalign.stages import finished, training
+from jaxalign.stages import training
+from jaxalign.stages.contract import Batch, Build, Evaluation, Loss, Metrics, State, Tx, Workdir
 from jaxalign.stages.training import Corpus
 from jaxalign.train.feed import Feed
+from jaxalign.train.saving import Saves
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -21,6 +25,8 @@ class Language:
   """Where the weights come from: this workdir's checkpoint, else `init`, else chance."""
 
   kind = 'example'  # of what it learns from; no field
+  passes = 1.0  # over each token, forwards and backwards: what a step of a study costs
+  is_done = training.is_done
   model: llama2.Config | phi2.Config
   init: str | None = None  # a Hugging Face directory or hub name, or a workdir of ours
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
@@ -42,14 +48,14 @@ class Language:
   seed: Seed = 0
 
   @property
-  def tokens(self):
+  def tokens(self) -> int:
     return self.steps * self.batch * self.length
 
-  passes = 1.0  # over each token, forwards and backwards: what a step of a study costs
+  @property
+  def row_tokens(self) -> int:
+    return self.length * self.steps_per_call
 
-  is_done = training.is_done
-
-  def check(self):
+  def check(self) -> None:
     training.check(self, ('held_out_loss', 'held_out_accuracy'))
     if not any(corpus.weight for corpus in self.train):
       raise UserError('train: no corpus with a weight above 0')
@@ -57,76 +63,65 @@ class Language:
       raise UserError('eval_every and saving.every must be multiples of steps_per_call')
 
 
-def loss(model, batch, key=None, given=None):
+def loss(model: Decoder, batch: Batch, key: Any = None, given: None = None) -> Metrics:
   """Sums over the tokens that carry weight; weight_BT[t] is for predicting tokens_BT[t]."""
   del key, given
   x_BTD = model(batch['tokens_BT'], batch.get('segment_BT'), batch.get('position_BT'))
   head_VD, bias_V = model.head()
-  targets = (head.after(batch[name]) for name in ('tokens_BT', 'weight_BT'))
-  total, weight, right = head.next_token(x_BTD, head_VD, *targets, bias_V)
+  targets_BT, weight_BT = head.after(batch['tokens_BT']), head.after(batch['weight_BT'])
+  total, weight, right = head.next_token(x_BTD, head_VD, targets_BT, weight_BT, bias_V)
   return dict(loss=(total, weight), accuracy=(right, weight))
 
 
-def run(cfg, workdir):
+def run(cfg: Language, workdir: Workdir) -> State:
   tokenizer, mesh, tx = training.open_run(cfg, workdir, learner(cfg)[0])
   ready = training.open_data(cfg, cfg.train, 'train', tokenizer, workdir)
   parts = [batches.Part(p, c.weight) for p, c in zip(ready, cfg.train)]
   data = batches.Batches(parts, cfg.length, cfg.batch, cfg.seed)
-  held_out = _open_held_out(cfg, tokenizer, workdir)  # before weights are read
-
-  def begin(saves):
-    state, given, trained = start(cfg, tx, mesh, saves)
-    judge = _evaluator(cfg, trained, given, mesh, held_out)
-    return state, given, training.step_of(cfg, tx, trained), judge
-
-  return training.train(
-    cfg, workdir, feed=Feed(data.rows, cfg.batch, mesh, cfg.steps_per_call), start=begin,
-    about=finished.text_side(tokenizer, cfg.format), tokens=cfg.batch * cfg.length,
-    flops=cfg.model.flops(cfg.length),
-  )  # fmt: skip
+  held_out = None
+  if cfg.held_out:  # before weights are read
+    ready = training.open_data(cfg, cfg.held_out, 'held_out', tokenizer, workdir)
+    held_out = batches.Pass(ready, cfg.length, cfg.batch)
+  feed = Feed(data.rows, cfg.batch, mesh, cfg.steps_per_call)
+  with training.opened(cfg, workdir, mesh, tokenizer) as saves:
+    state, given, loss = start(cfg, tx, mesh, saves)
+    judge = _evaluator(cfg, loss, given, mesh, held_out)
+    began, tokens = (state, given, training.step_of(cfg, tx, loss), judge), cfg.batch * cfg.length
+    return training.train(cfg, saves, feed, began, tokens, cfg.model.flops(cfg.length))
 
 
-def start(cfg, tx, mesh, saves):
-  """(state, what the loss is given, the loss): resumed, else from init, else from chance."""
-  build, trained = learner(cfg)
-  if cfg.lora is not None:
-    given = training.initial(cfg, mesh)
-    return training.begin(cfg, tx, mesh, saves, build, frozen=given), given, trained
-  first = lambda: None if cfg.init is None else training.initial(cfg, mesh)
-  return training.begin(cfg, tx, mesh, saves, build, first), None, trained
+def start(cfg: Language, tx: Tx, mesh: jax.sharding.Mesh, saves: Saves) -> tuple[State, Any, Loss]:
+  """The state: resumed, else from init, else from chance; what the loss is given; the loss."""
+  build, loss = learner(cfg)
+  first = functools.partial(training.initial, cfg, mesh)
+  base = None if cfg.lora is None else first()
+  return training.begin(cfg, tx, mesh, saves, build, first, base), base, loss
 
 
-def learner(cfg):
-  """(key -> what is trained, by chance; the loss)."""
+def learner(cfg: Language) -> tuple[Build, Loss]:
+  """What makes the weights that are trained, by chance; and the loss."""
   if cfg.lora is None:
     return cfg.model.build, loss
   return adapters.adapter_builder(cfg.model, cfg.lora), adapted_loss(cfg.lora)
 
 
 @functools.cache
-def adapted_loss(lora):
+def adapted_loss(lora: adapters.Lora) -> Loss:
   def of_adapter(adapter, batch, key, base):
     return loss(adapters.attach(base, adapter, lora), batch, key)
 
   return of_adapter
 
 
-def _open_held_out(cfg, tokenizer, workdir):
-  if not cfg.held_out:
-    return None
-  ready = training.open_data(cfg, cfg.held_out, 'held_out', tokenizer, workdir)
-  return batches.Pass(ready, cfg.length, cfg.batch)
-
-
-def _evaluator(cfg, trained, given, mesh, data):
-  """(period, state -> scores) over one pass of the held-out corpora, or None without any."""
+def _evaluator(cfg, loss, given, mesh, data):
+  """An Evaluation over one pass of the held-out corpora, or None without any."""
   if data is None:
     return None
   feed = Feed(data.rows, cfg.batch, mesh)
 
   @jax.jit
   def once(model, stacked, given):
-    return trained(model, jax.tree.map(lambda x: x[0], stacked), None, given)
+    return loss(model, jax.tree.map(lambda x: x[0], stacked), None, given)
 
   def judge(state):
     sums = None
@@ -136,4 +131,4 @@ def _evaluator(cfg, trained, given, mesh, data):
     sums = jax.device_get(sums)
     return {f'held_out_{k}': float(t / max(w, 1e-30)) for k, (t, w) in sums.items()}
 
-  return cfg.eval_every, judge
+  return Evaluation(cfg.eval_every, judge)

@@ -7,6 +7,9 @@ one page, overoptimisation.html, which needs nothing but itself.
 import dataclasses
 import json
 import math
+import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -21,31 +24,13 @@ from jaxalign.rl import overoptimisation as over
 from jaxalign.stages import overoptimisation_page as page
 
 _DRAWS = 1000
+_Place = str | os.PathLike[str]
 
 
-@dataclasses.dataclass(kw_only=True)
-class _Curve:
-  """A reward at every distance: of one way to move away from the policy, over the same prompts."""
-
-  kind: str  # over.BON or over.RL
-  label: list  # n, or the iteration, of each point
-  d: np.ndarray
-  means: dict  # 'proxy', 'gold', 'length', ..: a value at each point
-  low: dict
-  high: dict
-  fits: dict  # 'proxy', 'gold' -> over.Fit, or why there is none
-  prompts: int
-  answers: int  # to each prompt, at each point
-  iterations: list = dataclasses.field(default_factory=list)  # PPO's metrics.jsonl
-  warned: dict = dataclasses.field(default_factory=dict)  # flag -> the first iteration it was up
-
-  def gain(self, name):
-    """Over the first point, which lies at d = 0."""
-    return self.means[name] - self.means[name][0]
-
-
-def report(out, *, best_of=None, ppo=None, draws=_DRAWS):
-  """Writes the page; either workdir may be None. Returns {'best-of-n': Curve, 'RL': Curve}."""
+def report(
+  out: _Place, *, best_of: _Place | None = None, ppo: _Place | None = None, draws: int = _DRAWS
+) -> dict[str, page.Curve]:
+  """The curves that are on the page that it writes; either workdir may be None."""
   if best_of is None and ppo is None:
     raise UserError('a report needs the workdir of stage bon, or that of stage ppo, or both')
   curves = {}
@@ -53,16 +38,16 @@ def report(out, *, best_of=None, ppo=None, draws=_DRAWS):
     curves[over.BON] = best_of_n(best_of, draws)
   if ppo is not None:
     curves[over.RL] = of_ppo(ppo, draws)
-  out = epath.Path(out)
-  out.mkdir(parents=True, exist_ok=True)
+  place = epath.Path(out)
+  place.mkdir(parents=True, exist_ok=True)
   kit.refuse_without_extra()  # before anything is overwritten
-  write_text(json.dumps(as_json(curves), indent=2) + '\n', out / 'overoptimisation.json')
-  places = dict(best_of=best_of, ppo=ppo)
-  pictures.kept(lambda: page.write(curves, places), out / 'overoptimisation.html')
+  write_text(json.dumps(as_json(curves), indent=2) + '\n', place / 'overoptimisation.json')
+  workdirs = {over.BON: best_of, over.RL: ppo}
+  pictures.kept(lambda: page.write(curves, workdirs), place / 'overoptimisation.html')
   return curves
 
 
-def as_json(curves):
+def as_json(curves: Mapping[str, page.Curve]) -> dict[str, Any]:
   def plain(x):
     if isinstance(x, np.ndarray):
       return [plain(value) for value in x.tolist()]
@@ -74,57 +59,54 @@ def as_json(curves):
       return {name: plain(value) for name, value in x.items()}
     return [plain(value) for value in x] if isinstance(x, list | tuple) else x
 
-  kept = {name: dataclasses.replace(curve, iterations=[]) for name, curve in curves.items()}
-  return plain(kept)
+  return plain({n: dataclasses.replace(curve, iterations=[]) for n, curve in curves.items()})
 
 
-def lines(path, pattern):
+def lines(path: _Place, pattern: str) -> list[dict[str, Any]]:
   """All JSON lines of the files that fit, in the order of their names; a torn one is refused."""
   found = sorted(epath.Path(path).glob(pattern))
   return [row for file in found for _, row in rows_of(file, 'let the run go on, or mend it')]
 
 
-def best_of_n(workdir, draws=_DRAWS):
+def best_of_n(workdir: _Place, draws: int = _DRAWS) -> page.Curve:
   rows = lines(workdir, 'bon-*.jsonl')
   if not rows:
     raise UserError(f'{workdir} holds no bon-*.jsonl: it is not the workdir of a run of stage bon')
   if len({len(row['proxy']) for row in rows}) > 1:
     raise UserError(f'{workdir}: prompts have different numbers of answers: take a new workdir')
-  table = lambda name: np.array([row[name] for row in rows], np.float64)
-  proxy = table('proxy')
-  values = dict(proxy=proxy, length=table('tokens'), truncated=1 - table('finished'))
+  proxy, ended = _column(rows, 'proxy'), _column(rows, 'finished')
+  values = dict(proxy=proxy, length=_column(rows, 'tokens'), truncated=1 - ended)
   if rows[0].get('gold') is not None:
-    values['gold'] = table('gold')
-  values['distinct_2'] = table('distinct_2')
+    values['gold'] = _column(rows, 'gold')
+  values['distinct_2'] = _column(rows, 'distinct_2')
   ns = bon.sizes(proxy.shape[1])
   per_prompt = {name: bon.curve(proxy, value, ns) for name, value in values.items()}
   drawn = {name: bon.resampled(x, draws) for name, x in per_prompt.items()}
   d = np.sqrt(bon.kl(ns))
   d_drawn = np.broadcast_to(d, (draws, len(d)))
-  return curve(over.BON, ns.tolist(), d, d_drawn, per_prompt, drawn, answers=proxy.shape[1])
+  return _curve(over.BON, ns.tolist(), d, d_drawn, per_prompt, drawn, answers=proxy.shape[1])
 
 
-def curve(kind, label, d, d_drawn, per_prompt, drawn, **more):
+def _curve(kind, label, d, d_drawn, per_prompt, drawn, **more):
   """per_prompt: {name: [prompts, points]}; drawn: the means of resampled prompts, [draws, points],
   whose first point is where the policy began."""
   means = {name: x.mean(0) for name, x in per_prompt.items()}
   bounds = {name: bon.interval(x) for name, x in drawn.items()}
+  low, high = ({name: b[end] for name, b in bounds.items()} for end in (0, 1))
   fits = {}
   for name in ('proxy', 'gold'):
-    if name in means:
-      gain = drawn[name] - drawn[name][:, :1]
-      try:
-        fits[name] = over.fit(d, means[name] - means[name][0], kind, drawn=(d_drawn, gain))
-      except UserError as error:
-        fits[name] = str(error)
-  return _Curve(
-    kind=kind, label=label, d=d, means=means, fits=fits, prompts=len(per_prompt['proxy']),
-    low={name: b[0] for name, b in bounds.items()}, high={name: b[1] for name, b in bounds.items()},
-    **more,
-  )  # fmt: skip
+    if name not in means:
+      continue
+    gain = drawn[name] - drawn[name][:, :1]
+    try:
+      fits[name] = over.fit(d, means[name] - means[name][0], kind, drawn=(d_drawn, gain))
+    except UserError as error:
+      fits[name] = str(error)
+  more |= dict(prompts=len(per_prompt['proxy']), low=low, high=high, fits=fits)
+  return page.Curve(kind=kind, label=label, d=d, means=means, **more)
 
 
-def refuse_no_evaluations(workdir):
+def refuse_no_evaluations(workdir: _Place) -> None:
   """Early, too: answers are long in the making, and the report comes after them."""
   refuse_scheme(workdir)
   for name in ('samples.jsonl', 'evals.jsonl'):
@@ -136,45 +118,45 @@ def refuse_no_evaluations(workdir):
       )
 
 
-def of_ppo(workdir, draws=_DRAWS):
+def of_ppo(workdir: _Place, draws: int = _DRAWS) -> page.Curve:
   """The evaluations of a PPO run: what was sampled there, one answer to each held-out prompt."""
   refuse_no_evaluations(workdir)
-  rows = [row for row in lines(workdir, 'samples*.jsonl') if not row['greedy']]
   evals = {row['step']: row for row in lines(workdir, 'evals.jsonl')}
-  by_step = {}
-  for row in rows:
-    by_step.setdefault(row['step'], {})[row['row']] = row
+  by_step: dict[int, dict[int, dict[str, Any]]] = {}
+  for row in lines(workdir, 'samples*.jsonl'):
+    if not row['greedy']:
+      by_step.setdefault(row['step'], {})[row['row']] = row
   steps = sorted(step for step in by_step if step in evals)
   prompts = sorted(set.intersection(*(set(by_step[step]) for step in steps)))
   if not prompts:
     raise UserError(f'{workdir}: no prompt was answered at every evaluation')
-  table = [[by_step[step][prompt] for step in steps] for prompt in prompts]
-  read_out = lambda f: np.array([[f(row) for row in line] for line in table], np.float64)
-  values = dict(
-    proxy=read_out(lambda row: row['score']), length=read_out(lambda row: row['tokens']),
-    truncated=read_out(lambda row: not row['finished']),
-    distinct_2=read_out(lambda row: row['distinct_2']),
-  )  # fmt: skip
-  if all(row.get('gold') is not None for line in table for row in line):
-    values['gold'] = read_out(lambda row: row['gold'])
-  if all(row.get('kl') is not None for line in table for row in line):
-    values['kl'] = read_out(lambda row: row['kl'])
-  else:  # the evaluations' means, which then are taken as known
+  values = _table([[by_step[step][prompt] for step in steps] for prompt in prompts])
+  if 'kl' not in values:  # the evaluations' means, which then are taken as known
     values['kl'] = np.tile([evals[step]['held_out_kl'] for step in steps], (len(prompts), 1))
   values = _with_start(workdir, steps, values)
   drawn = {name: bon.resampled(x, draws) for name, x in values.items()}
-  root = lambda kl: np.sqrt(np.maximum(kl, 0))
+  d, d_drawn = (np.sqrt(np.maximum(kl, 0)) for kl in (values['kl'].mean(0), drawn['kl']))
   metrics = lines(workdir, 'metrics.jsonl')
-  history = _with_gold(metrics, steps, values)
-  return curve(
-    over.RL, steps, root(values['kl'].mean(0)), root(drawn['kl']), values, drawn, answers=1,
-    iterations=metrics, warned=_first_warned(workdir, history),
-  )  # fmt: skip
+  about = dict(iterations=metrics, warned=_warned(workdir, _with_gold(metrics, steps, values)))
+  return _curve(over.RL, steps, d, d_drawn, values, drawn, answers=1, **about)
+
+
+def _table(rows):
+  """{name: [prompts, points]} of lines of samples.jsonl; gold and kl where all of them have it."""
+  names = dict(proxy='score', length='tokens', truncated='finished', distinct_2='distinct_2')
+  for name in ('gold', 'kl'):
+    if all(row.get(name) is not None for line in rows for row in line):
+      names[name] = name
+  values = {ours: np.stack([_column(line, name) for line in rows]) for ours, name in names.items()}
+  return values | dict(truncated=1 - values['truncated'])
+
+
+def _column(rows, name):
+  return np.array([row[name] for row in rows], np.float64)
 
 
 def _with_start(workdir, steps, values):
-  """A fit begins at KL 0. Where the run was not evaluated before its first step, the first
-  evaluation has to stand for that, which is only fair while its KL is small."""
+  """The values from KL 0 on, for which the first evaluation stands: fair while its KL is small."""
   kl = values['kl'].mean(0)
   if kl[0] > 0.25 * max(kl.max(), 1e-9):
     raise UserError(
@@ -192,7 +174,7 @@ def _with_gold(metrics, steps, values):
   ]
 
 
-def _first_warned(workdir, history):
+def _warned(workdir, history):
   """{flag: the first iteration at which it was up}, over the whole run."""
   file, found = epath.Path(workdir) / 'config.json', {}
   rules = read_json(file).get('rules') or {} if file.exists() else {}

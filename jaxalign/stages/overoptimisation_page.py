@@ -1,5 +1,9 @@
 """The page of the over-optimisation report: pictures, numbers, and what they say, in one file."""
 
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from jaxalign.page import kit
@@ -15,21 +19,44 @@ _TALL = 2.6  # inches
 _SHARES = 'distinct_2', 'truncated'
 
 
-def write(curves, places):
-  """The page as text."""
+@dataclasses.dataclass(kw_only=True)
+class Curve:
+  """A reward at every distance: of one way to move away from the policy, over the same prompts."""
+
+  kind: str  # over.BON or over.RL
+  label: list[int]  # n, or the iteration, of each point
+  d: np.ndarray
+  means: dict[str, np.ndarray]  # 'proxy', 'gold', 'length', ..: a value at each point
+  low: dict[str, np.ndarray]
+  high: dict[str, np.ndarray]
+  fits: dict[str, over.Fit | str]  # of 'proxy', 'gold'; or why there is none
+  prompts: int
+  answers: int  # to each prompt, at each point
+  iterations: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # PPO's metrics.jsonl
+  warned: dict[str, int] = dataclasses.field(default_factory=dict)  # flag -> first iteration
+
+  def gain(self, name: str) -> np.ndarray:
+    """Over the first point, which lies at d = 0."""
+    return self.means[name] - self.means[name][0]
+
+
+def write(curves: Mapping[str, Curve], workdirs: Mapping[str, Any]) -> str:
+  """The page as text. workdirs: of each curve, by its kind."""
   ppo = curves.get(over.RL)
-  draw = dict(
-    rewards=lambda c: lambda: _rewards(c), texts=lambda name: lambda: _texts(curves, name),
-    iterations=lambda name: lambda: _iterations(ppo.iterations, name),
-    quarters=lambda: _quarters(ppo.iterations),
-  )  # fmt: skip
-  come = ((over.BON, places['best_of']), (over.RL, places['ppo']))
-  return kit.render(
-    'overoptimisation.html', curves=curves, names=_NAMES, ppo=ppo, draw=draw,
-    places=[(_NAMES[kind], str(place)) for kind, place in come if place is not None],
-    findings=[_finding(c, side) for c in curves.values() for side in ('proxy', 'gold')],
-    fits=_fits(curves), points=[_points(c) for c in curves.values()],
-  )  # fmt: skip
+  rows = ppo.iterations if ppo else []
+  values = dict(curves=curves, names=_NAMES, ppo=ppo, fits=_fits(curves))
+  values['draw'] = dict(
+    rewards=lambda c: lambda: _rewards(c),
+    texts=lambda name: lambda: _texts(curves, name),
+    iterations=lambda name: lambda: _iterations(rows, name),
+    quarters=lambda: _quarters(rows),
+  )
+  values['places'] = [
+    (_NAMES[kind], str(place)) for kind, place in workdirs.items() if place is not None
+  ]
+  values['findings'] = [_finding(c, side) for c in curves.values() for side in ('proxy', 'gold')]
+  values['points'] = [_points(c) for c in curves.values()]
+  return kit.render('overoptimisation.html', **values)
 
 
 def _finding(c, side):
@@ -37,19 +64,18 @@ def _finding(c, side):
   if side not in c.means:
     return _NAMES[c.kind], side, None
   means, best = c.means[side], int(c.means[side].argmax())
-  return _NAMES[c.kind], side, dict(
-    first=means[0], last=means[-1], between=_span(c.low[side][-1], c.high[side][-1]), d=c.d[-1],
-    best=means[best], best_d=c.d[best],
-    point=f'{"n =" if c.kind == over.BON else "iteration"} {c.label[best]}',
-    turn=turn_words(c.fits.get('gold')) if side == 'gold' else '',
-  )  # fmt: skip
+  said = dict(first=means[0], last=means[-1], between=_span(c.low[side][-1], c.high[side][-1]))
+  said |= dict(d=c.d[-1], best=means[best], best_d=c.d[best])
+  said['point'] = f'{"n =" if c.kind == over.BON else "iteration"} {c.label[best]}'
+  said['turn'] = turn_words(c.fits.get('gold')) if side == 'gold' else ''
+  return _NAMES[c.kind], side, said
 
 
-def turn_words(fit):
+def turn_words(fit: over.Fit | str | None) -> str:
   if not isinstance(fit, over.Fit):
     return f'no fit ({fit})'
   poor = '' if fit.r2 >= _POOR else f'; but the form fits badly (R² {fit.r2:.2f}): trust the points'
-  if fit.turn is None:
+  if fit.turn_interval is None:
     return fit.why + poor
   low, high = fit.turn_interval
   return f'{fit.why}, 95 % interval {low:.3g} to {high:.3g}{poor}'
@@ -76,8 +102,8 @@ def _reward_curve(ax, c, side):
   start = c.means[side][0]
   bars = [gain - (c.low[side] - start), (c.high[side] - start) - gain]
   bars = np.maximum(np.nan_to_num(bars), 0)
-  ax.errorbar(c.d, gain, yerr=bars, elinewidth=0.8, capsize=2, label=side, color=color, marker=mark,
-              linestyle='none', markersize=4)  # fmt: skip
+  look = dict(color=color, marker=mark, markersize=4, linestyle='none', elinewidth=0.8, capsize=2)
+  ax.errorbar(c.d, gain, yerr=bars, label=side, **look)
   fit = c.fits.get(side)
   if isinstance(fit, over.Fit):
     grid = np.linspace(0, c.d.max(), 200)
@@ -89,8 +115,8 @@ def _texts(curves, name):
   for kind, c in curves.items():
     order = np.argsort(c.d, kind='stable')
     d, (color, mark, dash) = c.d[order], _WAY[kind]
-    ax.plot(d, c.means[name][order], color=color, marker=mark, linestyle=dash, markersize=4,
-            label=_NAMES[kind])  # fmt: skip
+    look = dict(color=color, marker=mark, linestyle=dash, markersize=4)
+    ax.plot(d, c.means[name][order], label=_NAMES[kind], **look)
     ax.fill_between(d, c.low[name][order], c.high[name][order], color=color, alpha=0.2, lw=0)
   ax.set(xlabel='d = sqrt(KL)', ylabel='share' if name in _SHARES else 'tokens')
   if name in _SHARES:
@@ -132,10 +158,8 @@ def _fits(curves):
     for side, fit in c.fits.items():
       cells = ['', '', '', fit]
       if isinstance(fit, over.Fit):
-        ends = (
-          f'{x:.3g} {_span(*of)}' for x, of in ((fit.a, fit.a_interval), (fit.b, fit.b_interval))
-        )
-        cells = [*ends, f'{fit.r2:.3f}', turn_words(fit)]
+        a, b = f'{fit.a:.3g} {_span(*fit.a_interval)}', f'{fit.b:.3g} {_span(*fit.b_interval)}'
+        cells = [a, b, f'{fit.r2:.3f}', turn_words(fit)]
       rows.append((f'{_NAMES[kind]}, {side}', form, *cells))
   return rows
 
@@ -151,8 +175,5 @@ def _points(c):
     exact.append((label, float(c.d[i]), *(float(of[n][i]) for n in names for of in ends)))
   first, said = 'n' if c.kind == over.BON else 'iteration', [n.replace('_', '-') for n in names]
   head = (first, 'KL', 'd', *(f'{n} [95 %]' for n in said))
-  return (
-    _NAMES[c.kind],
-    (head, read),
-    ((first, 'd', *(f'{n}{end}' for n in said for end in ('', ' low', ' high'))), exact),
-  )
+  exact_head = (first, 'd', *(f'{n}{end}' for n in said for end in ('', ' low', ' high')))
+  return _NAMES[c.kind], (head, read), (exact_head, exact)

@@ -1,7 +1,10 @@
 """What reward and dpo share: pairs of answers in one forward pass, judged by subset; the card."""
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +15,21 @@ from jaxalign import pictures, pod
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
+from jaxalign.data.text import Tokenizer
 from jaxalign.files import write_text
 from jaxalign.models import adapters, llama2, phi2
 from jaxalign.page import kit
 from jaxalign.ranges import Count, Length, Rows, Seed
 from jaxalign.rl import calibration, card
 from jaxalign.sharding.layout import pin
-from jaxalign.stages import finished, training
+from jaxalign.stages import trained, training
+from jaxalign.stages.contract import Batch, Build, Evaluation, Loss, State, Tx, Workdir
 from jaxalign.train.feed import Feed
 from jaxalign.train.fingerprint import record_of, weights_digest
+from jaxalign.train.saving import Saves
+
+Rewards = Callable[..., jax.Array]  # of (model, batch, given): two numbers for each pair
+Started = tuple[State, Any, Loss, Rewards]  # the second: what the loss is given, untrained
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -28,6 +37,8 @@ class Pairwise:
   """Where the weights come from: this workdir's checkpoint, else `init`, else chance."""
 
   kind = 'pair'  # of what it learns from; no field
+  passes = 1.0  # over each token, forwards and backwards
+  is_done = training.is_done
   model: llama2.Config | phi2.Config
   init: str | None = None  # a Hugging Face directory or hub name, or a workdir of ours
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
@@ -47,89 +58,98 @@ class Pairwise:
   logging: Logging = dataclasses.field(default_factory=Logging)
   seed: Seed = 0
 
-  passes = 1.0  # over each token, forwards and backwards
-
   @property
   def tokens(self) -> int:
     """Of both answers of every pair."""
-    return 2 * self.steps * self.batch * self.length
+    return self.steps * self.batch * self.row_tokens
 
-  is_done = training.is_done
+  @property
+  def row_tokens(self) -> int:
+    return 2 * self.length
 
-  def check(self):
+  def check(self) -> None:
     training.check(self, ('held_out_loss', 'held_out_ece'))
 
 
-def run(cfg, workdir, title, build, start, flops):
-  """start(cfg, tx, mesh, saves) -> (state, what is given, the loss, rewards), where
-  rewards(model, batch, given) are two numbers a pair, of the chosen and of the rejected answer.
-  build: key -> what is trained; flops: length -> of a token."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Opened:
+  """What a run has before weights are read."""
+
+  tokenizer: Tokenizer
+  mesh: jax.sharding.Mesh
+  tx: Tx
+  train: batches.Pairs
+  held_out: batches.Pairs | None
+
+  @property
+  def mean_length(self) -> float:
+    return float(self.train.lengths.mean())
+
+
+def opened(cfg: Pairwise, workdir: Workdir, build: Build) -> _Opened:
+  """The data, unless something in the config stands against the run. build: of what is trained."""
   tokenizer, mesh, tx = training.open_run(cfg, workdir, build)
-  ready = training.open_data(cfg, training.corpora_of(cfg.train), 'train', tokenizer, workdir)
-  data = batches.Pairs(ready, cfg.length, cfg.batch, cfg.seed)
-  about = finished.text_side(tokenizer, cfg.format)
-  held_out = _open_held_out(cfg, tokenizer, workdir)
 
-  def begin(saves):
-    state, given, loss, rewards = start(cfg, tx, mesh, saves)
-    said = dict(title=title, about=about, workdir=workdir)
-    judge = _evaluator(cfg, rewards, given, mesh, held_out, said)
-    return state, given, training.step_of(cfg, tx, loss), judge
+  def read(name, seed):
+    corpora = training.corpora_of(getattr(cfg, name))
+    ready = training.open_data(cfg, corpora, name, tokenizer, workdir)
+    return batches.Pairs(ready, cfg.length, cfg.batch, seed)
 
-  mean = float(data.lengths.mean())
-  return training.train(
-    cfg, workdir, feed=Feed(data.rows, cfg.batch, mesh), start=begin, about=about,
-    tokens=round(2 * cfg.batch * mean), flops=flops(mean),
-  )  # fmt: skip
+  train, held_out = read('train', cfg.seed), read('held_out', None) if cfg.held_out else None
+  return _Opened(tokenizer=tokenizer, mesh=mesh, tx=tx, train=train, held_out=held_out)
 
 
-def _open_held_out(cfg, tokenizer, workdir):
-  if not cfg.held_out:
-    return None
-  corpora = training.corpora_of(cfg.held_out)
-  ready = training.open_data(cfg, corpora, 'held_out', tokenizer, workdir)
-  return batches.Pairs(ready, cfg.length, cfg.batch, None)
+def train(
+  cfg: Pairwise, data: _Opened, saves: Saves, started: Started, title: str, work: float
+) -> State:
+  """The state at the end of the run. title: of the card; work: flops of a token."""
+  state, given, loss, rewards = started
+  judge = _evaluator(cfg, saves.path.parent, data, rewards, given, title)
+  feed, step = Feed(data.train.rows, cfg.batch, data.mesh), training.step_of(cfg, data.tx, loss)
+  tokens = round(2 * cfg.batch * data.mean_length)
+  return training.train(cfg, saves, feed, (state, given, step, judge), tokens, work)
 
 
-def both(batch, what):
+def both(batch: Batch, what: str) -> jax.Array:
   """[2B,T]: each chosen text with its rejected one after it, so that no row leaves its device."""
   a_B2T = jnp.stack([batch[f'chosen{what}'], batch[f'rejected{what}']], 1)
   return pin(a_B2T.reshape(-1, a_B2T.shape[-1]), 'B')
 
 
-def _evaluator(cfg, rewards, given, mesh, data, said):
-  """(period, state -> scores) over one pass of the held-out pairs, which also writes the card."""
-  if data is None:
+def _evaluator(cfg, workdir, data, rewards, given, title):
+  """An Evaluation over one pass of the held-out pairs, which also writes the card."""
+  if data.held_out is None:
     return None
-  feed = Feed(data.rows, cfg.batch, mesh)
-  whole = NamedSharding(mesh, PartitionSpec())  # every process gets every number
-  first = lambda stacked: jax.tree.map(lambda x: x[0], stacked)
-  once = jax.jit(lambda m, stacked, given: rewards(m, first(stacked), given), out_shardings=whole)
+  pairs, feed = data.held_out, Feed(data.held_out.rows, cfg.batch, data.mesh)
+  whole = NamedSharding(data.mesh, PartitionSpec())  # every process gets every number
+
+  @functools.partial(jax.jit, out_shardings=whole)
+  def once(model, stacked, given):
+    return rewards(model, jax.tree.map(lambda x: x[0], stacked), given)
 
   def judge(state):
-    got = [once(state.model, stacked, given) for stacked, _ in feed.ahead(0, data.order.steps)]
-    reward_N2 = np.zeros((len(data.lengths), 2))
-    reward_N2[data.order.by_length] = np.concatenate(jax.device_get(got))[: len(reward_N2)]
-    made = calibration.card(reward_N2, data.lengths, data.subset)
-    made |= dict(
-      title=said['title'], step=int(state.step), origin=origin(cfg, state, said['about'])
-    )
+    got = [once(state.model, stacked, given) for stacked, _ in feed.ahead(0, pairs.order.steps)]
+    reward_N2 = np.zeros((len(pairs.lengths), 2))
+    reward_N2[pairs.order.by_length] = np.concatenate(jax.device_get(got))[: len(reward_N2)]
+    made = calibration.card(reward_N2, pairs.lengths, pairs.subset)
+    origin = _origin(cfg, state, trained.text_side(data.tokenizer, cfg.format))
+    made |= dict(title=title, step=int(state.step), origin=origin)
     if pod.writes():
-      _write_card(made, said['workdir'])
-    return scores(made)
+      _write_card(made, workdir)
+    return _scores(made)
 
-  return cfg.eval_every, judge
+  return Evaluation(cfg.eval_every, judge)
 
 
-def origin(cfg, state, about):
+def _origin(cfg, state, about):
   """Which weights, on which text side."""
   weights = weights_digest(record_of(state)['arrays'])
-  weights = weights if cfg.lora is None else finished.on_base(weights, cfg.init)
+  weights = weights if cfg.lora is None else trained.on_base(weights, cfg.init)
   names = dict(init=cfg.init or 'chance', template_name=cfg.format.name)
   return dict(weights=weights) | about | names
 
 
-def scores(made):
+def _scores(made):
   said = dict(held_out_loss=made['loss'], held_out_accuracy=made['accuracy']['value'])
   said |= dict(held_out_low=made['accuracy']['low'], held_out_high=made['accuracy']['high'])
   said |= dict(held_out_longer=made['longer']['value'], held_out_ece=made['ece'])

@@ -2,29 +2,43 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
+from jaxalign.data.text import Tokenizer
 from jaxalign.models import adapters, llama2, phi2
 from jaxalign.ranges import INT32, Bound, Count, Length, Rows, Seed, Slots
 from jaxalign.rl import improve, players
 from jaxalign.rl.judges import Judge
+from jaxalign.rl.players import Game, Rollout, Rules
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import finished, held_out, judging, ppo_start, refusals, training
+from jaxalign.stages import held_out, judging, ppo_start, refusals, training
+from jaxalign.stages.contract import Batch, RowsOf, Score, State, Step, Workdir
 from jaxalign.stages.doctors import ppo_doctor
+from jaxalign.stages.doctors.doctor import Check, Machine
 from jaxalign.train.feed import Feed
+from jaxalign.train.saving import Saves
 
-adam = lambda lr: dataclasses.field(default_factory=lambda: AdamW(lr=lr, eps=1e-5))
+_Given = Mapping[str, Any]  # the reference, and reward models that score
+_Scores = Sequence[jax.Array]
+
+
+def _adam(lr: float) -> Any:
+  return dataclasses.field(default_factory=lambda: AdamW(lr=lr, eps=1e-5))
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Config:
   """An iteration: `batch` prompts, one response to each, rules.epochs passes over them."""
 
+  is_done = training.is_done
   model: llama2.Config | phi2.Config
   init: str | None = None  # the policy: a workdir of sft, a Hugging Face directory; none: chance
   reference: str | None = None  # what KL is measured against, frozen; none: init
@@ -38,7 +52,7 @@ class Config:
   prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir
   judges: tuple[Judge, ...]
   gold: tuple[Judge, ...] = ()  # score held-out answers, and nothing is trained on them
-  rules: players.Rules = dataclasses.field(default_factory=players.Rules)
+  rules: Rules = dataclasses.field(default_factory=Rules)
   prompt: Slots = 512  # tokens of the longest prompt; longer ones are dropped and counted
   response: Slots = 512  # tokens at most
   ptx_length: Length = 512  # of a row of pretraining text, of which each prompt brings one along
@@ -50,15 +64,15 @@ class Config:
   eval_prompts: Count = 128
   eval_greedy: bool = True  # what is held out is answered greedily too
   kl_bound: Bound | None = None  # nats a sequence; beyond it a policy is never the best
-  optim: AdamW | Adafactor = adam(1e-6)
-  critic_optim: AdamW | Adafactor = adam(5e-6)
+  optim: AdamW | Adafactor = _adam(1e-6)
+  critic_optim: AdamW | Adafactor = _adam(5e-6)
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   saving: Saving = dataclasses.field(default_factory=lambda: Saving(every=20))
   logging: Logging = dataclasses.field(default_factory=Logging)
   seed: Seed = 0
 
   @property
-  def length(self):
+  def length(self) -> int:
     return self.prompt + self.response
 
   @property
@@ -72,22 +86,20 @@ class Config:
     critic and the judges read, and policy and critic learn."""
     return (4 + len(self.judges)) / 3 + 2 * self.rules.epochs
 
-  is_done = training.is_done
-
   @property
-  def minibatches(self):
+  def minibatches(self) -> int:
     return self.batch // self.minibatch
 
   @property
-  def optimizer_steps(self):
+  def optimizer_steps(self) -> int:
     return self.steps * self.rules.epochs * self.minibatches
 
   @property
-  def policy_steps(self):
+  def policy_steps(self) -> int:
     """Those in which the policy does not wait for the critic."""
     return self.optimizer_steps * (self.steps - self.rules.critic_first) // self.steps
 
-  def check(self):
+  def check(self) -> None:
     if self.optimizer_steps > INT32:
       raise UserError(
         f'steps={self.steps}, rules.epochs and batch / minibatch make {self.optimizer_steps:,} '
@@ -129,47 +141,48 @@ class Config:
       )
 
 
-def run(cfg, workdir):
+def run(cfg: Config, workdir: Workdir) -> State:
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   tokenizer = refusals.refuse(refusals.PPO, cfg, mesh=mesh)['tokenizer']
   tx = ppo_start.optimizers_of(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
-  unseen = held_out.open_prompts(cfg, tokenizer, workdir)  # before weights are read
-
-  def begin(saves):
+  unseen = _open_held_out(cfg, tokenizer, workdir)  # before weights are read
+  with training.opened(cfg, workdir, mesh, tokenizer) as saves:
     readers, hosts, names, weights = judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = game_of(cfg, names, weights)
     state, given = ppo_start.start(cfg, tx, mesh, saves, readers)
-    ask = functools.partial(collect, game)
-    gold = judging.summed(cfg, tokenizer, mesh, cfg.gold)
-    judge = held_out.evaluator(cfg, game, ask, given, hosts, mesh, tokenizer, workdir, unseen, gold)
-    return state, given, make_step(game, tx, hosts), judge
-
-  return training.train(
-    cfg, workdir, feed=feed, start=begin, about=finished.text_side(tokenizer, cfg.format),
-    tokens=cfg.batch * cfg.length, judged_first=True,  # every gain is measured from there
-  )  # fmt: skip
+    judge = None
+    if unseen is not None:
+      ask = functools.partial(_asker(game, hosts), given=given)
+      gold = judging.summed(cfg, tokenizer, mesh, cfg.gold)
+      judge = held_out.evaluator(cfg, game, ask, mesh, tokenizer, workdir, unseen, gold)
+    began = state, given, make_step(game, tx, hosts), judge
+    return training.train(cfg, saves, feed, began, cfg.batch * cfg.length)
 
 
-def prepare(cfg, workdir):
+def prepare(cfg: Config, workdir: Workdir) -> None:
   """`jaxalign prepare`: what run would do first, and no more; run finds it done."""
   tokenizer = training.open_tokenizer(cfg)
   open_prompts(cfg, tokenizer, workdir)
-  held_out.open_prompts(cfg, tokenizer, workdir)
+  _open_held_out(cfg, tokenizer, workdir)
 
 
-def game_of(cfg, names, weights):
-  return players.Game(
-    rules=cfg.rules, response=cfg.response, minibatches=cfg.minibatches,
-    microbatches=cfg.microbatches, names=names, weights=weights, lora=cfg.lora,
-  )  # fmt: skip
+def game_of(cfg: Config, names: Sequence[str], weights: Sequence[float]) -> Game:
+  names, weights = tuple(names), tuple(weights)
+  sizes = dict(minibatches=cfg.minibatches, microbatches=cfg.microbatches, response=cfg.response)
+  return Game(rules=cfg.rules, names=names, weights=weights, lora=cfg.lora, **sizes)
 
 
-def open_prompts(cfg, tokenizer, workdir):
-  """(step, indices) -> rows of prompts, each with a row of pretraining text where that is asked."""
-  corpus = training.Corpus(source=cfg.prompts, long='drop')
-  ready = training.open_data(cfg, (corpus,), 'prompts', tokenizer, workdir, cfg.prompt, 'prompt')
-  prompts = batches.Prompts(ready[0], cfg.prompt, cfg.batch, cfg.seed)
+def _open_held_out(cfg, tokenizer, workdir):
+  if cfg.held_out is None:
+    return None
+  return training.open_prompts(cfg, cfg.held_out, 'held_out', tokenizer, workdir)
+
+
+def open_prompts(cfg: Config, tokenizer: Tokenizer, workdir: Workdir) -> RowsOf:
+  """Rows of prompts, each with a row of pretraining text where that is asked."""
+  ready = training.open_prompts(cfg, cfg.prompts, 'prompts', tokenizer, workdir)
+  prompts = batches.Prompts(ready, cfg.prompt, cfg.batch, cfg.seed)
   if not cfg.rules.ptx:
     return prompts.rows
   texts = training.open_data(
@@ -186,41 +199,55 @@ def open_prompts(cfg, tokenizer, workdir):
 
 
 @functools.partial(jax.jit, static_argnames=('game', 'greedy'))
-def collect(game, model, stacked, key_B, given, greedy=False):
-  """The first program: a Rollout of the one batch that is stacked."""
+def collect(
+  game: Game, model: Any, stacked: Batch, key_B: jax.Array, given: _Given, greedy: bool = False
+) -> Rollout:
+  """The first program: samples of the one batch that is stacked, and what all players say of it."""
   batch = jax.tree.map(lambda x: x[0], stacked)
   return players.collect(game, model, batch, key_B, given, greedy)
 
 
 @functools.partial(jax.jit, static_argnames=('game', 'tx'), donate_argnames='state')
-def learn(game, tx, state, stacked, seen, scores, given):
-  """The second: (state, what fit is told)."""
+def learn(
+  game: Game, tx: Any, state: State, stacked: Batch, seen: Rollout, scores: _Scores, given: _Given
+) -> tuple[State, Any]:
+  """The second: the state after an iteration, and what fit is told."""
   batch = jax.tree.map(lambda x: x[0], stacked)
   return improve.improve(game, tx, state, batch, seen, scores, given)
 
 
 @functools.partial(jax.jit, static_argnames='rows')
-def keys(key, step, rows):
+def keys(key: jax.Array, step: jax.Array, rows: int) -> jax.Array:
   return players.row_keys(jax.random.fold_in(key, 0), step, rows)
 
 
-def make_step(game, tx, hosts):
-  """(state, batches, given) -> (state, what fit is told): the two programs, and the judges of text
-  between them."""
+def _asker(game, hosts):
+  """(model, batches, key_B, given) -> (Rollout, scores): the first program, and judges of text."""
+
+  def ask(model, stacked, key_B, given, greedy=False):
+    seen = collect(game, model, stacked, key_B, given, greedy=greedy)
+    scores = (*seen.scores, *(judge(seen) for judge in hosts))
+    judging.refuse_not_finite(game.names, scores, seen.live_B)
+    return seen, scores
+
+  return ask
+
+
+def make_step(game: Game, tx: Any, hosts: Sequence[Score]) -> Step:
+  """(state, batches, given) -> (state, what fit is told): an iteration."""
+  ask = _asker(game, hosts)
 
   def step(state, stacked, given):
     key_B = keys(state.key, state.step, stacked['tokens_BT'].shape[1])
-    seen = collect(game, state.model, stacked, key_B, given)
-    scores = (*seen.scores, *(judge(seen) for judge in hosts))
-    judging.refuse_not_finite(game.names, scores, seen.live_B)
+    seen, scores = ask(state.model, stacked, key_B, given)
     return learn(game, tx, state, stacked, seen, scores, given)
 
   return step
 
 
-def once(cfg, rows, saves):
-  """An iteration from chance on one device, judged by length: (the policy as it sampled, Rollout,
-  metrics). What --doctor looks at."""
+def once(cfg: Config, rows: Mapping[str, np.ndarray], saves: Saves) -> tuple[Any, Rollout, _Given]:
+  """An iteration from chance on one device, judged by length, for --doctor: the policy as it
+  sampled, what was seen, the metrics."""
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
   game, tx = game_of(cfg, ('length',), (1.0,)), ppo_start.optimizers_of(cfg)
   stacked = {name: jnp.asarray(x)[None] for name, x in rows.items()}
@@ -234,6 +261,6 @@ def once(cfg, rows, saves):
   return policy, *jax.device_get((seen, metrics))
 
 
-def doctor(cfg, workdir, machine):
+def doctor(cfg: Config, workdir: Workdir, machine: Machine) -> list[Check]:
   del workdir
   return ppo_doctor.examine(cfg, machine, once)

@@ -6,14 +6,19 @@ that later rules and the run are given, or raises UserError: what is wrong, and 
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 
 from jaxalign.config import UserError
 from jaxalign.data import chat
+from jaxalign.data.text import Tokenizer
 from jaxalign.models import hub
 from jaxalign.page import kit
-from jaxalign.stages import finished, judging, overoptimisation
+from jaxalign.rl.judges import Judge
+from jaxalign.stages import judging, overoptimisation, trained
+from jaxalign.stages.contract import Answering, Stage
 from jaxalign.train import saving
 from jaxalign.train.feed import DEPTH, refuse_too_large, split
 from jaxalign.train.optim import refuse_unmatched
@@ -24,48 +29,44 @@ class Skip(Exception):
   """A check that cannot be made here, and why."""
 
 
-class Found(dict):
-  """Things by the names of the rules that found them; of a rule that refused there is none.
+class Found(dict[str, Any]):
+  """Things by the names of the rules that found them; of a rule that refused there is none. A run
+  that has checkpoints is given `resumes`: what older releases let begin may go on."""
 
-  elsewhere: the machine that a doctor looks at, where it is not this one. `resumes` is given for a
-  run that has checkpoints: what older releases let begin may go on."""
-
-  elsewhere = ''
+  elsewhere = ''  # the machine that a doctor looks at, where it is not this one
 
   def __missing__(self, name):
     raise Skip(f'needs {name}')
 
-  def skip_elsewhere(self):
+  def skip_elsewhere(self) -> None:
     """For rules of the host's memory and packages, which nobody knows of another's."""
     if self.elsewhere:
       raise Skip(f'of the host that runs it, and {self.elsewhere} is not here')
 
 
-def refuse(rules, cfg, **given):
+Rule = tuple[str, Callable[[Any, Found], tuple[str, Any]]]
+
+
+def refuse(rules: Sequence[Rule], cfg: Stage, **given: Any) -> Found:
   """Found of a run that may begin, and what it is given for its rules. A hub's weights are here by
   then: tokens may take hours."""
   found = Found(given)
   for name, rule in rules:
     _, found[name] = rule(cfg, found)
-  for start in (cfg.init, getattr(cfg, 'reference', None)):
-    if start is not None:
-      hub.resolve(start)
+  for name, _ in rules:
+    if name in ('init', 'reference') and getattr(cfg, name) is not None:
+      hub.resolve(getattr(cfg, name))
   return found
 
 
-def _host_holds(cfg, found):
+def _host_holds(found, rows, tokens):
   found.skip_elsewhere()
-  texts = 2 if getattr(cfg, 'kind', None) == 'pair' else 1
-  refuse_too_large(cfg.batch, texts * cfg.length * getattr(cfg, 'steps_per_call', 1))
-  return f'holds {DEPTH + 1} batches of {cfg.batch:,} rows', None
+  refuse_too_large(rows, tokens)
+  return f'holds {DEPTH + 1} batches of {rows:,} rows', None
 
 
-def init_fits(cfg, found):
+def init_fits(cfg: Stage, found: Mapping[str, Any]) -> tuple[str, str | None]:
   return _start_fits(cfg, 'init', 'weights by chance')
-
-
-def _reference_fits(cfg, found):
-  return _start_fits(cfg, 'reference', 'what init names')
 
 
 def _start_fits(cfg, name, without):
@@ -74,7 +75,7 @@ def _start_fits(cfg, name, without):
   if path is None:
     return f'none: {without}', None
   cfg = dataclasses.replace(cfg, init=path)
-  if not finished.is_workdir(path):
+  if not trained.is_workdir(path):
     try:
       place = str(hub.resolve(path, weights=False))
     except UserError as error:
@@ -83,16 +84,16 @@ def _start_fits(cfg, name, without):
     refuse_other_model(cfg, there)
     seen = 'every tensor is there' if whole else 'its weights come with the run'
     return f'{path} fits model; {seen}', place
-  raw = finished.raw_of(path)
-  finished.refuse_no_text(path, raw)
-  refuse_other_model(cfg, finished.model_config(path, raw))
+  raw = trained.raw_of(path)
+  trained.refuse_no_text(path, raw)
+  refuse_other_model(cfg, trained.model_config(path, raw))
   step = saving.newest(path)
   if step is None:
     raise UserError(f'{path}: no checkpoint is there to start from; let that run save one')
   return f'{path} fits model; it holds step {step:,}', path
 
 
-def refuse_other_model(cfg, there):
+def refuse_other_model(cfg: Stage, there: Any) -> None:
   """`there` is the model config of cfg.init."""
   theirs, ours = (dataclasses.asdict(c) for c in (there, cfg.model))
   sizes = ('depth', 'width', 'heads', 'kv_heads', 'mlp', 'vocab', 'theta', 'eps', 'tied')
@@ -101,10 +102,10 @@ def refuse_other_model(cfg, there):
     raise UserError(f'model does not fit init={cfg.init}: {", ".join(wrong) or "another family"}')
 
 
-def tokenizer_fits(cfg, found):
+def tokenizer_fits(cfg: Stage, found: Mapping[str, Any]) -> tuple[str, Tokenizer]:
   """The tokenizer: the config's own, or that of where the run starts."""
   place = found['init'] if cfg.tokenizer is None else cfg.init
-  tokenizer = finished.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=place))
+  tokenizer = trained.tokenizer_of(dict(tokenizer=cfg.tokenizer, init=place))
   if tokenizer.vocab > cfg.model.vocab:
     raise UserError(
       f'the tokenizer has {tokenizer.vocab} ids, model.vocab={cfg.model.vocab}: they do not fit; '
@@ -119,20 +120,21 @@ def tokenizer_fits(cfg, found):
   return f'{tokenizer}; model.vocab {cfg.model.vocab:,}, EOS {tokenizer.eos}', tokenizer
 
 
-def format_fits(cfg, found):
+def _text_fits(cfg, found):
+  """Where all corpora are documents, no dialogue is written, and so no end token needed."""
+  sources = [getattr(one, 'source', one) for one in cfg.train]
+  documents = sources and all(getattr(one, 'kind', '') == 'document' for one in sources)
+  return format_fits(cfg, found, ends=not documents)
+
+
+def format_fits(cfg: Stage, found: Mapping[str, Any], ends: bool = True) -> tuple[str, None]:
   form, tokenizer = cfg.format, found['tokenizer']
-  if not _documents_alone(cfg):
+  if ends:
     chat.refuse_no_ends(form, tokenizer)
   for field in ('user', 'answer'):
     if '{' + field + '}' not in getattr(form, field) and not found.get('resumes'):
       raise UserError(f'format.{field} has no {{{field}}}: the text of that turn would be lost')
   return f'{form.name}, {form.hash[:12]}; BOS {tokenizer.bos}, EOS {tokenizer.eos}', None
-
-
-def _documents_alone(cfg):
-  """A bool: whether no dialogue is written, and so no end token needed."""
-  sources = [getattr(one, 'source', one) for one in getattr(cfg, 'train', ())]
-  return bool(sources) and all(getattr(one, 'kind', '') == 'document' for one in sources)
 
 
 def _sinks_there(cfg, found):
@@ -141,10 +143,8 @@ def _sinks_there(cfg, found):
   return 'what it needs is installed', None
 
 
-def rows_divide(cfg, found):
+def rows_divide(found: Mapping[str, Any], name: str, rows: int, parts: int = 1) -> tuple[str, None]:
   """Rows of a step go evenly into microbatches, and each of these onto the ways of the mesh."""
-  name = 'minibatch' if hasattr(cfg, 'minibatch') else 'batch'
-  rows, parts = getattr(cfg, name), getattr(cfg, 'microbatches', 1)
   parts = 1 if found.get('resumes') else parts
   each = split(rows, found['mesh'], parts, name)
   return f'{name}={rows}: {parts} parts x {rows // parts // each} ways x {each} rows', None
@@ -152,24 +152,24 @@ def rows_divide(cfg, found):
 
 def _weights_named(cfg, found):
   """The shapes of what found['build'] makes of a key and the run trains."""
-  trained = jax.eval_shape(found['build'], jax.random.key(0))
-  refuse_unmatched(trained, cfg.optim)
-  return f'{len(jax.tree.leaves(trained))} tensors, of which every pattern of optim is', trained
+  shapes = jax.eval_shape(found['build'], jax.random.key(0))
+  refuse_unmatched(shapes, cfg.optim)
+  return f'{len(jax.tree.leaves(shapes))} tensors, of which every pattern of optim is', shapes
 
 
-def critic_reads(cfg, found):
+def critic_reads(cfg: Any, found: Mapping[str, Any]) -> tuple[str, None]:
   if cfg.critic is None:
     return 'none: starts as the policy, with a fresh head (a reward model is a better start)', None
   judging.refuse_other_tokens(cfg.critic, cfg, found['tokenizer'])
   return f"{cfg.critic}, step {saving.newest(cfg.critic):,}, reads the policy's tokens", None
 
 
-def judges_read(cfg, found):
-  """Rule 9: tokens pass through where both hashes agree; else text is read and written anew. The
-  judges, as (those whose sum is raised, gold)."""
-  sides = cfg.proxy if hasattr(cfg, 'proxy') else cfg.judges, cfg.gold
+def judges_read(
+  cfg: Answering, found: Mapping[str, Any], raised: tuple[Judge, ...]
+) -> tuple[str, tuple[tuple[Judge, ...], tuple[Judge, ...]]]:
+  """Rule 9: tokens pass through where both hashes agree; else text is read and written anew."""
   said, wrong = [], []
-  for judge in (*sides[0], *sides[1]):
+  for judge in (*raised, *cfg.gold):
     try:
       how = _reading(judge, cfg, (found['tokenizer'], cfg.format))
       said.append(f'{judge.name}, weight {judge.weight}: {how}')
@@ -177,7 +177,7 @@ def judges_read(cfg, found):
       wrong.append(str(error))
   if wrong:
     raise UserError('; '.join(wrong))
-  return '; '.join(said), sides
+  return '; '.join(said), (raised, cfg.gold)
 
 
 def _reading(judge, cfg, ours):
@@ -190,7 +190,7 @@ def _reading(judge, cfg, ours):
   return f'{mark}, text is written anew in its template {theirs[1].name} by {theirs[0]}'
 
 
-def gold_differs(cfg, found):
+def _gold_differs(cfg, found):
   """Rule 26: what says where the proxy is exploited is not the proxy. The judges' fingerprints."""
   prints = judging.refuse_same_judge(*found['judges'])
   if not cfg.gold:
@@ -213,28 +213,32 @@ def _page_drawn(cfg, found):
   return 'what draws it is installed', None
 
 
-_TEXT = (
-  ('host', _host_holds),
-  ('init', init_fits),
-  ('tokenizer', tokenizer_fits),
-  ('format', format_fits),
-)
-# Of explain, sft, reward and dpo.
-LEARNING = *_TEXT, ('logging', _sinks_there), ('batch', rows_divide), ('weights', _weights_named)
-PPO = (
-  *_TEXT,
-  ('reference', _reference_fits),
+_START: tuple[Rule, ...] = ('init', init_fits), ('tokenizer', tokenizer_fits)
+LEARNING: tuple[Rule, ...] = (  # of explain, sft, reward and dpo
+  ('host', lambda cfg, found: _host_holds(found, cfg.batch, cfg.row_tokens)),
+  *_START,
+  ('format', _text_fits),
   ('logging', _sinks_there),
-  ('batch', rows_divide),
-  ('critic', critic_reads),
-  ('judges', judges_read),
-  ('gold', gold_differs),
+  ('batch', lambda cfg, found: rows_divide(found, 'batch', cfg.batch, cfg.microbatches)),
+  ('weights', _weights_named),
 )
-BON = (
-  *_TEXT,
-  ('batch', rows_divide),
-  ('judges', judges_read),
-  ('gold', gold_differs),
+_ANSWERING = ('host', lambda cfg, found: _host_holds(found, cfg.batch, cfg.length)), *_START
+PPO: tuple[Rule, ...] = (
+  *_ANSWERING,
+  ('format', format_fits),
+  ('reference', lambda cfg, found: _start_fits(cfg, 'reference', 'what init names')),
+  ('logging', _sinks_there),
+  ('batch', lambda cfg, found: rows_divide(found, 'minibatch', cfg.minibatch, cfg.microbatches)),
+  ('critic', critic_reads),
+  ('judges', lambda cfg, found: judges_read(cfg, found, cfg.judges)),
+  ('gold', _gold_differs),
+)
+BON: tuple[Rule, ...] = (
+  *_ANSWERING,
+  ('format', format_fits),
+  ('batch', lambda cfg, found: rows_divide(found, 'batch', cfg.batch)),
+  ('judges', lambda cfg, found: judges_read(cfg, found, cfg.proxy)),
+  ('gold', _gold_differs),
   ('ppo', _ppo_evaluated),
   ('page', _page_drawn),
 )

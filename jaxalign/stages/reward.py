@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 import jax
+from jax.sharding import Mesh
 
 from jaxalign.losses import preference
 from jaxalign.models import heads
@@ -11,7 +12,10 @@ from jaxalign.models.decoder import Normal
 from jaxalign.ranges import Weight
 from jaxalign.sharding.layout import born
 from jaxalign.stages import pairs, training
+from jaxalign.stages.contract import Batch, Build, Loss, State, Tx, Workdir
 from jaxalign.stages.doctors import pairs_doctor
+from jaxalign.stages.doctors.doctor import Check, Machine
+from jaxalign.train.saving import Saves
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -21,61 +25,65 @@ class Config(pairs.Pairwise):
   center: Weight = 0.01  # how much (chosen + rejected)^2 counts: it keeps rewards around 0
 
 
-def run(cfg, workdir):
-  return pairs.run(cfg, workdir, 'Reward model', learner(cfg)[0], start, flops(cfg))
+def run(cfg: Config, workdir: Workdir) -> State:
+  data = pairs.opened(cfg, workdir, learner(cfg)[0])
+  with training.opened(cfg, workdir, data.mesh, data.tokenizer) as saves:
+    started = start(cfg, data.tx, data.mesh, saves)
+    return pairs.train(cfg, data, saves, started, 'Reward model', flops(cfg, data.mean_length))
 
 
-def flops(cfg):
-  """length -> of a token: a decoder's, less the unembedding that a reward model does without."""
-  return lambda length: cfg.model.flops(length) - 6 * cfg.model.width * cfg.model.vocab
+def flops(cfg: Config, length: float) -> float:
+  """Of a token: a decoder's, less the unembedding that a reward model does without."""
+  return cfg.model.flops(length) - 6 * cfg.model.width * cfg.model.vocab
 
 
 prepare = training.prepare_corpora
 
 
-def rewards(scorer, batch, given=None):
+def rewards(scorer: heads.Scorer, batch: Batch, given: None = None) -> jax.Array:
   """reward_B2: of the chosen and of the rejected, read in one forward pass."""
   del given
   return scorer(pairs.both(batch, '_BT'), pairs.both(batch, '_segment_BT')).reshape(-1, 2)
 
 
 @functools.cache
-def loss_of(rewards, center):
+def loss_of(rewards: pairs.Rewards, center: float) -> Loss:
   """Sums over the pairs, as make_step wants them."""
 
   def loss(model, batch, key=None, given=None):
     del key
-    reward_B2 = rewards(model, batch, given)
-    total, stats = preference.bradley_terry(
-      reward_B2[:, 0], reward_B2[:, 1], batch['margin_B'], center, weight_B=batch['weight_B'],
-      count=1,
-    )  # fmt: skip
+    reward_B2, margin_B = rewards(model, batch, given), batch['margin_B']
+    how = dict(weight_B=batch['weight_B'], count=1)
+    sides = reward_B2[:, 0], reward_B2[:, 1]
+    total, stats = preference.bradley_terry(*sides, margin_B, center, **how)
     return stats | dict(loss=(total, stats['loss'][1]))
 
   return loss
 
 
-def start(cfg, tx, mesh, saves):
-  """(state, what is given, the loss, rewards): resumed, else from init, else from chance."""
+def start(cfg: Config, tx: Tx, mesh: Mesh, saves: Saves) -> pairs.Started:
+  """Resumed, else from init, else from chance; an adapter is given its base."""
   build, loss, read = learner(cfg)
-  if cfg.lora is not None:
-    base, first = training.initial(cfg, mesh), lambda: None
-  else:
-    base, first = None, lambda: None if cfg.init is None else _beginner(cfg, mesh)
-  state = training.begin(cfg, tx, mesh, saves, build, first, base)
-  return state, base, loss, read
+  base = None if cfg.lora is None else training.initial(cfg, mesh)
+  first = functools.partial(_beginner, cfg, mesh)
+  return training.begin(cfg, tx, mesh, saves, build, first, base), base, loss, read
 
 
-def learner(cfg):
-  """(key -> what is trained, by chance; the loss; rewards)."""
+def learner(cfg: Config) -> tuple[Build, Loss, pairs.Rewards]:
+  """What makes the weights that are trained, by chance; the loss; the rewards."""
   if cfg.lora is None:
     return heads.fresh(cfg.model), loss_of(rewards, cfg.center), rewards
-  read = lambda thin, batch, base: rewards(heads.laid(base, thin, cfg.lora), batch)
+
+  def read(thin, batch, base):
+    return rewards(heads.laid(base, thin, cfg.lora), batch)
+
   return heads.fresh_thin(cfg.model, cfg.lora), loss_of(read, cfg.center), read
 
 
 def _beginner(cfg, mesh):
-  """The decoder of init under a head by chance."""
+  """The decoder of init under a head by chance; None without init."""
+  if cfg.init is None:
+    return None
   head = born(_head_of(cfg.model.width, cfg.model.weights), mesh, jax.random.key(cfg.seed))
   return heads.Scorer(training.initial(cfg, mesh), score_D=head['score_D'])
 
@@ -86,6 +94,6 @@ def _head_of(width, dtype):
   return lambda key: dict(score_D=Normal(Normal.init(key, (width,), dtype)))
 
 
-def doctor(cfg, workdir, machine):
+def doctor(cfg: Config, workdir: Workdir, machine: Machine) -> list[Check]:
   del workdir
   return pairs_doctor.examine(cfg, machine, learner(cfg)[0], start)

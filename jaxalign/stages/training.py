@@ -1,31 +1,50 @@
-"""What every stage that learns from prepared corpora does alike: open, start or go on, run."""
+"""What every stage that trains does alike: open its data, start or go on, run."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import jax
-import optax
-from etils import epath
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh
 
 from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.data import batches, prepare, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.prepared import Prepared
+from jaxalign.data.text import Tokenizer
 from jaxalign.files import place, read_object, write_text
+from jaxalign.models.decoder import Decoder
 from jaxalign.ranges import Weight
 from jaxalign.sealing import tree
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import finished, refusals
+from jaxalign.stages import refusals, trained
+from jaxalign.stages.contract import (
+  Began,
+  Build,
+  Learning,
+  Loss,
+  Stage,
+  State,
+  Step,
+  Supervised,
+  Tx,
+  Workdir,
+)
 from jaxalign.train import saving
+from jaxalign.train.feed import Feed
 from jaxalign.train.fingerprint import checksum
 from jaxalign.train.loop import fit
 from jaxalign.train.metrics import Log
 from jaxalign.train.optim import learning_rate, make_optimizer
+from jaxalign.train.saving import Saves
 from jaxalign.train.state import make_state, make_step, tensor_names
+
+_First = Callable[[], Any]  # gives the weights that a run begins with, or None
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -35,7 +54,7 @@ class Corpus:
   long: Literal['split', 'drop'] = 'split'  # what becomes of a document longer than `length`
 
 
-def check(cfg, scores):
+def check(cfg: Supervised, scores: Sequence[str]) -> None:
   """What holds for the config of every such stage; scores: what its evaluation gives."""
   if cfg.length > cfg.model.length:
     most = cfg.model.length
@@ -52,101 +71,112 @@ def check(cfg, scores):
     raise UserError('lora adapts weights that exist: name them with init')
 
 
-def is_done(cfg: Any, workdir: epath.Path) -> bool:
+def is_done(cfg: Any, workdir: Workdir) -> bool:
   """Whether all steps of a run are taken and saved: a stage's config has it as a method."""
   return saving.newest(workdir) == cfg.steps
 
 
-def open_run(cfg, workdir, build):
-  """(tokenizer, mesh, optimizer), or what in the config stands against them. build: key -> what is
-  trained."""
+def open_run(cfg: Supervised, workdir: Workdir, build: Build) -> tuple[Tokenizer, Mesh, Tx]:
+  """What a run begins with, unless something stands against it. build: of what is trained."""
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  found = refusals.refuse(
-    refusals.LEARNING, cfg, mesh=mesh, build=build, resumes=saving.newest(workdir) is not None
-  )
+  resumes = saving.newest(workdir) is not None
+  found = refusals.refuse(refusals.LEARNING, cfg, mesh=mesh, build=build, resumes=resumes)
   return found['tokenizer'], mesh, make_optimizer(cfg.optim, cfg.steps)
 
 
-def train(cfg, workdir, *, feed, start, about, tokens, flops=0.0, judged_first=False):
-  """From where the run stands to its end.
+@contextlib.contextmanager
+def opened(cfg: Learning, workdir: Workdir, mesh: Mesh, tokenizer: Tokenizer) -> Iterator[Saves]:
+  """The checkpoints of a run, while its mesh is the current one; each says of what text it is."""
+  about = trained.text_side(tokenizer, cfg.format)
+  with jax.set_mesh(mesh), Saves(workdir, cfg.saving, about) as saves:
+    yield saves
 
-  start(saves) -> (state, what the step is given, the step, evaluation as fit takes it or None);
-  about: what each checkpoint says about itself; tokens: of a step, and the flops of one, or 0;
-  judged_first: what is at the start is evaluated too.
-  """
-  with jax.set_mesh(feed.mesh), saving.Saves(workdir, cfg.saving, about) as saves:
-    state, given, step, evaluate = start(saves)
-    begin = int(state.step)
-    log = Log(
-      workdir, cfg.logging, start=begin, steps=cfg.steps, tokens=tokens, flops=flops, feed=feed
-    )
-    with log:
-      if begin:
-        log.note(f'going on from step {begin:,} of {cfg.steps:,}')
-      elif evaluate and judged_first:
-        log.scores(0, evaluate[1](state))
-      state = fit(
-        state, step, feed, steps=cfg.steps, given=given, saves=saves, log=log,
-        names=tensor_names(state.model), evaluate=evaluate,
-      )  # fmt: skip
-      best = saves.best()
-      kept = '' if best is None else f'; lowest {cfg.saving.best}: {saves.path / str(best)}'
-      log.note(f'done: {cfg.steps:,} steps, in {workdir}{kept}')
+
+def train(
+  cfg: Learning, saves: Saves, feed: Feed, began: Began, tokens: int, flops: float = 0.0
+) -> State:
+  """The state at the end of the run. tokens: of a step; flops: of a token, or 0: not known."""
+  state, given, step, judge = began
+  workdir, start, steps = saves.path.parent, int(state.step), cfg.steps
+  names, evaluate = tensor_names(state.model), judge and (judge.every, judge.scores)
+  with Log(
+    workdir, cfg.logging, start=start, steps=steps, tokens=tokens, flops=flops, feed=feed
+  ) as log:
+    if start:
+      log.note(f'going on from step {start:,} of {steps:,}')
+    elif judge and judge.at_start:
+      log.scores(0, judge.scores(state))
+    how: dict[str, Any] = dict(given=given, names=names, evaluate=evaluate)
+    state = fit(state, step, feed, steps=steps, saves=saves, log=log, **how)
+    best = saves.best()
+    lowest = '' if best is None else f'; lowest {cfg.saving.best}: {saves.path / str(best)}'
+    log.note(f'done: {steps:,} steps, in {workdir}{lowest}')
   return state
 
 
-def step_of(cfg, tx, loss):
+def step_of(cfg: Learning, tx: Tx, loss: Loss) -> Step:
   rate = learning_rate(cfg.optim, cfg.steps)
   return make_step(loss, tx, microbatches=cfg.microbatches, frozen=cfg.optim.frozen, rate=rate)
 
 
-def begin(cfg, tx, mesh, saves, build, first=lambda: None, frozen=None):
-  """A TrainState: the newest checkpoint's; without one of the weights that first() gives; and
-  where that gives None, of fresh weights, build(key).
-
-  frozen: weights that are not trained (a base, a reference). A run goes on with the same ones
-  only."""
+def begin(
+  cfg: Learning, tx: Tx, mesh: Mesh, saves: Saves, build: Build, first: _First, frozen: Any = None
+) -> State:
+  """The newest checkpoint's; without one around the weights that first() gives; and where these are
+  None, or an adapter is trained, of fresh ones. frozen: what a run does not go on without."""
   if frozen is not None and cfg.init is not None:
     saves.about = dict(saves.about or {}, frozen_weights=f'{mark_of(cfg.init, frozen):08x}')
   twin, make = make_state(build, tx, cfg.seed, mesh)
   state = saves.restore(twin)
-  return make(first()) if state is None else state
+  if state is not None:
+    return state
+  return make() if cfg.lora is not None else make(first())
 
 
-def mark_of(init, weights):
+def mark_of(init: str | None, weights: Any) -> int:
   """32 bits by which a run that goes on knows the weights it read from `init`; the same on every
   mesh, where folding an adapter in is only the same to rounding."""
-  if init is not None and finished.is_workdir(init):
-    return int(finished.fingerprint_of(init)[:8], 16)
+  if init is not None and trained.is_workdir(init):
+    return int(trained.fingerprint_of(init)[:8], 16)
   return int(checksum(weights))
 
 
-def chance(cfg, mesh, build):
-  """The weights that begin() takes where nothing else gives any."""
-  return make_state(build, optax.identity(), cfg.seed, mesh)[1]().model
-
-
-def prepare_corpora(cfg, workdir):
+def prepare_corpora(cfg: Supervised, workdir: Workdir) -> None:
   """`jaxalign prepare`: what run would do first, and no more; run finds it done."""
   tokenizer = open_tokenizer(cfg)
   for name in ('train', 'held_out'):
-    corpora = corpora_of(getattr(cfg, name))
-    ready = open_data(cfg, corpora, name, tokenizer, workdir)
+    ready = open_data(cfg, corpora_of(getattr(cfg, name)), name, tokenizer, workdir)
     total = sum(p.manifest['tokens'] for p in ready)
     print(f'{name}: {total:,} tokens in {sum(map(len, ready)):,} examples, of {len(ready)} corpora')
 
 
-def corpora_of(listed):
+def corpora_of(listed: Sequence[Corpus | sources.Source | Decontaminated]) -> list[Corpus]:
   """Sources where a stage lists these alone: it draws from all of them alike, and cuts none."""
   return [c if isinstance(c, Corpus) else Corpus(source=c, long='drop') for c in listed]
 
 
-def open_tokenizer(cfg):
+def open_tokenizer(cfg: Stage) -> Tokenizer:
   """The tokenizer of a config; nothing else of it is looked at."""
-  return refusals.tokenizer_fits(cfg, dict(init=cfg.init))[1]
+  return refusals.tokenizer_fits(cfg, refusals.Found(init=cfg.init))[1]
 
 
-def open_data(cfg, corpora, name, tokenizer, workdir, length=None, kind=None):
+def open_prompts(
+  cfg: Any, source: sources.Source | Decontaminated, name: str, tokenizer: Tokenizer, workdir: Any
+) -> Prepared:
+  """The tokenised prompts of one source; those of more than cfg.prompt tokens are dropped."""
+  corpora = corpora_of([source])
+  return open_data(cfg, corpora, name, tokenizer, workdir, cfg.prompt, 'prompt')[0]
+
+
+def open_data(
+  cfg: Any,
+  corpora: Sequence[Corpus],
+  name: str,
+  tokenizer: Tokenizer,
+  workdir: Workdir,
+  length: int | None = None,
+  kind: Any = None,
+) -> list[Prepared]:
   """The corpora, tokenised by the first process unless they have been before. `length` of the
   longest example, and `kind`: where they are not the config's own."""
   length, kind = length or cfg.length, kind or cfg.kind
@@ -159,11 +189,12 @@ def open_data(cfg, corpora, name, tokenizer, workdir, length=None, kind=None):
       prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long, kind=kind)
       for c in corpora
     ]
-    homes = [_from(p.place, workdir) for p in done]
-    write_text(json.dumps(dict(key=key, homes=homes)) + '\n', known)
+    # Seen from the workdir where they lie in it, so that a copied workdir reads its own.
+    directories = [str(p.place).removeprefix(f'{workdir}/') for p in done]
+    write_text(json.dumps(dict(key=key, homes=directories)) + '\n', known)
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(f'{name} is prepared')
-  ready = [Prepared(home) for home in _made(known)[1]]
+  ready = [Prepared(directory) for directory in _made(known)[1]]
   if kind != 'prompt' and not sum(p.manifest['learned'] for p in ready):
     tokens = sum(p.manifest['tokens'] for p in ready)
     raise UserError(
@@ -177,33 +208,29 @@ def open_data(cfg, corpora, name, tokenizer, workdir, length=None, kind=None):
 def _is_ready(known, key):
   """Whether these very corpora were prepared, and are still there."""
   try:
-    made, homes = _made(known) if known.exists() else (None, ())
+    made, directories = _made(known) if known.exists() else (None, ())
   except UserError:  # torn by a power cut, say: what it named is found again, by what it holds
     return False
-  return made == key and all((home / 'manifest.json').exists() for home in homes)
-
-
-def _from(home, workdir):
-  """A place within the workdir as seen from there, so that a copied workdir reads its own."""
-  home, workdir = str(home), str(workdir)
-  return home[len(workdir) + 1 :] if home.startswith(f'{workdir}/') else home
+  return made == key and all((one / 'manifest.json').exists() for one in directories)
 
 
 def _made(known):
-  """(key, homes) of corpora that were prepared. Once all homes were absolute: such a workdir, if it
-  was copied since, has its own all the same."""
+  """(key, directories) of corpora that were prepared. Once all of these were absolute: such a
+  workdir, if it was copied since, has its own all the same."""
   made = read_object(known, 'key', 'homes', remedy='remove it: it is written anew')
   if not isinstance(made['homes'], list) or not all(isinstance(h, str) for h in made['homes']):
     raise UserError(f'{known} names no directories: remove it: it is written anew')
-  workdir, homes = known.parent, []
-  for home in made['homes']:
-    own = workdir / 'prepared' / home.rpartition('/')[2]
-    homes.append(own if (own / 'manifest.json').exists() else workdir / home)
-  return made['key'], homes
+  workdir, directories = known.parent, []
+  for named in made['homes']:
+    own = workdir / 'prepared' / named.rpartition('/')[2]
+    directories.append(own if (own / 'manifest.json').exists() else workdir / named)
+  return made['key'], directories
 
 
-def initial(cfg, mesh):
-  """The weights of `init`, under this run's config."""
-  model = finished.weights_of(cfg.init, cfg.model.weights, mesh)
+def initial(cfg: Stage, mesh: Mesh) -> Decoder | None:
+  """The weights of `init`, under this run's config; None without one."""
+  if cfg.init is None:
+    return None
+  model = trained.weights_of(cfg.init, cfg.model.weights, mesh)
   refusals.refuse_other_model(cfg, model.cfg)
   return model.under(cfg.model)

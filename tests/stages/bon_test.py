@@ -6,38 +6,25 @@ import os
 import pathlib
 import signal
 
-import jax
 import numpy as np
-import optax
 import pytest
 from etils import epath
 
 from jaxalign import config, main, sealing
 from jaxalign.config import UserError
-from jaxalign.data import chat
-from jaxalign.data.text import shipped
 from jaxalign.endings import UNFINISHED
-from jaxalign.models import heads, llama2
+from jaxalign.models import llama2
 from jaxalign.rl import bon as arithmetic
 from jaxalign.rl.judges import Judge
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import bon, finished, judging, overoptimisation_page
+from jaxalign.stages import bon, judging
 from jaxalign.stages.doctors import doctor
-from jaxalign.train import saving
-from jaxalign.train.state import make_state
+from tests.stages import trained_test
 
 pytest.importorskip('matplotlib', reason='the report is an extra: jaxalign[report]')
 SMOKE = str(pathlib.Path(__file__).resolve().parents[2] / 'configs/bon_llama2_7b.py:smoke')
 CFG = llama2.tiny(width=32, heads=4, kv_heads=2, mlp=64, vocab=1024, length=128, eos=(2,))
-EIGHT = make_mesh
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_device():
-  """The laptop's one device, not the suite's eight: programs for one are made in a fraction."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(bon, 'make_mesh', lambda *_: make_mesh(1, 1, 1, devices=jax.devices()[:1]))
-    yield
+pytestmark = pytest.mark.usefixtures('one_device')
 
 
 def smoke(**changes):
@@ -52,20 +39,23 @@ def answers(workdir):
 
 
 @pytest.fixture(scope='module')
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, one_device):
   workdir = tmp_path_factory.mktemp('whole')
   bon.run(smoke(), epath.Path(workdir))
   return workdir
+
+
+def share_of_e(answer):
+  return answer.count('e') / max(len(answer), 1)
 
 
 def test_a_run_scores_every_answer_and_reports(whole):
   rows = answers(whole)
   assert [len(row['answers']) for row in rows] == [4, 4, 4]
   assert len({a for row in rows for a in row['answers']}) == 12, 'a key for every answer'
-  share = lambda a: a.count('e') / max(len(a), 1)
   for row in rows:
-    np.testing.assert_allclose(row['proxy'], [share(a) for a in row['answers']], rtol=1e-6)
-    twice = [share(a) - 2 * a.count('ee') / max(len(a), 1) for a in row['answers']]
+    np.testing.assert_allclose(row['proxy'], [share_of_e(a) for a in row['answers']], rtol=1e-6)
+    twice = [share_of_e(a) - 2 * a.count('ee') / max(len(a), 1) for a in row['answers']]
     np.testing.assert_allclose(row['gold'], twice, rtol=1e-5)
   said = json.loads((whole / 'bon.json').read_text())
   assert said['n'] == [1, 2, 3, 4] and said['kl'] == arithmetic.kl(np.arange(1, 5)).tolist()
@@ -76,7 +66,7 @@ def test_a_run_scores_every_answer_and_reports(whole):
 
 
 def test_the_same_answers_whatever_the_batch_and_the_mesh(whole, tmp_path, monkeypatch):
-  monkeypatch.setattr(bon, 'make_mesh', EIGHT)
+  monkeypatch.setattr(bon, 'make_mesh', make_mesh)
   bon.run(smoke(batch=2, mesh=config.Mesh(data=2, fsdp=1, tensor=4)), epath.Path(tmp_path))
   for ours, theirs in zip(answers(tmp_path), answers(whole), strict=True):
     assert (ours['prompt'], ours['answers']) == (theirs['prompt'], theirs['answers'])
@@ -112,23 +102,10 @@ def test_told_to_stop_it_keeps_the_answers_so_far_and_is_not_done(tmp_path, caps
   )
 
 
-def reward_run(workdir, seed):
-  """A workdir as stage reward leaves it."""
-  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  state = make_state(heads.fresh(CFG), optax.sgd(0.1), seed, mesh)[1]()
-  about = finished.text_side(shipped(), chat.TRANSCRIPT)
-  with jax.set_mesh(mesh), saving.Saves(workdir, config.Saving(), about) as saves:
-    saves.save(state)
-  raw = {'class': finished.REWARD, 'model': sealing.tree(CFG), 'tokenizer': 'shipped', 'init': None}
-  raw |= dict(lora=None, format=sealing.tree(chat.TRANSCRIPT))
-  (workdir / 'config.json').write_text(json.dumps(raw))
-  return str(workdir)
-
-
 def test_reward_models_judge_and_a_copy_of_the_proxy_is_refused(tmp_path):
-  proxy, copy, gold = (
-    reward_run(tmp_path / name, seed) for name, seed in dict(a=0, b=0, c=1).items()
-  )
+  for name, seed in dict(a=0, b=0, c=1).items():
+    trained_test.store(tmp_path / name, seed, cfg=CFG)
+  proxy, copy, gold = (str(tmp_path / name) for name in 'abc')
   both = dict(proxy=(Judge(by=proxy),), gold=(Judge(by=gold, weight=2.0),))
   prints = judging.refuse_same_judge(both['proxy'], both['gold'])
   assert prints['proxy']['a'] != prints['gold']['c']
@@ -147,32 +124,17 @@ def no_number(prompt, answer):
   return 'good'
 
 
-def test_a_ppo_run_that_is_not_there_is_missed_before_any_answer(tmp_path):
-  with pytest.raises(UserError, match='nowhere holds no samples.jsonl with an evals.jsonl'):
-    bon.run(smoke(ppo='nowhere'), epath.Path(tmp_path))
-  assert not list(tmp_path.iterdir())
-
-
 def test_the_doctor_passes_the_smoke_and_finds_what_is_broken():
   one = doctor.Machine('one', 1, None)
-  state = lambda **c: {x.name: x.state for x in bon.doctor(smoke(**c), None, one)}
+
+  def state(**changes):
+    return {check.name: check.state for check in bon.doctor(smoke(**changes), None, one)}
+
   assert {name for name, x in state().items() if x != 'ok'} == {'memory'}  # nobody knows it here
   small = doctor.Machine('small', 1, 1 << 18)
   assert {x.name: x.state for x in bon.doctor(smoke(), None, small)}['memory'] == 'FAIL'
-  assert state(proxy=(Judge(by='nowhere'),))['judges'] == 'FAIL'
   assert state(gold=(Judge(by=no_number),))['gold 0'] == 'FAIL'
-  assert state(ppo='nowhere')['ppo'] == 'FAIL'
-  assert state(gold=smoke().proxy)['gold'] == 'FAIL'
   assert state(prompt=2)['prompts'] == 'FAIL'
-  assert state(mesh=config.Mesh(data=3))['mesh'] == 'FAIL'
-
-
-def test_functions_are_told_apart_by_name():
-  same = Judge(by=overoptimisation_page.turn_words)
-  with pytest.raises(UserError, match='gold judge turn_words is the proxy turn_words'):
-    judging.refuse_same_judge((same,), (dataclasses.replace(same, weight=0.5),))
-  other = Judge(by=overoptimisation_page.write)
-  assert judging.refuse_same_judge((same,), (other,))['gold'].keys() == {'write'}
 
 
 @pytest.mark.parametrize(

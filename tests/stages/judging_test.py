@@ -10,7 +10,7 @@ from jaxalign import sealing
 from jaxalign.config import UserError
 from jaxalign.models import llama2
 from jaxalign.rl.judges import Judge
-from jaxalign.stages import bon, finished, judging
+from jaxalign.stages import judging, trained
 from jaxalign.train import fingerprint
 from tests.stages.bon_test import smoke
 
@@ -22,7 +22,7 @@ def known(workdir, mark):
   arrays = {'model.score_D': ['float32[4]', mark]}
   record = dict(arrays=arrays, crc=fingerprint._crc(arrays))
   (place / 'metadata').write_text(json.dumps(record))
-  raw = {'class': finished.REWARD, 'lora': None}
+  raw = {'class': trained.REWARD, 'lora': None}
   (workdir / 'config.json').write_text(json.dumps(raw))
   return Judge(by=str(workdir))
 
@@ -42,11 +42,6 @@ def test_two_functions_of_one_name_cannot_be_told_apart():
   one, other = Judge(by=lambda p, a: 1.0), Judge(by=lambda p, a: 2.0)
   with pytest.raises(UserError, match='two functions of one name, .*give each a name'):
     judging.refuse_same_judge((one,), (other,))
-
-
-def test_a_judge_that_is_not_there_is_said_to_be_before_its_fingerprint_is_read(tmp_path):
-  with pytest.raises(UserError, match='judge /no/rm: there is no such workdir of stage reward'):
-    bon.run(smoke(gold=(Judge(by='/no/rm'),)), tmp_path)
 
 
 def test_a_score_that_is_no_number_is_named_but_for_rows_without_a_prompt():

@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import sys
 
 import jax
 import numpy as np
@@ -16,6 +15,7 @@ from jaxalign.data.records import Conversation, Turn
 from jaxalign.data.text import shipped
 from jaxalign.models import llama2, phi2
 from jaxalign.stages import language, training
+from jaxalign.train import optim, saving
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMOKE = str(ROOT / 'configs/sft_llama2_7b.py:smoke')
@@ -34,11 +34,9 @@ def pieces():
 
 def row(examples, length):
   """One packed row of them."""
+  names = ('tokens_BT', 'weight_BT', 'segment_BT', 'position_BT')
   out = {
-    k: np.zeros((1, length), t)
-    for k, t in dict(
-      tokens_BT=np.int32, weight_BT=np.float32, segment_BT=np.int32, position_BT=np.int32
-    ).items()
+    name: np.zeros((1, length), np.float32 if 'weight' in name else np.int32) for name in names
   }
   at = 0
   for n, (tokens, weight) in enumerate(examples, 1):
@@ -115,35 +113,29 @@ def test_a_user_s_words_carry_no_loss():
 @pytest.mark.campaign
 def test_it_learns_to_answer_in_the_assistant_s_turn_only(tmp_path):
   """One answer to many questions: the answer is learned by heart, the questions are not."""
-  rows = [
-    {'messages': [
-      {'role': 'user', 'content': f'Tell me about number {n * 7919 % 1000}.'},
-      {'role': 'assistant', 'content': 'It is a fine number.'},
-    ]} for n in range(64)
-  ]  # fmt: skip
+  answer = dict(role='assistant', content='It is a fine number.')
+  questions = [f'Tell me about number {n * 7919 % 1000}.' for n in range(64)]
+  rows = [dict(messages=[dict(role='user', content=q), answer]) for q in questions]
   file = tmp_path / 'talk.jsonl'
   file.write_text('\n'.join(map(json.dumps, rows)) + '\n')
   cfg = main.load(SMOKE)
-  from jaxalign.data import sources
-
   source = sources.Jsonl(path=str(file), kind='conversation')
   cfg.train = (language.Corpus(source=source, long='drop'),)
   cfg.steps, cfg.length, cfg.batch, cfg.mesh = 60, 128, 8, config.Mesh()
   main.run_stage(language.run, sealing.seal(cfg), tmp_path / 'work', False)
   model = jaxalign.load(tmp_path / 'work')
   question = '\n\nHuman: Tell me about number 123.\n\nAssistant:'
-  assert jaxalign.sample(model, [question], length=16, temperature=0.0)[0].strip() == (
-    'It is a fine number.'
-  )
+  said = jaxalign.sample(model, [question], length=16, temperature=0.0)[0]
+  assert said.strip() == answer['content']
   talk = Conversation(
     (Turn('user', 'Tell me about number 123.'), Turn('assistant', 'It is a fine number.'))
   )
   example = chat.encode(chat.TRANSCRIPT, model.tokenizer, talk)
   logprob = jax.nn.log_softmax(model.logits(example.tokens[None]))[0, :-1]
   nll = -np.asarray(logprob[np.arange(len(example.tokens) - 1), example.tokens[1:]])
-  answer = example.weight[1:]
-  assert nll[answer].mean() < 0.1  # learned by heart
-  assert nll[~answer].mean() > 3.0  # never learned
+  learned = example.weight[1:]
+  assert nll[learned].mean() < 0.1  # learned by heart
+  assert nll[~learned].mean() > 3.0  # never learned
 
 
 def test_order_of_starting_points(tmp_path):
@@ -167,8 +159,6 @@ def test_order_of_starting_points(tmp_path):
 
 
 def read(cfg, workdir):
-  from jaxalign.train import optim, saving
-
   mesh = training.make_mesh(1, -1, 1)
   tx = optim.make_optimizer(cfg.optim, 10)
   with jax.set_mesh(mesh), saving.Saves(workdir, cfg.saving) as saves:
@@ -182,8 +172,6 @@ def read(cfg, workdir):
     (dict(batch=6, microbatches=4), 'batch=6 is not a multiple of microbatches=4'),
     (dict(eval_every=15), 'multiples of steps_per_call'),
     (dict(tokenizer=None), 'tokenizer is not set'),
-    (dict(model=llama2.tiny(vocab=1000)), '1024 ids, model.vocab=1000'),
-    (dict(batch=6), 'not a multiple of the 8 ways'),
     (dict(eval_every=0), 'eval_every=0: at least 1'),
     (dict(seed=-1), 'seed=-1'),
     (dict(steps=10), 'schedule.warmup=10: below steps=10'),
@@ -191,13 +179,9 @@ def read(cfg, workdir):
     (dict(batch=8, optim=config.AdamW(frozen=('nosuch',))), "optim.frozen: 'nosuch' names none of"),
     (dict(batch=8, optim=config.AdamW(frozen=('*',))), 'names every weight'),
     (dict(batch=8, optim=config.AdamW(decayed=('nosuch',))), "optim.decayed: 'nosuch' names none"),
-    (
-      dict(batch=8, optim=config.AdamW(factors=(('nosuch', 2.0),))),
-      "optim.factors: 'nosuch' names none",
-    ),
+    (dict(batch=8, optim=config.AdamW(factors=(('no', 2.0),))), "optim.factors: 'no' names none"),
     (dict(saving=config.Saving(every=60, best='held_out_loss')), 'no held_out corpora'),
     (dict(model=llama2.tiny(heads=3, vocab=1024)), 'width=64 must be a multiple of heads=3'),
-    (dict(init='/no/such/place'), 'no such file or directory'),
   ],
 )
 def test_bad_config_is_one_line_before_anything_is_spent(change, says, tmp_path):
@@ -208,25 +192,11 @@ def test_bad_config_is_one_line_before_anything_is_spent(change, says, tmp_path)
   assert not (tmp_path / 'metrics.jsonl').exists()
 
 
-@pytest.mark.parametrize(
-  'change, says',
-  [
-    (dict(init='hf'), 'width=128 .init has 64'),
-    (dict(logging=config.Logging(wandb='values')), 'pip install'),
-    (dict(train=(training.Corpus(source=sources.Shipped(name='pairs')),)), ':1 holds pairs'),
-  ],
-)
-def test_what_needs_no_tokens_to_be_seen_is_said_before_any_are_made(
-  change, says, tmp_path, monkeypatch
-):
+def test_pairs_are_refused_before_any_tokens_are_made(tmp_path):
   """A corpus may take hours."""
-  monkeypatch.chdir(tmp_path)
-  monkeypatch.setitem(sys.modules, 'wandb', None)
-  if 'init' in change:
-    jaxalign.export(jax.jit(llama2.tiny(vocab=1024).build)(jax.random.key(0)), tmp_path / 'hf')
   cfg = main.load(SMOKE)
-  vars(cfg).update(dict(batch=8) | change)
-  with pytest.raises(UserError, match=says):
+  vars(cfg).update(batch=8, train=(training.Corpus(source=sources.Shipped(name='pairs')),))
+  with pytest.raises(UserError, match=':1 holds pairs'):
     main.run_stage(language.run, sealing.seal(cfg), tmp_path / 'run', False)
   assert [file.name for file in (tmp_path / 'run').iterdir()] == ['config.json']
 

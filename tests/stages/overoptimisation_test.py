@@ -28,12 +28,10 @@ def bon_run(workdir, prompts=80, answers=128, exploit=0.8, gold=True):
   rows = []
   for _ in range(prompts):
     quality, trick = rng.normal(size=answers), rng.exponential(size=answers)
-    row = dict(
-      prompt='<why & how?>', answers=['a b c a b'] * answers,
-      proxy=(quality + exploit * trick).tolist(),
-      tokens=rng.integers(5, 40, answers).tolist(), finished=(rng.random(answers) < 0.9).tolist(),
-    )  # fmt: skip
-    row['distinct_2'] = [0.75] * answers
+    row = dict(prompt='<why & how?>', answers=['a b c a b'] * answers, distinct_2=[0.75] * answers)
+    row['proxy'] = (quality + exploit * trick).tolist()
+    row['tokens'] = rng.integers(5, 40, answers).tolist()
+    row['finished'] = (rng.random(answers) < 0.9).tolist()
     row['gold'] = (quality - 0.25 * exploit * trick**2).tolist() if gold else None
     rows.append(row)
   write(workdir / 'bon-00000.jsonl', rows[:50])
@@ -50,12 +48,8 @@ def ppo_run(workdir, evaluations=21, prompts=60, turn=True, kl=True):
     gold = d * (1.5 - 0.8 * np.log(d)) if turn and d else d
     for row in range(prompts):
       one = dict(step=step, greedy=False, row=row, prompt='p', answer='to be or not to be')
-      one |= dict(
-        score=2 * d + own[row] + 0.2 * rng.normal(),
-        tokens=20 + n,
-        finished=n % 3 > 0,
-        distinct_2=0.8,
-      )
+      one |= dict(tokens=20 + n, finished=n % 3 > 0, distinct_2=0.8)
+      one['score'] = 2 * d + own[row] + 0.2 * rng.normal()
       one['gold'] = gold + own[row] + 0.2 * rng.normal()
       one |= dict(kl=d**2 + 0.1 * rng.normal()) if kl else {}
       samples += [one, one | dict(greedy=True, score=99.0)]
@@ -63,8 +57,8 @@ def ppo_run(workdir, evaluations=21, prompts=60, turn=True, kl=True):
   for step in range(1, 20 * evaluations):
     k = (0.015 * step) ** 2
     quarters = {f'kl_token_q{q}': k * q / 40 for q in range(1, 5)}
-    metrics.append(dict(step=step, kl_sequence=k, entropy=3 / (1 + step / 60), reward_raw=step / 30,
-                        length=20, truncated=0.1, distinct_2=0.9, **quarters))  # fmt: skip
+    row = dict(step=step, kl_sequence=k, entropy=3 / (1 + step / 60), reward_raw=step / 30)
+    metrics.append(row | dict(length=20, truncated=0.1, distinct_2=0.9) | quarters)
   for name, rows in (('samples', samples), ('evals', evals), ('metrics', metrics)):
     write(workdir / f'{name}.jsonl', rows)
   (workdir / 'config.json').write_text(json.dumps(dict(rules=dict(kl_target=4.0))))
@@ -83,11 +77,7 @@ def test_the_report_of_both_finds_the_turns_and_stands_alone(tmp_path):
   for c, data in zip((curves[over.BON], curves[over.RL]), held):
     rows = list(csv.DictReader(io.StringIO(base64.b64decode(data).decode())))
     assert [float(row['gold low']) for row in rows] == c.low['gold'].tolist()
-  for words in (
-    'Turning point: d = ',
-    'Best-of-n: 80 prompts, 128 answers each',
-    'entropy collapse',
-  ):
+  for words in ('Turning point: d = ', '80 prompts, 128 answers each', 'entropy collapse'):
     assert words in text, words
   fit = curves[over.RL].fits['gold']
   assert abs(fit.turn - np.exp(1.5 / 0.8 - 1)) < 0.15
@@ -97,12 +87,10 @@ def test_the_report_of_both_finds_the_turns_and_stands_alone(tmp_path):
   assert c.label[:4] == [1, 2, 3, 4] and c.label[-1] == 128 and c.d[0] == 0
   assert (np.diff(c.means['proxy']) > 0).all() and (c.low['proxy'] < c.means['proxy']).all()
   assert {'kl', 'entropy_collapse'} <= set(curves[over.RL].warned)
-  kept = json.loads((tmp_path / 'out/overoptimisation.json').read_text())
-  assert kept[over.RL]['fits']['gold']['turn'] == pytest.approx(fit.turn)
-  again = overoptimisation.report(tmp_path / 'again', best_of=best_of, ppo=ppo, draws=300)
-  assert (
-    tmp_path / 'again/overoptimisation.html'
-  ).read_text() == text and again.keys() == curves.keys()
+  written = json.loads((tmp_path / 'out/overoptimisation.json').read_text())
+  assert written[over.RL]['fits']['gold']['turn'] == pytest.approx(fit.turn)
+  overoptimisation.report(tmp_path / 'again', best_of=best_of, ppo=ppo, draws=300)
+  assert (tmp_path / 'again/overoptimisation.html').read_text() == text
 
 
 def test_a_run_that_does_not_turn_says_so(tmp_path):

@@ -2,14 +2,10 @@
 
 import json
 
-import jax
-
 from jaxalign import main, sealing
 from jaxalign.config import AdamW, Saving
 from jaxalign.data import chat, rows, sources
 from jaxalign.models import llama2
-from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import training
 
 MODEL = llama2.tiny(
   depth=1, width=32, heads=4, kv_heads=2, mlp=64, vocab=1024, length=128, remat='none'
@@ -18,13 +14,11 @@ MODEL = llama2.tiny(
 
 def write_pairs(path, count=24):
   """The chosen answer says yes, the rejected one no, in as many words; two subsets, margins."""
-  made = [
-    dict(
-      prompt=f'Is {n * 7919 % 1000} a number?', chosen=f'yes it is {n % 7}',
-      rejected=f'no it is {n % 7}', subset='even odd'.split()[n % 2], margin=0.25 * (n % 3),
-    )
-    for n in range(count)
-  ]  # fmt: skip
+  made = []
+  for n in range(count):
+    pair = dict(prompt=f'Is {n * 7919 % 1000} a number?', chosen=f'yes it is {n % 7}')
+    pair |= dict(rejected=f'no it is {n % 7}', subset=('even', 'odd')[n % 2], margin=0.25 * (n % 3))
+    made.append(pair)
   path.write_text(''.join(json.dumps(row) + '\n' for row in made))
   columns = rows.Columns(subset='subset', margin='margin')
   return sources.Jsonl(path=str(path), kind='pair', columns=columns)
@@ -45,9 +39,3 @@ def run(stage, cfg, workdir):
 
 def lines(workdir, name='metrics'):
   return [json.loads(line) for line in (workdir / f'{name}.jsonl').read_text().splitlines()]
-
-
-def on_one_device(monkeypatch):
-  """Eight fake ones are slower to compile for."""
-  one = lambda *_: make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  monkeypatch.setattr(training, 'make_mesh', one)

@@ -22,21 +22,18 @@ from jaxalign.rl import overoptimisation as over
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Rules
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import ppo, ppo_start
+from jaxalign.stages import ppo, ppo_start, trained
 from jaxalign.train import saving
 from jaxalign.train.optim import learning_rate
-from tests.stages import finished_test
+from tests.stages import trained_test
 from tests.train import running
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DRIVER = str(ROOT / 'tests/rl/driver.py')
 TALKS = Shipped(name='conversations', as_='prompt')
 pytestmark = pytest.mark.usefixtures('one_device')  # any mesh: tests/rl/improve_test.py
-SCORES = (
-  'held_out_cost', 'held_out_reward', 'held_out_kl', 'held_out_length', 'held_out_finished',
-  'held_out_entropy', 'held_out_distinct_2', 'greedy_reward', 'greedy_kl', 'greedy_length',
-  'greedy_finished', 'greedy_entropy', 'greedy_distinct_2',
-)  # fmt: skip
+ANSWERS = ('reward', 'kl', 'length', 'finished', 'entropy', 'distinct_2')
+SCORES = ('held_out_cost', *(f'{way}_{name}' for way in ('held_out', 'greedy') for name in ANSWERS))
 
 
 def small(**changes):
@@ -47,6 +44,10 @@ def small(**changes):
 
 def start(cfg, workdir):
   main.run_stage(main.stage_of(sealing.seal(cfg)), cfg, workdir, False)
+
+
+def lines(path):
+  return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.fixture(scope='module')
@@ -84,24 +85,24 @@ def test_rule_24_broken_by_its_judge_and_resumed_it_is_the_unbroken_run(unbroken
 
 
 def test_evaluation_is_greedy_and_sampled_by_fixed_keys_and_written_down(unbroken):
-  lines = [json.loads(line) for line in (unbroken / 'samples.jsonl').read_text().splitlines()]
-  assert [line['step'] for line in lines] == [0] * 16 + [4] * 16 + [8] * 16
-  assert sum(line['greedy'] for line in lines) == 24
-  for line in lines:
+  said = lines(unbroken / 'samples.jsonl')
+  assert [line['step'] for line in said] == [0] * 16 + [4] * 16 + [8] * 16
+  assert sum(line['greedy'] for line in said) == 24
+  for line in said:
     assert line['score'] == pytest.approx(line['answer'].count('e') / max(len(line['answer']), 1))
-  prompts = [[x['prompt'] for x in lines if x['step'] == step] for step in (0, 4, 8)]
+  prompts = [[x['prompt'] for x in said if x['step'] == step] for step in (0, 4, 8)]
   assert prompts[0] == prompts[1] == prompts[2]  # the same at every evaluation
-  evals = [json.loads(line) for line in (unbroken / 'evals.jsonl').read_text().splitlines()]
+  evals = lines(unbroken / 'evals.jsonl')
   flags = {f'warn_{name}' for name in over.FLAGS}
   assert {*SCORES, 'step', *flags} == set(evals[0])
-  sampled = [x['score'] for x in lines if x['step'] == 0 and not x['greedy']]
+  sampled = [x['score'] for x in said if x['step'] == 0 and not x['greedy']]
   assert evals[0]['held_out_reward'] == pytest.approx(np.mean(sampled), rel=1e-5)
   assert evals[0]['held_out_cost'] == -evals[0]['held_out_reward']
 
 
 def test_what_it_trained_loads_as_a_language_model(unbroken, monkeypatch):
   raw = json.loads((unbroken / 'config.json').read_text())
-  monkeypatch.setattr('jaxalign.stages.finished.PPO', raw['class'])  # the driver's, here
+  monkeypatch.setattr('jaxalign.stages.trained.PPO', raw['class'])  # the driver's, here
   model = jaxalign.load(unbroken)
   final = running.final(unbroken)
   np.testing.assert_array_equal(model.embed_VD, final[".model['policy'].embed_VD.value"])
@@ -119,10 +120,8 @@ def test_every_metric_that_others_plot_is_there(unbroken):
     assert all(row[name] is not None for row in rows), name
   assert all(row['optimizer_steps'] == 2 for row in rows)
   assert rows[0]['kl_sequence'] == 0
-  rate = learning_rate(small().optim, 16)
-  np.testing.assert_allclose(
-    [row['policy_lr'] for row in rows], [rate(2 * n) for n in range(8)], rtol=1e-5
-  )
+  rates = [learning_rate(small().optim, 16)(2 * n) for n in range(8)]
+  np.testing.assert_allclose([row['policy_lr'] for row in rows], rates, rtol=1e-5)
 
 
 def test_beyond_its_kl_bound_a_policy_costs_more_than_any_other():
@@ -135,9 +134,7 @@ def test_beyond_its_kl_bound_a_policy_costs_more_than_any_other():
 def test_a_kl_bound_keeps_a_policy_that_went_too_far_from_being_the_best(tmp_path):
   cfg = small(kl_bound=1e-9, saving=config.Saving(every=4, best='held_out_cost'))
   start(cfg, tmp_path)
-  costs = [
-    json.loads(x)['held_out_cost'] for x in (tmp_path / 'evals.jsonl').read_text().splitlines()
-  ]
+  costs = [row['held_out_cost'] for row in lines(tmp_path / 'evals.jsonl')]
   assert costs[0] is not None  # before the first step KL is 0, within any bound
   assert costs[1:] and set(costs[1:]) == {None}  # JSON has no infinity
 
@@ -169,7 +166,7 @@ def test_rule_21_resumed_with_another_reference_is_refused(tmp_path):
 
 @pytest.fixture
 def reward(tmp_path):
-  finished_test.store(tmp_path / 'reward')
+  trained_test.store(tmp_path / 'reward')
   return str(tmp_path / 'reward')
 
 
@@ -191,11 +188,11 @@ def opened(cfg, tmp_path):
 def test_rules_9_10_20_a_reward_model_judges_and_the_critic_starts_from_it(reward, tmp_path):
   """Its hashes agree with the policy's, so tokens pass; its score is that of the row alone, read at
   the last real token; and the critic's values there are its scores."""
-  judges = (Judge(by=reward), Judge(by=finished_test.store, weight=0.5))
+  judges = (Judge(by=reward), Judge(by=trained_test.store, weight=0.5))
   cfg = sealing.seal(small(judges=judges, critic=reward))
   state, given, seen, hosts, names = opened(cfg, tmp_path)
   assert len(given['scorers']) == len(hosts) == 1 and names == ('reward', 'store')
-  scorer, _, _ = ppo.finished.scorer_of(reward)
+  scorer, _, _ = trained.scorer_of(reward)
   for a, b in zip(jax.tree.leaves(scorer), jax.tree.leaves(state.model['critic'])):
     np.testing.assert_array_equal(a, b)
   run = jax.jit(lambda tokens_BT, segment_BT: scorer(tokens_BT, segment_BT))
@@ -227,35 +224,22 @@ def test_rule_9_a_reward_model_of_another_template_reads_text(reward, tmp_path):
 @pytest.mark.parametrize(
   'change, says',
   [
-    (dict(rules=Rules(temperature=0.0)), 'config.rules.temperature=0.0: at least 0.001'),
     (dict(minibatch=3), 'batch=8 is not a multiple of minibatch=3'),
     (dict(microbatches=3), 'minibatch=8 is not a multiple of microbatches=3'),
     (dict(prompt=500, response=100), 'are 600 tokens: the model was trained on 512 positions'),
-    (dict(init='/no/such/place'), 'init is missing: /no/such/place'),
     (dict(reference='/no/such/place'), 'reference is missing: /no/such/place'),
-    (dict(judges=(Judge(by='/no/rm'),)), 'judge /no/rm: there is no such workdir of stage reward'),
-    (dict(critic='/no/rm'), 'critic /no/rm: there is no such workdir'),
     (dict(judges=()), 'judges: none with a weight'),
+    (dict(gold=(Judge(by=trained_test.store),), held_out=None), 'gold scores .*: name them'),
     (dict(lora=Lora()), 'share the base that init names'),
     (dict(pretraining=()), 'one without the other does nothing'),
     (dict(rules=Rules(critic_first=9, ptx=0.1)), 'critic_first=9: below steps=8'),
     (dict(held_out=None, saving=config.Saving(best='held_out_cost')), 'no held_out prompts'),
-    (dict(saving=config.Saving(best='reward')), 'evaluation gives held_out_cost'),
-    (
-      dict(saving=config.Saving(best='held_out_reward')),
-      'the lowest is kept.*held_out_cost, minus',
-    ),
+    (dict(saving=config.Saving(best='held_out_reward')), 'lowest is kept.*held_out_cost, minus'),
     (dict(optim=config.AdamW(frozen=('norm*',))), 'optim.frozen is not for ppo'),
-    (dict(model=llama2.tiny(vocab=1000)), '1024 ids, model.vocab=1000'),
     (dict(prompt=2), 'nothing is left .* longer than 2 tokens'),
-    (dict(batch=0), 'batch=0: at least 1'),
     (dict(batch=2**24), 'batch=16777216: .* GiB, and it has'),
     (dict(steps=2**30), 'optimizer steps: at most'),
-    (dict(critic_optim=config.AdamW(lr=0.0)), 'config.critic_optim.lr=0.0: at least 1e-12'),
-    (
-      dict(prompts=Decontaminated(source=TALKS, against=(TALKS,))),
-      'none of 124 rows is left .*shares a prompt',
-    ),
+    (dict(prompts=Decontaminated(source=TALKS, against=(TALKS,))), 'none of 124 .*shares a prompt'),
   ],
   ids=str,
 )
@@ -282,7 +266,7 @@ def test_prepare_leaves_the_run_nothing_to_tokenise(tmp_path, monkeypatch):
   cfg = sealing.seal(small())
   ppo.prepare(cfg, tmp_path)
   monkeypatch.setattr(ppo.training.prepare, 'prepare', lambda *_, **__: pytest.fail('tokenised'))
-  monkeypatch.setattr(ppo.training, 'train', lambda *_, **__: None)
+  monkeypatch.setattr(ppo.training, 'train', lambda *_: None)
   ppo.run(cfg, tmp_path)
 
 
@@ -293,9 +277,12 @@ def test_frozen_models_are_held_in_the_type_of_the_arithmetic(reward, tmp_path):
   with jax.set_mesh(mesh), saving.Saves(tmp_path / 'run', cfg.saving) as saves:
     (judge,), *_ = ppo.judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     state, given = ppo_start.start(cfg, ppo_start.optimizers_of(cfg), mesh, saves, (judge,))
-  types = lambda tree: {str(w.dtype) for w in jax.tree.leaves(tree)}
-  assert types(given['reference']) == types(judge.decoder) == {'bfloat16'}
-  assert types(state.model) == {'float32'}
+  for tree, kind in (
+    (given['reference'], 'bfloat16'),
+    (judge.decoder, 'bfloat16'),
+    (state.model, 'float32'),
+  ):
+    assert {str(w.dtype) for w in jax.tree.leaves(tree)} == {kind}
 
 
 def test_rule_1_long_prompts_are_dropped_and_counted_not_cut(unbroken):
@@ -314,9 +301,9 @@ def test_rule_22_the_defaults_of_the_optimizers():
 
 def test_rules_20_22_each_player_has_its_own_rate_schedule_and_clip():
   """Constant gradients, so that Adam moves by the rate; every other one is 100 times too long."""
-  adam = lambda lr: config.AdamW(lr=lr, eps=1e-5, schedule=config.Schedule(warmup=1, end=0.0))
+  adam = functools.partial(config.AdamW, eps=1e-5, schedule=config.Schedule(warmup=1, end=0.0))
   rules = Rules(epochs=2, critic_first=4, ptx=0.1)
-  cfg = small(optim=adam(1e-2), critic_optim=adam(3e-2), rules=rules)
+  cfg = small(optim=adam(lr=1e-2), critic_optim=adam(lr=3e-2), rules=rules)
   tx = ppo_start.optimizers_of(cfg)
   weights = dict(policy={'w': jnp.ones(1)}, critic={'w': jnp.ones(1)})
   state = tx.init(weights)

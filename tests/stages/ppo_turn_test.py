@@ -48,12 +48,11 @@ def configured(place):
     return sources.Jsonl(path=str(path), kind='prompt')
 
   tokenizer = Tokenizer.load(str(place / 'words'))
-  adam = lambda lr: AdamW(lr=lr, eps=1e-5, schedule=Schedule(shape='constant'))
+  adam = AdamW(lr=3e-3, eps=1e-5, schedule=Schedule(shape='constant'))
+  width = dict(width=32, heads=4, kv_heads=2, mlp=48, depth=1, length=64, remat='none')
+  sizes = dict(prompt=8, response=R, batch=64, minibatch=32, steps=30, eval_every=2)
   return ppo.Config(
-    model=llama2.tiny(
-      width=32, heads=4, kv_heads=2, mlp=48, depth=1, vocab=tokenizer.vocab, length=64,
-      eos=(tokenizer.eos,), remat='none',
-    ),
+    model=llama2.tiny(vocab=tokenizer.vocab, eos=(tokenizer.eos,), **width),
     tokenizer=str(place / 'words'),
     format=PLAIN,
     prompts=prompts('train', 256),
@@ -61,18 +60,12 @@ def configured(place):
     judges=(Judge(by=proxy),),
     gold=(Judge(by=gold),),
     rules=Rules(beta=BETA, epochs=2),
-    prompt=8,
-    response=R,
-    batch=64,
-    minibatch=32,
-    steps=30,
-    eval_every=2,
-    eval_prompts=128,
-    optim=adam(3e-3),
-    critic_optim=adam(3e-3),
+    optim=adam,
+    critic_optim=adam,
     saving=Saving(every=30, keep=1),
     logging=Logging(every=100),
-  )  # fmt: skip
+    **sizes,
+  )
 
 
 def best_objective(vocab):

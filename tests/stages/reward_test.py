@@ -11,24 +11,20 @@ from jaxalign.config import AdamW, Saving, UserError
 from jaxalign.data import batches
 from jaxalign.models.adapters import Lora
 from jaxalign.models.export import export
-from jaxalign.stages import finished, pairs, reward, training
+from jaxalign.sharding.meshes import make_mesh
+from jaxalign.stages import pairs, reward, trained, training
 from jaxalign.train import optim, saving
 from tests.stages import pair_runs
 
-
-@pytest.fixture
-def one_device(monkeypatch):
-  pair_runs.on_one_device(monkeypatch)
+pytestmark = pytest.mark.usefixtures('one_device')
 
 
 @pytest.fixture(scope='module')
-def done(tmp_path_factory):
+def done(tmp_path_factory, one_device):
   """(config, workdir) of a run that learned."""
   place = tmp_path_factory.mktemp('reward')
-  with pytest.MonkeyPatch.context() as patch:
-    pair_runs.on_one_device(patch)
-    cfg = pair_runs.small(reward, place, steps=24, eval_every=24, saving=Saving(every=24))
-    pair_runs.run(reward, cfg, place / 'run')
+  cfg = pair_runs.small(reward, place, steps=24, eval_every=24, saving=Saving(every=24))
+  pair_runs.run(reward, cfg, place / 'run')
   return cfg, place / 'run'
 
 
@@ -55,8 +51,8 @@ def test_the_card_is_of_these_weights(done):
   _, workdir = done
   card = json.loads((workdir / 'card.json').read_text())
   assert card['pairs'] == 24 and card['subsets'].keys() == {'even', 'odd'}
-  assert card['origin']['weights'] == finished.fingerprint_of(workdir)
-  scorer, tokenizer, form = finished.scorer_of(workdir)
+  assert card['origin']['weights'] == trained.fingerprint_of(workdir)
+  scorer, tokenizer, form = trained.scorer_of(workdir)
   assert (card['origin']['tokenizer'], card['origin']['template']) == (tokenizer.hash, form.hash)
   page = (workdir / 'card.html').read_text()
   assert '<svg' in page and card['origin']['weights'] in page
@@ -64,7 +60,7 @@ def test_the_card_is_of_these_weights(done):
 
 
 def test_both_sides_in_one_forward_are_the_sides_alone(done, batch):
-  scorer, _, _ = finished.scorer_of(done[1])
+  scorer, _, _ = trained.scorer_of(done[1])
   both = jax.jit(reward.rewards)(scorer, batch)
   alone = jax.jit(lambda s, tokens_BT, segment_BT: s(tokens_BT, segment_BT))
   for side, name in enumerate(('chosen', 'rejected')):
@@ -74,7 +70,7 @@ def test_both_sides_in_one_forward_are_the_sides_alone(done, batch):
 
 def test_the_loss_is_the_plain_formula(done, batch):
   """Margins, centering, and no weight on padding; and its gradient is finite there too."""
-  scorer, _, _ = finished.scorer_of(done[1])
+  scorer, _, _ = trained.scorer_of(done[1])
   loss = reward.loss_of(reward.rewards, 0.02)
   live = batch['weight_B'] > 0
   assert 0 < live.sum() < 5 and batch['margin_B'].max() > 0
@@ -98,7 +94,7 @@ def begun(cfg, mesh, workdir):
     return reward.start(cfg, tx, mesh, saves)
 
 
-def test_it_starts_from_init_and_an_adapter_trains_nothing_else(tmp_path, one_device):
+def test_it_starts_from_init_and_an_adapter_trains_nothing_else(tmp_path):
   base = jax.jit(pair_runs.MODEL.build)(jax.random.key(9))
   export(base, tmp_path / 'base')
   mesh = training.make_mesh()
@@ -109,16 +105,17 @@ def test_it_starts_from_init_and_an_adapter_trains_nothing_else(tmp_path, one_de
   assert jnp.abs(state.model.score_D[...]).max() > 0
   thin = pair_runs.small(reward, tmp_path, lora=Lora(rank=4), **changes)
   pair_runs.run(reward, thin, tmp_path / 'thin')
-  scorer, _, _ = finished.scorer_of(tmp_path / 'thin')
+  scorer, _, _ = trained.scorer_of(tmp_path / 'thin')
   assert (scorer.decoder.embed_VD[...] == base.embed_VD[...]).all()
   assert jnp.abs(scorer.decoder.blocks.q_HKD[...] - base.blocks.q_HKD[...]).max() > 1e-5
   card = json.loads((tmp_path / 'thin/card.json').read_text())
-  assert card['origin']['weights'] == finished.fingerprint_of(tmp_path / 'thin')
+  assert card['origin']['weights'] == trained.fingerprint_of(tmp_path / 'thin')
 
 
 @pytest.mark.campaign
-def test_a_mesh_changes_nothing(done, tmp_path):
+def test_a_mesh_changes_nothing(done, tmp_path, monkeypatch):
   """The same losses on eight devices and on one."""
+  monkeypatch.setattr(training, 'make_mesh', make_mesh)
   cfg = pair_runs.small(reward, tmp_path, steps=2, held_out=())
   pair_runs.run(reward, cfg, tmp_path / 'eight')
   losses = [[row['loss'] for row in pair_runs.lines(w)[:2]] for w in (tmp_path / 'eight', done[1])]
@@ -131,9 +128,7 @@ def test_a_mesh_changes_nothing(done, tmp_path):
     (dict(center=-1.0), 'center=-1.0'),
     (dict(lora=Lora()), 'lora adapts weights that exist'),
     (dict(batch=32), 'batch=32: at least 1, and at most the 24 pairs'),
-    (dict(length=129), 'trained on at most 128 positions'),
     (dict(saving=Saving(best='held_out_accuracy')), 'evaluation gives held_out_loss'),
-    (dict(length=8), 'nothing is left'),
   ],
 )
 def test_bad_config_is_one_line(change, says, tmp_path):
@@ -148,15 +143,7 @@ def test_its_work_is_a_decoder_s_without_the_unembedding(tmp_path):
   model = jax.eval_shape(cfg.model.build, jax.random.key(0))
   matrices = sum(w.size for w in jax.tree.leaves(model.blocks) if w.ndim > 2)
   attention = 6 * cfg.model.depth * cfg.model.width * 20
-  assert reward.flops(cfg)(20) == 6 * matrices + attention
-
-
-def test_documents_are_no_pairs(tmp_path):
-  from jaxalign.data.sources import Shipped
-
-  cfg = pair_runs.small(reward, tmp_path, train=(Shipped(name='value_explanations'),), length=128)
-  with pytest.raises(UserError, match='holds examples: pairs are wanted here'):
-    pair_runs.run(reward, cfg, tmp_path / 'run')
+  assert reward.flops(cfg, 20) == 6 * matrices + attention
 
 
 def test_rows_stay_beside_their_partner():

@@ -10,7 +10,7 @@ from jaxalign import config, files, main, sealing
 from jaxalign.data import chat
 from jaxalign.data.text import shipped
 from jaxalign.evals.likelihood import Item, Text, outcomes
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 from jaxalign.study import stage
 from jaxalign.study.judge.rules import Planned, Rules
 from jaxalign.study.plan.arms import Arm, Step
@@ -60,7 +60,7 @@ class Counting(Guest):
     return Start(directory, str(directory), saving.fingerprint(directory))
 
   def load(self, cfg, place):
-    return finished.load(place)[0]
+    return trained.load(place)[0]
 
   def asked(self, name, home):
     item = lambda n: Item(test='count', cluster=str(n % 2), good=(f'{n} {TEXTS["up"]}',),

@@ -1,19 +1,23 @@
 """What --doctor looks at for stage bon."""
 
+from typing import Any
+
 from jaxalign.stages import refusals, training
 from jaxalign.stages.doctors import doctor, language_doctor
 from jaxalign.stages.doctors import ppo_doctor as playing
 
 
-def examine(cfg, workdir, machine):
+def examine(cfg: Any, workdir: Any, machine: doctor.Machine) -> list[doctor.Check]:
+  """The checks of a config of bon."""
   del workdir
   visit = doctor.Visit()
-  mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  tokenizer = visit.ask(refusals.BON, cfg, machine)['tokenizer']
+  asked = visit.ask(refusals.BON, cfg, machine)
   source = training.Corpus(source=cfg.prompts, long='drop')
-  visit.check('prompts', language_doctor.corpus, source, tokenizer, cfg, 'prompt', cfg.prompt)
+  visit.check(
+    'prompts', language_doctor.corpus, source, asked['tokenizer'], cfg, 'prompt', cfg.prompt
+  )
   playing.functions_answer(visit, proxy=cfg.proxy, gold=cfg.gold)
-  visit.check('memory', _memory, cfg, mesh, machine)
+  visit.check('memory', _memory, cfg, asked['mesh'], machine)
   return visit.checks
 
 

@@ -5,25 +5,29 @@ or raises Skip (why it cannot be told here). A stage strings them together in `d
 machine)` with a Visit; what a failed check would have given makes the checks after it skip.
 """
 
+import collections
 import contextlib
 import dataclasses
 import os
 import re
 import uuid
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from etils import epath
 from jax.sharding import AbstractMesh, NamedSharding
 
 from jaxalign.chips import CHIPS
-from jaxalign.config import AdamW, UserError
+from jaxalign.config import Adafactor, AdamW, Mesh, UserError
 from jaxalign.sharding.alphabet import AXES
 from jaxalign.sharding.layout import leaf_spec
 from jaxalign.sharding.meshes import mesh_sizes
-from jaxalign.stages.refusals import Found, Skip
+from jaxalign.stages.contract import ModelConfig
+from jaxalign.stages.refusals import Found, Rule, Skip
 from jaxalign.train.optim import learning_rate, make_optimizer
 
 _ROOM = 0.9  # of a device's memory: the rest is the compiler's and the runtime's
@@ -37,7 +41,7 @@ class Check:
   why: str
 
   @property
-  def ok(self):
+  def ok(self) -> bool:
     return self.state != 'FAIL'
 
 
@@ -51,19 +55,24 @@ class _Missing:
 class Visit:
   """The checks of one run, in order."""
 
-  def __init__(self):
-    self.checks, self._found = [], Found()
+  def __init__(self) -> None:
+    self.checks: list[Check] = []
+    self._found = Found()
 
-  def ask(self, rules, cfg, machine, **given):
-    """{name: what it found} of the rules by which a run is refused."""
+  def ask(
+    self, rules: Sequence[Rule], cfg: Any, machine: 'Machine', **given: Any
+  ) -> dict[str, Any]:
+    """What the mesh and the rules by which a run is refused found, by their names."""
     self._found.update(given)
     self._found.elsewhere = '' if machine.here else machine.name
+    rules = ('mesh', lambda cfg, _: mesh_fits(cfg.mesh, machine)), *rules
     return {name: self.check(name, rule, cfg, self._found) for name, rule in rules}
 
-  def check(self, name, test, *given):
+  def check(self, name: str, test: Callable[..., Any], *given: Any) -> Any:
     """test(*given) -> what it found, in words, or (words, a thing that later checks are given)."""
     lost = next((x for x in given if isinstance(x, _Missing)), None)
-    thing = _Missing(name)
+    thing: Any = _Missing(name)
+    state: Literal['ok', 'FAIL', 'skipped'] = 'FAIL'
     try:
       if lost:
         raise Skip(f'needs {lost.name}')
@@ -73,19 +82,19 @@ class Visit:
     except Skip as skip:
       state, why = 'skipped', str(skip)
     except UserError as error:
-      state, why = 'FAIL', str(error)
+      why = str(error)
     except Exception as error:  # a check that falls over is a finding too, and the others go on
-      state, why = 'FAIL', f'{type(error).__name__}: {error} (report this: a check fell over)'
+      why = f'{type(error).__name__}: {error} (report this: a check fell over)'
     self.checks.append(Check(name, state, ' '.join(why.split())))
     return thing
 
 
-def table(checks):
+def table(checks: Sequence[Check]) -> Iterator[str]:
   """The lines that a user reads."""
   wide = max(len(check.name) for check in checks)
   yield from (f'{check.name:<{wide}}  {check.state:<7}  {check.why}' for check in checks)
-  count = lambda state: sum(check.state == state for check in checks)
-  yield f'{count("ok")} ok, {count("FAIL")} FAIL, {count("skipped")} skipped'
+  count = collections.Counter(check.state for check in checks)
+  yield f'{count["ok"]} ok, {count["FAIL"]} FAIL, {count["skipped"]} skipped'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +107,13 @@ class Machine:
   here: bool = True  # whether this process is on it
 
   @classmethod
-  def of_this_process(cls):
+  def of_this_process(cls) -> 'Machine':
     device = jax.local_devices()[0]
     memory = (device.memory_stats() or {}).get('bytes_limit')
     return cls(f'{jax.device_count()} x {device.device_kind}', jax.device_count(), memory)
 
   @classmethod
-  def of(cls, text):
+  def of(cls, text: str) -> 'Machine':
     """'v5e-64': a slice by its name; 'h100-8': so many of these."""
     match = re.fullmatch(r'(\w+)-([1-9]\d*)', text)
     if not match or match[1] not in CHIPS:
@@ -116,7 +125,7 @@ class Machine:
     return cls(text, count // chip.cores, chip.gib << 30, here=False)
 
 
-def writable(workdir):
+def writable(workdir: epath.Path) -> str:
   """A file can be written there, and is taken away again, with the directories made for it."""
   made = []
   probe = workdir / f'.doctor-{os.getpid()}-{uuid.uuid4().hex[:8]}'
@@ -136,12 +145,12 @@ def writable(workdir):
   return f'{workdir} can be written'
 
 
-def mesh_fits(mesh, machine):
+def mesh_fits(mesh: Mesh, machine: Machine) -> tuple[str, AbstractMesh]:
   sizes = mesh_sizes(mesh.data, mesh.fsdp, mesh.tensor, machine.devices)
   return f'{dict(zip(AXES, sizes))} on {machine.name}', AbstractMesh(sizes, AXES)
 
 
-def optimizer_sane(optim, steps):
+def optimizer_sane(optim: AdamW | Adafactor, steps: int) -> str:
   """The rate in optimizer steps, epsilon, and a clip that is applied: on a gradient too large."""
   rate = learning_rate(optim, steps)
   warm, end = (float(rate(n)) for n in (optim.schedule.warmup, steps - 1))
@@ -158,19 +167,19 @@ def optimizer_sane(optim, steps):
   return f'{words}; eps {optim.eps}, b2 {optim.b2}, clip {optim.clip} applied'
 
 
-def clip_applied(tx, optim):
+def clip_applied(tx: optax.GradientTransformation, optim: AdamW) -> None:
   """Adam's first moment after one step is (1 - b1) of the gradient that the clip let through."""
   weights = dict(w_FD=jnp.ones((4, 4)))
   _, state = tx.update(dict(w_FD=jnp.full((4, 4), 1e3)), tx.init(weights), weights)
   seen = float(optax.tree.norm(optax.tree.get(state, 'mu'))) / (1 - optim.b1)
-  if not np.isclose(seen, optim.clip, rtol=1e-3):
+  if optim.clip is not None and not np.isclose(seen, optim.clip, rtol=1e-3):
     raise UserError(
       f'optim.clip={optim.clip}, but of a gradient of norm 4000 the optimizer saw {seen:.3g}: '
       'the clip is not applied'
     )
 
 
-def device_bytes(tree, mesh):
+def device_bytes(tree: Any, mesh: AbstractMesh | jax.sharding.Mesh) -> int:
   """Bytes of a tree of shapes on one device, under the layout of the house."""
 
   def one(path, x):
@@ -180,20 +189,17 @@ def device_bytes(tree, mesh):
   return sum(jax.tree.leaves(jax.tree.map_with_path(one, tree)))
 
 
-def fits_memory(parts, machine):
+def fits_memory(parts: Mapping[str, int], machine: Machine) -> str:
   """parts: {what: bytes on one device}."""
-  gib = lambda n: f'{n / 2**30:.2f}'
   total = sum(parts.values())
-  words = ' + '.join(f'{gib(n)} {what}' for what, n in parts.items())
-  words = f'{gib(total)} GiB a device: {words}'
+  words = ' + '.join(f'{n / 2**30:.2f} {what}' for what, n in parts.items())
+  words = f'{total / 2**30:.2f} GiB a device: {words}'
   if machine.memory is None:
     raise Skip(f'{words}; {machine.name} does not say what it has: name a --slice')
+  words += f'; {machine.name} has {machine.memory / 2**30:.2f}'
   if total > _ROOM * machine.memory:
-    raise UserError(
-      f'{words}; {machine.name} has {gib(machine.memory)}: more devices, a larger fsdp or tensor, '
-      'more microbatches, or lora'
-    )
-  return f'{words}; {machine.name} has {gib(machine.memory)}'
+    raise UserError(f'{words}: more devices, a larger fsdp or tensor, more microbatches, or lora')
+  return words
 
 
 class Unsaved:
@@ -201,15 +207,15 @@ class Unsaved:
 
   path, about = 'a rehearsal', None
 
-  def restore(self, twin):
+  def restore(self, twin: Any) -> None:
     return None
 
 
-def twin(cfg, length=None):
+def twin(cfg: ModelConfig) -> ModelConfig:
   """A tiny model of the same kind: two narrow layers under the same arithmetic and vocabulary."""
   heads = 4
-  small = dict(depth=2, heads=heads, width=64, mlp=128, attention='auto', unroll=1)
+  small: dict[str, Any] = dict(depth=2, heads=heads, width=64, mlp=128, attention='auto', unroll=1)
   small['kv_heads'] = heads if cfg.kv_heads == cfg.heads else 2
   if hasattr(cfg, 'head_dim'):
     small['head_dim'] = None
-  return dataclasses.replace(cfg, **small, length=length or cfg.length)
+  return dataclasses.replace(cfg, **small)

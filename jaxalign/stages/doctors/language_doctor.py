@@ -3,40 +3,59 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AbstractMesh
 
 from jaxalign.config import UserError
 from jaxalign.data import prepare, shards
+from jaxalign.data.chat import Example
+from jaxalign.data.shards import Kind
+from jaxalign.data.text import Tokenizer
 from jaxalign.models import adapters
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import language, refusals
+from jaxalign.stages.contract import Build, Loss, ModelConfig, Stage, State, Supervised
 from jaxalign.stages.doctors import doctor
+from jaxalign.stages.doctors.doctor import Check, Machine
+from jaxalign.stages.training import Corpus, corpora_of
 from jaxalign.train.optim import make_optimizer
 from jaxalign.train.state import make_state, make_step
 
 _RECORDS = 64  # of each corpus are read
+_Begin = Callable[..., tuple[State, Any, Loss]]  # of (optimizer, mesh): as a stage's `start`
 ROWS, _TOKENS = 4, 128  # of the tiny twin's batch
 
 
-def examine(cfg, workdir, machine):
-  """The checks of a language run; `doctor` of its stage."""
+def examine(cfg: language.Language, workdir: Any, machine: Machine) -> list[Check]:
+  """The checks of a config of explain or sft."""
   del workdir
-  visit = doctor.Visit()
-  mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  asked = visit.ask(refusals.LEARNING, cfg, machine, build=language.learner(cfg)[0])
-  visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
-  corpora = [(f'train.{n}', c) for n, c in enumerate(cfg.train)]
-  corpora += [(f'held_out.{n}', c) for n, c in enumerate(cfg.held_out)]
-  examples = [visit.check(name, corpus, c, asked['tokenizer'], cfg) for name, c in corpora]
-  visit.check('memory', memory, cfg, asked['weights'], mesh, machine)
+  visit, asked, examples = supervised(cfg, machine, language.learner(cfg)[0])
+  visit.check('memory', memory, cfg, asked['weights'], asked['mesh'], machine, 1)
   visit.check('one step', one_step, cfg, *examples[:1])
   return visit.checks
 
 
-def corpus(one, tokenizer, cfg, kind='example', length=None):
+def supervised(
+  cfg: Supervised, machine: Machine, build: Build
+) -> tuple[doctor.Visit, dict[str, Any], list[Any]]:
+  """A visit to any stage that learns from corpora, what its rules found, and each corpus' texts."""
+  visit = doctor.Visit()
+  asked = visit.ask(refusals.LEARNING, cfg, machine, build=build)
+  visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
+  corpora = [(f'train.{n}', one) for n, one in enumerate(corpora_of(cfg.train))]
+  corpora += [(f'held_out.{n}', one) for n, one in enumerate(corpora_of(cfg.held_out))]
+  how = asked['tokenizer'], cfg, cfg.kind
+  return visit, asked, [visit.check(name, corpus, one, *how) for name, one in corpora]
+
+
+def corpus(
+  one: Corpus, tokenizer: Tokenizer, cfg: Stage, kind: Kind = 'example', length: int | None = None
+) -> tuple[str, list[Example]]:
   """The first records of a corpus, as the run would tokenise them."""
   examples, length = [], length or cfg.length
   for where, record in itertools.islice(_streamed(one.source).read(), _RECORDS):
@@ -60,7 +79,7 @@ def corpus(one, tokenizer, cfg, kind='example', length=None):
   return f'{words}{fit.mean():.0%} fit {length}; {learned:.0%} of them learned', examples
 
 
-def refuse_unlearnable(where, example, tokenizer, kind):
+def refuse_unlearnable(where: str, example: Example, tokenizer: Tokenizer, kind: Kind) -> None:
   if kind == 'prompt':
     return
   if not example.weight.any():
@@ -78,39 +97,41 @@ def _streamed(source):
   return source
 
 
-def memory(cfg, trained, mesh, machine, texts=1, reference=False):
-  """A closed form: what must lie on a device while a step runs. `trained`: its shapes; `texts`:
-  texts in a row, 2 of a pair."""
+def memory(
+  cfg: Supervised, shapes: Any, mesh: AbstractMesh, machine: Machine, texts: int, copy: bool = False
+) -> str:
+  """What must lie on a device while a step runs. shapes: of what is trained; texts: in a row; copy:
+  whether a frozen model lies beside it."""
   tx = make_optimizer(cfg.optim, cfg.steps)
-  weights = doctor.device_bytes(trained, mesh)
+  weights = doctor.device_bytes(shapes, mesh)
   parts = dict(weights=weights)
-  if cfg.lora is not None or reference:
-    frozen = jax.eval_shape(cfg.model.build, jax.random.key(0))
-    parts['frozen weights'] = doctor.device_bytes(frozen, mesh)
-  parts['moments'] = doctor.device_bytes(jax.eval_shape(tx.init, trained), mesh)
+  if cfg.lora is not None or copy:
+    model = jax.eval_shape(cfg.model.build, jax.random.key(0))
+    parts['frozen weights'] = doctor.device_bytes(model, mesh)
+  parts['moments'] = doctor.device_bytes(jax.eval_shape(tx.init, shapes), mesh)
   parts['gradients'] = weights * (2 if cfg.microbatches > 1 else 1)
   rows = cfg.batch * texts / cfg.microbatches
   parts['activations'] = activations(cfg.model, rows, cfg.length, mesh)
   return doctor.fits_memory(parts, machine)
 
 
-def activations(model, rows, length, mesh):
+def activations(model: ModelConfig, rows: float, length: int, mesh: AbstractMesh) -> int:
   """All layers' inputs (what remat='full' keeps), one layer at work, a chunk of logits."""
   ways = mesh.shape['data'] * mesh.shape['fsdp']
   rows = math.ceil(rows / ways)
   size = jnp.dtype(model.dtype).itemsize
   inside = 2 * model.width + 3 * model.mlp // mesh.shape['tensor']
-  kept = model.depth * model.width if model.remat == 'full' else model.depth * inside
+  saved = model.depth * model.width if model.remat == 'full' else model.depth * inside
   chunk = rows * min(length, 128) * model.vocab // mesh.shape['tensor'] * 3 * 4
-  return rows * length * (kept + inside) * size + chunk
+  return rows * length * (saved + inside) * size + chunk
 
 
-def rows_of(examples, rows=ROWS, most=_TOKENS):
+def rows_of(examples: Sequence[Example], rows: int = ROWS) -> dict[str, np.ndarray]:
   """A batch of the first texts, cut to a few tokens that hold learned ones: {name: [rows, T]}."""
   cut = []
-  for example in itertools.islice(itertools.cycle(examples), rows):
-    begin = max(0, min(int(example.weight.argmax()) - most // 2, len(example.tokens) - most))
-    cut.append((example.tokens[begin : begin + most], example.weight[begin : begin + most]))
+  for one in itertools.islice(itertools.cycle(examples), rows):
+    begin = max(0, min(int(one.weight.argmax()) - _TOKENS // 2, len(one.tokens) - _TOKENS))
+    cut.append((one.tokens[begin : begin + _TOKENS], one.weight[begin : begin + _TOKENS]))
   T = max(len(tokens) for tokens, _ in cut)
   out = {name: np.zeros((rows, T), np.int32) for name in ('tokens_BT', 'segment_BT', 'position_BT')}
   out['weight_BT'] = np.zeros((rows, T), np.float32)
@@ -121,14 +142,17 @@ def rows_of(examples, rows=ROWS, most=_TOKENS):
   return out
 
 
-def one_step(cfg, examples):
+def one_step(cfg: language.Language, examples: Sequence[Example]) -> str:
   """The run's own loss, optimizer and step, on two narrow layers and the corpus' first texts."""
   build, given, loss = twin_of(cfg)
-  begin = lambda tx, mesh: (make_state(build, tx, cfg.seed, mesh)[1](), given, loss)
+
+  def begin(tx, mesh):
+    return make_state(build, tx, cfg.seed, mesh)[1](), given, loss
+
   return step_words(cfg, rows_of(examples), begin, math.log(cfg.model.vocab))
 
 
-def twin_of(cfg):
+def twin_of(cfg: language.Language) -> tuple[Any, Any, Loss]:
   """(what is trained, what its loss is given, the loss) of a tiny model."""
   small = doctor.twin(cfg.model)
   if cfg.lora is None:
@@ -137,12 +161,11 @@ def twin_of(cfg):
   return build, jax.jit(small.build)(jax.random.key(1)), language.adapted_loss(cfg.lora)
 
 
-def step_words(cfg, batch, begin, chance):
+def step_words(
+  cfg: Supervised, batch: Mapping[str, np.ndarray], begin: _Begin, chance: float
+) -> str:
   """One real step: finite, counted once whatever the microbatches, and it moves the weights.
-
-  begin(tx, mesh) -> (state, what the loss is given, the loss); chance: the loss of one who knows
-  nothing, which is where it should begin.
-  """
+  chance: the loss of one who knows nothing."""
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
   tx = make_optimizer(cfg.optim, cfg.steps)
   parts = min(cfg.microbatches, 2)
@@ -158,7 +181,7 @@ def step_words(cfg, batch, begin, chance):
     raise UserError(f'loss {value:.4g}, gradient {norm:.4g}: both must be finite and above 0')
   if value > 2 * chance:
     raise UserError(f'loss {value:.4g} by chance, where {chance:.4g} is right: look at its weights')
-  counts = {int(n) for n in optimizer_steps(state.opt)}
+  counts = {int(n) for n in _optimizer_steps(state.opt)}
   if counts - {1}:
     raise UserError(f'{parts} microbatches took {sorted(counts)} optimizer steps: one is right')
   moved = [(a != b).any() for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(state.model))]
@@ -168,7 +191,7 @@ def step_words(cfg, batch, begin, chance):
   return f'{words}, {sum(moved)} of {len(moved)} tensors moved'
 
 
-def optimizer_steps(opt):
+def _optimizer_steps(opt):
   """Every count that an optimizer keeps."""
   named = jax.tree.leaves_with_path(opt)
   return [jax.device_get(x) for path, x in named if getattr(path[-1], 'name', None) == 'count']

@@ -2,32 +2,33 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.stages import refusals, training
+from jaxalign.data.chat import Example
+from jaxalign.stages.contract import Build
 from jaxalign.stages.doctors import doctor, language_doctor
+from jaxalign.stages.doctors.doctor import Check, Machine
+from jaxalign.stages.pairs import Pairwise, Started
+
+_Start = Callable[..., Started]
 
 
-def examine(cfg, machine, build, start, reference=False):
+def examine(
+  cfg: Pairwise, machine: Machine, build: Build, start: _Start, reference: bool = False
+) -> list[Check]:
   """build, start: the stage's own; reference: whether a frozen copy of the model lies beside it."""
-  visit = doctor.Visit()
-  mesh = visit.check('mesh', doctor.mesh_fits, cfg.mesh, machine)
-  asked = visit.ask(refusals.LEARNING, cfg, machine, build=build)
-  visit.check('optimizer', doctor.optimizer_sane, cfg.optim, cfg.steps)
-  tokenizer, examples = asked['tokenizer'], []
-  for name in ('train', 'held_out'):
-    for n, one in enumerate(training.corpora_of(getattr(cfg, name))):
-      found = visit.check(f'{name}.{n}', language_doctor.corpus, one, tokenizer, cfg, 'pair')
-      examples.append(found)
+  visit, asked, examples = language_doctor.supervised(cfg, machine, build)
   visit.check('pairs', differ, examples[0])
-  visit.check('memory', language_doctor.memory, cfg, asked['weights'], mesh, machine, 2, reference)
+  how = cfg, asked['weights'], asked['mesh'], machine, 2, reference
+  visit.check('memory', language_doctor.memory, *how)
   visit.check('one step', one_step, cfg, examples[0], start)
   return visit.checks
 
 
-def differ(examples):
+def differ(examples: Sequence[Example]) -> str:
   """A pair of equal answers teaches nothing, and many of them are a mistake in the corpus."""
   sides = list(zip(examples[::2], examples[1::2]))
   same = sum(np.array_equal(a.tokens, b.tokens) for a, b in sides)
@@ -39,7 +40,7 @@ def differ(examples):
   return f'the longer answer is the chosen one in {longer:.0%} of the first {len(sides)}'
 
 
-def one_step(cfg, examples, start):
+def one_step(cfg: Pairwise, examples: Sequence[Example], start: _Start) -> str:
   """Chosen against rejected, by the stage's own loss; an adapter's stage without its adapter."""
   small = dataclasses.replace(cfg, model=doctor.twin(cfg.model), init=None, lora=None)
   rows = 2 * language_doctor.ROWS
@@ -49,5 +50,8 @@ def one_step(cfg, examples, start):
     for what in ('tokens', 'weight', 'segment'):
       ours = f'{name}_BT' if what == 'tokens' else f'{name}_{what}_BT'
       batch[ours] = both[f'{what}_BT'][side::2]
-  begin = lambda tx, mesh: start(small, tx, mesh, doctor.Unsaved())[:3]
+
+  def begin(tx, mesh):
+    return start(small, tx, mesh, doctor.Unsaved())[:3]
+
   return language_doctor.step_words(cfg, batch, begin, math.log(2))

@@ -5,29 +5,35 @@ a fifth of the vocabulary ends an answer, so that rows end early, and pad is the
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxalign.config import UserError
+from jaxalign.data.chat import Example
+from jaxalign.data.text import Tokenizer
 from jaxalign.models import heads
 from jaxalign.rl import players
+from jaxalign.stages.contract import Playing
 from jaxalign.stages.doctors import doctor
 
 ROWS, _PROMPT, _RESPONSE = 8, 48, 12
 _EXACT = {'float32': 1e-5}  # between two programs; other types:
 _ROUGH = 2e-3
+Once = Callable[..., tuple[Any, players.Rollout, Mapping[str, Any]]]  # stage ppo's `once`
 
 
 @dataclasses.dataclass(kw_only=True)
 class _Rehearsal:
-  cfg: object  # the twin's
-  policy: object  # as it sampled
+  cfg: Any  # the twin's
+  policy: Any  # as it sampled
   seen: players.Rollout
-  metrics: dict  # {name: mean}, of the iteration
+  metrics: dict[str, float]  # means of the iteration
 
   @property
-  def near(self):
+  def near(self) -> float:
     return _EXACT.get(self.cfg.model.dtype, _ROUGH)
 
 
@@ -38,11 +44,11 @@ def _small(cfg, tokenizer):
   model = dataclasses.replace(doctor.twin(cfg.model), eos=(tokenizer.eos, *ends))
   minibatches = 2 if cfg.minibatches > 1 else 1
   rules = dataclasses.replace(cfg.rules, critic_first=0, ptx=0.0)
-  return dataclasses.replace(
-    cfg, model=model, init=None, reference=None, critic=None, rules=rules, pretraining=(),
-    prompt=min(cfg.prompt, _PROMPT), response=min(cfg.response, _RESPONSE), batch=ROWS,
-    minibatch=ROWS // minibatches, microbatches=min(cfg.microbatches, 2),
-  )  # fmt: skip
+  nothing = dict(init=None, reference=None, critic=None, pretraining=())
+  prompt, response = min(cfg.prompt, _PROMPT), min(cfg.response, _RESPONSE)
+  sizes = dict(batch=ROWS, minibatch=ROWS // minibatches, prompt=prompt, response=response)
+  sizes |= dict(microbatches=min(cfg.microbatches, 2))
+  return dataclasses.replace(cfg, model=model, rules=rules, **nothing, **sizes)
 
 
 def _batch_of(examples, tokenizer, length):
@@ -58,17 +64,17 @@ def _batch_of(examples, tokenizer, length):
   return rows
 
 
-def rehearse(cfg, tokenizer, examples, once):
-  """A Rehearsal. once: stage ppo's own start, collect and improve."""
+def rehearse(
+  cfg: Playing, tokenizer: Tokenizer, examples: Sequence[Example], once: Once
+) -> _Rehearsal:
   cfg = _small(cfg, tokenizer)
   rows = _batch_of(examples, tokenizer, cfg.prompt)
   policy, seen, metrics = once(cfg, rows, doctor.Unsaved())
-  mean = lambda pair: float(pair[0][0] / max(pair[1][0], 1e-30))
-  means = {name: mean(pair) for name, pair in metrics.items()}
+  means = {name: float(total[0] / max(n[0], 1e-30)) for name, (total, n) in metrics.items()}
   return _Rehearsal(cfg=cfg, policy=policy, seen=seen, metrics=means)
 
 
-def masks(r):
+def masks(r: _Rehearsal) -> str:
   """Rules 2 and 3: lengths and ends decide, though pad is an end token and a prompt holds one."""
   R, seen = r.cfg.response, r.seen
   tokens_BR, mask_BR = seen.tokens_BT[:, -R:], np.asarray(seen.response_BR).astype(bool)
@@ -93,14 +99,14 @@ def masks(r):
   return f'pad == eos; {done} of {ROWS} rows ended early, lengths {sorted(map(int, seen.length_B))}'
 
 
-def temperature(r):
+def temperature(r: _Rehearsal) -> str:
   """Rule 4: the sampler's, the policy's and the reference's numbers are of one temperature."""
   R, seen, T = r.cfg.response, r.seen, r.cfg.rules.temperature
   logits_BTV = np.asarray(r.policy.logits(seen.tokens_BT, seen.segment_BT), np.float64)
   logits_BRV = logits_BTV[:, -R - 1 : -1] / T
   top_BR1 = logits_BRV.max(-1, keepdims=True)
   logp_BRV = logits_BRV - top_BR1 - np.log(np.exp(logits_BRV - top_BR1).sum(-1, keepdims=True))
-  picked_BR = np.take_along_axis(logp_BRV, seen.tokens_BT[:, -R:, None], -1)[..., 0]
+  picked_BR = np.take_along_axis(logp_BRV, np.asarray(seen.tokens_BT)[:, -R:, None], -1)[..., 0]
   entropy_BR = -(np.exp(logp_BRV) * logp_BRV).sum(-1)
   mask_BR, near = np.asarray(seen.response_BR).astype(bool), 5 * r.near
   for name, ours, expected in (
@@ -116,14 +122,12 @@ def temperature(r):
   return f'temperature {T} in sampler, old, reference and entropy; no top-k, no top-p'
 
 
-def first_ratio(r):
+def first_ratio(r: _Rehearsal) -> str:
   """Rule 5: before anything moved, new is old; and the policy is its own reference."""
   m, near = r.metrics, r.near
-  gaps = dict(
-    first_ratio=abs(m['first_ratio'] - 1), first_ratio_max=abs(m['first_ratio_max'] - 1),
-    first_clip_fraction=m['first_clip_fraction'], first_approx_kl=abs(m['first_approx_kl']),
-    kl_sequence=abs(m['kl_sequence']) / r.cfg.response,
-  )  # fmt: skip
+  gaps = {name: abs(m[name] - 1) for name in ('first_ratio', 'first_ratio_max')}
+  gaps |= {name: abs(m[name]) for name in ('first_clip_fraction', 'first_approx_kl')}
+  gaps |= dict(kl_sequence=abs(m['kl_sequence']) / r.cfg.response)
   for name, gap in gaps.items():
     if not gap <= (0 if name == 'first_clip_fraction' else near):
       raise UserError(
@@ -132,7 +136,7 @@ def first_ratio(r):
   return f'ratio 1 within {gaps["first_ratio_max"]:.1g}, clip fraction 0, KL to the reference 0'
 
 
-def steps_counted(r):
+def steps_counted(r: _Rehearsal) -> str:
   """Rules 22 and 23: epochs x minibatches optimizer steps, each finite, and both players move."""
   cfg, m = r.cfg, r.metrics
   wanted = cfg.rules.epochs * cfg.minibatches
@@ -151,7 +155,10 @@ def steps_counted(r):
   )
 
 
-def last_token(cfg, examples):
+RULES = dict(masks=masks, temperature=temperature, first_ratio=first_ratio, steps=steps_counted)
+
+
+def last_token(cfg: Playing, examples: Sequence[Example]) -> str:
   """Rule 10: a text has one score, with padding on either side or none, and its end counts."""
   model = dataclasses.replace(doctor.twin(cfg.model), dtype='float32')
   build = heads.fresh(model)
@@ -159,7 +166,7 @@ def last_token(cfg, examples):
   return same_score(jax.jit(lambda tokens, segment: scorer(tokens, segment)), examples)
 
 
-def same_score(score, examples):
+def same_score(score: Callable[..., Any], examples: Sequence[Example]) -> str:
   ids, T = examples[0].tokens[-_PROMPT:], _PROMPT + 5
   rows = np.zeros((3, T), np.int32)
   segment = np.zeros((3, T), np.int32)

@@ -17,7 +17,7 @@ from etils import epath
 from jaxalign.chips import CHIPS
 from jaxalign.files import write_text
 from jaxalign.sealing import write
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 from jaxalign.stages.doctors import doctor
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge import verdict as judging
@@ -113,10 +113,10 @@ def _examined(cfg, guest, corpora, place, machine, stage, what):
 def _stand_in(stage, tokenizer, place):
   """A directory as the run of this stage leaves it, but for weights: what reads it, as PPO reads a
   reward model, is looked at before there is one."""
-  tokens = finished.tokenizer_of(dict(tokenizer=tokenizer, init=None))
+  tokens = trained.tokenizer_of(dict(tokenizer=tokenizer, init=None))
   path = place / saving.DIRECTORY / str(stage.steps)
   write(dataclasses.replace(stage, tokenizer=tokenizer), place / 'config.json')
-  about = finished.text_side(tokens, stage.format)
+  about = trained.text_side(tokens, stage.format)
   write_text(json.dumps(about), path / 'about' / 'metadata')
   record = fingerprint.sealed({f'model.{place.name}': ['none', 0]})
   write_text(json.dumps(record), path / 'fingerprint' / 'metadata')

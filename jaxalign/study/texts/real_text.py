@@ -17,7 +17,7 @@ from jaxalign.evals.outcome import Outcome
 from jaxalign.models import hub
 from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 from jaxalign.stages.doctors.doctor import Visit
 from jaxalign.study.plan.arms import Arm, Climb, Step
 from jaxalign.study.plan.guest import Corpora, Gates, Guest, MeansBySeed, Start, Study, Tests
@@ -95,9 +95,9 @@ class Texts(Settings, Guest):
     stage = cfg.recipes[0].stage
     sizes = stage.mesh.data, stage.mesh.fsdp, stage.mesh.tensor
     mesh = make_mesh(*sizes) if jax.device_count() > 1 else None
-    if finished.is_workdir(place):
-      return finished.load(place, mesh=mesh)[0]
-    return finished.weights_of(place, stage.model.weights, mesh).under(stage.model)
+    if trained.is_workdir(place):
+      return trained.load(place, mesh=mesh)[0]
+    return trained.weights_of(place, stage.model.weights, mesh).under(stage.model)
 
   def asked(self, name: str, home: epath.Path) -> Tests:
     return questions.asked(self, home)
@@ -127,8 +127,8 @@ class Texts(Settings, Guest):
 
 def mark(init: str) -> str:
   """A sha256 by which weights are known again wherever they lie, from parts of every file."""
-  if finished.is_workdir(init):
-    return finished.fingerprint_of(init)
+  if trained.is_workdir(init):
+    return trained.fingerprint_of(init)
   place = hub.resolve(init)
   paths = [place] if place.is_file() else sorted(place.glob('*.safetensors'))
   digest = hashlib.sha256()

@@ -10,7 +10,7 @@ from jaxalign.config import UserError
 from jaxalign.evals.outcome import Outcome
 from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 from jaxalign.study.plan.arms import Arm, Climb, Step
 from jaxalign.study.plan.guest import Corpora, Gates, Guest, MeansBySeed, Start, Study, Tests
 from jaxalign.study.report.contents import Contents
@@ -64,7 +64,7 @@ class ValueWorld(Guest):
 
   def load(self, cfg: Study, place: epath.PathLike) -> Decoder:
     """On one device, for it is small; of several processes, on those of all."""
-    return finished.load(place, mesh=make_mesh() if pod.several() else None)[0]
+    return trained.load(place, mesh=make_mesh() if pod.several() else None)[0]
 
   def asked(self, name: str, home: epath.Path) -> Tests:
     return answers.tests_of(self.world, name)

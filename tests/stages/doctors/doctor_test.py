@@ -1,8 +1,8 @@
 """Each check passes on what is right, fails on what is broken, and says which."""
 
 import dataclasses
+import functools
 import pathlib
-import types
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,8 @@ from etils import epath
 from jaxalign import sealing
 from jaxalign.config import Adafactor, AdamW, Mesh, Schedule, UserError
 from jaxalign.models import llama2, phi2
+from jaxalign.sharding.layout import born
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import refusals
 from jaxalign.stages.doctors import doctor
 from jaxalign.stages.doctors.doctor import Machine
@@ -72,9 +74,7 @@ def test_mesh_and_batch_are_counted_on_the_machine_that_is_named():
   assert dict(mesh.shape) == dict(data=2, fsdp=8, tensor=4) and 'v5e-64' in words
   with pytest.raises(UserError, match='does not divide 64 devices'):
     doctor.mesh_fits(Mesh(data=3), POD)
-  rows = lambda batch, parts: refusals.rows_divide(
-    types.SimpleNamespace(batch=batch, microbatches=parts), dict(mesh=mesh)
-  )
+  rows = functools.partial(refusals.rows_divide, dict(mesh=mesh), 'batch')
   assert '2 parts x 16 ways x 4 rows' in rows(128, 2)[0]
   with pytest.raises(UserError, match='a multiple of 32, or fewer ways'):
     rows(48, 2)
@@ -109,9 +109,6 @@ def test_a_clip_that_is_not_applied_is_seen():
 
 
 def test_bytes_are_those_that_devices_hold():
-  from jaxalign.sharding.layout import born
-  from jaxalign.sharding.meshes import make_mesh
-
   cfg = llama2.tiny(width=128, heads=8, kv_heads=4)
   mesh = make_mesh(2, 2, 2)
   model = born(cfg.build, mesh, jax.random.key(0))
@@ -142,5 +139,5 @@ def test_the_twin_is_small_and_of_the_same_kind(cfg):
   assert (small.vocab, small.dtype, small.remat) == (cfg.vocab, cfg.dtype, cfg.remat)
   assert (small.kv_heads == small.heads) == (cfg.kv_heads == cfg.heads)
   tokens_BT = jnp.zeros((1, 4), jnp.int32)
-  shape = lambda: dataclasses.replace(small, vocab=64).build(jax.random.key(0))(tokens_BT)
-  assert jax.eval_shape(shape).shape == (1, 4, 64)
+  model = jax.eval_shape(dataclasses.replace(small, vocab=64).build, jax.random.key(0))
+  assert jax.eval_shape(lambda model: model(tokens_BT), model).shape == (1, 4, 64)

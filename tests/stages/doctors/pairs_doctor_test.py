@@ -33,16 +33,9 @@ def test_a_good_config_passes_every_check(name, stage):
 def test_what_is_broken_fails(monkeypatch):
   monkeypatch.setattr(pairs_doctor, 'one_step', lambda cfg, examples, start: 'not here')
   prompts = (sources.Shipped(name='conversations', as_='prompt'),)
-  for name, changes in dict(
-    optimizer=dict(optim=AdamW(clip=None)),
-    batch=dict(batch=6, microbatches=4),
-    tokenizer=dict(model=dataclasses.replace(smoke().model, vocab=600)),
-    weights=dict(optim=AdamW(frozen=('nothing',))),
-  ).items():
-    found = {c.name: c.state for c in reward.doctor(smoke(**changes), None, ONE)}
-    assert found[name] == 'FAIL', name
-  head = smoke(optim=AdamW(decayed=('score_D',)))
-  assert {c.name: c.state for c in reward.doctor(head, None, ONE)}['weights'] == 'ok'
+  odd = smoke(optim=AdamW(clip=None, decayed=('score_D',)))
+  found = {c.name: c.state for c in reward.doctor(odd, None, ONE)}
+  assert (found['optimizer'], found['weights']) == ('FAIL', 'ok')
   found = {c.name: c for c in reward.doctor(smoke(train=prompts), None, ONE)}
   assert found['train.0'].state == 'FAIL' and 'pairs are wanted' in found['train.0'].why
   assert found['pairs'].state == 'skipped'
@@ -58,9 +51,8 @@ def test_answers_that_become_equal_fail():
 
 
 def test_a_loss_that_begins_far_from_chance_fails():
-  _, examples = language_doctor.corpus(
-    training.corpora_of(smoke().train)[0], shipped(), smoke(), 'pair'
-  )
+  source = training.corpora_of(smoke().train)[0]
+  _, examples = language_doctor.corpus(source, shipped(), smoke(), 'pair')
 
   def start(*args):
     state, given, loss, rewards = reward.start(*args)

@@ -9,14 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxalign import config, main, sealing
+from jaxalign import main, sealing
 from jaxalign.config import AdamW, UserError
 from jaxalign.data import chat
 from jaxalign.data.text import Tokenizer, shipped
-from jaxalign.models import llama2
 from jaxalign.rl import players
 from jaxalign.rl.judges import Judge
-from jaxalign.stages import bon, finished, ppo, refusals, training
+from jaxalign.stages import bon, ppo, refusals, trained, training
 from jaxalign.stages.doctors import doctor, language_doctor, ppo_doctor
 from jaxalign.stages.doctors import ppo_rehearsal as rehearsal
 
@@ -112,12 +111,17 @@ def test_numbers_that_break_a_rule_fail(good, rule, metrics, says):
 def test_a_score_that_is_read_elsewhere_fails():
   examples = prompts(smoke())
   weight = np.random.default_rng(0).normal(size=1024)
-  total = lambda rows, segment: (weight[rows] * segment).sum(1)
+
+  def total(rows, segment):
+    return (weight[rows] * segment).sum(1)
+
+  def first(rows, segment):
+    return weight[rows[np.arange(len(rows)), segment.argmax(1)]]
+
   assert 'without the last token' in rehearsal.same_score(total, examples)
   with pytest.raises(UserError, match='not read at its last token'):
     rehearsal.same_score(lambda rows, segment: weight[rows[:, -1]], examples)
   with pytest.raises(UserError, match='not where it is read'):
-    first = lambda rows, segment: weight[rows[np.arange(len(rows)), segment.argmax(1)]]
     rehearsal.same_score(first, examples)
 
 
@@ -155,7 +159,7 @@ def test_judges_that_cannot_judge_fail():
 
 def judges_read(judge, tokenizer=None, **changes):
   cfg = smoke(judges=(judge,), **changes)
-  return refusals.judges_read(cfg, dict(tokenizer=tokenizer or shipped()))[0]
+  return refusals.judges_read(cfg, dict(tokenizer=tokenizer or shipped()), (judge,))[0]
 
 
 def critic_reads(critic, tokenizer=None):
@@ -165,12 +169,12 @@ def critic_reads(critic, tokenizer=None):
 def reward_run(workdir, monkeypatch, form=chat.TRANSCRIPT, about=None, length=512):
   """The files that a reward model's text side is known by; no weights are read for it."""
   (workdir / 'checkpoints/7').mkdir(parents=True, exist_ok=True)
-  raw = {'class': finished.REWARD, 'init': None, 'tokenizer': 'shipped', 'lora': None}
+  raw = {'class': trained.REWARD, 'init': None, 'tokenizer': 'shipped', 'lora': None}
   raw |= dict(model=sealing.tree(dataclasses.replace(smoke().model, length=length)))
   (workdir / 'config.json').write_text(json.dumps(raw | dict(format=sealing.tree(form))))
-  said = about or finished.text_side(shipped(), form)
-  monkeypatch.setattr(finished.saving, 'about', lambda path: said)
-  monkeypatch.setattr(finished, 'fingerprint_of', lambda path: 'abc')
+  said = about or trained.text_side(shipped(), form)
+  monkeypatch.setattr(trained.saving, 'about', lambda path: said)
+  monkeypatch.setattr(trained, 'fingerprint_of', lambda path: 'abc')
   return Judge(by=str(workdir))
 
 
@@ -179,7 +183,7 @@ def test_a_reward_model_s_template_and_tokenizer_are_compared(tmp_path, monkeypa
   assert 'tokens pass through' in judges_read(judge)
   other = judges_read(judge, format=chat.PHI2_INSTRUCT)
   assert 'written anew in its template transcript' in other
-  changed = dict(finished.text_side(shipped(), chat.TRANSCRIPT), template='0' * 64)
+  changed = dict(trained.text_side(shipped(), chat.TRANSCRIPT), template='0' * 64)
   judge = reward_run(tmp_path, monkeypatch, about=changed)
   assert 'trained with template 000000000000' in of(judges_read, judge)
   judge = reward_run(tmp_path, monkeypatch, length=smoke().length - 1)
@@ -212,15 +216,6 @@ def test_gold_is_counted_too():
   assert '1 judges of its size' in ppo_doctor.memory(big, mesh, doctor.Machine('one', 1, 1 << 40))
 
 
-def test_a_gold_judge_that_is_the_proxy_fails():
-  sides = lambda gold: dict(judges=(smoke().judges, gold))
-  gold_differs = lambda gold: refusals.gold_differs(smoke(gold=gold), sides(gold))
-  assert 'gold judge share_of_e is the proxy' in of(gold_differs, smoke().judges)
-  assert 'not the proxy' in gold_differs((Judge(by=no_number),))[0]
-  with pytest.raises(UserError, match='name them'):
-    sealing.seal(smoke(gold=(Judge(by=no_number),), held_out=None))
-
-
 @pytest.mark.campaign
 def test_the_whole_visit():
   cfg = sealing.seal(smoke())
@@ -228,9 +223,5 @@ def test_the_whole_visit():
     found = {check.name: check for check in ppo.doctor(cfg, None, ONE)}
   assert {check.state for check in found.values()} == {'ok', 'skipped'}
   assert [n for n, check in found.items() if check.state == 'skipped'] == ['memory']
-  broken = smoke(prompt=2, model=llama2.tiny(vocab=600), batch=32, minibatch=32, microbatches=4)
-  broken = dataclasses.replace(broken, mesh=config.Mesh(data=16))
-  found = {
-    check.name: check.state for check in ppo.doctor(broken, None, doctor.Machine.of('v5e-16'))
-  }
-  assert (found['batch'], found['tokenizer'], found['rehearsal']) == ('FAIL', 'FAIL', 'skipped')
+  found = {check.name: check.state for check in ppo.doctor(smoke(prompt=2), None, ONE)}
+  assert (found['prompts'], found['rehearsal']) == ('FAIL', 'skipped')

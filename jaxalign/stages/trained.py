@@ -1,37 +1,45 @@
-"""A model out of a workdir of ours: its newest weights, or those of WORKDIR/checkpoints/STEP;
-adapters folded in, its tokenizer."""
+"""A trained model, read back from the workdir of its run: its newest weights, or those of
+WORKDIR/checkpoints/STEP, with adapters folded in; its tokenizer and format."""
 
 import dataclasses
 import functools
 import hashlib
 import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import jax
+from jax.sharding import Mesh
 
 from jaxalign.config import UserError
 from jaxalign.data.chat import ChatFormat
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.files import read_object
 from jaxalign.models import adapters, heads, hub
+from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.layout import layout
 from jaxalign.train import saving
 
 REWARD = 'jaxalign.stages.reward:Config'
 PPO = 'jaxalign.stages.ppo:Config'  # a policy, and a critic that only it needs
 _CONFIGS = {f'{module.__name__}:Config': module.Config for module, _ in hub.MODELS.values()}
+_Path = str | os.PathLike[str]
+_Raw = Mapping[str, Any]  # a run's config.json, or some of its fields
+_Class = TypeVar('_Class')
 
 
-def is_workdir(path):
-  path, _ = saving.parted(path)
-  return (path / saving.DIRECTORY).is_dir() and (path / 'config.json').exists()
+def is_workdir(path: _Path) -> bool:
+  workdir, _ = saving.parted(path)
+  return (workdir / saving.DIRECTORY).is_dir() and (workdir / 'config.json').exists()
 
 
-def raw_of(path):
+def raw_of(path: _Path) -> dict[str, Any]:
   return read_object(saving.parted(path)[0] / 'config.json', remedy='name another run')
 
 
-def reward_raw(what, path):
-  """The config.json of a reward model that has a checkpoint."""
+def reward_raw(what: str, path: _Path) -> dict[str, Any]:
+  """The config.json of a reward model that has a checkpoint; `what` names it in errors."""
   if not is_workdir(path):
     raise UserError(f'{what} {path}: there is no such workdir of stage reward, with checkpoints')
   saving.newest_path(path)
@@ -41,8 +49,10 @@ def reward_raw(what, path):
   return raw
 
 
-def load(workdir, *, dtype=None, mesh=None):
-  """(model, tokenizer) of a run that trained a language model, at its newest checkpoint."""
+def load(
+  workdir: _Path, *, dtype: str | None = None, mesh: Mesh | None = None
+) -> tuple[Decoder, Tokenizer]:
+  """The newest model of a run that trained a language model, and its tokenizer."""
   raw = raw_of(workdir)
   refuse_no_text(workdir, raw)
   cfg = model_config(workdir, raw)
@@ -50,36 +60,39 @@ def load(workdir, *, dtype=None, mesh=None):
   if raw.get('lora') is None:
     model = saving.read_weights(workdir, twin_of(cfg.build, mesh), part)
   else:
-    model = merged(workdir, raw, cfg, mesh, part)
+    lora = _built(adapters.Lora, raw['lora'], 'lora')
+    base = weights_of(raw['init'], cfg.weights, mesh)
+    twin = twin_of(adapters.adapter_builder(cfg, lora), mesh)
+    model = adapters.merge(base, saving.read_weights(workdir, twin, part), lora)
   return cast(model, dtype), tokenizer_of(raw)
 
 
-def refuse_no_text(workdir, raw):
+def refuse_no_text(workdir: _Path, raw: _Raw) -> None:
   if raw.get('class') == REWARD:
     raise UserError(f'{workdir} holds a reward model, which writes no text: name another workdir')
 
 
-def scorer_of(workdir, *, dtype=None, mesh=None):
-  """(Scorer, tokenizer, format) of a reward model at its newest checkpoint.
-
-  dtype: of the decoder's weights and arithmetic; the head stays as it was trained, for scores are
-  float32 and it is one vector. The text side must be the one the checkpoint was trained with.
-  """
+def scorer_of(
+  workdir: _Path, *, dtype: str | None = None, mesh: Mesh | None = None
+) -> tuple[heads.Scorer, Tokenizer, ChatFormat]:
+  """A reward model at its newest checkpoint, with the text side that it was trained with. dtype: of
+  its decoder; the head stays as it was trained, for scores are float32."""
   raw = reward_raw('reward model', workdir)
   cfg, tokenizer, form = model_config(workdir, raw), tokenizer_of(raw), format_of(raw)
   refuse_other_text(workdir, tokenizer, form)
   if raw.get('lora') is None:
     scorer = saving.read_weights(workdir, twin_of(heads.fresh(cfg), mesh))
-    decoder, score_D = scorer.decoder, scorer.score_D
+    decoder = scorer.decoder
   else:
-    lora, base = _lora_of(raw), weights_of(raw['init'], cfg.weights, mesh)
+    lora = _built(adapters.Lora, raw['lora'], 'lora')
+    base = weights_of(raw['init'], cfg.weights, mesh).under(cfg)
     twin = twin_of(heads.fresh_thin(cfg, lora), mesh)
-    scorer = heads.laid(base.under(cfg), saving.read_weights(workdir, twin), lora)
-    decoder, score_D = adapters.folded(scorer.decoder), scorer.score_D
-  return heads.Scorer(cast(decoder, dtype), score_D=score_D), tokenizer, form
+    scorer = heads.laid(base, saving.read_weights(workdir, twin), lora)
+    decoder = adapters.folded(scorer.decoder)
+  return heads.Scorer(cast(decoder, dtype), score_D=scorer.score_D), tokenizer, form
 
 
-def refuse_other_text(workdir, tokenizer, form):
+def refuse_other_text(workdir: _Path, tokenizer: Tokenizer, form: ChatFormat) -> None:
   """Whether text becomes the same ids as when the newest checkpoint was trained."""
   said = saving.about(workdir)
   for name, now in text_side(tokenizer, form).items():
@@ -91,38 +104,37 @@ def refuse_other_text(workdir, tokenizer, form):
       )
 
 
-def text_side(tokenizer, form):
+def text_side(tokenizer: Tokenizer, form: ChatFormat) -> dict[str, str]:
   """What a checkpoint says of the text it was trained on."""
   return dict(tokenizer=tokenizer.hash, template=form.hash)
 
 
-def fingerprint_of(workdir):
+def fingerprint_of(workdir: _Path) -> str:
   """A sha256 by which two workdirs hold the same weights; an adapter's counts what it lies on."""
   own = saving.fingerprint(workdir)
   raw = raw_of(workdir)
-  if raw.get('lora') is None:
-    return own
-  return on_base(own, raw['init'])
+  return own if raw.get('lora') is None else on_base(own, raw['init'])
 
 
-def on_base(own, init):
+def on_base(own: str, init: str) -> str:
   base = fingerprint_of(init) if is_workdir(init) else init
   return hashlib.sha256(f'{own} on {base}'.encode()).hexdigest()
 
 
-def cast(model, dtype):
+def cast(model: Decoder, dtype: str | None) -> Decoder:
   """A decoder in another precision; None leaves it."""
   if dtype is None:
     return model
-  cfg = dataclasses.replace(model.cfg, dtype=dtype, weights=dtype)
+  both: Any = dict(dtype=dtype, weights=dtype)
+  cfg = dataclasses.replace(model.cfg, **both)
   return jax.tree.map(lambda w: w.astype(dtype), model).under(cfg)
 
 
-def format_of(raw):
-  return built(ChatFormat, raw.get('format'), 'format')
+def format_of(raw: _Raw) -> ChatFormat:
+  return _built(ChatFormat, raw.get('format'), 'format')
 
 
-def built(cls, fields, what):
+def _built(cls: Callable[..., _Class], fields: Any, what: str) -> _Class:
   """A config again, of what config.json holds of it."""
   try:
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k != 'class'}
@@ -133,7 +145,7 @@ def built(cls, fields, what):
     ) from error
 
 
-def model_config(workdir, raw):
+def model_config(workdir: _Path, raw: _Raw) -> Any:
   """The typed config again. Only our own model configs are built: a file names no code to run."""
   fields = raw.get('model')
   fields = dict(fields) if isinstance(fields, dict) else {}
@@ -146,7 +158,7 @@ def model_config(workdir, raw):
 @functools.lru_cache(maxsize=32)
 def _config(cls, fields):
   """Of the same fields the same object, by which its shapes below are known again."""
-  return built(cls, json.loads(fields), 'model')
+  return _built(cls, json.loads(fields), 'model')
 
 
 @functools.lru_cache(maxsize=32)
@@ -155,37 +167,27 @@ def _shapes(build):
   return jax.eval_shape(build, jax.random.key(0))
 
 
-def twin_of(build, mesh):
+def twin_of(build: Callable[[jax.Array], Any], mesh: Mesh | None) -> Any:
+  """The shapes of what `build` makes of a key, laid out on the mesh, or on one device."""
   shapes = _shapes(build)
   if mesh is None:
     one = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    homes = jax.tree.map(lambda _: one, shapes)
+    shardings = jax.tree.map(lambda _: one, shapes)
   else:
-    homes = layout(shapes, mesh)
-  put = lambda s, home: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=home)
-  return jax.tree.map(put, shapes, homes)
+    shardings = layout(shapes, mesh)
+  return jax.tree.map(
+    lambda s, at: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=at), shapes, shardings
+  )
 
 
-def _lora_of(raw):
-  return built(adapters.Lora, raw['lora'], 'lora')
-
-
-def merged(workdir, raw, cfg, mesh, part=''):
-  lora = _lora_of(raw)
-  base = weights_of(raw['init'], cfg.weights, mesh)
-  twin = twin_of(adapters.adapter_builder(cfg, lora), mesh)
-  adapter = saving.read_weights(workdir, twin, part)
-  return adapters.merge(base, adapter, lora)
-
-
-def weights_of(init, dtype, mesh):
+def weights_of(init: str, dtype: str, mesh: Mesh | None) -> Decoder:
   """A model from where a run starts: a workdir of ours, or what the hub reads."""
   if is_workdir(init):
     return load(init, dtype=dtype, mesh=mesh)[0]
   return hub.load(init, dtype=dtype, mesh=mesh)
 
 
-def tokenizer_of(raw):
+def tokenizer_of(raw: _Raw) -> Tokenizer:
   """The tokenizer of a run, from its config: its own, or that of where it started."""
   named, init = raw.get('tokenizer'), raw.get('init')
   for name, value in (('tokenizer', named), ('init', init)):

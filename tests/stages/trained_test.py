@@ -16,7 +16,7 @@ from jaxalign.data.text import shipped
 from jaxalign.models import adapters, heads, llama2
 from jaxalign.models.export import export
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import finished
+from jaxalign.stages import trained
 from jaxalign.train import saving
 from jaxalign.train.state import make_state
 
@@ -26,29 +26,29 @@ TOKENS = np.random.RandomState(0).randint(3, 1000, (3, 8)).astype(np.int32)
 run = jax.jit(lambda scorer, tokens_BT: scorer(tokens_BT))
 
 
-def store(workdir, seed=0, lora=None, init=None, **changes):
+def store(workdir, seed=0, lora=None, init=None, cfg=CFG):
   """A workdir as the stage leaves it, and the weights in it, the head larger than by chance."""
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
-  build = heads.fresh(CFG) if lora is None else heads.fresh_thin(CFG, lora)
+  build = heads.fresh(cfg) if lora is None else heads.fresh_thin(cfg, lora)
   state = make_state(build, optax.sgd(0.1), seed, mesh)[1]()
   state = state.replace(model=jax.tree.map(lambda w: w * 3 + 0.01, state.model))
-  about = finished.text_side(shipped(), chat.TRANSCRIPT)
+  about = trained.text_side(shipped(), chat.TRANSCRIPT)
   with jax.set_mesh(mesh), saving.Saves(workdir, config.Saving(), about) as saves:
     saves.save(state)
-  raw = {'class': finished.REWARD, 'model': sealing.tree(CFG), 'tokenizer': 'shipped', 'init': init}
-  raw |= dict(lora=lora and sealing.tree(lora), format=sealing.tree(chat.TRANSCRIPT)) | changes
+  raw = {'class': trained.REWARD, 'model': sealing.tree(cfg), 'tokenizer': 'shipped', 'init': init}
+  raw |= dict(lora=lora and sealing.tree(lora), format=sealing.tree(chat.TRANSCRIPT))
   (workdir / 'config.json').write_text(json.dumps(raw))
   return state.model
 
 
 def test_a_reward_model_comes_back(tmp_path):
   model = store(tmp_path)
-  scorer, tokenizer, form = finished.scorer_of(tmp_path)
+  scorer, tokenizer, form = trained.scorer_of(tmp_path)
   assert jax.tree.structure(scorer) == jax.tree.structure(model)
   for ours, theirs in zip(jax.tree.leaves(scorer), jax.tree.leaves(model)):
     np.testing.assert_array_equal(ours, theirs)
   assert tokenizer.hash == shipped().hash and form == chat.TRANSCRIPT
-  half, _, _ = finished.scorer_of(tmp_path, dtype='bfloat16')
+  half, _, _ = trained.scorer_of(tmp_path, dtype='bfloat16')
   assert half.decoder.embed_VD.dtype == jnp.bfloat16 and half.score_D.dtype == jnp.float32
   np.testing.assert_allclose(run(half, TOKENS), run(model, TOKENS), rtol=0.1, atol=0.5)
 
@@ -60,75 +60,49 @@ def test_one_checkpoint_is_named_by_its_directory(tmp_path):
   later = jax.tree.map(lambda w: w + 1, first)
   mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
   state = make_state(heads.fresh(CFG), optax.sgd(0.1), 0, mesh)[1](later)
-  about = finished.text_side(shipped(), chat.TRANSCRIPT)
+  about = trained.text_side(shipped(), chat.TRANSCRIPT)
   with jax.set_mesh(mesh), saving.Saves(tmp_path, config.Saving(), about) as saves:
     saves.save(state.replace(step=jnp.int32(5)))
   marks = {}
   for place, added in (('checkpoints/0', 0), ('checkpoints/5', 1), ('.', 1)):
-    scorer, _, _ = finished.scorer_of(str(tmp_path / place))
+    scorer, _, _ = trained.scorer_of(str(tmp_path / place))
     np.testing.assert_array_equal(scorer.score_D, head_D + added)
-    marks[place] = finished.fingerprint_of(tmp_path / place)
+    marks[place] = trained.fingerprint_of(tmp_path / place)
   assert marks['checkpoints/0'] != marks['checkpoints/5'] == marks['.']
-  assert finished.is_workdir(f'{tmp_path}/checkpoints/0/')
+  assert trained.is_workdir(f'{tmp_path}/checkpoints/0/')
   with pytest.raises(UserError, match='checkpoints/3: no checkpoint is there'):
-    finished.scorer_of(tmp_path / 'checkpoints/3')
+    trained.scorer_of(tmp_path / 'checkpoints/3')
 
 
 def test_an_adapter_comes_back_folded_in(tmp_path):
   base = jax.jit(CFG.build)(jax.random.key(7))
   export(base, tmp_path / 'base')
   thin = store(tmp_path / 'run', lora=LORA, init=str(tmp_path / 'base'))
-  scorer, _, _ = finished.scorer_of(tmp_path / 'run')
+  scorer, _, _ = trained.scorer_of(tmp_path / 'run')
   expected = run(heads.laid(base, thin, LORA), TOKENS)
   np.testing.assert_allclose(run(scorer, TOKENS), expected, rtol=1e-4, atol=1e-4)
   assert np.abs(expected - run(heads.Scorer(base, score_D=thin['score_D']), TOKENS)).max() > 0.1
 
 
-@pytest.mark.parametrize(
-  'change, says',
-  [
-    (
-      dict(format=sealing.tree(dataclasses.replace(chat.TRANSCRIPT, answer='{answer}'))),
-      'was trained with template .*: put back the one',
-    ),
-    ({'class': 'jaxalign.stages.sft:Config'}, 'holds no reward model'),
-  ],
-)
-def test_another_text_side_is_refused(tmp_path, change, says):
-  store(tmp_path, **change)
-  with pytest.raises(UserError, match=says):
-    finished.scorer_of(tmp_path)
-
-
-def test_a_reward_model_is_no_language_model(tmp_path):
+def test_what_a_workdir_is_not_is_said(tmp_path):
   store(tmp_path)
   with pytest.raises(UserError, match='holds a reward model, which writes no text'):
-    finished.load(tmp_path)
+    trained.load(tmp_path)
+  raw = trained.raw_of(tmp_path)
+  other = sealing.tree(dataclasses.replace(chat.TRANSCRIPT, answer='{answer}'))
+  for change, says in (
+    (dict(format=other), 'was trained with template .*: put back the one'),
+    ({'class': 'jaxalign.stages.sft:Config'}, 'holds no reward model'),
+  ):
+    (tmp_path / 'config.json').write_text(json.dumps(raw | change))
+    with pytest.raises(UserError, match=says):
+      trained.scorer_of(tmp_path)
 
 
-def test_a_fingerprint_is_of_the_weights(tmp_path):
-  for name, seed in dict(a=0, b=0, c=1).items():
-    store(tmp_path / name, seed)
-  a, b, c = (finished.fingerprint_of(tmp_path / name) for name in 'abc')
+@pytest.mark.parametrize('field, lora', [('seed', None), ('init', LORA)])
+def test_a_fingerprint_is_of_the_weights_and_of_what_an_adapter_lies_on(tmp_path, field, lora):
+  for name, value in dict(a=0, b=0, c=1).items():
+    store(tmp_path / name, lora=lora, **{field: value if field == 'seed' else f'x/{value}'})
+  a, b, c = (trained.fingerprint_of(tmp_path / name) for name in 'abc')
   assert a == b != c and len(a) == 64
   assert saving.about(tmp_path / 'a')['template'] == chat.TRANSCRIPT.hash
-
-
-def test_an_adapter_s_fingerprint_counts_its_base(tmp_path):
-  for name, init in dict(a='x/y', b='x/y', c='x/z').items():
-    store(tmp_path / name, lora=LORA, init=init)
-  a, b, c = (finished.fingerprint_of(tmp_path / name) for name in 'abc')
-  assert a == b != c
-
-
-def test_a_run_goes_on_only_with_the_text_side_it_began_with(tmp_path):
-  store(tmp_path)
-  twin = make_state(heads.fresh(CFG), optax.sgd(0.1), 0, make_mesh(1, 1, 1, jax.devices()[:1]))[0]
-  for template, says in (('other', 'another template than this run has'), (None, None)):
-    about = finished.text_side(shipped(), chat.TRANSCRIPT) | ({'template': 'x'} if template else {})
-    with saving.Saves(tmp_path, config.Saving(), about) as saves:
-      if says:
-        with pytest.raises(UserError, match=says):
-          saves.restore(twin)
-      else:
-        assert saves.restore(twin) is not None
