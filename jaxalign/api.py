@@ -27,8 +27,8 @@ def load(
   """
   place = hub.resolve(path)
   if trained.is_workdir(place):
-    model, tokenizer = trained.load(place, dtype=dtype, mesh=mesh)
-    model.tokenizer = tokenizer
+    model, its_own = trained.load(place, dtype=dtype, mesh=mesh)
+    model.tokenizer = its_own
     return model
   tokenizer = _of_directory(place) if place.is_dir() else None
   model = hub.load(place, dtype=dtype, mesh=mesh)
