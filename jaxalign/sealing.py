@@ -25,6 +25,8 @@ MOVED = {
   'jaxalign.study.texts': 'jaxalign.study.texts.real_text',
   'jaxalign.study.texts.texts': 'jaxalign.study.texts.real_text',
   'jaxalign.study.benches': 'jaxalign.evals.benches',
+  'jaxalign.study.rules': 'jaxalign.study.plan.rules',
+  'jaxalign.study.judge.rules': 'jaxalign.study.plan.rules',
 }
 
 

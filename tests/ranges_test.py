@@ -61,7 +61,7 @@ def test_every_number_of_every_config_has_a_range():
   found = list(numbers())
   assert [where for where, leaf in found if leaf in (int, float)] == []
   known = {where.removeprefix('jaxalign.') for where, _ in found}
-  rest = 'stages.bon.Config.n study.judge.rules.Bar.least valueworld.world.World.rho'
+  rest = 'stages.bon.Config.n study.plan.rules.Bar.least valueworld.world.World.rho'
   assert {'config.AdamW.factors', 'rl.players.Rules.kl_stop', *rest.split()} <= known
 
 

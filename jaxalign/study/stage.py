@@ -16,10 +16,10 @@ from jaxalign.pictures import label
 from jaxalign.ranges import Range
 from jaxalign.stages import explain
 from jaxalign.stages.doctors.doctor import Check, Machine
-from jaxalign.study.judge.rules import Rules
 from jaxalign.study.plan import equal_budgets, placeholders
 from jaxalign.study.plan.arms import Arm, Climb, Recipe, Stage, Step
 from jaxalign.study.plan.guest import Guest
+from jaxalign.study.plan.rules import Rules
 from jaxalign.study.run import guests, runner, study_doctor
 from jaxalign.valueworld.world import World
 

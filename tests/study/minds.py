@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from safetensors.numpy import save
 
-from jaxalign.study.store.directories import home_of
+from jaxalign.study.plan.directories import home_of
 from jaxalign.study.world.probe_files import SUFFIX, Kept
 from jaxalign.valueworld import battery
 from tests.study import tiny

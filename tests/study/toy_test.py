@@ -12,9 +12,9 @@ from jaxalign.data.text import shipped
 from jaxalign.evals.likelihood import Item, Text, outcomes
 from jaxalign.stages import trained
 from jaxalign.study import stage
-from jaxalign.study.judge.rules import Planned, Rules
 from jaxalign.study.plan.arms import Arm, Step
 from jaxalign.study.plan.guest import Guest, Start
+from jaxalign.study.plan.rules import Planned, Rules
 from jaxalign.study.report.contents import Contents
 from jaxalign.study.report.contrasts import contrasts
 from jaxalign.train import saving

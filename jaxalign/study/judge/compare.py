@@ -28,7 +28,7 @@ from jaxalign.study.judge.comparison import (
   Difference,
   Mean,
 )
-from jaxalign.study.judge.rules import PRIMARY_SCALES, Planned, Rules
+from jaxalign.study.plan.rules import PRIMARY_SCALES, Planned, Rules
 from jaxalign.study.store import about
 from jaxalign.study.store import rows as store
 from jaxalign.study.store.table import table

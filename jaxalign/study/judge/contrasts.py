@@ -9,7 +9,7 @@ import numpy as np
 from jaxalign import statistics
 from jaxalign.statistics import Interval
 from jaxalign.study.judge.results import Contrast, Numbers
-from jaxalign.study.judge.rules import PRIMARY_SCALES, Planned, Rules
+from jaxalign.study.plan.rules import PRIMARY_SCALES, Planned, Rules
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import Table, table
 

@@ -29,8 +29,8 @@ from jaxalign.study.judge.results import (
   Point,
 )
 from jaxalign.study.plan.arms import Climb
+from jaxalign.study.plan.directories import home_of
 from jaxalign.study.plan.guest import Study
-from jaxalign.study.store.directories import home_of
 from jaxalign.study.store.rows import Row
 
 _INTERVALS = 'a_interval', 'b_interval', 'turn_interval'

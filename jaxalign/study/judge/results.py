@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jaxalign.statistics import Estimate, Interval
-from jaxalign.study.judge.rules import Rules
+from jaxalign.study.plan.rules import Rules
 from jaxalign.study.store.table import Means
 
 ArmMeans = Mapping[str, Mapping[str, Mapping[int, Means]]]  # {arm: {test: {seed: its means}}}

@@ -12,7 +12,7 @@ from jaxalign import files, sealing
 from jaxalign.config import UserError
 from jaxalign.statistics import Interval
 from jaxalign.study.judge.results import Contrast, Fit, Results
-from jaxalign.study.judge.rules import Rules
+from jaxalign.study.plan.rules import Rules
 
 
 def write(results: Results, path: os.PathLike) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from jaxalign.study.judge import contrasts
 from jaxalign.study.judge.results import Contrast, LeastMass
-from jaxalign.study.judge.rules import SENSITIVITY, T2, Planned, Rules, Weights, steering
+from jaxalign.study.plan.rules import SENSITIVITY, T2, Planned, Rules, Weights, steering
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import Means
 

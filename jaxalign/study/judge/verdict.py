@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from jaxalign import config
 from jaxalign.study.judge import contrasts as effects
 from jaxalign.study.judge.results import Contrast, Gate
-from jaxalign.study.judge.rules import Rules
+from jaxalign.study.plan.rules import Rules
 
 SUPPORTED, PARTIAL = 'SUPPORTED', 'PARTIAL'
 _NOT_SUPPORTED, UNINFORMATIVE = 'NOT SUPPORTED', 'UNINFORMATIVE'

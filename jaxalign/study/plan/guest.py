@@ -17,8 +17,8 @@ from jaxalign.evals.outcome import Outcome
 from jaxalign.models.decoder import Decoder
 from jaxalign.stages import explain
 from jaxalign.stages.doctors.doctor import Visit
-from jaxalign.study.judge.rules import Rules
 from jaxalign.study.plan.arms import Arm, Climb, Recipe, Stage, Step
+from jaxalign.study.plan.rules import Rules
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import Means
 from jaxalign.valueworld.world import World

@@ -7,9 +7,9 @@ import numpy as np
 from etils import epath
 
 from jaxalign import files
+from jaxalign.study.plan.directories import home_of
 from jaxalign.study.report.contents import Contents, StudyFiles
 from jaxalign.study.store import about
-from jaxalign.study.store.directories import home_of
 
 if TYPE_CHECKING:
   from jaxalign.study.plan.arms import Arm

@@ -11,12 +11,12 @@ from jaxalign.files import read_object, write_text
 from jaxalign.sealing import write
 from jaxalign.study.judge import contrasts, goodhart, results_file, unjudged, verdict
 from jaxalign.study.judge.results import Results
+from jaxalign.study.plan.directories import home_of
 from jaxalign.study.plan.guest import Study
 from jaxalign.study.report import page_words, study_page
 from jaxalign.study.run import guests
 from jaxalign.study.store import about, clock
 from jaxalign.study.store import rows as store
-from jaxalign.study.store.directories import home_of
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import means
 

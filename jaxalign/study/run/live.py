@@ -10,10 +10,10 @@ from etils import epath
 from jaxalign import pod
 from jaxalign.files import read_json, write_text
 from jaxalign.study.judge import verdict
+from jaxalign.study.plan.directories import home_of, parts_of
 from jaxalign.study.plan.guest import Study
 from jaxalign.study.run import guests
 from jaxalign.study.run.conclusion import rows_of
-from jaxalign.study.store.directories import home_of, parts_of
 
 Task = tuple[int, bool]  # a seed, and whether it is of the negative control
 _SHOW = 5.0  # seconds between two lines where no terminal is

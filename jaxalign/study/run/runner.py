@@ -23,10 +23,10 @@ from jaxalign.sealing import diff, seal, tree, write
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import placeholders
+from jaxalign.study.plan.directories import arms_of, home_of, rl_of
 from jaxalign.study.plan.guest import Corpora, Guest, Study
 from jaxalign.study.run import conclusion, guests, live, worker_pool
 from jaxalign.study.store import clock
-from jaxalign.study.store.directories import arms_of, home_of, rl_of
 from jaxalign.study.store.rows import items_hash, line
 from jaxalign.study.store.rows import of as row_of
 from jaxalign.workdir import FREE, claim

@@ -8,9 +8,9 @@ Margins are per token of the answers, so that length does not count.
 from collections.abc import Mapping
 from typing import Any
 
-from jaxalign.study.judge.rules import Bar, Planned, Rules
+from jaxalign.study.plan.directories import aligned_last
 from jaxalign.study.plan.guest import Cell, Gates, MeansBySeed, Study
-from jaxalign.study.store.directories import aligned_last
+from jaxalign.study.plan.rules import Bar, Planned, Rules
 from jaxalign.study.store.table import Means
 
 _SENSITIVITY = (('unsafe', 1), ('safe', 1))  # both margins are above 0 where the answer is right

@@ -3,9 +3,9 @@
 import collections
 from collections.abc import Iterable
 
-from jaxalign.study.judge.rules import Rules
+from jaxalign.study.plan.directories import aligned_last
 from jaxalign.study.plan.guest import Gates, MeansBySeed, Study
-from jaxalign.study.store.directories import aligned_last
+from jaxalign.study.plan.rules import Rules
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import means
 

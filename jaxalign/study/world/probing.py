@@ -14,9 +14,9 @@ from etils import epath
 
 from jaxalign import statistics
 from jaxalign.probes import similarity
-from jaxalign.study.judge.rules import Rules
+from jaxalign.study.plan.directories import home_of
 from jaxalign.study.plan.guest import Study
-from jaxalign.study.store.directories import home_of
+from jaxalign.study.plan.rules import Rules
 from jaxalign.study.world import probe_files, probe_measures
 from jaxalign.study.world.probe_files import Kept
 from jaxalign.study.world.probe_measures import Layers, Scalars

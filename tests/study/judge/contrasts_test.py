@@ -9,7 +9,7 @@ import pytest
 from jaxalign import sealing, statistics
 from jaxalign.config import UserError
 from jaxalign.study.judge import contrasts
-from jaxalign.study.judge.rules import PRIMARIES, Bar, Planned, Rules
+from jaxalign.study.plan.rules import PRIMARIES, Bar, Planned, Rules
 from tests.study import made_up
 
 S, N = 6, 12

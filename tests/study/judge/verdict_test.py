@@ -8,7 +8,7 @@ import pytest
 from jaxalign import sealing
 from jaxalign.config import UserError
 from jaxalign.study.judge import contrasts, verdict
-from jaxalign.study.judge.rules import PRIMARIES, Rules
+from jaxalign.study.plan.rules import PRIMARIES, Rules
 
 RULES = sealing.seal(Rules())
 UP = np.arange(1.0, 9)  # eight seeds above 0: p = 2/256

@@ -13,9 +13,9 @@ import numpy as np
 
 from jaxalign import main, sealing
 from jaxalign.study.judge.results import Results
-from jaxalign.study.judge.rules import Rules
+from jaxalign.study.plan.directories import arms_of, home_of
+from jaxalign.study.plan.rules import Rules
 from jaxalign.study.run import conclusion
-from jaxalign.study.store.directories import arms_of, home_of
 from jaxalign.study.store.rows import line
 from tests.study.made_up import row
 

@@ -11,8 +11,9 @@ import pytest
 from jaxalign import main
 from jaxalign.page import figures as colours
 from jaxalign.page import kit
-from jaxalign.study.judge import rules, unjudged
+from jaxalign.study.judge import unjudged
 from jaxalign.study.judge.results import LeastMass
+from jaxalign.study.plan import rules
 from jaxalign.study.plan.arms import Arm, Step
 from jaxalign.study.report import compare_page, contrasts, page_words, study_files, study_page
 from jaxalign.study.world.page import CONTENTS

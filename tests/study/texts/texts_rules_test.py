@@ -9,8 +9,8 @@ import pytest
 
 from jaxalign import main, sealing
 from jaxalign.study.judge import compare
+from jaxalign.study.plan.directories import home_of
 from jaxalign.study.run import conclusion
-from jaxalign.study.store.directories import home_of
 from jaxalign.study.store.rows import Row, line
 from jaxalign.study.store.table import Means
 from jaxalign.study.texts import texts_rules

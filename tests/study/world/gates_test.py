@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from jaxalign.study.store.directories import aligned_last
+from jaxalign.study.plan.directories import aligned_last
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import means
 from jaxalign.study.world import gates

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxalign.study.judge import results_file
-from jaxalign.study.store.directories import home_of
+from jaxalign.study.plan.directories import home_of
 from jaxalign.study.world import probing
 from jaxalign.study.world.probe_results import Probes
 from tests.study import minds
