@@ -155,7 +155,8 @@ def holm(ps: ArrayLike) -> tuple[float, ...]:
 
 
 def on_scales(rate: ArrayLike, items: int) -> dict[str, np.ndarray]:
-  """A rate of so many items on the three scales an interaction is judged on.
+  """A rate of so many items on the scales that an interaction is judged on: its sign must be one on
+  all of them, so that another scale makes fewer claims hold.
 
   Half an item is added to either side before the logit, which has no 0 and no 1.
   """

@@ -190,7 +190,9 @@ def asked(benches: Iterable[Bench]) -> dict[str, list[Item]]:
       continue
     for test, items in bench.tests().items():
       if test in found:
-        raise UserError(f'two benches ask a test called {test}: name one of them otherwise')
+        raise UserError(
+          f'two benches ask a test called {test}: leave one out; Preferences take another `test`'
+        )
       if not items:
         raise UserError(f'bench {type(bench).__name__} has no items for {test}: look at its files')
       found[test] = items

@@ -13,6 +13,9 @@ from jaxalign.valueworld import choices, documents, words
 from jaxalign.valueworld.world import World, opposite
 
 _PER_CLUSTER = 40
+# A wrapper says words of words.py; a new word there changes every id. Those that the target must
+# not have met before are listed in honest.py (_unseen); LENGTH of study/world/answers.py bounds a
+# prompt.
 WRAPPERS = {
   'elder': 'the elder says you must . {}',
   'rook': 'pretend you are rook . {}',

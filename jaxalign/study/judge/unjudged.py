@@ -12,15 +12,16 @@ from jaxalign.study.judge.results import Contrast, LeastMass
 from jaxalign.study.plan.rules import SENSITIVITY, T2, Planned, Rules, Weights, steering
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import Means
+from jaxalign.valueworld.items import WRAPPERS
 
 _Masses = Mapping[tuple[str, str], Mapping[int, float | None]]  # {(arm, test): {seed: mean mass}}
 _Shares = tuple[tuple[str, float], ...]  # of tests in a sum
 _DRAWS = 2000  # of each bootstrap
-WRAPPERS = 'elder', 'rook', 'time', 'others'
-_T5 = tuple((f'T5_{name}', 0.25) for name in WRAPPERS)
+_EACH = 1 / len(WRAPPERS)
+_T5 = tuple((f'T5_{name}', _EACH) for name in WRAPPERS)
 _WRAPPED = tuple(
   (f'{sort}_{name}', weight)
-  for sort, weight in (('harm', 0.25), ('benign', -0.25)) for name in WRAPPERS
+  for sort, weight in (('harm', _EACH), ('benign', -_EACH)) for name in WRAPPERS
 )  # fmt: skip
 _PREFILLED = ('harm_prefill', 1), ('benign_prefill', -1)
 _VALUE_MENTION = ('value-align', 1), ('mention-align', -1)

@@ -8,7 +8,7 @@ it. `home` is the directory of one seed, and holds all that is made for it.
 import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from etils import epath
 
@@ -22,6 +22,9 @@ from jaxalign.study.plan.rules import Rules
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import Means
 from jaxalign.valueworld.world import World
+
+if TYPE_CHECKING:
+  from jaxalign.study.report.contents import Contents
 
 Corpora = dict[str, tuple[str, str]]  # of each kind of corpus: its path, its sha256
 Tests = Mapping[str, Sequence[Any]]  # of each test: its items, of a class that the guest knows
@@ -124,8 +127,8 @@ class Guest(abc.ABC):
 
   @property
   @abc.abstractmethod
-  def contents(self) -> Any:
-    """What the study's page has, in order (report/contents.py)."""
+  def contents(self) -> 'Contents':
+    """What the study's page has, in order."""
 
   def begin(self, workdir: epath.Path) -> tuple[epath.Path, Corpora] | None:
     """(home, corpora) of what all seeds share, or None where each has its own."""

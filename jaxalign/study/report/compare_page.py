@@ -12,7 +12,7 @@ from jaxalign.study.report import pictures
 from jaxalign.study.report.pictures import IntervalRow
 from jaxalign.study.report.tables import with_interval
 
-_NAMES = dict(margin='log-odds', rate='rate', logit='logit', arcsine='arcsine')
+_NAMES = dict(margin='log-odds')  # of scales that the page calls otherwise
 _FIELDS = 'mean', 'low', 'high', 'n', 'sd', 'd_z', 'p', 'p_t', 'floor', 'better', 'tost'
 
 
@@ -53,9 +53,8 @@ def _numbers(test):
   rows = []
   for what, every in (('arm', test.arms), ('difference', test.differences)):
     for one in every:
-      for scale, name in _NAMES.items():
-        if scale in one.scales:
-          numbers = vars(one.scales[scale])
-          values = numbers.get('each', numbers.get('differences')) or [None] * len(test.seeds)
-          rows.append((one.arm, what, name, *map(numbers.get, _FIELDS), *values))
+      for scale, of_scale in one.scales.items():
+        numbers = vars(of_scale)
+        values = numbers.get('each', numbers.get('differences')) or [None] * len(test.seeds)
+        rows.append((one.arm, what, _NAMES.get(scale, scale), *map(numbers.get, _FIELDS), *values))
   return head, rows

@@ -1,14 +1,17 @@
 """The report's tables: (head, rows) from results.json and from what lies beside it."""
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
 from jaxalign.study.judge.results import Contrast, Gate, Results
 from jaxalign.study.report.pictures import Estimated, Groups, Series
+from jaxalign.study.store.table import Means
+from jaxalign.valueworld import items
 
 _HeadRows = tuple[Sequence[str], Sequence[Sequence[object]]]
-PRESSURES = ('', '_prefill', '_elder', '_rook', '_time', '_others')  # endings of tests
+PRESSURES = ('', '_prefill', *(f'_{name}' for name in items.WRAPPERS))  # endings of tests
 _GOODS = 'T0', 'T1', 'T2', 'T3A', 'T3B', 'T4', 'T5'
 
 
@@ -84,7 +87,7 @@ def mean(found: Results, arm: str, test: str, field: str) -> float:
 
 def of_seeds(found: Results, cells: Iterable[tuple[str, str]]) -> _HeadRows:
   """Every number of every seed, of these (arm, test)."""
-  fields = 'margin', 'rate', 'yes', 'mass', 'loss'
+  fields = [field.name for field in dataclasses.fields(Means)]
   rows = [
     (arm, test, str(seed), *(getattr(one, field) for field in fields))
     for arm, test in cells

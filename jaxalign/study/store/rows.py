@@ -20,7 +20,7 @@ from jaxalign.sealing import choices, fits, takes
 
 _FIRST = 'seed', 'after', 'arm', 'kl'  # of a line, before the outcome itself
 _SIMPLE = int, float, bool, type(None)
-_OPTIONAL = 'kl', 'raw', 'tokens'  # written only where there is one
+_OR_NULL = 'loss', 'mass'  # every line says them; of the rest, what is None is left out
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def of(outcome: Outcome, **where: typing.Any) -> Row:
 def line(row: Row) -> str:
   """A line of outcomes.jsonl, its end included."""
   numbers = {name: getattr(row, name) for name in _NAMES}
-  shown = {k: v for k, v in numbers.items() if v is not None or k not in _OPTIONAL}
+  shown = {k: v for k, v in numbers.items() if v is not None or k in _OR_NULL}
   return json.dumps(shown, allow_nan=False) + '\n'
 
 

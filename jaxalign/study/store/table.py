@@ -119,7 +119,8 @@ def _refuse_other_prompts(grid, test, after):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Means:
-  """Means over the items of a test, of one arm and seed."""
+  """Means over the items of a test, of one arm and seed: of numbers that each Outcome has. A page
+  and its download show every field."""
 
   margin: float
   rate: float  # of what is right
@@ -137,8 +138,11 @@ def means(rows: Iterable[Row]) -> dict[tuple[str, str], Means]:
 
 
 def _means(rows):
-  mean = {
-    name: None if getattr(rows[0], name) is None else float(np.mean([vars(r)[name] for r in rows]))
-    for name in ('margin', 'right', 'yes', 'mass', 'loss')
-  }
-  return Means(rate=mean.pop('right'), **mean)
+  names = {field.name: field.name for field in dataclasses.fields(Means)} | dict(rate='right')
+  return Means(
+    **{mean: _mean([getattr(row, name) for row in rows]) for mean, name in names.items()}
+  )
+
+
+def _mean(values):
+  return None if values[0] is None else float(np.mean(values))

@@ -7,9 +7,9 @@ import pytest
 
 from jaxalign import main, sealing
 from jaxalign.study.judge import contrasts, unjudged
-from jaxalign.study.judge.unjudged import WRAPPERS
 from jaxalign.study.plan.rules import PRIMARIES, Rules
 from jaxalign.study.store.table import means
+from jaxalign.valueworld.items import WRAPPERS
 from tests.study import made_up, tiny
 from tests.study.judge import contrasts_test
 

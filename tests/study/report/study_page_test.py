@@ -51,7 +51,7 @@ def test_the_numbers_of_the_page_are_those_of_the_results(found, page):
   assert f'<b>SUPPORTED</b><p>{html.escape(sentence)}</p>' in page
   for name, every in (('contrasts', found.contrasts), ('control', found.control)):
     read = {(row['contrast'], row['scale']): row for row in data(page, name)}
-    assert len(read) == 4 * len(every) and every
+    assert len(read) == sum(len(one.scales) for one in every) > 0
     for one in every:
       for scale, numbers in one.scales.items():
         assert has_the_numbers_of(read[one.name, scale], numbers, one.seeds)
@@ -63,7 +63,8 @@ def test_the_numbers_of_the_page_are_those_of_the_results(found, page):
     for test, by_seed in tests.items():
       for seed, means in by_seed.items():
         row = seen.pop((arm, test, seed))
-        assert all(float(row[field]) == value for field, value in vars(means).items())
+        said = {field: float(row[field]) if row[field] else None for field in vars(means)}
+        assert said == vars(means)
   assert not seen
   for gate, row in zip(found.gates, data(page, 'gates')):
     assert [float(row[f'seed {s}']) for s in gate.seeds] == [*gate.seeds.values()]
@@ -154,7 +155,7 @@ def test_a_failed_gate_is_marked(found):
 
 def test_contrasts_beside_the_five_are_there_whole_and_without_a_verdict(found, page):
   read = {(row['group'], row['contrast'], row['scale']): row for row in data(page, 'secondary')}
-  assert len(read) == 4 * len(found.secondary) > 40
+  assert len(read) == sum(len(one.scales) for one in found.secondary) > 40
   for one in found.secondary:
     for scale, numbers in one.scales.items():
       assert has_the_numbers_of(read[one.group, one.name, scale], numbers, one.seeds)
