@@ -28,7 +28,7 @@ ENVIRONMENT = {
   'TF_CPP_MIN_LOG_LEVEL': '3',
   'COLUMNS': '200',
 }
-LATE = ('jaxalign.study.report.report', 'launch.pod', 'launch.preflight', 'launch.rehearse')
+LATE = ('launch.pod', 'launch.preflight', 'launch.rehearse')
 DEATH = 1  # prctl: a child ends with its parent
 
 
