@@ -91,7 +91,7 @@ def sample(
   how = Sampling(
     slots=bucket(length),
     eos=model.cfg.eos,
-    top_k=None if top_k is None or temperature == 0 else min(top_k, model.cfg.vocab),
+    top_k=None if top_k is None or temperature == 0 else min(int(top_k), model.cfg.vocab),
     top_p=None if top_p is None or top_p == 1 or temperature == 0 else float(top_p),
     temperature=None if temperature == 0 else float(temperature),
     length=int(length),

@@ -164,6 +164,9 @@ def test_lengths_in_one_bucket_share_a_program():
   sample(model, prompts([7, 2, 2]), length=9, top_p=0.9)
   sample(model, prompts([7, 2, 2]), length=9, top_p=0.5)
   assert generate._cache_size() == 4
+  for top_k in (5, np.int64(5)):
+    sample(model, prompts([7, 2, 2]), length=9, top_k=top_k)
+  assert generate._cache_size() == 5
 
 
 def test_buckets_are_powers_of_two():
