@@ -209,7 +209,7 @@ def generate(
   prompt_BP, segment_BP = jnp.asarray(prompt_BP), jnp.asarray(segment_BP)
   model = jax.tree.map(lambda w: w.astype(model.cfg.dtype), model)  # once, not at every step
   with sampling_groups(model) as model:
-    given = jax.tree.map(lambda x: pin(x, 'B'[: x.ndim]), (prompt_BP, segment_BP, key_B, how))
+    given = jax.tree.map(lambda x: pin(x, 'B'[: jnp.ndim(x)]), (prompt_BP, segment_BP, key_B, how))
     out = _generate(model, *given)
   tokens_BR, sampled_BR, length_B, finished_B = (pin(x, 'B') for x in out)
   response_BR = jnp.arange(how.slots) < length_B[:, None]

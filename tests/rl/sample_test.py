@@ -169,6 +169,13 @@ def test_lengths_in_one_bucket_share_a_program():
   assert generate._cache_size() == 5
 
 
+def test_a_debugger_may_turn_jit_off():
+  model = Table(jnp.zeros((64, 64)), Config(64))
+  jitted = sample(model, prompts([5, 3]), length=2)
+  with jax.disable_jit():
+    assert sample(model, prompts([5, 3]), length=2) == jitted
+
+
 def test_buckets_are_powers_of_two():
   assert [bucket(n) for n in (1, 16, 17, 33, 512, 513)] == [16, 16, 32, 64, 512, 1024]
   assert [bucket(n, least=1) for n in (1, 2, 3, 5)] == [1, 2, 4, 8]
