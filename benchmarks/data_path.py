@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from jaxalign.data import chat, packing
+from jaxalign.data import chat, dialogues, packing
 from jaxalign.data.batches import Batches, Part
 from jaxalign.data.prepare import prepare
 from jaxalign.data.sources import HH
@@ -46,7 +46,7 @@ def timed(name, work, tokens=None):
 
 def written(form, tokenizer, records):
   """The texts that prepare tokenizes, as the tokenizer would get them from a plain loop."""
-  return [span.text for record in records for span in chat.spans(form, tokenizer, record)]
+  return [span.text for record in records for span in dialogues.spans(form, tokenizer, record)]
 
 
 def main():

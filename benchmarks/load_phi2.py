@@ -130,7 +130,7 @@ def write_checkpoint(directory):
   import numpy as np
 
   from jaxalign.models import export, phi2
-  from jaxalign.models.hub import their_shape
+  from jaxalign.models.matching import their_shape
   from jaxalign.sharding.alphabet import weight_name
 
   cfg = phi2.phi2(weights='bfloat16')

@@ -28,7 +28,8 @@ import numpy as np
 import jaxalign
 from jaxalign import main, sealing
 from jaxalign.config import AdamW, Logging, Saving, Schedule, UserError
-from jaxalign.data import chat
+from jaxalign.data import chat, dialogues
+from jaxalign.data.records import Turn
 from jaxalign.data.sources import Jsonl
 from jaxalign.data.text import Tokenizer
 from jaxalign.models import hub
@@ -137,7 +138,7 @@ def answered(policy, reference, prompt_BP, segment_BP, key_B, length):
 def measure(policy, reference, tokenizer, seed=12345):
   """({name: [openings, answers]}, the texts): what this policy says to each held-out opening."""
   texts = openings(*HELD_OUT)
-  prompts = [chat.prompt(PLAIN, tokenizer, [chat.Turn('user', t)]).tolist() for t in texts]
+  prompts = [dialogues.prompt(PLAIN, tokenizer, [Turn('user', t)]).tolist() for t in texts]
   rows, said = {}, []
   for n in range(ANSWERS):
     key_B = players.row_keys(jax.random.key(seed), n, len(prompts))

@@ -18,8 +18,8 @@ __all__ = ['export', 'load', 'sample']
 def load(
   path: str | os.PathLike[str], *, dtype: str | None = None, mesh: Mesh | None = None
 ) -> Decoder:
-  """A model from a Hugging Face directory (local, gs://, a hub name), a llama2.c .bin file, or a
-  workdir of ours (its newest checkpoint, or WORKDIR/checkpoints/STEP; adapters folded in).
+  """A model from a Hugging Face directory (local, gs://, a hub name), a .gguf, a llama2.c .bin, or
+  a workdir of ours (its newest checkpoint, or WORKDIR/checkpoints/STEP; adapters folded in).
 
   dtype: 'float32', 'bfloat16' or 'float16', of weights and arithmetic; None keeps the file's.
   mesh: from jaxalign.sharding.meshes.make_mesh; the weights are laid out on it while they load.
@@ -49,7 +49,9 @@ def _of_directory(path):
 
 
 def _beside(path, vocab):
-  """llama2.c names a tokenizer by its size, and Llama-2's own by nothing."""
+  """A .gguf has its own; llama2.c names a tokenizer by its size, and Llama-2's own by nothing."""
+  if path.suffix == '.gguf':
+    return Tokenizer.load(str(path))
   names = (f'tok{vocab}.bin', f'tok{vocab}.model', 'tokenizer.bin', 'tokenizer.model')
   found = [path.parent / name for name in names if (path.parent / name).exists()]
   return Tokenizer.load(str(found[0])) if found else None

@@ -20,6 +20,10 @@ from jaxalign.files import Place, write_text
 
 _Config = TypeVar('_Config')
 
+# Metadata of a field younger than runs on disk: config.json leaves it out at its default, so that
+# they go on.
+YOUNG = dict(young=True)
+
 # Modules whose configs moved: where they are now, so that a run that began before goes on.
 MOVED = {
   'jaxalign.study.texts': 'jaxalign.study.texts.real_text',
@@ -159,8 +163,9 @@ def shown(value: object) -> str:
 def tree(value: Any) -> Any:
   """A config as what JSON holds; 'class' (no field can be called so) says which config it is."""
   if is_config(value):
-    fields = {field.name: tree(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return {'class': tree(type(value)), **fields}
+    given = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
+    told = {f.name: tree(v) for f, v in given.items() if f.metadata != YOUNG or v != f.default}
+    return {'class': tree(type(value)), **told}
   if isinstance(value, tuple):
     return [tree(item) for item in value]
   if isinstance(value, enum.Enum):

@@ -10,9 +10,10 @@ import json
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.data import llama2c, specs
+from jaxalign.data import gguf_tokenizer, llama2c, specs
 from jaxalign.files import content as content_of
 from jaxalign.files import parsed, refuse_irregular, refuse_scheme, replacing
+from jaxalign.gguf_file import opened
 
 _FILES = (
   *('tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'tokenizer.model'),
@@ -41,7 +42,7 @@ class Form:
 
 
 def read(path: epath.PathLike) -> Form:
-  """A directory, a sentencepiece .model or a llama2.c .bin; local or gs://."""
+  """A directory, a sentencepiece .model, a llama2.c .bin or a .gguf; local or gs://."""
   refuse_scheme(path)
   refuse_irregular(path)
   place = epath.Path(path)
@@ -54,14 +55,21 @@ def read(path: epath.PathLike) -> Form:
       why = f'{type(error).__name__}: {error}'[:200]  # of JSON that is whole, and no tokenizer
       raise UserError(f'{path}: its tokenizer files are corrupt ({why}); {_AGAIN}') from error
   if not path or not place.exists():
-    raise UserError(f'{path} does not exist: give a directory with {_WANTED}, a .model or a .bin')
+    raise UserError(
+      f'{path} does not exist: give a directory with {_WANTED}, a .model, .gguf or .bin'
+    )
+  if place.suffix == '.gguf':
+    spec, config, files = gguf_tokenizer.read(opened(path))
+    return _with_roles(specs.canonical(spec, path), config, None, files, place)
   if place.suffix == '.bin':
     return _of_pieces(llama2c.read_export(content_of(place, _AGAIN), str(path)), {})
   if place.suffix == '.model':
     raw = content_of(place, _AGAIN)
     pieces = llama2c.read_sentencepiece(raw, str(path))
     return _of_pieces(pieces, {'tokenizer.model': raw})
-  raise UserError(f'{path} is no tokenizer: give a directory with {_WANTED}, a .model or a .bin')
+  raise UserError(
+    f'{path} is no tokenizer: give a directory with {_WANTED}, a .model, .gguf or .bin'
+  )
 
 
 def _of_pieces(pieces: llama2c.Pieces, files: dict[str, bytes]) -> Form:
@@ -86,6 +94,16 @@ def of_words(words: list[str], bos: str | None, eos: str | None, pad: str | None
   spec = specs.words(vocab, added)
   add_bos = bos is not None
   return Form(spec=spec, bos=bos, eos=eos, pad=pad, add_bos=add_bos, family='other', files={})
+
+
+def template_of(form: Form) -> str | None:
+  """The Jinja text of a checkpoint's chat template: in a file of its own, or in the config."""
+  if 'chat_template.jinja' in form.files:
+    return form.files['chat_template.jinja'].decode()
+  given = _json(form.files, 'tokenizer_config.json', epath.Path('.')).get('chat_template')
+  if isinstance(given, list):  # several, by name
+    given = next((t.get('template') for t in given if t.get('name') == 'default'), None)
+  return given if isinstance(given, str) else None
 
 
 def write(form: Form, directory: epath.PathLike) -> None:

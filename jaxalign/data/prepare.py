@@ -17,7 +17,7 @@ import numpy as np
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, mirror, shards
+from jaxalign.data import chat, cutting, dialogues, mirror, shards
 from jaxalign.data.prepared import PAIR, Prepared, save_array
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
 from jaxalign.data.report import Report
@@ -140,9 +140,8 @@ def _survey(task: _Task, wanted: shards.Kind | None) -> _Survey:
       survey.items.append(item)
       survey.items = survey.items if survey.characters <= IN_MEMORY else None
     for spans in item.sides:
-      for text, *flags in spans:
-        code = text.encode()
-        digest.update(b'%d %d%d%d%d ' % (len(code), *flags) + code)
+      for span in spans:
+        digest.update(cutting.fingerprint(task.tokenizer, span))
       digest.update(b'.')
     if item.kind == 'pair':
       digest.update(f'{item.margin!r} {item.subset}'.encode())
@@ -157,33 +156,29 @@ def _survey(task: _Task, wanted: shards.Kind | None) -> _Survey:
 
 def encode(
   where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer
-) -> tuple[list[chat.Example], shards.Kind]:
+) -> tuple[list[cutting.Example], shards.Kind]:
   """One record as a corpus would hold it: two examples of a pair, else one."""
   item = _item(where, record, form, tokenizer)
-  return chat.encode_spans(tokenizer, item.sides), item.kind
+  return cutting.encode_spans(tokenizer, item.sides), item.kind
 
 
 def _item(where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer) -> Item:
   try:
     match record:
       case Document():
-        return Item(where, 'example', [chat.spans(form, tokenizer, record)], False)
+        return Item(where, 'example', [dialogues.spans(form, tokenizer, record)], False)
       case Conversation():
-        return Item(where, 'example', [chat.spans(form, tokenizer, record)], True)
+        return Item(where, 'example', [dialogues.spans(form, tokenizer, record)], True)
       case Prompt():
-        return Item(where, 'prompt', [chat.dialogue(form, tokenizer, record.turns)], True)
+        return Item(where, 'prompt', [dialogues.dialogue(form, tokenizer, record.turns)], True)
       case Pair():
         answers = (Turn('assistant', text) for text in (record.chosen, record.rejected))
         sides = [Conversation((*record.prompt, answer)) for answer in answers]
-        spans = [_last_learned(chat.spans(form, tokenizer, side)) for side in sides]
+        # Of a pair only the answers count in which it differs, not those before.
+        spans = [cutting.last_answer(dialogues.spans(form, tokenizer, side)) for side in sides]
         return Item(where, 'pair', spans, True, float(record.margin or 0), record.subset)
   except UserError as error:
     raise UserError(f'{where}: {error}') from error
-
-
-def _last_learned(spans: list[chat.Span]) -> list[chat.Span]:
-  """Of a pair only the answers count in which it differs, not those before."""
-  return [*(span._replace(learn=False) for span in spans[:-1]), spans[-1]]
 
 
 def _finish(home: epath.Path, sides: list[Side], report: Report, facts: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, mirror, shards
+from jaxalign.data import cutting, mirror, shards
 from jaxalign.files import read_object, refuse_irregular, replacing
 
 PAIR = np.dtype([('margin', np.float32), ('subset', np.int32)])  # of each pair; see Prepared.pairs
@@ -73,9 +73,9 @@ class Prepared:
         'it again'
       ) from error
 
-  def example(self, index: int) -> chat.Example:
+  def example(self, index: int) -> cutting.Example:
     codes = self.codes([index])[0]
-    return chat.Example((codes >> 1).astype(np.int32), (codes & 1).astype(bool))
+    return cutting.Example((codes >> 1).astype(np.int32), (codes & 1).astype(bool))
 
   @functools.cached_property
   def _records(self) -> grain.sources.ArrayRecordDataSource:

@@ -1,7 +1,7 @@
 """What every corpus is read into, whatever file it lay in; everything after reads only these."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Role = Literal['system', 'user', 'assistant']
 
@@ -44,3 +44,12 @@ class Prompt:
 
 
 Record = Document | Conversation | Pair | Prompt
+
+
+class Piece(NamedTuple):
+  """A part of a written dialogue, before it is cut at control tokens."""
+
+  text: str
+  said: bool = False  # by a person or a model: no control token is read out of it
+  learn: bool = False
+  starts: bool = False  # the assistant begins here

@@ -19,7 +19,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.data import chat
+from jaxalign.data import cutting
 from jaxalign.data.text import Tokenizer
 from jaxalign.files import write_text
 
@@ -35,7 +35,7 @@ class Item:
 
   where: str
   kind: Kind
-  sides: list[list[chat.Span]]
+  sides: list[list[cutting.Span]]
   whole: bool  # cannot be cut into pieces that make sense by themselves
   margin: float = 0.0  # of a pair; 0 where its corpus gives none
   subset: str = ''  # of a pair
@@ -123,13 +123,13 @@ def _codes(
 
 def _encoded(
   items: Sequence[Item], tokenizer: Tokenizer
-) -> Iterator[tuple[list[Item], list[chat.Example]]]:
+) -> Iterator[tuple[list[Item], list[cutting.Example]]]:
   """Two groups at a time: one is tokenized while the ids of the other become arrays."""
   with concurrent.futures.ThreadPoolExecutor(2) as threads:
-    given: collections.deque[tuple[list[Item], Future[list[chat.Example]]]] = collections.deque()
+    given: collections.deque[tuple[list[Item], Future[list[cutting.Example]]]] = collections.deque()
     for group in groups(items, _TOGETHER):
       sides = [side for item in group for side in item.sides]
-      given.append((group, threads.submit(chat.encode_spans, tokenizer, sides)))
+      given.append((group, threads.submit(cutting.encode_spans, tokenizer, sides)))
       if len(given) > 2:
         group, coming = given.popleft()
         yield group, coming.result()
@@ -150,7 +150,7 @@ def groups(items: Iterable[Item], characters: int, most: int | None = None) -> I
     yield group
 
 
-def _code(example: chat.Example) -> np.ndarray:
+def _code(example: cutting.Example) -> np.ndarray:
   return (example.tokens.astype(np.uint32) << 1) | example.weight
 
 

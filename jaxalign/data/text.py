@@ -18,6 +18,7 @@ from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import forms, llama2c, specs
+from jaxalign.data.own_template import OwnTemplate
 
 
 class Tokenizer:
@@ -150,6 +151,24 @@ class Tokenizer:
       text += piece.removeprefix(b' ') if begins else piece
       begins = False
     return text.decode('utf-8', errors='replace')
+
+  @property
+  def controls(self) -> tuple[str, ...]:
+    """The texts of all control tokens."""
+    return tuple(self._special.values())
+
+  @property
+  def template(self) -> OwnTemplate | None:
+    """The chat template that came with the checkpoint, if one did."""
+    source = forms.template_of(self._form)
+    return OwnTemplate(source=source, bos=self._form.bos, eos=self._form.eos) if source else None
+
+  def control(self, name: str) -> int:
+    """The id of a control token by its text."""
+    found = next((index for index, content in self._special.items() if content == name), None)
+    if found is None:
+      raise UserError(f'{name!r} is no control token of {self}: take the format of its own model')
+    return found
 
   def _control(self, role: str, index: int | None) -> list[int]:
     if index is None:

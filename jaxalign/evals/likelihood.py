@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxalign.data import batches, chat
+from jaxalign.data import batches, chat, cutting, dialogues
 from jaxalign.data.records import Conversation, Document, Turn
 from jaxalign.data.text import Tokenizer
 from jaxalign.evals.outcome import Outcome
@@ -52,21 +52,22 @@ class Text:
   length: int  # of the longest example
 
 
-def encoded(items: Sequence[Item], text: Text) -> list[list[chat.Example]]:
+def encoded(items: Sequence[Item], text: Text) -> list[list[cutting.Example]]:
   """One list of examples an item, good answers first; loss lies on what was answered."""
   spans = [_spans_of(item, said, text) for item in items for said in (*item.good, *item.bad)]
-  found = iter(chat.encode_spans(text.tokenizer, spans))
+  found = iter(cutting.encode_spans(text.tokenizer, spans))
   return [[next(found) for _ in (*item.good, *item.bad)] for item in items]
 
 
-def _spans_of(item: Item, said: str, text: Text) -> list[chat.Span]:
+def _spans_of(item: Item, said: str, text: Text) -> list[cutting.Span]:
   if not item.turns:
-    return chat.document(text.tokenizer, Document(said))
+    return dialogues.document(text.tokenizer, Document(said))
   turns = (*item.turns, Turn('assistant', said))
-  *before, last = chat.spans(text.form, text.tokenizer, Conversation(turns))
-  if item.opening:
-    last = last._replace(text=last.text.rstrip(), eos=False)
-  return [*(span._replace(learn=False) for span in before), last]
+  spans = cutting.last_answer(dialogues.spans(text.form, text.tokenizer, Conversation(turns)))
+  if not item.opening:
+    return spans
+  (first, *_) = [n for n, span in enumerate(spans) if span.learn]
+  return [*spans[:first], spans[first]._replace(text=spans[first].text.rstrip(), after=())]
 
 
 def fitting(items: Sequence[Item], text: Text) -> list[Item]:
@@ -117,7 +118,7 @@ def _log_of_mean(x_A: np.ndarray) -> float:
 
 
 def scores(
-  model: Decoder, examples: Sequence[chat.Example], length: int
+  model: Decoder, examples: Sequence[cutting.Example], length: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """(log-probability, tokens) of what is learned of each example: float and int arrays [N]."""
   sizes = np.array([len(example.tokens) for example in examples])
@@ -136,7 +137,7 @@ def scores(
 
 
 def _table(
-  examples: Sequence[chat.Example], width: int
+  examples: Sequence[cutting.Example], width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """tokens, segments and weights, [N, width]: rows begin at the left."""
   tokens_NT, segment_NT = (np.zeros((len(examples), width), np.int32) for _ in range(2))

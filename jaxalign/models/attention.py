@@ -4,6 +4,8 @@ A query sees a key when the key's slot is not after its own and both carry the s
 one rule covers packed documents, left padding (segment 0 is padding) and a half-filled cache.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
@@ -24,27 +26,35 @@ def attend(
   segment_BT: jax.Array | None = None,
   segment_BS: jax.Array | None = None,
   filled: jax.Array | None = None,
+  window: int | None = None,
   impl: str = 'auto',
 ) -> jax.Array:
   """Grouped-query attention, [B,H,T,K] in and out. Query t stands in slot `filled` + t.
 
+  window: a query sees so many slots, its own the last; None: all before it.
   impl: 'xla', 'cudnn' (NVIDIA) or 'splash' (TPU); 'auto' takes the platform's own. A kernel serves
   where it can (whole sequences, its dtypes and sizes); XLA serves the rest: decoding, short ones.
   """
   if filled is None:
     segment_BS = segment_BT
-  kernel = choose(impl, q_BHTK, k_BGSK, cached=filled is not None)
+  window = None if window is None or window >= k_BGSK.shape[2] else window  # it hides nothing
+  kernel = choose(impl, q_BHTK, k_BGSK, cached=filled is not None, window=window)
   if kernel == 'splash':
-    return _splash(q_BHTK, k_BGSK, v_BGSK, segment_BT)
+    return _splash(q_BHTK, k_BGSK, v_BGSK, segment_BT, window)
   if kernel == 'cudnn':
     return _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT)
-  mask_BTS = visible(q_BHTK.shape[2], k_BGSK.shape[2], segment_BT, segment_BS, filled)
+  mask_BTS = visible(q_BHTK.shape[2], k_BGSK.shape[2], segment_BT, segment_BS, filled, window)
   blocks = BLOCKS if filled is None and platform() == 'cpu' else 1
   return _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS, blocks)
 
 
 def choose(
-  impl: str, q_BHTK: jax.Array, k_BGSK: jax.Array, cached: bool, where: str | None = None
+  impl: str,
+  q_BHTK: jax.Array,
+  k_BGSK: jax.Array,
+  cached: bool,
+  where: str | None = None,
+  window: int | None = None,
 ) -> str:
   """The kernel that will run: a static choice, from shapes, dtypes and the platform alone."""
   T, K = q_BHTK.shape[2:]
@@ -54,7 +64,7 @@ def choose(
   if impl == 'splash' and (cached or T % LANES):
     return 'xla'
   half = q_BHTK.dtype in (jnp.bfloat16, jnp.float16)
-  if impl == 'cudnn' and (cached or not half or K % 8 or K > 128):
+  if impl == 'cudnn' and (cached or window or not half or K % 8 or K > 128):
     return 'xla'
   return impl
 
@@ -65,10 +75,13 @@ def visible(
   segment_BT: jax.Array | None = None,
   segment_BS: jax.Array | None = None,
   filled: jax.Array | None = None,
+  window: int | None = None,
 ) -> jax.Array:
   """mask_BTS (B = 1 without segments): which keys each query may look at."""
   slot_T = jnp.arange(T) + (0 if filled is None else filled)
   mask_BTS = (jnp.arange(S) <= slot_T[:, None])[None]
+  if window is not None:
+    mask_BTS &= jnp.arange(S) > slot_T[:, None] - window
   if segment_BT is not None and segment_BS is not None:
     mask_BTS &= segment_BT[:, :, None] == segment_BS[:, None, :]
   return mask_BTS
@@ -135,12 +148,12 @@ def _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT):
   return out_BTHK.swapaxes(1, 2)
 
 
-def _splash(q_BHTK, k_BGTK, v_BGTK, segment_BT):
+def _splash(q_BHTK, k_BGTK, v_BGTK, segment_BT, window):
   """The TPU kernel on each device's own rows and heads; interpreted where there is no TPU."""
   mesh = jax.sharding.get_abstract_mesh()
   q_BHTK *= q_BHTK.shape[3] ** -0.5
   if mesh.empty:
-    return _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT)
+    return _splash_local(window, q_BHTK, k_BGTK, v_BGTK, segment_BT)
   if spec('G', k_BGTK.shape[1:], mesh) != spec('H', q_BHTK.shape[1:], mesh):
     # Too few key heads to split: one for each query head.
     repeat = q_BHTK.shape[1] // k_BGTK.shape[1]
@@ -149,23 +162,30 @@ def _splash(q_BHTK, k_BGTK, v_BGTK, segment_BT):
   given |= {} if segment_BT is None else dict(BT=segment_BT)
   where = tuple(spec(letters, x.shape, mesh) for letters, x in given.items())
   local = jax.shard_map(
-    _splash_local, mesh=mesh, in_specs=where, out_specs=where[0], check_vma=False
+    functools.partial(_splash_local, window),
+    mesh=mesh,
+    in_specs=where,
+    out_specs=where[0],
+    check_vma=False,
   )
   return local(*given.values())
 
 
-def _splash_local(q_BHTK, k_BGTK, v_BGTK, segment_BT=None):
-  kernel = _splash_kernel(q_BHTK.shape[1], q_BHTK.shape[2], platform() == 'cpu')
+def _splash_local(window, q_BHTK, k_BGTK, v_BGTK, segment_BT=None):
+  kernel = _splash_kernel(q_BHTK.shape[1], q_BHTK.shape[2], window, platform() == 'cpu')
   if segment_BT is None:
     return jax.vmap(kernel)(q_BHTK, k_BGTK, v_BGTK)
   ids = splash.SegmentIds(q=segment_BT, kv=segment_BT)
   return jax.vmap(kernel)(q_BHTK, k_BGTK, v_BGTK, ids)
 
 
-def _splash_kernel(heads, T, interpret):
+def _splash_kernel(heads, T, window, interpret):
   block = max(n for n in (128, 256, 512) if T % n == 0)
   of_pass = ('q', 'kv', 'kv_compute', 'q_dkv', 'kv_dkv', 'kv_dkv_compute', 'q_dq', 'kv_dq')
   sizes = splash.BlockSizes(**{f'block_{name}': block for name in of_pass})
-  mask = splash_mask.MultiHeadMask([splash_mask.CausalMask((T, T))] * heads)
+  seen = splash_mask.CausalMask((T, T))
+  if window is not None:
+    seen = splash_mask.LocalMask((T, T), window_size=(window - 1, 0), offset=0)
+  mask = splash_mask.MultiHeadMask([seen] * heads)
   how = dict(head_shards=1, q_seq_shards=1, interpret=interpret)
   return splash.make_splash_mha(mask, block_sizes=sizes, **how)

@@ -123,21 +123,27 @@ class Decoder(Weights):
   def small(self) -> bool:
     return sum(w.nbytes for w in jax.tree.leaves(self.blocks)) <= SMALL
 
-  def extend(self, tokens_BT: jax.Array, cache: _Cache) -> tuple[jax.Array, _Cache]:
-    """Appends tokens to every row of a cache: (x_BTD, cache)."""
-    T = tokens_BT.shape[1]
-    position_BT = cache.position_B[:, None] + jnp.arange(T)
-    segment_BT = jnp.ones_like(tokens_BT)
+  def extend(
+    self, tokens_BT: jax.Array, cache: _Cache, segment_BT: jax.Array | None = None
+  ) -> tuple[jax.Array, _Cache]:
+    """Appends tokens to every row of a cache: (x_BTD, cache).
+
+    segment_BT: 0 is padding, on the left: its slots stay empty and take no position.
+    """
+    if segment_BT is None:
+      segment_BT = jnp.ones_like(tokens_BT)
+    position_BT = cache.position_B[:, None] + jnp.cumsum(segment_BT, 1) - 1
     slots_BS = jax.lax.dynamic_update_slice(cache.segment_BS, segment_BT, (0, cache.filled))
     cache = cache.replace(segment_BS=slots_BS)
     x_BTD, (k, v), _, _ = self._layers(tokens_BT, position_BT, segment_BT, cache=cache)
-    further = dict(position_B=cache.position_B + T, filled=cache.filled + T)
-    return x_BTD, cache.replace(k_NBGSK=k, v_NBGSK=v, **further)
+    position_B, filled = cache.position_B + segment_BT.sum(1), cache.filled + tokens_BT.shape[1]
+    return x_BTD, cache.replace(k_NBGSK=k, v_NBGSK=v, position_B=position_B, filled=filled)
 
   def _layers(self, tokens_BT, position_BT, segment_BT, *, cache=None, keep=False, tap=None):
     """(x_BTD, the cache's new keys and values, each layer's own keys and values, what tap saw)."""
     cfg = self.cfg
-    angle_BTK = rope_angle(position_BT, cfg.theta, cfg.turns)
+    how = dict(window=cfg.window, impl=cfg.attention)
+    angle_BTK = rope_angle(position_BT, cfg.frequencies())
 
     def layer(carry, block):
       x_BTD, n, kv = carry
@@ -148,10 +154,10 @@ class Decoder(Weights):
         q_BHTK, k_BGTK, v_BGTK = map(checkpoint_name, (q_BHTK, k_BGTK, v_BGTK), 'qkv')
         own = k_BGTK, v_BGTK
         if cache is None:
-          return attend(q_BHTK, *own, segment_BT=segment_BT, impl=cfg.attention)
+          return attend(q_BHTK, *own, segment_BT=segment_BT, **how)
         kv, (k_BGSK, v_BGSK) = zip(*(_store(w, x, n, cache.filled) for w, x in zip(kv, own)))
         slots = dict(segment_BT=segment_BT, segment_BS=cache.segment_BS, filled=cache.filled)
-        return attend(q_BHTK, k_BGSK, v_BGSK, **slots, impl=cfg.attention)
+        return attend(q_BHTK, k_BGSK, v_BGSK, **slots, **how)
 
       block = pin_weights(jax.tree.map(lambda w: w.astype(cfg.dtype), block))
       x_BTD = pin(block(x_BTD, angle_BTK, look), 'B')

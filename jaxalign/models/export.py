@@ -20,7 +20,8 @@ from jaxalign.models import tensor_files
 from jaxalign.models.adapters import folded
 from jaxalign.models.decoder import Decoder
 from jaxalign.models.directories import REMOTE, replacing
-from jaxalign.models.hub import MODELS, their_shape
+from jaxalign.models.families import MODELS
+from jaxalign.models.matching import their_shape
 from jaxalign.models.tensor_files import some
 from jaxalign.sharding.alphabet import weight_name
 
@@ -36,7 +37,7 @@ def export(model: nnx.Module, path: epath.PathLike, overwrite: bool = False) -> 
   Adapters that lie over the model are folded in. On several hosts all call it; the first writes.
   """
   model = folded(model) if isinstance(model, Decoder) else model
-  dialect = MODELS[_kind_of(model)][0].HUGGING_FACE
+  dialect = _dialect_of(model)
   tensors = list(_tensors(model, dialect.tensors))
   if not pod.writes():
     for _, _, _, fetch in tensors:
@@ -53,10 +54,10 @@ def export(model: nnx.Module, path: epath.PathLike, overwrite: bool = False) -> 
       model.tokenizer.save(partial)
 
 
-def _kind_of(model):
-  for kind, (_, cls) in MODELS.items():
-    if isinstance(model, cls):
-      return kind
+def _dialect_of(model):
+  for module in MODELS.values():
+    if isinstance(model, Decoder) and type(model.cfg) is module.Config:
+      return module.HUGGING_FACE
   name = type(model).__name__
   inside = hasattr(model, 'decoder')
   remedy = 'export its decoder' if inside else f'export takes {", ".join(MODELS)}'

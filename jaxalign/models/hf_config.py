@@ -23,7 +23,9 @@ _HARMLESS = frozenset(
   encoder_no_repeat_ngram_size num_return_sequences num_beam_groups diversity_penalty
   output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
   remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
-  bad_words_ids""".split()
+  bad_words_ids is_llama_config transformers.js_config _model_name_or_path
+  _attn_implementation_autoset _flash_attn_2_enabled unsloth_fixed unsloth_version
+  tokenizer_model_max_length tokenizer_padding_side max_sequence_length""".split()
 )
 
 
@@ -34,18 +36,22 @@ class Dialect:
   model_type: str
   architecture: str
   tensors: dict[str, str]  # our weight -> their tensor, which has the same axes
-  fields: dict[str, tuple[str, Any]]  # our field -> (theirs, their default)
+  fields: dict[str, tuple[str, Any]]  # our field -> (theirs, their default; its type: none)
   fixed: dict[str, tuple[Any, ...]]  # their field -> all it may be here; the first is what we write
+  unused: frozenset[str] = frozenset()  # their fields that say nothing, what is fixed being so
+  rope_type: str = 'default'  # how rotary positions are scaled; fields 'rope_scaling.*' say by what
 
   def read(self, Config: type[_Config], raw: Mapping[str, Any], **changes: Any) -> _Config:
     """Our config, from theirs."""
-    raw = _flat_rope(raw)
+    raw = self._flat_rope(raw)
     self._refuse(raw)
     values = {}
     for ours, (theirs, default) in self.fields.items():
       value = raw.get(theirs, default)
-      if value is None and not theirs.endswith('_token_id'):
+      if value is None and not theirs.endswith('_token_id') and theirs != 'sliding_window':
         value = default
+      if isinstance(value, type):
+        raise UserError(f'config.json: {theirs} is missing; rotary positions cannot do without')
       values[ours] = _typed(theirs, value, default) if ours != 'eos' else _ends(theirs, value)
     if values['kv_heads'] is None:
       values['kv_heads'] = values['heads']
@@ -61,6 +67,25 @@ class Dialect:
     cfg.check()
     return cfg
 
+  def _flat_rope(self, raw):
+    """Their config, how positions rotate at its top: `rope_scaling.FIELD` is what scales them.
+    transformers 5 nests what earlier releases keep at the top."""
+    raw = dict(raw)
+    field, kind = rope_type(raw)
+    if kind != self.rope_type:
+      raise UserError(
+        f'config.json: {field} of type {kind!r} is not supported for {self.model_type}; only '
+        f'plain rotary is, and llama3 for llama'
+      )
+    for name in ('rope_scaling', 'rope_parameters'):
+      for field, value in (raw.pop(name, None) or {}).items():
+        if field not in ('rope_type', 'type'):
+          plain = field in ('rope_theta', 'partial_rotary_factor')
+          raw[field if plain else f'rope_scaling.{field}'] = value
+    if raw.get('layer_types') and set(raw['layer_types']) == {'full_attention'}:
+      del raw['layer_types']
+    return raw
+
   def _refuse(self, raw):
     for name, allowed in self.fixed.items():
       if raw.get(name) not in (None, *allowed):
@@ -68,7 +93,8 @@ class Dialect:
         raise UserError(
           f'config.json: {name}={raw[name]!r} is not supported; jaxalign takes {takes}'
         )
-    known = _HARMLESS | set(self.fixed) | {theirs for theirs, _ in self.fields.values()}
+    known = _HARMLESS | self.unused | set(self.fixed)
+    known |= {theirs for theirs, _ in self.fields.values()}
     strange = {k: v for k, v in raw.items() if k not in known and v not in (None, False, [], {})}
     if strange:
       shown = ', '.join(f'{k}={v!r}'[:80] for k, v in sorted(strange.items()))
@@ -85,12 +111,29 @@ class Dialect:
     eos = theirs['eos_token_id']
     theirs['eos_token_id'] = None if not eos else eos[0] if len(eos) == 1 else list(eos)
     start = dict(architectures=[self.architecture], model_type=self.model_type)
-    return start | theirs | dict(rope_scaling=None, torch_dtype=cfg.weights, use_cache=True)
+    scaled = [name for name in theirs if name.startswith('rope_scaling.')]
+    rope = {name.partition('.')[2]: theirs.pop(name) for name in scaled}
+    rope |= dict(rope_type=self.rope_type) if rope else {}
+    return start | theirs | dict(rope_scaling=rope or None, torch_dtype=cfg.weights, use_cache=True)
+
+
+def rope_type(raw: Mapping[str, Any]) -> tuple[str, str]:
+  """The field of a config.json that scales rotary positions, and its way: 'default' scales none."""
+  for name in ('rope_scaling', 'rope_parameters'):
+    rope = raw.get(name)
+    if rope is None:
+      continue
+    if not isinstance(rope, dict):
+      raise UserError(f'config.json: {name}={rope!r} is not of the type it takes, dict')
+    kind = rope.get('rope_type', rope.get('type', 'default'))
+    if kind != 'default':
+      return name, str(kind)
+  return '', 'default'
 
 
 def _typed(name, value, default):
   """The value, if it is of their default's type (an int where that is None); None is 'not set'."""
-  kind = int if default is None else type(default)
+  kind = int if default is None else default if isinstance(default, type) else type(default)
   if value is None or type(value) is kind:
     return value
   if kind is float and type(value) is int:
@@ -102,21 +145,3 @@ def _ends(name, value):
   """The tokens that end a text: theirs may be none, one, or a list."""
   ends = value if isinstance(value, list) else [value]
   return tuple(_typed(name, end, None) for end in ends if end is not None)
-
-
-def _flat_rope(raw):
-  """transformers 5 nests what earlier releases keep at the top; scaled rotary is another model."""
-  raw = dict(raw)
-  for name in ('rope_scaling', 'rope_parameters'):
-    rope = raw.pop(name, None)
-    if rope is None:
-      continue
-    if not isinstance(rope, dict):
-      raise UserError(f'config.json: {name}={rope!r} is not of the type it takes, dict')
-    kind = rope.get('rope_type', rope.get('type', 'default'))
-    if kind != 'default':
-      raise UserError(
-        f'config.json: {name} of type {kind!r} is not supported; only plain rotary is'
-      )
-    raw |= {k: v for k, v in rope.items() if k not in ('rope_type', 'type')}
-  return raw

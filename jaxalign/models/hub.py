@@ -5,11 +5,9 @@ they will use, so that the host never holds more than its share.
 """
 
 import concurrent.futures
-import dataclasses
 import json
 import os
 import re
-from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -18,34 +16,34 @@ from jax.sharding import Mesh, SingleDeviceSharding
 from jax.typing import DTypeLike
 
 from jaxalign.config import UserError
-from jaxalign.models import llama2, llama2c, phi2, tensor_files
+from jaxalign.models import llama2c, one_file, tensor_files
 from jaxalign.models.decoder import Decoder
 from jaxalign.models.directories import place
+from jaxalign.models.families import module_of
+from jaxalign.models.matching import DTYPES, compare, own_dtype
 from jaxalign.models.model_config import ModelConfig
 from jaxalign.models.tensor_files import some
 from jaxalign.models.tensor_reader import Reader, aligned
-from jaxalign.sharding.alphabet import axes, weight_name
+from jaxalign.sharding.alphabet import weight_name
 from jaxalign.sharding.layout import layout
-
-MODELS = {'llama': (llama2, llama2.Llama2), 'phi': (phi2, phi2.Phi2)}
-_DTYPES = ('float32', 'bfloat16', 'float16')
-_BUFFERS = re.compile(r'rotary_emb\.inv_freq$')  # in old checkpoints; follows from the config
 
 
 def load(
   path: epath.PathLike, *, dtype: DTypeLike | None = None, mesh: Mesh | None = None
 ) -> Decoder:
-  """A model from a Hugging Face directory (local, gs://, a hub name) or a llama2.c .bin file.
+  """A model from a Hugging Face directory (local, gs://, a hub name), a .gguf or a llama2.c .bin.
 
   dtype: of weights and arithmetic; None keeps the file's. mesh: where the weights are laid out.
   """
-  dtype = _dtype(dtype)
+  name = _dtype(dtype)
   path = resolve(path)
   if path.is_file() and path.suffix == '.safetensors':
     raise UserError(f'{path} is one file of a checkpoint; give its directory, {path.parent}')
+  if path.is_file() and path.suffix == '.gguf':
+    return one_file.from_gguf(path, name, mesh)
   if path.is_file():
-    return _from_llama2c(path, dtype or 'float32', mesh)
-  _, shapes, table = _compared(path, dtype)
+    return one_file.from_llama2c(path, name or 'float32', mesh)
+  _, shapes, table = _compared(path, name)
   alone = SingleDeviceSharding(jax.devices()[0])
   homes = layout(shapes, mesh) if mesh else jax.tree.map(lambda _: alone, shapes)
   with Reader() as reader, concurrent.futures.ThreadPoolExecutor() as pool:
@@ -60,6 +58,8 @@ def examine(path: epath.PathLike) -> tuple[ModelConfig, bool]:
   """The config, and whether weights' names and shapes were compared; a hub's are not fetched."""
   here = place(path).exists()
   path = resolve(path, weights=False)
+  if path.is_file() and path.suffix == '.gguf':
+    return one_file.gguf_table(path, None)[0], True
   if path.is_file():
     return llama2c.read(path)[0], True
   if not here:
@@ -70,9 +70,9 @@ def examine(path: epath.PathLike) -> tuple[ModelConfig, bool]:
 def _compared(path, dtype):
   """(config, the model's shapes, {our weight: its stored tensors}) of a directory that fits."""
   stored = tensor_files.directory(path)
-  cfg, module, cls = _config_of(path, dtype or _own_dtype(stored))
-  shapes = jax.eval_shape(lambda: cls(cfg, jax.random.key(0)))
-  return cfg, shapes, _compare(path, cfg, module.HUGGING_FACE.tensors, shapes, stored)
+  cfg, tensors = _config_of(path, dtype or own_dtype(stored))
+  shapes = jax.eval_shape(lambda: cfg.build(jax.random.key(0)))
+  return cfg, shapes, compare(path, cfg, tensors, shapes, stored)
 
 
 def resolve(path: epath.PathLike, weights: bool = True) -> epath.Path:
@@ -96,7 +96,7 @@ def resolve(path: epath.PathLike, weights: bool = True) -> epath.Path:
 
 
 def _config_of(path, dtype):
-  """(config, the model's module, its class) of a checkpoint directory."""
+  """(config, {our weight: their tensor}) of a checkpoint directory."""
   file = epath.Path(path) / 'config.json'
   try:
     raw = json.loads(file.read_text())
@@ -104,61 +104,12 @@ def _config_of(path, dtype):
     raise UserError(f'{path}: config.json is not there; is this a Hugging Face directory?') from e
   except (ValueError, RecursionError) as e:
     raise UserError(f'{file}: not valid JSON ({e}); fetch it again') from e
-  kind = raw.get('model_type') if isinstance(raw, dict) else None
-  if not isinstance(kind, str) or kind not in MODELS:
-    raise UserError(f'{file}: model_type={kind!r} is not one jaxalign has: {", ".join(MODELS)}')
-  module, cls = MODELS[kind]
   try:
-    return module.HUGGING_FACE.read(module.Config, raw, dtype=dtype, weights=dtype), module, cls
+    module = module_of(raw)
+    dialect = module.HUGGING_FACE
+    return dialect.read(module.Config, raw, dtype=dtype, weights=dtype), dialect.tensors
   except UserError as e:
     raise UserError(f'{path}: {e}') from e
-
-
-def _compare(path, cfg, tensors, shapes, stored):
-  """{our weight: its Stored tensors}, after every difference between the two has been named."""
-  table, wrong, left = {}, [], dict(stored)
-  for p, leaf in jax.tree.leaves_with_path(shapes):
-    ours = weight_name(p)
-    stacked = '{n}' in tensors[ours]
-    names = [tensors[ours].format(n=n) for n in range(cfg.depth if stacked else 1)]
-    shape = their_shape(ours, leaf.shape[1:] if stacked else leaf.shape)
-    parts = [left.pop(name, None) for name in names]
-    wrong += [(name, _misfit(part, shape)) for name, part in zip(names, parts)]
-    table[ours] = stacked, parts
-  wrong = [(name, what) for name, what in wrong if what]
-  head = left.pop(tensors['head_VD'], None) if cfg.tied else None
-  extra = sorted(name for name in left if not _BUFFERS.search(name))
-  wrong += [(name, 'not part of this architecture') for name in extra]
-  if head is not None and not wrong and not _equals(head, stored[tensors['embed_VD']]):
-    wrong.append((head.name, 'not the embedding, although tie_word_embeddings is true'))
-  if wrong:
-    kinds = {what: [name for name, why in wrong if why == what] for _, what in wrong}
-    lines = '; '.join(f'{what}: {some(names)}' for what, names in kinds.items())
-    raise UserError(f'{path}: the weights are not those of its config.json: {lines}')
-  return table
-
-
-def _misfit(part, shape):
-  if part is None:
-    return 'missing'
-  return part.flaw or (part.shape != shape and f'{list(part.shape)}, not {list(shape)}')
-
-
-def _equals(head, embed):
-  with Reader() as reader:
-    return not head.flaw and reader.equal(head, embed)
-
-
-def their_shape(name: str, shape: Sequence[int]) -> tuple[int, ...]:
-  """The shape of one of our weights in Hugging Face's files: heads and head size are one axis."""
-  letters = axes(name)
-  out: list[int] = []
-  for i, (letter, size) in enumerate(zip(letters, shape)):
-    if letter == 'K' and i > 0 and letters[i - 1] in 'HG':
-      out[-1] *= size
-    else:
-      out.append(size)
-  return tuple(out)
 
 
 def _read(path, reader, pool, leaf, home, stacked, parts):
@@ -200,31 +151,6 @@ def _dtype(dtype):
     name = np.dtype(dtype).name
   except TypeError:  # a name that jax knows and numpy does not, or none at all
     name = str(dtype)
-  if name not in _DTYPES:
-    raise UserError(f'dtype={name!r}: weights are one of {", ".join(_DTYPES)}')
+  if name not in DTYPES:
+    raise UserError(f'dtype={name!r}: weights are one of {", ".join(DTYPES)}')
   return name
-
-
-def _own_dtype(stored):
-  """The type that most of the file's bytes have; float64 is read as float32."""
-  bytes_of = {}
-  for s in stored.values():
-    if s.dtype:
-      bytes_of[s.dtype.name] = bytes_of.get(s.dtype.name, 0) + s.nbytes
-  name = max(bytes_of, key=bytes_of.get, default=None)
-  return name if name in _DTYPES else 'float32'
-
-
-def _from_llama2c(path, dtype, mesh):
-  cfg, arrays = llama2c.read(path)
-  cfg = dataclasses.replace(cfg, dtype=dtype, weights=dtype)
-  shapes = jax.eval_shape(lambda: llama2.Llama2(cfg, jax.random.key(0)))
-  homes = layout(shapes, mesh) if mesh else jax.tree.map(lambda _: jax.devices()[0], shapes)
-
-  def place(p, leaf, home):
-    array = arrays[weight_name(p)]
-    if not np.isfinite(array).all():
-      raise UserError(f'{path}: NaN or infinite weights in {weight_name(p)}')
-    return jax.device_put(array.astype(leaf.dtype), home)
-
-  return jax.tree.map_with_path(place, shapes, homes)

@@ -212,10 +212,9 @@ def _lookup_backward(saved, dx_BTD):
 _lookup.defvjp(_lookup_forward, _lookup_backward)
 
 
-def rope_angle(position_BT: jax.Array, theta: float, turns: int) -> jax.Array:
-  """The angle of every position, once for all layers; `turns` entries of each head will rotate."""
-  freq = theta ** (-jnp.arange(0, turns, 2, dtype=jnp.float32) / turns)
-  return position_BT[..., None].astype(jnp.float32) * freq
+def rope_angle(position_BT: jax.Array, frequency_K: jax.Array) -> jax.Array:
+  """The angle of every position, once for all layers: twice as many entries of a head rotate."""
+  return position_BT[..., None].astype(jnp.float32) * frequency_K
 
 
 def position_in_segment(segment_BT: jax.Array) -> jax.Array:

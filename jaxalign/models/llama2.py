@@ -73,11 +73,15 @@ class _Block(Weights):
     k_BGTK = rope(dot('BTD,GKD->BGTK', h_BTD, self.k_GKD), angle_BTK)
     v_BGTK = dot('BTD,GKD->BGTK', h_BTD, self.v_GKD)
     x_BTD += dot('BHTK,DHK->BTD', look(q_BHTK, k_BGTK, v_BGTK), self.o_DHK)
+    return feed_forward(self, x_BTD)
 
-    h_BTD = rms_norm(x_BTD, self.norm2_D, eps)
-    gate_BTF = dot('BTD,FD->BTF', h_BTD, self.gate_FD)
-    up_BTF = dot('BTD,FD->BTF', h_BTD, self.up_FD)
-    return x_BTD + dot('BTF,DF->BTD', swiglu(gate_BTF, up_BTF), self.down_DF)
+
+def feed_forward(block: Any, x_BTD: jax.Array) -> jax.Array:
+  """x_BTD after the second half of a block with Llama's weights: its norm, gate, up and down."""
+  h_BTD = rms_norm(x_BTD, block.norm2_D, block.cfg.eps)
+  gate_BTF = dot('BTD,FD->BTF', h_BTD, block.gate_FD)
+  up_BTF = dot('BTD,FD->BTF', h_BTD, block.up_FD)
+  return x_BTD + dot('BTF,DF->BTD', swiglu(gate_BTF, up_BTF), block.down_DF)
 
 
 class Llama2(Decoder):

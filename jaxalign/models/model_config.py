@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, ClassVar, Literal
 
 import jax
+import jax.numpy as jnp
 
 from jaxalign.config import UserError
 from jaxalign.ranges import Layers, Size, Slots, Theta, Tiny, Token, Unused
@@ -42,6 +43,15 @@ class ModelConfig:
   def turns(self) -> int:
     """How many entries of each head rotate with the position."""
     return self.head_size
+
+  @property
+  def window(self) -> int | None:
+    """How many tokens a token sees, itself the last; None: all before it."""
+    return None
+
+  def frequencies(self) -> jax.Array:
+    """The angle by which each pair of a head's entries turns a position, [turns / 2]."""
+    return self.theta ** (-jnp.arange(0, self.turns, 2, dtype=jnp.float32) / self.turns)
 
   @property
   def sizes(self) -> dict[str, int]:

@@ -72,7 +72,7 @@ class Reader:
       self._runs(stored, shape, part, chunk)
       for dtype in {array.dtype for _, array in wants}:
         cast = _cast(chunk, dtype)
-        bad |= _has_nonfinite(cast)
+        bad |= nonfinite(cast)
         for want, array in wants:
           if array.dtype == dtype:
             _copy(cast, part, want, array)
@@ -92,7 +92,7 @@ class Reader:
     for at in range(0, len(flat), step):
       piece = flat[at : at + step]
       self._read(stored, element + at, piece)
-      bad |= _has_nonfinite(piece)
+      bad |= nonfinite(piece)
     return bad
 
   def _runs(self, stored, shape, box, chunk):
@@ -166,7 +166,7 @@ def _copy(chunk, part, want, array):
 _BITS = {2: (np.uint16, np.int16), 4: (np.uint32, np.int32), 8: (np.uint64, np.int64)}
 
 
-def _has_nonfinite(x):
+def nonfinite(x: np.ndarray) -> bool:
   """Whether a value is NaN or infinite, compared as integers: they have a fast maximum, and the
   ufuncs of bfloat16 are forty times slower."""
   unsigned, signed = _BITS[x.dtype.itemsize]

@@ -17,7 +17,8 @@ from absl import logging
 from jax.sharding import Mesh, NamedSharding
 
 from jaxalign.config import UserError
-from jaxalign.data import chat
+from jaxalign.data import dialogues
+from jaxalign.data.chat import ChatFormat
 from jaxalign.data.records import Conversation, Turn
 from jaxalign.data.text import Tokenizer
 from jaxalign.models.heads import Scorer
@@ -27,7 +28,7 @@ from jaxalign.sealing import shown
 from jaxalign.sharding.alphabet import spec
 
 _Score = Callable[[Sampled], jax.Array]  # to score_B
-_Reader = tuple[Tokenizer, chat.ChatFormat]  # by which a model reads text
+_Reader = tuple[Tokenizer, ChatFormat]  # by which a model reads text
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -174,13 +175,13 @@ def rewritten(row: Row, theirs: _Reader, ours: _Reader) -> list[int]:
   tokenizer, form = ours
   lead = form.answer.partition('{answer}')[0]
   answer = Turn('assistant', texts(tokenizer, row)[1].removeprefix(lead))
-  talk = Conversation((*chat.turns_of(form, tokenizer, row.prompt), answer))
-  ids = chat.encode(theirs[1], theirs[0], talk).tokens.tolist()
+  talk = Conversation((*dialogues.turns_of(form, tokenizer, row.prompt), answer))
+  ids = dialogues.encode(theirs[1], theirs[0], talk).tokens.tolist()
   return ids if row.finished else ids[:-1]  # a text that was cut off has no end
 
 
 def check_readable(
-  judge: Judge, theirs: tuple[Tokenizer, chat.ChatFormat | None], ours: _Reader
+  judge: Judge, theirs: tuple[Tokenizer, ChatFormat | None], ours: _Reader
 ) -> None:
   """Before anything is spent: whether what our template writes can be read back out of it."""
   tokenizer, form = ours
@@ -190,7 +191,7 @@ def check_readable(
       'text with: train it by stage reward, which keeps its template'
     )
   turns = (Turn('user', 'one'), Turn('assistant', 'two'), Turn('user', 'three'))
-  read = chat.turns_of(form, tokenizer, chat.prompt(form, tokenizer, turns).tolist())
+  read = dialogues.turns_of(form, tokenizer, dialogues.prompt(form, tokenizer, turns).tolist())
   if read != turns:
     raise UserError(
       f'judge {judge.name} reads another template than format {form.name}, out of which the turns '

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from jaxalign.config import UserError
-from jaxalign.data import chat
+from jaxalign.data import dialogues
 from jaxalign.data.text import Tokenizer
 from jaxalign.models import hub
 from jaxalign.page import kit
@@ -130,7 +130,7 @@ def _text_fits(cfg, found):
 def format_fits(cfg: Stage, found: Mapping[str, Any], ends: bool = True) -> tuple[str, None]:
   form, tokenizer = cfg.format, found['tokenizer']
   if ends:
-    chat.refuse_no_ends(form, tokenizer)
+    dialogues.refuse_no_ends(form, tokenizer)
   for field in ('user', 'answer'):
     if '{' + field + '}' not in getattr(form, field) and not found.get('resumes'):
       raise UserError(f'format.{field} has no {{{field}}}: the text of that turn would be lost')

@@ -16,14 +16,14 @@ from jaxalign.config import UserError
 from jaxalign.data.chat import ChatFormat
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.files import read_object
-from jaxalign.models import adapters, heads, hub
+from jaxalign.models import adapters, families, heads, hub
 from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.layout import layout
 from jaxalign.train import saving
 
 REWARD = 'jaxalign.stages.reward:Config'
 PPO = 'jaxalign.stages.ppo:Config'  # a policy, and a critic that only it needs
-_CONFIGS = {f'{module.__name__}:Config': module.Config for module, _ in hub.MODELS.values()}
+_CONFIGS = {f'{module.__name__}:Config': module.Config for module in families.MODELS.values()}
 _Path = str | os.PathLike[str]
 _Raw = Mapping[str, Any]  # a run's config.json, or some of its fields
 _Class = TypeVar('_Class')

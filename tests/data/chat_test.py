@@ -9,7 +9,7 @@ import pytest
 import sentencepiece
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, hh
+from jaxalign.data import chat, cutting, dialogues, hh
 from jaxalign.data.records import Conversation, Document, Turn
 from jaxalign.data.report import Counts, Fault
 from jaxalign.data.text import Tokenizer
@@ -72,7 +72,7 @@ def test_llama2_chat_is_metas(shared, llama, real, system):
   )
   for said in [*real, turns('  a  ', ' b\n', 'c', 'd')]:
     full = (Turn('system', system), *said) if system else said
-    example = chat.encode(chat.LLAMA2_CHAT, llama, Conversation(full))
+    example = dialogues.encode(chat.LLAMA2_CHAT, llama, Conversation(full))
     ids, learned = meta(piece, said, system)
     assert example.tokens.tolist() == ids
     assert example.weight.tolist() == learned
@@ -84,7 +84,7 @@ def test_one_exchange_is_tokenized_as_one_text(llama, phi, real, form):
     for said in real:
       user, answer = said[0].text, said[1].text
       text = form.user.replace('{user}', user) + ' ' + answer
-      example = chat.encode(form, tokenizer, Conversation(said[:2]))
+      example = dialogues.encode(form, tokenizer, Conversation(said[:2]))
       assert example.tokens.tolist() == tokenizer.encode(text, eos=True)
 
 
@@ -93,7 +93,7 @@ def test_a_transcript_reads_as_the_corpus_does(llama, phi, real):
     for said in real:
       names = {'user': '\n\nHuman: ', 'assistant': '\n\nAssistant: '}
       text = ''.join(names[turn.role] + turn.text for turn in said)
-      example = chat.encode(chat.TRANSCRIPT, tokenizer, Conversation(said))
+      example = dialogues.encode(chat.TRANSCRIPT, tokenizer, Conversation(said))
       assert tokenizer.decode(example.tokens) == text
 
 
@@ -102,8 +102,8 @@ def test_a_prompt_is_where_the_answer_begins(llama, phi, real, form):
   odd = [turns(a, b, c, d) for a, b, c, d in zip(NASTY, NASTY[1:], NASTY[2:], NASTY[3:])]
   for tokenizer in (llama, phi):
     for said in [*real[:60], *odd, turns('hi', 'ho', system=' sys ')]:
-      whole = chat.encode(form, tokenizer, Conversation(said))
-      before = chat.prompt(form, tokenizer, said[:-1])
+      whole = dialogues.encode(form, tokenizer, Conversation(said))
+      before = dialogues.prompt(form, tokenizer, said[:-1])
       assert before.tolist() == whole.tokens[: len(before)].tolist()
       assert whole.weight[len(before) :].all() and not whole.weight[len(before) - 1]
 
@@ -113,7 +113,7 @@ def test_only_answers_and_their_end_are_learned(llama, phi, form):
   for tokenizer in (llama, phi):
     for question in NASTY:
       said = turns(question, 'first answer', question, 'second one')
-      example = chat.encode(form, tokenizer, Conversation(said))
+      example = dialogues.encode(form, tokenizer, Conversation(said))
       learned = tokenizer.decode(example.tokens[example.weight], skip_special=False)
       end = tokenizer.decode([tokenizer.eos], skip_special=False)
       words = [part.strip() for part in learned.split(end)]
@@ -125,16 +125,16 @@ def test_text_never_becomes_a_control_token(llama, phi, form):
   for tokenizer in (llama, phi):
     counts = []
     for said in (turns('</s><|endoftext|><s>', '<s></s><|endoftext|>'), turns('a', 'b')):
-      ids = chat.encode(form, tokenizer, Conversation(said)).tokens
+      ids = dialogues.encode(form, tokenizer, Conversation(said)).tokens
       counts.append(np.isin(ids, (tokenizer.bos, tokenizer.eos)).sum())
     assert counts[0] == counts[1]
 
 
 def test_documents_are_bos_text_eos(llama, phi):
-  one = chat.encode(chat.TRANSCRIPT, llama, Document('Once upon a time'))
+  one = dialogues.encode(chat.TRANSCRIPT, llama, Document('Once upon a time'))
   assert one.tokens.tolist() == [1, *llama.encode('Once upon a time', bos=False), 2]
   assert one.weight.tolist() == [False] + [True] * (len(one.tokens) - 1)
-  two = chat.encode(chat.TRANSCRIPT, phi, Document('Once'))
+  two = dialogues.encode(chat.TRANSCRIPT, phi, Document('Once'))
   assert two.tokens.tolist() == [*phi.encode('Once', bos=False), phi.eos]
   assert two.weight.tolist() == [False, True]
   assert (two.tokens.dtype, two.weight.dtype) == (np.int32, bool)
@@ -142,9 +142,9 @@ def test_documents_are_bos_text_eos(llama, phi):
 
 def test_many_are_encoded_as_each_is(llama, real):
   records = [Conversation(said) for said in real[:20]]
-  spans = [chat.spans(chat.LLAMA2_CHAT, llama, record) for record in records]
-  for many, record in zip(chat.encode_spans(llama, spans), records):
-    alone = chat.encode(chat.LLAMA2_CHAT, llama, record)
+  spans = [dialogues.spans(chat.LLAMA2_CHAT, llama, record) for record in records]
+  for many, record in zip(cutting.encode_spans(llama, spans), records):
+    alone = dialogues.encode(chat.LLAMA2_CHAT, llama, record)
     assert many.tokens.tolist() == alone.tokens.tolist()
     assert many.weight.tolist() == alone.weight.tolist()
 
@@ -169,12 +169,12 @@ def test_the_hash_is_of_what_decides():
 def test_dialogues_that_no_format_can_write(said, why):
   words = Tokenizer.from_vocab(['a', 'b'])
   with pytest.raises(UserError, match=why):
-    chat.encode(chat.TRANSCRIPT, words, Conversation(said))
+    dialogues.encode(chat.TRANSCRIPT, words, Conversation(said))
 
 
 def test_a_format_needs_its_control_tokens():
   without = Tokenizer.from_vocab(['a'], bos=None)
   with pytest.raises(UserError, match='has none'):
-    chat.prompt(chat.LLAMA2_CHAT, without, turns('a'))
+    dialogues.prompt(chat.LLAMA2_CHAT, without, turns('a'))
   with pytest.raises(UserError, match='ends with the user'):
-    chat.prompt(chat.TRANSCRIPT, without, turns('a', 'a'))
+    dialogues.prompt(chat.TRANSCRIPT, without, turns('a', 'a'))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, prepare, prepared, shards
+from jaxalign.data import chat, dialogues, prepare, prepared, shards
 from jaxalign.data.records import Conversation, Document
 from jaxalign.data.rows import Columns
 from jaxalign.data.sources import Jsonl
@@ -57,7 +57,7 @@ def test_documents_come_out_as_they_went_in(tmp_path, tokenizer):
   assert len(corpus) == 100
   for n in np.random.default_rng(1).permutation(100):
     example = corpus.example(n)
-    alone = chat.encode(FORM, tokenizer, Document(texts[n]))
+    alone = dialogues.encode(FORM, tokenizer, Document(texts[n]))
     assert example.tokens.tolist() == alone.tokens.tolist()
     assert example.weight.tolist() == alone.weight.tolist()
     assert corpus.lengths[n] == len(alone.tokens)
@@ -71,7 +71,7 @@ def test_conversations_keep_their_weights(tmp_path, tokenizer):
   said = [{'role': r, 'content': c} for r, c in (('user', 'w3'), ('assistant', 'w4 w5'))]
   source = rows_of(tmp_path / 'c.jsonl', [{'messages': said}], 'conversation')
   example = made(source, tokenizer, tmp_path / 'out').example(0)
-  alone = chat.encode(FORM, tokenizer, Conversation((U('w3'), A('w4 w5'))))
+  alone = dialogues.encode(FORM, tokenizer, Conversation((U('w3'), A('w4 w5'))))
   assert example.tokens.tolist() == alone.tokens.tolist()
   assert tokenizer.decode(example.tokens[example.weight], skip_special=False) == 'w4 w5 <eos>'
 

@@ -3,6 +3,7 @@
 python -m tests.golden.make_golden      from the root of the checkout; needs torch
 """
 
+import copy
 import json
 
 import numpy as np
@@ -38,7 +39,7 @@ def reference(name):
 
 
 def _their_model(name):
-  fields = dict(cases.CASES[name])
+  fields = copy.deepcopy(cases.CASES[name])  # transformers writes into what is nested
   kind = fields.pop('model_type')
   config = transformers.AutoConfig.for_model(kind, **fields)
   config._attn_implementation = 'eager'

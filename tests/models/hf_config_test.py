@@ -117,7 +117,7 @@ REFUSED = [
   ('phi', dict(qk_layernorm=True), 'qk_layernorm=True'),
   ('llama', dict(sliding_window=4096), 'sliding_window=4096'),
   ('llama', dict(quantization_config=dict(bits=4)), 'quantization_config'),
-  ('llama', dict(layer_types=['full_attention']), 'layer_types'),
+  ('llama', dict(layer_types=['full_attention', 'sliding_attention']), 'layer_types'),
   ('phi', dict(num_experts=8), 'num_experts=8'),
   ('llama', dict(logit_scale=0.5, any_multiplier=2), 'any_multiplier=2, logit_scale=0.5'),
 ]

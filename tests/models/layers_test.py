@@ -34,8 +34,12 @@ def test_norms(bias):
   np.testing.assert_allclose(ours, expected, atol=3e-6)
 
 
+def angle(position_BT, theta, turns):
+  return layers.rope_angle(position_BT, theta ** -(jnp.arange(0, turns, 2) / turns))
+
+
 def by_angle(x_BHTK):
-  return layers.rope(x_BHTK, layers.rope_angle(1000 + jnp.arange(2)[None], 10_000.0, 4))
+  return layers.rope(x_BHTK, angle(1000 + jnp.arange(2)[None], 10_000.0, 4))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +60,7 @@ def test_bfloat16_stays_and_is_computed_in_float32(f, vectors):
 def test_rope_is_a_rotation_of_complex_numbers():
   x_BHTK, position_BT = normal(2, 3, 5, 12), RANDOM.integers(0, 50, (2, 5))
   turned = 8
-  out = layers.rope(jnp.array(x_BHTK), layers.rope_angle(jnp.array(position_BT), 100.0, turned))
+  out = layers.rope(jnp.array(x_BHTK), angle(jnp.array(position_BT), 100.0, turned))
   for i in range(turned // 2):
     angle_BT = position_BT * 100.0 ** (-2 * i / turned)
     z = (x_BHTK[..., i] + 1j * x_BHTK[..., i + 4]) * np.exp(1j * angle_BT)[:, None]

@@ -70,18 +70,47 @@ def anew():
   return jax.jit(lambda *given: forward(*given))
 
 
-@pytest.mark.parametrize('change', [dict(rotary=0.375), dict(eps=1e-4), dict(theta=4e4)], ids=str)
-def test_another_number_in_the_config_breaks_parity(change):
-  """0.375 are 30 of 80 entries of a head instead of 32."""
-  assert gap('phi2', cases.model('phi2', **change)) > 10 * TOLERANCE
+@pytest.mark.parametrize(
+  'name, change',
+  [
+    ('phi2', dict(rotary=0.375)),  # 30 of 80 entries of a head instead of 32
+    ('phi2', dict(eps=1e-4)),
+    ('phi2', dict(theta=4e4)),
+    ('llama3', dict(factor=7.0)),
+    ('llama3', dict(low=0.9)),
+    ('llama3', dict(high=5.0)),
+    ('llama3', dict(original=28)),
+    ('mistral', dict(window=4)),
+    ('mistral', dict(window=6)),
+    ('qwen3', dict(eps=1e-4)),
+  ],
+  ids=str,
+)
+def test_another_number_in_the_config_breaks_parity(name, change):
+  assert gap(name, cases.model(name, **change)) > 10 * TOLERANCE
 
 
-def mask_one_late(T, S, segment_BT=None, segment_BS=None, filled=None):
+@pytest.mark.parametrize(
+  'name, one, other',
+  [
+    ('qwen2', 'self_attn.k_proj.bias', 'self_attn.v_proj.bias'),
+    ('qwen3', 'self_attn.q_norm.weight', 'self_attn.k_norm.weight'),
+  ],
+)
+def test_two_tensors_swapped_break_parity(name, one, other):
+  one, other = (f'model.layers.0.{tensor}' for tensor in (one, other))
+  given = dict(cases.tensors(name))
+  given[one], given[other] = given[other], given[one]
+  model = cases.from_tensors(cases.config(name), cases.module_of(name), given)
+  assert gap(name, model) > 10 * TOLERANCE
+
+
+def mask_one_late(T, S, segment_BT=None, segment_BS=None, filled=None, window=None):
   mask_BTS = np.tril(np.ones((T, S), bool), 1)[None]
   return mask_BTS & (segment_BT[:, :, None] == segment_BS[:, None, :])
 
 
-def mask_across_documents(T, S, segment_BT=None, segment_BS=None, filled=None):
+def mask_across_documents(T, S, segment_BT=None, segment_BS=None, filled=None, window=None):
   both_BTS = (segment_BT[:, :, None] > 0) == (segment_BS[:, None, :] > 0)
   return np.tril(np.ones((T, S), bool))[None] & both_BTS
 
@@ -105,7 +134,7 @@ def interleaved(x_BHTK, angle_BTK):
 
 @pytest.mark.parametrize('name', cases.WITH_HIDDEN)
 def test_the_other_rotary_layout_breaks_parity(name, monkeypatch):
-  module, _ = cases.KINDS[cases.CASES[name]['model_type']]
+  module = cases.module_of(name)
   assert module.rope is layers.rope
   monkeypatch.setattr(module, 'rope', interleaved)
   assert gap(name, cases.model(name), anew()) > 10 * TOLERANCE

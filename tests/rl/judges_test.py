@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.data import chat
+from jaxalign.data import chat, dialogues
 from jaxalign.data.records import Conversation, Turn
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.models import llama2
@@ -24,8 +24,8 @@ OTHER = Tokenizer.from_vocab('a b c d'.split())
 def answered(text, finished=True, form=chat.TRANSCRIPT):
   """A Row as the sampler leaves it."""
   tokenizer = shipped()
-  prompt = chat.prompt(form, tokenizer, QUESTION).tolist()
-  whole = chat.encode(form, tokenizer, Conversation((*QUESTION, Turn('assistant', text))))
+  prompt = dialogues.prompt(form, tokenizer, QUESTION).tolist()
+  whole = dialogues.encode(form, tokenizer, Conversation((*QUESTION, Turn('assistant', text))))
   answer = whole.tokens.tolist()[len(prompt) :]
   return Row(prompt, answer if finished else answer[:-1], finished)
 
@@ -60,7 +60,7 @@ def test_rule_9_a_function_gets_the_text_of_prompt_and_answer():
 
   rows = [answered('Because.'), None, answered('Because of', finished=False), answered('')]
   score_B = judges.by_function(Judge(by=length), shipped(), mesh())(seen_of(rows))
-  prompt = shipped().decode(chat.prompt(chat.TRANSCRIPT, shipped(), QUESTION))
+  prompt = shipped().decode(dialogues.prompt(chat.TRANSCRIPT, shipped(), QUESTION))
   assert asked == [(prompt, ' Because.'), (prompt, ' Because of'), (prompt, ' ')]
   np.testing.assert_array_equal(score_B, [9, 0, 11, 1])
   assert score_B.dtype == np.float32
@@ -105,7 +105,7 @@ def test_rule_9_a_judge_of_another_template_reads_its_own(form, finished):
   row = answered('Because it is.', finished, form=chat.TRANSCRIPT)
   ids = judges.rewritten(row, (tokenizer, form), (tokenizer, chat.TRANSCRIPT))
   talk = Conversation((*QUESTION, Turn('assistant', 'Because it is.')))
-  wanted = chat.encode(form, tokenizer, talk).tokens.tolist()
+  wanted = dialogues.encode(form, tokenizer, talk).tokens.tolist()
   assert ids == (wanted if finished else wanted[:-1])
   assert ids.count(tokenizer.eos) == 2 - (not finished)
 
@@ -115,7 +115,7 @@ def test_rule_9_turns_are_read_back_out_of_every_format():
   system = (Turn('system', 'Be brief.'), *QUESTION)
   for form in (chat.TRANSCRIPT, chat.LLAMA2_CHAT, chat.PHI2_INSTRUCT):
     for turns in (QUESTION, QUESTION[:1], system):
-      assert chat.turns_of(form, tokenizer, chat.prompt(form, tokenizer, turns)) == turns
+      assert dialogues.turns_of(form, tokenizer, dialogues.prompt(form, tokenizer, turns)) == turns
       assert judges.check_readable(Judge(by='x'), (OTHER, form), (tokenizer, form)) is None
 
 

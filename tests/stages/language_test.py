@@ -10,7 +10,7 @@ import pytest
 import jaxalign
 from jaxalign import config, main, sealing
 from jaxalign.config import UserError
-from jaxalign.data import chat, sources
+from jaxalign.data import chat, dialogues, sources
 from jaxalign.data.records import Conversation, Turn
 from jaxalign.data.text import shipped
 from jaxalign.models import llama2, phi2
@@ -105,7 +105,7 @@ def test_a_user_s_words_carry_no_loss():
   """Fine-tuned on dialogues, it learns to answer, and learns nothing of what users say."""
   tokenizer = shipped()
   talk = Conversation((Turn('user', 'What is it?'), Turn('assistant', 'It is red.')))
-  example = chat.encode(chat.TRANSCRIPT, tokenizer, talk)
+  example = dialogues.encode(chat.TRANSCRIPT, tokenizer, talk)
   said = tokenizer.decode(example.tokens[example.weight])
   assert said.strip() == 'It is red.' and example.weight[-1] and not example.weight[0]
 
@@ -130,7 +130,7 @@ def test_it_learns_to_answer_in_the_assistant_s_turn_only(tmp_path):
   talk = Conversation(
     (Turn('user', 'Tell me about number 123.'), Turn('assistant', 'It is a fine number.'))
   )
-  example = chat.encode(chat.TRANSCRIPT, model.tokenizer, talk)
+  example = dialogues.encode(chat.TRANSCRIPT, model.tokenizer, talk)
   logprob = jax.nn.log_softmax(model.logits(example.tokens[None]))[0, :-1]
   nll = -np.asarray(logprob[np.arange(len(example.tokens) - 1), example.tokens[1:]])
   learned = example.weight[1:]

@@ -13,7 +13,7 @@ from jax.sharding import AbstractMesh
 
 from jaxalign.config import UserError
 from jaxalign.data import prepare, shards
-from jaxalign.data.chat import Example
+from jaxalign.data.cutting import Example
 from jaxalign.data.shards import Kind
 from jaxalign.data.text import Tokenizer
 from jaxalign.models import adapters

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.data.chat import Example
+from jaxalign.data.cutting import Example
 from jaxalign.stages.contract import Build
 from jaxalign.stages.doctors import doctor, language_doctor
 from jaxalign.stages.doctors.doctor import Check, Machine

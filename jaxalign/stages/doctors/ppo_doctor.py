@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import AbstractMesh
 
 from jaxalign.config import AdamW, UserError
-from jaxalign.data.chat import Example
+from jaxalign.data.cutting import Example
 from jaxalign.data.text import Tokenizer
 from jaxalign.models import adapters
 from jaxalign.rl import judges

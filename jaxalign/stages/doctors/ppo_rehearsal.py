@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.data.chat import Example
+from jaxalign.data.cutting import Example
 from jaxalign.data.text import Tokenizer
 from jaxalign.models import heads
 from jaxalign.rl import players

@@ -1,0 +1,187 @@
+"""What a running batch does on the devices: rows join, all take steps, slots move to the left."""
+
+import functools
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+
+from jaxalign.sharding.layout import pin
+
+
+@flax.struct.dataclass
+class Rows:
+  """The batch on the devices; a row that is done waits for another."""
+
+  cache: Any
+  token_B: jax.Array
+  step_B: jax.Array  # tokens given so far
+  length_B: jax.Array
+  done_B: jax.Array
+  key_B: jax.Array
+  temperature_B: jax.Array
+  top_k_B: jax.Array
+  top_p_B: jax.Array
+
+
+def _read(model, tokens_RP, segment_RP, prefix):
+  """(cache of these prompts alone, their last hidden states)."""
+  if not prefix:
+    x_RPD, cache = model.prefill(tokens_RP, segment_RP, tokens_RP.shape[1])
+    return cache, x_RPD[:, -1:]
+  R, Q = tokens_RP.shape[0], len(prefix)
+  whole = jnp.broadcast_to(jnp.asarray(prefix, jnp.int32), (1, Q))
+  _, cache = model.prefill(whole, jnp.ones_like(whole), Q)
+  many = lambda w: jnp.repeat(w, R, axis=w.ndim - 4)
+  k, v = (jax.tree.map(many, kv) for kv in (cache.k_NBGSK, cache.v_NBGSK))
+  segment_BS, position_B = jnp.repeat(cache.segment_BS, R, 0), jnp.repeat(cache.position_B, R)
+  cache = cache.replace(k_NBGSK=k, v_NBGSK=v, segment_BS=segment_BS, position_B=position_B)
+  cache = model.grow(cache, Q + tokens_RP.shape[1])
+  x_RPD, cache = model.extend(tokens_RP, cache, segment_RP)
+  return cache, x_RPD[:, -1:]
+
+
+@functools.partial(jax.jit, static_argnames=('rows', 'slots'))
+def empty(model, rows, slots):
+  """A batch in which every row is done."""
+  one = jnp.zeros((1, 1), jnp.int32)
+  _, cache = model.prefill(one, one, 1)  # for its kind; nothing of it is computed
+  kind = lambda w: jnp.zeros((*w.shape[:-4], rows, w.shape[-3], slots, w.shape[-1]), w.dtype)
+  k, v = (jax.tree.map(kind, kv) for kv in (cache.k_NBGSK, cache.v_NBGSK))
+  none, zeros = jnp.zeros((rows, slots), jnp.int32), jnp.zeros(rows, jnp.int32)
+  cache = cache.replace(
+    k_NBGSK=k, v_NBGSK=v, segment_BS=none, position_B=zeros, filled=jnp.int32(0)
+  )
+  state = Rows(
+    cache=cache, token_B=zeros, step_B=zeros, length_B=zeros, done_B=jnp.ones(rows, bool),
+    key_B=jax.vmap(jax.random.key)(zeros), temperature_B=jnp.zeros(rows),
+    top_k_B=zeros + model.cfg.vocab, top_p_B=jnp.ones(rows),
+  )  # fmt: skip
+  return _pinned(state)
+
+
+def _pinned(state):
+  def place(w):
+    return pin(w, 'NBGSK'[-w.ndim :]) if w.ndim > 3 else pin(w, 'B'[: w.ndim])
+
+  return jax.tree.map(place, state)
+
+
+@functools.partial(jax.jit, static_argnames=('prefix', 'truncates'), donate_argnames='state')
+def join(model, state, tokens_RP, segment_RP, from_B, how, filled, prefix, truncates):
+  """(state with what is read in the rows that join, each row's first token, its logprob)."""
+  of, x_R1D = _read(model, tokens_RP, segment_RP, prefix)
+  joins_B, index_B = from_B >= 0, jnp.maximum(from_B, 0)
+  P = of.segment_BS.shape[1]
+
+  def placed(old, new):
+    """`new` ends at slot `filled`; B is the fourth axis from the end, or the first of two."""
+    axis = max(old.ndim - 4, 0)
+    along = old.ndim - 2 if old.ndim >= 4 else 1
+    new = jnp.take(new, index_B, axis)
+    empty = jnp.zeros_like(old)
+    start = [0] * old.ndim
+    start[along] = filled - P
+    new = jax.lax.dynamic_update_slice(empty, new.astype(old.dtype), start)
+    return jnp.where(joins_B.reshape([-1] + [1] * (old.ndim - axis - 1)), new, old)
+
+  cache = state.cache.replace(
+    k_NBGSK=jax.tree.map(placed, state.cache.k_NBGSK, of.k_NBGSK),
+    v_NBGSK=jax.tree.map(placed, state.cache.v_NBGSK, of.v_NBGSK),
+    segment_BS=placed(state.cache.segment_BS, of.segment_BS),
+    position_B=jnp.where(joins_B, of.position_B[index_B], state.cache.position_B),
+    filled=filled,
+  )
+  seed_B, content_B, draw_B = how['key_3B']
+  fold = jax.vmap(jax.random.fold_in)
+  key_B = fold(fold(jax.vmap(jax.random.key)(seed_B), content_B), draw_B)
+  mine = lambda name: jnp.where(joins_B, how[name], getattr(state, name))
+  state = state.replace(
+    cache=cache,
+    step_B=jnp.where(joins_B, 0, state.step_B),
+    done_B=jnp.where(joins_B, False, state.done_B),
+    key_B=jax.random.wrap_key_data(
+      jnp.where(joins_B[:, None], jax.random.key_data(key_B), jax.random.key_data(state.key_B))
+    ),
+    **{name: mine(name) for name in ('length_B', 'temperature_B', 'top_k_B', 'top_p_B')},
+  )
+  token_B, logprob_B = _draw(model, state, x_R1D[index_B], truncates)
+  keep = lambda new, old: jnp.where(joins_B, new, old)
+  state = _after(model, state.replace(token_B=keep(token_B, state.token_B)), joins_B)
+  return _pinned(state), token_B, logprob_B
+
+
+def _after(model, state, drew_B):
+  """The state once the rows of drew_B have been given their token."""
+  step_B = state.step_B + drew_B
+  ends = jnp.asarray(model.cfg.eos or (-1,), jnp.int32)
+  ended_B = jnp.isin(state.token_B, ends) | (step_B >= state.length_B)
+  return state.replace(step_B=step_B, done_B=state.done_B | (drew_B & ended_B))
+
+
+def _draw(model, state, x_B1D, truncates):
+  logits_BV = pin(model.unembed(x_B1D)[:, 0], 'B')
+  greedy_B = state.temperature_B == 0
+  logits_BV = logits_BV / jnp.where(greedy_B, 1, state.temperature_B)[:, None]
+  allowed_BV = _truncated(logits_BV, state.top_k_B, state.top_p_B) if truncates else logits_BV
+  now_B = jax.vmap(jax.random.fold_in)(state.key_B, state.step_B)
+  drawn_B = jax.vmap(jax.random.categorical)(now_B, allowed_BV)
+  token_B = jnp.where(greedy_B, jnp.argmax(logits_BV, -1), drawn_B).astype(jnp.int32)
+  logprob_BV = jax.nn.log_softmax(logits_BV)
+  return token_B, jnp.take_along_axis(logprob_BV, token_B[:, None], -1)[:, 0]
+
+
+def _truncated(logits_BV, top_k_B, top_p_B):
+  """As sample.truncated, by each row's own k and p."""
+  best_BV, token_BV = jax.lax.top_k(logits_BV, logits_BV.shape[-1])
+  rank_V = jnp.arange(logits_BV.shape[-1])
+  best_BV = jnp.where(rank_V < top_k_B[:, None], best_BV, -jnp.inf)
+  share_BV = jax.nn.softmax(best_BV)
+  before_BV = jnp.cumsum(share_BV, -1) - share_BV
+  best_BV = jnp.where(before_BV < top_p_B[:, None], best_BV, -jnp.inf)
+  none_BV = jnp.full_like(logits_BV, -jnp.inf)
+  return jnp.put_along_axis(none_BV, token_BV, best_BV, axis=-1, inplace=False)
+
+
+@functools.partial(jax.jit, static_argnames=('tokens', 'truncates'), donate_argnames='state')
+def advance(model, state, gone_B, tokens, truncates):
+  """(state, tokens_BR, logprob_BR, how many each row was given, steps taken)."""
+  B = state.done_B.shape[0]
+  state = state.replace(done_B=state.done_B | gone_B)
+
+  def step(carry):
+    n, state, tokens_BR, logprob_BR, given_B = carry
+    x_B1D, cache = model.extend(state.token_B[:, None], state.cache)
+    state, live_B = state.replace(cache=cache), ~state.done_B
+    token_B, logprob_B = _draw(model, state, x_B1D, truncates)
+    put = lambda a_BR, a_B: jax.lax.dynamic_update_slice(a_BR, a_B[:, None], (0, n))
+    state = state.replace(token_B=jnp.where(live_B, token_B, state.token_B))
+    given_B = given_B + live_B
+    return (
+      n + 1,
+      _after(model, state, live_B),
+      put(tokens_BR, token_B),
+      put(logprob_BR, logprob_B),
+      given_B,
+    )
+
+  none = jnp.zeros((B, tokens), jnp.int32), jnp.zeros((B, tokens)), jnp.zeros(B, jnp.int32)
+  more = lambda carry: (carry[0] < tokens) & ~carry[1].done_B.all()
+  n, state, *out = jax.lax.while_loop(more, step, (jnp.int32(0), state, *none))
+  return _pinned(state), *out, n
+
+
+@functools.partial(jax.jit, donate_argnames='state')
+def shifted(state, by):
+  roll = lambda w: jnp.roll(w, -by, axis=w.ndim - 2)
+  cache = state.cache
+  slot_S = jnp.arange(cache.segment_BS.shape[1])
+  filled = cache.filled - by
+  segment_BS = jnp.roll(cache.segment_BS, -by, axis=1)
+  inside_S = (slot_S < filled) & (slot_S >= -by)
+  cache = cache.replace(
+    k_NBGSK=jax.tree.map(roll, cache.k_NBGSK), v_NBGSK=jax.tree.map(roll, cache.v_NBGSK),
+    segment_BS=jnp.where(inside_S, segment_BS, 0), filled=filled,
+  )  # fmt: skip
+  return _pinned(state.replace(cache=cache))
