@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxalign.config import UserError
@@ -27,6 +28,7 @@ _FIELDS = {  # behind the architecture's name and a dot -> config.json's
   'rope.freq_base': 'rope_theta',
   'attention.layer_norm_rms_epsilon': 'rms_norm_eps',
 }
+_NEEDED = ('block_count', 'embedding_length', 'feed_forward_length', 'attention.head_count')
 _SAME = {  # what may only repeat another field
   'attention.value_length': 'head_dim',
   'rope.dimension_count': 'head_dim',
@@ -54,7 +56,7 @@ _LLAMA3 = dict(low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_
 
 
 @dataclasses.dataclass(frozen=True)
-class Stored:
+class _Stored:
   """A tensor under Hugging Face's name; `heads` of it are to be put back in halves."""
 
   name: str
@@ -68,8 +70,6 @@ class Stored:
 
   @property
   def dtype(self) -> np.dtype:
-    import jax.numpy as jnp
-
     return np.dtype(jnp.dtype(self.tensor.plain))
 
   @property
@@ -85,7 +85,7 @@ class Stored:
     return pairs.swapaxes(1, 2).reshape(values.shape)
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Stored]]:
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, _Stored]]:
   """(config.json, {Hugging Face's name: tensor}) of a .gguf file."""
   file = opened(path)
   raw = _config(file)
@@ -96,7 +96,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Stored
       continue
     theirs, kind = _their_name(name)
     turned = heads.get(kind) if raw['model_type'] == 'llama' else None
-    stored[theirs] = Stored(theirs, tensor, turned)
+    stored[theirs] = _Stored(theirs, tensor, turned)
   return raw, stored
 
 
@@ -131,14 +131,10 @@ def _config(file: File) -> dict[str, Any]:
   if strange := {k: v for k, v in own.items() if k not in off | same}:
     shown = ', '.join(f'{kind}.{k}={v!r}'[:80] for k, v in sorted(strange.items()))
     raise UserError(f'{file.path}: {shown}: not supported, and it would be another model without')
-  ends = {f'{role}_token_id': file.fields.get(f'tokenizer.ggml.{role}_token_id') for role in _ENDS}
-  raw |= ends | dict(pad_token_id=file.fields.get('tokenizer.ggml.padding_token_id'))
+  for role, field in dict(bos='bos', eos='eos', pad='padding').items():
+    raw[f'{role}_token_id'] = file.fields.get(f'tokenizer.ggml.{field}_token_id')
   raw |= dict(model_type=kind, tie_word_embeddings='output.weight' not in file.tensors)
   return raw | _stretch(file, raw)
-
-
-_NEEDED = ('block_count', 'embedding_length', 'feed_forward_length', 'attention.head_count')
-_ENDS = ('bos', 'eos')
 
 
 def _stretch(file: File, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,18 +14,17 @@ _AT_ONCE = 8  # prompts read together
 _PROGRAMS = 3  # widths in which prompts are read: each is a program to compile
 _SHARED = 32  # tokens that all prompts begin with, from which they are read once for all
 
-Why = Literal['end', 'stop', 'length', 'error']
+_Why = Literal['end', 'stop', 'length', 'error']
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
-  """What was said to one request, and why it ended: by an end token, a stop string or its length;
-  or why there is none."""
+  """What was said to one request, and why it ended there; or the error why nothing was."""
 
   tokens: list[int]
   logprobs: list[float]
   text: str | None  # None without a tokenizer
-  why: Why
+  why: _Why
   error: str | None = None
 
 
@@ -33,15 +32,16 @@ class Reading:
   """The text of an answer as its tokens come: what is safe to show, and whether it has stopped."""
 
   def __init__(self, tokenizer: Tokenizer | None, request: Request, stops: Sequence[str]):
-    self._tokenizer, self._request, self._stops = tokenizer, request, [s for s in stops if s]
+    self._tokenizer, self._request = tokenizer, request
+    self._stops = [stop for stop in stops if stop]
     self.tokens: list[int] = []
     self.logprobs: list[float] = []
     self.text = ''
     self._shown = 0
-    self.why: Why | None = None
+    self.why: _Why | None = None
 
   def take(self, piece: Piece) -> str:
-    """Text that may be shown now: half a character and the beginning of a stop string wait."""
+    """The text that may be shown now: half a character and the start of a stop string wait."""
     self.tokens += piece.tokens
     self.logprobs += piece.logprobs
     self.why = 'end' if piece.ended else 'length' if piece.full else None
@@ -72,7 +72,7 @@ class Reading:
 def answers(
   model: Decoder, requests: Sequence[Request], *, rows: int = 16, stops: Sequence[str] = ()
 ) -> Iterator[tuple[int, Answer]]:
-  """(place of a request, its answer), as they end; what cannot be answered is an error alone."""
+  """(place of a request, its answer), as they end; one that cannot be answered ends no other."""
   requests = list(requests)
   fits = []
   for n, request in enumerate(requests):
@@ -83,18 +83,10 @@ def answers(
   if not fits:
     return
   waiting = sorted(fits, key=lambda n: -len(requests[n].prompt))
-  given = [requests[n] for n in waiting]
-  shared = _shared(given)
-  widths = best_widths([len(r.prompt) - len(shared) for r in given])
-  longest = max(request.length for request in given)
-  stream = Stream(
-    model, rows=min(rows, bucket(len(given), least=1)), prefix=shared, widths=widths,
-    slots=len(shared) + widths[-1] + longest + PIECE, truncates=truncates(given),
-    at_once=min(_AT_ONCE, rows),
-  )  # fmt: skip
+  stream = _stream_for(model, [requests[n] for n in waiting], rows)
   live: dict[int, tuple[int, Reading]] = {}
   while waiting or live:
-    pieces = []
+    pieces: list[Piece] = []
     if waiting and (stream.free >= min(_AT_ONCE, len(waiting)) or not live):
       now = waiting[: min(stream.free, _AT_ONCE)]
       waiting = waiting[len(now) :]
@@ -112,6 +104,21 @@ def answers(
           stream.leave(piece.row)
         del live[piece.row]
         yield n, reading.answer()
+
+
+def _stream_for(model: Decoder, requests: Sequence[Request], rows: int) -> Stream:
+  shared = _shared(requests)
+  widths = best_widths([len(request.prompt) - len(shared) for request in requests])
+  longest = max(request.length for request in requests)
+  return Stream(
+    model,
+    rows=min(rows, bucket(len(requests), least=1)),
+    slots=len(shared) + widths[-1] + longest + PIECE,
+    widths=widths,
+    at_once=min(_AT_ONCE, rows),
+    truncates=truncates(requests),
+    prefix=shared,
+  )
 
 
 def misfit(model: Decoder, request: Request) -> str | None:

@@ -63,15 +63,17 @@ class Stream:
     truncates: bool | None = None,
     prefix: Sequence[int] = (),
   ):
-    """widths: of prompts as they are read, the prefix left out; (): powers of two. at_once: prompts
-    that are read together; 0: as many as come, rounded up. truncates: whether any request has a
-    top_k or a top_p; None: it is looked at. prefix: how every prompt begins, read once."""
-    self._model, self._mesh = model, mesh_of(model)
+    """A stream without requests yet.
+
+    widths: of prompts as they are read, the prefix left out; (): powers of two.
+    at_once: prompts that are read together; 0: as many as come, rounded up.
+    truncates: whether any request has a top_k or a top_p; None: it is looked at.
+    prefix: how every prompt begins, read once.
+    """
+    self._model, self._mesh, self._prefix = model, mesh_of(model), tuple(prefix)
     self._widths, self._at_once, self._always = sorted(widths), at_once, truncates
     ways = self._mesh.shape['data'] * self._mesh.shape['fsdp'] if self._mesh else 1
-    self.rows, self._ways = -(-rows // ways) * ways, ways
-    self.slots = slots
-    self._prefix = tuple(prefix)
+    self.rows, self._ways, self.slots = -(-rows // ways) * ways, ways, slots
     self._requests: list[Request | None] = [None] * self.rows
     self._starts = [0] * self.rows  # each live row's first slot
     self._given = [0] * self.rows
@@ -88,8 +90,8 @@ class Stream:
     return self.rows - self.free
 
   def join(self, requests: Sequence[Request]) -> list[Piece]:
-    """Reads these prompts, at most as many as rows are free, and draws their first tokens:
-    (row, its first piece) each. Equal prompts are read once."""
+    """The first piece of each of these requests, at most as many as rows are free: prompts are
+    read, equal ones once, and the first tokens drawn."""
     if not requests:
       return []
     rows = [n for n, request in enumerate(self._requests) if request is None][: len(requests)]
@@ -106,10 +108,11 @@ class Stream:
     from_B[rows] = of
     with on_mesh(self._mesh):
       state = self._state or stream_step.empty(self._model, self.rows, self.slots)
+      asked = from_B, self._how(dict(zip(rows, requests)))
+      static = self._prefix, self._truncates(requests)
       self._state, first_B, logprob_B = stream_step.join(
-        self._model, state, *read, from_B, self._how(dict(zip(rows, requests))),
-        np.int32(self._filled), self._prefix, self._truncates(requests),
-      )  # fmt: skip
+        self._model, state, *read, *asked, np.int32(self._filled), *static
+      )
     self._gone[rows] = False
     tokens, logprobs = _on_host(self._mesh, first_B, logprob_B)
     found = []
@@ -120,7 +123,7 @@ class Stream:
     return found
 
   def step(self, tokens: int = PIECE) -> list[Piece]:
-    """Up to so many tokens more for every live row."""
+    """A piece for each live row: up to so many tokens more."""
     if not self.live:
       return []
     self._make_room(self._filled + tokens, ())
@@ -181,10 +184,12 @@ class Stream:
   def _how(self, requests: dict[int, Request]) -> dict[str, np.ndarray]:
     """What each row that joins asks for."""
     B, vocab = self.rows, self._model.cfg.vocab
-    how = dict(
-      length_B=np.ones(B, np.int32), temperature_B=np.zeros(B, np.float32),
-      top_k_B=np.full(B, vocab, np.int32), top_p_B=np.ones(B, np.float32),
-    )  # fmt: skip
+    how: dict[str, np.ndarray] = dict(
+      length_B=np.ones(B, np.int32),
+      temperature_B=np.zeros(B, np.float32),
+      top_k_B=np.full(B, vocab, np.int32),
+      top_p_B=np.ones(B, np.float32),
+    )
     key_B = np.zeros((3, B), np.uint32)  # seed, content of the prompt, draw
     for row, request in requests.items():
       how['length_B'][row] = request.length

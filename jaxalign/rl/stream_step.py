@@ -1,28 +1,31 @@
 """What a running batch does on the devices: rows join, all take steps, slots move to the left."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import flax
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
 
+from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.layout import pin
 
 
-@flax.struct.dataclass
-class Rows:
+class Rows(flax.struct.PyTreeNode):
   """The batch on the devices; a row that is done waits for another."""
 
-  cache: Any
-  token_B: jax.Array
-  step_B: jax.Array  # tokens given so far
-  length_B: jax.Array
-  done_B: jax.Array
-  key_B: jax.Array
-  temperature_B: jax.Array
-  top_k_B: jax.Array
-  top_p_B: jax.Array
+  cache: Any  # the decoder's
+  token_B: Array  # the last of each row
+  step_B: Array  # tokens given so far
+  length_B: Array  # tokens at most
+  done_B: Array
+  key_B: Array
+  temperature_B: Array  # 0: greedy
+  top_k_B: Array
+  top_p_B: Array
 
 
 def _read(model, tokens_RP, segment_RP, prefix):
@@ -33,8 +36,11 @@ def _read(model, tokens_RP, segment_RP, prefix):
   R, Q = tokens_RP.shape[0], len(prefix)
   whole = jnp.broadcast_to(jnp.asarray(prefix, jnp.int32), (1, Q))
   _, cache = model.prefill(whole, jnp.ones_like(whole), Q)
-  many = lambda w: jnp.repeat(w, R, axis=w.ndim - 4)
-  k, v = (jax.tree.map(many, kv) for kv in (cache.k_NBGSK, cache.v_NBGSK))
+
+  def many(w):
+    return jnp.repeat(w, R, axis=w.ndim - 4)
+
+  k, v = jax.tree.map(many, (cache.k_NBGSK, cache.v_NBGSK))
   segment_BS, position_B = jnp.repeat(cache.segment_BS, R, 0), jnp.repeat(cache.position_B, R)
   cache = cache.replace(k_NBGSK=k, v_NBGSK=v, segment_BS=segment_BS, position_B=position_B)
   cache = model.grow(cache, Q + tokens_RP.shape[1])
@@ -43,21 +49,30 @@ def _read(model, tokens_RP, segment_RP, prefix):
 
 
 @functools.partial(jax.jit, static_argnames=('rows', 'slots'))
-def empty(model, rows, slots):
+def empty(model: Decoder, rows: int, slots: int) -> Rows:
   """A batch in which every row is done."""
   one = jnp.zeros((1, 1), jnp.int32)
   _, cache = model.prefill(one, one, 1)  # for its kind; nothing of it is computed
-  kind = lambda w: jnp.zeros((*w.shape[:-4], rows, w.shape[-3], slots, w.shape[-1]), w.dtype)
-  k, v = (jax.tree.map(kind, kv) for kv in (cache.k_NBGSK, cache.v_NBGSK))
+
+  def of_kind(w):
+    return jnp.zeros((*w.shape[:-4], rows, w.shape[-3], slots, w.shape[-1]), w.dtype)
+
+  k, v = jax.tree.map(of_kind, (cache.k_NBGSK, cache.v_NBGSK))
   none, zeros = jnp.zeros((rows, slots), jnp.int32), jnp.zeros(rows, jnp.int32)
   cache = cache.replace(
     k_NBGSK=k, v_NBGSK=v, segment_BS=none, position_B=zeros, filled=jnp.int32(0)
   )
   state = Rows(
-    cache=cache, token_B=zeros, step_B=zeros, length_B=zeros, done_B=jnp.ones(rows, bool),
-    key_B=jax.vmap(jax.random.key)(zeros), temperature_B=jnp.zeros(rows),
-    top_k_B=zeros + model.cfg.vocab, top_p_B=jnp.ones(rows),
-  )  # fmt: skip
+    cache=cache,
+    token_B=zeros,
+    step_B=zeros,
+    length_B=zeros,
+    done_B=jnp.ones(rows, bool),
+    key_B=jax.vmap(jax.random.key)(zeros),
+    temperature_B=jnp.zeros(rows),
+    top_k_B=zeros + model.cfg.vocab,
+    top_p_B=jnp.ones(rows),
+  )
   return _pinned(state)
 
 
@@ -69,47 +84,63 @@ def _pinned(state):
 
 
 @functools.partial(jax.jit, static_argnames=('prefix', 'truncates'), donate_argnames='state')
-def join(model, state, tokens_RP, segment_RP, from_B, how, filled, prefix, truncates):
-  """(state with what is read in the rows that join, each row's first token, its logprob)."""
-  of, x_R1D = _read(model, tokens_RP, segment_RP, prefix)
-  joins_B, index_B = from_B >= 0, jnp.maximum(from_B, 0)
-  P = of.segment_BS.shape[1]
+def join(
+  model: Decoder,
+  state: Rows,
+  tokens_RP: ArrayLike,
+  segment_RP: ArrayLike,
+  from_B: ArrayLike,
+  how: Mapping[str, Any],
+  filled: ArrayLike,
+  prefix: tuple[int, ...],
+  truncates: bool,
+) -> tuple[Rows, Array, Array]:
+  """(state with what is read in the rows that join, each row's first token, its logprob).
 
-  def placed(old, new):
-    """`new` ends at slot `filled`; B is the fourth axis from the end, or the first of two."""
-    axis = max(old.ndim - 4, 0)
-    along = old.ndim - 2 if old.ndim >= 4 else 1
-    new = jnp.take(new, index_B, axis)
-    empty = jnp.zeros_like(old)
-    start = [0] * old.ndim
-    start[along] = filled - P
-    new = jax.lax.dynamic_update_slice(empty, new.astype(old.dtype), start)
-    return jnp.where(joins_B.reshape([-1] + [1] * (old.ndim - axis - 1)), new, old)
+  from_B: which of the prompts a row joins with; -1: it does not. how: what those rows ask for.
+  """
+  read, x_R1D = _read(model, tokens_RP, segment_RP, prefix)
+  joins_B, index_B = jnp.asarray(from_B) >= 0, jnp.maximum(from_B, 0)
 
-  cache = state.cache.replace(
-    k_NBGSK=jax.tree.map(placed, state.cache.k_NBGSK, of.k_NBGSK),
-    v_NBGSK=jax.tree.map(placed, state.cache.v_NBGSK, of.v_NBGSK),
-    segment_BS=placed(state.cache.segment_BS, of.segment_BS),
-    position_B=jnp.where(joins_B, of.position_B[index_B], state.cache.position_B),
-    filled=filled,
-  )
+  def joined(new_B, old_B):
+    return jnp.where(joins_B, new_B, old_B)
+
   seed_B, content_B, draw_B = how['key_3B']
   fold = jax.vmap(jax.random.fold_in)
   key_B = fold(fold(jax.vmap(jax.random.key)(seed_B), content_B), draw_B)
-  mine = lambda name: jnp.where(joins_B, how[name], getattr(state, name))
+  key_B2 = jnp.where(joins_B[:, None], jax.random.key_data(key_B), jax.random.key_data(state.key_B))
+  asked = {name: joined(how[name], getattr(state, name)) for name in how if name != 'key_3B'}
   state = state.replace(
-    cache=cache,
-    step_B=jnp.where(joins_B, 0, state.step_B),
-    done_B=jnp.where(joins_B, False, state.done_B),
-    key_B=jax.random.wrap_key_data(
-      jnp.where(joins_B[:, None], jax.random.key_data(key_B), jax.random.key_data(state.key_B))
-    ),
-    **{name: mine(name) for name in ('length_B', 'temperature_B', 'top_k_B', 'top_p_B')},
+    cache=_with_rows(state.cache, read, joins_B, index_B, filled),
+    step_B=joined(0, state.step_B),
+    done_B=joined(False, state.done_B),
+    key_B=jax.random.wrap_key_data(key_B2),
+    **asked,
   )
   token_B, logprob_B = _draw(model, state, x_R1D[index_B], truncates)
-  keep = lambda new, old: jnp.where(joins_B, new, old)
-  state = _after(model, state.replace(token_B=keep(token_B, state.token_B)), joins_B)
+  state = _after(model, state.replace(token_B=joined(token_B, state.token_B)), joins_B)
   return _pinned(state), token_B, logprob_B
+
+
+def _with_rows(cache, read, joins_B, index_B, filled):
+  """The cache with rows of another one, which then end at slot `filled`, where a row joins."""
+  P = read.segment_BS.shape[1]
+
+  def placed(old, new):
+    axis, along = max(old.ndim - 4, 0), old.ndim - 2 if old.ndim >= 4 else 1  # of rows, of slots
+    start = [0] * old.ndim
+    start[along] = filled - P
+    new = jnp.take(new, index_B, axis).astype(old.dtype)
+    new = jax.lax.dynamic_update_slice(jnp.zeros_like(old), new, start)
+    return jnp.where(joins_B.reshape([-1] + [1] * (old.ndim - axis - 1)), new, old)
+
+  return cache.replace(
+    k_NBGSK=jax.tree.map(placed, cache.k_NBGSK, read.k_NBGSK),
+    v_NBGSK=jax.tree.map(placed, cache.v_NBGSK, read.v_NBGSK),
+    segment_BS=placed(cache.segment_BS, read.segment_BS),
+    position_B=jnp.where(joins_B, read.position_B[index_B], cache.position_B),
+    filled=filled,
+  )
 
 
 def _after(model, state, drew_B):
@@ -145,7 +176,9 @@ def _truncated(logits_BV, top_k_B, top_p_B):
 
 
 @functools.partial(jax.jit, static_argnames=('tokens', 'truncates'), donate_argnames='state')
-def advance(model, state, gone_B, tokens, truncates):
+def advance(
+  model: Decoder, state: Rows, gone_B: ArrayLike, tokens: int, truncates: bool
+) -> tuple[Rows, Array, Array, Array, Array]:
   """(state, tokens_BR, logprob_BR, how many each row was given, steps taken)."""
   B = state.done_B.shape[0]
   state = state.replace(done_B=state.done_B | gone_B)
@@ -155,33 +188,40 @@ def advance(model, state, gone_B, tokens, truncates):
     x_B1D, cache = model.extend(state.token_B[:, None], state.cache)
     state, live_B = state.replace(cache=cache), ~state.done_B
     token_B, logprob_B = _draw(model, state, x_B1D, truncates)
-    put = lambda a_BR, a_B: jax.lax.dynamic_update_slice(a_BR, a_B[:, None], (0, n))
     state = state.replace(token_B=jnp.where(live_B, token_B, state.token_B))
-    given_B = given_B + live_B
     return (
       n + 1,
       _after(model, state, live_B),
-      put(tokens_BR, token_B),
-      put(logprob_BR, logprob_B),
-      given_B,
+      jax.lax.dynamic_update_slice(tokens_BR, token_B[:, None], (0, n)),
+      jax.lax.dynamic_update_slice(logprob_BR, logprob_B[:, None], (0, n)),
+      given_B + live_B,
     )
 
+  def more(carry):
+    return (carry[0] < tokens) & ~carry[1].done_B.all()
+
   none = jnp.zeros((B, tokens), jnp.int32), jnp.zeros((B, tokens)), jnp.zeros(B, jnp.int32)
-  more = lambda carry: (carry[0] < tokens) & ~carry[1].done_B.all()
-  n, state, *out = jax.lax.while_loop(more, step, (jnp.int32(0), state, *none))
-  return _pinned(state), *out, n
+  steps, state, *out = jax.lax.while_loop(more, step, (jnp.int32(0), state, *none))
+  tokens_BR, logprob_BR, given_B = out
+  return _pinned(state), tokens_BR, logprob_BR, given_B, steps
 
 
 @functools.partial(jax.jit, donate_argnames='state')
-def shifted(state, by):
-  roll = lambda w: jnp.roll(w, -by, axis=w.ndim - 2)
-  cache = state.cache
+def shifted(state: Rows, by: ArrayLike) -> Rows:
+  """The state, everything so many slots further to the left; to the right if negative."""
+  cache, by = state.cache, jnp.asarray(by)
+
+  def roll(w):
+    return jnp.roll(w, -by, axis=w.ndim - 2)
+
   slot_S = jnp.arange(cache.segment_BS.shape[1])
   filled = cache.filled - by
   segment_BS = jnp.roll(cache.segment_BS, -by, axis=1)
   inside_S = (slot_S < filled) & (slot_S >= -by)
   cache = cache.replace(
-    k_NBGSK=jax.tree.map(roll, cache.k_NBGSK), v_NBGSK=jax.tree.map(roll, cache.v_NBGSK),
-    segment_BS=jnp.where(inside_S, segment_BS, 0), filled=filled,
-  )  # fmt: skip
+    k_NBGSK=jax.tree.map(roll, cache.k_NBGSK),
+    v_NBGSK=jax.tree.map(roll, cache.v_NBGSK),
+    segment_BS=jnp.where(inside_S, segment_BS, 0),
+    filled=filled,
+  )
   return _pinned(state.replace(cache=cache))

@@ -97,7 +97,12 @@ def refuse_other_model(cfg: Stage, there: Any) -> None:
   """`there` is the model config of cfg.init."""
   theirs, ours = (dataclasses.asdict(c) for c in (there, cfg.model))
   sizes = ('depth', 'width', 'heads', 'kv_heads', 'mlp', 'vocab', 'theta', 'eps', 'tied')
-  wrong = [f'{n}={ours[n]} (init has {theirs[n]})' for n in sizes if ours[n] != theirs.get(n)]
+  own = tuple(name for name in ('window', 'factor', 'low', 'high', 'original') if name in ours)
+  wrong = [
+    f'{n}={ours[n]} (init has {theirs[n]})'
+    for n in (*sizes, *own)
+    if n in theirs and ours[n] != theirs[n]
+  ]
   if type(there) is not type(cfg.model) or wrong:
     raise UserError(f'model does not fit init={cfg.init}: {", ".join(wrong) or "another family"}')
 

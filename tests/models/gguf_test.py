@@ -14,19 +14,23 @@ from jaxalign.sharding.alphabet import weight_name
 from jaxalign.sharding.meshes import make_mesh
 
 gguf = pytest.importorskip('gguf', reason='.gguf files are an extra: jaxalign[gguf]')
-SIZES = dict(
-  num_hidden_layers=2, hidden_size=256, num_attention_heads=4, num_key_value_heads=2,
-  intermediate_size=256, vocab_size=64, max_position_embeddings=128, rms_norm_eps=1e-5,
-  bos_token_id=1, eos_token_id=2,
-)  # fmt: skip
+SIZES = dict(num_hidden_layers=2, hidden_size=256, num_attention_heads=4, num_key_value_heads=2)
+SIZES |= dict(intermediate_size=256, vocab_size=64, max_position_embeddings=128)
+SIZES |= dict(rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
 KINDS = ('F32', 'F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q4_K', 'Q6_K')
 LAYER = {
-  'self_attn.q_proj': 'attn_q', 'self_attn.k_proj': 'attn_k', 'self_attn.v_proj': 'attn_v',
-  'self_attn.o_proj': 'attn_output', 'self_attn.q_norm': 'attn_q_norm',
-  'self_attn.k_norm': 'attn_k_norm', 'input_layernorm': 'attn_norm',
-  'post_attention_layernorm': 'ffn_norm', 'mlp.gate_proj': 'ffn_gate', 'mlp.up_proj': 'ffn_up',
+  'self_attn.q_proj': 'attn_q',
+  'self_attn.k_proj': 'attn_k',
+  'self_attn.v_proj': 'attn_v',
+  'self_attn.o_proj': 'attn_output',
+  'self_attn.q_norm': 'attn_q_norm',
+  'self_attn.k_norm': 'attn_k_norm',
+  'input_layernorm': 'attn_norm',
+  'post_attention_layernorm': 'ffn_norm',
+  'mlp.gate_proj': 'ffn_gate',
+  'mlp.up_proj': 'ffn_up',
   'mlp.down_proj': 'ffn_down',
-}  # fmt: skip
+}
 TOP = {'model.embed_tokens': 'token_embd', 'model.norm': 'output_norm', 'lm_head': 'output'}
 TOKENS = np.random.RandomState(5).randint(0, 64, (2, 9)).astype(np.int32)
 

@@ -10,7 +10,7 @@ import pytest
 from jaxalign.data.text import Tokenizer
 from jaxalign.models import llama2, mistral
 from jaxalign.rl import stream_step
-from jaxalign.rl.answers import Reading, answers, best_widths
+from jaxalign.rl.answers import Reading, answers, best_widths, misfit
 from jaxalign.rl.sample import sample
 from jaxalign.rl.stream import Piece, Request, Stream
 from jaxalign.sharding.layout import layout
@@ -113,6 +113,7 @@ def test_what_does_not_fit_is_an_error_alone():
   says = ['do not fit the 512 positions', 'the prompt is empty', 'outside the vocabulary of 64']
   for n, words in enumerate(says, 1):
     assert found[n].why == 'error' and words in found[n].error and not found[n].tokens
+    assert misfit(model(), asked[n]) == found[n].error and misfit(model(), asked[0]) is None
   assert dict(answers(model(), [])) == {}
 
 

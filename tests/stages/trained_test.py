@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import types
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,10 @@ from jaxalign import config, sealing
 from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.data.text import shipped
-from jaxalign.models import adapters, heads, llama2
+from jaxalign.models import adapters, families, heads, llama2
 from jaxalign.models.export import export
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import trained
+from jaxalign.stages import contract, refusals, trained
 from jaxalign.train import saving
 from jaxalign.train.state import make_state
 
@@ -51,6 +52,26 @@ def test_a_reward_model_comes_back(tmp_path):
   half, _, _ = trained.scorer_of(tmp_path, dtype='bfloat16')
   assert half.decoder.embed_VD.dtype == jnp.bfloat16 and half.score_D.dtype == jnp.float32
   np.testing.assert_allclose(run(half, TOKENS), run(model, TOKENS), rtol=0.1, atol=0.5)
+
+
+@pytest.mark.parametrize('family', ['llama3', 'mistral', 'qwen2', 'qwen3'])
+def test_a_model_of_every_family_comes_back(family, tmp_path):
+  cfg = families.MODELS[family].tiny(depth=1, width=32, mlp=64, vocab=1024, length=64)
+  assert sealing.fits(cfg, contract.ModelConfig)
+  model = store(tmp_path, cfg=cfg)
+  scorer, _, _ = trained.scorer_of(tmp_path)
+  assert (type(scorer.decoder.cfg), scorer.decoder.cfg) == (type(cfg), cfg)
+  np.testing.assert_array_equal(run(scorer, TOKENS), run(model, TOKENS))
+
+
+def test_what_a_family_adds_to_the_arithmetic_must_be_that_of_the_start():
+  cfg = families.MODELS['mistral'].tiny()
+  stage = types.SimpleNamespace(model=cfg, init='there')
+  refusals.refuse_other_model(stage, dataclasses.replace(cfg))
+  with pytest.raises(UserError, match=r'window=5 \(init has None\)'):
+    refusals.refuse_other_model(stage, dataclasses.replace(cfg, window=None))
+  with pytest.raises(UserError, match='another family'):
+    refusals.refuse_other_model(stage, llama2.tiny())
 
 
 def test_one_checkpoint_is_named_by_its_directory(tmp_path):
