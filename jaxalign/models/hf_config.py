@@ -75,14 +75,15 @@ class Dialect:
     if kind != self.rope_type:
       raise UserError(
         f'config.json: {field} of type {kind!r} is not supported for {self.model_type}; only '
-        f'plain rotary is, and llama3 for llama'
+        'plain rotary is, and llama3 for llama'
       )
     for name in ('rope_scaling', 'rope_parameters'):
       for field, value in (raw.pop(name, None) or {}).items():
         if field not in ('rope_type', 'type'):
           plain = field in ('rope_theta', 'partial_rotary_factor')
           raw[field if plain else f'rope_scaling.{field}'] = value
-    if raw.get('layer_types') and set(raw['layer_types']) == {'full_attention'}:
+    layers = raw.get('layer_types')
+    if isinstance(layers, list) and all(kind == 'full_attention' for kind in layers):
       del raw['layer_types']
     return raw
 
@@ -119,7 +120,8 @@ class Dialect:
 
 def rope_type(raw: Mapping[str, Any]) -> tuple[str, str]:
   """The field of a config.json that scales rotary positions, and its way: 'default' scales none."""
-  for name in ('rope_scaling', 'rope_parameters'):
+  found = '', 'default'
+  for name in ('rope_parameters', 'rope_scaling'):
     rope = raw.get(name)
     if rope is None:
       continue
@@ -127,8 +129,8 @@ def rope_type(raw: Mapping[str, Any]) -> tuple[str, str]:
       raise UserError(f'config.json: {name}={rope!r} is not of the type it takes, dict')
     kind = rope.get('rope_type', rope.get('type', 'default'))
     if kind != 'default':
-      return name, str(kind)
-  return '', 'default'
+      found = name, str(kind)
+  return found
 
 
 def _typed(name, value, default):

@@ -88,7 +88,7 @@ def resolve(path: epath.PathLike, weights: bool = True) -> epath.Path:
   import huggingface_hub  # slow to import, and needed here only
 
   try:
-    wanted = ['*.safetensors'] * weights + ['*.json', 'tokenizer.model', '*.txt']
+    wanted = ['*.safetensors'] * weights + ['*.json', 'tokenizer.model', '*.txt', '*.jinja']
     return epath.Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
   except Exception as e:  # the hub's client has dozens of error types; all mean the same here
     why = str(e).strip().split('\n')[0][:200]

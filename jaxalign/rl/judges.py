@@ -176,8 +176,10 @@ def rewritten(row: Row, theirs: _Reader, ours: _Reader) -> list[int]:
   lead = form.answer.partition('{answer}')[0]
   answer = Turn('assistant', texts(tokenizer, row)[1].removeprefix(lead))
   talk = Conversation((*dialogues.turns_of(form, tokenizer, row.prompt), answer))
-  ids = dialogues.encode(theirs[1], theirs[0], talk).tokens.tolist()
-  return ids if row.finished else ids[:-1]  # a text that was cut off has no end
+  whole = dialogues.encode(theirs[1], theirs[0], talk)
+  ids = whole.tokens.tolist()
+  end = int(np.flatnonzero(whole.weight)[-1])  # the last that is learned
+  return ids if row.finished else ids[:end]  # a text that was cut off has no end
 
 
 def check_readable(

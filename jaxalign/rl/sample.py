@@ -5,6 +5,7 @@ beside it nor on padding nor on the mesh. Lengths are rounded up, so that few pr
 """
 
 import dataclasses
+import functools
 import numbers
 import operator
 import zlib
@@ -102,7 +103,7 @@ def sample(
   prompt_BP, segment_BP = left_pad(filled, bucket(max(map(len, ids))))
   with on_mesh(mesh):
     out = generate(model, prompt_BP, segment_BP, row_keys(filled, seed), how)
-    tokens_BR, length_B = _to_every_host(out.tokens_BR, out.length_B)
+    tokens_BR, length_B = to_every_host(out.tokens_BR, out.length_B)
   answers = [row[:n].tolist() for row, n in zip(tokens_BR, length_B)]
   text: Any = model.tokenizer  # there where a prompt is text
   return [
@@ -123,11 +124,17 @@ def _ids(model, prompt):
   return ids or ([] if start is None else [start])  # nothing to continue: a document's start
 
 
-def _to_every_host(*arrays):
+def to_every_host(*arrays: Array) -> Any:
+  """The arrays as numpy has them, whole on every process."""
   mesh = mesh_of(arrays)
   if mesh is not None:
-    arrays = jax.jit(lambda *a: a, out_shardings=NamedSharding(mesh, PartitionSpec()))(*arrays)
+    arrays = _whole_on(mesh)(*arrays)
   return jax.device_get(arrays)
+
+
+@functools.lru_cache(maxsize=8)
+def _whole_on(mesh):
+  return jax.jit(lambda *arrays: arrays, out_shardings=NamedSharding(mesh, PartitionSpec()))
 
 
 def _whole(name, value):

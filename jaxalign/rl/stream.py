@@ -10,12 +10,11 @@ import dataclasses
 import zlib
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 
 from jaxalign.models.decoder import Decoder
 from jaxalign.rl import stream_step
-from jaxalign.rl.sample import bucket, left_pad
+from jaxalign.rl.sample import bucket, left_pad, to_every_host
 from jaxalign.sharding.layout import mesh_of, on_mesh
 
 PIECE = 16  # tokens between two looks at who has ended and who waits
@@ -114,7 +113,7 @@ class Stream:
         self._model, state, *read, *asked, np.int32(self._filled), *static
       )
     self._gone[rows] = False
-    tokens, logprobs = _on_host(self._mesh, first_B, logprob_B)
+    tokens, logprobs = to_every_host(first_B, logprob_B)
     found = []
     for row, request in zip(rows, requests):
       self._requests[row], self._given[row] = request, 0
@@ -131,7 +130,7 @@ class Stream:
       truncates = self._truncates([request for request in self._requests if request])
       out = stream_step.advance(self._model, self._state, self._gone, tokens, truncates)
       self._state, *arrays, steps = out
-      tokens_BR, logprob_BR, length_B, steps = _on_host(self._mesh, *arrays, steps)
+      tokens_BR, logprob_BR, length_B, steps = to_every_host(*arrays, steps)
     self._filled += int(steps)
     return [
       self._piece(row, tokens_BR[row, :n].tolist(), logprob_BR[row, :n].tolist())
@@ -204,10 +203,3 @@ class Stream:
 def truncates(requests: Sequence[Request]) -> bool:
   """Whether any of these draws from less than the whole distribution, which costs a sort."""
   return any(r.temperature and (r.top_k or r.top_p not in (None, 1.0)) for r in requests)
-
-
-def _on_host(mesh, *arrays):
-  if mesh is not None:
-    home = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    arrays = jax.jit(lambda *a: a, out_shardings=home)(*arrays)
-  return jax.device_get(arrays)

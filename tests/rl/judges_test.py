@@ -1,5 +1,6 @@
 """Rules 9 and 10: functions of text, judges of another tokenizer, and lines that refuse them."""
 
+import dataclasses
 import types
 
 import jax
@@ -19,6 +20,9 @@ from jaxalign.sharding.meshes import make_mesh
 
 QUESTION = (Turn('user', 'What is it?'), Turn('assistant', 'Red.'), Turn('user', 'Why so?'))
 OTHER = Tokenizer.from_vocab('a b c d'.split())
+BEHIND = dataclasses.replace(  # something follows the end of an answer
+  chat.TRANSCRIPT, name='behind', controls=('<|eos|>',), end='<|eos|>', after='\n'
+)
 
 
 def answered(text, finished=True, form=chat.TRANSCRIPT):
@@ -96,7 +100,7 @@ def test_bad_functions_are_one_line_with_their_name(by, says):
     judges.by_function(Judge(by=by), shipped(), mesh())(seen_of([answered('Yes.')] * 4))
 
 
-@pytest.mark.parametrize('form', [chat.TRANSCRIPT, chat.LLAMA2_CHAT, chat.PHI2_INSTRUCT])
+@pytest.mark.parametrize('form', [chat.TRANSCRIPT, chat.LLAMA2_CHAT, chat.PHI2_INSTRUCT, BEHIND])
 @pytest.mark.parametrize('finished', [True, False])
 def test_rule_9_a_judge_of_another_template_reads_its_own(form, finished):
   """Exactly the ids it was trained on for this conversation; control tokens once, and no end where
@@ -106,7 +110,8 @@ def test_rule_9_a_judge_of_another_template_reads_its_own(form, finished):
   ids = judges.rewritten(row, (tokenizer, form), (tokenizer, chat.TRANSCRIPT))
   talk = Conversation((*QUESTION, Turn('assistant', 'Because it is.')))
   wanted = dialogues.encode(form, tokenizer, talk).tokens.tolist()
-  assert ids == (wanted if finished else wanted[:-1])
+  end = len(wanted) - 1 - wanted[::-1].index(tokenizer.eos)
+  assert ids == (wanted if finished else wanted[:end])
   assert ids.count(tokenizer.eos) == 2 - (not finished)
 
 
