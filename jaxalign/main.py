@@ -2,9 +2,14 @@
 
   jaxalign [prepare] --config=FILE.py[:VARIANT] --workdir=DIR [--config.FIELD=VALUE ...]
   jaxalign compare RUN_A RUN_B ... [--workdir=DIR]
+  jaxalign sample MODEL --prompts=FILE.jsonl --out=FILE.jsonl
+  jaxalign chat MODEL
+  jaxalign serve MODEL [--port=8000]
 
   prepare                   only tokenises the config's corpora and counts their tokens
   compare                   pairs finished arms item by item; a RUN is a directory, or DIR:ARM
+  sample, chat, serve       ask a model: a workdir, a Hugging Face directory or hub name, a .gguf;
+                            each has flags of its own: jaxalign sample --help
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
   --compiled=DIR            reads compiled programs from DIR, and keeps there what it compiles;
                             launch/preflight.py --keep=DIR fills it before there is a TPU.
@@ -24,6 +29,7 @@ Ctrl-C): all is saved and the run is not done, the same command goes on; 130 sto
 
 import contextlib
 import errno
+import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,6 +46,7 @@ if TYPE_CHECKING:  # slow to import
   from etils import epath
 
 _COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
+_DOORS = ('sample', 'chat', 'serve')  # what asks a model, with flags of its own
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
 _STOPPED = 'stopped from the keyboard; the same command goes on from the last save, if there is one'
 _MAKE_ROOM = 'make room or mend the place, and the same command goes on'
@@ -106,6 +113,8 @@ def _fail(message: object, status: int) -> int:
 
 
 def _start(argv: Sequence[str]) -> int:
+  if argv[1:2] and argv[1] in _DOORS:
+    return _ask(argv[1:])
   plain, assignments = overrides.of_arguments(argv)
   values = _defined_flags()
   try:
@@ -123,8 +132,8 @@ def _start(argv: Sequence[str]) -> int:
     return _compare_runs(extra, values.workdir)
   if extra:
     raise UserError(
-      f'{extra[0]}: the only words are {" and ".join(_COMMANDS)}, first of all; what runs a config '
-      'needs none, and the rest are flags, --name=value (--help lists them)'
+      f'{extra[0]}: the only words are {", ".join(_COMMANDS + _DOORS)}, first of all; what runs a '
+      'config needs none, and the rest are flags, --name=value (--help lists them)'
     )
   cfg = load(values.config) if values.config else None
   for name, text in assignments:
@@ -150,6 +159,19 @@ def _start(argv: Sequence[str]) -> int:
   pod.join(values.coordinator, values.processes, values.process_id)
   with contextlib.nullcontext() if values.nocompiled else compile_cache.of_a_run(compiled):
     return run_stage(run, cfg, workdir, values.debug)
+
+
+def _ask(argv: Sequence[str]) -> int:
+  """A door: its file has the flags."""
+  from jaxalign import allocator, compile_cache
+
+  door = importlib.import_module(f'jaxalign.doors.{argv[0]}')
+  allocator.keep_freed()
+  logging.use_absl_handler()
+  logging.set_verbosity(logging.WARNING)
+  flags.FLAGS.mark_as_parsed()
+  with compile_cache.of_a_run(None):
+    return door.run(argv)
 
 
 def _compare_runs(runs: Sequence[str], workdir: str | None) -> int:

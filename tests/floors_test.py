@@ -14,7 +14,7 @@ FLOORS = (
   'losses rl evals probes attacks valueworld page',
   'stages',
   'study',
-  'main api __init__ configs launch',
+  'doors main api __init__ configs launch',
 )
 FLOOR_OF = {room: n for n, rooms in enumerate(FLOORS) for room in rooms.split()}
 BLIND = FLOORS[1].split()  # rooms that do not see each other though they share a floor

@@ -1,0 +1,176 @@
+"""jaxalign chat MODEL
+
+A conversation in the terminal. MODEL is a workdir, a Hugging Face directory or hub name, a .gguf or
+a .bin. Ctrl-C stops an answer, at the prompt the program; Ctrl-D ends it. What a line may be:
+
+  /reset          forgets the conversation        /retry       another answer to the last question
+  /system TEXT    begins again under that system  /save FILE   the conversation, as a line of JSON
+  /help           this                            anything else is said to the model
+"""
+
+import json
+import sys
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+from absl import flags
+
+from jaxalign.config import UserError
+from jaxalign.data.records import Turn
+from jaxalign.doors.opening import Flag, Opened, flag_values, opened
+from jaxalign.files import place, write_text
+from jaxalign.rl.answers import Reading, misfit
+from jaxalign.rl.sample import bucket
+from jaxalign.rl.stream import PIECE, Request, Stream
+
+_FLAGS: tuple[Flag, ...] = (
+  (flags.DEFINE_integer, 'length', 512, 'tokens of an answer, at most'),
+  (flags.DEFINE_float, 'temperature', 0.7, '0: the likeliest token at every step'),
+  (flags.DEFINE_integer, 'top_k', None, 'only the k likeliest tokens'),
+  (flags.DEFINE_float, 'top_p', 0.95, 'only the likeliest tokens that hold this share'),
+  (flags.DEFINE_integer, 'seed', 0, 'of what is drawn'),
+  (flags.DEFINE_string, 'system', None, 'what the model is told first'),
+  (flags.DEFINE_string, 'format', None, "a chat format's name; default: the model's own"),
+  (flags.DEFINE_string, 'dtype', None, "float32, bfloat16 or float16; default: the file's"),
+)
+
+
+class Conversation:
+  """Turns with one model, and the answer to the last of them as it comes."""
+
+  def __init__(
+    self, guest: Opened, *, system: str | None, length: int, temperature: float,
+    top_k: int | None, top_p: float | None, seed: int,
+  ):  # fmt: skip
+    self._guest, self._system, self._seed = guest, system, seed
+    self._how: dict[str, Any] = dict(
+      length=length, temperature=temperature, top_k=top_k, top_p=top_p
+    )
+    self.draws = 0
+    self.turns: list[Turn] = []
+    self.reset(system)
+
+  def reset(self, system: str | None = None) -> None:
+    """Begins again; with a system text, under that one."""
+    self._system = self._system if system is None else system
+    self.turns = [] if self._system is None else [Turn('system', self._system)]
+
+  def say(self, text: str) -> Generator[str, None, None]:
+    """The answer to this, piece by piece. It is part of the conversation as far as it came."""
+    self.turns.append(Turn('user', text))
+    return self._answer(0)
+
+  def retry(self) -> Generator[str, None, None]:
+    """Another answer to what was said last."""
+    if not any(turn.role == 'user' for turn in self.turns):
+      raise UserError('nothing was said yet')
+    while self.turns[-1].role != 'user':
+      self.turns.pop()
+    self.draws += 1
+    return self._answer(self.draws)
+
+  def _answer(self, draw: int) -> Generator[str, None, None]:
+    guest, model = self._guest, self._guest.model
+    try:
+      request = Request(prompt=guest.ids(self.turns), seed=self._seed, draw=draw, **self._how)
+      if why := misfit(model, request):
+        raise UserError(f'{why}: /reset forgets what was said')
+    except UserError:
+      self.turns.pop()
+      raise
+    width = bucket(len(request.prompt), least=64)
+    stream = Stream(model, rows=1, slots=bucket(width + request.length + PIECE, least=256))
+    reading = Reading(guest.tokenizer, request, [])
+    try:
+      pieces = stream.join([request])
+      while True:
+        for piece in pieces:
+          yield reading.take(piece)
+        if reading.why:
+          return
+        pieces = stream.step()
+    finally:
+      self.turns.append(Turn('assistant', reading.text))
+
+
+def run(argv: Sequence[str]) -> int:
+  """The command; argv[0] is `chat`."""
+  given = flag_values(argv, __doc__ or '', _FLAGS)
+  if given is None:
+    return 0
+  values, words = given
+  if len(words) != 1:
+    raise UserError('chat takes one MODEL: jaxalign chat MODEL')
+  if not 1 <= values.length < 2**31 or values.temperature < 0:
+    raise UserError('--length is at least 1, and --temperature at least 0')
+  guest = opened(words[0], dtype=values.dtype, form=values.format)
+  if guest.form is None:
+    guest.ids([Turn('user', '')])  # says which formats there are
+  names = ('system', 'length', 'temperature', 'top_k', 'top_p', 'seed')
+  talk = Conversation(guest, **{name: values[name].value for name in names})
+  print(f'{guest.name}: /help says what a line may be; Ctrl-D ends', file=sys.stderr)
+  return converse(talk, _read_line, lambda text: print(text, end='', flush=True))
+
+
+def _read_line() -> str | None:
+  try:
+    return input('> ' if sys.stdin.isatty() else '')
+  except EOFError:
+    return None
+
+
+def converse(
+  talk: Conversation, read: Callable[[], str | None], show: Callable[[str], None]
+) -> int:
+  """Reads lines until there are no more; an answer may be stopped by Ctrl-C, and stands so far."""
+  commands = dict(reset=_reset, system=_system, save=_save, help=_help)
+  while (line := read()) is not None:
+    name, _, rest = line.strip().partition(' ')
+    try:
+      if not line.strip():
+        continue
+      if name == '/retry':
+        _show(talk.retry(), show)
+      elif name.startswith('/'):
+        if name[1:] not in commands:
+          raise UserError(f'{name}: there is /retry, /{", /".join(commands)}')
+        show(commands[name[1:]](talk, rest.strip()) + '\n')
+      else:
+        _show(talk.say(line), show)
+    except UserError as error:
+      show(f'error: {error}\n')
+  return 0
+
+
+def _show(pieces: Generator[str, None, None], show: Callable[[str], None]) -> None:
+  try:
+    for piece in pieces:
+      show(piece)
+  except KeyboardInterrupt:
+    pieces.close()  # what came so far is kept
+    show(' [stopped]')
+  show('\n')
+
+
+def _reset(talk: Conversation, rest: str) -> str:
+  talk.reset()
+  return 'forgotten'
+
+
+def _system(talk: Conversation, rest: str) -> str:
+  if not rest:
+    raise UserError('/system TEXT: what the model is told first')
+  talk.reset(rest)
+  return 'begun again under that system'
+
+
+def _save(talk: Conversation, rest: str) -> str:
+  if not rest:
+    raise UserError('/save FILE: where to')
+  messages = [dict(role=turn.role, content=turn.text) for turn in talk.turns]
+  write_text(json.dumps(dict(messages=messages), ensure_ascii=False) + '\n', place(rest, '/save'))
+  return f'saved in {rest}'
+
+
+def _help(talk: Conversation, rest: str) -> str:
+  return (__doc__ or '').strip()

@@ -1,0 +1,100 @@
+"""A model that is opened to be talked to: its weights, its tokenizer, and how it is spoken to."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from jaxalign.config import UserError
+from jaxalign.data import chat, dialogues
+from jaxalign.data.records import Turn
+from jaxalign.data.text import Tokenizer
+from jaxalign.models import hub
+from jaxalign.models.decoder import Decoder
+from jaxalign.stages import trained
+
+_FORMATS = {
+  form.name: form
+  for form in (
+    chat.CHATML, chat.QWEN, chat.LLAMA3, chat.ZEPHYR, chat.LLAMA2_CHAT, chat.PHI2_INSTRUCT,
+    chat.TRANSCRIPT,
+  )
+}  # fmt: skip
+_ROLES = ('system', 'user', 'assistant')
+Flag = tuple[Callable[..., Any], str, Any, str]  # its kind, its name, its default, what it is
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+  """A model with its text side. form: None where nothing says how it is spoken to."""
+
+  name: str
+  model: Decoder
+  tokenizer: Tokenizer
+  form: dialogues.Format | None
+
+  def ids(self, asked: str | Sequence[Turn]) -> tuple[int, ...]:
+    """The prompt of a text that is continued, or of turns that wait for the assistant."""
+    if isinstance(asked, str):
+      ids = self.tokenizer.encode(asked)
+      start = self.tokenizer.eos if self.tokenizer.bos is None else self.tokenizer.bos
+      return tuple(ids) or (() if start is None else (start,))
+    if self.form is None:
+      known = ', '.join(_FORMATS)
+      raise UserError(f'{self.name} has no chat template: name a format, --format=NAME ({known})')
+    return tuple(int(i) for i in dialogues.prompt(self.form, self.tokenizer, asked))
+
+
+def turns_of(messages: Any) -> tuple[Turn, ...]:
+  """Turns of OpenAI's messages, each with a role and a text."""
+  if not isinstance(messages, list) or not messages:
+    raise UserError('messages: a list of objects with role and content')
+  turns = []
+  for n, message in enumerate(messages, 1):
+    role = message.get('role') if isinstance(message, Mapping) else None
+    text = message.get('content') if isinstance(message, Mapping) else None
+    if role not in _ROLES or not isinstance(text, str):
+      raise UserError(f'message {n}: role is one of {", ".join(_ROLES)}, and content is text')
+    turns.append(Turn(role, text))
+  return tuple(turns)
+
+
+def opened(
+  name: str, *, dtype: str | None = None, form: str | None = None, mesh: Any = None
+) -> Opened:
+  """The model of a workdir, a Hugging Face directory or hub name, a .gguf or a .bin."""
+  from jaxalign import api
+
+  if form is not None and form not in _FORMATS:
+    raise UserError(f'--format={form}: one of {", ".join(_FORMATS)}')
+  model = api.load(name, dtype=dtype, mesh=mesh)
+  if model.tokenizer is None:
+    raise UserError(f'{name} has no tokenizer beside it, so that nobody can talk to it')
+  place = hub.resolve(name)
+  own: dialogues.Format | None = model.tokenizer.template
+  if trained.is_workdir(place):
+    own = trained.format_of(trained.raw_of(place))
+  return Opened(str(name), model, model.tokenizer, _FORMATS[form] if form else own)
+
+
+def flag_values(
+  argv: Sequence[str], usage: str, defined: Sequence[Flag]
+) -> tuple[Any, list[str]] | None:
+  """(the flags, the words) of a door's command line; None after --help, which is answered here."""
+  values = flags.FlagValues()
+  for define, name, default, what in defined:
+    define(name, default, what, flag_values=values)
+  flags.DEFINE_bool('help', False, 'this text', flag_values=values)
+  flags.DEFINE_bool('debug', False, 'show the traceback of an error', flag_values=values)
+  try:
+    words = values(list(argv))[1:]
+  except flags.Error as error:
+    raise UserError(f'{error} (jaxalign {argv[0]} --help lists the flags)') from error
+  if values.help:
+    print(usage)
+    for name in values:
+      print(f'  --{name}  {values[name].help} [{json.dumps(values[name].default)}]')
+    return None
+  return values, words

@@ -1,0 +1,222 @@
+"""jaxalign serve MODEL
+
+OpenAI's interface to a model, for one machine: /v1/models, /v1/completions, /v1/chat/completions,
+/health and /metrics. MODEL is a workdir, a Hugging Face directory or hub name, a .gguf or a .bin.
+Only this machine is served unless --host says otherwise. A token in the environment variable
+JAXALIGN_SERVE_TOKEN is asked of every client. SIGTERM ends what is being answered first.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import json
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from jaxalign.config import UserError
+from jaxalign.doors import requests
+from jaxalign.doors.engine import Engine, Full, Job, sizes
+from jaxalign.doors.opening import Flag, flag_values, opened
+from jaxalign.rl.answers import Answer
+
+_FLAGS: tuple[Flag, ...] = (
+  (flags.DEFINE_string, 'host', '127.0.0.1', 'address to listen on'),
+  (flags.DEFINE_integer, 'port', 8000, 'port to listen on; 0: any free one'),
+  (flags.DEFINE_integer, 'rows', 16, 'answers that are written at once'),
+  (flags.DEFINE_integer, 'waiting', 256, 'requests that may wait; more are told to come again'),
+  (flags.DEFINE_integer, 'tokens', None, 'of a prompt and its answer together, at most'),
+  (flags.DEFINE_string, 'format', None, "a chat format's name; default: the model's own"),
+  (flags.DEFINE_string, 'dtype', None, "float32, bfloat16 or float16; default: the file's"),
+)
+_TOKEN = 'JAXALIGN_SERVE_TOKEN'
+_BODY = 4 << 20  # bytes of a request
+_DRAIN = 60.0  # seconds that SIGTERM waits for answers
+
+
+def run(argv: Sequence[str]) -> int:
+  """The command; argv[0] is `serve`."""
+  given = flag_values(argv, __doc__ or '', _FLAGS)
+  if given is None:
+    return 0
+  values, words = given
+  if len(words) != 1:
+    raise UserError('serve takes one MODEL: jaxalign serve MODEL')
+  for name, most in (('rows', 4096), ('waiting', 10**6)):
+    if not 1 <= values[name].value <= most:
+      raise UserError(f'--{name}={values[name].value}: from 1 to {most}')
+  if not 0 <= values.port < 65536:
+    raise UserError(f'--port={values.port}: from 0 to 65535')
+  try:
+    import uvicorn
+  except ImportError as error:
+    raise UserError("to serve, pip install 'jaxalign[serve]'") from error
+  guest = opened(words[0], dtype=values.dtype, form=values.format)
+  limit = sizes(guest, values.tokens)
+  engine = Engine(guest, rows=values.rows, limit=limit, waiting=values.waiting)
+  config = uvicorn.Config(
+    app(engine, os.environ.get(_TOKEN)), host=values.host, port=values.port, log_level='warning',
+    timeout_graceful_shutdown=int(_DRAIN),
+  )  # fmt: skip
+  server = uvicorn.Server(config)
+  asyncio.run(_serve(server, engine, guest.name))
+  if engine.broken:
+    raise RuntimeError(engine.broken)
+  return 0
+
+
+async def _serve(server: Any, engine: Engine, name: str) -> None:
+  task = asyncio.create_task(server.serve())
+  while not server.started and not task.done():
+    await asyncio.sleep(0.05)
+  if server.started:
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    print(f'{name} is served at http://{host}:{port}/v1 (Ctrl-C ends)', flush=True)
+  await task
+  await asyncio.to_thread(engine.drain, _DRAIN)
+
+
+def app(engine: Engine, token: str | None) -> Any:
+  """The Starlette application over an engine."""
+  from starlette.applications import Starlette
+  from starlette.requests import Request
+  from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+  from starlette.routing import Route
+
+  began = int(time.time())
+
+  def refused(error: requests.Refused) -> Any:
+    headers = {'Retry-After': '1'} if error.status == 429 else {}
+    return JSONResponse(error.body(), status_code=error.status, headers=headers)
+
+  async def read(request: Request) -> Mapping[str, Any]:
+    given = request.headers.get('authorization', '').removeprefix('Bearer ')
+    if token and not hmac.compare_digest(given.encode(), token.encode()):
+      raise requests.Refused('the token is missing or another one', 401, 'invalid_api_key')
+    body = b''
+    async for part in request.stream():
+      body += part
+      if len(body) > _BODY:
+        raise requests.Refused(f'the body has more than {_BODY} bytes', 413)
+    return requests.parsed(body)
+
+  async def answer(request: Request, chat: bool) -> Any:
+    try:
+      asked = requests.read(await read(request), engine, chat)
+      jobs, inbox = _jobs(asked)
+      try:
+        engine.ask(jobs)
+      except Full:
+        raise requests.Refused('too many wait: come again', 429, 'rate_limit_exceeded') from None
+    except requests.Refused as error:
+      return refused(error)
+    said = requests.Saying(
+      asked, f'{"chatcmpl" if chat else "cmpl"}-{uuid.uuid4().hex}', int(time.time())
+    )
+    if asked.stream:
+      return StreamingResponse(_events(jobs, inbox, said), media_type='text/event-stream')
+    watcher = asyncio.create_task(_left(request, jobs))
+    try:
+      found = await _all(jobs, inbox)
+    finally:
+      watcher.cancel()
+    if wrong := next((one for one in found if one.error), None):
+      return refused(requests.Refused(str(wrong.error), 500, 'server_error'))
+    return JSONResponse(said.whole(found))
+
+  async def completions(request: Request) -> Any:
+    return await answer(request, chat=False)
+
+  async def chat_completions(request: Request) -> Any:
+    return await answer(request, chat=True)
+
+  async def models(request: Request) -> Any:
+    one = dict(id=engine.guest.name, object='model', created=began, owned_by='jaxalign')
+    return JSONResponse(dict(object='list', data=[one]))
+
+  async def health(request: Request) -> Any:
+    status = 503 if engine.broken else 200
+    return JSONResponse(dict(status=engine.broken or 'ok'), status_code=status)
+
+  async def metrics(request: Request) -> Any:
+    return PlainTextResponse(_metrics(engine), media_type='text/plain; version=0.0.4')
+
+  async def strange(request: Request, error: Exception) -> Any:
+    return refused(requests.Refused(f'there is no {request.method} {request.url.path}', 404))
+
+  return Starlette(
+    routes=[
+      Route('/v1/models', models),
+      Route('/v1/completions', completions, methods=['POST']),
+      Route('/v1/chat/completions', chat_completions, methods=['POST']),
+      Route('/health', health),
+      Route('/metrics', metrics),
+    ],
+    exception_handlers={404: strange, 405: strange},
+  )
+
+
+def _jobs(asked: requests.Asked) -> tuple[list[Job], asyncio.Queue]:
+  """Jobs that tell what comes of them to one queue, as (which, text, Answer or None)."""
+  loop, inbox = asyncio.get_running_loop(), asyncio.Queue()  # type: ignore[var-annotated]
+
+  def tells(n):
+    return lambda text, answer: loop.call_soon_threadsafe(inbox.put_nowait, (n, text, answer))
+
+  jobs = [Job(request, asked.stops, tells(n)) for n, request in enumerate(asked.requests)]
+  return jobs, inbox
+
+
+async def _all(jobs: Sequence[Job], inbox: asyncio.Queue) -> list[Answer]:
+  found: dict[int, Answer] = {}
+  try:
+    while len(found) < len(jobs):
+      n, _, answer = await inbox.get()
+      if answer is not None:
+        found[n] = answer
+  finally:
+    for job in jobs:
+      job.gone = True
+  return [found[n] for n in range(len(jobs))]
+
+
+async def _left(request: Any, jobs: Sequence[Job]) -> None:
+  """Frees the rows of a client that goes away before its answer."""
+  while not await request.is_disconnected():
+    await asyncio.sleep(0.2)
+  for job in jobs:
+    job.gone = True
+
+
+async def _events(
+  jobs: Sequence[Job], inbox: asyncio.Queue, said: requests.Saying
+) -> AsyncIterator[str]:
+  """Server-sent events; whoever goes away ends them, and so frees the rows."""
+  ended = 0
+  try:
+    with contextlib.suppress(asyncio.CancelledError):
+      while ended < len(jobs):
+        n, text, answer = await inbox.get()
+        ended += answer is not None
+        for event in said.events(n, text, answer):
+          yield f'data: {json.dumps(event, ensure_ascii=False)}\n\n'
+      yield 'data: [DONE]\n\n'
+  finally:
+    for job in jobs:
+      job.gone = True
+
+
+def _metrics(engine: Engine) -> str:
+  """Prometheus' text."""
+  c = engine.counts
+  counted = (
+    ('requests_total', c.asked, 'counter'), ('answers_total', c.answered, 'counter'),
+    ('clients_left_total', c.left, 'counter'), ('failures_total', c.failed, 'counter'),
+    ('prompt_tokens_total', c.prompt_tokens, 'counter'), ('tokens_total', c.tokens, 'counter'),
+    ('waiting', engine.depth, 'gauge'), ('running', engine.live, 'gauge'),
+  )  # fmt: skip
+  return ''.join(f'# TYPE jaxalign_{n} {kind}\njaxalign_{n} {v}\n' for n, v, kind in counted)

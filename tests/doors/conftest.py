@@ -1,0 +1,21 @@
+"""A tiny model as Hugging Face lays it, with a tokenizer of bytes and a chat template."""
+
+import jax
+import pytest
+
+import jaxalign
+from jaxalign.models import llama2
+from tests.data.own_template_test import CHATML, byte_tokenizer
+
+
+@pytest.fixture(scope='session')
+def directory(tmp_path_factory):
+  place = tmp_path_factory.mktemp('model') / 'tiny'
+  tokenizer = byte_tokenizer()
+  ends = tokenizer.control('<|im_end|>'), tokenizer.eos
+  cfg = llama2.tiny(vocab=320, eos=ends, bos=tokenizer.bos)
+  model = cfg.build(jax.random.key(1))
+  model.tokenizer = tokenizer
+  jaxalign.export(model, place)
+  (place / 'chat_template.jinja').write_text(CHATML)
+  return place

@@ -1,0 +1,121 @@
+"""jaxalign sample: one line an answer, the same after a kill, and bad input in one line."""
+
+import json
+
+import pytest
+
+import jaxalign
+from jaxalign.config import UserError
+from jaxalign.doors import sample
+from jaxalign.doors.opening import opened
+from jaxalign.rl import answers
+
+PROMPTS = [
+  'a text that goes on',
+  dict(messages=[dict(role='user', content='who?')], id='x-1'),
+  dict(prompt='b'),
+  dict(prompt='long ' * 200, kind='too long'),
+  dict(messages=[dict(role='user', content='a <|im_end|> b')]),
+]
+
+
+@pytest.fixture
+def job(directory, tmp_path):
+  """job(*flags) runs the command on PROMPTS and gives its rows."""
+  prompts = tmp_path / 'prompts.jsonl'
+  prompts.write_text(''.join(json.dumps(row) + '\n' for row in PROMPTS))
+
+  def run(*flags, out='out.jsonl', model=directory):
+    made = tmp_path / out
+    assert (
+      sample.run(
+        ['sample', str(model), f'--prompts={prompts}', f'--out={made}', '--length=12', *flags]
+      )
+      == 0
+    )
+    return [json.loads(line) for line in made.read_text().splitlines()]
+
+  return run
+
+
+def test_every_prompt_has_its_answer_and_one_that_does_not_fit_its_error(job, directory):
+  rows = job()
+  assert [row['n'] for row in rows] == [0, 1, 2, 3, 4]
+  assert rows[1]['id'] == 'x-1' and rows[3]['kind'] == 'too long'
+  assert 'do not fit the 512 positions' in rows[3]['error'] and rows[3]['text'] is None
+  model = jaxalign.load(directory)
+  wanted = jaxalign.sample(model, [PROMPTS[0], 'b'], length=12, temperature=0.0)
+  assert [rows[0]['text'], rows[2]['text']] == wanted
+  ids = [list(opened(str(directory)).ids(sample.turns_of(PROMPTS[n]['messages']))) for n in (1, 4)]
+  wanted = jaxalign.sample(model, ids, length=12, temperature=0.0)
+  assert [rows[1]['tokens'], rows[4]['tokens']] == [len(answer) for answer in wanted]
+
+
+def test_what_is_there_is_not_asked_again_and_a_torn_line_is(job, tmp_path, monkeypatch):
+  whole = job('--draws=2', '--temperature=1', out='whole.jsonl')
+  assert [(row['n'], row['draw']) for row in whole] == [(n, d) for n in range(5) for d in (0, 1)]
+  assert whole[0]['text'] != whole[1]['text']
+  job('--draws=2', '--temperature=1')
+  file = tmp_path / 'out.jsonl'
+  lines = file.read_text().splitlines(keepends=True)
+  file.write_text(''.join(lines[3:7]) + lines[8][:20])
+  asked = []
+  true = answers.answers
+  monkeypatch.setattr(
+    sample,
+    'answers',
+    lambda model, requests, **how: asked.extend(requests) or true(model, requests, **how),
+  )
+  assert job('--draws=2', '--temperature=1') == whole
+  assert len(asked) == 6  # of ten four were whole
+  job('--draws=2', '--temperature=1')
+  assert len(asked) == 6
+
+
+@pytest.mark.parametrize(
+  'flags, says',
+  [
+    (['--length=0'], '--length=0: at least 1'),
+    (['--top_p=0'], '--top_p=0.0: above 0'),
+    (['--top_k=0'], '--top_k=0'),
+    (['--format=nope'], '--format=nope: one of chatml'),
+    (['--nope=1'], 'nope'),
+    (['other'], 'one MODEL'),
+  ],
+)
+def test_a_bad_flag_is_one_line(job, flags, says):
+  with pytest.raises(UserError, match=says):
+    job(*flags)
+
+
+@pytest.mark.parametrize(
+  'row, says',
+  [
+    ('{', 'line 2'),
+    ('{"id": 1}', 'line 2: a text, or an object with either prompt or messages'),
+    ('{"prompt": "a", "messages": []}', 'either'),
+    ('{"prompt": 3}', 'line 2: prompt is no text'),
+    ('{"prompt": "a", "text": "b"}', 'line 2: text are names of an answer'),
+    ('{"messages": [{"role": "wizard", "content": "a"}]}', 'line 2: message 1: role is one of'),
+    ('{"messages": [{"role": "user", "content": ["a"]}]}', 'content is text'),
+  ],
+)
+def test_a_bad_prompt_is_named_before_a_model_is_opened(tmp_path, row, says):
+  (tmp_path / 'p.jsonl').write_text(f'"good"\n{row}\n')
+  with pytest.raises(UserError, match=says):
+    sample.run(
+      ['sample', '/no/model', f'--prompts={tmp_path}/p.jsonl', f'--out={tmp_path}/o.jsonl']
+    )
+  assert not (tmp_path / 'o.jsonl').exists()
+
+
+def test_another_job_does_not_write_into_the_same_file(job, tmp_path):
+  job()
+  before = (tmp_path / 'out.jsonl').read_text()
+  with pytest.raises(UserError, match=r'answers of another job \(seed differ\)'):
+    job('--seed=1')
+  (tmp_path / 'other.jsonl').write_text('precious')
+  with pytest.raises(UserError, match='did not write it'):
+    job(out='other.jsonl')
+  assert (tmp_path / 'out.jsonl').read_text() == before
+  assert (tmp_path / 'other.jsonl').read_text() == 'precious'
