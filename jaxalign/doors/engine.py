@@ -34,7 +34,7 @@ class Job:
 
 
 @dataclasses.dataclass
-class Counts:
+class _Counts:
   """What the engine has done, for /metrics."""
 
   asked: int = 0
@@ -59,7 +59,7 @@ class Engine:
     self._lock = threading.Lock()
     self._draining = threading.Event()
     self._pending = 0  # asked, and not yet in a row
-    self.counts = Counts()
+    self.counts = _Counts()
     self.broken: str | None = None
     self._thread = threading.Thread(target=self._run, name='engine', daemon=True)
     self._thread.start()

@@ -83,40 +83,73 @@ async def _serve(server: Any, engine: Engine, name: str) -> None:
 def app(engine: Engine, token: str | None) -> Any:
   """The Starlette application over an engine."""
   from starlette.applications import Starlette
-  from starlette.requests import Request
-  from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
   from starlette.routing import Route
 
-  began = int(time.time())
+  api = _Api(engine, token)
+  return Starlette(
+    routes=[
+      Route('/v1/models', api.models),
+      Route('/v1/completions', api.completions, methods=['POST']),
+      Route('/v1/chat/completions', api.dialogues, methods=['POST']),
+      Route('/health', api.health),
+      Route('/metrics', api.metrics),
+    ],
+    exception_handlers={404: api.strange, 405: api.strange},
+  )
 
-  def refused(error: requests.Refused) -> Any:
-    headers = {'Retry-After': '1'} if error.status == 429 else {}
-    return JSONResponse(error.body(), status_code=error.status, headers=headers)
 
-  async def read(request: Request) -> Mapping[str, Any]:
+class _Api:
+  """What each path answers. A request here is Starlette's."""
+
+  def __init__(self, engine: Engine, token: str | None):
+    self._engine, self._token, self._began = engine, token, int(time.time())
+
+  async def completions(self, request: Any) -> Any:
+    return await self._answer(request, chat=False)
+
+  async def dialogues(self, request: Any) -> Any:
+    return await self._answer(request, chat=True)
+
+  async def models(self, request: Any) -> Any:
+    name = self._engine.guest.name
+    one = dict(id=name, object='model', created=self._began, owned_by='jaxalign')
+    return self._refused_client(request) or _json(dict(object='list', data=[one]))
+
+  async def health(self, request: Any) -> Any:
+    broken = self._engine.broken
+    return _json(dict(status=broken or 'ok'), 503 if broken else 200)
+
+  async def metrics(self, request: Any) -> Any:
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse(_metrics(self._engine), media_type='text/plain; version=0.0.4')
+
+  async def strange(self, request: Any, error: Exception) -> Any:
+    return _refused(requests.Refused(f'there is no {request.method} {request.url.path}', 404))
+
+  def _refused_client(self, request: Any) -> Any:
+    """An error for whoever lacks the token, or None."""
     given = request.headers.get('authorization', '').removeprefix('Bearer ')
-    if token and not hmac.compare_digest(given.encode(), token.encode()):
-      raise requests.Refused('the token is missing or another one', 401, 'invalid_api_key')
-    body = b''
-    async for part in request.stream():
-      body += part
-      if len(body) > _BODY:
-        raise requests.Refused(f'the body has more than {_BODY} bytes', 413)
-    return requests.parsed(body)
+    if not self._token or hmac.compare_digest(given.encode(), self._token.encode()):
+      return None
+    error = requests.Refused('the token is missing or another one', 401, 'invalid_api_key')
+    return _refused(error)
 
-  async def answer(request: Request, chat: bool) -> Any:
+  async def _answer(self, request: Any, chat: bool) -> Any:
+    from starlette.responses import StreamingResponse
+
+    if refused := self._refused_client(request):
+      return refused
     try:
-      asked = requests.read(await read(request), engine, chat)
+      asked = requests.read(await _body(request), self._engine, chat)
       jobs, inbox = _jobs(asked)
-      try:
-        engine.ask(jobs)
-      except Full:
-        raise requests.Refused('too many wait: come again', 429, 'rate_limit_exceeded') from None
+      self._engine.ask(jobs)
+    except Full:
+      return _refused(requests.Refused('too many wait: come again', 429, 'rate_limit_exceeded'))
     except requests.Refused as error:
-      return refused(error)
-    said = requests.Saying(
-      asked, f'{"chatcmpl" if chat else "cmpl"}-{uuid.uuid4().hex}', int(time.time())
-    )
+      return _refused(error)
+    kind = 'chatcmpl' if chat else 'cmpl'
+    said = requests.Saying(asked, f'{kind}-{uuid.uuid4().hex}', int(time.time()))
     if asked.stream:
       return StreamingResponse(_events(jobs, inbox, said), media_type='text/event-stream')
     watcher = asyncio.create_task(_left(request, jobs))
@@ -124,40 +157,29 @@ def app(engine: Engine, token: str | None) -> Any:
       found = await _all(jobs, inbox)
     finally:
       watcher.cancel()
-    if wrong := next((one for one in found if one.error), None):
-      return refused(requests.Refused(str(wrong.error), 500, 'server_error'))
-    return JSONResponse(said.whole(found))
+    wrong = next((one.error for one in found if one.error), None)
+    if wrong is not None:
+      return _refused(requests.Refused(wrong, 500, 'server_error'))
+    return _json(said.whole(found))
 
-  async def completions(request: Request) -> Any:
-    return await answer(request, chat=False)
 
-  async def chat_completions(request: Request) -> Any:
-    return await answer(request, chat=True)
+async def _body(request: Any) -> Any:
+  body = b''
+  async for part in request.stream():
+    body += part
+    if len(body) > _BODY:
+      raise requests.Refused(f'the body has more than {_BODY} bytes', 413)
+  return requests.parsed(body)
 
-  async def models(request: Request) -> Any:
-    one = dict(id=engine.guest.name, object='model', created=began, owned_by='jaxalign')
-    return JSONResponse(dict(object='list', data=[one]))
 
-  async def health(request: Request) -> Any:
-    status = 503 if engine.broken else 200
-    return JSONResponse(dict(status=engine.broken or 'ok'), status_code=status)
+def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Any:
+  from starlette.responses import JSONResponse
 
-  async def metrics(request: Request) -> Any:
-    return PlainTextResponse(_metrics(engine), media_type='text/plain; version=0.0.4')
+  return JSONResponse(content, status_code=status, headers=headers)
 
-  async def strange(request: Request, error: Exception) -> Any:
-    return refused(requests.Refused(f'there is no {request.method} {request.url.path}', 404))
 
-  return Starlette(
-    routes=[
-      Route('/v1/models', models),
-      Route('/v1/completions', completions, methods=['POST']),
-      Route('/v1/chat/completions', chat_completions, methods=['POST']),
-      Route('/health', health),
-      Route('/metrics', metrics),
-    ],
-    exception_handlers={404: strange, 405: strange},
-  )
+def _refused(error: requests.Refused) -> Any:
+  return _json(error.body(), error.status, {'Retry-After': '1'} if error.status == 429 else None)
 
 
 def _jobs(asked: requests.Asked) -> tuple[list[Job], asyncio.Queue]:
