@@ -170,8 +170,9 @@ def _ask(argv: Sequence[str]) -> int:
   logging.use_absl_handler()
   logging.set_verbosity(logging.WARNING)
   flags.FLAGS.mark_as_parsed()
-  with compile_cache.of_a_run(None):
-    return door.run(argv)
+  quiet = '--nocompiled' in argv
+  with contextlib.nullcontext() if quiet else compile_cache.of_a_run(None):
+    return door.run([word for word in argv if word != '--nocompiled'])
 
 
 def _compare_runs(runs: Sequence[str], workdir: str | None) -> int:

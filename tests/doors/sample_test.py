@@ -5,6 +5,7 @@ import json
 import pytest
 
 import jaxalign
+from jaxalign import main
 from jaxalign.config import UserError
 from jaxalign.doors import sample
 from jaxalign.doors.opening import opened
@@ -119,3 +120,17 @@ def test_another_job_does_not_write_into_the_same_file(job, tmp_path):
     job(out='other.jsonl')
   assert (tmp_path / 'out.jsonl').read_text() == before
   assert (tmp_path / 'other.jsonl').read_text() == 'precious'
+
+
+def test_the_command_line_leads_here(directory, tmp_path, capfd):
+  (tmp_path / 'p.jsonl').write_text('"a"\n')
+  words = ['jaxalign', 'sample', str(directory), f'--prompts={tmp_path}/p.jsonl', '--length=3']
+  assert main.main([*words, f'--out={tmp_path}/o.jsonl', '--nocompiled']) == 0
+  assert json.loads((tmp_path / 'o.jsonl').read_text())['tokens'] in (1, 2, 3)
+  assert main.main([*words, '--out=']) == 2
+  assert 'error: --out is missing' in capfd.readouterr().err
+  for door in ('sample', 'chat', 'serve'):
+    assert main.main(['jaxalign', door, '--help']) == 0
+    said = capfd.readouterr().out
+    assert f'jaxalign {door} MODEL' in said and '--dtype' in said
+    assert main.main(['jaxalign', door]) == 2 and 'takes one MODEL' in capfd.readouterr().err
