@@ -98,16 +98,14 @@ def run(argv: Sequence[str]) -> int:
   given = flag_values(argv, __doc__ or '', _FLAGS)
   if given is None:
     return 0
-  values, words = given
-  if len(words) != 1:
-    raise UserError('chat takes one MODEL: jaxalign chat MODEL')
+  values, name = given
   if not 1 <= values.length < 2**31 or values.temperature < 0:
     raise UserError('--length is at least 1, and --temperature at least 0')
-  guest = opened(words[0], dtype=values.dtype, form=values.format)
+  guest = opened(name, dtype=values.dtype, form=values.format)
   if guest.form is None:
     guest.ids([Turn('user', '')])  # says which formats there are
-  names = ('system', 'length', 'temperature', 'top_k', 'top_p', 'seed')
-  talk = Conversation(guest, **{name: values[name].value for name in names})
+  how = ('system', 'length', 'temperature', 'top_k', 'top_p', 'seed')
+  talk = Conversation(guest, **{flag: values[flag].value for flag in how})
   print(f'{guest.name}: /help says what a line may be; Ctrl-D ends', file=sys.stderr)
   return converse(talk, _read_line, lambda text: print(text, end='', flush=True))
 

@@ -18,6 +18,13 @@ class Full(Exception):
   """Nobody more may wait."""
 
 
+class Broken(Exception):
+  """Nobody is answered any more; /health says why."""
+
+
+_BROKE = 'the server broke; its log says why'
+
+
 class Job:
   """An answer that is being written: what came of it goes to `tell`, as (text, Answer or None)."""
 
@@ -77,13 +84,15 @@ class Engine:
   def ask(self, jobs: Sequence[Job]) -> None:
     """Puts jobs in the queue, all or none."""
     with self._lock:
+      if self.broken:
+        raise Broken(_BROKE)
       if self._draining.is_set() or self.depth + len(jobs) > self._most:
         raise Full
       self.counts.asked += len(jobs)
       self.counts.prompt_tokens += sum(len(job.request.prompt) for job in jobs)
       self._pending += len(jobs)
-    for job in jobs:
-      self._inbox.put(job)
+      for job in jobs:
+        self._inbox.put(job)
 
   @property
   def depth(self) -> int:
@@ -111,10 +120,14 @@ class Engine:
       while self._turn():
         pass
     except Exception as error:  # of the device or the compiler: everybody is told, /health says it
-      self.broken = ' '.join(f'{type(error).__name__}: {error}'.split())[:300]
-      for job in [*self._live.values(), *self._waiting]:
-        self._end(job, _failed('the server broke; its log says why'))
-      self._live, self._pending = {}, 0
+      with self._lock:  # whoever asks from now on is told at once
+        self.broken = ' '.join(f'{type(error).__name__}: {error}'.split())[:300]
+        waiting = [*self._live.values(), *self._waiting]
+        while not self._inbox.empty():
+          waiting += [job for job in [self._inbox.get()] if job is not None]
+        self._live, self._pending = {}, 0
+      for job in waiting:
+        self._end(job, _failed(_BROKE))
       raise
 
   def _turn(self) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,11 @@ class Opened:
   model: Decoder
   tokenizer: Tokenizer
   form: dialogues.Format | None
+
+  @property
+  def id(self) -> str:
+    """What clients call it: a hub's name, or of a path the last part; the rest is not theirs."""
+    return os.path.basename(os.path.abspath(self.name)) if os.path.exists(self.name) else self.name
 
   def ids(self, asked: str | Sequence[Turn]) -> tuple[int, ...]:
     """The prompt of a text that is continued, or of turns that wait for the assistant."""
@@ -79,10 +85,8 @@ def opened(
   return Opened(str(name), model, model.tokenizer, _FORMATS[form] if form else own)
 
 
-def flag_values(
-  argv: Sequence[str], usage: str, defined: Sequence[Flag]
-) -> tuple[Any, list[str]] | None:
-  """(the flags, the words) of a door's command line; None after --help, which is answered here."""
+def flag_values(argv: Sequence[str], usage: str, defined: Sequence[Flag]) -> tuple[Any, str] | None:
+  """(the flags, MODEL) of a door's command line; None after --help, which is answered here."""
   values = flags.FlagValues()
   for define, name, default, what in defined:
     define(name, default, what, flag_values=values)
@@ -97,4 +101,6 @@ def flag_values(
     for name in values:
       print(f'  --{name}  {values[name].help} [{json.dumps(values[name].default)}]')
     return None
-  return values, words
+  if len(words) != 1:
+    raise UserError(f'{argv[0]} takes one MODEL: jaxalign {argv[0]} MODEL (--help says more)')
+  return values, words[0]

@@ -105,7 +105,7 @@ def read(body: Mapping[str, Any], engine: Engine, chat: bool) -> Asked:
     stream=_flag(body, 'stream'), logprobs=_wants_logprobs(body, chat), chat=chat,
     usage=isinstance(options, dict) and bool(options.get('include_usage')),
     echo=not chat and _flag(body, 'echo'),
-    model=engine.guest.name, tokenizer=engine.guest.tokenizer,
+    model=engine.guest.id, tokenizer=engine.guest.tokenizer,
   )  # fmt: skip
 
 

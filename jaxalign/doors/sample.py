@@ -46,27 +46,27 @@ def run(argv: Sequence[str]) -> int:
   given = flag_values(argv, __doc__ or '', _FLAGS)
   if given is None:
     return 0
-  values, words = given
-  if len(words) != 1:
-    raise UserError('sample takes one MODEL: jaxalign sample MODEL --prompts=FILE --out=FILE')
-  for name in ('prompts', 'out'):
-    if not values[name].value:
-      raise UserError(f'--{name} is missing: {values[name].help}')
-  for name, least in (('length', 1), ('draws', 1), ('rows', 1), ('temperature', 0), ('seed', 0)):
-    if not least <= values[name].value < 2**31:
-      raise UserError(f'--{name}={values[name].value}: at least {least}')
+  values, name = given
+  for flag in ('prompts', 'out'):
+    if not values[flag].value:
+      raise UserError(f'--{flag} is missing: {values[flag].help}')
+  if '://' in values.out:
+    raise UserError(f'--out={values.out}: answers are written line by line, to a local disk')
+  for flag, least in (('length', 1), ('draws', 1), ('rows', 1), ('temperature', 0), ('seed', 0)):
+    if not least <= values[flag].value < 2**31:
+      raise UserError(f'--{flag}={values[flag].value}: at least {least}')
   if values.top_p is not None and not 0 < values.top_p <= 1:
     raise UserError(f'--top_p={values.top_p}: above 0 and at most 1')
   if values.top_k is not None and values.top_k < 1:
     raise UserError(f'--top_k={values.top_k}: at least 1')
   asked = _prompts(values.prompts, values.system)
   out = place(values.out, '--out')
-  about = _about(values, words[0])
+  about = _about(values, name)
   found = _kept(out, about)
   open_ = [(n, draw) for n in range(len(asked)) for draw in range(values.draws)]
   missing = [one for one in open_ if one not in found]
   if missing:
-    guest = opened(words[0], dtype=values.dtype, form=values.format)
+    guest = opened(name, dtype=values.dtype, form=values.format)
     _answer(guest, asked, missing, values, out, found)
   write_text(''.join(found[one] for one in open_), out)
   wrong = sum('"error"' in found[one] and 'error' in json.loads(found[one]) for one in open_)

@@ -20,7 +20,7 @@ from absl import flags
 
 from jaxalign.config import UserError
 from jaxalign.doors import requests
-from jaxalign.doors.engine import Engine, Full, Job, sizes
+from jaxalign.doors.engine import Broken, Engine, Full, Job, sizes
 from jaxalign.doors.opening import Flag, flag_values, opened
 from jaxalign.rl.answers import Answer
 
@@ -43,19 +43,17 @@ def run(argv: Sequence[str]) -> int:
   given = flag_values(argv, __doc__ or '', _FLAGS)
   if given is None:
     return 0
-  values, words = given
-  if len(words) != 1:
-    raise UserError('serve takes one MODEL: jaxalign serve MODEL')
-  for name, most in (('rows', 4096), ('waiting', 10**6)):
-    if not 1 <= values[name].value <= most:
-      raise UserError(f'--{name}={values[name].value}: from 1 to {most}')
+  values, name = given
+  for flag, most in (('rows', 4096), ('waiting', 10**6)):
+    if not 1 <= values[flag].value <= most:
+      raise UserError(f'--{flag}={values[flag].value}: from 1 to {most}')
   if not 0 <= values.port < 65536:
     raise UserError(f'--port={values.port}: from 0 to 65535')
   try:
     import uvicorn
   except ImportError as error:
     raise UserError("to serve, pip install 'jaxalign[serve]'") from error
-  guest = opened(words[0], dtype=values.dtype, form=values.format)
+  guest = opened(name, dtype=values.dtype, form=values.format)
   limit = sizes(guest, values.tokens)
   engine = Engine(guest, rows=values.rows, limit=limit, waiting=values.waiting)
   config = uvicorn.Config(
@@ -111,7 +109,7 @@ class _Api:
     return await self._answer(request, chat=True)
 
   async def models(self, request: Any) -> Any:
-    name = self._engine.guest.name
+    name = self._engine.guest.id
     one = dict(id=name, object='model', created=self._began, owned_by='jaxalign')
     return self._refused_client(request) or _json(dict(object='list', data=[one]))
 
@@ -146,6 +144,8 @@ class _Api:
       self._engine.ask(jobs)
     except Full:
       return _refused(requests.Refused('too many wait: come again', 429, 'rate_limit_exceeded'))
+    except Broken as error:
+      return _refused(requests.Refused(str(error), 503, 'server_error'))
     except requests.Refused as error:
       return _refused(error)
     kind = 'chatcmpl' if chat else 'cmpl'

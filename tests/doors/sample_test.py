@@ -79,6 +79,7 @@ def test_what_is_there_is_not_asked_again_and_a_torn_line_is(job, tmp_path, monk
     (['--length=0'], '--length=0: at least 1'),
     (['--top_p=0'], '--top_p=0.0: above 0'),
     (['--top_k=0'], '--top_k=0'),
+    (['--out=gs://bucket/o.jsonl'], 'to a local disk'),
     (['--format=nope'], '--format=nope: one of chatml'),
     (['--nope=1'], 'nope'),
     (['other'], 'one MODEL'),

@@ -182,7 +182,7 @@ def test_many_clients_of_whom_some_leave_get_their_own_answers(served, model):
   async def ask(client, n):
     body = dict(prompt=texts[n], max_tokens=16, temperature=0)
     if n % 5 == 4:  # leaves before its answer can be there
-      with pytest.raises(httpx.TimeoutException):
+      with pytest.raises(httpx.TransportError):
         await client.post('/v1/completions', json=body | dict(max_tokens=60), timeout=0.0001)
       return None
     return (await client.post('/v1/completions', json=body, timeout=120)).json()['choices'][0][
@@ -216,3 +216,20 @@ def test_a_token_is_asked_for_and_a_full_queue_says_come_again(directory):
     assert server.close()
   with pytest.raises(engines.Full):
     server.engine.ask([])
+
+
+def test_a_server_that_breaks_tells_all_who_wait_and_whoever_comes(directory, monkeypatch):
+  server = Server(directory, rows=1)
+
+  def broken(*given):
+    raise RuntimeError('the device is gone')
+
+  monkeypatch.setattr(server.engine._stream, 'step', broken)
+  monkeypatch.setattr(threading, 'excepthook', lambda given: None)  # said to the log
+  body = dict(prompt='a', max_tokens=60, temperature=0, n=2)
+  first, second = (server.post('completions', body) for _ in range(2))
+  assert (first.status_code, second.status_code) == (500, 503)
+  assert 'the server broke' in first.json()['error']['message'] == second.json()['error']['message']
+  health = httpx.get(f'{server.url}/health')
+  assert health.status_code == 503 and 'the device is gone' in health.json()['status']
+  server.close()
