@@ -155,13 +155,19 @@ def test_a_session_of_tmux_ends_with_its_run(tmp_path, monkeypatch):
     home.mkdir()
     for name, text in (('env.json', '{}'), ('python', sys.executable)):
       (home / name).write_text(text)
-    for _ in range(2):  # and the next one gets a session again
-      got = worker.start(argparse.Namespace(home=home, env=[], command=['sleep', '0.1']))
-      assert got['ok'] and got['said'] == 'in tmux'
-      while worker.state(home)['state'] == 'running':
-        time.sleep(0.05)
-    end = time.monotonic() + 60
-    while subprocess.run(['tmux', '-L', 'jaxalign', 'ls'], capture_output=True).returncode == 0:
-      assert time.monotonic() < end, 'the session goes on'
-      time.sleep(0.1)
+    tmux = ['tmux', '-L', 'jaxalign']
+    # Another session keeps the server: one that is just ending would take no new one.
+    subprocess.run([*tmux, 'new-session', '-d', '-s', 'other', 'sleep', '600'], check=True)
+    try:
+      for _ in range(2):  # and the next one gets a session again
+        got = worker.start(argparse.Namespace(home=home, env=[], command=['sleep', '0.1']))
+        assert got['ok'] and got['said'] == 'in tmux'
+        while worker.state(home)['state'] == 'running':
+          time.sleep(0.05)
+      end, has = time.monotonic() + 60, [*tmux, 'has-session', '-t', f'={home.name}']
+      while subprocess.run(has, capture_output=True).returncode == 0:
+        assert time.monotonic() < end, 'the session goes on'
+        time.sleep(0.1)
+    finally:
+      subprocess.run([*tmux, 'kill-server'], check=True)
     assert worker.state(home)['rc'] == 0
