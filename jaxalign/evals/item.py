@@ -106,6 +106,7 @@ class Asked:
   item: Item
   said: tuple[Said, ...]  # a draw each, in order
   verdicts: Mapping[str, tuple[Verdict, ...]]  # {judge's name: a verdict a draw}
+  kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)  # {judge's name: its kind}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
