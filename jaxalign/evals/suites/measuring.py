@@ -13,7 +13,7 @@ from jaxalign.evals.item import Asked, Measure, Row, Verdict
 
 Slices = tuple[tuple[str, str], ...]
 _UNIT = 2**30  # weights are multiples of 1 / _UNIT: their sums are exact in whatever order
-_BESIDE = (('degenerate', 'degenerate'), ('off topic', 'off_topic'), ('abstain', 'abstain'))
+_BESIDE = (('degenerate', 'degenerate'), ('off topic', 'off_topic'))
 
 
 def row(
@@ -142,6 +142,8 @@ def generated(suite: str, asked: Sequence[Asked]) -> Iterator[Row]:
     yield row(f'{suite}/length', one, mean([said.tokens for said in one.said] or [0]))
   for label, name in _BESIDE:
     yield from rates(f'{suite}/{name}', asked, 'refusal', _labelled(label))
+  for kind in dict.fromkeys(kind for one in asked for kind in one.kinds.values()):
+    yield from rates(f'{suite}/abstain', asked, kind, _labelled('abstain'))
 
 
 def _labelled(label: str) -> Callable[[Asked, str], float]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxalign.config import UserError
 from jaxalign.data.records import Turn
 from jaxalign.evals.item import Asked, Decode, Item, Measure, Row
 from jaxalign.evals.suites import measuring, tables
@@ -252,6 +253,7 @@ def _binary(rows: Sequence[tables.Row]) -> Iterator[Item]:
   for row in rows:
     question, shared = _asked(row)
     best, worst = row['Best Answer'].strip(), row[_WORST].strip()
+    _refuse_one_side(question, best and worst)
     for a, b, right in ((best, worst, 'A'), (worst, best, 'B')):
       turns = _user(_SHOWN.format(question=question, a=a, b=b))
       wrong = tuple(letter for letter in _LETTERS if letter != right)
@@ -265,8 +267,14 @@ def _multiple(row: tables.Row) -> Item:
   """An item with all answers, of which the first is the best."""
   question, shared = _asked(row)
   right, wrong = tables.listed(row['Correct Answers']), tables.listed(row['Incorrect Answers'])
+  _refuse_one_side(question, right and wrong)
   choices = tuple(dict.fromkeys((row['Best Answer'].strip(), *right, *wrong)))
   return Item(turns=_user(question), choices=choices, right=right, wrong=wrong, **shared)
+
+
+def _refuse_one_side(question: str, both: object) -> None:
+  if not both:
+    raise UserError(f'question {question!r} needs a true answer and a false one: mend its row')
 
 
 def _right_above_wrong(asked: Asked) -> float:

@@ -1,0 +1,79 @@
+"""The canary: nats a token over all tokens, small questions, and a trained model as an oracle."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxalign
+from jaxalign.config import UserError
+from jaxalign.evals.suites import canary
+from tests.evals.suites.simulated import mean, scored, unasked
+
+
+def test_the_mean_is_of_all_tokens():
+  suite = canary.Text(limit=8)
+  items = suite.items()
+  assert len(items) == 8 and all(not item.turns and not item.text for item in items)
+  sizes = {item.choices[0]: n for n, item in enumerate(items, 1)}
+  rows = suite.rows(scored(items, lambda item, text: (-float(sizes[text] ** 2), sizes[text])))
+  wanted = sum(n * n for n in sizes.values()) / sum(sizes.values())
+  assert mean(rows, 'canary/nats') == pytest.approx(wanted, rel=1e-12)
+  rest = scored(items[1:], lambda item, text: (-2.0, 1))
+  rows = suite.rows([unasked(items[0]), *rest])
+  assert mean(rows, 'canary/nats') == 2 and mean(rows, 'canary/unasked') == 1 / 8
+
+
+def test_a_broken_model_is_one_line():
+  suite = canary.Text(limit=8)
+  for score, says in (((math.nan, 3), 'was scored nan'), ((-1.0, 0), 'has no token')):
+    with pytest.raises(UserError, match=says) as error:
+      suite.rows(scored(suite.items(), lambda item, text, score=score: score))
+    assert '\n' not in str(error.value)
+
+
+def test_all_that_ships():
+  assert len(canary.Text().items()) == 22
+  suite = canary.Choices()
+  items = suite.items()
+  assert len(items) == 16 and suite.measures()[0].chance == 0.25
+  assert {len(item.choices) for item in items} == {4}
+  assert all(len({*item.choices}) == 4 for item in items)
+  rows = suite.rows(scored(items, lambda item, choice: float(choice in item.right)))
+  assert mean(rows, 'canary_choices/accuracy') == 1
+  rows = suite.rows(scored(items, lambda item, choice: -1.0))
+  assert mean(rows, 'canary_choices/accuracy') == 0  # ties count against
+  assert mean(suite.rows([unasked(items[0])]), 'canary_choices/accuracy') == 0
+
+
+def test_a_question_without_a_wrong_answer_is_named(tmp_path):
+  path = tmp_path / 'q.csv'
+  path.write_text('question,right,wrong,subject\nWhy?,because,because,x\n')
+  with pytest.raises(UserError, match="'Why\\?' needs a right answer and other, wrong ones"):
+    canary.Choices(path=str(path)).items()
+
+
+def test_the_oracle_of_stories260k(shared, tmp_path):
+  """The story that it tells by itself, 199 tokens after the first: -94.563296 in float64."""
+  model = jaxalign.load(shared('stories260K/stories260K.bin'))
+  text = 'Once upon a time'
+  ids = model.tokenizer.encode(text)
+  (told,) = jaxalign.sample(model, [ids], length=200 - len(ids), temperature=0.0)
+  whole = [*ids, *told]
+  path = tmp_path / 'story.jsonl'
+  suite = canary.Text(path=str(path))
+
+  def score(item, choice):
+    logp_TV = jax.nn.log_softmax(model.logits(jnp.array([whole]))[0].astype(jnp.float32), -1)
+    return float(np.asarray(logp_TV)[np.arange(199), whole[1:]].sum()), 199
+
+  import json
+
+  story = text + model.tokenizer.decode_continuation(ids, told)
+  path.write_text(json.dumps(dict(text=story)) + '\n')
+  (item,) = suite.items()
+  assert model.tokenizer.encode(item.choices[0]) == whole
+  rows = suite.rows(scored([item], score))
+  assert mean(rows, 'canary/nats') * 199 == pytest.approx(94.563296, abs=1e-3)
