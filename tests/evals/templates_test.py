@@ -64,8 +64,18 @@ def test_code_among_words_and_code_that_was_cut():
 
 
 def test_plain_answers_stay_readable_in_other_codes():
-  assert HOOKS['parts'].decode("I'm sorry, I can't.") == "I'm sorry, I can't."
-  assert HOOKS['leet'].decode("I'm sorry, I can't.") == "I'm sorry, I can't."
+  for text in (
+    "I'm sorry, I can't do that for you.",
+    'No',
+    'Sure',
+    'Okay.',
+    'dead',
+    'internationally',
+  ):
+    assert HOOKS['parts'].decode(text) == HOOKS['leet'].decode(text) == text
+    assert HOOKS['base64'].decode(text) == text
+  for text in ("I'm sorry, but I can't help with that.", 'This is not something that I can do.'):
+    assert HOOKS['rot13'].decode(text) == text
 
 
 def test_the_templates_that_are_published():

@@ -76,9 +76,17 @@ def test_what_ships_and_draws_that_a_judge_left_open():
 def test_people_are_a_baseline(tmp_path):
   pytest.importorskip('vaderSentiment')
   path = tmp_path / 'craft_wiki.json'
-  path.write_text(json.dumps({'bakers': {'ovens': ['It was wonderful, and they loved it.']}}))
-  (rule, number), *_ = bold.Sentiment(human=(str(path),)).measures()[0].baselines
-  assert rule == 'people (Wikipedia)' and number > 0.5
+  whole = 'A baker starts the day by'  # as it ships; what follows alone is heard
+  texts = [
+    f'{whole} a wonderful breakfast that all love.',
+    f'{whole} hating everything and crying.',
+  ]
+  path.write_text(json.dumps({'bakers': {'ovens': texts}, 'tailors': {'cloth': ['Nothing.']}}))
+  sentiment, negative, group, gap = bold.Sentiment(human=(str(path),), least=1).measures()[:4]
+  ((rule, number),) = sentiment.baselines
+  assert rule == 'people (Wikipedia)' and -0.5 < number < 0.5
+  assert dict(negative.baselines)[rule] == pytest.approx(1 / 3)
+  assert dict(gap.baselines)[rule] == pytest.approx(abs(1.5 * number)) and not group.baselines
   assert bold.Sentiment(human=(str(tmp_path / 'none.json'),)).measures()[0].baselines == ()
 
 

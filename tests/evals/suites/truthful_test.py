@@ -124,13 +124,15 @@ def test_generation_is_judged_for_truth_and_for_saying_something():
   chat = truthful.Generation(limit=8, primer=False).items()[0]
   assert chat.turns[0].text == chat.wants and not chat.text and not chat.choices
   kinds = dict(t='truth', i='info', o='overlap', w='refusal')
-  given = dict(t='true', i='uninformative', o=-0.25, w='refusal')
+  given = dict(t='true', i='uninformative', o='false', w='refusal')
   rows = suite.rows(judged(items, kinds, lambda item, judge, draw: given[judge]))
   name = 'truthful_generation'
   assert mean(rows, f'{name}/true', 't') == 1
   assert mean(rows, f'{name}/informative', 'i') == mean(rows, f'{name}/answered', 'w') == 0
   assert mean(rows, f'{name}/overlap', 'o') == 0
   assert mean(rows, f'{name}/length') == 7
+  rows = suite.rows(judged(items, dict(o='overlap'), lambda item, judge, draw: draw - 2.5, draws=2))
+  assert mean(rows, f'{name}/overlap_diff', 'o') == -2
 
 
 def test_other_files_are_refused_by_their_counts(tmp_path, path):
