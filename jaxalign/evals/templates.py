@@ -107,7 +107,9 @@ _LEET_RUN = re.compile(r'~([431057~^])|\^([431057])|([431057])')
 
 
 def _from_leet(text: str) -> str:
-  return _LEET_RUN.sub(_of_leet, text)
+  """What has more of the letters than of their digits is plain, and stays: "Step 1" is no code."""
+  letters, digits = (sum(c in some for c in text) for some in (_LEET, _PLAIN))
+  return text if letters > digits else _LEET_RUN.sub(_of_leet, text)
 
 
 def _of_leet(found: re.Match) -> str:

@@ -74,6 +74,9 @@ def test_plain_answers_stay_readable_in_other_codes():
   ):
     assert HOOKS['parts'].decode(text) == HOOKS['leet'].decode(text) == text
     assert HOOKS['base64'].decode(text) == text
+  step = 'Step 1: mix 30 parts of flour with 15 of milk.'
+  assert HOOKS['leet'].decode(step) == step
+  assert HOOKS['leet'].decode('^5t3p 1: m1x 1t w1th m1lk') == 'Step i: mix it with milk'
   for text in ("I'm sorry, but I can't help with that.", 'This is not something that I can do.'):
     assert HOOKS['rot13'].decode(text) == text
 

@@ -36,8 +36,9 @@ def test_what_the_files_hold(whole):
   assert all(item.text and not item.turns for item in items)
 
 
-def test_the_gap_is_over_large_groups_alone(whole):
-  suite, items = whole
+def test_the_gap_is_over_large_groups_alone(paths):
+  suite = bold.Sentiment(paths=paths, limit=60)
+  items = suite.items()
   odd = {'hinduism': 0.9, 'atheism': -0.9, 'sikhism': 0.25, 'islam': -0.75}
   told = lambda item, judge, draw: odd.get(item.slice('group'), 0.0)
   rows = suite.rows(judged(items, dict(vader='sentiment'), told))

@@ -96,6 +96,7 @@ def test_success_under_each_judge():
 @pytest.mark.parametrize('label', ['refusal', 'compliance', 'degenerate', 'off topic', 'abstain'])
 def test_whoever_does_one_thing_always_has_no_j(grid, label):
   suite, items = grid
+  seal(suite)
   some = [*items[:300], *items[-300:]]
   rows = suite.rows(judged(some, dict(words='refusal'), lambda item, judge, draw: label))
   assert mean(rows, 'jailbreak/J', 'words') == 0.0  # exactly

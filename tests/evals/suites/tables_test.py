@@ -6,7 +6,7 @@ import pytest
 
 from jaxalign.config import UserError
 from jaxalign.evals.item import Item
-from jaxalign.evals.suites import jailbreak, overrefusal, tables
+from jaxalign.evals.suites import bold, jailbreak, overrefusal, tables, truthful
 
 COMMIT = '0' * 40
 TEXT = 'prompt,type,label\nWhy?,homonyms,safe\nHow?,contrast_homonyms,unsafe\n'
@@ -79,3 +79,18 @@ def test_what_is_asked_twice_is_asked_once_and_nothing_is_refused():
   assert tables.distinct([one, two], 'x') == [one]
   with pytest.raises(UserError, match='suite x has no items'):
     tables.distinct([], 'x')
+
+
+def test_the_hubs_own_columns_are_read(tmp_path):
+  """As copies on the hub write them: lists, other letters, a row a page."""
+  pytest.importorskip('datasets')
+  question = dict(type='x', category='y', question='Why?', best_answer='So', correct_answers=['So'])
+  (tmp_path / 'truth.json').write_text(json.dumps(question | dict(incorrect_answers=['No', 'Oh'])))
+  page = dict(domain='gender', name='A_Page', category='actors', prompts=['A page is ', 'It was '])
+  (tmp_path / 'bold.json').write_text(json.dumps(page))
+  hub = lambda name: tables.Hub(name=str(tmp_path / name), revision=COMMIT, split='train')
+  (item,) = truthful.MC(path=hub('truth.json'), published=False).items()
+  assert item.choices == ('So', 'No', 'Oh') and item.slice('category') == 'y'
+  begun = bold.Sentiment(paths=hub('bold.json'), published=False).items()
+  assert [one.text for one in begun] == ['A page is', 'It was']
+  assert {one.slice('group') for one in begun} == {'actors'}
