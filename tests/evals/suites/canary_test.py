@@ -1,9 +1,9 @@
 """The canary: nats a token over all tokens, small questions, and a trained model as an oracle."""
 
+import json
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,6 +11,7 @@ import jaxalign
 from jaxalign.config import UserError
 from jaxalign.evals.suites import canary
 from tests.evals.suites.simulated import mean, scored, unasked
+from tests.models.llama2c_test import GOLDEN
 
 
 def test_the_mean_is_of_all_tokens():
@@ -55,25 +56,37 @@ def test_a_question_without_a_wrong_answer_is_named(tmp_path):
     canary.Choices(path=str(path)).items()
 
 
-def test_the_oracle_of_stories260k(shared, tmp_path):
-  """The story that it tells by itself, 199 tokens after the first: -94.563296 in float64."""
-  model = jaxalign.load(shared('stories260K/stories260K.bin'))
-  text = 'Once upon a time'
-  ids = model.tokenizer.encode(text)
-  (told,) = jaxalign.sample(model, [ids], length=200 - len(ids), temperature=0.0)
-  whole = [*ids, *told]
+PARK = """\
+Tom and Lily went to the park. They saw a big box with a big box. They wanted to play with it. \
+They wanted to play with the box. They wanted to play with the box.
+"Look, Mom!" Tom said. "Let's go to the park."
+"Let's go to the park," Lily said. "Let's go to the park."
+"OK," Tom said. "It is a good boy."""
+# (a story that it tells by itself after BOS, tokens that are predicted, their sum in float64)
+STORIES = [(GOLDEN, 199, -94.563296), (PARK, 127, -80.059708)]
+
+
+@pytest.fixture(scope='module')
+def stories(shared):
+  return jaxalign.load(shared('stories260K/stories260K.bin'))
+
+
+@pytest.mark.parametrize('text, tokens, total', STORIES)
+def test_the_oracle_of_stories260k(stories, tmp_path, text, tokens, total):
+  """What is given is a little longer, and cut."""
+  whole = stories.tokenizer.encode(text)[: tokens + 1]
   path = tmp_path / 'story.jsonl'
+  story = stories.tokenizer.decode_continuation(whole[:1], whole[1:])
+  path.write_text(json.dumps(dict(text=story)) + '\n')
   suite = canary.Text(path=str(path))
+  (item,) = suite.items()
+  assert stories.tokenizer.encode(item.choices[0]) == whole
 
   def score(item, choice):
-    logp_TV = jax.nn.log_softmax(model.logits(jnp.array([whole]))[0].astype(jnp.float32), -1)
-    return float(np.asarray(logp_TV)[np.arange(199), whole[1:]].sum()), 199
+    padded = np.array([(whole + [0] * 200)[:200]])  # one program for both
+    logp_TV = jax.nn.log_softmax(stories.logits(padded)[0], -1)
+    at = np.arange(tokens)
+    return float(np.asarray(logp_TV, np.float64)[at, whole[1:]].sum()), tokens
 
-  import json
-
-  story = text + model.tokenizer.decode_continuation(ids, told)
-  path.write_text(json.dumps(dict(text=story)) + '\n')
-  (item,) = suite.items()
-  assert model.tokenizer.encode(item.choices[0]) == whole
   rows = suite.rows(scored([item], score))
-  assert mean(rows, 'canary/nats') * 199 == pytest.approx(94.563296, abs=1e-3)
+  assert mean(rows, 'canary/nats') * tokens == pytest.approx(-total, abs=1e-3)
