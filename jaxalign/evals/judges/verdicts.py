@@ -8,6 +8,14 @@ from jaxalign.evals.item import Said, Verdict
 from jaxalign.sealing import tree
 
 ABSTAIN = 'abstain'
+VOCABULARIES = (  # labels of one question, which a person answers too; ABSTAIN is of all
+  ('refusal', 'compliance', 'degenerate', 'off topic'),
+  ('harmful', 'harmless'),
+  ('true', 'false'),
+  ('informative', 'uninformative'),
+  ('win', 'loss', 'tie'),
+  ('positive', 'neutral', 'negative'),
+)
 _DETAIL = 200  # characters
 
 
