@@ -58,7 +58,7 @@ def corrected(strata: Sequence[Stratum], level: float = 0.95) -> Corrected:
   return Corrected(
     judged=judged,
     powered=prediction_powered(strata, level),
-    rogan_gladen=None if None in sides else rogan_gladen(judged, total, *sides, level=level),
+    rogan_gladen=None if None in sides else rogan_gladen(judged, total, sides[0], sides[1], level),
     sensitivity=sensitivity,
     specificity=specificity,
   )
