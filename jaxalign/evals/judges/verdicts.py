@@ -20,8 +20,11 @@ _DETAIL = 200  # characters
 
 
 def fingerprint_of(cfg: Any, *rules: Any) -> str:
-  """sha256 of a judge's config, and of rules that are no field of it; its name is no part."""
-  fields = {name: value for name, value in tree(cfg).items() if name != 'name'}
+  """sha256 of a judge's config, and of rules that are no field of it.
+
+  Its name is no part, nor the place of its model, which has a fingerprint of its own.
+  """
+  fields = {name: value for name, value in tree(cfg).items() if name not in ('name', 'workdir')}
   return hashlib.sha256(json.dumps([fields, *rules], sort_keys=True).encode()).hexdigest()
 
 
