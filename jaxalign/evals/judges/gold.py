@@ -16,8 +16,8 @@ from jaxalign.evals.item import Item, Said, Verdict
 from jaxalign.evals.judges.verdicts import abstain, fingerprint_of
 from jaxalign.evals.reading import as_read
 
-Dialogue = tuple[Turn, ...]  # which ends with an answer
-_Score = Callable[[Sequence[Dialogue]], np.ndarray]  # to a number each
+_Dialogue = tuple[Turn, ...]  # which ends with an answer
+_Score = Callable[[Sequence[_Dialogue]], np.ndarray]  # to a number each
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -62,7 +62,7 @@ class _Opened:
 
   def verdicts(self, said: Sequence[tuple[Item, Said]]) -> Sequence[Verdict]:
     texts = [item.prefill + as_read(item, one) for item, one in said]
-    asked: dict[Dialogue, float] = {}
+    asked: dict[_Dialogue, float] = {}
     for (item, one), text in zip(said, texts):
       if not one.error and item.turns:
         asked |= {_dialogue(item, answer): 0.0 for answer in (text, *item.right[:1])}
@@ -70,7 +70,7 @@ class _Opened:
       asked = dict(zip(asked, self._scores(list(asked))))
     return [self._verdict(item, one, text, asked) for (item, one), text in zip(said, texts)]
 
-  def _scores(self, dialogues: list[Dialogue]) -> list[float]:
+  def _scores(self, dialogues: list[_Dialogue]) -> list[float]:
     scores = np.asarray(self.score(dialogues), np.float64)
     if scores.shape != (len(dialogues),) or not np.isfinite(scores).all():
       raise UserError(
@@ -79,7 +79,7 @@ class _Opened:
       )
     return scores.tolist()
 
-  def _verdict(self, item: Item, said: Said, text: str, scores: dict[Dialogue, float]) -> Verdict:
+  def _verdict(self, item: Item, said: Said, text: str, scores: dict[_Dialogue, float]) -> Verdict:
     if said.error:
       return abstain(said, self.fingerprint, f'not answered: {said.error}')
     if not item.turns:
@@ -92,6 +92,6 @@ class _Opened:
     return Verdict(key=said.key, judge=self.fingerprint, label=label, value=value, detail=detail)
 
 
-def _dialogue(item: Item, answer: str) -> Dialogue:
+def _dialogue(item: Item, answer: str) -> _Dialogue:
   """What the reward model reads: all that stands in the assistant's turn, its prefill too."""
   return (*item.turns, Turn('assistant', answer))

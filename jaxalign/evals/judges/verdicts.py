@@ -30,10 +30,10 @@ def fingerprint_of(cfg: Any, *rules: Any) -> str:
 
 def abstain(said: Said, judge: str, why: str) -> Verdict:
   """A judge that could not tell, and why; the item stays in every denominator."""
-  return Verdict(key=said.key, judge=judge, label=ABSTAIN, detail=one_line(why))
+  return Verdict(key=said.key, judge=judge, label=ABSTAIN, detail=_one_line(why))
 
 
-def one_line(text: str) -> str:
+def _one_line(text: str) -> str:
   """A text that may be anybody's, short enough and plain enough to stand in a table."""
   shown = ''.join(c if c.isprintable() else ' ' for c in text)
   return ' '.join(shown.split())[:_DETAIL]
