@@ -72,6 +72,20 @@ def test_another_arms_errors_mislead():
   assert abs(of_other.mean - own.mean) > 0.2
 
 
+def test_prediction_powered_by_hand():
+  strata = [
+    Stratum(size=60, judged=True, labelled=30, found=24),
+    Stratum(size=140, judged=False, labelled=20, found=2),
+  ]
+  # Labels: a share of .8 and .1, in the width 25 of 32 and 3 of 22; then the spread between both.
+  within = 0.3**2 * (25 / 32) * (7 / 32) / 30 + 0.7**2 * (3 / 22) * (19 / 22) / 20
+  between = (0.3 * 0.49**2 + 0.7 * 0.21**2) / 200
+  half = 1.959964 * (within + between) ** 0.5
+  assert prediction_powered(strata) == pytest.approx((0.31, 0.31 - half, 0.31 + half))
+  narrow = prediction_powered(strata, level=0.5)
+  assert narrow.high - narrow.low == pytest.approx(2 * half * 0.6744898 / 1.959964)
+
+
 def test_a_perfect_judge_is_left_as_it_is():
   strata = [
     Stratum(size=60, judged=True, labelled=30, found=30),
