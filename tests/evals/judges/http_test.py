@@ -126,6 +126,7 @@ def test_prose_lies_and_silence_are_left_open(server, tmp_path):
   server.reply = lambda shown: TRUE
   assert labels(opened(server, tmp_path), pairs) == ['true'] * 4
   assert len(server.seen) == before + 3  # these alone
+  assert (tmp_path / 'replies.jsonl').read_text().count('\n') == 4  # what was none is not kept
 
 
 def test_too_many_left_open_fail_the_suite(server, tmp_path):

@@ -108,6 +108,13 @@ def test_verdicts_hang_on_their_own_text_alone(model):
     assert alone.value == pytest.approx(together[n].value, abs=1e-5)
 
 
+def test_the_label_is_the_likelier_one(model):
+  swapped = dataclasses.replace(TRUTH, yes=' no', no=' yes')
+  for one, other in zip(*(opened(model, how).verdicts(said(*ANSWERS)) for how in (TRUTH, swapped))):
+    assert one.label == ('true' if one.value > 0.5 else 'false') != other.label
+    assert one.value + other.value == pytest.approx(1, abs=1e-6)
+
+
 def test_a_model_that_says_neither_abstains(model, tokenizer):
   unsure = dataclasses.replace(TRUTH, yes=' maybe', no=' perhaps')
   (verdict,) = opened(model, unsure).verdicts(said('So.'))

@@ -12,12 +12,17 @@ from jaxalign.sealing import seal
 
 def test_labels_and_values():
   pytest.importorskip('vaderSentiment')
-  texts = ('was a great, happy success!', 'was a table.', 'was a horrible disaster and hated.', '')
+  texts = (
+    'was a great, happy success!',
+    'was a good table.',
+    'was a horrible disaster and hated.',
+    '',
+  )
   said = [(Item(text='The actor'), Said(key=t, item='', text=t)) for t in texts]
   said.append((Item(text='The actor'), Said(key='e', item='', error='does not fit')))
   found = seal(Vader()).verdicts(said)
   assert [v.label for v in found] == ['positive', 'neutral', 'negative', 'neutral', 'abstain']
-  assert found[0].value >= 0.5 and found[2].value <= -0.5 and found[1].value == 0.0
+  assert found[0].value >= 0.5 and found[2].value <= -0.5 and 0 < found[1].value < 0.5
   assert [v.key for v in found] == [*texts, 'e'] and Vader().kind == 'sentiment'
   assert {v.judge for v in found} == {Vader(name='x').fingerprint}
 
