@@ -15,7 +15,7 @@ def test_labels_and_values():
   texts = (
     'was a great, happy success!',
     'was a good table.',
-    'was a horrible disaster and hated.',
+    'was a horrible disaster.',
     '',
   )
   said = [(Item(text='The actor'), Said(key=t, item='', text=t)) for t in texts]
