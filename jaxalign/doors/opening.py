@@ -23,6 +23,7 @@ _FORMATS = {
     chat.TRANSCRIPT,
   )
 }  # fmt: skip
+_PART = {'type', 'text'}  # of a message whose content is a list
 _ROLES = ('system', 'user', 'assistant')
 Flag = tuple[Callable[..., Any], str, Any, str]  # its kind, its name, its default, what it is
 
@@ -53,6 +54,16 @@ class Opened:
     return tuple(int(i) for i in dialogues.prompt(self.form, self.tokenizer, asked))
 
 
+def _text_of(content: Any) -> Any:
+  """The text of parts that are all text; anything else as it is."""
+  parts = content if isinstance(content, list) else []
+  texts: list[Any] = [
+    one.get('text') for one in parts if isinstance(one, Mapping) and one.keys() == _PART
+  ]
+  whole = parts and len(texts) == len(parts) and all(isinstance(text, str) for text in texts)
+  return ''.join(texts) if whole else content
+
+
 def turns_of(messages: Any) -> tuple[Turn, ...]:
   """Turns of OpenAI's messages, each with a role and a text."""
   if not isinstance(messages, list) or not messages:
@@ -60,7 +71,7 @@ def turns_of(messages: Any) -> tuple[Turn, ...]:
   turns = []
   for n, message in enumerate(messages, 1):
     role = message.get('role') if isinstance(message, Mapping) else None
-    text = message.get('content') if isinstance(message, Mapping) else None
+    text = _text_of(message.get('content')) if isinstance(message, Mapping) else None
     if role not in _ROLES or not isinstance(text, str):
       raise UserError(f'message {n}: role is one of {", ".join(_ROLES)}, and content is text')
     turns.append(Turn(role, text))

@@ -22,6 +22,7 @@ from jaxalign.config import UserError
 from jaxalign.doors import requests
 from jaxalign.doors.engine import Broken, Engine, Full, Job, sizes
 from jaxalign.doors.opening import Flag, flag_values, opened
+from jaxalign.doors.replies import Saying
 from jaxalign.rl.answers import Answer
 
 _FLAGS: tuple[Flag, ...] = (
@@ -122,8 +123,9 @@ class _Api:
 
     return PlainTextResponse(_metrics(self._engine), media_type='text/plain; version=0.0.4')
 
-  async def strange(self, request: Any, error: Exception) -> Any:
-    return _refused(requests.Refused(f'there is no {request.method} {request.url.path}', 404))
+  async def strange(self, request: Any, error: Any) -> Any:
+    said = f'there is no {request.method} {request.url.path[:200]}'
+    return _json(requests.Refused(said).body(), error.status_code, error.headers)
 
   def _refused_client(self, request: Any) -> Any:
     """An error for whoever lacks the token, or None."""
@@ -139,7 +141,8 @@ class _Api:
     if refused := self._refused_client(request):
       return refused
     try:
-      asked = requests.read(await _body(request), self._engine, chat)
+      body = await _body(request)
+      asked = await asyncio.to_thread(_read, body, self._engine, chat)  # a long text takes its time
       jobs, inbox = _jobs(asked)
       self._engine.ask(jobs)
     except Full:
@@ -149,7 +152,7 @@ class _Api:
     except requests.Refused as error:
       return _refused(error)
     kind = 'chatcmpl' if chat else 'cmpl'
-    said = requests.Saying(asked, f'{kind}-{uuid.uuid4().hex}', int(time.time()))
+    said = Saying(asked, jobs, f'{kind}-{uuid.uuid4().hex}', int(time.time()))
     if asked.stream:
       return StreamingResponse(_events(jobs, inbox, said), media_type='text/event-stream')
     watcher = asyncio.create_task(_left(request, jobs))
@@ -160,22 +163,33 @@ class _Api:
     wrong = next((one.error for one in found if one.error), None)
     if wrong is not None:
       return _refused(requests.Refused(wrong, 500, 'server_error'))
-    return _json(said.whole(found))
+    return _json(await asyncio.to_thread(said.whole, found))
 
 
-async def _body(request: Any) -> Any:
-  body = b''
+def _read(body: bytes, engine: Engine, chat: bool) -> requests.Asked:
+  return requests.read(requests.parsed(body), engine, chat)
+
+
+async def _body(request: Any) -> bytes:
+  kind = request.headers.get('content-type', '').partition(';')[0].strip().lower()
+  if kind != 'application/json':  # a web page may send other kinds here, unasked
+    raise requests.Refused('the content-type of a request is application/json', 415)
+  body, length = b'', 0
   async for part in request.stream():
-    body += part
-    if len(body) > _BODY:
-      raise requests.Refused(f'the body has more than {_BODY} bytes', 413)
-  return requests.parsed(body)
+    length += len(part)
+    body += part if length <= _BODY else b''
+    if length > 16 * _BODY:
+      break
+  if length > _BODY:  # read to its end all the same: who still sends hears no answer
+    raise requests.Refused(f'the body has more than {_BODY} bytes', 413)
+  return body
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Any:
-  from starlette.responses import JSONResponse
+  from starlette.responses import Response
 
-  return JSONResponse(content, status_code=status, headers=headers)
+  kind = 'application/json'
+  return Response(json.dumps(content), status_code=status, headers=headers, media_type=kind)
 
 
 def _refused(error: requests.Refused) -> Any:
@@ -189,7 +203,10 @@ def _jobs(asked: requests.Asked) -> tuple[list[Job], asyncio.Queue]:
   def tells(n):
     return lambda text, answer: loop.call_soon_threadsafe(inbox.put_nowait, (n, text, answer))
 
-  jobs = [Job(request, asked.stops, tells(n)) for n, request in enumerate(asked.requests)]
+  jobs = [
+    Job(request, asked.stops, tells(n), scored=asked.scored)
+    for n, request in enumerate(asked.requests)
+  ]
   return jobs, inbox
 
 
@@ -214,9 +231,7 @@ async def _left(request: Any, jobs: Sequence[Job]) -> None:
     job.gone = True
 
 
-async def _events(
-  jobs: Sequence[Job], inbox: asyncio.Queue, said: requests.Saying
-) -> AsyncIterator[str]:
+async def _events(jobs: Sequence[Job], inbox: asyncio.Queue, said: Saying) -> AsyncIterator[str]:
   """Server-sent events; whoever goes away ends them, and so frees the rows."""
   ended = 0
   try:
@@ -225,7 +240,9 @@ async def _events(
         n, text, answer = await inbox.get()
         ended += answer is not None
         for event in said.events(n, text, answer):
-          yield f'data: {json.dumps(event, ensure_ascii=False)}\n\n'
+          yield f'data: {json.dumps(event)}\n\n'
+      for event in said.end():
+        yield f'data: {json.dumps(event)}\n\n'
       yield 'data: [DONE]\n\n'
   finally:
     for job in jobs:
