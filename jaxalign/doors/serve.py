@@ -37,6 +37,7 @@ _FLAGS: tuple[Flag, ...] = (
 _TOKEN = 'JAXALIGN_SERVE_TOKEN'
 _BODY = 4 << 20  # bytes of a request
 _DRAIN = 60.0  # seconds that SIGTERM waits for answers
+_Inbox = asyncio.Queue[tuple[int, str, Answer | None] | None]  # None: the client has left
 
 
 def run(argv: Sequence[str]) -> int:
@@ -154,12 +155,11 @@ class _Api:
     kind = 'chatcmpl' if chat else 'cmpl'
     said = Saying(asked, jobs, f'{kind}-{uuid.uuid4().hex}', int(time.time()))
     if asked.stream:
-      return StreamingResponse(_events(jobs, inbox, said), media_type='text/event-stream')
-    watcher = asyncio.create_task(_left(request, jobs))
-    try:
+      return StreamingResponse(_events(request, jobs, inbox, said), media_type='text/event-stream')
+    async with _watched(request, jobs, inbox):
       found = await _all(jobs, inbox)
-    finally:
-      watcher.cancel()
+    if found is None:
+      return _refused(requests.Refused('the client has left', 499))
     wrong = next((one.error for one in found if one.error), None)
     if wrong is not None:
       return _refused(requests.Refused(wrong, 500, 'server_error'))
@@ -196,9 +196,10 @@ def _refused(error: requests.Refused) -> Any:
   return _json(error.body(), error.status, {'Retry-After': '1'} if error.status == 429 else None)
 
 
-def _jobs(asked: requests.Asked) -> tuple[list[Job], asyncio.Queue]:
+def _jobs(asked: requests.Asked) -> tuple[list[Job], _Inbox]:
   """Jobs that tell what comes of them to one queue, as (which, text, Answer or None)."""
-  loop, inbox = asyncio.get_running_loop(), asyncio.Queue()  # type: ignore[var-annotated]
+  loop = asyncio.get_running_loop()
+  inbox: _Inbox = asyncio.Queue()
 
   def tells(n):
     return lambda text, answer: loop.call_soon_threadsafe(inbox.put_nowait, (n, text, answer))
@@ -210,43 +211,54 @@ def _jobs(asked: requests.Asked) -> tuple[list[Job], asyncio.Queue]:
   return jobs, inbox
 
 
-async def _all(jobs: Sequence[Job], inbox: asyncio.Queue) -> list[Answer]:
-  found: dict[int, Answer] = {}
-  try:
-    while len(found) < len(jobs):
-      n, _, answer = await inbox.get()
-      if answer is not None:
-        found[n] = answer
-  finally:
+@contextlib.asynccontextmanager
+async def _watched(request: Any, jobs: Sequence[Job], inbox: _Inbox) -> AsyncIterator[None]:
+  """Frees the rows at the end, and before it if the client goes away: the inbox says so."""
+
+  async def watch() -> None:
+    while not await request.is_disconnected():
+      await asyncio.sleep(0.2)
     for job in jobs:
       job.gone = True
+    inbox.put_nowait(None)
+
+  watcher = asyncio.create_task(watch())
+  try:
+    yield
+  finally:
+    watcher.cancel()
+    for job in jobs:
+      job.gone = True
+
+
+async def _all(jobs: Sequence[Job], inbox: _Inbox) -> list[Answer] | None:
+  """Every job's answer; None if nobody waits for them."""
+  found: dict[int, Answer] = {}
+  while len(found) < len(jobs):
+    if (told := await inbox.get()) is None:
+      return None
+    n, _, answer = told
+    if answer is not None:
+      found[n] = answer
   return [found[n] for n in range(len(jobs))]
 
 
-async def _left(request: Any, jobs: Sequence[Job]) -> None:
-  """Frees the rows of a client that goes away before its answer."""
-  while not await request.is_disconnected():
-    await asyncio.sleep(0.2)
-  for job in jobs:
-    job.gone = True
-
-
-async def _events(jobs: Sequence[Job], inbox: asyncio.Queue, said: Saying) -> AsyncIterator[str]:
+async def _events(
+  request: Any, jobs: Sequence[Job], inbox: _Inbox, said: Saying
+) -> AsyncIterator[str]:
   """Server-sent events; whoever goes away ends them, and so frees the rows."""
   ended = 0
-  try:
-    with contextlib.suppress(asyncio.CancelledError):
-      while ended < len(jobs):
-        n, text, answer = await inbox.get()
-        ended += answer is not None
-        for event in said.events(n, text, answer):
-          yield f'data: {json.dumps(event)}\n\n'
-      for event in said.end():
+  async with _watched(request, jobs, inbox):
+    while ended < len(jobs):
+      if (told := await inbox.get()) is None:
+        return
+      n, text, answer = told
+      ended += answer is not None
+      for event in said.events(n, text, answer):
         yield f'data: {json.dumps(event)}\n\n'
-      yield 'data: [DONE]\n\n'
-  finally:
-    for job in jobs:
-      job.gone = True
+    for event in said.end():
+      yield f'data: {json.dumps(event)}\n\n'
+    yield 'data: [DONE]\n\n'
 
 
 def _metrics(engine: Engine) -> str:

@@ -35,5 +35,5 @@ class Server:
 
   def close(self):
     self.server.should_exit = True
-    self.thread.join(timeout=30)
-    return self.engine.drain(30)
+    self.thread.join(timeout=60)  # ends when no request is left
+    return not self.thread.is_alive() and self.engine.drain(60)
