@@ -78,6 +78,16 @@ def turns_of(messages: Any) -> tuple[Turn, ...]:
   return tuple(turns)
 
 
+def line_of(record: Mapping[str, Any]) -> str:
+  """A line of JSON; half a surrogate pair, which JSON may hold and UTF-8 may not, is escaped."""
+  text = json.dumps(record, ensure_ascii=False)
+  try:
+    text.encode()
+  except UnicodeEncodeError:
+    text = json.dumps(record)
+  return f'{text}\n'
+
+
 def opened(
   name: str, *, dtype: str | None = None, form: str | None = None, mesh: Any = None
 ) -> Opened:

@@ -11,6 +11,7 @@ import contextlib
 import hmac
 import json
 import os
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -55,26 +56,44 @@ def run(argv: Sequence[str]) -> int:
     import uvicorn
   except ImportError as error:
     raise UserError("to serve, pip install 'jaxalign[serve]'") from error
+  token = os.environ.get(_TOKEN)
+  if token is not None and not token.strip():
+    raise UserError(f'{_TOKEN} is empty: put the token there, or unset it to serve without one')
+  listening = _bound(values.host, values.port)
   guest = opened(name, dtype=values.dtype, form=values.format)
   limit = sizes(guest, values.tokens)
   engine = Engine(guest, rows=values.rows, limit=limit, waiting=values.waiting)
   config = uvicorn.Config(
-    app(engine, os.environ.get(_TOKEN)), host=values.host, port=values.port, log_level='warning',
+    app(engine, token), log_level='warning',
     timeout_graceful_shutdown=int(_DRAIN),
   )  # fmt: skip
   server = uvicorn.Server(config)
-  asyncio.run(_serve(server, engine, guest.name))
+  asyncio.run(_serve(server, listening, engine, guest.name))
   if engine.broken:
     raise RuntimeError(engine.broken)
   return 0
 
 
-async def _serve(server: Any, engine: Engine, name: str) -> None:
-  task = asyncio.create_task(server.serve())
+def _bound(host: str, port: int) -> socket.socket:
+  """A socket of that address, before anything is read for whom nobody could ask."""
+  try:
+    family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    made = socket.socket(family, kind, number)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind(address)
+    return made
+  except (OSError, UnicodeError) as error:
+    why = getattr(error, 'strerror', None) or error
+    raise UserError(f'--host={host} --port={port}: {why}; take another') from error
+
+
+async def _serve(server: Any, listening: socket.socket, engine: Engine, name: str) -> None:
+  task = asyncio.create_task(server.serve(sockets=[listening]))
   while not server.started and not task.done():
     await asyncio.sleep(0.05)
   if server.started:
-    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    host, port = listening.getsockname()[:2]
+    host = f'[{host}]' if ':' in host else host
     print(f'{name} is served at http://{host}:{port}/v1 (Ctrl-C ends)', flush=True)
   await task
   await asyncio.to_thread(engine.drain, _DRAIN)
@@ -131,7 +150,7 @@ class _Api:
   def _refused_client(self, request: Any) -> Any:
     """An error for whoever lacks the token, or None."""
     given = request.headers.get('authorization', '').removeprefix('Bearer ')
-    if not self._token or hmac.compare_digest(given.encode(), self._token.encode()):
+    if self._token is None or hmac.compare_digest(given.encode(), self._token.encode()):
       return None
     error = requests.Refused('the token is missing or another one', 401, 'invalid_api_key')
     return _refused(error)

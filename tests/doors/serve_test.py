@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 
 import pytest
 
 import jaxalign
+from jaxalign.config import UserError
 from jaxalign.doors import engine as engines
+from jaxalign.doors import serve
 
 for _name in ('starlette', 'uvicorn', 'httpx'):
   pytest.importorskip(
@@ -175,3 +178,15 @@ def test_a_server_that_breaks_tells_all_who_wait_and_whoever_comes(directory, mo
   health = httpx.get(f'{server.url}/health')
   assert health.status_code == 503 and 'the device is gone' in health.json()['status']
   server.close()
+
+
+def test_an_address_that_cannot_be_had_is_said_before_a_model_is_read(monkeypatch):
+  with socket.create_server(('127.0.0.1', 0)) as taken:
+    port = taken.getsockname()[1]
+    with pytest.raises(UserError, match=f'--port={port}: Address already in use; take another'):
+      serve.run(['serve', '/no/model', f'--port={port}'])
+  with pytest.raises(UserError, match='--host=192.0.2.1 --port=0'):
+    serve.run(['serve', '/no/model', '--host=192.0.2.1', '--port=0'])
+  monkeypatch.setenv('JAXALIGN_SERVE_TOKEN', ' ')
+  with pytest.raises(UserError, match='JAXALIGN_SERVE_TOKEN is empty'):
+    serve.run(['serve', '/no/model', '--port=0'])
