@@ -151,7 +151,9 @@ class Engine:
       if job.gone:
         self._stream.leave(row)
         self._drop(row)
-    while self._waiting and self._stream.free:
+    for _ in range(self._stream.rows):  # then the others get their piece
+      if not (self._waiting and self._stream.free):
+        break
       job = self._waiting.popleft()
       with self._lock:
         self._pending -= 1

@@ -12,6 +12,7 @@ import jaxalign
 from jaxalign.config import UserError
 from jaxalign.doors import engine as engines
 from jaxalign.doors import serve
+from jaxalign.endpoint import Client, Endpoint, EndpointError, texts
 
 for _name in ('starlette', 'uvicorn', 'httpx'):
   pytest.importorskip(
@@ -102,6 +103,20 @@ def test_the_official_client(served, model):
   assert ''.join(part.choices[0].delta.content or '' for part in stream)
   with pytest.raises(openai.BadRequestError, match='logit_bias'):
     client.completions.create(model='tiny', prompt='a', logit_bias={'5': 1})
+
+
+def test_our_own_client(served, model):
+  client = Client(Endpoint(url=f'{served.url}/v1', model='tiny', threads=6))
+  prompts = [f'{n} times' for n in range(10)]
+  bodies = [dict(prompt=text, max_tokens=8, temperature=0) for text in prompts]
+  bodies.append(dict(prompt='a', max_tokens=1000))
+  found = dict(client.answers(bodies))
+  wanted = jaxalign.sample(model, prompts, length=8, temperature=0.0)
+  assert 'more than the 96' in str(found.pop(10))
+  assert [texts(found[n]) for n in range(10)] == [[text] for text in wanted]
+  stranger = Client(Endpoint(url=f'{served.url}/v1', model='other'))
+  with pytest.raises(EndpointError, match='404: there is no model "other" here, only tiny'):
+    list(stranger.answers(bodies))
 
 
 def test_many_clients_of_whom_some_leave_get_their_own_answers(served, model):
