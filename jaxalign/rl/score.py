@@ -131,7 +131,7 @@ def _read_all(
   """{place: (logprob_T, best_T)} of every pair's continuation."""
   mesh = mesh_of(model)
   ways = mesh.shape['data'] * mesh.shape['fsdp'] if mesh else 1
-  how = plan(pairs, rows, ways, primed=not model.cfg.window)  # a window would count its padding
+  how = plan(pairs, rows, ways, primed=model.cfg.window is None)  # it would count padding
   found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
   def keep(call, arrays):

@@ -59,6 +59,15 @@ def test_what_all_begin_with_is_read_once_and_changes_nothing():
   assert continued(made, prompts, temperature=0.0) == wanted
 
 
+def test_a_window_of_tokens_counts_no_padding():
+  """Behind a beginning read apart, shorter prompts would have padding inside their windows."""
+  asked = [(*range(10, 50), *prompt[:n]) for n, prompt in zip((1, 3, 12), PROMPTS)]
+  wanted = sample(model(mistral), asked, length=LENGTH, temperature=0.0)
+  requests = [Request(prompt=p, length=LENGTH, temperature=0.0) for p in asked]
+  found = dict(answers(model(mistral), requests))
+  assert [found[n].tokens for n in range(3)] == wanted
+
+
 def test_on_a_mesh_too():
   mesh = make_mesh(2, 2, 2)
   spread = jax.device_put(model(), layout(model(), mesh))
