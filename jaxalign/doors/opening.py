@@ -106,8 +106,23 @@ def opened(
   return Opened(str(name), model, model.tokenizer, _FORMATS[form] if form else own)
 
 
+def _refuse_pods(argv: Sequence[str]) -> None:
+  """Several processes would each ask and write: one line, before they wait for one another."""
+  names = ('coordinator', 'processes', 'process_id')
+  given = [word for word in argv if word.lstrip('-').partition('=')[0] in names and word[0] == '-']
+  given += [name for name in ('JAX_COORDINATOR_ADDRESS',) if os.environ.get(name)]
+  if ',' in os.environ.get('TPU_WORKER_HOSTNAMES', ''):
+    given.append('TPU_WORKER_HOSTNAMES')
+  if given:
+    raise UserError(
+      f'jaxalign {argv[0]} is one process, and {given[0]} says there are several: start it on one '
+      'host without; on a pod, jaxalign.sample and jaxalign.score serve from Python'
+    )
+
+
 def flag_values(argv: Sequence[str], usage: str, defined: Sequence[Flag]) -> tuple[Any, str] | None:
   """(the flags, MODEL) of a door's command line; None after --help, which is answered here."""
+  _refuse_pods(argv)
   values = flags.FlagValues()
   for define, name, default, what in defined:
     define(name, default, what, flag_values=values)

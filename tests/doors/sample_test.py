@@ -90,6 +90,19 @@ def test_a_bad_flag_is_one_line(job, flags, says):
     job(*flags)
 
 
+@pytest.mark.parametrize('door', ['sample', 'chat', 'serve'])
+def test_a_door_on_a_pod_says_that_it_is_one_process(capfd, monkeypatch, door):
+  assert main.main(['jaxalign', door, 'model', '--coordinator=host:1', '--processes=2']) == 2
+  said = capfd.readouterr().err
+  assert said.startswith(f'error: jaxalign {door} is one process, and --coordinator=host:1 says')
+  assert said.count('\n') == 1
+  for name, value in dict(JAX_COORDINATOR_ADDRESS='a:1', TPU_WORKER_HOSTNAMES='a,b').items():
+    with monkeypatch.context() as patch:
+      patch.setenv(name, value)
+      assert main.main(['jaxalign', door, 'model']) == 2
+      assert f'and {name} says there are several' in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
   'row, says',
   [
