@@ -44,7 +44,7 @@ class Config:
   model: llama2.Config | phi2.Config
   init: str | None = None  # the policy: a workdir of sft, a Hugging Face directory; none: chance
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
-  format: chat.ChatFormat
+  format: chat.ChatFormat | chat.Own
   prompts: sources.Source
   prepared: str | None = None  # where tokenised prompts are kept; None: in the workdir
   proxy: tuple[judges.Judge, ...]  # picks the best; several are summed, as in ppo
