@@ -53,7 +53,7 @@ def llama2_70b(**changes: Any) -> Config:
 def smollm2_135m(**changes: Any) -> Config:
   """Config of SmolLM2-135M and of its instruct model."""
   sizes: dict[str, Any] = dict(depth=30, width=576, heads=9, kv_heads=3, mlp=1536, vocab=49_152)
-  return Config(**sizes | dict(length=8192, theta=100_000.0, tied=True) | changes)
+  return Config(**sizes | dict(length=8192, theta=100_000.0, tied=True, pad=2) | changes)
 
 
 def tiny(**changes: Any) -> Config:
