@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import types
 
 import jax
 import numpy as np
@@ -20,10 +21,11 @@ from jaxalign.doors.opening import opened
 from jaxalign.models import llama2
 from jaxalign.rl import judges
 from jaxalign.rl.judges import Judge
-from jaxalign.stages import judging, ppo, refusals, reward, sft, trained
+from jaxalign.stages import bon, judging, ppo, refusals, reward, sft, trained
 from jaxalign.stages.doctors import language_doctor
 from jaxalign.stages.doctors.doctor import Machine
 from jaxalign.stages.language import Corpus
+from jaxalign.study.texts import questions
 
 pytest.importorskip('jinja2', reason='chat templates are rendered by Jinja')
 from tests.data.own_template_test import CHATML, THINKING, byte_tokenizer
@@ -42,11 +44,8 @@ TALK = [
 
 def laid(place, source):
   """A tiny model as Hugging Face has it, with a tokenizer of bytes and this chat template."""
-  tokenizer = byte_tokenizer()
-  ends = tokenizer.control('<|im_end|>'), tokenizer.eos
-  sizes = dict(depth=1, width=32, heads=4, kv_heads=2, mlp=48, vocab=320, length=128)
-  model = llama2.tiny(**sizes, eos=ends, bos=tokenizer.bos).build(jax.random.key(1))
-  model.tokenizer = tokenizer
+  model = dataclasses.replace(policy_model(), bos=byte_tokenizer().bos).build(jax.random.key(1))
+  model.tokenizer = byte_tokenizer()
   jaxalign.export(model, place)
   (place / 'chat_template.jinja').write_text(source)
   return place
@@ -57,10 +56,13 @@ def corpus(place, rows):
   return str(place)
 
 
-def config(kind, directory, **fields):
+def policy_model():
   sizes = dict(depth=1, width=32, heads=4, kv_heads=2, mlp=48, vocab=320, length=128)
-  model = llama2.tiny(**sizes, eos=(END, byte_tokenizer().eos), remat='none')
-  common = dict(model=model, init=str(directory), format=chat.OWN, batch=2)
+  return llama2.tiny(**sizes, eos=(END, byte_tokenizer().eos), remat='none')
+
+
+def config(kind, directory, **fields):
+  common = dict(model=policy_model(), init=str(directory), format=chat.OWN, batch=2)
   return sealing.seal(kind(**common | dict(steps=1, eval_every=1, saving=Saving(every=1)) | fields))
 
 
@@ -160,6 +162,36 @@ def test_ppo_answers_in_the_template_and_is_scored_in_it(runs, judge, tmp_path):
   state = ppo.run(policy(runs, judge), epath.Path(tmp_path))
   (row,) = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
   assert int(state.step) == 1 and np.isfinite(row['reward_raw'])
+
+
+def length(prompt, answer):
+  return len(answer)
+
+
+def test_best_of_n_goes_on_in_the_template_it_began_with(runs, tmp_path):
+  directory, _ = runs
+  path = corpus(tmp_path / 'asked.jsonl', [dict(prompt=TALK[:1])])
+  sizes = dict(n=2, batch=2, count=1, prompt=64, response=4, page=False)
+  cfg = bon.Config(
+    **dict(model=policy_model(), init=str(directory), format=chat.OWN, proxy=(Judge(by=length),)),
+    **dict(prompts=sources.Jsonl(path=path, kind='prompt'), **sizes),
+  )
+  out = epath.Path(tmp_path / 'bon')
+  out.mkdir()
+  bon.run(sealing.seal(cfg), out)
+  (row,) = [json.loads(line) for line in (out / 'bon-00000.jsonl').read_text().splitlines()]
+  assert NASTY in row['prompt'] and len(row['answers']) == 2
+  (directory / 'chat_template.jinja').write_text(OTHER)
+  try:
+    with pytest.raises(UserError, match='holds answers of another run: template '):
+      bon.run(cfg, out)
+  finally:
+    (directory / 'chat_template.jinja').write_text(CHATML)
+
+
+def test_a_study_asks_in_the_template_of_its_tokenizer(runs):
+  asked = types.SimpleNamespace(tokenizer=str(runs[0]), format=chat.OWN, length=128)
+  assert questions.text_of(asked).form.source == CHATML
 
 
 def test_another_judge_of_text_is_refused_where_turns_cannot_be_read_back(runs, judge):
