@@ -3,7 +3,7 @@
   python -m jaxalign.main --config=configs/explain_smollm2.py --workdir=runs/explain_smollm2 \\
     --config.train.0.source.path=explanations/*.jsonl.gz
 
-Slice: v5e-1. Cost (estimated, not run yet): about half an hour, for 100 M tokens.
+Slice: v5e-4. Cost (estimated, not run yet): about half an hour, for 100 M tokens.
 Expect (likewise): held-out loss on explanations falls by some tenths of a nat, on C4 by less than
 .1.
 :smoke   the same stage on a tiny Llama with a tied head, on the corpus that ships: under a minute.

@@ -5,8 +5,8 @@
     --config.critic=gs://BUCKET/reward_qwen3_14b --config.prompts.path=gs://BUCKET/hh-rlhf \\
     --config.held_out.path=gs://BUCKET/hh-rlhf
 
-Slice: v5e-256. Cost (estimated, not run yet): about 3.7 hours, 940 chip-hours, for 400
-iterations of 512 prompts (ppo_llama2_7b's, by the ratio of FLOPs); most of it is sampling.
+Slice: v5e-256 (9.3 GiB of 16 a chip). Cost (estimated, not run yet): about 6 hours, 1,500
+chip-hours, for 400 iterations of 512 prompts (preflight's bound: 3.3 hours, 842).
 Expect (likewise): the proxy reward on held-out prompts rises by 1 to 2 at a KL of 10 to 20 nats a
 sequence; the best checkpoint is the one with the highest reward below 25.
 :smoke   a tiny Qwen3 from scratch learns to write the letter e, on the prompts that ship with

@@ -7,7 +7,7 @@
 Reads ./hh-rlhf, a clone of the dataset Anthropic/hh-rlhf. :lora has one base for policy, critic and
 reference (no --config.critic).
 
-Slice: v5e-1. Cost (estimated, not run yet): about 5 hours, for 400 iterations of 128
+Slice: v5e-4. Cost (estimated, not run yet): about 5 hours, for 400 iterations of 128
 prompts.
 Expect (likewise): the proxy reward on held-out prompts rises by 1 to 2 at a KL of 10 to 20 nats a
 sequence; a reward model of this size is soon fooled, so read what is said.

@@ -4,7 +4,7 @@ the critic of ppo_smollm2.py. :lora trains thin matrices and the head.
   python -m jaxalign.main --config=configs/reward_smollm2.py --workdir=runs/reward_smollm2 \\
     --config.init=runs/sft_smollm2
 
-Slice: v5e-1. Cost (estimated, not run yet): about half an hour, for one epoch of
+Slice: v5e-4. Cost (estimated, not run yet): about half an hour, for one epoch of
 160,000 pairs.
 Expect (likewise): held-out accuracy of 60 to 66 % on helpful-base, where longer wins is 60.2 %.
 :smoke   a tiny Llama with a tied head from scratch on the 200 training pairs that ship: about a

@@ -9,7 +9,7 @@ frozen weights. Two cores of a laptop go on, too:
     --config.model.dtype=float32 --config.batch=4 --config.microbatches=1 --config.length=256 \\
     --config.steps=20 --config.eval_every=20
 
-Slice: v5e-1. Cost (estimated, not run yet): about half an hour, for two epochs of
+Slice: v5e-4. Cost (estimated, not run yet): about half an hour, for two epochs of
 160,800 dialogues (90 M tokens).
 Expect (likewise): held-out loss on the assistant's turns near 1.8 nats a token; only these turns
 carry loss.
