@@ -12,6 +12,7 @@ Expect (likewise): held-out loss on explanations falls by some tenths of a nat, 
 :smoke   the same stage on a tiny Qwen3, on the corpus that ships: under a minute.
 """
 
+import dataclasses
 from typing import Literal
 
 from configs.explain_llama2_7b import full, smoke
@@ -23,4 +24,5 @@ ENDS = (151_643, 151_645)  # <|endoftext|>, and <|im_end|>, which closes an answ
 def get_config(variant: Literal['', 'smoke'] = ''):
   if variant == 'smoke':
     return smoke(qwen3.tiny(width=128, mlp=344, depth=4, vocab=1024, remat='none'))
-  return full(qwen3.qwen3_14b(eos=ENDS), init='Qwen/Qwen3-14B-Base', batch=1024, length=4096)
+  base = full(qwen3.qwen3_14b(eos=ENDS), init='Qwen/Qwen3-14B-Base', batch=1024, length=4096)
+  return dataclasses.replace(base, microbatches=2)

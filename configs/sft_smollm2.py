@@ -3,11 +3,13 @@
   python -m jaxalign.main --config=configs/sft_smollm2.py --workdir=runs/sft_smollm2
 
 Reads ./hh-rlhf, a clone of the dataset Anthropic/hh-rlhf. :lora trains thin matrices beside the
-frozen weights. Two cores of a laptop go on, too:
+frozen weights, and runs on two cores of a laptop too:
 
   python -m jaxalign.main --config=configs/sft_smollm2.py:lora --workdir=runs/sft_lora \\
     --config.model.dtype=float32 --config.batch=4 --config.microbatches=1 --config.length=256 \\
-    --config.steps=20 --config.eval_every=20
+    --config.steps=20 --config.eval_every=20 --config.optim.schedule.warmup=2
+
+(30 November 2026, on 383 short dialogues: loss 2.60 to 2.34, held out 2.21, in 5 minutes of CPU.)
 
 Slice: v5e-4. Cost (estimated, not run yet): about half an hour, for two epochs of
 160,800 dialogues (90 M tokens).
