@@ -4,9 +4,8 @@
     --workdir=gs://BUCKET/explain_qwen3_14b \\
     --config.train.0.source.path=gs://BUCKET/explanations/*.jsonl.gz
 
-Slice: v5e-256 (15 B weights with their moments in fp32, full remat).
-Cost (estimated, not run yet): about 5.9 hours, 1,510 chip-hours, at 1,100 tokens/s/chip (13B's
-rate by the ratio of FLOPs).
+Slice: v5e-256 (14.6 GiB of 16 a chip, in two microbatches of two rows).
+Cost (estimated, not run yet): about 6.5 hours, 1,700 chip-hours (preflight's bound: 5.8, 1,490).
 Expect (likewise): held-out loss on explanations falls by some tenths of a nat, on C4 by less than
 .05.
 :smoke   the same stage on a tiny Qwen3, on the corpus that ships: under a minute.
