@@ -4,9 +4,8 @@
     --workdir=gs://BUCKET/explain_llama31_8b \\
     --config.train.0.source.path=gs://BUCKET/explanations/*.jsonl.gz
 
-Slice: v5e-256 (8 B weights with their moments in fp32, full remat).
-Cost (estimated, not run yet): about 3.3 hours, 830 chip-hours, at 2,000 tokens/s/chip (7B's
-rate by the ratio of FLOPs).
+Slice: v5e-256 (11.1 GiB of 16 a chip, full remat).
+Cost (estimated, not run yet): about 3.3 hours, 830 chip-hours (preflight's bound: 2.5, 640).
 Expect (likewise): held-out loss on explanations falls by some tenths of a nat, on C4 by less than
 .05.
 :smoke   the same stage on a tiny Llama-3.1, on the corpus that ships: under a minute.
