@@ -12,9 +12,7 @@ from jaxalign.config import UserError
 from jaxalign.data import chat, dialogues
 from jaxalign.data.records import Turn
 from jaxalign.data.text import Tokenizer
-from jaxalign.models import hub
 from jaxalign.models.decoder import Decoder
-from jaxalign.stages import trained
 
 _FORMATS = {
   form.name: form
@@ -99,11 +97,7 @@ def opened(
   model = api.load(name, dtype=dtype, mesh=mesh)
   if model.tokenizer is None:
     raise UserError(f'{name} has no tokenizer beside it, so that nobody can talk to it')
-  place = hub.resolve(name)
-  own: dialogues.Format | None = model.tokenizer.template
-  if trained.is_workdir(place):
-    own = trained.format_of(trained.raw_of(place))
-  return Opened(str(name), model, model.tokenizer, _FORMATS[form] if form else own)
+  return Opened(str(name), model, model.tokenizer, _FORMATS[form] if form else model.format)
 
 
 def _refuse_pods(argv: Sequence[str]) -> None:
