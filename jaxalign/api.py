@@ -1,4 +1,4 @@
-"""The three names a notebook needs; `import jaxalign` gives them, and jax when they are used."""
+"""The four names a notebook needs; `import jaxalign` gives them, and jax when they are used."""
 
 import os
 
@@ -9,10 +9,11 @@ from jaxalign.data.text import Tokenizer
 from jaxalign.models import hub
 from jaxalign.models.decoder import Decoder
 from jaxalign.models.export import export
-from jaxalign.rl.sample import sample
+from jaxalign.rl.prompts import sample
+from jaxalign.rl.score import score
 from jaxalign.stages import trained
 
-__all__ = ['export', 'load', 'sample']
+__all__ = ['export', 'load', 'sample', 'score']
 
 
 def load(
@@ -23,12 +24,13 @@ def load(
 
   dtype: 'float32', 'bfloat16' or 'float16', of weights and arithmetic; None keeps the file's.
   mesh: from jaxalign.sharding.meshes.make_mesh; the weights are laid out on it while they load.
-  The directory's tokenizer comes along as model.tokenizer, or None where there is none.
+  The directory's tokenizer comes along as model.tokenizer, or None where there is none; and as
+  model.format how it is spoken to: a workdir's format, else the checkpoint's chat template, if any.
   """
   place = hub.resolve(path)
   if trained.is_workdir(place):
     model, its_own = trained.load(place, dtype=dtype, mesh=mesh)
-    model.tokenizer = its_own
+    model.tokenizer, model.format = its_own, trained.format_of(trained.raw_of(place), its_own)
     return model
   tokenizer = _of_directory(place) if place.is_dir() else None
   model = hub.load(place, dtype=dtype, mesh=mesh)
@@ -39,7 +41,7 @@ def load(
       f'{place}: its tokenizer has {tokenizer.vocab} tokens, its model {model.cfg.vocab}; '
       'one of them is of another model'
     )
-  model.tokenizer = tokenizer
+  model.tokenizer, model.format = tokenizer, tokenizer.template if tokenizer else None
   return model
 
 

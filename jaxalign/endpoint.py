@@ -13,6 +13,7 @@ import json
 import os
 import queue
 import random
+import ssl
 import threading
 import time
 import urllib.parse
@@ -96,27 +97,32 @@ class Client:
       raise ValueError('a body has either messages or a prompt, and is not streamed')
     data = json.dumps(dict(body, model=self.endpoint.model), allow_nan=False).encode()
     path = '/chat/completions' if 'messages' in body else '/completions'
-    status, why = None, ''
-    for n in range(self.endpoint.tries):
-      key, asked = self._key(), None
-      try:
-        status, headers, content = self._post(path, data, key)
-        found, why = _read(status, content)
-        if found is not None:
-          return found
-        asked = _asked_to_wait(headers, self._now()) if status != 200 else None
-      except (OSError, http.client.HTTPException) as error:
-        status, why = None, f'{type(error).__name__}: {error}'
-        self.close()
-      why = _line(why.replace(key, '***') if key else why)
-      hopeless = status is not None and status not in {200, *_AGAIN} and status < 500
-      if hopeless or 'insufficient_quota' in why or (asked or 0) > _LONGEST:
-        wait = f'; it asks to wait {asked:.0f} s' if asked and not hopeless else ''
+    tries = self.endpoint.tries
+    for n in range(tries):
+      status, found, why, asked = self._try(path, data)
+      if found is not None:
+        return found
+      if _is_final(status, why) or asked > _LONGEST:
+        wait = f'; it asks to wait {asked:.0f} s' if asked > _LONGEST else ''
         raise EndpointError(f'{self._name} answers {status}: {why}{wait}', status)
-      if n + 1 < self.endpoint.tries:
-        self._sleep((asked or 0) + self._draw() * (_BASE if asked else min(_CAP, _BASE * 2**n)))
+      if n + 1 < tries:
+        self._sleep(asked + self._draw() * (_BASE if asked else min(_CAP, _BASE * 2**n)))
     said = 'no answer' if status is None else f'{status}'
-    raise EndpointError(f'{self._name}: {said} in {self.endpoint.tries} tries: {why}', status)
+    raise EndpointError(f'{self._name}: {said} in {tries} tries: {why}', status)
+
+  def _try(self, path: str, data: bytes) -> tuple[int | None, dict[str, Any] | None, str, float]:
+    """(status, the answer, what came instead of one, seconds that the server asks to wait)."""
+    key = self._key()
+    try:
+      status, headers, content = self._post(path, data, key)
+    except ssl.SSLCertVerificationError as error:
+      raise EndpointError(f'{self._name}: {error.verify_message}') from error
+    except (OSError, http.client.HTTPException) as error:
+      self.close()
+      return None, None, _line(f'{type(error).__name__}: {error}'), 0.0
+    found, why = _read(status, content)
+    asked = 0.0 if status == 200 else _asked_to_wait(headers, self._now())
+    return status, found, _line(why.replace(key, '***') if key else why), asked
 
   def answers(
     self, bodies: Iterable[Mapping[str, Any]]
@@ -181,17 +187,12 @@ class Client:
       raise UserError(f'{self._name}: what {name} holds is no key: one word of plain characters')
     return key
 
-  def _post(self, path: str, data: bytes, key: str) -> tuple[int, Mapping[str, str], bytes]:
+  def _post(self, path: str, data: bytes, key: str) -> tuple[int, http.client.HTTPMessage, bytes]:
     """(status, headers, body) of one try, within the time that a call may take."""
     until = time.monotonic() + self.endpoint.timeout
-    parts = urllib.parse.urlsplit(self.endpoint.url)
-    if getattr(self._own, 'connection', None) is None:
-      kind = http.client.HTTPSConnection if parts.scheme == 'https' else http.client.HTTPConnection
-      self._own.connection = kind(parts.hostname or '', parts.port, timeout=self.endpoint.timeout)
     head = {'Content-Type': 'application/json', 'Accept': 'application/json'}
     head |= {'Authorization': f'Bearer {key}'} if key else {}
-    self._own.connection.request('POST', parts.path.rstrip('/') + path, data, head)
-    response = self._own.connection.getresponse()
+    response = self._begun(path, data, head)
     content = b''
     while part := response.read1(1 << 16):
       content += part
@@ -201,6 +202,22 @@ class Client:
       raise http.client.IncompleteRead(content, response.length)
     response.read()  # its end, after which the connection serves again
     return response.status, response.headers, content
+
+  def _begun(self, path: str, data: bytes, head: dict[str, str]) -> http.client.HTTPResponse:
+    """A response that begins. A connection that idled too long for its server is made anew."""
+    parts = urllib.parse.urlsplit(self.endpoint.url)
+    kept = getattr(self._own, 'connection', None)
+    if kept is None:
+      kind = http.client.HTTPSConnection if parts.scheme == 'https' else http.client.HTTPConnection
+      self._own.connection = kind(parts.hostname or '', parts.port, timeout=self.endpoint.timeout)
+    try:
+      self._own.connection.request('POST', parts.path.rstrip('/') + path, data, head)
+      return self._own.connection.getresponse()
+    except (ConnectionResetError, BrokenPipeError):  # RemoteDisconnected is one of them
+      if kept is None:
+        raise
+      self.close()
+      return self._begun(path, data, head)
 
 
 def texts(answer: Mapping[str, Any]) -> list[str]:
@@ -232,19 +249,26 @@ def _is_choice(choice: Any) -> bool:
   return isinstance(said, dict) and ('content' in said or isinstance(said.get('text'), str))
 
 
-def _asked_to_wait(headers: Mapping[str, str], now: float) -> float | None:
-  """Seconds that a server asks to wait, said in milliseconds, in seconds or as a date."""
+def _is_final(status: int | None, why: str) -> bool:
+  """Whether no trying mends it."""
+  if 'insufficient_quota' in why:
+    return True
+  return status is not None and status < 500 and status not in {200, *_AGAIN}
+
+
+def _asked_to_wait(headers: http.client.HTTPMessage, now: float) -> float:
+  """Seconds that a server asks to wait, said in milliseconds, in seconds or as a date; else 0."""
   for name, unit in (('retry-after-ms', 1000.0), ('retry-after', 1.0)):
     try:
       seconds = float(headers.get(name, '')) / unit
-      return seconds if 0 <= seconds < float('inf') else None
+      return seconds if 0 <= seconds < float('inf') else 0.0
     except ValueError:
       continue
   try:
     date = email.utils.parsedate_to_datetime(headers.get('retry-after', ''))
     return max(0.0, date.timestamp() - now)
   except (TypeError, ValueError, OverflowError):
-    return None
+    return 0.0
 
 
 def _is_loopback(host: str) -> bool:

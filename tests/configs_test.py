@@ -10,6 +10,7 @@ import pytest
 
 import jaxalign
 from jaxalign import main, sealing
+from jaxalign.data import chat
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*.py') if p.name != '__init__.py')
@@ -27,6 +28,9 @@ SHORT = dict(
     'batch': 16, 'minibatch': 8, 'model.depth': 1, 'model.width': 32, 'eval_prompts': 16,
     'eval_greedy': False,
   },
+  sft_llama31_8b={'length': 96, 'model.depth': 2},
+  explain_qwen3_14b={'length': 96, 'model.depth': 2},
+  sft_smollm2={'length': 96, 'model.depth': 2},
 )  # fmt: skip
 TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'study_'))]
 
@@ -58,9 +62,20 @@ def test_docstring_holds_what_a_user_needs(path):
 
 
 def test_full_scale_explain_is_six_billion_tokens():
-  for name in ('explain_llama2_7b', 'explain_llama2_13b', 'explain_phi2'):
+  names = ('llama2_7b', 'llama2_13b', 'phi2', 'llama31_8b', 'qwen3_14b')
+  for name in (f'explain_{model}' for model in names):
     tokens = main.load(str(ROOT / f'configs/{name}.py')).tokens
     assert math.isclose(tokens, 6e9, rel_tol=1e-3), name
+
+
+@pytest.mark.parametrize('stage', ['sft', 'reward', 'ppo'])
+def test_an_adapter_of_smollm2_speaks_the_template_that_it_came_with(stage):
+  """:lora is the same run on thin matrices."""
+  path = ROOT / f'configs/{stage}_smollm2.py'
+  whole, thin = (sealing.seal(main.load(f'{path}{variant}')) for variant in ('', ':lora'))
+  assert whole.format == thin.format == chat.OWN
+  changed = {name.split('.')[0] for name, *_ in sealing.diff(whole, thin)}
+  assert changed <= {'lora', 'optim', 'critic', 'critic_optim'} and whole.lora is None
 
 
 @pytest.fixture(scope='module')

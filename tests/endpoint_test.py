@@ -30,6 +30,7 @@ class Stub:
 
   def __init__(self):
     stub, self.plan, self.seen, self.ports = self, [], [], set()
+    self.hangs_up = False  # after each answer, without a word
 
     class Handler(http.server.BaseHTTPRequestHandler):
       protocol_version = 'HTTP/1.1'
@@ -46,7 +47,7 @@ class Stub:
           self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
-        self.close_connection = headers.get('Connection') == 'close'
+        self.close_connection = headers.get('Connection') == 'close' or stub.hangs_up
 
       def log_message(self, *given):
         pass
@@ -178,6 +179,14 @@ def test_a_key_is_read_when_it_is_needed_and_said_by_nobody(stub, monkeypatch):
   with pytest.raises(UserError, match='what ITS_KEY holds is no key') as caught:
     made.complete(CHAT)
   assert SECRET not in str(caught.value) and stub.seen == []
+
+
+def test_a_connection_that_idled_too_long_is_made_anew(stub):
+  made, waits = client(stub, tries=1)
+  stub.hangs_up = True
+  for _ in range(4):
+    assert texts(made.complete(CHAT)) == ['a said']
+  assert len(stub.ports) == 4 and waits == []
 
 
 def test_nobody_there(stub):

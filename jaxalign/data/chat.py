@@ -39,6 +39,16 @@ class ChatFormat:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Own:
+  """The chat template that came with the tokenizer of a run: `dialogues.resolved` makes it one."""
+
+  @property
+  def name(self) -> str:
+    return 'own'
+
+
+OWN = Own()
 # As Llama-2-chat was trained: every exchange is a document, and a space follows the answer.
 LLAMA2_CHAT = ChatFormat(
   name='llama2_chat',

@@ -77,12 +77,13 @@ def fingerprint(tokenizer: Tokenizer, span: Span) -> bytes:
 
 
 def last_answer(spans: Sequence[Span]) -> list[Span]:
-  """The same spans, of which only the last answer is learned."""
+  """The same spans up to the last answer's end, of which only that answer is learned: what a format
+  writes behind it, nobody has read who judges what a policy says."""
   end = max((n for n, span in enumerate(spans) if span.learn), default=-1)
   start = end
   while start > 0 and spans[start - 1].learn:
     start -= 1
-  return [span._replace(learn=start <= n <= end) for n, span in enumerate(spans)]
+  return [span._replace(learn=start <= n <= end) for n, span in enumerate(spans[: end + 1])]
 
 
 def encode_spans(tokenizer: Tokenizer, examples: Sequence[Sequence[Span]]) -> list[Example]:

@@ -8,13 +8,36 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.data.chat import ChatFormat
+from jaxalign.data.chat import ChatFormat, Own
 from jaxalign.data.cutting import Example, Span, cut, encode_spans
 from jaxalign.data.own_template import OwnTemplate
 from jaxalign.data.records import Conversation, Document, Piece, Role, Turn
 from jaxalign.data.text import Tokenizer
 
 Format = ChatFormat | OwnTemplate
+
+
+def resolved(form: ChatFormat | Own, tokenizer: Tokenizer) -> Format:
+  """The format that a config names: its own, or the template that came with the tokenizer."""
+  if not isinstance(form, Own):
+    return form
+  if tokenizer.template is None:
+    raise UserError(
+      f'format is chat.OWN, and {tokenizer} came with no chat template: take one of ours, as '
+      'chat.CHATML, or name the tokenizer of a model that was taught to chat'
+    )
+  return tokenizer.template
+
+
+def end_of(form: Format, tokenizer: Tokenizer) -> int:
+  """The id that closes an answer."""
+  _refuse_no_ends(form, tokenizer)
+  if isinstance(form, ChatFormat):
+    assert tokenizer.eos is not None or form.end
+    return tokenizer.control(form.end) if form.end else int(tokenizer.eos or 0)
+  talk = Conversation((Turn('user', 'a'), Turn('assistant', 'b')))
+  whole = encode(form, tokenizer, talk)
+  return int(whole.tokens[np.flatnonzero(whole.weight)[-1]])
 
 
 def document(tokenizer: Tokenizer, record: Document) -> list[Span]:
@@ -25,13 +48,13 @@ def document(tokenizer: Tokenizer, record: Document) -> list[Span]:
 
 
 def _bos(tokenizer: Tokenizer) -> int:
-  assert tokenizer.bos is not None  # refuse_no_ends, and add_bos, see to it
+  assert tokenizer.bos is not None  # _refuse_no_ends, and add_bos, see to it
   return tokenizer.bos
 
 
 def dialogue(form: Format, tokenizer: Tokenizer, turns: Sequence[Turn]) -> list[Span]:
   """The spans of all turns; turns that end with the user's are a prompt."""
-  refuse_no_ends(form, tokenizer)
+  _refuse_no_ends(form, tokenizer)
   if isinstance(form, OwnTemplate):
     return _by_template(form, tokenizer, turns)
   system, turns = _system_apart(turns)
@@ -72,7 +95,7 @@ def _answer(form: ChatFormat, pieces: list[Piece]) -> list[Piece]:
   return [*learned, *end, *([Piece(form.after)] if form.after else [])]
 
 
-def refuse_no_ends(form: Format, tokenizer: Tokenizer) -> None:
+def _refuse_no_ends(form: Format, tokenizer: Tokenizer) -> None:
   """A format is written with control tokens that the tokenizer must have."""
   if isinstance(form, OwnTemplate):
     return

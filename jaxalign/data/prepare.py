@@ -17,7 +17,7 @@ import numpy as np
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, cutting, dialogues, mirror, shards
+from jaxalign.data import cutting, dialogues, mirror, shards
 from jaxalign.data.prepared import PAIR, Prepared, save_array
 from jaxalign.data.records import Conversation, Document, Pair, Prompt, Record, Turn
 from jaxalign.data.report import Report
@@ -39,7 +39,7 @@ _WORTH = 1 << 23  # characters that make it worth to start one more process
 def prepare(
   source: Readable,
   tokenizer: Tokenizer,
-  form: chat.ChatFormat,
+  form: dialogues.Format,
   directory: epath.PathLike,
   *,
   length: int,
@@ -76,7 +76,7 @@ class _Task:
 
   source: Readable
   tokenizer: Tokenizer
-  form: chat.ChatFormat
+  form: dialogues.Format
   length: int
   long: shards.Long
 
@@ -155,14 +155,14 @@ def _survey(task: _Task, wanted: shards.Kind | None) -> _Survey:
 
 
 def encode(
-  where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer
+  where: str, record: Record, form: dialogues.Format, tokenizer: Tokenizer
 ) -> tuple[list[cutting.Example], shards.Kind]:
   """One record as a corpus would hold it: two examples of a pair, else one."""
   item = _item(where, record, form, tokenizer)
   return cutting.encode_spans(tokenizer, item.sides), item.kind
 
 
-def _item(where: str, record: Record, form: chat.ChatFormat, tokenizer: Tokenizer) -> Item:
+def _item(where: str, record: Record, form: dialogues.Format, tokenizer: Tokenizer) -> Item:
   try:
     match record:
       case Document():

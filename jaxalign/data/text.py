@@ -6,6 +6,7 @@ space, words are joined by single spaces, and a foreign tokenizer.json has its o
 tokenizers of one vocabulary, merges, splitting rule and control tokens, from whatever format.
 """
 
+import dataclasses
 import functools
 import hashlib
 import importlib.resources
@@ -162,6 +163,11 @@ class Tokenizer:
     """The chat template that came with the checkpoint, if one did."""
     source = forms.template_of(self._form)
     return OwnTemplate(source=source, bos=self._form.bos, eos=self._form.eos) if source else None
+
+  def with_template(self, source: str) -> 'Tokenizer':
+    """The same tokenizer with another chat template, which it is saved with."""
+    files = self._form.files | {'chat_template.jinja': source.encode()}
+    return Tokenizer(dataclasses.replace(self._form, files=files))
 
   def control(self, name: str) -> int:
     """The id of a control token by its text."""

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxalign.data import batches, chat, cutting, dialogues
+from jaxalign.data import batches, cutting, dialogues
 from jaxalign.data.records import Conversation, Document, Turn
 from jaxalign.data.text import Tokenizer
 from jaxalign.evals.outcome import Outcome
@@ -48,7 +48,7 @@ class Text:
   """The text side of a model: how a dialogue becomes ids."""
 
   tokenizer: Tokenizer
-  form: chat.ChatFormat
+  form: dialogues.Format
   length: int  # of the longest example
 
 

@@ -84,6 +84,7 @@ class Decoder(Weights):
   """A model provides embed_VD, blocks, norm(x_BTD) and head() -> (weight_VD, bias_V or None)."""
 
   tokenizer: Any = None  # the text side, where there is one: jaxalign.load sets it; static data
+  format: Any = None  # how it is spoken to, where something says so: likewise
 
   def __call__(self, tokens_BT, segment_BT=None, position_BT=None, *, tap=None):
     """Final hidden states x_BTD; with a tap, also tap(x_BTD) of every layer's output, stacked.

@@ -50,6 +50,12 @@ def llama2_70b(**changes: Any) -> Config:
   return Config(**dict(depth=80, width=8192, heads=64, kv_heads=8, mlp=28_672) | changes)
 
 
+def smollm2_135m(**changes: Any) -> Config:
+  """Config of SmolLM2-135M and of its instruct model."""
+  sizes: dict[str, Any] = dict(depth=30, width=576, heads=9, kv_heads=3, mlp=1536, vocab=49_152)
+  return Config(**sizes | dict(length=8192, theta=100_000.0, tied=True, pad=2) | changes)
+
+
 def tiny(**changes: Any) -> Config:
   small = dict(depth=2, width=64, heads=4, kv_heads=2, mlp=172, vocab=512, length=512)
   return Config(**small | dict(dtype='float32') | changes)

@@ -28,7 +28,7 @@ from jaxalign.sealing import shown
 from jaxalign.sharding.alphabet import spec
 
 _Score = Callable[[Sampled], jax.Array]  # to score_B
-_Reader = tuple[Tokenizer, ChatFormat]  # by which a model reads text
+_Reader = tuple[Tokenizer, dialogues.Format]  # by which a model reads text
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -173,17 +173,18 @@ def _read(scorer, tokens_BT, segment_BT):
 def rewritten(row: Row, theirs: _Reader, ours: _Reader) -> list[int]:
   """The ids by which a judge of another (tokenizer, format) reads this row."""
   tokenizer, form = ours
+  assert isinstance(form, ChatFormat)  # check_readable sees to it
   lead = form.answer.partition('{answer}')[0]
   answer = Turn('assistant', texts(tokenizer, row)[1].removeprefix(lead))
   talk = Conversation((*dialogues.turns_of(form, tokenizer, row.prompt), answer))
   whole = dialogues.encode(theirs[1], theirs[0], talk)
   ids = whole.tokens.tolist()
   end = int(np.flatnonzero(whole.weight)[-1])  # the last that is learned
-  return ids if row.finished else ids[:end]  # a text that was cut off has no end
+  return ids[: end + 1] if row.finished else ids[:end]  # a text that was cut off has no end
 
 
 def check_readable(
-  judge: Judge, theirs: tuple[Tokenizer, ChatFormat | None], ours: _Reader
+  judge: Judge, theirs: tuple[Tokenizer, dialogues.Format | None], ours: _Reader
 ) -> None:
   """Before anything is spent: whether what our template writes can be read back out of it."""
   tokenizer, form = ours
@@ -191,6 +192,13 @@ def check_readable(
     raise UserError(
       f'judge {judge.name} has another tokenizer than the policy, and no template to write its '
       'text with: train it by stage reward, which keeps its template'
+    )
+  if not isinstance(form, ChatFormat):
+    raise UserError(
+      f'judge {judge.name} reads {theirs[1].name} by {theirs[0]}, and the turns of a conversation '
+      "cannot be read back out of a chat template of a model, which is the policy's format: take a "
+      'judge that was trained on this template (format=chat.OWN and the same tokenizer), or give '
+      'both a format of ours, as chat.CHATML'
     )
   turns = (Turn('user', 'one'), Turn('assistant', 'two'), Turn('user', 'three'))
   read = dialogues.turns_of(form, tokenizer, dialogues.prompt(form, tokenizer, turns).tolist())

@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pod
 from jaxalign.config import Mesh, UserError
-from jaxalign.data import batches, chat, sources
+from jaxalign.data import batches, chat, dialogues, sources
 from jaxalign.data.prepared import Prepared
 from jaxalign.data.text import Tokenizer
 from jaxalign.endings import UNFINISHED
@@ -44,7 +44,7 @@ class Config:
   model: llama2.Config | phi2.Config
   init: str | None = None  # the policy: a workdir of sft, a Hugging Face directory; none: chance
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
-  format: chat.ChatFormat
+  format: chat.ChatFormat | chat.Own
   prompts: sources.Source
   prepared: str | None = None  # where tokenised prompts are kept; None: in the workdir
   proxy: tuple[judges.Judge, ...]  # picks the best; several are summed, as in ppo
@@ -89,7 +89,7 @@ def run(cfg: Config, workdir: Workdir) -> None:
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   found = refusals.refuse(refusals.BON, cfg, mesh=mesh)
   tokenizer, prints = found['tokenizer'], found['gold']
-  _refuse_other_settings(cfg, workdir, prints)
+  _refuse_other_settings(cfg, workdir, prints, dialogues.resolved(cfg.format, tokenizer))
   ready = open_prompts(cfg, tokenizer, workdir)
   count = min(cfg.count, len(ready))
   feed = Feed(_rows_of(ready, cfg, count), cfg.batch, mesh)
@@ -135,10 +135,11 @@ def _note(text):
     print(text, flush=True)
 
 
-def _refuse_other_settings(cfg, workdir, prints):
+def _refuse_other_settings(cfg, workdir, prints, form):
   """Answers that are there were drawn by the run this is."""
   policy = trained.fingerprint_of(cfg.init) if cfg.init and trained.is_workdir(cfg.init) else None
   fields = {name: value for name, value in tree(cfg).items() if name not in _FREE}
+  fields |= dict(template=form.hash) if cfg.format == chat.OWN else {}  # a file may have changed
   now = json.loads(json.dumps(dict(fields, judges=prints, policy=policy)))
   path = workdir / 'answers.json'
   if path.exists() and any(workdir.glob('bon-*.jsonl')):

@@ -9,8 +9,9 @@ import optax
 from etils import epath
 
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving
-from jaxalign.data.chat import ChatFormat
+from jaxalign.data.chat import ChatFormat, Own
 from jaxalign.data.decontaminate import Decontaminated
+from jaxalign.data.dialogues import Format
 from jaxalign.data.sources import Source
 from jaxalign.data.text import Tokenizer
 from jaxalign.models import adapters, llama2, phi2
@@ -19,7 +20,7 @@ from jaxalign.rl.players import Rules, Sampled
 
 Workdir = epath.Path
 ModelConfig = llama2.Config | phi2.Config
-Text = tuple[Tokenizer, ChatFormat]  # how conversations become tokens
+Text = tuple[Tokenizer, Format]  # how conversations become tokens
 State = Any  # train.state's, around any pytree of weights
 Tx = optax.GradientTransformation
 Build = Callable[[jax.Array], Any]  # weights of a key
@@ -48,7 +49,7 @@ class Stage(Protocol):
   model: ModelConfig
   init: str | None
   tokenizer: str | None
-  format: ChatFormat
+  format: ChatFormat | Own
   prepared: str | None
   batch: int
   mesh: Mesh

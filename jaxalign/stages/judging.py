@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxalign.config import UserError
+from jaxalign.data import dialogues
 from jaxalign.data.text import Tokenizer
 from jaxalign.models.heads import Scorer
 from jaxalign.rl import judges
@@ -63,7 +64,8 @@ def text_of(judge: Judge, cfg: Answering, tokenizer: Tokenizer) -> Text:
   """The text side of a reward model that can read what the policy writes."""
   workdir = str(judge.by)
   raw = trained.reward_raw('judge', workdir)
-  theirs, ours = (trained.tokenizer_of(raw), trained.format_of(raw)), (tokenizer, cfg.format)
+  theirs = trained.text_of_run(workdir, raw)
+  ours = tokenizer, dialogues.resolved(cfg.format, tokenizer)
   trained.refuse_other_text(workdir, *theirs)
   if alike(theirs, ours):
     refuse_short(f'judge {judge.name}', trained.model_config(workdir, raw), cfg)
@@ -80,7 +82,7 @@ def alike(theirs: Text, ours: Text) -> bool:
 def refuse_other_tokens(critic: str, cfg: Answering, tokenizer: Tokenizer) -> None:
   """A critic reads the policy's tokens, in every place."""
   raw = trained.reward_raw('critic', critic)
-  theirs = trained.tokenizer_of(raw)
+  theirs = trained.tokenizer_of_run(critic, raw)
   if theirs.hash != tokenizer.hash:
     raise UserError(
       f'critic={critic} reads {theirs}, the policy writes {tokenizer}: name one that was trained '
@@ -117,7 +119,7 @@ def open_judges(
   cfg: Answering, tokenizer: Tokenizer, mesh: Mesh, listed: Sequence[Judge]
 ) -> tuple[list[Scorer], list[Score], tuple[str, ...], tuple[float, ...]]:
   """(scorers of the policy's own tokens, judges of text, all names, all weights)."""
-  readers, hosts, ours = [], [], (tokenizer, cfg.format)
+  readers, hosts, ours = [], [], (tokenizer, dialogues.resolved(cfg.format, tokenizer))
   for judge in listed:
     if callable(judge.by):
       hosts.append((judge, judges.by_function(judge, tokenizer, mesh)))

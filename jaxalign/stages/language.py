@@ -30,7 +30,7 @@ class Language:
   model: llama2.Config | phi2.Config
   init: str | None = None  # a Hugging Face directory or hub name, or a workdir of ours
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
-  format: chat.ChatFormat
+  format: chat.ChatFormat | chat.Own
   train: tuple[Corpus, ...]
   held_out: tuple[Corpus, ...] = ()
   prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir

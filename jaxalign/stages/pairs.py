@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pictures, pod
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving
-from jaxalign.data import batches, chat, sources
+from jaxalign.data import batches, chat, dialogues, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.text import Tokenizer
 from jaxalign.files import write_text
@@ -42,7 +42,7 @@ class Pairwise:
   model: llama2.Config | phi2.Config
   init: str | None = None  # a Hugging Face directory or hub name, or a workdir of ours
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
-  format: chat.ChatFormat
+  format: chat.ChatFormat | chat.Own
   train: tuple[sources.Source | Decontaminated, ...]  # of pairs, each once an epoch
   held_out: tuple[sources.Source | Decontaminated, ...] = ()
   prepared: str | None = None  # where tokenised corpora are kept; None: in the workdir
@@ -132,7 +132,8 @@ def _evaluator(cfg, workdir, data, rewards, given, title):
     reward_N2 = np.zeros((len(pairs.lengths), 2))
     reward_N2[pairs.order.by_length] = np.concatenate(jax.device_get(got))[: len(reward_N2)]
     made = calibration.card(reward_N2, pairs.lengths, pairs.subset)
-    origin = _origin(cfg, state, trained.text_side(data.tokenizer, cfg.format))
+    form = dialogues.resolved(cfg.format, data.tokenizer)
+    origin = _origin(cfg, state, trained.text_side(data.tokenizer, form))
     made |= dict(title=title, step=int(state.step), origin=origin)
     if pod.writes():
       _write_card(made, workdir)

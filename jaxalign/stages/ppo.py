@@ -45,7 +45,7 @@ class Config:
   critic: str | None = None  # a workdir of stage reward; none: init, with a fresh head
   lora: adapters.Lora | None = None  # one base for policy, critic and reference
   tokenizer: str | None = None  # a directory or file; None: init's; 'shipped': the small one here
-  format: chat.ChatFormat
+  format: chat.ChatFormat | chat.Own
   prompts: sources.Source | Decontaminated
   held_out: sources.Source | None = None  # prompts for evaluation
   pretraining: tuple[training.Corpus, ...] = ()  # mixed in with weight rules.ptx

@@ -133,11 +133,16 @@ def _text_fits(cfg, found):
 
 
 def format_fits(cfg: Stage, found: Mapping[str, Any], ends: bool = True) -> tuple[str, None]:
-  form, tokenizer = cfg.format, found['tokenizer']
-  if ends:
-    dialogues.refuse_no_ends(form, tokenizer)
+  tokenizer, begins = found['tokenizer'], not found.get('resumes')
+  form = dialogues.resolved(cfg.format, tokenizer)
+  end = dialogues.end_of(form, tokenizer) if ends else None
+  if end not in (None, *cfg.model.eos) and begins:
+    raise UserError(
+      f'format {form.name} closes answers with id {end}, and model.eos={cfg.model.eos}: answers '
+      'would never end; set model.eos'
+    )
   for field in ('user', 'answer'):
-    if '{' + field + '}' not in getattr(form, field) and not found.get('resumes'):
+    if begins and '{' + field + '}' not in getattr(form, field, '{' + field + '}'):
       raise UserError(f'format.{field} has no {{{field}}}: the text of that turn would be lost')
   return f'{form.name}, {form.hash[:12]}; BOS {tokenizer.bos}, EOS {tokenizer.eos}', None
 
@@ -173,10 +178,10 @@ def judges_read(
   cfg: Answering, found: Mapping[str, Any], raised: tuple[Judge, ...]
 ) -> tuple[str, tuple[tuple[Judge, ...], tuple[Judge, ...]]]:
   """Rule 9: tokens pass through where both hashes agree; else text is read and written anew."""
-  said, wrong = [], []
+  said, wrong, tokenizer = [], [], found['tokenizer']
   for judge in (*raised, *cfg.gold):
     try:
-      how = _reading(judge, cfg, (found['tokenizer'], cfg.format))
+      how = _reading(judge, cfg, (tokenizer, dialogues.resolved(cfg.format, tokenizer)))
       said.append(f'{judge.name}, weight {judge.weight}: {how}')
     except UserError as error:
       wrong.append(str(error))

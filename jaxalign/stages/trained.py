@@ -13,17 +13,22 @@ import jax
 from jax.sharding import Mesh
 
 from jaxalign.config import UserError
-from jaxalign.data.chat import ChatFormat
+from jaxalign.data import dialogues
+from jaxalign.data.chat import OWN, ChatFormat
+from jaxalign.data.dialogues import Format
+from jaxalign.data.own_template import OwnTemplate
 from jaxalign.data.text import Tokenizer, shipped
 from jaxalign.files import read_object
 from jaxalign.models import adapters, families, heads, hub
 from jaxalign.models.decoder import Decoder
+from jaxalign.sealing import tree
 from jaxalign.sharding.layout import layout
 from jaxalign.train import saving
 
 REWARD = 'jaxalign.stages.reward:Config'
 PPO = 'jaxalign.stages.ppo:Config'  # a policy, and a critic that only it needs
 _CONFIGS = {f'{module.__name__}:Config': module.Config for module in families.MODELS.values()}
+_OWN = 'template_text'  # of what a checkpoint says about itself
 _Path = str | os.PathLike[str]
 _Raw = Mapping[str, Any]  # a run's config.json, or some of its fields
 _Class = TypeVar('_Class')
@@ -64,7 +69,7 @@ def load(
     base = weights_of(raw['init'], cfg.weights, mesh)
     twin = twin_of(adapters.adapter_builder(cfg, lora), mesh)
     model = adapters.merge(base, saving.read_weights(workdir, twin, part), lora)
-  return cast(model, dtype), tokenizer_of(raw)
+  return cast(model, dtype), tokenizer_of_run(workdir, raw)
 
 
 def refuse_no_text(workdir: _Path, raw: _Raw) -> None:
@@ -74,11 +79,11 @@ def refuse_no_text(workdir: _Path, raw: _Raw) -> None:
 
 def scorer_of(
   workdir: _Path, *, dtype: str | None = None, mesh: Mesh | None = None
-) -> tuple[heads.Scorer, Tokenizer, ChatFormat]:
+) -> tuple[heads.Scorer, Tokenizer, Format]:
   """A reward model at its newest checkpoint, with the text side that it was trained with. dtype: of
   its decoder; the head stays as it was trained, for scores are float32."""
   raw = reward_raw('reward model', workdir)
-  cfg, tokenizer, form = model_config(workdir, raw), tokenizer_of(raw), format_of(raw)
+  cfg, (tokenizer, form) = model_config(workdir, raw), text_of_run(workdir, raw)
   refuse_other_text(workdir, tokenizer, form)
   if raw.get('lora') is None:
     scorer = saving.read_weights(workdir, twin_of(heads.fresh(cfg), mesh))
@@ -92,7 +97,7 @@ def scorer_of(
   return heads.Scorer(cast(decoder, dtype), score_D=scorer.score_D), tokenizer, form
 
 
-def refuse_other_text(workdir: _Path, tokenizer: Tokenizer, form: ChatFormat) -> None:
+def refuse_other_text(workdir: _Path, tokenizer: Tokenizer, form: Format) -> None:
   """Whether text becomes the same ids as when the newest checkpoint was trained."""
   said = saving.about(workdir)
   for name, now in text_side(tokenizer, form).items():
@@ -104,9 +109,15 @@ def refuse_other_text(workdir: _Path, tokenizer: Tokenizer, form: ChatFormat) ->
       )
 
 
-def text_side(tokenizer: Tokenizer, form: ChatFormat) -> dict[str, str]:
+def text_side(tokenizer: Tokenizer, form: Format) -> dict[str, str]:
   """What a checkpoint says of the text it was trained on."""
   return dict(tokenizer=tokenizer.hash, template=form.hash)
+
+
+def text_record(tokenizer: Tokenizer, form: Format) -> dict[str, str]:
+  """The same with the text of a checkpoint's own template, which runs after this one take over."""
+  own = {_OWN: form.source} if isinstance(form, OwnTemplate) else {}
+  return text_side(tokenizer, form) | own
 
 
 def fingerprint_of(workdir: _Path) -> str:
@@ -130,8 +141,17 @@ def cast(model: Decoder, dtype: str | None) -> Decoder:
   return jax.tree.map(lambda w: w.astype(dtype), model).under(cfg)
 
 
-def format_of(raw: _Raw) -> ChatFormat:
-  return _built(ChatFormat, raw.get('format'), 'format')
+def text_of_run(workdir: _Path, raw: _Raw) -> tuple[Tokenizer, Format]:
+  """The text side of a run: its tokenizer, and the format in which dialogues are written."""
+  tokenizer = tokenizer_of_run(workdir, raw)
+  return tokenizer, format_of(raw, tokenizer)
+
+
+def format_of(raw: _Raw, tokenizer: Tokenizer) -> Format:
+  """tokenizer: the run's own, as `tokenizer_of_run` gives it."""
+  fields = raw.get('format')
+  form = OWN if fields == tree(OWN) else _built(ChatFormat, fields, 'format')
+  return dialogues.resolved(form, tokenizer)
 
 
 def _built(cls: Callable[..., _Class], fields: Any, what: str) -> _Class:
@@ -187,6 +207,14 @@ def weights_of(init: str, dtype: str, mesh: Mesh | None) -> Decoder:
   return hub.load(init, dtype=dtype, mesh=mesh)
 
 
+def tokenizer_of_run(workdir: _Path, raw: _Raw) -> Tokenizer:
+  """The tokenizer of a run. The chat template that it learned comes along, whatever has become of
+  the file it was read from."""
+  tokenizer = tokenizer_of(raw)
+  learned = saving.about(workdir).get(_OWN) if saving.newest(workdir) is not None else None
+  return tokenizer if learned is None else tokenizer.with_template(learned)
+
+
 def tokenizer_of(raw: _Raw) -> Tokenizer:
   """The tokenizer of a run, from its config: its own, or that of where it started."""
   named, init = raw.get('tokenizer'), raw.get('init')
@@ -196,7 +224,7 @@ def tokenizer_of(raw: _Raw) -> Tokenizer:
   if named == 'shipped':
     return shipped()
   if named is None and init is not None and is_workdir(init):
-    return tokenizer_of(raw_of(init))
+    return tokenizer_of_run(init, raw_of(init))
   if named is None and init is None:
     raise UserError(
       'tokenizer is not set, and without init there is no directory to take it from: name one, or '

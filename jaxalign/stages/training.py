@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from jaxalign import pod
 from jaxalign.config import UserError
-from jaxalign.data import batches, prepare, sources
+from jaxalign.data import batches, dialogues, prepare, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.prepared import Prepared
 from jaxalign.data.text import Tokenizer
@@ -87,7 +87,7 @@ def open_run(cfg: Supervised, workdir: Workdir, build: Build) -> tuple[Tokenizer
 @contextlib.contextmanager
 def opened(cfg: Learning, workdir: Workdir, mesh: Mesh, tokenizer: Tokenizer) -> Iterator[Saves]:
   """The checkpoints of a run, while its mesh is the current one; each says of what text it is."""
-  about = trained.text_side(tokenizer, cfg.format)
+  about = trained.text_record(tokenizer, dialogues.resolved(cfg.format, tokenizer))
   with jax.set_mesh(mesh), Saves(workdir, cfg.saving, about) as saves:
     yield saves
 
@@ -180,13 +180,14 @@ def open_data(
   """The corpora, tokenised by the first process unless they have been before. `length` of the
   longest example, and `kind`: where they are not the config's own."""
   length, kind = length or cfg.length, kind or cfg.kind
+  form = dialogues.resolved(cfg.format, tokenizer)
   known = workdir / f'{name}.json'  # so that a run that goes on need not read its sources again
-  how = [length, cfg.format.hash, tokenizer.hash, cfg.prepared]
+  how = [length, form.hash, tokenizer.hash, cfg.prepared]
   key = hashlib.sha256(json.dumps([how, *map(tree, corpora)]).encode()).hexdigest()
   if pod.writes() and not _is_ready(known, key):
     where = place(cfg.prepared or workdir / 'prepared')
     done = [
-      prepare.prepare(c.source, tokenizer, cfg.format, where, length=length, long=c.long, kind=kind)
+      prepare.prepare(c.source, tokenizer, form, where, length=length, long=c.long, kind=kind)
       for c in corpora
     ]
     # Seen from the workdir where they lie in it, so that a copied workdir reads its own.

@@ -210,7 +210,7 @@ def test_what_is_younger_than_a_run_stands_in_config_json_only_where_it_is_used(
   assert list(sealing.tree(chat.TRANSCRIPT)) == old
   told = sealing.tree(chat.CHATML)
   assert told.keys() - set(old) == {'controls', 'end', 'after'}
-  assert trained.format_of(dict(format=told)) == chat.CHATML
+  assert trained.format_of(dict(format=told), TOKENIZER) == chat.CHATML
 
 
 def test_the_template_comes_with_the_tokenizer(tmp_path):

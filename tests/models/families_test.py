@@ -8,11 +8,13 @@ import jax
 import numpy as np
 import pytest
 import safetensors.numpy
+from jax.sharding import AbstractMesh
 
 from jaxalign.config import UserError
 from jaxalign.models import families, hub, llama2, llama3, mistral, phi2, qwen2, qwen3
 from jaxalign.models.adapters import Lora, attach, make_adapter, merge
 from jaxalign.models.export import export
+from jaxalign.sharding.layout import layout
 from jaxalign.sharding.meshes import make_mesh
 from tests.golden import cases
 from tests.golden.cases import SEGMENT_BT, TOLERANCE, apart
@@ -37,6 +39,7 @@ NAMED = [
   ('meta-llama/Llama-2-7b-hf', llama2.llama2_7b()),
   ('meta-llama/Llama-2-70b-chat-hf', llama2.llama2_70b()),
   ('meta-llama/Llama-3.1-8B', llama3.llama3_1_8b()),
+  ('HuggingFaceTB/SmolLM2-135M-Instruct', llama2.smollm2_135m()),
   ('mistralai/Mistral-7B-Instruct-v0.2', mistral.mistral_7b()),
   ('mistralai/Mistral-7B-v0.1', mistral.mistral_7b(theta=10_000.0, window=4096)),
   ('microsoft/phi-2', phi2.phi2(bos=50_256)),
@@ -49,6 +52,24 @@ NAMED = [
 def test_our_name_for_a_published_model_is_its_config(name, ours):
   raw = PUBLISHED[name]['config']
   assert families.module_of(raw).HUGGING_FACE.read(type(ours), raw) == ours
+
+
+@pytest.mark.parametrize(
+  'name, one, four',
+  [('cais/HarmBench-Llama-2-13b-cls', 24.24, 6.06), ('Qwen/Qwen3-14B', 27.51, 6.88)],
+)
+def test_a_13b_judge_and_a_14b_load_into_the_shards_of_four_chips(name, one, four):
+  """GiB of bfloat16 weights on a chip of 15.75, of shapes alone; no chip would hold them all."""
+  raw = PUBLISHED[name]['config']
+  module = families.module_of(raw)
+  cfg = module.HUGGING_FACE.read(module.Config, raw, dtype='bfloat16', weights='bfloat16')
+  shapes = jax.eval_shape(cfg.build, jax.random.key(0))
+  sizes = []
+  for chips in (1, 4):
+    homes = layout(shapes, AbstractMesh((1, chips, 1), ('data', 'fsdp', 'tensor')))
+    parts = jax.tree.map(lambda w, home: math.prod(home.shard_shape(w.shape)), shapes, homes)
+    sizes.append(2 * sum(jax.tree.leaves(parts)) / 2**30)
+  assert sizes == pytest.approx([one, four], abs=0.01) and four < 15.75 < one
 
 
 BASE = dict(hidden_size=64, num_attention_heads=4, num_hidden_layers=2)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import tracemalloc
 
 import jax
 import jax.numpy as jnp
@@ -61,6 +62,32 @@ def test_a_sharded_load_is_the_plain_load(checkpoint, sizes, dtype):
   jax.tree.map(
     lambda w, home: w.sharding.is_equivalent_to(home, w.ndim) or pytest.fail(), sharded, homes
   )
+
+
+@pytest.mark.parametrize('tied', [False, True])
+def test_a_sharded_index_goes_straight_into_the_shards(checkpoint, tied):
+  """Beside the shards themselves no tensor is ever held, let alone a file: chunks of it are."""
+  rows, head = 1 << 15, 'lm_head.weight'
+
+  def larger(tensors):
+    for name in ('model.embed_tokens.weight', head):
+      tensors[name] = np.random.default_rng(3).standard_normal((rows, 64), 'f4')
+    if tied:
+      del tensors[head]
+
+  path, tensors = checkpoint(change=larger, shards=3, vocab_size=rows, tie_word_embeddings=tied)
+  hub.load(path, mesh=make_mesh(1, 8, 1))  # what is compiled and cached is there
+  tracemalloc.start()
+  try:
+    model = hub.load(path, mesh=make_mesh(1, 8, 1))
+    held, peak = tracemalloc.get_traced_memory()
+  finally:
+    tracemalloc.stop()
+  assert ours(model) == {name: a.tobytes() for name, a in tensors.items()}
+  (shard, *others) = model.embed_VD[...].addressable_shards
+  assert len(others) == 7 and shard.data.size == rows * 64 // 8
+  assert held >= sum(a.nbytes for a in tensors.values()), 'the shards were seen'
+  assert peak - held < tensors['model.embed_tokens.weight'].nbytes / 4
 
 
 def test_replicas_on_a_cpu_share_their_memory_and_survive_donation(checkpoint):

@@ -111,7 +111,7 @@ def test_rule_9_a_judge_of_another_template_reads_its_own(form, finished):
   talk = Conversation((*QUESTION, Turn('assistant', 'Because it is.')))
   wanted = dialogues.encode(form, tokenizer, talk).tokens.tolist()
   end = len(wanted) - 1 - wanted[::-1].index(tokenizer.eos)
-  assert ids == (wanted if finished else wanted[:end])
+  assert ids == wanted[: end + finished]  # as a pair's sides end: what is behind is not read
   assert ids.count(tokenizer.eos) == 2 - (not finished)
 
 

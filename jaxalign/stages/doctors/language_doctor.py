@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import AbstractMesh
 
 from jaxalign.config import UserError
-from jaxalign.data import prepare, shards
+from jaxalign.data import dialogues, prepare, shards
 from jaxalign.data.cutting import Example
 from jaxalign.data.shards import Kind
 from jaxalign.data.text import Tokenizer
@@ -58,12 +58,13 @@ def corpus(
 ) -> tuple[str, list[Example]]:
   """The first records of a corpus, as the run would tokenise them."""
   examples, length = [], length or cfg.length
+  form = dialogues.resolved(cfg.format, tokenizer)
   for where, record in itertools.islice(_streamed(one.source).read(), _RECORDS):
-    encoded, found = prepare.encode(where, record, cfg.format, tokenizer)
+    encoded, found = prepare.encode(where, record, form, tokenizer)
     if found != kind:
       shards.refuse_other_kind(where, found, kind)
     for example in encoded:
-      refuse_unlearnable(where, example, tokenizer, kind)
+      refuse_unlearnable(where, example, tokenizer, kind, form)
     examples += encoded
   if not examples:
     raise UserError(f'{one.source.name} holds no record: name another path')
@@ -79,12 +80,15 @@ def corpus(
   return f'{words}{fit.mean():.0%} fit {length}; {learned:.0%} of them learned', examples
 
 
-def refuse_unlearnable(where: str, example: Example, tokenizer: Tokenizer, kind: Kind) -> None:
+def refuse_unlearnable(
+  where: str, example: Example, tokenizer: Tokenizer, kind: Kind, form: dialogues.Format
+) -> None:
   if kind == 'prompt':
     return
   if not example.weight.any():
     raise UserError(f'{where}: no token carries loss: its answer is empty, or the format loses it')
-  if example.tokens[-1] != tokenizer.eos or not example.weight[-1]:
+  last = example.tokens[np.flatnonzero(example.weight)[-1]]
+  if last != tokenizer.eos and last != dialogues.end_of(form, tokenizer):
     raise UserError(f'{where}: EOS is not learned at its end, so the model would never stop')
 
 

@@ -15,6 +15,7 @@ import tempfile
 from etils import epath
 
 from jaxalign.chips import CHIPS
+from jaxalign.data import dialogues
 from jaxalign.files import write_text
 from jaxalign.sealing import write
 from jaxalign.stages import trained
@@ -116,7 +117,7 @@ def _stand_in(stage, tokenizer, place):
   tokens = trained.tokenizer_of(dict(tokenizer=tokenizer, init=None))
   path = place / saving.DIRECTORY / str(stage.steps)
   write(dataclasses.replace(stage, tokenizer=tokenizer), place / 'config.json')
-  about = trained.text_side(tokens, stage.format)
+  about = trained.text_record(tokens, dialogues.resolved(stage.format, tokens))
   write_text(json.dumps(about), path / 'about' / 'metadata')
   record = fingerprint.sealed({f'model.{place.name}': ['none', 0]})
   write_text(json.dumps(record), path / 'fingerprint' / 'metadata')

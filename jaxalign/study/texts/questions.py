@@ -5,6 +5,7 @@ from typing import Any
 from etils import epath
 
 from jaxalign.config import UserError
+from jaxalign.data import dialogues
 from jaxalign.evals import benches, likelihood, sentiment
 from jaxalign.evals.likelihood import Item
 from jaxalign.evals.outcome import Outcome
@@ -19,7 +20,8 @@ _LEARNED = 64  # demonstrations and documents whose learning is looked at
 
 
 def text_of(world: Settings) -> likelihood.Text:
-  return likelihood.Text(open_tokenizer(world), world.format, world.length)
+  tokenizer = open_tokenizer(world)
+  return likelihood.Text(tokenizer, dialogues.resolved(world.format, tokenizer), world.length)
 
 
 def asked(world: Settings, home: epath.Path) -> Tests:

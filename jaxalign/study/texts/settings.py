@@ -18,7 +18,7 @@ class Settings:
   general: sources.Source  # documents about other things: replay, and the neutral control
   demonstrations: sources.Source | Decontaminated  # conversations
   tokenizer: str  # the base's: a directory, file or hub name, or 'shipped'
-  format: chat.ChatFormat
+  format: chat.ChatFormat | chat.Own
   length: Length = 2048  # of the longest item
   documents: Count = 200_000  # explanations at most, from all over their corpus
   background: Count = 20_000_000  # tokens of general text for replay

@@ -86,12 +86,12 @@ def test_corpora_that_teach_nothing(tmp_path):
     language_doctor.corpus(pairs, shipped(), smoke())
   silent = dataclasses.replace(examples[0], weight=examples[0].weight & False)
   with pytest.raises(UserError, match='no token carries loss'):
-    language_doctor.refuse_unlearnable('c.jsonl:1', silent, shipped(), 'example')
+    language_doctor.refuse_unlearnable('c.jsonl:1', silent, shipped(), 'example', chat.TRANSCRIPT)
   endless = dataclasses.replace(
     examples[0], tokens=examples[0].tokens[:-1], weight=examples[0].weight[:-1]
   )
   with pytest.raises(UserError, match='would never stop'):
-    language_doctor.refuse_unlearnable('c.jsonl:1', endless, shipped(), 'example')
+    language_doctor.refuse_unlearnable('c.jsonl:1', endless, shipped(), 'example', chat.TRANSCRIPT)
 
 
 def test_a_tokenizer_without_bos_and_a_format_with_it():
