@@ -20,6 +20,7 @@ from jaxalign.statistics import Interval
 Z = 1.959963984540054  # of 95 %
 DRAWS = 10_000  # of a bootstrap, and of sign-flips where they are too many to count
 _FEWEST = 5  # clusters below which an interval is t's: there are too few distinct draws
+_ROUNDED = 1e-6  # weights nearer than this are one side's
 _REJECTING = 6  # discordant items, all one way, that an exact test of .05 needs
 _BLOCK = 1 << 22  # clusters drawn at a time
 
@@ -96,22 +97,21 @@ class Units:
   @functools.cached_property
   def sides(self) -> tuple[tuple[float, np.ndarray], ...]:
     """(weight summed over its rows, by all rows; which rows): a rate each, and its coefficient."""
-    found = [(w, self.weight_N == w) for w in np.unique(self.weight_N)]
-    return tuple((float(w) * int(here.sum()) / len(self), here) for w, here in found)
+    known = np.unique(self.weight_N)
+    apart = np.flatnonzero(np.diff(known) > _ROUNDED * (1 + np.abs(known[1:]))) + 1
+    found = [np.isin(self.weight_N, side) for side in np.split(known, apart)]
+    return tuple((float(self.weight_N[here].sum()) / len(self), here) for here in found)
 
   def summed(self, value_N: np.ndarray) -> np.ndarray:
     """[clusters]"""
     return np.bincount(self.cluster_N, value_N, self.clusters)
 
   def part(self, here_N: np.ndarray) -> 'Units':
-    """Some of the rows; sides weigh as they did among all, if both are there."""
-    kept = Units.of(self.cluster_N[here_N].tolist(), self.weight_N[here_N])
-    weight_N = kept.weight_N.copy()
-    for total, here in self.sides:
-      mine = self.weight_N[np.flatnonzero(here)[0]] == kept.weight_N
-      if mine.any():
-        weight_N[mine] = total * len(kept) / int(mine.sum())
-    return dataclasses.replace(kept, weight_N=weight_N)
+    """Some of the rows; each side weighs as it did among all."""
+    weight_N = np.zeros(len(self))
+    for total, side_N in self.sides:
+      weight_N[side_N] = total * int(here_N.sum()) / max(1, int((side_N & here_N).sum()))
+    return Units.of(self.cluster_N[here_N].tolist(), weight_N[here_N])
 
 
 def mean(value_N: np.ndarray, units: Units) -> float:
@@ -245,13 +245,14 @@ class Crossed:
   both: Interval
   seeds: Interval  # by t over the seeds' means alone
   p: float | None  # two-sided, by t
+  floor: float | None  # the smallest mean that as much is found of in 4 studies of 5
   each: tuple[float, ...]  # a mean a seed
 
 
 def crossed(value_SN: np.ndarray, units: Units, count: int = DRAWS, seed: int = 0) -> Crossed:
   """Bootstrap of seeds and clusters at once (Owen 2007): each draw takes seeds, and of all of them
-  the same clusters. Deviations of drawn seeds are wider by S/(S-1), and ends by t of as many degrees
-  of freedom as both variances have together (Satterthwaite)."""
+  the same clusters. Deviations of drawn seeds are wider by S/(S-1), and ends by t of as many
+  degrees of freedom as both variances have together (Satterthwaite)."""
   seeds, rng = len(value_SN), np.random.default_rng(seed)
   each_S = np.array([mean(value_N, units) for value_N in value_SN])
   alone = statistics.t_interval(each_S)
@@ -259,7 +260,7 @@ def crossed(value_SN: np.ndarray, units: Units, count: int = DRAWS, seed: int = 
   average_N = value_SN.mean(0)
   error = standard_error(average_N, units)
   if seeds == 1 or error is None:
-    return Crossed(both=Interval(middle, None, None), seeds=alone, p=None, each=found)
+    return Crossed(both=Interval(middle, None, None), seeds=alone, p=None, floor=None, each=found)
   drawn_BS = draws(value_SN.T, units, count, rng)
   picked_BS = np.take_along_axis(drawn_BS, rng.integers(seeds, size=drawn_BS.shape), 1)
   whole_B = drawn_BS.mean(1)
@@ -268,12 +269,15 @@ def crossed(value_SN: np.ndarray, units: Units, count: int = DRAWS, seed: int = 
   total = of_seeds + of_items
   if total <= 1e-24 * max(1.0, abs(middle)) ** 2:
     same = Interval(middle, middle, middle)
-    return Crossed(both=same, seeds=alone, p=1.0 if middle == 0 else 0.0, each=found)
+    p = 1.0 if middle == 0 else 0.0
+    return Crossed(both=same, seeds=alone, p=p, floor=None, each=found)
   free = total**2 / (of_seeds**2 / (seeds - 1) + of_items**2 / (units.clusters - 1))
-  wider = float(special.stdtrit(free, 0.975)) / Z
+  edge = float(special.stdtrit(free, 0.975))
+  wider, floor = edge / Z, (edge + float(special.stdtrit(free, 0.8))) * math.sqrt(total)
   low, high = middle + wider * (np.nanquantile(drawn_B, [0.025, 0.975]) - middle)
   p = min(1.0, 2 * float(special.stdtr(free, -abs(middle) / math.sqrt(total))))
-  return Crossed(both=Interval(middle, float(low), float(high)), seeds=alone, p=p, each=found)
+  both = Interval(middle, float(low), float(high))
+  return Crossed(both=both, seeds=alone, p=p, floor=floor, each=found)
 
 
 def kappa(one: Sequence[Hashable], other: Sequence[Hashable]) -> float | None:
