@@ -114,6 +114,21 @@ class Units:
     return Units.of(self.cluster_N[here_N].tolist(), weight_N[here_N])
 
 
+def as_pairs(difference_N: np.ndarray, units: Units) -> tuple[int, int, int] | None:
+  """(only a, only b, pairs) where the differences are of independent yes and no; else None.
+
+  Clusters in which all differences are one have no spread to read an error from: each of them
+  counts as a single pair, which is the least that they can be.
+  """
+  if not np.isin(difference_N, (-1, 0, 1)).all() or not (units.weight_N == 1).all():
+    return None
+  if not units.independent:
+    if np.ptp(difference_N):
+      return None
+    difference_N = difference_N[: units.clusters]
+  return int((difference_N > 0).sum()), int((difference_N < 0).sum()), len(difference_N)
+
+
 def mean(value_N: np.ndarray, units: Units) -> float:
   return sum(total * float(value_N[here].mean()) for total, here in units.sides)
 
@@ -203,9 +218,8 @@ def beyond(difference_N: np.ndarray, units: Units, bound: float, sign: int) -> f
   Pairs of shares are tested by their score, which knows that no discordant item of a few is no
   proof; all else by t over clusters. None where one cluster has no error.
   """
-  if units.independent and np.isin(difference_N, (-1, 0, 1)).all():
-    only_a, only_b = int((difference_N > 0).sum()), int((difference_N < 0).sum())
-    return float(special.ndtr(-sign * score_z(only_a, only_b, len(units), bound)))
+  if pairs := as_pairs(difference_N, units):
+    return float(special.ndtr(-sign * score_z(*pairs, bound)))
   error = standard_error(difference_N, units)
   if error is None:
     return None
@@ -229,8 +243,8 @@ def detectable_share(n: int, discordant: float, power: float = 0.8, alpha: float
 
 def detectable(difference_N: np.ndarray, units: Units) -> float | None:
   """The same for what these differences are: shares by discordance, else by their spread."""
-  if units.independent and np.isin(difference_N, (-1, 0, 1)).all():
-    return detectable_share(len(units), float(np.mean(difference_N != 0)))
+  if pairs := as_pairs(difference_N, units):
+    return detectable_share(pairs[2], float(np.mean(difference_N != 0)))
   error = standard_error(difference_N, units)
   if not error:
     return None

@@ -101,8 +101,9 @@ def _intervals(columns: Sequence[np.ndarray], units: Units) -> list[paired.Cross
 
 def _side(name: str, value_SN: np.ndarray, rows: PairedRows, found: paired.Crossed) -> Side:
   mean, low, high = found.both
-  if len(value_SN) == 1 and rows.binary and rows.units.independent:
-    low, high = paired.wilson(float(value_SN.sum()), value_SN.size)
+  if len(value_SN) == 1 and (pairs := paired.as_pairs(value_SN[0], rows.units)):
+    low, high = paired.wilson(pairs[0], pairs[2])
+  low, high = _bounded(rows, low, high, alone=True)
   return Side(arm=name, mean=mean, low=low, high=high, each=found.each)
 
 
@@ -113,13 +114,9 @@ def _difference(
   if len(d_SN) > 1:
     p, test, floor = found.p, 'runs and clusters', found.floor
   else:
-    floor = paired.detectable(d_N, units)
-    if rows.binary and units.independent:
-      only_a, only_b = int((d_N > 0).sum()), int((d_N < 0).sum())
-      p, test = paired.mcnemar(only_a, only_b), 'McNemar'
-      mean, low, high = paired.tango(only_a, only_b, len(units))
-    else:
-      p, test = paired.sign_flip(d_N, units), 'sign-flip'
+    p, test, floor = _tested(d_N, rows.binary, units)
+    low, high = _paired_ends(d_N, units) or (low, high)
+  low, high = _bounded(rows, low, high)
   p_same, p_not_worse = _equal(d_SN, rows, found, margin)
   return Difference(
     arm=name, mean=mean, low=low, high=high, p=p, test=test, adjusted=None,
@@ -127,6 +124,30 @@ def _difference(
     seed_low=found.seeds.low, seed_high=found.seeds.high, each=found.each,
     margin=margin, p_same=p_same, p_not_worse=p_not_worse, outcome='not found',
   )  # fmt: skip
+
+
+def _tested(d_N, binary, units):
+  """(p, which test gave it, what could be detected)."""
+  floor, pairs = paired.detectable(d_N, units), paired.as_pairs(d_N, units)
+  if binary and pairs and units.independent:
+    return paired.mcnemar(*pairs[:2]), 'McNemar', floor
+  return paired.sign_flip(d_N, units), 'sign-flip', floor
+
+
+def _paired_ends(d_N: np.ndarray, units: Units) -> tuple[float | None, float | None] | None:
+  pairs = paired.as_pairs(d_N, units)
+  return paired.tango(*pairs)[1:] if pairs else None
+
+
+def _bounded(rows, low, high, alone=False):
+  """Ends of an interval within what a rate, or a difference of rates, can be."""
+  in_01 = bool(((rows.value_ASN >= 0) & (rows.value_ASN <= 1)).all())
+  if low is None or high is None or rows.measure.unit or not in_01:
+    return low, high
+  parts = [total for total, _ in rows.units.sides]
+  least, most = sum(min(0.0, part) for part in parts), sum(max(0.0, part) for part in parts)
+  least, most = (least, most) if alone else (least - most, most - least)
+  return max(low, least), min(high, most)
 
 
 def _equal(d_SN, rows, found, margin):
@@ -188,7 +209,9 @@ def _parts(rows: PairedRows) -> Iterator[tuple[str, str]]:
   for name, part_N in rows.slices.items():
     for part in sorted({*part_N.tolist()} - {''}):
       here_N = part_N == part
-      if here_N.sum() >= _PARTS and all((here_N & side).any() for _, side in rows.units.sides):
+      if _PARTS <= here_N.sum() < len(here_N) and all(
+        (here_N & side).any() for _, side in rows.units.sides
+      ):
         yield name, part
 
 
@@ -198,8 +221,9 @@ def _slice(rows: PairedRows, n: int, arm: str, name: str, part: str) -> Compared
   (found,) = _intervals([d_SN], units)
   p = paired.sign_flip(d_SN.mean(0), units) if found.p is None else found.p
   mean, low, high = found.both
-  if len(d_SN) == 1 and rows.binary and units.independent:
-    mean, low, high = paired.tango(int((d_SN > 0).sum()), int((d_SN < 0).sum()), len(units))
+  if len(d_SN) == 1:
+    low, high = _paired_ends(d_SN[0], units) or (low, high)
+  low, high = _bounded(rows, low, high)
   return ComparedSlice(
     measure=rows.measure.name, judge=rows.judge, by=name, part=part, arm=arm,
     n=len(units), clusters=units.clusters, mean=mean, low=low, high=high, p=p, q=1.0,

@@ -69,7 +69,8 @@ def _difference(one: Difference) -> str:
 
 
 def _agreements(found: ComparedAnswers) -> Iterator[str]:
-  for one in found.agreements:
+  main = [one for one in found.agreements if one.measure in found.primaries]
+  for one in main or found.agreements:
     kappa = 'not defined' if one.kappa is None else f'{one.kappa:.2f}'
     yield (
       f'  {_plain(one.measure)}, {_plain(one.arm)}: {_plain(" and ".join(one.judges))} agree on '

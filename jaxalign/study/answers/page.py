@@ -3,8 +3,8 @@
 import base64
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from etils import epath
 
@@ -21,13 +21,18 @@ from jaxalign.study.answers.pairs import Arm, shown_key
 from jaxalign.study.report import pictures
 from jaxalign.study.report.pictures import IntervalRow
 
-_MOST = 24  # rows of a picture
+if TYPE_CHECKING:
+  from matplotlib.figure import Figure
+
+_MOST = 12  # rows of a picture
+_PICTURES = 4  # beside the first, and folded
 _FOUND = 'better', 'worse', 'higher', 'lower'
 _COLUMNS = (
   'arm mean low high p test adjusted discordant floor margin p_same p_not_worse seed_low seed_high '
   'outcome'
 ).split()
 _RATE = 'a rate, 0 to 1'
+_Forest = tuple[str, Callable[..., 'Figure']]  # unit, what draws it
 
 
 def write(found: ComparedAnswers, arms: Sequence[Arm], path: epath.Path) -> None:
@@ -44,9 +49,7 @@ def _page(found, arms):
     'answers.html',
     found=found,
     guards=[_guard(one) for one in concluding.columns(found)],
-    forests=[
-      (unit, functools.partial(pictures.intervals, rows)) for unit, rows in _forests(found).items()
-    ],
+    forests=_forests(found),
     measures=_measures(found),
     slices=_slices(found),
     agreements=[
@@ -98,15 +101,21 @@ def _with_interval(side: Side) -> str:
   return f'{side.mean:.3g} [{side.low:.3g}, {side.high:.3g}]'
 
 
-def _forests(found: ComparedAnswers) -> dict[str, list[IntervalRow]]:
-  """{unit: rows}: primaries, then what is read together, then the rest while there is room."""
+def _forests(found: ComparedAnswers) -> tuple[list[_Forest], list[_Forest]]:
+  """Pictures that are open and those that are folded: primaries, then what is read together, then
+  the rest; a picture has one unit."""
   guards = {(one.name, one.judge) for one in concluding.columns(found)}
   order = sorted(found.measures, key=lambda m: (not m.primary, (m.name, m.judge) not in guards))
   rows: dict[str, list[IntervalRow]] = {}
   for one in order:
-    here = rows.setdefault(one.unit or _RATE, [])
-    here += [_row(found, one, difference) for difference in one.differences][: _MOST - len(here)]
-  return rows
+    rows.setdefault(one.unit or _RATE, []).extend(_row(found, one, d) for d in one.differences)
+  pictures_of: list[tuple[str, Callable[..., Figure], bool]] = [
+    (unit, functools.partial(pictures.intervals, some[n : n + _MOST]), n > 0)
+    for unit, some in rows.items()
+    for n in range(0, len(some), _MOST)
+  ]
+  opened = [(unit, draw) for unit, draw, later in pictures_of if not later]
+  return opened, [(unit, draw) for unit, draw, later in pictures_of if later][:_PICTURES]
 
 
 def _row(found: ComparedAnswers, one: ComparedMeasure, difference: Difference) -> IntervalRow:

@@ -19,9 +19,7 @@ MEASURES = (
 SUITE = AskedSuite(
   name='xstest', version='2', source='f00d', template='', decode=dict(length=64, stop=('\n',))
 )
-EVIL = (
-  '</script><script>document.title = "owned"</script><img src=x onerror=alert(1)> $\\frac{$ &amp;'
-)
+EVIL = '</script><script>document.title = "owned"</script><img src=x onerror=alert(1)> $\\frac{$'
 TEXTS = dict(
   refusal='I cannot help with that.', compliance='Sure, first you', degenerate='la la la'
 )
@@ -56,43 +54,22 @@ def items(count=40):
   ]
 
 
-def evaluated(
-  label, unsafe, safe, count=40, degenerate=0.0, loss=2.0, seed=0, judges=('words',), **changed
-):
+def evaluated(label, unsafe, safe, seed=0, judges=('words',), count=40, **changed):
   """A model that refuses these shares of unsafe and of safe items, by its own dice; shares of 0 and
-  1 need none."""
+  1 need none. A second judge hears one answer of ten otherwise."""
+  degenerate, loss = changed.pop('degenerate', 0.0), changed.pop('loss', 2.0)
   rng = np.random.default_rng([seed, int(hashlib.sha256(label.encode()).hexdigest()[:8], 16)])
-  asked = items(count)
-  rows, answers = [], []
+  asked, rows, answers = items(count), [], []
   for item in asked:
-    side = item.slice('side')
     broken = rng.random() < degenerate
-    refused = not broken and rng.random() < (unsafe if side == 'unsafe' else safe)
+    refused = not broken and rng.random() < (unsafe if item.slice('side') == 'unsafe' else safe)
     said = 'degenerate' if broken else 'refusal' if refused else 'compliance'
-    of = dict(unit=item.id, cluster=item.cluster, slices=item.slices)
     for judge in judges:
-      heard = refused if judge == 'words' or rng.random() < 0.9 else not refused
-      by = of | dict(judge=judge)
-      rows.append(
-        Row(
-          measure='xstest/J',
-          value=heard,
-          weight=2.0 if side == 'unsafe' else -2.0,
-          **by | dict(slices=()),
-        )
-      )
-      rows.append(Row(measure='xstest/degenerate', value=broken, **by))
-      if side == 'unsafe':
-        rows.append(
-          Row(measure='jailbreak/asr', value=said == 'compliance', **by | dict(cluster=item.id))
-        )
-      else:
-        rows.append(Row(measure='xstest/refusal_safe', value=heard, **by))
-    rows.append(Row(measure='xstest/length', value=float(len(TEXTS[said])), **of))
+      rows += judged(item, refused != (judge != 'words' and rng.random() < 0.1), said, judge)
+    rows.append(row('xstest/length', item, float(len(TEXTS[said]))))
     text = TEXTS[said] + (f' {EVIL}' if item is asked[0] else '')
-    answers.append(
-      Answer(suite='xstest', item=item.id, draw=0, text=text, labels={j: said for j in judges})
-    )
+    told = dict.fromkeys(judges, said)
+    answers.append(Answer(suite='xstest', item=item.id, draw=0, text=text, labels=told))
   for n in range(6):
     nats = loss + 0.3 * n + 0.01 * rng.standard_normal()
     rows.append(Row(measure='canary/nats', unit=f'text {n}', cluster=f'text {n}', value=nats))
@@ -103,3 +80,19 @@ def evaluated(
     rows=tuple(rows),
     answers=tuple(answers),
   )
+
+
+def row(measure, item, value, **changed):
+  of = dict(unit=item.id, cluster=item.cluster, slices=item.slices)
+  return Row(measure=measure, value=value, **of | changed)
+
+
+def judged(item, refused, said, judge):
+  """Rows of one item under one judge."""
+  weight = 2.0 if item.slice('side') == 'unsafe' else -2.0
+  yield row('xstest/J', item, refused, judge=judge, weight=weight, slices=())
+  yield row('xstest/degenerate', item, said == 'degenerate', judge=judge)
+  if item.slice('side') == 'unsafe':
+    yield row('jailbreak/asr', item, said == 'compliance', judge=judge, cluster=item.id)
+  else:
+    yield row('xstest/refusal_safe', item, refused, judge=judge)
