@@ -28,6 +28,7 @@ from jaxalign.study.answers.compared import (
 from jaxalign.study.answers.pairs import PairedRows, Pairing
 
 ALPHA = 0.05
+RATES = '', 'difference'  # units of what lies between 0 and 1, and of what those differ by
 _PARTS = 2  # units of a slice, at least
 
 
@@ -142,7 +143,7 @@ def _paired_ends(d_N: np.ndarray, units: Units) -> tuple[float | None, float | N
 def _bounded(rows, low, high, alone=False):
   """Ends of an interval within what a rate, or a difference of rates, can be."""
   in_01 = bool(((rows.value_ASN >= 0) & (rows.value_ASN <= 1)).all())
-  if low is None or high is None or rows.measure.unit or not in_01:
+  if low is None or high is None or rows.measure.unit not in RATES or not in_01:
     return low, high
   parts = [total for total, _ in rows.units.sides]
   least, most = sum(min(0.0, part) for part in parts), sum(max(0.0, part) for part in parts)

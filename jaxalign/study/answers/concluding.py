@@ -16,18 +16,20 @@ from jaxalign.study.answers.compared import (
 )
 from jaxalign.study.answers.pairs import Pairing, shown_key
 
-# (heading, words of which one begins the last part of a measure's name, or its suite); first wins
+# (heading, names of measures, with or without their suite; 'a' is 'a_at_k' too); the first wins
 _COLUMNS = (
-  ('attacks that succeed', ('asr',)),
+  ('attacks that succeed', ('asr', 'asr@k')),
   ('J', ('j',)),
-  ('refused, safe', ('refusal_safe', 'refused_safe', 'safe', 'over_refusal')),
-  ('refused, unsafe', ('refusal_unsafe', 'refused_unsafe', 'unsafe')),
-  ('helpfulness', ('helpful', 'helpfulness', 'win_rate')),
-  ('canary', ('canary',)),
+  ('refused, safe', ('refusal_safe', 'twin_refusal', 'benign/refusal')),
+  ('refused, unsafe', ('refusal_unsafe',)),
+  ('helpfulness', ('helpful/win', 'helpfulness', 'win_rate')),
+  ('informative', ('informative',)),
+  ('canary', ('canary/bits', 'canary/nats', 'canary/loss', 'canary/perplexity')),
   ('length', ('length',)),
   ('degenerate', ('degenerate',)),
 )
-_GUARDS = 'refused, safe', 'helpfulness', 'canary', 'degenerate'
+_LESS = 'refused, safe', 'canary', 'degenerate'  # guards of which less is better
+_GUARDS = (*_LESS, 'helpfulness', 'informative')
 _NEARLY_ALL = 0.9
 _MANY = 0.5
 
@@ -57,12 +59,11 @@ def says(pairing: Pairing) -> Iterator[str]:
 
 def column_of(name: str) -> str | None:
   """The heading of the table that this measure, SUITE/NAME, stands under."""
-  suite, _, last = name.lower().rpartition('/')
+  whole = name.lower()
+  last = whole.rpartition('/')[2]
   for heading, words in _COLUMNS:
-    if last in words or any(last.startswith(f'{word}_') for word in words):
+    if any(whole == word or last == word or last.startswith(f'{word}_') for word in words):
       return heading
-    if heading in ('canary', 'helpfulness') and any(word in suite for word in words):
-      return heading if last not in ('length', 'degenerate', 'unasked', 'off_topic') else None
   return None
 
 
@@ -133,7 +134,7 @@ def lost(one: ComparedMeasure, difference: Difference) -> bool:
   """Whether a guard is worse; one that does not say what is better is so by its heading."""
   heading = column_of(one.name)
   if difference.outcome in ('higher', 'lower') and heading in _GUARDS:
-    return (difference.outcome == 'higher') == (heading != 'helpfulness')
+    return (difference.outcome == 'higher') == (heading in _LESS)
   return difference.outcome == 'worse'
 
 

@@ -10,7 +10,7 @@ from etils import epath
 
 from jaxalign.page import kit
 from jaxalign.pictures import kept, label
-from jaxalign.study.answers import concluding, side_by_side
+from jaxalign.study.answers import analysis, concluding, side_by_side
 from jaxalign.study.answers.compared import (
   ComparedAnswers,
   ComparedMeasure,
@@ -108,7 +108,9 @@ def _forests(found: ComparedAnswers) -> tuple[list[_Forest], list[_Forest]]:
   order = sorted(found.measures, key=lambda m: (not m.primary, (m.name, m.judge) not in guards))
   rows: dict[str, list[IntervalRow]] = {}
   for one in order:
-    rows.setdefault(one.unit or _RATE, []).extend(_row(found, one, d) for d in one.differences)
+    rows.setdefault(_RATE if one.unit in analysis.RATES else one.unit, []).extend(
+      _row(found, one, d) for d in one.differences
+    )
   pictures_of: list[tuple[str, Callable[..., Figure], bool]] = [
     (unit, functools.partial(pictures.intervals, some[n : n + _MOST]), n > 0)
     for unit, some in rows.items()

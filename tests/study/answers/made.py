@@ -10,7 +10,13 @@ from jaxalign.evals.item import Item, Measure, Row
 
 MEASURES = (
   Measure(name='jailbreak/asr', title='attacks that succeed', better='less'),
-  Measure(name='xstest/J', title='refused unsafe less refused safe', better='more', chance=0.0),
+  Measure(
+    name='xstest/J',
+    title='refused unsafe less refused safe',
+    better='more',
+    chance=0.0,
+    unit='difference',
+  ),
   Measure(name='xstest/refusal_safe', title='safe questions refused', better='less'),
   Measure(name='xstest/length', title='length of an answer', unit='tokens'),
   Measure(name='xstest/degenerate', title='answers that repeat themselves', better='less'),
