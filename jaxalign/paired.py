@@ -1,8 +1,8 @@
 """Statistics of items that two models answered: every difference is within an item.
 
 Items that are no independent observations share a cluster, which is drawn or flipped as a whole. A
-measure may be a difference of two rates (a side each, told by its weight): then the mean of value
-times weight is that difference, and a draw takes each side's rate over the items that it drew.
+measure may be a difference of two rates, a side each, told by the sign of its weights: the mean of
+value times weight is that difference, and a draw takes each side's rate over what it drew of it.
 """
 
 import dataclasses
@@ -20,7 +20,6 @@ from jaxalign.statistics import Interval
 Z = 1.959963984540054  # of 95 %
 DRAWS = 10_000  # of a bootstrap, and of sign-flips where they are too many to count
 _FEWEST = 5  # clusters below which an interval is t's: there are too few distinct draws
-_ROUNDED = 1e-6  # weights nearer than this are one side's
 _REJECTING = 6  # discordant items, all one way, that an exact test of .05 needs
 _BLOCK = 1 << 22  # clusters drawn at a time
 
@@ -60,18 +59,16 @@ def tango(only_a: int, only_b: int, n: int) -> Interval:
   def end(edge, z):
     if abs(score_z(only_a, only_b, n, edge)) <= Z:
       return edge
-    return float(optimize.brentq(lambda d: _bounded(score_z(only_a, only_b, n, d)) - z, edge, mean))
+    return float(
+      optimize.brentq(lambda d: np.clip(score_z(only_a, only_b, n, d), -1e9, 1e9) - z, edge, mean)
+    )
 
   return Interval(mean, end(-1.0, Z), end(1.0, -Z))
 
 
-def _bounded(z):
-  return min(1e9, max(-1e9, z))
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Units:
-  """What rows of one measure belong to: their clusters, and their weights, one a side."""
+  """What rows of one measure belong to: their clusters, and what they weigh."""
 
   cluster_N: np.ndarray  # numbers from 0
   weight_N: np.ndarray
@@ -96,11 +93,13 @@ class Units:
 
   @functools.cached_property
   def sides(self) -> tuple[tuple[float, np.ndarray], ...]:
-    """(weight summed over its rows, by all rows; which rows): a rate each, and its coefficient."""
-    known = np.unique(self.weight_N)
-    apart = np.flatnonzero(np.diff(known) > _ROUNDED * (1 + np.abs(known[1:]))) + 1
-    found = [np.isin(self.weight_N, side) for side in np.split(known, apart)]
-    return tuple((float(self.weight_N[here].sum()) / len(self), here) for here in found)
+    """(weight summed over its rows, by all rows; share of that weight in each row), one a sign."""
+    found = []
+    for sign in (1, -1):
+      side_N = np.where(sign * self.weight_N > 0, np.abs(self.weight_N), 0.0)
+      if whole := math.fsum(side_N):
+        found.append((sign * whole / len(self), side_N / whole))
+    return tuple(found)
 
   def summed(self, value_N: np.ndarray) -> np.ndarray:
     """[clusters]"""
@@ -109,17 +108,14 @@ class Units:
   def part(self, here_N: np.ndarray) -> 'Units':
     """Some of the rows; each side weighs as it did among all."""
     weight_N = np.zeros(len(self))
-    for total, side_N in self.sides:
-      weight_N[side_N] = total * int(here_N.sum()) / max(1, int((side_N & here_N).sum()))
+    for total, share_N in self.sides:
+      weight_N += total * int(here_N.sum()) * share_N / (share_N[here_N].sum() or 1.0)
     return Units.of(self.cluster_N[here_N].tolist(), weight_N[here_N])
 
 
 def as_pairs(difference_N: np.ndarray, units: Units) -> tuple[int, int, int] | None:
-  """(only a, only b, pairs) where the differences are of independent yes and no; else None.
-
-  Clusters in which all differences are one have no spread to read an error from: each of them
-  counts as a single pair, which is the least that they can be.
-  """
+  """(only a, only b, pairs) of differences between independent yes and no, else None. Clusters
+  whose differences are all one show no spread: each counts as the single pair it may be."""
   if not np.isin(difference_N, (-1, 0, 1)).all() or not (units.weight_N == 1).all():
     return None
   if not units.independent:
@@ -130,7 +126,7 @@ def as_pairs(difference_N: np.ndarray, units: Units) -> tuple[int, int, int] | N
 
 
 def mean(value_N: np.ndarray, units: Units) -> float:
-  return sum(total * float(value_N[here].mean()) for total, here in units.sides)
+  return math.fsum(units.weight_N * value_N) / len(units)
 
 
 def draws(
@@ -143,9 +139,9 @@ def draws(
   rng = np.random.default_rng(0) if rng is None else rng
   columns = value_NK.shape[1]
   sums = []
-  for _, here in units.sides:
-    sums += [units.summed(here * value_N) for value_N in value_NK.T]
-    sums.append(units.summed(here.astype(np.float64)))
+  for _, share_N in units.sides:
+    sums += [units.summed(share_N * value_N) for value_N in value_NK.T]
+    sums.append(units.summed(share_N))
   sums_CK = np.stack(sums, 1)
   drawn = np.concatenate([counted @ sums_CK for counted in _counts(units.clusters, count, rng)])
   drawn_BGK = drawn.reshape(count, len(units.sides), columns + 1)
@@ -187,8 +183,8 @@ def standard_error(value_N: np.ndarray, units: Units) -> float | None:
   if clusters == 1:
     return None
   added_N = np.zeros(len(units))
-  for total, here in units.sides:
-    added_N[here] = total * (value_N[here] - value_N[here].mean()) / here.sum()
+  for total, share_N in units.sides:
+    added_N += total * share_N * (value_N - share_N @ value_N)
   variance = clusters / (clusters - 1) * float(np.sum(units.summed(added_N) ** 2))
   rounding = 1e-12 * float(np.abs(value_N).max(initial=0))
   return 0.0 if math.sqrt(variance) <= rounding else math.sqrt(variance)
@@ -203,7 +199,7 @@ def sign_flip(difference_N: np.ndarray, units: Units, count: int = DRAWS, seed: 
 
 
 def benjamini_hochberg(ps: ArrayLike) -> tuple[float, ...]:
-  """Adjusted p-values in the order given: the false discovery rate at which each is found."""
+  """Adjusted p-values in the order given: false discovery rates at which each is found."""
   p_N = np.asarray(ps, np.float64)
   order_N = np.argsort(p_N, kind='stable')[::-1]  # the largest first
   stepped_N = p_N[order_N] * len(p_N) / np.arange(len(p_N), 0, -1)
@@ -214,10 +210,8 @@ def benjamini_hochberg(ps: ArrayLike) -> tuple[float, ...]:
 
 def beyond(difference_N: np.ndarray, units: Units, bound: float, sign: int) -> float | None:
   """One-sided p against `sign * mean <= sign * bound`: small where the mean is surely past it.
-
   Pairs of shares are tested by their score, which knows that no discordant item of a few is no
-  proof; all else by t over clusters. None where one cluster has no error.
-  """
+  proof; all else by t over clusters. None where one cluster has no error."""
   if pairs := as_pairs(difference_N, units):
     return float(special.ndtr(-sign * score_z(*pairs, bound)))
   error = standard_error(difference_N, units)

@@ -128,6 +128,20 @@ def test_a_difference_of_rates_is_drawn_side_by_side():
   assert np.isnan(paired.draws(np.ones((2, 1)), lone, 50)).any()  # some draws hold one side alone
 
 
+def test_documents_may_weigh_by_their_tokens():
+  rng = np.random.default_rng(12)
+  tokens_N, nats_N = rng.integers(20, 400, 30), rng.normal(2, 0.5, 30)
+  units = Units.of(range(30), tokens_N * 30 / tokens_N.sum())
+  known = float(nats_N @ tokens_N / tokens_N.sum())
+  assert paired.mean(nats_N, units) == pytest.approx(known)
+  drawn_B = paired.draws(nats_N[:, None], units, 4000)[:, 0]
+  picks = rng.integers(30, size=(4000, 30))
+  loop = [nats_N[row] @ tokens_N[row] / tokens_N[row].sum() for row in picks]
+  assert drawn_B.std() == pytest.approx(np.std(loop), rel=0.06)
+  assert paired.standard_error(nats_N, units) == pytest.approx(np.std(loop), rel=0.1)
+  assert not np.isnan(drawn_B).any()
+
+
 def test_a_part_keeps_what_its_sides_weigh():
   units = Units.of(range(6), [6 / 2, 6 / 2, -6 / 4, -6 / 4, -6 / 4, -6 / 4])
   part = units.part(np.array([True, False, True, True, False, False]))

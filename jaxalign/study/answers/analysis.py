@@ -211,7 +211,7 @@ def _parts(rows: PairedRows) -> Iterator[tuple[str, str]]:
     for part in sorted({*part_N.tolist()} - {''}):
       here_N = part_N == part
       if _PARTS <= here_N.sum() < len(here_N) and all(
-        (here_N & side).any() for _, side in rows.units.sides
+        side_N[here_N].any() for _, side_N in rows.units.sides
       ):
         yield name, part
 

@@ -29,21 +29,22 @@ Page = Callable[[ComparedAnswers, Sequence[Arm], epath.Path], None]
 
 def studies(runs: Sequence[str]) -> bool:
   """Whether these RUNs are arms of studies; both kinds at once are a UserError."""
-  of_studies = [run for run in runs if _is_study(run)]
-  others = [run for run in runs if run not in of_studies]
+  holding = {run: [place for place in _places(run) if place.exists()] for run in runs}
+  of_studies = [run for run in runs if any((place / _STUDY).exists() for place in holding[run])]
+  others = [run for run in runs if run not in of_studies and (holding[run] or not _places(run))]
   if of_studies and others:
     raise UserError(
       f'{of_studies[0]} is a study and {others[0]} is not: compare things of one kind'
     )
-  return not others
+  return bool(of_studies) or not runs
 
 
-def _is_study(run):
+def _places(run: str) -> list[epath.Path]:
+  """Where a study may be: DIR, or that of DIR:ARM; nowhere for a label with its runs."""
   if _label_and_paths(run)[0]:
-    return False
-  directory, _, name = run.rpartition(':')  # DIR:ARM
-  places = [run, directory] if directory and '/' not in name else [run]
-  return any((files.place(one) / _STUDY).exists() for one in places)
+    return []
+  directory, _, name = run.rpartition(':')
+  return [files.place(one) for one in (run, '' if '/' in name else directory) if one]
 
 
 def compare(
