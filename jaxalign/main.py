@@ -150,6 +150,8 @@ def _start(argv: Sequence[str]) -> int:
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
     return _examine(cfg, values.workdir, values['slice'].value)
+  if values.unpaired_base:
+    raise UserError('--unpaired_base is for compare: leave it out')
   if values['slice'].value is not None:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(sealing.seal(cfg), command)
@@ -185,6 +187,8 @@ def _compare_runs(runs: Sequence[str], workdir: str | None, unpaired_base: bool)
 
   place = files.place(workdir, '--workdir') if workdir else None
   if comparing.studies(runs):
+    if unpaired_base:
+      raise UserError('--unpaired_base is for evaluated models: arms of a study have one base')
     print(compare.compare(runs, place, compare_page.write), end='')
   else:
     print(comparing.compare(runs, place, page.write, unpaired_base), end='')

@@ -30,6 +30,7 @@ from jaxalign.study.answers.pairs import PairedRows, Pairing
 ALPHA = 0.05
 RATES = '', 'difference'  # units of what lies between 0 and 1, and of what those differ by
 _PARTS = 2  # units of a slice, at least
+_SLICE_DRAWS = 2_000  # of a slice's interval: there may be hundreds
 
 
 def analysed(pairing: Pairing) -> ComparedAnswers:
@@ -85,12 +86,14 @@ def _measure(rows: PairedRows, pairing: Pairing, about: About) -> ComparedMeasur
   )
 
 
-def _intervals(columns: Sequence[np.ndarray], units: Units) -> list[paired.Crossed]:
+def _intervals(
+  columns: Sequence[np.ndarray], units: Units, count: int = paired.DRAWS
+) -> list[paired.Crossed]:
   """Of each column, [runs, units]: by bootstrap, all columns from the same draws."""
   if len(columns[0]) > 1:
-    return [paired.crossed(value_SN, units) for value_SN in columns]
+    return [paired.crossed(value_SN, units, count) for value_SN in columns]
   value_NK = np.stack([value_SN[0] for value_SN in columns], 1)
-  drawn_BK = paired.draws(value_NK, units)
+  drawn_BK = paired.draws(value_NK, units, count)
   found = []
   for value_N, drawn_B in zip(value_NK.T, drawn_BK.T):
     both = paired.interval(drawn_B, value_N, units)
@@ -219,7 +222,7 @@ def _parts(rows: PairedRows) -> Iterator[tuple[str, str]]:
 def _slice(rows: PairedRows, n: int, arm: str, name: str, part: str) -> ComparedSlice:
   here_N = rows.slices[name] == part
   units, d_SN = rows.units.part(here_N), (rows.value_ASN[n] - rows.value_ASN[0])[:, here_N]
-  (found,) = _intervals([d_SN], units)
+  (found,) = _intervals([d_SN], units, _SLICE_DRAWS)
   p = paired.sign_flip(d_SN.mean(0), units) if found.p is None else found.p
   mean, low, high = found.both
   if len(d_SN) == 1:

@@ -69,6 +69,8 @@ def pair(arms: Sequence[Arm], unpaired_base: bool = False) -> Pairing:
   if not keys:
     raise UserError(f'{_names(runs)} have no measure in common: {"; ".join(left_out) or "no rows"}')
   rows = tuple(_paired(key, arms, runs, found) for key in keys)
+  for other in runs[1:]:
+    _refuse_suites(runs[0], other, dict(template='templates'))  # of the same units
   return Pairing(arms=arms, rows=rows, left_out=tuple(left_out), bases=bases)
 
 
@@ -104,10 +106,7 @@ def _by_seed(arms):
 
 def _refuse_unlike(first: Evaluated, other: Evaluated) -> None:
   names = f'{label(first.label)} and {label(other.label)}'
-  suites = {suite.name: suite for suite in other.about.suites}
-  for suite in first.about.suites:
-    if suite.name in suites:
-      _refuse_suite(names, suite, suites[suite.name])
+  _refuse_suites(first, other, dict(version='versions', source='source files'))
   for judge, fingerprint in first.about.judges.items():
     if other.about.judges.get(judge, fingerprint) != fingerprint:
       raise UserError(
@@ -127,8 +126,19 @@ def _only(ours, theirs):
   return label(', '.join(sorted(ours - theirs)) or 'none', 2 * _LONG)
 
 
-def _refuse_suite(names: str, ours: AskedSuite, theirs: AskedSuite) -> None:
-  for what, said in dict(version='versions', source='source files', template='templates').items():
+def _refuse_suites(first: Evaluated, other: Evaluated, parts: Mapping[str, str]) -> None:
+  """parts: {field of a suite: what it is called}; how it was answered is compared, too."""
+  names = f'{label(first.label)} and {label(other.label)}'
+  suites = {suite.name: suite for suite in other.about.suites}
+  for suite in first.about.suites:
+    if suite.name in suites:
+      _refuse_suite(names, suite, suites[suite.name], parts)
+
+
+def _refuse_suite(
+  names: str, ours: AskedSuite, theirs: AskedSuite, parts: Mapping[str, str]
+) -> None:
+  for what, said in parts.items():
     pair = [str(getattr(suite, what))[:16] or 'none' for suite in (ours, theirs)]
     if getattr(ours, what) != getattr(theirs, what):
       raise UserError(

@@ -97,13 +97,9 @@ def test_other_prompts_documents_and_parameters_are_refused(tmp_path):
 
 
 def test_a_limit_of_one_alone_is_refused_with_an_example(tmp_path):
-  def same_prompts(given):
-    return [line | dict(arguments={}) for line in given]
-
-  a = evaluated(written(tmp_path / 'a', same_prompts(lines('lm_a', 'tiny_mc'))), 'a')
-  b = evaluated(written(tmp_path / 'b', same_prompts(lines('lm_b', 'tiny_mc')[:4])), 'b')
-  with pytest.raises(UserError, match=r'tiny_mc/acc: 2 of 6 only in a \(.* is one\)'):
-    paired(a, b)
+  b = evaluated(written(tmp_path, lines('lm_b', 'tiny_mc')[:4]), 'b')
+  with pytest.raises(UserError, match=r"tiny_mc/acc: 2 of 6 only in a \('.*' is one\)"):
+    paired(evaluated(LOGS / 'lm_a', 'a'), b)
 
 
 def test_a_document_that_is_there_twice_counts_once(tmp_path):
