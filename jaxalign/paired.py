@@ -40,7 +40,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
   return min(1.0, 2 * float(special.bdtr(min(only_a, only_b), n, 0.5))) if n else 1.0
 
 
-def score_z(only_a: int, only_b: int, n: int, difference: float) -> float:
+def _score_z(only_a: int, only_b: int, n: int, difference: float) -> float:
   """Tango's score statistic (1998) of n pairs, were the true a - b this difference of shares."""
   lacking = only_a - only_b - n * difference
   b = (2 * n - only_a + only_b) * difference - only_a - only_b
@@ -57,10 +57,10 @@ def tango(only_a: int, only_b: int, n: int) -> Interval:
   mean = (only_a - only_b) / n
 
   def end(edge, z):
-    if abs(score_z(only_a, only_b, n, edge)) <= Z:
+    if abs(_score_z(only_a, only_b, n, edge)) <= Z:
       return edge
     return float(
-      optimize.brentq(lambda d: np.clip(score_z(only_a, only_b, n, d), -1e9, 1e9) - z, edge, mean)
+      optimize.brentq(lambda d: np.clip(_score_z(only_a, only_b, n, d), -1e9, 1e9) - z, edge, mean)
     )
 
   return Interval(mean, end(-1.0, Z), end(1.0, -Z))
@@ -213,7 +213,7 @@ def beyond(difference_N: np.ndarray, units: Units, bound: float, sign: int) -> f
   Pairs of shares are tested by their score, which knows that no discordant item of a few is no
   proof; all else by t over clusters. None where one cluster has no error."""
   if pairs := as_pairs(difference_N, units):
-    return float(special.ndtr(-sign * score_z(*pairs, bound)))
+    return float(special.ndtr(-sign * _score_z(*pairs, bound)))
   error = standard_error(difference_N, units)
   if error is None:
     return None

@@ -27,7 +27,7 @@ from jaxalign.study.answers.compared import (
 )
 from jaxalign.study.answers.pairs import PairedRows, Pairing
 
-ALPHA = 0.05
+_ALPHA = 0.05
 RATES = '', 'difference'  # units of what lies between 0 and 1, and of what those differ by
 _PARTS = 2  # units of a slice, at least
 _SLICE_DRAWS = 2_000  # of a slice's interval: there may be hundreds
@@ -190,13 +190,13 @@ def _judged(measures: Sequence[ComparedMeasure], about: About) -> list[ComparedM
 
 
 def _outcome(one, p, better):
-  if p is not None and p <= ALPHA and one.mean:
+  if p is not None and p <= _ALPHA and one.mean:
     if not better:
       return 'higher' if one.mean > 0 else 'lower'
     return 'better' if (one.mean > 0) == (better == 'more') else 'worse'
-  if one.p_same is not None and one.p_same <= ALPHA:
+  if one.p_same is not None and one.p_same <= _ALPHA:
     return 'same'
-  return 'not worse' if one.p_not_worse is not None and one.p_not_worse <= ALPHA else 'not found'
+  return 'not worse' if one.p_not_worse is not None and one.p_not_worse <= _ALPHA else 'not found'
 
 
 def _slices(pairing: Pairing) -> Iterator[ComparedSlice]:

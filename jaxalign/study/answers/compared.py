@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-Outcome = Literal['better', 'worse', 'higher', 'lower', 'same', 'not worse', 'not found']
+_Outcome = Literal['better', 'worse', 'higher', 'lower', 'same', 'not worse', 'not found']
 Headline = Literal['better', 'worse', 'mixed', 'no difference found']
 
 
@@ -37,7 +37,7 @@ class Difference:
   margin: float | None  # declared: what may be lost
   p_same: float | None  # TOST: that it is within the margin both ways
   p_not_worse: float | None  # one side of it: that no more than the margin is lost
-  outcome: Outcome
+  outcome: _Outcome
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

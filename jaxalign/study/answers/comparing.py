@@ -24,7 +24,7 @@ _NOTHING = (
   'holds nothing to compare: name a study or an evaluation that is done, a log of inspect_ai '
   '(.eval, .json), or samples_*.jsonl of lm-eval'
 )
-Page = Callable[[ComparedAnswers, Sequence[Arm], epath.Path], None]
+_Page = Callable[[ComparedAnswers, Sequence[Arm], epath.Path], None]
 
 
 def studies(runs: Sequence[str]) -> bool:
@@ -50,7 +50,7 @@ def _places(run: str) -> list[epath.Path]:
 def compare(
   runs: Sequence[str],
   workdir: epath.Path | None = None,
-  page: Page | None = None,
+  page: _Page | None = None,
   unpaired_base: bool = False,
 ) -> str:
   """The text table. compare.json goes to workdir, and what page(found, arms, path) draws."""

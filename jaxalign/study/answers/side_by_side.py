@@ -17,7 +17,7 @@ _Entry = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KeptAnswers:
+class _KeptAnswers:
   """What the page shows, and how much of all there is."""
 
   entries: tuple[_Entry, ...]
@@ -33,7 +33,7 @@ class KeptAnswers:
     return text
 
 
-def kept(runs: Sequence[Evaluated], most: int = _BYTES) -> KeptAnswers:
+def kept(runs: Sequence[Evaluated], most: int = _BYTES) -> _KeptAnswers:
   """The first run's items to which all runs have an answer, as many as there is room for."""
   by_run = [_by_item(run) for run in runs]
   shared = [key for key in by_run[0] if all(key in answers for answers in by_run)]
@@ -49,7 +49,7 @@ def kept(runs: Sequence[Evaluated], most: int = _BYTES) -> KeptAnswers:
     chosen.append(entry)
   cut = sum(one['text'].endswith(_CUT) for e in chosen for one in itertools.chain(*e['said']))
   left_out = len(ordered) - len(chosen)
-  return KeptAnswers(entries=tuple(chosen), there=len(chosen), left_out=left_out, cut=cut)
+  return _KeptAnswers(entries=tuple(chosen), there=len(chosen), left_out=left_out, cut=cut)
 
 
 def _by_item(run: Evaluated) -> dict[tuple[str, str], list[Answer]]:
