@@ -53,8 +53,12 @@ def says(pairing: Pairing) -> Iterator[str]:
     yield f'Whether {names} began with the same weights is not known.'
   if pairing.bases == 'other':
     yield f'{names} began with other weights: differences are of those too.'
-  if not first.runs[0].about.primaries:
+  declared = first.runs[0].about.primaries
+  if not declared:
     yield 'No primary measure was declared: Holm corrects over all measures.'
+  measured = {rows.measure.name for rows in pairing.rows}
+  if lacking := [name for name in declared if name not in measured]:
+    yield f'Declared as primary, but not measured of all: {", ".join(lacking)}.'
 
 
 def column_of(name: str) -> str | None:

@@ -191,6 +191,9 @@ def test_one_run_an_arm_says_what_it_knows_nothing_of(found):
   assert found.says == ('One run an arm: inference is over prompts, not over training runs.',)
   unknown = analysed(made.evaluated('a', 0.5, 0.1, base=''), made.evaluated('b', 0.5, 0.1))
   assert 'Whether a, b began with the same weights is not known.' in unknown.says
+  declared = ('xstest/J', 'helpful/win')
+  lacking = analysed(*(made.evaluated(name, 0.5, 0.1, primaries=declared) for name in 'ab'))
+  assert 'Declared as primary, but not measured of all: helpful/win.' in lacking.says
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,17 @@ def test_what_cannot_be_compared_is_one_line(capsys, runs, says):
   assert status == 2 and says in said and said.count('\n') == 1
 
 
+def test_an_unpaired_base_is_only_of_evaluated_models(tmp_path, capsys):
+  logs = LOGS / 'a.eval', LOGS / 'b.eval'
+  assert call(capsys, *logs, '--unpaired_base')[0] == 0
+  studies = [compare_test.finish(tmp_path / name, name) for name in 'ab']
+  status, said = call(capsys, *studies, '--unpaired_base')
+  assert status == 2 and 'is for evaluated models' in said
+  assert (
+    main(['jaxalign', '--config=configs/dpo_llama2_7b.py', '--workdir=x', '--unpaired_base']) == 2
+  )
+
+
 def test_a_label_needs_a_run(capsys):
   status, said = call(capsys, 'a=', LOGS / 'a.eval')
   assert status == 2 and 'a= names no run: LABEL=RUN,RUN' in said

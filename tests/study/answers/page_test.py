@@ -13,9 +13,10 @@ from tests.study.answers import chromium, made
 from tests.study.report.finished import data
 
 pytest.importorskip('matplotlib')
+ODD = 'aligned<b> $\\frac{$'
 KINDS = {
   'base': ((0.5, 0.1), {}),
-  'aligned<b>': ((0.9, 0.1), {}),
+  ODD: ((0.9, 0.1), {}),
   'refuses all': ((1, 1), {}),
   'broken': ((0, 0), dict(degenerate=1.0, loss=6.0)),
 }
@@ -70,7 +71,7 @@ def test_the_numbers_are_those_of_the_comparison(compared, path):
 def test_neither_who_refuses_all_nor_who_is_broken_wins(compared, path):
   found, _ = compared
   headlines = {one.arm: (one.headline, ' '.join(one.cautions)) for one in found.conclusions}
-  assert headlines['aligned<b>'] == ('better', '')
+  assert headlines[ODD] == ('better', '')
   assert headlines['refuses all'][0] == headlines['broken'][0] == 'mixed'
   assert 'refuses nearly everything' in headlines['refuses all'][1]
   assert 'most answers are degenerate' in headlines['broken'][1]
