@@ -114,7 +114,7 @@ class Units:
 
 
 def as_pairs(difference_N: np.ndarray, units: Units) -> tuple[int, int, int] | None:
-  """(only a, only b, pairs) of differences between independent yes and no, else None. Clusters
+  """(only a, only b, pairs) of independent differences that are 1, 0 or -1, else None. Clusters
   whose differences are all one show no spread: each counts as the single pair it may be."""
   if not np.isin(difference_N, (-1, 0, 1)).all() or not (units.weight_N == 1).all():
     return None
@@ -132,10 +132,8 @@ def mean(value_N: np.ndarray, units: Units) -> float:
 def draws(
   value_NK: np.ndarray, units: Units, count: int = DRAWS, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-  """[count, K]: means of the columns with the clusters drawn anew, all columns from one draw.
-
-  A draw that holds no row of a side says nothing, and is NaN.
-  """
+  """[count, K]: means of the columns with the clusters drawn anew, all columns from one draw. A draw
+  that holds no row of a side says nothing, and is NaN."""
   rng = np.random.default_rng(0) if rng is None else rng
   columns = value_NK.shape[1]
   sums = []
@@ -191,10 +189,8 @@ def standard_error(value_N: np.ndarray, units: Units) -> float | None:
 
 
 def sign_flip(difference_N: np.ndarray, units: Units, count: int = DRAWS, seed: int = 0) -> float:
-  """Two-sided p when every cluster's differences are as likely the other way round, all together.
-
-  All patterns of up to 20 clusters are counted; of more, so many are drawn: p >= 1/(count + 1).
-  """
+  """Two-sided p when a cluster's differences are as likely the other way round, all together. All
+  patterns of up to 20 clusters are counted; of more, so many are drawn: p >= 1/(count + 1)."""
   return statistics.sign_flip(units.summed(difference_N * units.weight_N), count, seed)
 
 
@@ -208,11 +204,13 @@ def benjamini_hochberg(ps: ArrayLike) -> tuple[float, ...]:
   return tuple(map(float, adjusted_N))
 
 
-def beyond(difference_N: np.ndarray, units: Units, bound: float, sign: int) -> float | None:
+def beyond(
+  difference_N: np.ndarray, units: Units, bound: float, sign: int, shares: bool = False
+) -> float | None:
   """One-sided p against `sign * mean <= sign * bound`: small where the mean is surely past it.
   Pairs of shares are tested by their score, which knows that no discordant item of a few is no
   proof; all else by t over clusters. None where one cluster has no error."""
-  if pairs := as_pairs(difference_N, units):
+  if shares and (pairs := as_pairs(difference_N, units)):
     return float(special.ndtr(-sign * _score_z(*pairs, bound)))
   error = standard_error(difference_N, units)
   if error is None:
@@ -222,22 +220,24 @@ def beyond(difference_N: np.ndarray, units: Units, bound: float, sign: int) -> f
   return float(special.stdtr(units.clusters - 1, -t))
 
 
-def tost(difference_N: np.ndarray, units: Units, margin: float) -> float | None:
+def tost(
+  difference_N: np.ndarray, units: Units, margin: float, shares: bool = False
+) -> float | None:
   """p that the mean is not within +-margin: small where both are surely the same."""
-  above, below = (beyond(difference_N, units, -s * margin, s) for s in (1, -1))
+  above, below = (beyond(difference_N, units, -s * margin, s, shares) for s in (1, -1))
   return None if above is None or below is None else max(above, below)
 
 
 def detectable_share(n: int, discordant: float, power: float = 0.8, alpha: float = 0.05) -> float:
-  """The smallest difference of shares that n pairs find so often, where this share of them differs
-  at all; an exact test finds nothing in fewer than six."""
+  """The smallest difference of shares that n pairs find so often, where so many of them differ at
+  all; an exact test finds nothing in fewer than six."""
   z = float(special.ndtri(1 - alpha / 2) + special.ndtri(power))
   return min(1.0, max(z * math.sqrt(discordant / n), _REJECTING / n))
 
 
-def detectable(difference_N: np.ndarray, units: Units) -> float | None:
+def detectable(difference_N: np.ndarray, units: Units, shares: bool = False) -> float | None:
   """The same for what these differences are: shares by discordance, else by their spread."""
-  if pairs := as_pairs(difference_N, units):
+  if shares and (pairs := as_pairs(difference_N, units)):
     return detectable_share(pairs[2], float(np.mean(difference_N != 0)))
   error = standard_error(difference_N, units)
   if not error:
@@ -258,9 +258,8 @@ class Crossed:
 
 
 def crossed(value_SN: np.ndarray, units: Units, count: int = DRAWS, seed: int = 0) -> Crossed:
-  """Bootstrap of seeds and clusters at once (Owen 2007): each draw takes seeds, and of all of them
-  the same clusters. Deviations of drawn seeds are wider by S/(S-1), and ends by t of as many
-  degrees of freedom as both variances have together (Satterthwaite)."""
+  """Bootstrap of seeds and clusters at once (Owen 2007): each draw takes seeds, and the same clusters
+  of all. Their deviations are wider by S/(S-1), ends by t of both variances (Satterthwaite)."""
   seeds, rng = len(value_SN), np.random.default_rng(seed)
   each_S = np.array([mean(value_N, units) for value_N in value_SN])
   alone = statistics.t_interval(each_S)

@@ -224,7 +224,7 @@ def test_equivalence_is_two_t_tests_over_clusters():
 
 
 def test_equivalence_of_shares_needs_items_not_only_agreement():
-  few, many = (paired.tost(np.zeros(n), alone(n), 0.05) for n in (20, 200))
+  few, many = (paired.tost(np.zeros(n), alone(n), 0.05, shares=True) for n in (20, 200))
   assert few > 0.1 and many < 0.01
   assert few == pytest.approx(stats.norm.sf(-score(0, 0, 20, 0.05)), abs=1e-3)
 
@@ -233,7 +233,8 @@ def test_equivalence_has_its_size_at_the_margin():
   rng, claimed = np.random.default_rng(8), []
   for _ in range(500):
     a, b, _ = rng.multinomial(200, [0.10, 0.05, 0.85])  # a true difference of .05
-    claimed.append(paired.tost(differences(int(a), int(b), 200), alone(200), 0.05) < 0.05)
+    d_N = differences(int(a), int(b), 200)
+    claimed.append(paired.tost(d_N, alone(200), 0.05, shares=True) < 0.05)
   assert np.mean(claimed) <= 0.08
 
 
@@ -246,7 +247,7 @@ def test_what_can_be_detected_is_the_table_of_the_design():
     found = [100 * paired.detectable_share(n, share) for share in (0.1, 0.2, 0.3)]
     assert found == pytest.approx(known, abs=0.051)
   d_N = differences(30, 15, 450)
-  assert paired.detectable(d_N, alone(450)) == paired.detectable_share(450, 0.1)
+  assert paired.detectable(d_N, alone(450), True) == paired.detectable_share(450, 0.1)
   assert paired.detectable_share(100, 0.0) == 0.06  # six discordant items, all one way
 
 

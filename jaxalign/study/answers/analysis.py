@@ -28,7 +28,6 @@ from jaxalign.study.answers.compared import (
 from jaxalign.study.answers.pairs import PairedRows, Pairing
 
 _ALPHA = 0.05
-RATES = '', 'difference'  # units of what lies between 0 and 1, and of what those differ by
 _PARTS = 2  # units of a slice, at least
 _SLICE_DRAWS = 2_000  # of a slice's interval: there may be hundreds
 
@@ -105,7 +104,7 @@ def _intervals(
 
 def _side(name: str, value_SN: np.ndarray, rows: PairedRows, found: paired.Crossed) -> Side:
   mean, low, high = found.both
-  if len(value_SN) == 1 and (pairs := paired.as_pairs(value_SN[0], rows.units)):
+  if len(value_SN) == 1 and (pairs := _pairs(value_SN[0], rows, rows.units)):
     low, high = paired.wilson(pairs[0], pairs[2])
   low, high = _bounded(rows, low, high, alone=True)
   return Side(arm=name, mean=mean, low=low, high=high, each=found.each)
@@ -118,8 +117,8 @@ def _difference(
   if len(d_SN) > 1:
     p, test, floor = found.p, 'runs and clusters', found.floor
   else:
-    p, test, floor = _tested(d_N, rows.binary, units)
-    low, high = _paired_ends(d_N, units) or (low, high)
+    p, test, floor = _tested(d_N, rows)
+    low, high = _paired_ends(d_N, rows, units) or (low, high)
   low, high = _bounded(rows, low, high)
   p_same, p_not_worse = _equal(d_SN, rows, found, margin)
   return Difference(
@@ -130,23 +129,29 @@ def _difference(
   )  # fmt: skip
 
 
-def _tested(d_N, binary, units):
+def _tested(d_N: np.ndarray, rows: PairedRows) -> tuple[float, str, float | None]:
   """(p, which test gave it, what could be detected)."""
-  floor, pairs = paired.detectable(d_N, units), paired.as_pairs(d_N, units)
-  if binary and pairs and units.independent:
+  units = rows.units
+  floor, pairs = paired.detectable(d_N, units, rows.shares), _pairs(d_N, rows, units)
+  if pairs and units.independent:
     return paired.mcnemar(*pairs[:2]), 'McNemar', floor
   return paired.sign_flip(d_N, units), 'sign-flip', floor
 
 
-def _paired_ends(d_N: np.ndarray, units: Units) -> tuple[float | None, float | None] | None:
-  pairs = paired.as_pairs(d_N, units)
+def _pairs(x_N: np.ndarray, rows: PairedRows, units: Units) -> tuple[int, int, int] | None:
+  return paired.as_pairs(x_N, units) if rows.shares else None
+
+
+def _paired_ends(
+  d_N: np.ndarray, rows: PairedRows, units: Units
+) -> tuple[float | None, float | None] | None:
+  pairs = _pairs(d_N, rows, units)
   return paired.tango(*pairs)[1:] if pairs else None
 
 
 def _bounded(rows, low, high, alone=False):
   """Ends of an interval within what a rate, or a difference of rates, can be."""
-  in_01 = bool(((rows.value_ASN >= 0) & (rows.value_ASN <= 1)).all())
-  if low is None or high is None or rows.measure.unit not in RATES or not in_01:
+  if low is None or high is None or not rows.shares:
     return low, high
   parts = [total for total, _ in rows.units.sides]
   least, most = sum(min(0.0, part) for part in parts), sum(max(0.0, part) for part in parts)
@@ -162,9 +167,10 @@ def _equal(d_SN, rows, found, margin):
     d_N, units = np.array(found.each), Units.of(range(len(d_SN)), [1.0] * len(d_SN))
   else:
     d_N, units = d_SN[0], rows.units
+  shares = rows.shares and len(d_SN) == 1
   sign = {'more': 1, 'less': -1}.get(rows.measure.better)
-  not_worse = None if sign is None else paired.beyond(d_N, units, -sign * margin, sign)
-  return paired.tost(d_N, units, margin), not_worse
+  not_worse = None if sign is None else paired.beyond(d_N, units, -sign * margin, sign, shares)
+  return paired.tost(d_N, units, margin, shares), not_worse
 
 
 def _judged(measures: Sequence[ComparedMeasure], about: About) -> list[ComparedMeasure]:
@@ -226,7 +232,7 @@ def _slice(rows: PairedRows, n: int, arm: str, name: str, part: str) -> Compared
   p = paired.sign_flip(d_SN.mean(0), units) if found.p is None else found.p
   mean, low, high = found.both
   if len(d_SN) == 1:
-    low, high = _paired_ends(d_SN[0], units) or (low, high)
+    low, high = _paired_ends(d_SN[0], rows, units) or (low, high)
   low, high = _bounded(rows, low, high)
   return ComparedSlice(
     measure=rows.measure.name, judge=rows.judge, by=name, part=part, arm=arm,

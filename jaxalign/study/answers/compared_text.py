@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from jaxalign.pictures import label
 from jaxalign.study.answers.compared import ComparedAnswers, ComparedMeasure, Difference
+from jaxalign.study.answers.concluding import column_of
 from jaxalign.study.answers.pairs import shown_key
 
 _SLICES = 5  # that are printed; compare.json has all
@@ -22,8 +23,12 @@ def text(found: ComparedAnswers) -> str:
     'p: McNemar of independent shares, else sign-flip of whole clusters; holm: among the '
     f'{"primaries" if found.primaries else "measures"}; floor: what so many find in 4 studies of 5'
   )
-  for measure in found.measures:
+  shown = [one for one in found.measures if _is_shown(one, found)]
+  for measure in shown:
     lines += ['', *_measure(measure)]
+  if hidden := [one for one in found.measures if one not in shown]:
+    names = ', '.join(dict.fromkeys(shown_key(one.name, one.judge) for one in hidden))
+    lines += ['', f'no difference found in {_plain(names)}']
   lines += _agreements(found)
   lines += _slices(found)
   return '\n'.join(lines) + '\n'
@@ -31,6 +36,12 @@ def text(found: ComparedAnswers) -> str:
 
 def _plain(name: str) -> str:
   return label(name, 500)
+
+
+def _is_shown(one: ComparedMeasure, found: ComparedAnswers) -> bool:
+  """Whether a measure has lines of its own: what matters does, and what differs."""
+  matters = one.primary or not found.primaries or column_of(one.name) is not None
+  return matters or any(difference.outcome != 'not found' for difference in one.differences)
 
 
 def _measure(one: ComparedMeasure) -> Iterator[str]:

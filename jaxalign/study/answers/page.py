@@ -10,14 +10,14 @@ from etils import epath
 
 from jaxalign.page import kit
 from jaxalign.pictures import kept, label
-from jaxalign.study.answers import analysis, concluding, side_by_side
+from jaxalign.study.answers import concluding, side_by_side
 from jaxalign.study.answers.compared import (
   ComparedAnswers,
   ComparedMeasure,
   Difference,
   Side,
 )
-from jaxalign.study.answers.pairs import Arm, shown_key
+from jaxalign.study.answers.pairs import RATES, Arm, shown_key
 from jaxalign.study.report import pictures
 from jaxalign.study.report.pictures import IntervalRow
 
@@ -108,7 +108,7 @@ def _forests(found: ComparedAnswers) -> tuple[list[_Forest], list[_Forest]]:
   order = sorted(found.measures, key=lambda m: (not m.primary, (m.name, m.judge) not in guards))
   rows: dict[str, list[IntervalRow]] = {}
   for one in order:
-    rows.setdefault(_RATE if one.unit in analysis.RATES else one.unit, []).extend(
+    rows.setdefault(_RATE if one.unit in RATES else one.unit, []).extend(
       _row(found, one, d) for d in one.differences
     )
   pictures_of: list[tuple[str, Callable[..., Figure], bool]] = [

@@ -16,6 +16,7 @@ from jaxalign.evals.item import Measure, Row
 from jaxalign.paired import Units
 from jaxalign.pictures import label
 
+RATES = '', 'difference'  # units of what lies between 0 and 1, and of what those differ by
 _Key = tuple[str, str]  # (measure, judge)
 _SAME = 'ask both in the same way'
 _LONG = 80  # characters of an example
@@ -39,6 +40,12 @@ class PairedRows:
   units: Units
   value_ASN: np.ndarray
   slices: Mapping[str, np.ndarray]  # {what is sliced: each unit's part, '' for none}
+
+  @property
+  def shares(self) -> bool:
+    """Whether these are rates, or what makes up a difference of rates."""
+    inside = ((self.value_ASN >= 0) & (self.value_ASN <= 1)).all()
+    return self.measure.unit in RATES and bool(inside)
 
   @property
   def binary(self) -> bool:

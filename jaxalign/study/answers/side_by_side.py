@@ -68,7 +68,7 @@ def _entry(item, key, by_run):
     suite=key[0],
     question=_short(_question(item)) if item else '',
     right=_short('; '.join(item.right)) if item else '',
-    parts=[f'{name}: {part}' for name, part in item.slices] if item else [],
+    parts=[f'{name}: {part}' for name, part in item.slices if part] if item else [],
     said=said,
     apart=any(one != told[0] for one in told[1:]),
   )

@@ -221,6 +221,28 @@ def test_measures_that_are_read_together(name, heading):
   assert concluding.column_of(name) == heading
 
 
+def test_tokens_that_differ_by_one_are_no_shares():
+  """Nor is a length of which both have the same."""
+
+  def run(name, more):
+    rows = tuple(
+      Row(measure='a/length', unit=str(n), cluster=str(n), value=16.0 + (n in more))
+      for n in range(12)
+    )
+    measure = Measure(name='a/length', title='length', unit='tokens')
+    about = made.about(measures=(measure,), primaries=())
+    return dataclasses.replace(made.evaluated(name, 1, 1, count=4), rows=rows, about=about)
+
+  same, other = analysed(run('a', ()), run('b', ()), run('c', (1, 2, 3))).measures[0].differences
+  assert (same.low, same.high, same.test) == (0, 0, 'sign-flip') and not same.floor
+  known = stats.ttest_1samp([1.0] * 3 + [0.0] * 9, 0).confidence_interval()
+  assert other.low == pytest.approx(known.low, abs=0.06) and other.test == 'sign-flip'
+  assert other.floor == pytest.approx(paired.detectable(np.array([1.0] * 3 + [0.0] * 9), UNITS))
+
+
+UNITS = paired.Units.of(range(12), [1.0] * 12)
+
+
 def test_a_measure_without_a_direction_is_only_higher_or_lower():
   def run(name, value):
     rows = tuple(Row(measure='a/b', unit=str(n), cluster=str(n), value=value + n) for n in range(9))
