@@ -132,7 +132,7 @@ def mean(value_N: np.ndarray, units: Units) -> float:
 def draws(
   value_NK: np.ndarray, units: Units, count: int = DRAWS, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-  """[count, K]: means of the columns with the clusters drawn anew, all columns from one draw. A draw
+  """[count, K]: means of the columns with the clusters drawn anew, all columns from one draw. One
   that holds no row of a side says nothing, and is NaN."""
   rng = np.random.default_rng(0) if rng is None else rng
   columns = value_NK.shape[1]
@@ -258,8 +258,8 @@ class Crossed:
 
 
 def crossed(value_SN: np.ndarray, units: Units, count: int = DRAWS, seed: int = 0) -> Crossed:
-  """Bootstrap of seeds and clusters at once (Owen 2007): each draw takes seeds, and the same clusters
-  of all. Their deviations are wider by S/(S-1), ends by t of both variances (Satterthwaite)."""
+  """Bootstrap of seeds and clusters at once (Owen 2007): each draw takes seeds, and of all the same
+  clusters. Their deviations are wider by S/(S-1), ends by t of both variances (Satterthwaite)."""
   seeds, rng = len(value_SN), np.random.default_rng(seed)
   each_S = np.array([mean(value_N, units) for value_N in value_SN])
   alone = statistics.t_interval(each_S)

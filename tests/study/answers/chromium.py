@@ -9,12 +9,20 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 
 FOUND = (
   shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 )
 _HANGS = 60  # seconds without any word
+# Chromium reads 3 and writes 4. A process of its own moves them there: what preexec_fn runs in a
+# fork of this one could hang, since JAX has threads.
+_START = """import os, sys
+reads, writes, *command = sys.argv[1:]
+os.dup2(int(reads), 103), os.dup2(int(writes), 104), os.dup2(103, 3), os.dup2(104, 4)
+os.execv(command[0], command)
+"""
 
 
 class Page:
@@ -89,13 +97,9 @@ def opened(home):
   ]
   flags += ['--disable-dev-shm-usage', '--disable-background-networking', '--disable-extensions']
 
-  def pipes():  # Chromium reads 3 and writes 4
-    os.dup2(from_us, 3 + 100), os.dup2(to_us, 4 + 100)
-    os.dup2(3 + 100, 3), os.dup2(4 + 100, 4)
-
   browser = subprocess.Popen(
-    [FOUND, *flags, f'--user-data-dir={home}'],
-    preexec_fn=pipes, close_fds=False, start_new_session=True,
+    [sys.executable, '-c', _START, str(from_us), str(to_us), FOUND, *flags, f'--user-data-dir={home}'],
+    pass_fds=(from_us, to_us), start_new_session=True,
     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
   )  # fmt: skip
   os.close(from_us), os.close(to_us)
