@@ -291,6 +291,14 @@ def test_seeds_are_told_with_their_own_interval():
   assert same.both == (0, 0, 0) and same.p == 1
 
 
+def test_where_seeds_alone_differ_their_interval_is_ts():
+  """A drawn variance of six seeds is 5/6 of the true one, and its tails are not t's."""
+  each_S = stats.norm.ppf((np.arange(6) + 0.5) / 6) + 0.3
+  found = paired.crossed(np.repeat(each_S[:, None], 40, 1), alone(40))
+  half = (found.both.high - found.both.low) / (found.seeds.high - found.seeds.low)
+  assert half == pytest.approx(1, abs=0.05)
+
+
 def test_kappa_by_hand():
   one, other = 'yyyyynnnnn', 'yyyynnnnny'  # agree in 8 of 10, by chance in 5
   assert paired.kappa(one, other) == pytest.approx((0.8 - 0.5) / 0.5)

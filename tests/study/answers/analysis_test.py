@@ -50,6 +50,15 @@ def test_independent_shares_have_mcnemar_wilson_and_tango(found):
   assert better.outcome == 'better' and better.mean < 0  # fewer attacks succeed
 
 
+def test_no_number_depends_on_the_order_of_rows(found):
+  first = made.evaluated('base', 0.5, 0.1)
+  turned = dataclasses.replace(first, rows=first.rows[::-1])
+  others = [made.evaluated('aligned', 0.95, 0.1), made.evaluated('again', 0.5, 0.1)]
+  again = analysed(turned, *others)
+  for one in found.measures:
+    assert of(again, one.name, one.judge) == one
+
+
 def test_clusters_have_the_sign_flip(found):
   one = of(found, 'xstest/J')
   assert (one.n, one.clusters) == (80, 10)

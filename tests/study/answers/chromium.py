@@ -18,9 +18,10 @@ FOUND = (
 _HANGS = 60  # seconds without any word
 # Chromium reads 3 and writes 4. A process of its own moves them there: what preexec_fn runs in a
 # fork of this one could hang, since JAX has threads.
-_START = """import os, sys
+_START = """import fcntl, os, sys
 reads, writes, *command = sys.argv[1:]
-os.dup2(int(reads), 103), os.dup2(int(writes), 104), os.dup2(103, 3), os.dup2(104, 4)
+ours = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in (reads, writes)]
+os.dup2(ours[0], 3), os.dup2(ours[1], 4)
 os.execv(command[0], command)
 """
 
@@ -95,10 +96,15 @@ def opened(home):
     '--remote-debugging-pipe',
     '--no-first-run',
   ]
-  flags += ['--disable-dev-shm-usage', '--disable-background-networking', '--disable-extensions']
+  flags += [
+    f'--user-data-dir={home}',
+    '--disable-dev-shm-usage',
+    '--disable-background-networking',
+    '--disable-extensions',
+  ]
 
   browser = subprocess.Popen(
-    [sys.executable, '-c', _START, str(from_us), str(to_us), FOUND, *flags, f'--user-data-dir={home}'],
+    [sys.executable, '-c', _START, str(from_us), str(to_us), FOUND, *flags],
     pass_fds=(from_us, to_us), start_new_session=True,
     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
   )  # fmt: skip

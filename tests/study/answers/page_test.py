@@ -101,7 +101,16 @@ def test_as_much_is_kept_as_there_is_room_for_disagreements_first(compared):
 
 
 @pytest.fixture(scope='module')
-def browser(path, tmp_path_factory):
+def two(compared, tmp_path_factory):
+  """The page of two models that agree on some items."""
+  pairing = pair(compared[1][:2])
+  found = tmp_path_factory.mktemp('two') / 'compare.html'
+  page.write(analysis.analysed(pairing), pairing.arms, found)
+  return found
+
+
+@pytest.fixture(scope='module')
+def browser(tmp_path_factory):
   if chromium.FOUND is None:
     pytest.skip('no Chromium is installed')
   with chromium.opened(tmp_path_factory.mktemp('home')) as opened:
@@ -112,19 +121,18 @@ CARDS = 'document.querySelectorAll("article").length'
 COUNT = 'document.getElementById("count").textContent'
 
 
-def test_search_filters_and_keys_work_in_a_browser(browser, path):
-  browser.open(path, 1280)
+def test_search_filters_and_keys_work_in_a_browser(browser, two):
+  browser.open(two, 1280)
   browser.until(f'{CARDS} === 20')
   assert browser.value(COUNT) == '80 of 80 shown here'
-  assert browser.value('document.title') == 'Compared with base'  # and nobody owns it
-  assert browser.value('document.querySelectorAll("#list img, #list script").length') == 0
-  assert browser.value('document.querySelector("#list").textContent').count('<img src=x') > 0
-
   browser.press('/', '/')
   browser.until('document.activeElement.id === "search"')
-  browser.call('Input.insertText', text='unsafe question 17')
+  browser.call('Input.insertText', text='onerror=alert unsafe')
   browser.until(f'{CARDS} === 1')
   assert browser.value(COUNT) == '1 of 80 shown here'
+  assert '<img src=x' in browser.value('document.querySelector("article").textContent')
+  assert browser.value('document.querySelectorAll("#list img, #list script").length') == 0
+  assert browser.value('document.title') == 'Compared with base'  # and nobody owns it
   browser.press('Escape')
   browser.until(f'{CARDS} === 20 && document.getElementById("search").value === ""')
 
@@ -141,12 +149,19 @@ def test_search_filters_and_keys_work_in_a_browser(browser, path):
   browser.until(f'{chosen} === 20 && {CARDS} === 40')  # and the list grows with it
 
   browser.value('document.getElementById("apart").click()')
-  apart = 'data.items.filter((item) => item.apart).length'
-  browser.until(f'{COUNT} === {apart} + " of 80 shown here"')
+  apart = browser.value('data.items.filter((item) => item.apart).length')
+  assert 0 < apart < 80
+  browser.until(f'{COUNT} === "{apart} of 80 shown here"')
+  assert browser.value('document.querySelectorAll("article:not(.apart)").length') == 0
   browser.press('Escape')
-  choice = 'const s = document.getElementById("label"); s.value = "words: degenerate"'
+  browser.until(f'{COUNT} === "80 of 80 shown here"')
+  choice = 'const s = document.getElementById("label"); s.value = "words: refusal"'
   browser.value(f'{{ {choice}; s.dispatchEvent(new Event("change")) }}')
-  browser.until(f'{COUNT} === "80 of 80 shown here"')  # the broken one is degenerate everywhere
+  refused = (
+    'data.items.filter((item) => item.said.flat().some((x) => x.text.startsWith("I cannot")))'
+  )
+  browser.until(f'{COUNT} === {refused}.length + " of 80 shown here"')
+  assert 0 < browser.value(f'{refused}.length') < 80
   assert browser.errors == []
 
 
