@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxalign import paired
+from jaxalign import paired, statistics
 from jaxalign.evals.item import Measure, Row
 from jaxalign.study.answers import analysis, concluding
 from jaxalign.study.answers.pairs import Arm, pair
@@ -192,6 +192,8 @@ def test_several_seeds_are_drawn_with_the_prompts():
   known = stats.ttest_1samp(better.each, 0).confidence_interval()
   assert (better.seed_low, better.seed_high) == pytest.approx((known.low, known.high))
   assert better.low <= better.mean <= better.high and better.floor > 0
+  canary = of(many, 'canary/nats', '').differences[0]
+  assert canary.p_same == pytest.approx(statistics.tost(canary.each, 0.1))  # the run is the unit
   assert many.says[0].startswith('3 training runs an arm')
   assert many.conclusions[0].headline == 'better'
 

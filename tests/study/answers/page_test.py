@@ -147,6 +147,8 @@ def test_search_filters_and_keys_work_in_a_browser(browser, two):
   for _ in range(20):
     browser.press('j', 'j')
   browser.until(f'{chosen} === 20 && {CARDS} === 40')  # and the list grows with it
+  top = 'document.querySelector(".chosen").getBoundingClientRect().top'
+  browser.until(f'{top} > 0 && {top} < innerHeight')
 
   browser.value('document.getElementById("apart").click()')
   apart = browser.value('data.items.filter((item) => item.apart).length')
