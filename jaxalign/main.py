@@ -7,7 +7,9 @@
   jaxalign serve MODEL [--port=8000]
 
   prepare                   only tokenises the config's corpora and counts their tokens
-  compare                   pairs finished arms item by item; a RUN is a directory, or DIR:ARM
+  compare                   pairs item by item; a RUN is a directory of a study (or DIR:ARM) or an
+                            evaluation, a log of inspect_ai (.eval), or samples_*.jsonl of lm-eval;
+                            LABEL=RUN,RUN: runs of one arm, of several seeds
   sample, chat, serve       ask a model: a workdir, a Hugging Face directory or hub name, a .gguf;
                             each has flags of its own: jaxalign sample --help
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
@@ -63,6 +65,7 @@ _FLAGS = (
     'directory (local or gs://) of compiled programs: read, and added to',
   ),
   (flags.DEFINE_bool, 'nocompiled', 'compile everything anew'),
+  (flags.DEFINE_bool, 'unpaired_base', 'for compare: models may have begun with other weights'),
   (flags.DEFINE_string, 'coordinator', 'HOST:PORT of process 0, where no cluster says so'),
   (flags.DEFINE_integer, 'processes', 'how many processes the run has'),
   (flags.DEFINE_integer, 'process_id', 'which of them this is'),
@@ -129,7 +132,7 @@ def _start(argv: Sequence[str]) -> int:
       raise UserError(
         'compare takes runs, and --workdir for compare.json and compare.html: leave the rest out'
       )
-    return _compare_runs(extra, values.workdir)
+    return _compare_runs(extra, values.workdir, values.unpaired_base)
   if extra:
     raise UserError(
       f'{extra[0]}: the only words are {", ".join(_COMMANDS + _DOORS)}, first of all; what runs a '
@@ -147,6 +150,8 @@ def _start(argv: Sequence[str]) -> int:
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
     return _examine(cfg, values.workdir, values['slice'].value)
+  if values.unpaired_base:
+    raise UserError('--unpaired_base is for compare: leave it out')
   if values['slice'].value is not None:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(sealing.seal(cfg), command)
@@ -175,12 +180,18 @@ def _ask(argv: Sequence[str]) -> int:
     return door.run([word for word in argv if word != '--nocompiled'])
 
 
-def _compare_runs(runs: Sequence[str], workdir: str | None) -> int:
+def _compare_runs(runs: Sequence[str], workdir: str | None, unpaired_base: bool) -> int:
+  from jaxalign.study.answers import comparing, page
   from jaxalign.study.judge import compare
   from jaxalign.study.report import compare_page  # scipy, only where it is used
 
-  place = workdir and files.place(workdir, '--workdir')
-  print(compare.compare(runs, place, compare_page.write), end='')
+  place = files.place(workdir, '--workdir') if workdir else None
+  if comparing.studies(runs):
+    if unpaired_base:
+      raise UserError('--unpaired_base is for evaluated models: arms of a study have one base')
+    print(compare.compare(runs, place, compare_page.write), end='')
+  else:
+    print(comparing.compare(runs, place, page.write, unpaired_base), end='')
   return 0
 
 

@@ -7,7 +7,7 @@ import pathlib
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
   (
-    'endings config ranges files gguf_file sealing config_file endpoint statistics pictures chips '
+    'endings config ranges files gguf_file sealing config_file endpoint statistics paired pictures chips '
     'overrides sharding pod allocator compile_cache workdir'
   ),
   'models data train',

@@ -1,6 +1,7 @@
 """Parts of an offline page: templates filled in, and pictures that carry their numbers with them.
 
-No script and no address: what is drawn stands inside. Every text is escaped by the templates, once.
+No address: what is drawn stands inside, and only answers.html has a script, its own, and a policy
+that allows no other. Every text is escaped by the templates, once.
 Words stand in page/templates, numbers come from Python; kit.html has what all templates may use.
 """
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-Z = 1.959963984540054  # of 95 %
+from jaxalign.paired import Z, wilson
+
 _LENGTHS = (-64, -16, -4, 0, 1, 5, 17, 65)  # edges in tokens: .. -65 | -64 .. -17 | .. | 0 | 1 .. 4
 _BINS = 10
 _Row = dict[str, Any]  # numbers by name, as card.json holds them
@@ -23,16 +24,6 @@ def right(delta_N: ArrayLike) -> np.ndarray:
 
 def sigmoid(x: ArrayLike) -> np.ndarray:
   return np.exp(-np.logaddexp(0, -np.asarray(x, np.float64)))
-
-
-def wilson(hits: float, n: int) -> tuple[float, float]:
-  """The interval of a share of which `hits` of n were seen (Wilson 1927); it knows 0 and 1."""
-  if n == 0:
-    return 0.0, 1.0
-  p, w = hits / n, Z * Z / n
-  middle = (p + w / 2) / (1 + w)
-  half = Z / (1 + w) * math.sqrt(p * (1 - p) / n + w / (4 * n))
-  return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _share(hit_N):

@@ -14,19 +14,7 @@ from jaxalign.rl.calibration import (
   correlation,
   ece,
   reliability,
-  wilson,
 )
-
-
-@pytest.mark.parametrize('hits, n', [(0, 1), (1, 1), (5, 10), (81.5, 263), (0, 40), (999, 1000)])
-def test_wilson_solves_its_equation(hits, n):
-  """Its ends are where the seen share lies just z standard errors of the end away."""
-  low, high = wilson(hits, n)
-  assert 0 <= low <= hits / n <= high <= 1 and wilson(0, 0) == (0, 1)
-  for end in (low, high):
-    if 0 < end < 1:
-      gap = abs(hits / n - end)
-      assert gap == pytest.approx(calibration.Z * math.sqrt(end * (1 - end) / n), rel=1e-9)
 
 
 def test_a_tie_is_half_right():

@@ -1,0 +1,305 @@
+"""Against scipy, against loops that spell the definition out, by hand, and on simulated models."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from jaxalign import paired, statistics
+from jaxalign.paired import Units
+
+
+def alone(n):
+  return Units.of(range(n), [1.0] * n)
+
+
+def of_size(clusters, size):
+  return Units.of(np.repeat(np.arange(clusters), size).tolist(), [1.0] * clusters * size)
+
+
+def differences(only_a, only_b, n):
+  return np.array([1.0] * only_a + [-1.0] * only_b + [0.0] * (n - only_a - only_b))
+
+
+@pytest.mark.parametrize('hits, n', [(0, 1), (1, 1), (5, 10), (81.5, 263), (0, 40), (999, 1000)])
+def test_wilson_solves_its_equation(hits, n):
+  """Its ends are where the seen share lies just z standard errors of the end away."""
+  low, high = paired.wilson(hits, n)
+  assert 0 <= low <= hits / n <= high <= 1 and paired.wilson(0, 0) == (0, 1)
+  for end in (low, high):
+    if 0 < end < 1:
+      gap = abs(hits / n - end)
+      assert gap == pytest.approx(paired.Z * math.sqrt(end * (1 - end) / n), rel=1e-9)
+
+
+@pytest.mark.parametrize('a, b', [(0, 0), (5, 0), (6, 0), (1, 9), (10, 10), (40, 21), (300, 244)])
+def test_mcnemar_is_a_coin_that_was_thrown(a, b):
+  known = stats.binomtest(a, a + b, 0.5).pvalue if a + b else 1.0
+  assert paired.mcnemar(a, b) == pytest.approx(known, rel=1e-9)
+  if a + b <= 20:
+    assert paired.mcnemar(a, b) == pytest.approx(statistics.sign_flip(differences(a, b, 30)))
+
+
+def test_mcnemar_by_hand():
+  assert paired.mcnemar(1, 9) == pytest.approx(2 * (1 + 10) / 2**10)
+  assert paired.mcnemar(6, 0) == 2 / 64 and paired.mcnemar(5, 0) == 2 / 32
+
+
+def score(a, b, n, difference):
+  """Tango's statistic with the nuisance share found by search instead of by its formula."""
+  low, high = max(0.0, -difference), (1 - difference) / 2
+
+  def lacking(q):
+    both = max(1e-300, 1 - 2 * q - difference)
+    return -(
+      a * math.log(max(1e-300, q + difference))
+      + b * math.log(max(1e-300, q))
+      + (n - a - b) * math.log(both)
+    )
+
+  q = optimize.minimize_scalar(
+    lacking, bounds=(low, high), method='bounded', options=dict(xatol=1e-12)
+  ).x
+  return (a - b - n * difference) / math.sqrt(n * (2 * q + difference - difference**2))
+
+
+@pytest.mark.parametrize('a, b, n', [(12, 4, 50), (1, 9, 30), (3, 0, 20), (0, 7, 7), (25, 25, 313)])
+def test_tangos_interval_ends_where_its_score_does(a, b, n):
+  found = paired.tango(a, b, n)
+  assert found.mean == (a - b) / n and -1 <= found.low <= found.mean <= found.high <= 1
+  for end, z in ((found.low, paired.Z), (found.high, -paired.Z)):
+    if abs(end) < 1:
+      assert score(a, b, n, end) == pytest.approx(z, abs=2e-3)
+  turned = paired.tango(b, a, n)
+  assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), abs=1e-9)
+
+
+def test_tangos_interval_knows_that_no_discordant_item_is_no_proof():
+  low, high = paired.tango(0, 0, 100)[1:]
+  known = paired.Z**2 / (100 + paired.Z**2)  # of its equation with both counts 0
+  assert (low, high) == pytest.approx((-known, known), abs=1e-9)
+  assert paired.tango(5, 0, 5).high == 1 and paired.tango(0, 5, 5).low == -1
+
+
+def test_tangos_interval_covers():
+  rng, covered = np.random.default_rng(0), []
+  for _ in range(400):
+    a, b, _ = rng.multinomial(60, [0.15, 0.05, 0.8])
+    _, low, high = paired.tango(int(a), int(b), 60)
+    covered.append(low <= 0.1 <= high)
+  assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_a_draw_takes_clusters_whole_and_all_columns_from_one_draw():
+  rng = np.random.default_rng(1)
+  cluster_N = [0, 0, 0, 1, 2, 2]
+  units, value_N2 = Units.of(cluster_N, [1.0] * 6), rng.normal(size=(6, 2))
+  drawn_B2 = paired.draws(value_N2, units, 4000, np.random.default_rng(2))
+  there = {}
+  for picked in itertools.product(range(3), repeat=3):
+    rows = [n for c in picked for n in range(6) if cluster_N[n] == c]
+    key = tuple(np.round(value_N2[rows].mean(0), 9))
+    there[key] = there.get(key, 0) + 1 / 27
+  seen = {}
+  for row in np.round(drawn_B2, 9):
+    seen[tuple(row)] = seen.get(tuple(row), 0) + 1 / 4000
+  assert set(seen) == set(there)
+  assert all(abs(seen[key] - there[key]) < 0.03 for key in there)
+
+
+def test_a_difference_of_rates_is_drawn_side_by_side():
+  """J of a model that refuses all is 0 in every draw, however many of a side were drawn."""
+  sides = [('unsafe', 12, 1.0), ('safe', 30, -1.0)]
+  weight_N = [sign * (42 / n + (k % 2) / 2**30) for _, n, sign in sides for k in range(n)]
+  units = Units.of(range(42), weight_N)
+  assert not units.independent
+  refuses, better = np.ones(42), np.array([1.0] * 9 + [0.0] * 3 + [1.0] * 6 + [0.0] * 24)
+  drawn_B2 = paired.draws(np.stack([refuses, better], 1), units, 500)
+  assert np.abs(drawn_B2[:, 0]).max() < 1e-8
+  assert len(units.sides) == 2 and paired.mean(refuses, units) == pytest.approx(0, abs=1e-8)
+  assert paired.mean(better, units) == pytest.approx(9 / 12 - 6 / 30)
+  assert float(np.mean(better * units.weight_N)) == pytest.approx(9 / 12 - 6 / 30)
+  known = math.sqrt(0.75 * 0.25 / 12 + 0.2 * 0.8 / 30)
+  assert paired.standard_error(better, units) == pytest.approx(known, rel=0.02)
+  assert np.nanstd(drawn_B2[:, 1]) == pytest.approx(known, rel=0.15)
+  lone = Units.of(range(2), [2.0, -2.0])
+  assert np.isnan(paired.draws(np.ones((2, 1)), lone, 50)).any()  # some draws hold one side alone
+
+
+def test_documents_may_weigh_by_their_tokens():
+  rng = np.random.default_rng(12)
+  tokens_N, nats_N = rng.integers(20, 400, 30), rng.normal(2, 0.5, 30)
+  units = Units.of(range(30), tokens_N * 30 / tokens_N.sum())
+  known = float(nats_N @ tokens_N / tokens_N.sum())
+  assert paired.mean(nats_N, units) == pytest.approx(known)
+  drawn_B = paired.draws(nats_N[:, None], units, 4000)[:, 0]
+  picks = rng.integers(30, size=(4000, 30))
+  loop = [nats_N[row] @ tokens_N[row] / tokens_N[row].sum() for row in picks]
+  assert drawn_B.std() == pytest.approx(np.std(loop), rel=0.06)
+  assert paired.standard_error(nats_N, units) == pytest.approx(np.std(loop), rel=0.1)
+  assert not np.isnan(drawn_B).any()
+
+
+def test_a_part_keeps_what_its_sides_weigh():
+  units = Units.of(range(6), [6 / 2, 6 / 2, -6 / 4, -6 / 4, -6 / 4, -6 / 4])
+  part = units.part(np.array([True, False, True, True, False, False]))
+  assert paired.mean(np.array([1.0, 1.0, 0.0]), part) == pytest.approx(1 - 0.5)
+  assert part.clusters == 3 and part.cluster_N.tolist() == [0, 1, 2]
+
+
+def test_many_clusters_have_plain_percentiles():
+  value_N, units = np.random.default_rng(3).exponential(size=2000), alone(2000)
+  drawn_B = paired.draws(value_N[:, None], units)[:, 0]
+  found = paired.interval(drawn_B, value_N, units)
+  ends = np.quantile(drawn_B, [0.025, 0.975])
+  assert (found.low, found.high) == pytest.approx(tuple(ends), abs=2e-4)
+  known = stats.bootstrap((value_N,), np.mean, n_resamples=4000, method='percentile', rng=0)
+  assert tuple(found[1:]) == pytest.approx(tuple(known.confidence_interval), abs=4e-3)
+
+
+@pytest.mark.parametrize('clusters, size', [(4, 20), (8, 30), (60, 5)])
+def test_the_clustered_interval_covers_where_that_of_items_does_not(clusters, size):
+  rng, units = np.random.default_rng(clusters), of_size(clusters, size)
+  hits = {'clusters': [], 'items': []}
+  for _ in range(300):
+    value_N = rng.normal(size=clusters)[units.cluster_N] + rng.normal(size=len(units))
+    for name, of in (('clusters', units), ('items', alone(len(units)))):
+      drawn_B = paired.draws(value_N[:, None], of, 400, rng)[:, 0]
+      _, low, high = paired.interval(drawn_B, value_N, of)
+      hits[name].append(low <= 0 <= high)
+  assert 0.90 <= np.mean(hits['clusters']) <= 0.985
+  assert np.mean(hits['items']) < 0.8
+
+
+def test_one_cluster_has_no_interval():
+  units, value_N = of_size(1, 9), np.arange(9.0)
+  drawn_B = paired.draws(value_N[:, None], units, 10)[:, 0]
+  assert paired.interval(drawn_B, value_N, units)[1:] == (None, None)
+  assert paired.tost(value_N, units, 1.0) is None and paired.detectable(value_N, units) is None
+
+
+def test_the_sign_flip_flips_clusters_whole():
+  rng = np.random.default_rng(4)
+  cluster_N = np.array([0, 0, 1, 2, 2, 2, 3, 4, 4])
+  d_N, units = rng.normal(0.4, 1, 9), Units.of(cluster_N.tolist(), [1.0] * 9)
+  patterns = itertools.product((1, -1), repeat=5)
+  sums = [abs(sum(s[c] * d for c, d in zip(cluster_N, d_N))) for s in patterns]
+  known = np.mean([total >= abs(d_N.sum()) - 1e-12 for total in sums])
+  assert paired.sign_flip(d_N, units) == known
+  many = of_size(30, 2)
+  assert paired.sign_flip(np.ones(60), many, 99) == 1 / 100  # drawn: never below 1/(B+1)
+  assert paired.sign_flip(np.ones(60), many) == 1 / 10_001
+
+
+def test_the_sign_flip_has_its_size_in_clusters_and_not_in_items():
+  rng, units, lone = np.random.default_rng(5), of_size(10, 8), alone(80)
+  ps = []
+  for _ in range(300):
+    d_N = rng.normal(size=10)[units.cluster_N] + 0.5 * rng.normal(size=80)
+    ps.append((paired.sign_flip(d_N, units), paired.sign_flip(d_N, lone, 199)))
+  rejected = np.mean(np.array(ps) <= 0.05, 0)
+  assert rejected[0] <= 0.08 and rejected[1] > 0.3
+
+
+def test_the_false_discovery_rate_by_hand_and_by_scipy():
+  found = paired.benjamini_hochberg([0.01, 0.04, 0.03, 0.005])
+  assert found == pytest.approx([0.02, 0.04, 0.04, 0.02])
+  p_N = np.random.default_rng(6).uniform(size=40) ** 2
+  known = stats.false_discovery_control(p_N)
+  assert paired.benjamini_hochberg(p_N) == pytest.approx(known.tolist())
+  assert paired.benjamini_hochberg([]) == ()
+
+
+def test_equivalence_is_two_t_tests_over_clusters():
+  rng, units = np.random.default_rng(7), of_size(12, 3)
+  d_N = rng.normal(0.02, 0.1, 36)
+  means_C = d_N.reshape(12, 3).mean(1)
+  above = stats.ttest_1samp(means_C, -0.1, alternative='greater').pvalue
+  below = stats.ttest_1samp(means_C, 0.1, alternative='less').pvalue
+  assert paired.tost(d_N, units, 0.1) == pytest.approx(max(above, below))
+  assert paired.beyond(d_N, units, -0.1, 1) == pytest.approx(above)
+  assert paired.tost(d_N + 0.5, units, 0.1) > 0.99
+
+
+def test_equivalence_of_shares_needs_items_not_only_agreement():
+  few, many = (paired.tost(np.zeros(n), alone(n), 0.05, shares=True) for n in (20, 200))
+  assert few > 0.1 and many < 0.01
+  assert few == pytest.approx(stats.norm.sf(-score(0, 0, 20, 0.05)), abs=1e-3)
+
+
+def test_equivalence_has_its_size_at_the_margin():
+  rng, claimed = np.random.default_rng(8), []
+  for _ in range(500):
+    a, b, _ = rng.multinomial(200, [0.10, 0.05, 0.85])  # a true difference of .05
+    d_N = differences(int(a), int(b), 200)
+    claimed.append(paired.tost(d_N, alone(200), 0.05, shares=True) < 0.05)
+  assert np.mean(claimed) <= 0.08
+
+
+def test_what_can_be_detected_is_the_table_of_the_design():
+  table = {
+    100: (8.9, 12.5, 15.3), 313: (5.0, 7.1, 8.7), 450: (4.2, 5.9, 7.2), 520: (3.9, 5.5, 6.7),
+    790: (3.2, 4.5, 5.5), 2312: (1.8, 2.6, 3.2),
+  }  # fmt: skip
+  for n, known in table.items():
+    found = [100 * paired.detectable_share(n, share) for share in (0.1, 0.2, 0.3)]
+    assert found == pytest.approx(known, abs=0.051)
+  d_N = differences(30, 15, 450)
+  assert paired.detectable(d_N, alone(450), True) == paired.detectable_share(450, 0.1)
+  assert paired.detectable_share(100, 0.0) == 0.06  # six discordant items, all one way
+
+
+def test_what_can_be_detected_is_detected_in_four_studies_of_five():
+  rng, n, found = np.random.default_rng(9), 400, []
+  share = paired.detectable_share(n, 0.2)
+  for _ in range(500):
+    a, b, _ = rng.multinomial(n, [(0.2 + share) / 2, (0.2 - share) / 2, 0.8])
+    found.append(paired.mcnemar(int(a), int(b)) <= 0.05)
+  assert 0.72 <= np.mean(found) <= 0.85  # an exact test finds a little less
+  x_N = rng.normal(size=50)
+  spread = statistics.detection_floor(float(x_N.std(ddof=1)), 50)
+  assert paired.detectable(x_N, alone(50)) == pytest.approx(spread)
+
+
+def test_seeds_and_items_are_drawn_both():
+  """It covers where seeds differ; the bootstrap of items alone does not."""
+  rng, units, hits = np.random.default_rng(10), alone(40), []
+  for _ in range(200):
+    x_SN = (
+      rng.normal(size=(3, 1)) * 0.3 + rng.normal(size=40) * 0.5 + rng.normal(size=(3, 40)) * 0.3
+    )
+    found = paired.crossed(x_SN, units, 400, seed=1)
+    _, low, high = paired.interval(
+      paired.draws(x_SN.mean(0)[:, None], units, 400)[:, 0], x_SN.mean(0), units
+    )
+    hits.append((found.both.low <= 0 <= found.both.high, low <= 0 <= high, found.p > 0.05))
+  both, items, kept = np.mean(hits, 0)
+  assert 0.90 <= both <= 0.995 and items < 0.75 and kept > 0.88
+
+
+def test_seeds_are_told_with_their_own_interval():
+  x_SN = np.random.default_rng(11).normal(size=(4, 30))
+  found = paired.crossed(x_SN, alone(30))
+  known = stats.ttest_1samp(x_SN.mean(1), 0).confidence_interval()
+  assert tuple(found.seeds[1:]) == pytest.approx((known.low, known.high))
+  assert found.each == pytest.approx(x_SN.mean(1)) and found.both.mean == pytest.approx(x_SN.mean())
+  lone = paired.crossed(x_SN[:1], alone(30))
+  assert lone.p is None and lone.both[1:] == (None, None)
+  same = paired.crossed(np.zeros((2, 30)), alone(30))
+  assert same.both == (0, 0, 0) and same.p == 1
+
+
+def test_where_seeds_alone_differ_their_interval_is_ts():
+  """A drawn variance of six seeds is 5/6 of the true one, and its tails are not t's."""
+  each_S = stats.norm.ppf((np.arange(6) + 0.5) / 6) + 0.3
+  found = paired.crossed(np.repeat(each_S[:, None], 40, 1), alone(40))
+  half = (found.both.high - found.both.low) / (found.seeds.high - found.seeds.low)
+  assert half == pytest.approx(1, abs=0.05)
+
+
+def test_kappa_by_hand():
+  one, other = 'yyyyynnnnn', 'yyyynnnnny'  # agree in 8 of 10, by chance in 5
+  assert paired.kappa(one, other) == pytest.approx((0.8 - 0.5) / 0.5)
+  assert paired.kappa('ab', 'ab') == 1 and paired.kappa('aa', 'aa') is None

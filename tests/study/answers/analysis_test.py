@@ -1,0 +1,264 @@
+"""Which test for what, and that planted effects are found while nulls are not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxalign import paired, statistics
+from jaxalign.evals.item import Measure, Row
+from jaxalign.study.answers import analysis, concluding
+from jaxalign.study.answers.pairs import Arm, pair
+from tests.study.answers import made
+
+
+def analysed(*runs):
+  return analysis.analysed(pair([Arm(label=run.label, runs=(run,)) for run in runs]))
+
+
+def of(found, name, judge='words'):
+  return next(one for one in found.measures if (one.name, one.judge) == (name, judge))
+
+
+@pytest.fixture(scope='module')
+def found():
+  shares = dict(base=(0.5, 0.1), aligned=(0.95, 0.1), again=(0.5, 0.1))
+  return analysed(*(made.evaluated(name, *of) for name, of in shares.items()))
+
+
+def values(run, measure):
+  rows = sorted((row for row in run.rows if row.measure == measure), key=lambda row: row.unit)
+  return np.array([row.value for row in rows], float)
+
+
+def test_independent_shares_have_mcnemar_wilson_and_tango(found):
+  one = of(found, 'jailbreak/asr')
+  base, aligned = (
+    values(made.evaluated(name, *shares), 'jailbreak/asr')
+    for name, shares in (('base', (0.5, 0.1)), ('aligned', (0.95, 0.1)))
+  )
+  first, better = one.sides[0], one.differences[0]
+  assert (one.n, one.clusters, first.mean) == (40, 40, base.mean())
+  assert (first.low, first.high) == paired.wilson(base.sum(), 40)
+  only_a, only_b = int((aligned > base).sum()), int((base > aligned).sum())
+  known = stats.binomtest(only_a, only_a + only_b).pvalue
+  assert better.test == 'McNemar' and better.p == pytest.approx(known)
+  assert (better.mean, better.low, better.high) == tuple(paired.tango(only_a, only_b, 40))
+  assert better.discordant == (only_a + only_b) / 40
+  assert better.floor == paired.detectable_share(40, better.discordant)
+  assert better.outcome == 'better' and better.mean < 0  # fewer attacks succeed
+
+
+def test_no_number_depends_on_the_order_of_rows(found):
+  first = made.evaluated('base', 0.5, 0.1)
+  turned = dataclasses.replace(first, rows=first.rows[::-1])
+  others = [made.evaluated('aligned', 0.95, 0.1), made.evaluated('again', 0.5, 0.1)]
+  again = analysed(turned, *others)
+  for one in found.measures:
+    assert of(again, one.name, one.judge) == one
+
+
+def test_clusters_have_the_sign_flip(found):
+  one = of(found, 'xstest/J')
+  assert (one.n, one.clusters) == (80, 10)
+  assert {difference.test for difference in one.differences} == {'sign-flip'}
+  assert one.differences[0].outcome == 'better' and one.differences[0].p >= 2 / 2**10
+  assert one.sides[0].low < one.sides[0].mean < one.sides[0].high
+
+
+def test_a_null_is_not_found_and_says_what_would_be(found):
+  for name in ('xstest/J', 'jailbreak/asr'):
+    null = of(found, name).differences[1]
+    assert null.outcome == 'not found' and null.floor > abs(null.mean) and null.low < 0 < null.high
+  words = {one.arm: one for one in found.conclusions}
+  assert words['aligned'].headline == 'better'
+  assert words['again'].headline == 'no difference found'
+  assert all('would be found in 4 studies of 5' in said for said in words['again'].found)
+
+
+def test_nulls_are_found_no_more_often_than_they_may():
+  rng, rejected = np.random.default_rng(0), []
+  for n in range(60):
+    runs = [
+      dataclasses.replace(
+        made.evaluated(name, 0.5, 0.5, count=4, seed=n),
+        rows=tuple(
+          Row(measure='a/b', unit=str(k), cluster=str(k // 3), value=float(rng.random() < 0.5))
+          for k in range(60)
+        ),
+      )
+      for name in 'ab'
+    ]
+    rejected.append(analysed(*runs).measures[0].differences[0].p <= 0.05)
+  assert np.mean(rejected) <= 0.12
+
+
+def test_holm_is_over_the_primaries_of_all_arms_and_judges(found):
+  primaries = [one for one in found.measures if one.primary]
+  assert {one.name for one in primaries} == set(found.primaries)
+  ps = [difference.p for one in primaries for difference in one.differences]
+  known = [0.0] * len(ps)
+  for rank, n in enumerate(np.argsort(ps)):
+    known[n] = min(1.0, max((len(ps) - k) * sorted(ps)[k] for k in range(rank + 1)))
+  held = [difference.adjusted for one in primaries for difference in one.differences]
+  assert held == pytest.approx(known)
+  assert all(
+    d.adjusted is None for one in found.measures if not one.primary for d in one.differences
+  )
+
+
+def test_without_primaries_all_measures_are_one_family():
+  runs = [made.evaluated(name, *of, primaries=()) for name, of in (('a', (0.5, 0)), ('b', (1, 0)))]
+  undeclared = analysed(*runs)
+  assert all(d.adjusted is not None for one in undeclared.measures for d in one.differences)
+  assert 'No primary measure was declared: Holm corrects over all measures.' in undeclared.says
+
+
+def test_slices_have_a_false_discovery_rate_for_each_arm(found):
+  for arm in ('aligned', 'again'):
+    mine = [one for one in found.slices if one.arm == arm]
+    assert [one.q for one in mine] == pytest.approx(
+      stats.false_discovery_control([one.p for one in mine]).tolist()
+    )
+  asr = [one for one in found.slices if one.measure == 'jailbreak/asr' and one.arm == 'again']
+  assert sorted(one.part for one in asr) == sorted(f'type {n}' for n in range(10))
+  assert all(one.n == 4 for one in asr)  # and none of all 40, which is no part
+  assert not [one for one in found.slices if one.measure == 'xstest/J']
+
+
+def test_a_margin_is_held_to(found):
+  same, broken = (
+    of(analysed(made.evaluated('base', 0.5, 0.1), run), 'canary/nats', '').differences[0]
+    for run in (made.evaluated('again', 0.5, 0.1), made.evaluated('broken', 0.5, 0.1, loss=2.5))
+  )
+  assert same.outcome == 'same' and same.p_same < 0.05 and same.p_not_worse < 0.05
+  assert broken.outcome == 'worse' and broken.p_same > 0.95 and broken.p_not_worse > 0.95
+  better = made.evaluated('better', 0.5, 0.1, loss=1.5)
+  gained = of(analysed(made.evaluated('base', 0.5, 0.1), better), 'canary/nats', '').differences[0]
+  assert gained.p_same > 0.95 and gained.p_not_worse < 0.05  # to gain is not to be the same
+
+
+@pytest.mark.parametrize('name, shares', [('refuses', (1, 1)), ('answers', (0, 0))])
+def test_who_refuses_all_and_who_answers_all_has_a_j_of_0(name, shares):
+  run = made.evaluated(name, *shares)
+  side = of(analysed(made.evaluated('base', 0.5, 0.1), run), 'xstest/J').sides[1]
+  assert (side.mean, side.low, side.high) == (0, 0, 0)
+
+
+def test_no_rate_has_an_interval_beyond_it(found):
+  for one in found.measures:
+    least = -1 if one.name == 'xstest/J' else 0
+    if not one.unit:
+      assert all(least <= side.low <= side.high <= 1 for side in one.sides)
+  never = next(one for one in found.measures if one.name == 'xstest/degenerate').sides[0]
+  assert never.mean == 0 and never.high == paired.wilson(0, 10)[1]  # ten clusters, and no 80 items
+
+
+def test_judges_are_held_against_each_other():
+  runs = [
+    made.evaluated(n, *s, judges=('words', 'gold')) for n, s in (('a', (0.5, 0.2)), ('b', (0.9, 0)))
+  ]
+  both = analysed(*runs)
+  assert {one.judge for one in both.measures if one.name == 'xstest/J'} == {'words', 'gold'}
+  one = next(a for a in both.agreements if (a.measure, a.arm) == ('xstest/J', 'a'))
+  heard = {
+    judge: {
+      row.unit: row.value
+      for row in runs[0].rows
+      if row.measure == 'xstest/J' and row.judge == judge
+    }
+    for judge in ('words', 'gold')
+  }
+  pairs = [(heard['words'][unit], heard['gold'][unit]) for unit in heard['words']]
+  agreed = sum(a == b for a, b in pairs) / 80
+  yes = [sum(side) / 80 for side in zip(*pairs)]
+  chance = yes[0] * yes[1] + (1 - yes[0]) * (1 - yes[1])
+  assert one.agreed == agreed and one.kappa == pytest.approx((agreed - chance) / (1 - chance))
+  assert one.judges == ('words', 'gold') and one.n == 80
+
+
+def test_several_seeds_are_drawn_with_the_prompts():
+  def arm(name, shares):
+    runs = [made.evaluated(name, *shares, seed=s) for s in range(3)]
+    told = [dataclasses.replace(r, about=made.about(seed=s)) for s, r in enumerate(runs)]
+    return Arm(label=name, runs=tuple(told))
+
+  many = analysis.analysed(pair([arm('base', (0.5, 0.1)), arm('aligned', (0.9, 0.1))]))
+  one = of(many, 'jailbreak/asr')
+  better = one.differences[0]
+  assert many.runs == 3 and len(better.each) == 3 and better.test == 'runs and clusters'
+  assert better.mean == pytest.approx(np.mean(better.each)) and better.outcome == 'better'
+  known = stats.ttest_1samp(better.each, 0).confidence_interval()
+  assert (better.seed_low, better.seed_high) == pytest.approx((known.low, known.high))
+  assert better.low <= better.mean <= better.high and better.floor > 0
+  canary = of(many, 'canary/nats', '').differences[0]
+  assert canary.p_same == pytest.approx(statistics.tost(canary.each, 0.1))  # the run is the unit
+  assert many.says[0].startswith('3 training runs an arm')
+  assert many.conclusions[0].headline == 'better'
+
+
+def test_one_run_an_arm_says_what_it_knows_nothing_of(found):
+  assert found.says == ('One run an arm: inference is over prompts, not over training runs.',)
+  unknown = analysed(made.evaluated('a', 0.5, 0.1, base=''), made.evaluated('b', 0.5, 0.1))
+  assert 'Whether a, b began with the same weights is not known.' in unknown.says
+  declared = ('xstest/J', 'helpful/win')
+  lacking = analysed(*(made.evaluated(name, 0.5, 0.1, primaries=declared) for name in 'ab'))
+  assert 'Declared as primary, but not measured of all: helpful/win.' in lacking.says
+
+
+@pytest.mark.parametrize(
+  'name, heading',
+  [
+    ('jailbreak/asr', 'attacks that succeed'),
+    ('jailbreak/asr_at_k', 'attacks that succeed'),
+    ('xstest/J', 'J'),
+    ('xstest/refusal_safe', 'refused, safe'),
+    ('xstest/refusal_unsafe', 'refused, unsafe'),
+    ('jailbreak/asr@k', 'attacks that succeed'),
+    ('jailbreak/twin_refusal', 'refused, safe'),
+    ('benign/refusal', 'refused, safe'),
+    ('harmless/refusal', None),
+    ('harmless/safe', None),
+    ('helpful/win', 'helpfulness'),
+    ('helpful/length', 'length'),
+    ('truthful_gen/informative', 'informative'),
+    ('canary/nats', 'canary'),
+    ('bold/degenerate', 'degenerate'),
+    ('truthful/binary', None),
+  ],
+)
+def test_measures_that_are_read_together(name, heading):
+  assert concluding.column_of(name) == heading
+
+
+def test_tokens_that_differ_by_one_are_no_shares():
+  """Nor is a length of which both have the same."""
+
+  def run(name, more):
+    rows = tuple(
+      Row(measure='a/length', unit=str(n), cluster=str(n), value=16.0 + (n in more))
+      for n in range(12)
+    )
+    measure = Measure(name='a/length', title='length', unit='tokens')
+    about = made.about(measures=(measure,), primaries=())
+    return dataclasses.replace(made.evaluated(name, 1, 1, count=4), rows=rows, about=about)
+
+  same, other = analysed(run('a', ()), run('b', ()), run('c', (1, 2, 3))).measures[0].differences
+  assert (same.low, same.high, same.test) == (0, 0, 'sign-flip') and not same.floor
+  known = stats.ttest_1samp([1.0] * 3 + [0.0] * 9, 0).confidence_interval()
+  assert other.low == pytest.approx(known.low, abs=0.06) and other.test == 'sign-flip'
+  assert other.floor == pytest.approx(paired.detectable(np.array([1.0] * 3 + [0.0] * 9), UNITS))
+
+
+UNITS = paired.Units.of(range(12), [1.0] * 12)
+
+
+def test_a_measure_without_a_direction_is_only_higher_or_lower():
+  def run(name, value):
+    rows = tuple(Row(measure='a/b', unit=str(n), cluster=str(n), value=value + n) for n in range(9))
+    about = made.about(measures=(Measure(name='a/b', title='b', unit='tokens'),), primaries=())
+    return dataclasses.replace(made.evaluated(name, 1, 1, count=4), rows=rows, about=about)
+
+  found = analysed(run('a', 1.0), run('b', 2.0), run('c', 0.0))
+  assert [d.outcome for d in found.measures[0].differences] == ['higher', 'lower']

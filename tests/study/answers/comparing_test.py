@@ -1,0 +1,128 @@
+"""jaxalign compare finds by content what a RUN holds, and answers for logs without a model."""
+
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from jaxalign.config import UserError
+from jaxalign.main import main
+from jaxalign.study.answers import analysis, compared_text, comparing
+from jaxalign.study.answers.pairs import Arm, pair
+from tests.study.answers import made
+from tests.study.judge import compare_test
+
+LOGS = pathlib.Path(__file__).parent / 'logs'
+
+
+def call(capsys, *args):
+  status = main(['jaxalign', 'compare', *map(str, args)])
+  said = capsys.readouterr()
+  return status, said.out if status == 0 else said.err
+
+
+@pytest.mark.parametrize(
+  'a, b, measures',
+  [
+    ('a.eval', 'b.eval', ['tiny/match', 'tiny/includes']),
+    ('a.eval', 'b.json', ['tiny/match', 'tiny/includes']),
+    ('lm_a', 'lm_b', ['tiny_gen/exact_match.strict', 'tiny_mc/acc']),
+  ],
+)
+def test_logs_of_others_are_compared_by_one_command(tmp_path, capsys, a, b, measures):
+  status, said = call(capsys, LOGS / a, LOGS / b, f'--workdir={tmp_path / "out"}')
+  assert status == 0 and 'b against a: no difference found' in said.replace('lm_', '')
+  assert 'One run an arm: inference is over prompts, not over training runs.' in said
+  assert all(f'{name} (' in said for name in measures)
+  found = json.loads((tmp_path / 'out/compare.json').read_text())
+  assert {one['name'] for one in found['measures']} >= set(measures)
+  for one in found['measures']:
+    first, other = one['sides']
+    assert one['differences'][0]['mean'] == pytest.approx(other['mean'] - first['mean'])
+    assert one['differences'][0]['floor'] > 0
+  assert (tmp_path / 'out/compare.html').exists() == drawable()
+
+
+def drawable():
+  from jaxalign.page import kit
+
+  return kit.drawable('compare.html')
+
+
+def test_one_file_of_samples_is_enough(capsys):
+  a, b = (next((LOGS / name).glob('samples_tiny_mc*')) for name in ('lm_a', 'lm_b'))
+  status, said = call(capsys, f'first={a}', f'second={b}')
+  assert status == 0 and 'second against first' in said and 'tiny_gen' not in said
+
+
+def test_runs_of_an_arm_are_given_together(tmp_path, capsys):
+  for name in ('a1', 'a2', 'b1', 'b2'):
+    shutil.copy(LOGS / f'{name[0]}.eval', tmp_path / f'{name}.eval')
+  arms = [f'{x}={tmp_path}/{x}1.eval,{tmp_path}/{x}2.eval' for x in 'ab']
+  status, said = call(capsys, *arms)
+  assert status == 0 and '2 training runs an arm' in said and 'b against a' in said
+  assert 'Seeds of training are not known' in said and '2 seeds alone' in said
+  status, said = call(capsys, arms[0], f'b={tmp_path}/b1.eval')
+  assert status == 2 and 'a has 2 runs and b 1' in said
+
+
+def test_kinds_are_not_mixed(tmp_path, capsys):
+  study = compare_test.finish(tmp_path / 'study', 'a')
+  status, said = call(capsys, study, LOGS / 'a.eval')
+  assert status == 2 and 'study is a study and' in said and 'a.eval is not' in said
+  assert comparing.studies([str(study), f'{study}:a'])
+  assert not comparing.studies([str(LOGS / 'a.eval')])
+
+
+@pytest.mark.parametrize(
+  'runs, says',
+  [
+    (('a.eval', 'a.eval'), 'is given twice'),
+    (('a.eval',), 'two evaluated models or more'),
+    (('a.eval', 'nowhere'), 'nowhere is not there'),
+    (('a.eval', 'README.md'), 'README.md holds nothing to compare'),
+    (('a.eval', 'lm_a'), 'have no measure in common: tiny/match'),
+  ],
+)
+def test_what_cannot_be_compared_is_one_line(capsys, runs, says):
+  status, said = call(capsys, *(LOGS / run for run in runs))
+  assert status == 2 and says in said and said.count('\n') == 1
+
+
+def test_an_unpaired_base_is_only_of_evaluated_models(tmp_path, capsys):
+  logs = LOGS / 'a.eval', LOGS / 'b.eval'
+  assert call(capsys, *logs, '--unpaired_base')[0] == 0
+  studies = [compare_test.finish(tmp_path / name, name) for name in 'ab']
+  status, said = call(capsys, *studies, '--unpaired_base')
+  assert status == 2 and 'is for evaluated models' in said
+  assert (
+    main(['jaxalign', '--config=configs/dpo_llama2_7b.py', '--workdir=x', '--unpaired_base']) == 2
+  )
+
+
+def test_a_label_needs_a_run(capsys):
+  status, said = call(capsys, 'a=', LOGS / 'a.eval')
+  assert status == 2 and 'a= names no run: LABEL=RUN,RUN' in said
+
+
+def test_a_name_that_steers_a_terminal_does_not(capsys):
+  runs = [made.evaluated(name, 0.5, 0.1) for name in ('a', 'b\x1b[31m')]
+  found = analysis.analysed(pair([Arm(label=run.label, runs=(run,)) for run in runs]))
+  said = compared_text.text(found)
+  assert '\x1b' not in said and 'b [31m against a' in said
+  assert 'xstest/J by words (80 units, 10 clusters, primary)' in said
+  assert 'within 0.1 of the first: p = ' in said and 'slices by smallest q, 5 of' in said
+
+
+def test_a_run_that_is_there_is_no_label(tmp_path):
+  odd = tmp_path / 'x=y.eval'
+  shutil.copy(LOGS / 'a.eval', odd)
+  assert 'b against x=y' in comparing.compare([str(odd), str(LOGS / 'b.eval')])
+
+
+def test_a_workdir_of_ours_is_read(tmp_path):
+  pytest.importorskip('jaxalign.evals.read')
+  (tmp_path / 'answers').mkdir()
+  with pytest.raises(UserError, match='holds nothing to compare|not done'):
+    comparing.compare([str(tmp_path), str(LOGS / 'b.eval')])
