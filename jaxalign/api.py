@@ -1,4 +1,4 @@
-"""The three names a notebook needs; `import jaxalign` gives them, and jax when they are used."""
+"""The four names a notebook needs; `import jaxalign` gives them, and jax when they are used."""
 
 import os
 
@@ -9,10 +9,11 @@ from jaxalign.data.text import Tokenizer
 from jaxalign.models import hub
 from jaxalign.models.decoder import Decoder
 from jaxalign.models.export import export
-from jaxalign.rl.sample import sample
+from jaxalign.rl.prompts import sample
+from jaxalign.rl.score import score
 from jaxalign.stages import trained
 
-__all__ = ['export', 'load', 'sample']
+__all__ = ['export', 'load', 'sample', 'score']
 
 
 def load(

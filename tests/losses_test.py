@@ -69,6 +69,20 @@ def hidden_loop(x, head, bias, tokens, pull, push, temperature):
   return out, grads
 
 
+def test_the_likeliest_token_is_the_first_of_equal_ones(exact):
+  dtype, tolerance = exact
+  x, head, bias, *_ = inputs(dtype)
+  head[7], bias[7] = head[2], bias[2] = head[2], 9.0  # two equal tokens, above all others' bias
+  logits = np.einsum('BTD,VD->BTV', x, head) + bias
+  best = logits.argmax(-1)
+  assert 2 in best and 7 not in best
+  for tokens in (best, np.where(best == 2, 7, best)):
+    found, is_best = jax.jit(of_head.logprobs_and_best, static_argnums=4)(x, head, bias, tokens, 3)
+    wanted, _ = of_head.token_logprobs_from_hidden(x, head, bias, tokens, entropy=False)
+    close(found, wanted, tolerance)
+    np.testing.assert_array_equal(is_best, tokens == best)
+
+
 @pytest.mark.parametrize('chunk, temperature', [(1, 1.0), (3, 0.7), (7, 1.0), (50, 0.7)])
 def test_chunked_logprobs_and_entropy(exact, chunk, temperature):
   dtype, tolerance = exact

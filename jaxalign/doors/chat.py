@@ -8,8 +8,9 @@ a .bin. Ctrl-C stops an answer, at the prompt the program; Ctrl-D ends it. What 
   /help           this                            anything else is said to the model
 """
 
-import json
+import io
 import sys
+import unicodedata
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from absl import flags
 
 from jaxalign.config import UserError
 from jaxalign.data.records import Turn
-from jaxalign.doors.opening import Flag, Opened, flag_values, opened
+from jaxalign.doors.opening import Flag, Opened, flag_values, line_of, opened
 from jaxalign.files import place, write_text
 from jaxalign.rl.answers import Reading, misfit
 from jaxalign.rl.sample import bucket
@@ -75,7 +76,7 @@ class Conversation:
       request = Request(prompt=guest.ids(self.turns), seed=self._seed, draw=draw, **self._how)
       if why := misfit(model, request):
         raise UserError(f'{why}: /reset forgets what was said')
-    except UserError:
+    except BaseException:  # Ctrl-C, too: what was never asked is not part of the conversation
       self.turns.pop()
       raise
     width = bucket(len(request.prompt), least=64)
@@ -99,15 +100,33 @@ def run(argv: Sequence[str]) -> int:
   if given is None:
     return 0
   values, name = given
-  if not 1 <= values.length < 2**31 or values.temperature < 0:
-    raise UserError('--length is at least 1, and --temperature at least 0')
+  _check(values)
   guest = opened(name, dtype=values.dtype, form=values.format)
   if guest.form is None:
     guest.ids([Turn('user', '')])  # says which formats there are
   how = ('system', 'length', 'temperature', 'top_k', 'top_p', 'seed')
   talk = Conversation(guest, **{flag: values[flag].value for flag in how})
+  for stream in (sys.stdin, sys.stdout):  # what is no text of this terminal ends no conversation
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors='replace')
   print(f'{guest.name}: /help says what a line may be; Ctrl-D ends', file=sys.stderr)
-  return converse(talk, _read_line, lambda text: print(text, end='', flush=True))
+  return converse(talk, _read_line, lambda text: print(harmless(text), end='', flush=True))
+
+
+def _check(values: Any) -> None:
+  for flag, least in (('length', 1), ('temperature', 0), ('top_k', 1), ('seed', 0)):
+    value = values[flag].value
+    if value is not None and not least <= value < 2**31:
+      raise UserError(f'--{flag}={value}: at least {least}')
+  if values.top_p is not None and not 0 < values.top_p <= 1:
+    raise UserError(f'--top_p={values.top_p}: above 0 and at most 1')
+
+
+def harmless(text: str) -> str:
+  """A model's text for a terminal, which obeys control characters: they are shown instead."""
+  return ''.join(
+    f'\\x{ord(c):02x}' if unicodedata.category(c) == 'Cc' and c not in '\n\t' else c for c in text
+  )
 
 
 def _read_line() -> str | None:
@@ -166,7 +185,10 @@ def _save(talk: Conversation, rest: str) -> str:
   if not rest:
     raise UserError('/save FILE: where to')
   messages = [dict(role=turn.role, content=turn.text) for turn in talk.turns]
-  write_text(json.dumps(dict(messages=messages), ensure_ascii=False) + '\n', place(rest, '/save'))
+  try:
+    write_text(line_of(dict(messages=messages)), place(rest, '/save'))
+  except OSError as error:
+    raise UserError(f'/save {rest}: {error.strerror}: name another file') from error
   return f'saved in {rest}'
 
 

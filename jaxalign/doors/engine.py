@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from jaxalign.config import UserError
 from jaxalign.doors.opening import Opened
+from jaxalign.doors.scoring import Scores, scores
 from jaxalign.rl.answers import Answer, Reading, misfit
 from jaxalign.rl.sample import bucket
 from jaxalign.rl.stream import PIECE, Piece, Request, Stream
@@ -29,11 +30,18 @@ class Job:
   """An answer that is being written: what came of it goes to `tell`, as (text, Answer or None)."""
 
   def __init__(
-    self, request: Request, stops: Sequence[str], tell: Callable[[str, Answer | None], None]
+    self,
+    request: Request,
+    stops: Sequence[str],
+    tell: Callable[[str, Answer | None], None],
+    *,
+    scored: bool = False,
   ):
-    self.request, self.stops, self._tell = request, stops, tell
+    """scored: its end comes with the scores of prompt and answer."""
+    self.request, self.stops, self.scored, self._tell = request, stops, scored, tell
     self.gone = False  # whoever asked has left
     self.reading: Reading | None = None
+    self.scores: Scores | None = None
 
   def tell(self, text: str, answer: Answer | None) -> None:
     if not self.gone:
@@ -57,7 +65,7 @@ class Engine:
 
   def __init__(self, guest: Opened, *, rows: int, limit: int, waiting: int):
     """limit: tokens of a prompt and its answer together."""
-    self.guest, self.limit, self._most = guest, limit, waiting
+    self.guest, self.limit, self.most = guest, limit, waiting
     slots = bucket(limit) + bucket(limit) // 2 + PIECE
     self._stream = Stream(guest.model, rows=rows, slots=slots, at_once=1)
     self._live: dict[int, Job] = {}
@@ -86,7 +94,7 @@ class Engine:
     with self._lock:
       if self.broken:
         raise Broken(_BROKE)
-      if self._draining.is_set() or self.depth + len(jobs) > self._most:
+      if self._draining.is_set() or self.depth + len(jobs) > self.most:
         raise Full
       self.counts.asked += len(jobs)
       self.counts.prompt_tokens += sum(len(job.request.prompt) for job in jobs)
@@ -143,12 +151,17 @@ class Engine:
       if job.gone:
         self._stream.leave(row)
         self._drop(row)
-    while self._waiting and self._stream.free:
+    for _ in range(self._stream.rows):  # then the others get their piece
+      if not (self._waiting and self._stream.free):
+        break
       job = self._waiting.popleft()
       with self._lock:
         self._pending -= 1
       if job.gone:
         self.counts.left += 1
+        continue
+      if not job.request.length:  # the prompt alone is asked about
+        self._end(job, Answer(tokens=[], logprobs=[], text='', why='length'))
         continue
       job.reading = Reading(self.guest.tokenizer, job.request, job.stops)
       (piece,) = self._stream.join([job.request])
@@ -178,6 +191,10 @@ class Engine:
     self.counts.left += 1
 
   def _end(self, job: Job, answer: Answer, text: str = '') -> None:
+    if job.scored and not job.gone and answer.why != 'error':
+      request = job.request
+      whole = *request.prompt, *answer.tokens
+      job.scores = scores(self.guest.model, whole, len(request.prompt), request.temperature)
     self.counts.failed += answer.why == 'error'
     self.counts.answered += answer.why != 'error'
     job.tell(text, answer)

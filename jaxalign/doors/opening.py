@@ -23,6 +23,7 @@ _FORMATS = {
     chat.TRANSCRIPT,
   )
 }  # fmt: skip
+_PART = {'type', 'text'}  # of a message whose content is a list
 _ROLES = ('system', 'user', 'assistant')
 Flag = tuple[Callable[..., Any], str, Any, str]  # its kind, its name, its default, what it is
 
@@ -53,6 +54,16 @@ class Opened:
     return tuple(int(i) for i in dialogues.prompt(self.form, self.tokenizer, asked))
 
 
+def _text_of(content: Any) -> Any:
+  """The text of parts that are all text; anything else as it is."""
+  parts = content if isinstance(content, list) else []
+  texts: list[Any] = [
+    one.get('text') for one in parts if isinstance(one, Mapping) and one.keys() == _PART
+  ]
+  whole = parts and len(texts) == len(parts) and all(isinstance(text, str) for text in texts)
+  return ''.join(texts) if whole else content
+
+
 def turns_of(messages: Any) -> tuple[Turn, ...]:
   """Turns of OpenAI's messages, each with a role and a text."""
   if not isinstance(messages, list) or not messages:
@@ -60,11 +71,21 @@ def turns_of(messages: Any) -> tuple[Turn, ...]:
   turns = []
   for n, message in enumerate(messages, 1):
     role = message.get('role') if isinstance(message, Mapping) else None
-    text = message.get('content') if isinstance(message, Mapping) else None
+    text = _text_of(message.get('content')) if isinstance(message, Mapping) else None
     if role not in _ROLES or not isinstance(text, str):
       raise UserError(f'message {n}: role is one of {", ".join(_ROLES)}, and content is text')
     turns.append(Turn(role, text))
   return tuple(turns)
+
+
+def line_of(record: Mapping[str, Any]) -> str:
+  """A line of JSON; half a surrogate pair, which JSON may hold and UTF-8 may not, is escaped."""
+  text = json.dumps(record, ensure_ascii=False)
+  try:
+    text.encode()
+  except UnicodeEncodeError:
+    text = json.dumps(record)
+  return f'{text}\n'
 
 
 def opened(
@@ -85,8 +106,23 @@ def opened(
   return Opened(str(name), model, model.tokenizer, _FORMATS[form] if form else own)
 
 
+def _refuse_pods(argv: Sequence[str]) -> None:
+  """Several processes would each ask and write: one line, before they wait for one another."""
+  names = ('coordinator', 'processes', 'process_id')
+  given = [word for word in argv if word.lstrip('-').partition('=')[0] in names and word[0] == '-']
+  given += [name for name in ('JAX_COORDINATOR_ADDRESS',) if os.environ.get(name)]
+  if ',' in os.environ.get('TPU_WORKER_HOSTNAMES', ''):
+    given.append('TPU_WORKER_HOSTNAMES')
+  if given:
+    raise UserError(
+      f'jaxalign {argv[0]} is one process, and {given[0]} says there are several: start it on one '
+      'host without; on a pod, jaxalign.sample and jaxalign.score serve from Python'
+    )
+
+
 def flag_values(argv: Sequence[str], usage: str, defined: Sequence[Flag]) -> tuple[Any, str] | None:
   """(the flags, MODEL) of a door's command line; None after --help, which is answered here."""
+  _refuse_pods(argv)
   values = flags.FlagValues()
   for define, name, default, what in defined:
     define(name, default, what, flag_values=values)

@@ -1,15 +1,16 @@
-"""OpenAI's requests read, and its answers written."""
+"""OpenAI's requests, read: all of one is understood, or it is refused in OpenAI's form."""
 
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeGuard
 
 from jaxalign.config import UserError
+from jaxalign.data.text import Tokenizer
 from jaxalign.doors.engine import Engine
 from jaxalign.doors.opening import turns_of
-from jaxalign.rl.answers import Answer
+from jaxalign.doors.scoring import BEST
 from jaxalign.rl.stream import Request
 
 _COMMON = ('model', 'max_tokens', 'temperature', 'top_p', 'top_k', 'n', 'stop', 'seed', 'stream',
@@ -24,7 +25,6 @@ _NEUTRAL = {  # what does nothing at these values
   'tools': ([], None), 'tool_choice': ('none', None), 'store': (False, None),
   'metadata': ({}, None),
 }  # fmt: skip
-_FINISH = dict(end='stop', stop='stop', length='length')
 _MOST = 128  # answers to one request
 
 
@@ -52,11 +52,16 @@ class Asked:
   stops: list[str]
   stream: bool
   usage: bool  # at the end of a stream
-  logprobs: bool
+  logprobs: int | None  # how many of the likeliest beside each token; None: no logprobs at all
   echo: bool
   chat: bool
   model: str
-  tokenizer: Any
+  tokenizer: Tokenizer
+
+  @property
+  def scored(self) -> bool:
+    """Whether it takes more than the logprobs of what was drawn."""
+    return self.logprobs is not None and (self.logprobs > 0 or self.echo)
 
 
 def parsed(body: bytes) -> Mapping[str, Any]:
@@ -76,15 +81,17 @@ def parsed(body: bytes) -> Mapping[str, Any]:
 
 def read(body: Mapping[str, Any], engine: Engine, chat: bool) -> Asked:
   """What is asked, all of it understood, or Refused."""
+  guest = engine.guest
   for name, value in body.items():
     if name not in _KNOWN[chat] and value not in _NEUTRAL.get(name, ()):
-      raise Refused(f'{name}={json.dumps(value)[:80]} is not supported', field=name)
-  length = body.get('max_completion_tokens', body.get('max_tokens'))
-  length = _number(dict(max_tokens=length), 'max_tokens', 256 if chat else 16, 1, 10**9, whole=True)
+      raise Refused(f'{name:.80}={_shown(value)} is not supported', field=name[:80])
+  if body.get('model') not in (None, guest.id):
+    said = f'there is no model {_shown(body["model"])} here, only {guest.id}'
+    raise Refused(said, 404, 'model_not_found', 'model')
+  echo = not chat and _flag(body, 'echo')
   count = _number(body, 'n', 1, 1, _MOST, whole=True)
   seed = body.get('seed')
   how: dict[str, Any] = dict(
-    length=length,
     temperature=_number(body, 'temperature', 1.0, 0, 1000),
     top_p=_number(body, 'top_p', 1.0, 0, 1) or 1e-9,
     top_k=None if body.get('top_k') in (None, 0, -1) else _number(body, 'top_k', 1, 1, 10**9, True),
@@ -95,18 +102,39 @@ def read(body: Mapping[str, Any], engine: Engine, chat: bool) -> Asked:
   prompts = _dialogue(body, engine) if chat else _texts(body, engine)
   if len(prompts) * count > _MOST:
     raise Refused(f'{len(prompts)} prompts with n={count} are more than {_MOST} answers', field='n')
-  made = [Request(prompt=ids, draw=draw, **how) for _, ids in prompts for draw in range(count)]
+  if len(prompts) * count > engine.most:
+    said = f'{len(prompts)} prompts with n={count}: only {engine.most} answers may wait here'
+    raise Refused(said, field='n')
+  made = [
+    Request(prompt=ids, draw=draw, length=_length(body, chat, echo, engine.limit - len(ids)), **how)
+    for _, ids in prompts
+    for draw in range(count)
+  ]
   for request in made:
     if why := engine.refuse(request):
       raise Refused(why, code='context_length_exceeded', field='messages' if chat else 'prompt')
   options = body.get('stream_options') or {}
   return Asked(
     requests=made, prompts=[text for text, _ in prompts], count=count, stops=_stops(body),
-    stream=_flag(body, 'stream'), logprobs=_wants_logprobs(body, chat), chat=chat,
+    stream=_flag(body, 'stream'), logprobs=_wanted_logprobs(body, chat), chat=chat,
     usage=isinstance(options, dict) and bool(options.get('include_usage')),
-    echo=not chat and _flag(body, 'echo'),
-    model=engine.guest.id, tokenizer=engine.guest.tokenizer,
+    echo=echo, model=guest.id, tokenizer=guest.tokenizer,
   )  # fmt: skip
+
+
+def _length(body: Mapping[str, Any], chat: bool, echo: bool, left: int) -> int:
+  """Tokens at most; none where the prompt alone is asked about. left: how many there is room for,
+  which bounds what nobody asked for."""
+  name = 'max_tokens' if body.get('max_completion_tokens') is None else 'max_completion_tokens'
+  usual = max(1, min(256 if chat else 16, left))
+  return _number(body, name, usual, 0 if echo else 1, 10**9, whole=True)
+
+
+def _shown(value: Any) -> str:
+  try:
+    return json.dumps(value)[:80]
+  except (ValueError, RecursionError):
+    return f'a {type(value).__name__}'
 
 
 def _fresh() -> int:
@@ -123,7 +151,7 @@ def _number(
     return default
   kinds = int if whole else (int, float)
   if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
-    raise Refused(f'{name}={json.dumps(value)[:80]}: a {"whole " * whole}number', field=name)
+    raise Refused(f'{name}={_shown(value)}: a {"whole " * whole}number', field=name)
   if not least <= value <= most:
     raise Refused(f'{name}={value}: from {least} to {most}', field=name)
   return value
@@ -132,22 +160,21 @@ def _number(
 def _flag(body: Mapping[str, Any], name: str) -> bool:
   value = body.get(name)
   if value not in (None, True, False):
-    raise Refused(f'{name}={json.dumps(value)[:80]}: true or false', field=name)
+    raise Refused(f'{name}={_shown(value)}: true or false', field=name)
   return bool(value)
 
 
-def _wants_logprobs(body: Mapping[str, Any], chat: bool) -> bool:
-  if chat:
-    if body.get('top_logprobs'):
-      raise Refused('top_logprobs: only the drawn token has its logprob here', field='top_logprobs')
-    return _flag(body, 'logprobs')
-  if body.get('logprobs') is None or body['logprobs'] is False:
-    return False
-  if body['logprobs'] is True:
-    return True
-  if _number(body, 'logprobs', 0, 0, 5, whole=True) > 1:
-    raise Refused('logprobs: only the drawn token has its logprob here: 0 or 1', field='logprobs')
-  return True
+def _wanted_logprobs(body: Mapping[str, Any], chat: bool) -> int | None:
+  """How many of the likeliest tokens are named beside each; None: no logprobs are asked for."""
+  if not chat:
+    if body.get('logprobs') is None or body['logprobs'] is False:
+      return None
+    return _number(body, 'logprobs', 0, 0, BEST, whole=True)
+  count = _number(body, 'top_logprobs', 0, 0, BEST, whole=True)
+  wanted = _flag(body, 'logprobs')
+  if count and not wanted:
+    raise Refused(f'top_logprobs={count} needs logprobs=true', field='top_logprobs')
+  return count if wanted else None
 
 
 def _stops(body: Mapping[str, Any]) -> list[str]:
@@ -173,14 +200,17 @@ def _texts(body: Mapping[str, Any], engine: Engine) -> list[tuple[str, tuple[int
         found.append((prompt, engine.guest.ids(prompt)))
       except UserError as error:
         raise Refused(str(error), field='prompt') from None
-    elif isinstance(prompt, list) and _is_ids(prompt):
+    elif _is_ids(prompt):
+      vocab = engine.guest.model.cfg.vocab
+      if not 0 <= min(prompt) <= max(prompt) < vocab:
+        raise Refused(f'a token id lies outside the vocabulary of {vocab}', field='prompt')
       found.append((tokenizer.decode(prompt), tuple(prompt)))
     else:
       raise Refused('prompt: a text, a list of token ids, or a list of these', field='prompt')
   return found
 
 
-def _is_ids(value: Any) -> bool:
+def _is_ids(value: Any) -> TypeGuard[list[int]]:
   whole = isinstance(value, list) and bool(value)
   return whole and all(isinstance(i, int) and not isinstance(i, bool) for i in value)
 
@@ -190,63 +220,3 @@ def _dialogue(body: Mapping[str, Any], engine: Engine) -> list[tuple[str, tuple[
     return [('', engine.guest.ids(turns_of(body.get('messages'))))]
   except UserError as error:
     raise Refused(str(error), field='messages') from None
-
-
-@dataclasses.dataclass(frozen=True)
-class Saying:
-  """Writes what is answered, whole or in events."""
-
-  asked: Asked
-  id: str
-  created: int
-
-  def whole(self, found: Sequence[Answer]) -> dict[str, Any]:
-    """The response of a request that was not streamed."""
-    choices = []
-    for n, answer in enumerate(found):
-      lead = self.asked.prompts[n // self.asked.count] if self.asked.echo else ''
-      text = lead + (answer.text or '')
-      own: dict[str, Any] = (
-        dict(message=dict(role='assistant', content=text)) if self.asked.chat else dict(text=text)
-      )
-      logprobs = self._logprobs(answer) if self.asked.logprobs else None
-      choices.append(dict(index=n, logprobs=logprobs, finish_reason=_FINISH[answer.why]) | own)
-    kind = 'chat.completion' if self.asked.chat else 'text_completion'
-    tokens = sum(len(answer.tokens) for answer in found)
-    return self._around(kind) | dict(choices=choices, usage=self._usage(tokens))
-
-  def events(self, n: int, text: str, answer: Answer | None) -> Iterator[dict[str, Any]]:
-    """Chunks of one answer: what came of it, and at its end why it ended."""
-    if answer is not None and answer.error:
-      yield Refused(answer.error, 500).body()
-      return
-    kind = 'chat.completion.chunk' if self.asked.chat else 'text_completion'
-    why = None if answer is None else _FINISH[answer.why]
-    logprobs = self._logprobs(answer) if answer and self.asked.logprobs else None
-    if self.asked.chat:
-      own: dict[str, Any] = dict(delta=dict(role='assistant', content=text))
-    else:
-      own = dict(text=text)
-    if text or why:
-      yield self._around(kind) | dict(
-        choices=[dict(index=n, logprobs=logprobs, finish_reason=why) | own]
-      )
-    if answer is not None and self.asked.usage and n == len(self.asked.requests) - 1:
-      yield self._around(kind) | dict(choices=[], usage=self._usage(len(answer.tokens)))
-
-  def _around(self, kind: str) -> dict[str, Any]:
-    return dict(id=self.id, object=kind, created=self.created, model=self.asked.model)
-
-  def _usage(self, tokens: int) -> dict[str, int]:
-    prompt = sum(len(r.prompt) for r in self.asked.requests[:: self.asked.count])
-    return dict(prompt_tokens=prompt, completion_tokens=tokens, total_tokens=prompt + tokens)
-
-  def _logprobs(self, answer: Answer) -> dict[str, Any]:
-    texts = [self.asked.tokenizer.decode([token], skip_special=False) for token in answer.tokens]
-    if self.asked.chat:
-      each = [
-        dict(token=text, logprob=value, bytes=list(text.encode()), top_logprobs=[])
-        for text, value in zip(texts, answer.logprobs)
-      ]
-      return dict(content=each)
-    return dict(tokens=texts, token_logprobs=answer.logprobs, top_logprobs=None, text_offset=None)

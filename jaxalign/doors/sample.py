@@ -18,8 +18,8 @@ from typing import Any
 from absl import flags
 
 from jaxalign.config import UserError
-from jaxalign.doors.opening import Flag, Opened, flag_values, opened, turns_of
-from jaxalign.files import content, place, rows, write_text
+from jaxalign.doors.opening import Flag, Opened, flag_values, line_of, opened, turns_of
+from jaxalign.files import content, place, read_object, rows, write_text
 from jaxalign.rl.answers import Answer, answers
 from jaxalign.rl.stream import Request
 
@@ -121,7 +121,7 @@ def _kept(out: Any, about: dict[str, Any]) -> dict[tuple[int, int], str]:
   if out.exists() and not beside.exists():
     raise UserError(f'{out} is there, and jaxalign sample did not write it: name another --out')
   if beside.exists():
-    before = json.loads(beside.read_text())
+    before = read_object(beside, remedy='remove it and what lies beside it, or name another --out')
     if changed := [name for name in about if before.get(name) != about[name]]:
       raise UserError(
         f'{out} holds answers of another job ({", ".join(changed)} differ): name another --out'
@@ -134,7 +134,7 @@ def _kept(out: Any, about: dict[str, Any]) -> dict[tuple[int, int], str]:
       try:
         row = json.loads(line)
         found[row['n'], row['draw']] = line.decode() if line.endswith(b'\n') else ''
-      except (ValueError, KeyError, TypeError):
+      except (ValueError, KeyError, TypeError, RecursionError):
         continue
   return {key: line for key, line in found.items() if line}
 
@@ -167,10 +167,10 @@ def _answer(
 
     def keep(key: tuple[int, int], answer: Answer) -> None:
       n, draw = key
-      row = dict(asked[n].beside, n=n, draw=draw, text=answer.text, why=answer.why)
-      row |= dict(tokens=len(answer.tokens), logprob=round(sum(answer.logprobs), 4))
-      row |= dict(error=answer.error) if answer.error else {}
-      found[key] = json.dumps(row, ensure_ascii=False) + '\n'
+      record = dict(asked[n].beside, n=n, draw=draw, text=answer.text, why=answer.why)
+      record |= dict(tokens=len(answer.tokens), logprob=round(sum(answer.logprobs), 4))
+      record |= dict(error=answer.error) if answer.error else {}
+      found[key] = line_of(record)
       file.write(found[key])
       file.flush()
 

@@ -11,6 +11,7 @@ import contextlib
 import hmac
 import json
 import os
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from jaxalign.config import UserError
 from jaxalign.doors import requests
 from jaxalign.doors.engine import Broken, Engine, Full, Job, sizes
 from jaxalign.doors.opening import Flag, flag_values, opened
+from jaxalign.doors.replies import Saying
 from jaxalign.rl.answers import Answer
 
 _FLAGS: tuple[Flag, ...] = (
@@ -36,6 +38,7 @@ _FLAGS: tuple[Flag, ...] = (
 _TOKEN = 'JAXALIGN_SERVE_TOKEN'
 _BODY = 4 << 20  # bytes of a request
 _DRAIN = 60.0  # seconds that SIGTERM waits for answers
+_Inbox = asyncio.Queue[tuple[int, str, Answer | None] | None]  # None: the client has left
 
 
 def run(argv: Sequence[str]) -> int:
@@ -53,26 +56,44 @@ def run(argv: Sequence[str]) -> int:
     import uvicorn
   except ImportError as error:
     raise UserError("to serve, pip install 'jaxalign[serve]'") from error
+  token = os.environ.get(_TOKEN)
+  if token is not None and not token.strip():
+    raise UserError(f'{_TOKEN} is empty: put the token there, or unset it to serve without one')
+  listening = _bound(values.host, values.port)
   guest = opened(name, dtype=values.dtype, form=values.format)
   limit = sizes(guest, values.tokens)
   engine = Engine(guest, rows=values.rows, limit=limit, waiting=values.waiting)
   config = uvicorn.Config(
-    app(engine, os.environ.get(_TOKEN)), host=values.host, port=values.port, log_level='warning',
+    app(engine, token), log_level='warning',
     timeout_graceful_shutdown=int(_DRAIN),
   )  # fmt: skip
   server = uvicorn.Server(config)
-  asyncio.run(_serve(server, engine, guest.name))
+  asyncio.run(_serve(server, listening, engine, guest.name))
   if engine.broken:
     raise RuntimeError(engine.broken)
   return 0
 
 
-async def _serve(server: Any, engine: Engine, name: str) -> None:
-  task = asyncio.create_task(server.serve())
+def _bound(host: str, port: int) -> socket.socket:
+  """A socket of that address, before anything is read for whom nobody could ask."""
+  try:
+    family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    made = socket.socket(family, kind, number)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind(address)
+    return made
+  except (OSError, UnicodeError) as error:
+    why = getattr(error, 'strerror', None) or error
+    raise UserError(f'--host={host} --port={port}: {why}; take another') from error
+
+
+async def _serve(server: Any, listening: socket.socket, engine: Engine, name: str) -> None:
+  task = asyncio.create_task(server.serve(sockets=[listening]))
   while not server.started and not task.done():
     await asyncio.sleep(0.05)
   if server.started:
-    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    host, port = listening.getsockname()[:2]
+    host = f'[{host}]' if ':' in host else host
     print(f'{name} is served at http://{host}:{port}/v1 (Ctrl-C ends)', flush=True)
   await task
   await asyncio.to_thread(engine.drain, _DRAIN)
@@ -122,13 +143,14 @@ class _Api:
 
     return PlainTextResponse(_metrics(self._engine), media_type='text/plain; version=0.0.4')
 
-  async def strange(self, request: Any, error: Exception) -> Any:
-    return _refused(requests.Refused(f'there is no {request.method} {request.url.path}', 404))
+  async def strange(self, request: Any, error: Any) -> Any:
+    said = f'there is no {request.method} {request.url.path[:200]}'
+    return _json(requests.Refused(said).body(), error.status_code, error.headers)
 
   def _refused_client(self, request: Any) -> Any:
     """An error for whoever lacks the token, or None."""
     given = request.headers.get('authorization', '').removeprefix('Bearer ')
-    if not self._token or hmac.compare_digest(given.encode(), self._token.encode()):
+    if self._token is None or hmac.compare_digest(given.encode(), self._token.encode()):
       return None
     error = requests.Refused('the token is missing or another one', 401, 'invalid_api_key')
     return _refused(error)
@@ -139,7 +161,8 @@ class _Api:
     if refused := self._refused_client(request):
       return refused
     try:
-      asked = requests.read(await _body(request), self._engine, chat)
+      body = await _body(request)
+      asked = await asyncio.to_thread(_read, body, self._engine, chat)  # a long text takes its time
       jobs, inbox = _jobs(asked)
       self._engine.ask(jobs)
     except Full:
@@ -149,87 +172,112 @@ class _Api:
     except requests.Refused as error:
       return _refused(error)
     kind = 'chatcmpl' if chat else 'cmpl'
-    said = requests.Saying(asked, f'{kind}-{uuid.uuid4().hex}', int(time.time()))
+    said = Saying(asked, jobs, f'{kind}-{uuid.uuid4().hex}', int(time.time()))
     if asked.stream:
-      return StreamingResponse(_events(jobs, inbox, said), media_type='text/event-stream')
-    watcher = asyncio.create_task(_left(request, jobs))
-    try:
+      return StreamingResponse(_events(request, jobs, inbox, said), media_type='text/event-stream')
+    async with _watched(request, jobs, inbox):
       found = await _all(jobs, inbox)
-    finally:
-      watcher.cancel()
+    if found is None:
+      return _refused(requests.Refused('the client has left', 499))
     wrong = next((one.error for one in found if one.error), None)
     if wrong is not None:
       return _refused(requests.Refused(wrong, 500, 'server_error'))
-    return _json(said.whole(found))
+    return _json(await asyncio.to_thread(said.whole, found))
 
 
-async def _body(request: Any) -> Any:
-  body = b''
+def _read(body: bytes, engine: Engine, chat: bool) -> requests.Asked:
+  return requests.read(requests.parsed(body), engine, chat)
+
+
+async def _body(request: Any) -> bytes:
+  kind = request.headers.get('content-type', '').partition(';')[0].strip().lower()
+  if kind != 'application/json':  # a web page may send other kinds here, unasked
+    raise requests.Refused('the content-type of a request is application/json', 415)
+  body, length = b'', 0
   async for part in request.stream():
-    body += part
-    if len(body) > _BODY:
-      raise requests.Refused(f'the body has more than {_BODY} bytes', 413)
-  return requests.parsed(body)
+    length += len(part)
+    body += part if length <= _BODY else b''
+    if length > 16 * _BODY:
+      break
+  if length > _BODY:  # read to its end all the same: who still sends hears no answer
+    raise requests.Refused(f'the body has more than {_BODY} bytes', 413)
+  return body
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Any:
-  from starlette.responses import JSONResponse
+  from starlette.responses import Response
 
-  return JSONResponse(content, status_code=status, headers=headers)
+  kind = 'application/json'
+  return Response(json.dumps(content), status_code=status, headers=headers, media_type=kind)
 
 
 def _refused(error: requests.Refused) -> Any:
   return _json(error.body(), error.status, {'Retry-After': '1'} if error.status == 429 else None)
 
 
-def _jobs(asked: requests.Asked) -> tuple[list[Job], asyncio.Queue]:
+def _jobs(asked: requests.Asked) -> tuple[list[Job], _Inbox]:
   """Jobs that tell what comes of them to one queue, as (which, text, Answer or None)."""
-  loop, inbox = asyncio.get_running_loop(), asyncio.Queue()  # type: ignore[var-annotated]
+  loop = asyncio.get_running_loop()
+  inbox: _Inbox = asyncio.Queue()
 
   def tells(n):
     return lambda text, answer: loop.call_soon_threadsafe(inbox.put_nowait, (n, text, answer))
 
-  jobs = [Job(request, asked.stops, tells(n)) for n, request in enumerate(asked.requests)]
+  jobs = [
+    Job(request, asked.stops, tells(n), scored=asked.scored)
+    for n, request in enumerate(asked.requests)
+  ]
   return jobs, inbox
 
 
-async def _all(jobs: Sequence[Job], inbox: asyncio.Queue) -> list[Answer]:
-  found: dict[int, Answer] = {}
-  try:
-    while len(found) < len(jobs):
-      n, _, answer = await inbox.get()
-      if answer is not None:
-        found[n] = answer
-  finally:
+@contextlib.asynccontextmanager
+async def _watched(request: Any, jobs: Sequence[Job], inbox: _Inbox) -> AsyncIterator[None]:
+  """Frees the rows at the end, and before it if the client goes away: the inbox says so."""
+
+  async def watch() -> None:
+    while not await request.is_disconnected():
+      await asyncio.sleep(0.2)
     for job in jobs:
       job.gone = True
+    inbox.put_nowait(None)
+
+  watcher = asyncio.create_task(watch())
+  try:
+    yield
+  finally:
+    watcher.cancel()
+    for job in jobs:
+      job.gone = True
+
+
+async def _all(jobs: Sequence[Job], inbox: _Inbox) -> list[Answer] | None:
+  """Every job's answer; None if nobody waits for them."""
+  found: dict[int, Answer] = {}
+  while len(found) < len(jobs):
+    if (told := await inbox.get()) is None:
+      return None
+    n, _, answer = told
+    if answer is not None:
+      found[n] = answer
   return [found[n] for n in range(len(jobs))]
 
 
-async def _left(request: Any, jobs: Sequence[Job]) -> None:
-  """Frees the rows of a client that goes away before its answer."""
-  while not await request.is_disconnected():
-    await asyncio.sleep(0.2)
-  for job in jobs:
-    job.gone = True
-
-
 async def _events(
-  jobs: Sequence[Job], inbox: asyncio.Queue, said: requests.Saying
+  request: Any, jobs: Sequence[Job], inbox: _Inbox, said: Saying
 ) -> AsyncIterator[str]:
   """Server-sent events; whoever goes away ends them, and so frees the rows."""
   ended = 0
-  try:
-    with contextlib.suppress(asyncio.CancelledError):
-      while ended < len(jobs):
-        n, text, answer = await inbox.get()
-        ended += answer is not None
-        for event in said.events(n, text, answer):
-          yield f'data: {json.dumps(event, ensure_ascii=False)}\n\n'
-      yield 'data: [DONE]\n\n'
-  finally:
-    for job in jobs:
-      job.gone = True
+  async with _watched(request, jobs, inbox):
+    while ended < len(jobs):
+      if (told := await inbox.get()) is None:
+        return
+      n, text, answer = told
+      ended += answer is not None
+      for event in said.events(n, text, answer):
+        yield f'data: {json.dumps(event)}\n\n'
+    for event in said.end():
+      yield f'data: {json.dumps(event)}\n\n'
+    yield 'data: [DONE]\n\n'
 
 
 def _metrics(engine: Engine) -> str:

@@ -1,8 +1,10 @@
 """Answers to any number of prompts, through a running batch of constant size."""
 
+import collections
 import dataclasses
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from jaxalign.data.text import Tokenizer
@@ -107,7 +109,7 @@ def answers(
 
 
 def _stream_for(model: Decoder, requests: Sequence[Request], rows: int) -> Stream:
-  shared = _shared(requests)
+  shared = _shared(requests) if model.cfg.window is None else ()  # it would count their padding
   widths = best_widths([len(request.prompt) - len(shared) for request in requests])
   longest = max(request.length for request in requests)
   return Stream(
@@ -146,15 +148,16 @@ def _shared(requests: Sequence[Request]) -> tuple[int, ...]:
   return tuple(common[:cut]) if cut >= _SHARED else ()
 
 
-def best_widths(lengths: Sequence[int], most: int = _PROGRAMS) -> list[int]:
-  """At most so many widths, multiples of 16, that leave the fewest slots of padding."""
-  sizes = sorted({-(-length // 16) * 16 for length in lengths})
-  counts = [sum(-(-length // 16) * 16 == size for length in lengths) for size in sizes]
+def best_widths(lengths: Iterable[int], most: int = _PROGRAMS, step: int = 16) -> list[int]:
+  """At most so many widths, multiples of `step`, that leave the fewest slots of padding."""
+  count = collections.Counter(-(-length // step) * step for length in lengths)
+  sizes = sorted(count)
+  rows = [0, *itertools.accumulate(count[size] for size in sizes)]  # of the sizes before each
   best: dict[tuple[int, int], tuple[int, list[int]]] = {(0, 0): (0, [])}
   for used in range(1, most + 1):
     for end in range(1, len(sizes) + 1):
       options = [
-        (cost + sizes[end - 1] * sum(counts[start:end]), [*chosen, sizes[end - 1]])
+        (cost + sizes[end - 1] * (rows[end] - rows[start]), [*chosen, sizes[end - 1]])
         for start in range(end)
         if (found := best.get((used - 1, start))) is not None
         for cost, chosen in [found]

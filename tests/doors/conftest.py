@@ -21,3 +21,15 @@ def directory(tmp_path_factory):
   jaxalign.export(model, place)
   (place / 'chat_template.jinja').write_text(CHATML)
   return place
+
+
+@pytest.fixture(scope='session')
+def served(directory):
+  """A server of it, for all who need no other."""
+  for name in ('starlette', 'uvicorn', 'httpx'):
+    pytest.importorskip(name, reason=f'serving is an extra, jaxalign[serve]: {name}')
+  from tests.doors.server import Server
+
+  server = Server(directory)
+  yield server
+  assert server.close()

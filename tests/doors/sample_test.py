@@ -90,6 +90,19 @@ def test_a_bad_flag_is_one_line(job, flags, says):
     job(*flags)
 
 
+@pytest.mark.parametrize('door', ['sample', 'chat', 'serve'])
+def test_a_door_on_a_pod_says_that_it_is_one_process(capfd, monkeypatch, door):
+  assert main.main(['jaxalign', door, 'model', '--coordinator=host:1', '--processes=2']) == 2
+  said = capfd.readouterr().err
+  assert said.startswith(f'error: jaxalign {door} is one process, and --coordinator=host:1 says')
+  assert said.count('\n') == 1
+  for name, value in dict(JAX_COORDINATOR_ADDRESS='a:1', TPU_WORKER_HOSTNAMES='a,b').items():
+    with monkeypatch.context() as patch:
+      patch.setenv(name, value)
+      assert main.main(['jaxalign', door, 'model']) == 2
+      assert f'and {name} says there are several' in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
   'row, says',
   [
@@ -135,3 +148,28 @@ def test_the_command_line_leads_here(directory, tmp_path, capfd):
     said = capfd.readouterr().out
     assert f'jaxalign {door} MODEL' in said and '--dtype' in said
     assert main.main(['jaxalign', door]) == 2 and 'takes one MODEL' in capfd.readouterr().err
+
+
+def test_odd_files_of_prompts(directory, tmp_path):
+  """A mark of byte order, CRLF, empty lines, no last line break, and one id that stands twice."""
+  (tmp_path / 'p.jsonl').write_bytes(
+    b'\xef\xbb\xbf"a"\r\n\r\n{"prompt": "a", "id": 1}\r\n'
+    b'{"prompt": "a\\u0000", "id": 1, "x": "\\ud800"}'
+  )
+  words = ['sample', str(directory), f'--prompts={tmp_path}/p.jsonl', '--length=3']
+  for _ in range(2):  # the second finds all of them
+    assert sample.run([*words, f'--out={tmp_path}/o.jsonl']) == 0
+    rows = [json.loads(line) for line in (tmp_path / 'o.jsonl').read_text().splitlines()]
+    assert [row.get('id') for row in rows] == [None, 1, 1] and rows[2]['x'] == '\ud800'
+    assert rows[0]['text'] == rows[1]['text'] and not any('error' in row for row in rows)
+  (tmp_path / 'p.jsonl').write_bytes(b'\xef\xbb\xbf\n \r\n')
+  with pytest.raises(UserError, match='p.jsonl'):
+    sample.run([*words, f'--out={tmp_path}/e.jsonl'])
+  assert not (tmp_path / 'e.jsonl').exists()
+
+
+def test_a_torn_note_of_the_job_is_one_line(job, tmp_path):
+  job()
+  (tmp_path / 'out.jsonl.about.json').write_text('{"model": ')
+  with pytest.raises(UserError, match='about.json cannot be read .* or name another --out'):
+    job()

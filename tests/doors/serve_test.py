@@ -2,55 +2,25 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 
 import pytest
 
 import jaxalign
+from jaxalign.config import UserError
 from jaxalign.doors import engine as engines
 from jaxalign.doors import serve
-from jaxalign.doors.opening import opened
+from jaxalign.endpoint import Client, Endpoint, EndpointError, texts
 
 for _name in ('starlette', 'uvicorn', 'httpx'):
   pytest.importorskip(
     _name, reason=f'serving is an extra, jaxalign[serve], and its tests need httpx: {_name}'
   )
 import httpx  # noqa: E402
-import uvicorn  # noqa: E402
 
-LIMIT = 96
-
-
-class Server:
-  def __init__(self, directory, token=None, **how):
-    guest = opened(str(directory))
-    self.engine = engines.Engine(guest, limit=LIMIT, **dict(rows=4, waiting=64) | how)
-    config = uvicorn.Config(serve.app(self.engine, token), port=0, log_level='error')
-    self.server = uvicorn.Server(config)
-    self.thread = threading.Thread(target=self.server.run, daemon=True)
-    self.thread.start()
-    while not self.server.started:
-      assert self.thread.is_alive()
-      time.sleep(0.01)
-    port = self.server.servers[0].sockets[0].getsockname()[1]
-    self.url = f'http://127.0.0.1:{port}'
-
-  def post(self, path, body, **how):
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx.post(f'{self.url}/v1/{path}', content=content, timeout=120, **how)
-
-  def close(self):
-    self.server.should_exit = True
-    self.thread.join(timeout=30)
-    return self.engine.drain(30)
-
-
-@pytest.fixture(scope='module')
-def served(directory):
-  server = Server(directory)
-  yield server
-  assert server.close()
+from tests.doors.server import Server  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -63,13 +33,12 @@ def greedy(model, text, length):
 
 
 def test_completions_are_those_of_sample(served, model):
-  body = dict(prompt=['one', 'another one'], max_tokens=9, temperature=0, logprobs=1, echo=True)
+  body = dict(prompt=['one', 'another one'], max_tokens=9, temperature=0, echo=True)
   answer = served.post('completions', body).json()
   assert [one['index'] for one in answer['choices']] == [0, 1]
   for one, text in zip(answer['choices'], body['prompt']):
     assert one['text'] == text + greedy(model, text, 9)
     assert one['finish_reason'] in ('stop', 'length')
-    assert len(one['logprobs']['token_logprobs']) <= 9 >= 1
   usage = answer['usage']
   assert usage['total_tokens'] == usage['prompt_tokens'] + usage['completion_tokens']
   ids = model.tokenizer.encode('one')
@@ -109,47 +78,6 @@ def test_a_stop_string_ends_it(served, model):
   assert one['text'] == whole.partition(stop)[0] and one['finish_reason'] == 'stop'
 
 
-BAD = [
-  (b'{', 400, 'not JSON'),
-  (b'[]', 400, 'no JSON object'),
-  (b'{"prompt": "a", "temperature": NaN}', 400, 'NaN'),
-  (b'{"prompt": "a", "temperature": 1e999}', 400, 'number'),
-  (b'[' * 100_000, 400, 'not JSON'),
-  (b' ' * (5 << 20), 413, 'more than 4194304 bytes'),
-  (dict(prompt='a', nope=1), 400, 'nope=1 is not supported'),
-  (dict(prompt='a', logit_bias={'5': 3}), 400, 'logit_bias'),
-  (dict(prompt=[]), 400, 'prompt: a text'),
-  (dict(prompt=['a', 3]), 400, 'prompt: a text'),
-  (dict(prompt=[99999]), 400, 'outside the vocabulary'),
-  (dict(prompt='a ' * 400_000), 400, 'more than the 96'),
-  (dict(prompt='a', max_tokens=0), 400, 'max_tokens=0'),
-  (dict(prompt='a', max_tokens=True), 400, 'whole number'),
-  (dict(prompt='a', n=1000), 400, 'n=1000'),
-  (dict(prompt='a', temperature=-1), 400, 'temperature=-1'),
-  (dict(prompt='a', stop=['']), 400, 'stop'),
-  (dict(prompt='a', stream='yes'), 400, 'stream'),
-  (dict(prompt='a', logprobs=5), 400, 'logprobs'),
-]
-
-
-@pytest.mark.parametrize('body, status, says', BAD, ids=[says for *_, says in BAD])
-def test_bad_requests_get_openais_error(served, body, status, says):
-  reply = served.post('completions', body)
-  error = reply.json()['error']
-  assert reply.status_code == status and says in error['message']
-  assert error.keys() == {'message', 'type', 'param', 'code'} and 'Traceback' not in reply.text
-
-
-def test_bad_dialogues_and_paths(served):
-  for messages in (None, [], [dict(role='x', content='a')], [dict(role='assistant', content='a')]):
-    reply = served.post('chat/completions', dict(messages=messages))
-    assert reply.status_code == 400 and reply.json()['error']['param'] == 'messages'
-  assert served.post('nope', {}).status_code == 404
-  assert (
-    httpx.get(f'{served.url}/v1/completions').json()['error']['type'] == 'invalid_request_error'
-  )
-
-
 def test_health_models_and_metrics(served):
   assert httpx.get(f'{served.url}/health').json() == dict(status='ok')
   (one,) = httpx.get(f'{served.url}/v1/models').json()['data']
@@ -163,14 +91,32 @@ def test_the_official_client(served, model):
   import openai
 
   client = openai.OpenAI(base_url=f'{served.url}/v1', api_key='none', max_retries=0)
-  text = client.completions.create(model='m', prompt='one', max_tokens=9, temperature=0)
+  text = client.completions.create(model='tiny', prompt='one', max_tokens=9, temperature=0)
   assert text.choices[0].text == greedy(model, 'one', 9)
   stream = client.chat.completions.create(
-    model='m', messages=[dict(role='user', content='a')], max_tokens=9, temperature=0, stream=True
+    model='tiny',
+    messages=[dict(role='user', content='a')],
+    max_tokens=9,
+    temperature=0,
+    stream=True,
   )
   assert ''.join(part.choices[0].delta.content or '' for part in stream)
   with pytest.raises(openai.BadRequestError, match='logit_bias'):
-    client.completions.create(model='m', prompt='a', logit_bias={'5': 1})
+    client.completions.create(model='tiny', prompt='a', logit_bias={'5': 1})
+
+
+def test_our_own_client(served, model):
+  client = Client(Endpoint(url=f'{served.url}/v1', model='tiny', threads=6))
+  prompts = [f'{n} times' for n in range(10)]
+  bodies = [dict(prompt=text, max_tokens=8, temperature=0) for text in prompts]
+  bodies.append(dict(prompt='a', max_tokens=1000))
+  found = dict(client.answers(bodies))
+  wanted = jaxalign.sample(model, prompts, length=8, temperature=0.0)
+  assert 'more than the 96' in str(found.pop(10))
+  assert [texts(found[n]) for n in range(10)] == [[text] for text in wanted]
+  stranger = Client(Endpoint(url=f'{served.url}/v1', model='other'))
+  with pytest.raises(EndpointError, match='404: there is no model "other" here, only tiny'):
+    list(stranger.answers(bodies))
 
 
 def test_many_clients_of_whom_some_leave_get_their_own_answers(served, model):
@@ -200,7 +146,7 @@ def test_many_clients_of_whom_some_leave_get_their_own_answers(served, model):
   assert served.engine.counts.asked - before >= 32 and not served.engine.broken
 
 
-def test_a_token_is_asked_for_and_a_full_queue_says_come_again(directory):
+def test_a_token_is_asked_for_and_a_full_queue_says_come_again(directory, monkeypatch):
   server = Server(directory, token='secret', waiting=2, rows=1)
   try:
     body = dict(prompt='a', max_tokens=60, temperature=0)
@@ -209,8 +155,22 @@ def test_a_token_is_asked_for_and_a_full_queue_says_come_again(directory):
     assert wrong.status_code == 401 and 'secret' not in wrong.text
     head = {'Authorization': 'Bearer secret'}
     assert server.post('completions', body, headers=head).status_code == 200
-    full = server.post('completions', body | dict(n=3), headers=head)
+    never = server.post('completions', body | dict(n=3), headers=head)
+    assert never.status_code == 400 and 'only 2 answers may wait' in never.text
+    going, usual = threading.Event(), server.engine._stream.step
+    monkeypatch.setattr(server.engine._stream, 'step', lambda: going.wait() and usual())
+    asked = [
+      threading.Thread(target=server.post, args=('completions', body), kwargs=dict(headers=head))
+      for _ in range(3)  # one in the row, two in the queue
+    ]
+    for one in asked:
+      one.start()
+    while server.engine.depth < 2:
+      assert all(one.is_alive() for one in asked)
+      time.sleep(0.01)
+    full = server.post('completions', body, headers=head)
     assert full.status_code == 429 and full.headers['retry-after'] == '1'
+    going.set()
     assert httpx.get(f'{server.url}/health').status_code == 200  # for whoever watches it
   finally:
     assert server.close()
@@ -233,3 +193,15 @@ def test_a_server_that_breaks_tells_all_who_wait_and_whoever_comes(directory, mo
   health = httpx.get(f'{server.url}/health')
   assert health.status_code == 503 and 'the device is gone' in health.json()['status']
   server.close()
+
+
+def test_an_address_that_cannot_be_had_is_said_before_a_model_is_read(monkeypatch):
+  with socket.create_server(('127.0.0.1', 0)) as taken:
+    port = taken.getsockname()[1]
+    with pytest.raises(UserError, match=f'--port={port}: Address already in use; take another'):
+      serve.run(['serve', '/no/model', f'--port={port}'])
+  with pytest.raises(UserError, match='--host=192.0.2.1 --port=0'):
+    serve.run(['serve', '/no/model', '--host=192.0.2.1', '--port=0'])
+  monkeypatch.setenv('JAXALIGN_SERVE_TOKEN', ' ')
+  with pytest.raises(UserError, match='JAXALIGN_SERVE_TOKEN is empty'):
+    serve.run(['serve', '/no/model', '--port=0'])

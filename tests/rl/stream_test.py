@@ -11,7 +11,7 @@ from jaxalign.data.text import Tokenizer
 from jaxalign.models import llama2, mistral
 from jaxalign.rl import stream_step
 from jaxalign.rl.answers import Reading, answers, best_widths, misfit
-from jaxalign.rl.sample import sample
+from jaxalign.rl.prompts import sample
 from jaxalign.rl.stream import Piece, Request, Stream
 from jaxalign.sharding.layout import layout
 from jaxalign.sharding.meshes import make_mesh
@@ -57,6 +57,15 @@ def test_what_all_begin_with_is_read_once_and_changes_nothing():
   wanted = sample(model(), prompts, length=LENGTH, temperature=0.0)
   made = Stream(model(), rows=4, slots=100, prefix=first, widths=(16, 48), at_once=4)
   assert continued(made, prompts, temperature=0.0) == wanted
+
+
+def test_a_window_of_tokens_counts_no_padding():
+  """Behind a beginning read apart, shorter prompts would have padding inside their windows."""
+  asked = [(*range(10, 50), *prompt[:n]) for n, prompt in zip((1, 3, 12), PROMPTS)]
+  wanted = sample(model(mistral), asked, length=LENGTH, temperature=0.0)
+  requests = [Request(prompt=p, length=LENGTH, temperature=0.0) for p in asked]
+  found = dict(answers(model(mistral), requests))
+  assert [found[n].tokens for n in range(3)] == wanted
 
 
 def test_on_a_mesh_too():
