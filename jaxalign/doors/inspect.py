@@ -9,24 +9,27 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from inspect_ai.model import (
-  ChatCompletionChoice,
-  ChatMessage,
-  ChatMessageAssistant,
-  GenerateConfig,
-  ModelAPI,
-  ModelOutput,
-  ModelUsage,
-  StopReason,
-  modelapi,
-)
-from inspect_ai.tool import ToolChoice, ToolInfo
-
 from jaxalign.config import UserError
 from jaxalign.doors.engine import Engine, Job, sizes
 from jaxalign.doors.opening import opened, turns_of
 from jaxalign.rl.answers import Answer
 from jaxalign.rl.stream import Request
+
+try:
+  from inspect_ai.model import (
+    ChatCompletionChoice,
+    ChatMessage,
+    ChatMessageAssistant,
+    GenerateConfig,
+    ModelAPI,
+    ModelOutput,
+    ModelUsage,
+    StopReason,
+    modelapi,
+  )
+  from inspect_ai.tool import ToolChoice, ToolInfo
+except ImportError as error:
+  raise UserError(f"inspect needs: pip install 'jaxalign[inspect]' ({error})") from error
 
 _LENGTH = 512  # tokens of an answer, where inspect asks for no number
 _WHY: dict[str, StopReason] = dict(end='stop', stop='stop', length='max_tokens')
@@ -86,9 +89,7 @@ class JaxalignAPI(ModelAPI):
     asked = [self._request(prompt, config, draw) for draw in range(config.num_choices or 1)]
     for request in asked[:1]:
       if why := self._engine.refuse(request):
-        return ModelOutput.from_content(
-          self.model_name, '', stop_reason='model_length', error=why
-        )
+        return ModelOutput.from_content(self.model_name, '', stop_reason='model_length', error=why)
     said = await asyncio.gather(*[self._answered(one, config.stop_seqs or ()) for one in asked])
     for answer in said:
       if answer.error:
@@ -132,9 +133,7 @@ class JaxalignAPI(ModelAPI):
       for answer in said
     ]
     written = sum(len(answer.tokens) for answer in said)
-    usage = ModelUsage(
-      input_tokens=prompt, output_tokens=written, total_tokens=prompt + written
-    )
+    usage = ModelUsage(input_tokens=prompt, output_tokens=written, total_tokens=prompt + written)
     return ModelOutput(model=self.model_name, choices=choices, usage=usage)
 
   async def count_text_tokens(self, text: str) -> int:

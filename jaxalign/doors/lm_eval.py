@@ -1,7 +1,9 @@
 """jaxalign lm-eval MODEL --tasks=NAME,... [any flag of lm-eval's own]
+jaxalign lm-eval --write_tasks=DIR [--truthfulqa=TruthfulQA.csv]
 
 lm-evaluation-harness asks a model of ours. MODEL is a workdir, a Hugging Face directory or hub
-name, a .gguf or a .bin. From Python: lm_eval.simple_evaluate(model=JaxalignLM('MODEL'), ...).
+name, a .gguf or a .bin; --format=NAME is its chat format. The second form writes tasks that need no
+download, to be read by --include_path=DIR. From Python: simple_evaluate(model=JaxalignLM('MODEL')).
 """
 
 import json
@@ -9,38 +11,51 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lm_eval import utils
-from lm_eval.api.model import TemplateLM
-from lm_eval.api.registry import register_model
-
 from jaxalign.config import UserError
 from jaxalign.data import cutting, dialogues
+from jaxalign.doors import lm_eval_tasks
 from jaxalign.doors.opening import Opened, opened, turns_of
 from jaxalign.rl.answers import answers
 from jaxalign.rl.score import score
 from jaxalign.rl.stream import Request
 
+try:
+  from lm_eval import utils
+  from lm_eval.api.model import TemplateLM
+  from lm_eval.api.registry import register_model
+except ImportError as error:
+  raise UserError(f"lm-eval needs: pip install 'jaxalign[lm-eval]' ({error})") from error
+
 _LENGTHS = 'max_gen_toks', 'max_new_tokens', 'max_tokens', 'max_completion_tokens'
 _IDLE: Mapping[str, Any] = dict(num_beams=1, repetition_penalty=1.0)  # what changes nothing
-_FORMAT = 'format'
 
 
 def run(argv: Sequence[str]) -> int:
-  """The command; argv[0] is `lm-eval`. All but MODEL and --format goes to lm-eval's own."""
+  """The command; argv[0] is `lm-eval`. What is not ours goes to lm-eval's own command."""
   from lm_eval.__main__ import cli_evaluate
 
   words = [word for word in argv[1:] if word != '--debug']
+  ours = {name: _taken(words, name) for name in ('write_tasks', 'truthfulqa', 'format')}
+  if ours['write_tasks']:
+    names = lm_eval_tasks.write(ours['write_tasks'], ours['truthfulqa'])
+    print(f'{", ".join(names)} in {ours["write_tasks"]}')
+    return 0
   if words and not words[0].startswith('-'):
     name, *words = words
-    chosen = [word for word in words if word.startswith(f'--{_FORMAT}=')]
     if any(word.split('=')[0] in ('--model', '--model_args', '-m', '-a') for word in words):
       raise UserError('lm-eval MODEL says which model: leave --model and --model_args out')
-    given = dict(pretrained=name) | {_FORMAT: word.split('=', 1)[1] for word in chosen}
-    words = [word for word in words if word not in chosen]
+    given = dict(pretrained=name) | (dict(format=ours['format']) if ours['format'] else {})
     words += ['--model', 'jaxalign', '--model_args', json.dumps(given)]
   sys.argv = ['lm-eval', *words]
   cli_evaluate()
   return 0
+
+
+def _taken(words: list[str], name: str) -> str | None:
+  """The value of --name=VALUE, taken out of a command line."""
+  found = [word for word in words if word.startswith(f'--{name}=')]
+  words[:] = [word for word in words if word not in found]
+  return found[-1].split('=', 1)[1] if found else None
 
 
 @register_model('jaxalign')
@@ -162,7 +177,9 @@ class JaxalignLM(TemplateLM):
         self.cache_hook.add_partial('loglikelihood', texts, found[-1])
     return found
 
-  def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
+  def loglikelihood_rolling(
+    self, requests: Sequence[Any], disable_tqdm: bool = False
+  ) -> list[float]:
     """The log-likelihood of each whole text, in windows where it is long."""
     windows: list[tuple[int, tuple[None, list[int], list[int]]]] = []
     for n, request in enumerate(requests):
