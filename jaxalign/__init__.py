@@ -2,12 +2,13 @@
 
 model = jaxalign.load('path/to/hf_dir', dtype='bfloat16')
 texts = jaxalign.sample(model, ['Once upon a time'], length=64, temperature=0.0)
+scores = jaxalign.score(model, [('Once upon a', ' time'), ('Once upon a', ' table')])
 jaxalign.export(model, 'out_dir')
 """
 
 import importlib
 
-__all__ = ['export', 'load', 'sample']
+__all__ = ['export', 'load', 'sample', 'score']
 
 
 def __getattr__(name):

@@ -9,20 +9,13 @@ from typing import Any
 from absl import flags
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, dialogues
+from jaxalign.data import dialogues
 from jaxalign.data.records import Turn
 from jaxalign.data.text import Tokenizer
-from jaxalign.models import hub
 from jaxalign.models.decoder import Decoder
-from jaxalign.stages import trained
+from jaxalign.stages import loading
+from jaxalign.stages.loading import FORMATS
 
-_FORMATS = {
-  form.name: form
-  for form in (
-    chat.CHATML, chat.QWEN, chat.LLAMA3, chat.ZEPHYR, chat.LLAMA2_CHAT, chat.PHI2_INSTRUCT,
-    chat.TRANSCRIPT,
-  )
-}  # fmt: skip
 _ROLES = ('system', 'user', 'assistant')
 Flag = tuple[Callable[..., Any], str, Any, str]  # its kind, its name, its default, what it is
 
@@ -48,7 +41,7 @@ class Opened:
       start = self.tokenizer.eos if self.tokenizer.bos is None else self.tokenizer.bos
       return tuple(ids) or (() if start is None else (start,))
     if self.form is None:
-      known = ', '.join(_FORMATS)
+      known = ', '.join(FORMATS)
       raise UserError(f'{self.name} has no chat template: name a format, --format=NAME ({known})')
     return tuple(int(i) for i in dialogues.prompt(self.form, self.tokenizer, asked))
 
@@ -73,16 +66,13 @@ def opened(
   """The model of a workdir, a Hugging Face directory or hub name, a .gguf or a .bin."""
   from jaxalign import api
 
-  if form is not None and form not in _FORMATS:
-    raise UserError(f'--format={form}: one of {", ".join(_FORMATS)}')
+  if form is not None and form not in FORMATS:
+    raise UserError(f'--format={form}: one of {", ".join(FORMATS)}')
   model = api.load(name, dtype=dtype, mesh=mesh)
   if model.tokenizer is None:
     raise UserError(f'{name} has no tokenizer beside it, so that nobody can talk to it')
-  place = hub.resolve(name)
-  own: dialogues.Format | None = model.tokenizer.template
-  if trained.is_workdir(place):
-    own = trained.format_of(trained.raw_of(place))
-  return Opened(str(name), model, model.tokenizer, _FORMATS[form] if form else own)
+  own = loading.format_of(name, model.tokenizer)
+  return Opened(str(name), model, model.tokenizer, FORMATS[form] if form else own)
 
 
 def flag_values(argv: Sequence[str], usage: str, defined: Sequence[Flag]) -> tuple[Any, str] | None:

@@ -17,7 +17,7 @@ from jaxalign.data.text import Tokenizer
 from jaxalign.evals.benches import Bench, Regard
 from jaxalign.evals.outcome import Outcome
 from jaxalign.models.decoder import Decoder
-from jaxalign.rl.sample import sample
+from jaxalign.rl.prompts import sample
 
 _BATCH = 64
 _NEGATIVE = -0.5
@@ -71,7 +71,9 @@ def outcomes(
   asked, vader = collections.Counter[str](), _analyser()
   for how, part in batched(begun):
     prompts = [lead + tokenizer.encode(item.text, bos=False) for item in part]
-    for item, ids, answer in zip(part, prompts, sample(model, prompts, **how, seed=draw)):
+    for item, ids, answer in zip(
+      part, prompts, sample(model, prompts, **how, seed=draw, rows=_BATCH)
+    ):
       said = tokenizer.decode_continuation(ids, answer)
       compound = float(vader.polarity_scores(said)['compound'])
       yield Outcome(

@@ -157,6 +157,32 @@ def token_logprobs_from_hidden(
   return _chunked(*given, checked_temperature(temperature, x_BTD), chunk, entropy)
 
 
+def logprobs_and_best(
+  x_BTD: jax.Array,
+  head_VD: jax.Array,
+  bias_V: jax.Array | None,
+  tokens_BT: jax.Array,
+  chunk: int = 128,
+) -> tuple[jax.Array, jax.Array]:
+  """(log-probabilities of the tokens, bools: is it the argmax), each BT, as above and without
+  gradients. Of equal tokens the lowest id is the argmax, as in greedy sampling."""
+  x_BTD, head_VD, bias_V, tokens_BT, chunk = _given(x_BTD, head_VD, bias_V, tokens_BT, chunk)
+
+  def local(rows, whole):
+    size = _chunk(chunk, rows[0])
+
+    def one(_, now):
+      part_BTD, part_BT = now
+      logits_BTV = _logits(part_BTD, *whole)
+      (logprob_BT, _), (top_BT, _) = read_logits(logits_BTV, part_BT, 1.0, entropy=False)
+      return None, (logprob_BT, _best(logits_BTV, top_BT) == part_BT)
+
+    _, out = jax.lax.scan(one, None, jax.tree.map(lambda x: _cut(x, size), rows))
+    return jax.tree.map(lambda x: _join(x, rows[1].shape[1]), out), None
+
+  return own_rows(local, (x_BTD, tokens_BT), (_cast(head_VD, x_BTD), bias_V))[0]
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
 def _nll(x_BTD, head_VD, bias_V, targets_BT, weight_BT, chunk):
   """(sum of weight * -log p, sum of weight where the argmax is right)."""

@@ -1,8 +1,10 @@
 """Answers to any number of prompts, through a running batch of constant size."""
 
+import collections
 import dataclasses
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from jaxalign.data.text import Tokenizer
@@ -70,9 +72,17 @@ class Reading:
 
 
 def answers(
-  model: Decoder, requests: Sequence[Request], *, rows: int = 16, stops: Sequence[str] = ()
+  model: Decoder,
+  requests: Sequence[Request],
+  *,
+  rows: int = 16,
+  stops: Sequence[str] = (),
+  like: Sequence[Request] = (),
 ) -> Iterator[tuple[int, Answer]]:
-  """(place of a request, its answer), as they end; one that cannot be answered ends no other."""
+  """(place of a request, its answer), as they end; one that cannot be answered ends no other.
+
+  like: requests of which these are what is left: all of them are read by the same programs.
+  """
   requests = list(requests)
   fits = []
   for n, request in enumerate(requests):
@@ -83,7 +93,8 @@ def answers(
   if not fits:
     return
   waiting = sorted(fits, key=lambda n: -len(requests[n].prompt))
-  stream = _stream_for(model, [requests[n] for n in waiting], rows)
+  shaping = [one for one in like if not misfit(model, one)]
+  stream = _stream_for(model, shaping or [requests[n] for n in waiting], rows)
   live: dict[int, tuple[int, Reading]] = {}
   while waiting or live:
     pieces: list[Piece] = []
@@ -146,15 +157,16 @@ def _shared(requests: Sequence[Request]) -> tuple[int, ...]:
   return tuple(common[:cut]) if cut >= _SHARED else ()
 
 
-def best_widths(lengths: Sequence[int], most: int = _PROGRAMS) -> list[int]:
-  """At most so many widths, multiples of 16, that leave the fewest slots of padding."""
-  sizes = sorted({-(-length // 16) * 16 for length in lengths})
-  counts = [sum(-(-length // 16) * 16 == size for length in lengths) for size in sizes]
+def best_widths(lengths: Iterable[int], most: int = _PROGRAMS, step: int = 16) -> list[int]:
+  """At most so many widths, multiples of `step`, that leave the fewest slots of padding."""
+  count = collections.Counter(-(-length // step) * step for length in lengths)
+  sizes = sorted(count)
+  rows = [0, *itertools.accumulate(count[size] for size in sizes)]  # of the sizes before each
   best: dict[tuple[int, int], tuple[int, list[int]]] = {(0, 0): (0, [])}
   for used in range(1, most + 1):
     for end in range(1, len(sizes) + 1):
       options = [
-        (cost + sizes[end - 1] * sum(counts[start:end]), [*chosen, sizes[end - 1]])
+        (cost + sizes[end - 1] * (rows[end] - rows[start]), [*chosen, sizes[end - 1]])
         for start in range(end)
         if (found := best.get((used - 1, start))) is not None
         for cost, chosen in [found]

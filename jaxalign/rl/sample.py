@@ -6,10 +6,8 @@ beside it nor on padding nor on the mesh. Lengths are rounded up, so that few pr
 
 import dataclasses
 import functools
-import numbers
-import operator
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -19,10 +17,9 @@ from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
-from jaxalign.config import UserError
 from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.collectives import sampling_groups
-from jaxalign.sharding.layout import mesh_of, on_mesh, pin
+from jaxalign.sharding.layout import mesh_of, pin
 
 Text = tuple[Array, Array, Array]  # tokens_BT, segment_BT, response_BR
 
@@ -66,64 +63,6 @@ class Sampled:
     return self.tokens_BT[:, -self.response_BR.shape[1] :]
 
 
-def sample(
-  model: Decoder,
-  prompts: str | Iterable[str | Sequence[int]],
-  *,
-  length: int,
-  temperature: float = 1.0,
-  top_k: int | None = None,
-  top_p: float | None = None,
-  seed: int = 0,
-) -> list[Any]:
-  """Continues each prompt by up to `length` tokens; temperature 0 is greedy.
-
-  Prompts are strings (the model carries its tokenizer) or lists of token ids; the answers are of
-  the same kind, without the prompt. Equal prompts in one call get different samples.
-  """
-  if not hasattr(prompts, '__iter__'):
-    raise UserError(f'prompts={prompts!r}: give a list of strings, or of lists of token ids')
-  prompts = list(prompts) if not isinstance(prompts, str) else [prompts]
-  ids = [_ids(model, prompt) for prompt in prompts]
-  _check(length, temperature, top_k, top_p, seed)
-  if not prompts:
-    return []
-  _check_prompts(model.cfg, ids, int(length))
-  how = Sampling(
-    slots=bucket(length),
-    eos=model.cfg.eos,
-    top_k=None if top_k is None or temperature == 0 else min(int(top_k), model.cfg.vocab),
-    top_p=None if top_p is None or top_p == 1 or temperature == 0 else float(top_p),
-    temperature=None if temperature == 0 else float(temperature),
-    length=int(length),
-  )
-  mesh = mesh_of(model)
-  rows = bucket(len(ids), least=mesh.shape['data'] * mesh.shape['fsdp'] if mesh else 1)
-  filled = ids + [[]] * (rows - len(ids))
-  prompt_BP, segment_BP = left_pad(filled, bucket(max(map(len, ids))))
-  with on_mesh(mesh):
-    out = generate(model, prompt_BP, segment_BP, row_keys(filled, seed), how)
-    tokens_BR, length_B = to_every_host(out.tokens_BR, out.length_B)
-  answers = [row[:n].tolist() for row, n in zip(tokens_BR, length_B)]
-  text: Any = model.tokenizer  # there where a prompt is text
-  return [
-    text.decode_continuation(given, answer) if isinstance(prompt, str) else answer
-    for prompt, given, answer in zip(prompts, ids, answers)
-  ]
-
-
-def _ids(model, prompt):
-  if not isinstance(prompt, str):
-    if not hasattr(prompt, '__iter__') or isinstance(prompt, bytes | dict):
-      raise UserError(f'prompt {prompt!r} is neither a string nor a list of token ids')
-    return [_whole('token id', token) for token in prompt]
-  if model.tokenizer is None:
-    raise UserError('this model carries no tokenizer: give prompts as lists of token ids')
-  start = model.tokenizer.eos if model.tokenizer.bos is None else model.tokenizer.bos
-  ids = model.tokenizer.encode(prompt)
-  return ids or ([] if start is None else [start])  # nothing to continue: a document's start
-
-
 def to_every_host(*arrays: Array) -> Any:
   """The arrays as numpy has them, whole on every process."""
   mesh = mesh_of(arrays)
@@ -135,45 +74,6 @@ def to_every_host(*arrays: Array) -> Any:
 @functools.lru_cache(maxsize=8)
 def _whole_on(mesh):
   return jax.jit(lambda *arrays: arrays, out_shardings=NamedSharding(mesh, PartitionSpec()))
-
-
-def _whole(name, value):
-  if isinstance(value, bool | np.bool_) or not hasattr(type(value), '__index__'):
-    raise UserError(f'{name}={value!r} must be a whole number')
-  return operator.index(value)
-
-
-def _number(name, value):
-  if isinstance(value, bool) or not isinstance(value, numbers.Real):
-    raise UserError(f'{name}={value!r} must be a number')
-  return value
-
-
-def _check(length, temperature, top_k, top_p, seed):
-  if _whole('length', length) < 1:
-    raise UserError(f'length={length} must be at least 1')
-  if _number('temperature', temperature) != 0 and not 1e-6 <= temperature < float('inf'):
-    raise UserError(f'temperature={temperature}: 0 is greedy, otherwise from 1e-6 up and finite')
-  if top_k is not None and _whole('top_k', top_k) < 1:
-    raise UserError(f'top_k={top_k} must be at least 1, or None')
-  if top_p is not None and not 0 < _number('top_p', top_p) <= 1:
-    raise UserError(f'top_p={top_p} must be above 0 and at most 1, or None')
-  if not 0 <= _whole('seed', seed) < 2**32:
-    raise UserError(f'seed={seed} must be at least 0 and below 2**32')
-
-
-def _check_prompts(cfg, ids, length):
-  if min(map(len, ids)) == 0:
-    raise UserError('a prompt is empty: give at least one token, the start token for instance')
-  for token in (max(map(max, ids)), min(map(min, ids))):
-    if not 0 <= token < cfg.vocab:
-      raise UserError(f'token id {token} is outside the vocabulary of {cfg.vocab}')
-  longest = max(map(len, ids))
-  if longest + length > cfg.length:
-    raise UserError(
-      f'a prompt of {longest} tokens and length={length} do not fit the {cfg.length} positions '
-      'that this model was trained on'
-    )
 
 
 def bucket(n: int, least: int = 16) -> int:
