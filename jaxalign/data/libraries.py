@@ -40,6 +40,10 @@ class HuggingFace:
   def read(self, report: Report | None = None) -> Iterator[tuple[str, Record]]:
     return _records(self, report)
 
+  def plain(self) -> Iterator[Any]:
+    """The rows as they stand, for whoever wants other columns than a record has."""
+    return (row for _, row in self._rows())
+
   def _rows(self) -> Iterator[tuple[str, Any]]:
     from datasets.exceptions import DatasetsError
 

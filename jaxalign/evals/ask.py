@@ -14,22 +14,18 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.data import cutting, dialogues
-from jaxalign.data.records import Conversation, Turn
-from jaxalign.data.text import Tokenizer
+from jaxalign.data import dialogues
+from jaxalign.evals.encoding import Encoding, Ids, Pair
 from jaxalign.evals.evaluated import AskedSuite
 from jaxalign.evals.item import Decode, Item, Said, Suite
 from jaxalign.evals.store import Lines, key_of
 from jaxalign.models.decoder import Decoder
 from jaxalign.rl.answers import answers
-from jaxalign.rl.prompts import start_of
 from jaxalign.rl.score import scores
 from jaxalign.rl.stream import Request
 from jaxalign.train.fingerprint import digest_of
 
-_Ids = tuple[int, ...]
 _Found = TypeVar('_Found')
-_Pair = tuple[_Ids, _Ids]  # a context, and what is scored after it
 # Of the arithmetic: weights may be equal, and answers not.
 _ARITHMETIC = ('dtype', 'theta', 'eps', 'eos', 'window', 'factor', 'low', 'high', 'original')
 
@@ -66,21 +62,22 @@ class Asker(Protocol):
 
 
 class Native:
-  """A model that is loaded here, with its tokenizer and how dialogues are written for it."""
+  """A model that is loaded here, and how dialogues are written for it."""
 
   def __init__(
     self,
     name: str,
     model: Decoder,
-    tokenizer: Tokenizer,
     form: dialogues.Format | None,
     *,
     rows: int = 16,
   ):
-    """rows: answers that are written at once."""
+    """model: with its tokenizer. rows: answers that are written at once."""
+    if model.tokenizer is None:
+      raise UserError(f'{name} has no tokenizer beside it, so that nobody can ask it')
     self.name, self.form, self._rows = name, form, rows
-    self._model, self._tokenizer = model, tokenizer
-    self.fingerprint = fingerprint_of(model, tokenizer)
+    self._model, self._encoding = model, Encoding(model.tokenizer, form)
+    self.fingerprint = fingerprint_of(model)
 
   def refuse(self, suite: str, items: Sequence[Item], decode: Decode) -> None:
     del decode
@@ -90,7 +87,7 @@ class Native:
         '--config.format=transcript, say'
       )
     if self.form is not None:
-      dialogues.refuse_no_ends(self.form, self._tokenizer)
+      dialogues.refuse_no_ends(self.form, self._encoding.tokenizer)
 
   def said(
     self, plan: Sequence[Ask], missing: Sequence[int], decode: Decode
@@ -106,7 +103,7 @@ class Native:
     self, plan: Sequence[Ask], places: Sequence[int], wanted: set[int], decode: Decode
   ) -> Iterator[tuple[int, Said]]:
     requests: dict[int, Request] = {}
-    for n, found in self._encoded(plan, places, self.prompt):
+    for n, found in self._encoded(plan, places, self._encoding.prompt):
       if isinstance(found, Said):
         if n in wanted:
           yield n, found
@@ -138,9 +135,9 @@ class Native:
     self, plan: Sequence[Ask], places: Sequence[int], wanted: set[int], decode: Decode
   ) -> Iterator[tuple[int, Said]]:
     del decode
-    pairs: list[_Pair] = []
+    pairs: list[Pair] = []
     of: dict[int, list[int]] = {}  # place of an item -> those of its pairs
-    for n, found in self._encoded(plan, places, self.pairs):
+    for n, found in self._encoded(plan, places, self._encoding.pairs):
       if isinstance(found, Said):
         if n in wanted:
           yield n, found
@@ -183,47 +180,8 @@ class Native:
       found = done[item.id]
       yield n, _failed(plan[n], str(found)) if isinstance(found, UserError) else found
 
-  def prompt(self, item: Item) -> _Ids:
-    """The ids after which an item's answer begins."""
-    if not item.turns:
-      ids = tuple(self._tokenizer.encode(item.text + item.prefill))
-      return ids or start_of(self._tokenizer)
-    assert self.form is not None  # refuse sees to it
-    if not item.prefill:
-      return _plain(dialogues.prompt(self.form, self._tokenizer, item.turns))
-    return sum(self._answered(item, item.prefill, opening=True), ())
 
-  def pairs(self, item: Item) -> list[_Pair]:
-    """What is scored of an item: (context, choice) of each choice. Of a dialogue a choice is a
-    whole answer, its end token included; letters, and what goes on from a prefill, are not."""
-    if not item.turns:
-      return [_of_texts(self._tokenizer, item.text + item.prefill, said) for said in item.choices]
-    letters = all(len(said.strip()) == 1 for said in item.choices)
-    if not item.prefill:
-      return [self._answered(item, said, opening=letters) for said in item.choices]
-    head = self.prompt(item)
-    wholes = [sum(self._answered(item, item.prefill + s, opening=True), ()) for s in item.choices]
-    return [(head, whole[len(head) :]) for whole in wholes]
-
-  def _answered(self, item: Item, said: str, opening: bool) -> _Pair:
-    """(ids up to where the assistant begins, ids of what it says); an opening has no end."""
-    assert self.form is not None
-    turns = (*item.turns, Turn('assistant', said))
-    spans = dialogues.spans(self.form, self._tokenizer, Conversation(turns))
-    spans = cutting.last_answer(spans)
-    first = next(n for n, span in enumerate(spans) if span.learn)
-    if opening:
-      begun = spans[first]._replace(text=spans[first].text.rstrip(), after=())
-      spans = [*spans[:first], begun]
-    (example,) = cutting.encode_spans(self._tokenizer, [spans])
-    (learned,) = np.nonzero(example.weight)
-    if not len(learned):
-      raise UserError('an answer has no token of its own')
-    ids = _plain(example.tokens)
-    return ids[: learned[0]], ids[learned[0] : learned[-1] + 1]
-
-
-def _request(prompt: _Ids, decode: Decode, draw: int) -> Request:
+def _request(prompt: Ids, decode: Decode, draw: int) -> Request:
   return Request(
     prompt=prompt,
     length=decode.length,
@@ -235,21 +193,7 @@ def _request(prompt: _Ids, decode: Decode, draw: int) -> Request:
   )
 
 
-def _of_texts(tokenizer: Tokenizer, context: str, said: str) -> _Pair:
-  """A text encoded whole and cut where its context's tokens end; spaces that end a context go to
-  what follows it. After an empty context stands the start token."""
-  head = context.rstrip()
-  if not head:
-    return start_of(tokenizer), tuple(tokenizer.encode(context + said, bos=False))
-  ids = tuple(tokenizer.encode(head))
-  return ids, tuple(tokenizer.encode(context + said))[len(ids) :]
-
-
-def _plain(ids: np.ndarray) -> _Ids:
-  return tuple(int(i) for i in ids)
-
-
-def _sha(ids: _Ids) -> str:
+def _sha(ids: Ids) -> str:
   return hashlib.sha256(np.asarray(ids, np.int32).tobytes()).hexdigest()[:32]
 
 
@@ -257,10 +201,10 @@ def _failed(ask: Ask, error: str) -> Said:
   return Said(key=ask.key, item=ask.item.id, draw=ask.draw, why='error', error=error)
 
 
-def fingerprint_of(model: Decoder, tokenizer: Tokenizer) -> str:
+def fingerprint_of(model: Decoder) -> str:
   """sha256 of weights, tokenizer and arithmetic: of a workdir and its export alike where their bits
   are equal, and the same on every mesh."""
-  cfg = model.cfg
+  cfg, tokenizer = model.cfg, model.tokenizer
   how = {name: getattr(cfg, name) for name in _ARITHMETIC if hasattr(cfg, name)}
   decides = [digest_of(model), tokenizer.hash, how]
   return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

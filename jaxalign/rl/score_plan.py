@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 
 from jaxalign.rl.answers import best_widths
-from jaxalign.rl.sample import bucket
 
 Ids = tuple[int, ...]
 Pair = tuple[Ids, Ids]  # a context, its continuation
@@ -84,13 +83,13 @@ def plan(pairs: Sequence[Pair], rows: int, ways: int, primed: bool) -> Plan:
   apart = sum(map(len, contexts)) + sum(len(said) for _, said in pairs)
   shared = apart <= _PAYS * whole
   contexts = contexts if shared else [()]
-  made = Plan(primer, shared, _rounded(min(rows, bucket(len(pairs), 1)), ways), 0, 0, [], pairs)
+  made = Plan(primer, shared, _rounded(min(rows, len(pairs)), ways), 0, 0, [], pairs)
   sizes = [len(made.row(place)) - 1 for place in range(len(pairs))]
   widths = best_widths(sizes, _ROWS, _step(max(sizes)))
   before = best_widths(map(len, contexts), _CONTEXTS, _step(len(contexts[-1])))
   slots = cut + before[-1] + widths[-1]
   most = rows * max(1, min(_HELD[0], _HELD[1] // slots))
-  held = _rounded(min(most, bucket(len(contexts), 1)), ways)
+  held = _rounded(min(most, len(contexts)), ways)
   groups = _groups(made, contexts, held, before, sizes, widths)
   return dataclasses.replace(made, held=held, slots=slots, groups=groups)
 

@@ -10,7 +10,8 @@ import pytest
 
 import jaxalign
 from jaxalign.models import decoder
-from jaxalign.rl.sample import Sampling, generate, left_pad, row_keys, sample
+from jaxalign.rl.prompts import sample
+from jaxalign.rl.sample import Sampling, generate, left_pad, row_keys
 from jaxalign.sharding.meshes import make_mesh
 from tests.rl.sampling import prompts, run, tiny
 

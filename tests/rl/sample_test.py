@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.rl.sample import bucket, generate, sample, truncated
+from jaxalign.rl.prompts import sample
+from jaxalign.rl.sample import bucket, generate, truncated
 from tests.rl.sampling import STEPS, Config, Table, chain, prompts, run
 
 TOLERANCE = 1e-5

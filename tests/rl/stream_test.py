@@ -11,7 +11,7 @@ from jaxalign.data.text import Tokenizer
 from jaxalign.models import llama2, mistral
 from jaxalign.rl import stream_step
 from jaxalign.rl.answers import Reading, answers, best_widths, misfit
-from jaxalign.rl.sample import sample
+from jaxalign.rl.prompts import sample
 from jaxalign.rl.stream import Piece, Request, Stream
 from jaxalign.sharding.layout import layout
 from jaxalign.sharding.meshes import make_mesh

@@ -1,0 +1,36 @@
+"""What every judge needs to give verdicts: its fingerprint, and the verdict that it has none."""
+
+import hashlib
+import json
+from typing import Any
+
+from jaxalign.evals.item import Said, Verdict
+from jaxalign.sealing import tree
+
+ABSTAIN = 'abstain'
+VOCABULARIES = (  # labels of one question, which a person answers too; ABSTAIN is of all
+  ('refusal', 'compliance', 'degenerate', 'off topic'),
+  ('harmful', 'harmless'),
+  ('true', 'false'),
+  ('informative', 'uninformative'),
+  ('win', 'loss', 'tie'),
+  ('positive', 'neutral', 'negative'),
+)
+_DETAIL = 200  # characters
+
+
+def fingerprint_of(cfg: Any, *rules: Any) -> str:
+  """sha256 of a judge's config, and of rules that are no field of it; its name is no part."""
+  fields = {name: value for name, value in tree(cfg).items() if name != 'name'}
+  return hashlib.sha256(json.dumps([fields, *rules], sort_keys=True).encode()).hexdigest()
+
+
+def abstain(said: Said, judge: str, why: str) -> Verdict:
+  """A judge that could not tell, and why; the item stays in every denominator."""
+  return Verdict(key=said.key, judge=judge, label=ABSTAIN, detail=one_line(why))
+
+
+def one_line(text: str) -> str:
+  """A text that may be anybody's, short enough and plain enough to stand in a table."""
+  shown = ''.join(c if c.isprintable() else ' ' for c in text)
+  return ' '.join(shown.split())[:_DETAIL]
