@@ -1,12 +1,14 @@
 """jaxalign: run one stage of alignment from one config file.
 
   jaxalign [prepare] --config=FILE.py[:VARIANT] --workdir=DIR [--config.FIELD=VALUE ...]
+  jaxalign judge RUN --config=FILE.py[:VARIANT] [--config.FIELD=VALUE ...]
   jaxalign compare RUN_A RUN_B ... [--workdir=DIR]
   jaxalign sample MODEL --prompts=FILE.jsonl --out=FILE.jsonl
   jaxalign chat MODEL
   jaxalign serve MODEL [--port=8000]
 
   prepare                   only tokenises the config's corpora and counts their tokens
+  judge                     judges what an evaluation in RUN was told, and asks no model
   compare                   pairs finished arms item by item; a RUN is a directory, or DIR:ARM
   sample, chat, serve       ask a model: a workdir, a Hugging Face directory or hub name, a .gguf;
                             each has flags of its own: jaxalign sample --help
@@ -45,7 +47,7 @@ from jaxalign.workdir import alone, claim, refuse_other_run
 if TYPE_CHECKING:  # slow to import
   from etils import epath
 
-_COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
+_COMMANDS = ('prepare', 'judge', 'compare')  # besides run, which needs no word
 _DOORS = ('sample', 'chat', 'serve')  # what asks a model, with flags of its own
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
 _STOPPED = 'stopped from the keyboard; the same command goes on from the last save, if there is one'
@@ -130,6 +132,8 @@ def _start(argv: Sequence[str]) -> int:
         'compare takes runs, and --workdir for compare.json and compare.html: leave the rest out'
       )
     return _compare_runs(extra, values.workdir)
+  if command == 'judge' and not values.help:
+    values.workdir, extra = _run_named(extra, values.workdir), []
   if extra:
     raise UserError(
       f'{extra[0]}: the only words are {", ".join(_COMMANDS + _DOORS)}, first of all; what runs a '
@@ -159,6 +163,13 @@ def _start(argv: Sequence[str]) -> int:
   pod.join(values.coordinator, values.processes, values.process_id)
   with contextlib.nullcontext() if values.nocompiled else compile_cache.of_a_run(compiled):
     return run_stage(run, cfg, workdir, values.debug)
+
+
+def _run_named(words: Sequence[str], workdir: str | None) -> str:
+  """The one RUN of `jaxalign judge RUN`."""
+  if len(words) != 1 or workdir:
+    raise UserError('judge takes one RUN, the directory of an evaluation: jaxalign judge RUN')
+  return words[0]
 
 
 def _ask(argv: Sequence[str]) -> int:

@@ -114,6 +114,12 @@ class Lines(Generic[_Line]):
     """The records of the plan, in its order, as far as they are there."""
     return [self._found[key] for key in self._plan if key in self._found]
 
+  def forget(self, again: Callable[[_Line], bool]) -> None:
+    """Takes some records of the plan for missing; in the file they stay until others come."""
+    for key in self._plan:
+      if key in self._found and again(self._found[key]):
+        del self._found[key]
+
   def add(self, record: _Line) -> None:
     """Keeps one more, at once."""
     if (key := self._key(record)) in self._found:

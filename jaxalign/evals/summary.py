@@ -37,14 +37,16 @@ def lines(measures: Sequence[Measure], rows: Sequence[Row]) -> Iterator[Line]:
 
 
 def _line(name: str, judge: str, rows: Sequence[Row]) -> Line:
-  value_N = np.array([row.value * row.weight for row in rows], np.float64)
-  clusters = {row.cluster or row.unit for row in rows}
-  mean = float(value_N.mean())
-  alone = len(clusters) == len(rows) and all(row.weight == 1 for row in rows)
+  value_N = np.array([row.value for row in rows], np.float64)
+  weight_N = np.array([row.weight for row in rows], np.float64)
+  names = [row.cluster or row.unit for row in rows]
+  clusters, of_N = np.unique(np.array(names), return_inverse=True)
+  mean = float((value_N * weight_N).mean())
+  alone = len(clusters) == len(rows) and (weight_N == 1).all()
   if alone and set(value_N.tolist()) <= {0.0, 1.0}:
     low, high = _wilson(mean, len(rows))
   else:
-    low, high = _bootstrapped(value_N, [row.cluster or row.unit for row in rows])
+    low, high = _bootstrapped(value_N, weight_N, of_N)
   return Line(
     measure=name, judge=judge, n=len(rows), clusters=len(clusters), mean=mean, low=low, high=high
   )
@@ -57,22 +59,26 @@ def _wilson(rate: float, n: int) -> _Interval:
   return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _bootstrapped(
-  value_N: np.ndarray, clusters: Sequence[str]
-) -> tuple[float | None, float | None]:
-  """The percentile interval of the mean, clusters drawn with replacement."""
-  names, of_N = np.unique(np.array(clusters), return_inverse=True)
-  C = len(names)
+def _bootstrapped(value_N: np.ndarray, weight_N: np.ndarray, of_N: np.ndarray) -> _Interval:
+  """The percentile interval, clusters drawn with replacement: of the mean by weight, or of the
+  difference of two where weights have both signs. of_N: the number of each row's cluster."""
+  C = int(of_N.max()) + 1
   if C < 2:
     return None, None
-  total_C = np.bincount(of_N, value_N, C)
-  size_C = np.bincount(of_N, minlength=C)
+  sides = [np.maximum(sign * weight_N, 0) for sign in (1, -1)]
+  sums_SC = [np.bincount(of_N, side_N * value_N, C) for side_N in sides]
+  sizes_SC = [np.bincount(of_N, side_N, C) for side_N in sides]
   rng = np.random.default_rng(0)
-  means = []
+  drawn: list[float] = []
   for _ in range(_DRAWS):
     count_C = np.bincount(rng.integers(0, C, C), minlength=C)
-    means.append(count_C @ total_C / (count_C @ size_C))
-  low, high = np.quantile(means, [0.025, 0.975])
+    sizes = [float(count_C @ size_C) for size_C in sizes_SC]
+    if all(size or not side_N.any() for size, side_N in zip(sizes, sides)):
+      plus, minus = (
+        float(count_C @ sum_C) / size if size else 0.0 for sum_C, size in zip(sums_SC, sizes)
+      )
+      drawn.append(plus - minus)
+  low, high = np.quantile(drawn, [0.025, 0.975])
   return float(low), float(high)
 
 

@@ -143,11 +143,16 @@ def note(text: str) -> None:
 
 
 class _Progress:
-  """A line every few seconds: how many answers there are, how fast they come, what is left."""
+  """A line every few seconds: how many answers there are, how fast they come, what is left.
+
+  The first answers wait for programs to be compiled: what is left is told once that is the smaller
+  part of the time, by those that came after.
+  """
 
   def __init__(self, title: str, total: int):
     self._title, self._total, self._done, self._tokens = title, total, 0, 0
     self._began = self._said = time.monotonic()
+    self._first: tuple[float, int] | None = None  # when the first answers were there, how many
 
   def __enter__(self) -> '_Progress':
     return self
@@ -161,13 +166,22 @@ class _Progress:
   def one(self, tokens: int) -> None:
     self._done, self._tokens = self._done + 1, self._tokens + tokens
     now = time.monotonic()
+    if self._first is None or now - self._first[0] < 1:
+      self._first = (now if self._first is None else self._first[0]), self._done
     if now - self._said < _QUIET or not pod.writes():
       return
-    took, self._said = now - self._began, now
-    left = took / self._done * (self._total - self._done)
-    rate = self._tokens / took
-    text = f'{self._title}: {self._done:,} of {self._total:,}, {rate:,.0f} tokens/s, '
-    print(f'{text}about {clock(left)} left', file=sys.stderr, flush=True)
+    self._said = now
+    rate = self._tokens / (now - self._began)
+    text = f'{self._title}: {self._done:,} of {self._total:,}, {rate:,.0f} tokens/s'
+    print(text + self._left(now), file=sys.stderr, flush=True)
+
+  def _left(self, now: float) -> str:
+    assert self._first is not None
+    first, done = self._first
+    if self._done == done or now - self._began < 3 * (first - self._began):
+      return ''
+    each = (now - first) / (self._done - done)
+    return f', about {clock(each * (self._total - self._done))} left'
 
 
 def clock(seconds: float) -> str:

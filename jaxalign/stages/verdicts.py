@@ -1,5 +1,6 @@
 """An evaluation's second half: judges are opened one after another, and judge what is stored."""
 
+import contextlib
 import dataclasses
 import gc
 import math
@@ -12,6 +13,7 @@ from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.evals import store
 from jaxalign.evals.item import Asked, Item, Judge, Said, Verdict
+from jaxalign.evals.judges.verdicts import ABSTAIN
 from jaxalign.stages import opening_judges
 from jaxalign.stages.asking import Put
 from jaxalign.stages.contract import Workdir
@@ -34,14 +36,15 @@ def give(
   """Lets each judge give its verdicts on what it has not judged; one after another is opened."""
   marks = []
   for given in judges:
-    judge = opening_judges.opened(given, mesh)
+    judge = opening_judges.opened(given, workdir, mesh)
     mark = Mark(judge.name, judge.kind, judge.fingerprint)
     marks.append(mark)
     for one in every:
       if judge.kind in one.suite.needs:
         asked = _texts(one, said[one.asked.name])
         kept = _kept(workdir, one, mark, [text.key for _, text in asked])
-        _judge(judge, one, kept, [asked[n] for n in kept.missing])
+        with contextlib.closing(kept):
+          _judge(judge, one, kept, asked)
     del judge
     gc.collect()
   pod.meet('judged')
@@ -61,12 +64,18 @@ def _texts(one: Put, said: Sequence[Said]) -> list[tuple[Item, Said]]:
 def _judge(
   judge: Judge, one: Put, kept: store.Lines[Verdict], asked: Sequence[tuple[Item, Said]]
 ) -> None:
-  if asked and (pod.writes() or opening_judges.by_all(judge)):
-    found = judge.verdicts(asked)
-    _refuse_other_verdicts(judge, one.asked.name, asked, found)
+  refuse_open = getattr(judge, 'refuse_open', None)
+  if refuse_open:  # a judge whose replies may be none: what was left open is asked about again
+    kept.forget(lambda verdict: verdict.label == ABSTAIN)
+  missing = [asked[n] for n in kept.missing]
+  if missing and (pod.writes() or opening_judges.by_all(judge)):
+    found = judge.verdicts(missing)
+    _refuse_other_verdicts(judge, one.asked.name, missing, found)
     for verdict in found:
       kept.add(verdict)
   kept.finish()
+  if refuse_open and pod.writes():
+    refuse_open(one.asked.name, kept.records)
 
 
 def _refuse_other_verdicts(

@@ -40,10 +40,10 @@ class Small:
     return hashlib.sha256(self.path.encode()).hexdigest()
 
   def items(self):
-    turns = [
-      Item(turns=(Turn('user', q),), slices=(('length', str(len(q))),)) for q in self.questions
-    ]
-    return [*turns, Item(text='Once upon a time')]
+    asked = [Turn('user', question) for question in self.questions]
+    turns = [Item(turns=(turn,), slices=(('letter', turn.text[0]),)) for turn in asked]
+    begun = Item(turns=(Turn('user', 'Help me.'),), prefill='Sure, here is')
+    return [*turns, Item(text='Once upon a time'), begun]
 
   def measures(self):
     return (Measure(name=f'{self.name}/refusal', title='refused', better='less'),)
