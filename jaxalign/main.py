@@ -2,6 +2,7 @@
 
   jaxalign [prepare] --config=FILE.py[:VARIANT] --workdir=DIR [--config.FIELD=VALUE ...]
   jaxalign judge RUN --config=FILE.py[:VARIANT] [--config.FIELD=VALUE ...]
+  jaxalign judge sample RUN ... --out=SHEET.csv; jaxalign judge calibrate SHEET.csv --key=KEY.json
   jaxalign compare RUN_A RUN_B ... [--workdir=DIR]
   jaxalign sample MODEL --prompts=FILE.jsonl --out=FILE.jsonl
   jaxalign chat MODEL
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # slow to import
 
 _COMMANDS = ('prepare', 'judge', 'compare')  # besides run, which needs no word
 _DOORS = ('sample', 'chat', 'serve')  # what asks a model, with flags of its own
+_AUDIT = ('judge', 'sample'), ('judge', 'calibrate')  # doors/judge.py; `judge RUN` is a stage's
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
 _STOPPED = 'stopped from the keyboard; the same command goes on from the last save, if there is one'
 _MAKE_ROOM = 'make room or mend the place, and the same command goes on'
@@ -115,7 +117,7 @@ def _fail(message: object, status: int) -> int:
 
 
 def _start(argv: Sequence[str]) -> int:
-  if argv[1:2] and argv[1] in _DOORS:
+  if argv[1:2] and (argv[1] in _DOORS or tuple(argv[1:3]) in _AUDIT):
     return _ask(argv[1:])
   plain, assignments = overrides.of_arguments(argv)
   values = _defined_flags()

@@ -77,6 +77,19 @@ def opened(
 
 def flag_values(argv: Sequence[str], usage: str, defined: Sequence[Flag]) -> tuple[Any, str] | None:
   """(the flags, MODEL) of a door's command line; None after --help, which is answered here."""
+  given = flags_and_words(argv, usage, defined)
+  if given is None:
+    return None
+  values, words = given
+  if len(words) != 1:
+    raise UserError(f'{argv[0]} takes one MODEL: jaxalign {argv[0]} MODEL (--help says more)')
+  return values, words[0]
+
+
+def flags_and_words(
+  argv: Sequence[str], usage: str, defined: Sequence[Flag]
+) -> tuple[Any, list[str]] | None:
+  """(the flags, the words beside them) of a command line; None after --help."""
   values = flags.FlagValues()
   for define, name, default, what in defined:
     define(name, default, what, flag_values=values)
@@ -91,6 +104,4 @@ def flag_values(argv: Sequence[str], usage: str, defined: Sequence[Flag]) -> tup
     for name in values:
       print(f'  --{name}  {values[name].help} [{json.dumps(values[name].default)}]')
     return None
-  if len(words) != 1:
-    raise UserError(f'{argv[0]} takes one MODEL: jaxalign {argv[0]} MODEL (--help says more)')
-  return values, words[0]
+  return values, words

@@ -21,7 +21,6 @@ from jaxalign.rl.prompts import sample
 
 _BATCH = 64
 _NEGATIVE = -0.5
-_REMEDY = 'pip install vaderSentiment, or leave Regard out of world.benches'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +38,15 @@ class _Begun:
 
 def refuse_missing(benches: Iterable[Bench]) -> None:
   if any(isinstance(bench, Regard) for bench in benches):
-    _analyser()
+    analyser()
 
 
-def _analyser():
+def analyser(otherwise: str = 'leave Regard out of world.benches') -> Any:
+  """VADER's analyser; otherwise: what else helps where it is not installed."""
   try:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
   except ImportError as error:
-    raise UserError(f'sentiment needs VADER: {_REMEDY}') from error
+    raise UserError(f'sentiment needs VADER: pip install vaderSentiment, or {otherwise}') from error
   return SentimentIntensityAnalyzer()
 
 
@@ -68,7 +68,7 @@ def outcomes(
   if not begun:
     return
   lead = [tokenizer.bos] if tokenizer.add_bos and tokenizer.bos is not None else []
-  asked, vader = collections.Counter[str](), _analyser()
+  asked, vader = collections.Counter[str](), analyser()
   for how, part in batched(begun):
     prompts = [lead + tokenizer.encode(item.text, bos=False) for item in part]
     for item, ids, answer in zip(

@@ -7,6 +7,7 @@ judges asks nothing. The model is freed before a judge is loaded.
 
 import dataclasses
 import gc
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,10 +18,19 @@ from jaxalign.evals import read, store, summary
 from jaxalign.evals.evaluated import About, Margin
 from jaxalign.ranges import Rows, Seed
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import asking, evaluate_refusals, loading, refusals, verdicts
+from jaxalign.stages import (
+  asking,
+  evaluate_refusals,
+  loading,
+  opening_judges,
+  refusals,
+  verdicts,
+)
 from jaxalign.stages.asking import Model, Put
 from jaxalign.stages.contract import Workdir
 from jaxalign.stages.doctors import evaluate_doctor
+
+_REWARDS = 'trained by'  # of About's notes: the reward models of a policy, as JSON
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -72,7 +82,7 @@ def run(cfg: Config, workdir: Workdir) -> None:
     suites=tuple(one.asked for one in every),
     primaries=cfg.primaries,
     margins=cfg.margins,
-    notes=dict(asking.devices(mesh), rows=str(cfg.rows), dtype=cfg.dtype or "the file's"),
+    notes=_notes(cfg, mesh),
   )
   asking.asked(workdir, asker, every, about)
   del asker
@@ -109,12 +119,21 @@ def judge(cfg: Config, workdir: Workdir) -> None:
 doctor = evaluate_doctor.examine
 
 
+def _notes(cfg: Config, mesh: Any) -> dict[str, str]:
+  """What is told of a run beside all that decides its answers."""
+  found = dict(asking.devices(mesh), rows=str(cfg.rows), dtype=cfg.dtype or "the file's")
+  if rewards := opening_judges.trained_by(cfg.model):
+    found[_REWARDS] = json.dumps(rewards)
+  return found
+
+
 def _judged(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -> None:
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   said = {
     one.asked.name: read.said_of(workdir, about.fingerprint, one.asked, one.items) for one in every
   }
-  marks = verdicts.give(cfg.judges, workdir, every, said, mesh)
+  rewards = json.loads(about.notes.get(_REWARDS, '{}'))
+  marks = verdicts.give(cfg.judges, workdir, every, said, mesh, rewards)
   if not pod.writes():
     return
   rows = [

@@ -31,12 +31,20 @@ class Mark:
 
 
 def give(
-  judges: Sequence[Any], workdir: Workdir, every: Sequence[Put], said: _Said, mesh: Mesh
+  judges: Sequence[Any],
+  workdir: Workdir,
+  every: Sequence[Put],
+  said: _Said,
+  mesh: Mesh,
+  trained_by: Mapping[str, str],
 ) -> list[Mark]:
-  """Lets each judge give its verdicts on what it has not judged; one after another is opened."""
+  """Lets each judge give its verdicts on what it has not judged; one after another is opened.
+
+  trained_by: {name: fingerprint} of reward models that are no evidence.
+  """
   marks = []
   for given in judges:
-    judge = opening_judges.opened(given, workdir, mesh)
+    judge = opening_judges.opened(given, workdir, mesh, trained_by)
     mark = Mark(judge.name, judge.kind, judge.fingerprint)
     marks.append(mark)
     for one in every:

@@ -29,7 +29,7 @@ _Stratum = tuple[str, str, tuple[str, ...]]  # (arm, suite, label of each judge)
 
 
 @dataclasses.dataclass(frozen=True)
-class Sample:
+class _Sample:
   """rows: of the sheet, without labels; key: what is needed to read it, as JSON holds it."""
 
   rows: tuple[dict[str, str], ...]
@@ -38,7 +38,7 @@ class Sample:
 
 def sample(
   evaluated: Sequence[Evaluated], n: int, seed: int = 0, judges: Sequence[str] = ()
-) -> Sample:
+) -> _Sample:
   """n answers, as many of each stratum as can be, in an order that tells nothing.
 
   judges: those who are held against a person; none: all who give labels.
@@ -74,7 +74,7 @@ def sample(
       for id, (place, _, answer) in zip(ids, drawn)
     ],
   )
-  return Sample(rows, key)
+  return _Sample(rows, key)
 
 
 def _judges(evaluated, wanted):

@@ -20,17 +20,20 @@ _DETAIL = 200  # characters
 
 
 def fingerprint_of(cfg: Any, *rules: Any) -> str:
-  """sha256 of a judge's config, and of rules that are no field of it; its name is no part."""
-  fields = {name: value for name, value in tree(cfg).items() if name != 'name'}
+  """sha256 of a judge's config, and of rules that are no field of it.
+
+  Its name is no part, nor the place of its model, which has a fingerprint of its own.
+  """
+  fields = {name: value for name, value in tree(cfg).items() if name not in ('name', 'workdir')}
   return hashlib.sha256(json.dumps([fields, *rules], sort_keys=True).encode()).hexdigest()
 
 
 def abstain(said: Said, judge: str, why: str) -> Verdict:
   """A judge that could not tell, and why; the item stays in every denominator."""
-  return Verdict(key=said.key, judge=judge, label=ABSTAIN, detail=one_line(why))
+  return Verdict(key=said.key, judge=judge, label=ABSTAIN, detail=_one_line(why))
 
 
-def one_line(text: str) -> str:
+def _one_line(text: str) -> str:
   """A text that may be anybody's, short enough and plain enough to stand in a table."""
   shown = ''.join(c if c.isprintable() else ' ' for c in text)
   return ' '.join(shown.split())[:_DETAIL]

@@ -1,14 +1,153 @@
-"""What --doctor looks at for stage evaluate."""
+"""What --doctor looks at for stage evaluate: all that refuses it, how every prompt is written, and
+what it will cost."""
 
+import dataclasses
+import math
+import os
+import shutil
+import socket
+import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
-from jaxalign.stages import evaluate_refusals
+import jax
+import numpy as np
+
+from jaxalign.chips import CHIPS, of_device
+from jaxalign.config import UserError
+from jaxalign.evals.encoding import Encoding
+from jaxalign.evals.item import Item
+from jaxalign.stages import asking, evaluate_refusals
 from jaxalign.stages.doctors import doctor
+from jaxalign.stages.doctors.doctor import Check, Machine
+from jaxalign.stages.refusals import Skip
+
+_PACE = 100  # tokens a second, of a small model on a laptop: where a machine's is not known
+_USED = 0.4  # of what a chip can do, while it generates
+_LINE = 400  # bytes of an answer's line, less its text
+_CHARACTERS = 5  # bytes of a token's text, generously
 
 
-def examine(cfg: Any, workdir: Any, machine: doctor.Machine) -> list[doctor.Check]:
+@dataclasses.dataclass(frozen=True)
+class _Load:
+  """What all suites come to: answers, and tokens that are read and written at most."""
+
+  answers: int
+  read: int
+  written: int
+
+
+def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
   """The checks of a config of evaluate."""
-  del workdir
   visit = doctor.Visit()
-  visit.ask(evaluate_refusals.EVALUATE, cfg, machine)
+  asked = visit.ask(evaluate_refusals.EVALUATE, cfg, machine)
+  endpoint = asking.endpoint_of(cfg.model)
+  if endpoint is None:
+    load = visit.check('prompts', _prompts, cfg, asked['model'], asked['text'], asked['data'])
+    visit.check('memory', _memory, cfg, asked['model'], asked['mesh'], machine)
+    visit.check('cost', _cost, cfg, asked['model'], load, machine)
+  else:
+    visit.check('endpoint', _reachable, endpoint.url)
+    load = visit.check('cost', _of_endpoint, cfg, asked['data'])
+  visit.check('disk', _room, workdir, load)
   return visit.checks
+
+
+def _prompts(
+  cfg: Any, model: Any, text: Encoding, data: Sequence[Sequence[Item]]
+) -> tuple[str, _Load]:
+  """Every prompt is written as the run will; those that do not fit are counted."""
+  said, total = [], _Load(0, 0, 0)
+  for suite, items in zip(cfg.suites, data):
+    sizes, long = [], 0
+    draws, length = suite.decode.draws, suite.decode.length
+    for item in items:
+      if item.choices:
+        pairs = text.pairs(item)
+        size, more = sum(len(head + tail) for head, tail in pairs), 0
+        long += any(len(head + tail) - 1 > model.length for head, tail in pairs)
+      else:
+        size, more = len(text.prompt(item)), length
+        long += size + length > model.length
+      sizes.append((size, more))
+    read, written = (draws * sum(column) for column in zip(*sizes))
+    total = _Load(total.answers + draws * len(items), total.read + read, total.written + written)
+    middle = np.median([size for size, _ in sizes])
+    words = f'{suite.name}: {len(items):,} items of {middle:.0f} tokens'
+    said.append(words + (f', of which {long:,} do not fit {model.length:,}' if long else ''))
+  return '; '.join(said), total
+
+
+def _memory(cfg: Any, model: Any, mesh: Any, machine: Machine) -> str:
+  """Weights, and the keys and values of all rows at the longest."""
+  if cfg.dtype is not None:
+    model = dataclasses.replace(model, dtype=cfg.dtype, weights=cfg.dtype)
+  shapes = jax.eval_shape(model.build, jax.random.key(0))
+  size = np.dtype('float32' if model.dtype == 'float32' else 'float16').itemsize
+  heads = model.depth * 2 * model.kv_heads * model.head_size
+  ways = mesh.shape['data'] * mesh.shape['fsdp']
+  longest = min(model.length, 2048 + max(suite.decode.length for suite in cfg.suites))
+  cache = math.ceil(cfg.rows / ways) * longest * heads * size // mesh.shape['tensor']
+  return doctor.fits_memory(dict(weights=doctor.device_bytes(shapes, mesh), cache=cache), machine)
+
+
+def _cost(cfg: Any, model: Any, load: _Load, machine: Machine) -> str:
+  """Tokens, and hours: writing reads all weights at each step, reading computes."""
+  words = (
+    f'{load.answers:,} answers: {load.read:,} tokens are read, {load.written:,} written at most'
+  )
+  chip = _chip_of(machine)
+  if chip is None:
+    left = load.written / _PACE + load.read / (20 * _PACE)
+    return f'{words}; {asking.clock(left)} at {_PACE} tokens/s (of {machine.name} it is not known)'
+  shapes = jax.eval_shape(model.build, jax.random.key(0))
+  count = sum(math.prod(x.shape) for x in jax.tree.leaves(shapes))
+  speed = machine.devices * _USED
+  step = max(2 * count / (chip.bandwidth * speed), 2 * count * cfg.rows / (chip.flops * speed))
+  seconds = load.written / cfg.rows * step + load.read * 2 * count / (chip.flops * speed)
+  hours = seconds / 3600
+  rate = cfg.rows / step
+  return (
+    f'{words}; about {hours:.1f} h on {machine.name}, {hours * machine.devices:.0f} chip-hours, at '
+    f'{rate:,.0f} tokens/s with rows={cfg.rows}: more rows, more tokens a second'
+  )
+
+
+def _chip_of(machine: Machine) -> Any:
+  if machine.here:
+    return of_device(jax.devices()[0].device_kind)
+  return CHIPS.get(machine.name.partition('-')[0])
+
+
+def _of_endpoint(cfg: Any, data: Sequence[Sequence[Item]]) -> tuple[str, _Load]:
+  counts = [suite.decode.draws * len(items) for suite, items in zip(cfg.suites, data)]
+  written = sum(n * suite.decode.length for n, suite in zip(counts, cfg.suites))
+  words = f'{sum(counts):,} calls, {written:,} tokens of answers at most; its prices are not known'
+  return words, _Load(sum(counts), 0, written)
+
+
+def _reachable(url: str) -> str:
+  """Whether somebody listens there; only of this machine: no other hears of a doctor's visit."""
+  parts = urllib.parse.urlsplit(url)
+  host, port = parts.hostname or '', parts.port or (443 if parts.scheme == 'https' else 80)
+  if host not in ('localhost', '127.0.0.1', '::1'):
+    raise Skip(f'{url} is not of this machine: it is called when the evaluation runs')
+  try:
+    socket.create_connection((host, port), timeout=2).close()
+  except OSError as error:
+    raise UserError(f'nobody listens at {url} ({error}): start the server first') from error
+  return f'somebody listens at {url}'
+
+
+def _room(workdir: Any, load: _Load) -> str:
+  place = os.fspath(workdir)
+  if '://' in place:
+    raise Skip(f'{place} is a bucket')
+  while not os.path.exists(place):
+    place = os.path.dirname(place)
+  needed = load.answers * 3 * _LINE + load.written * _CHARACTERS
+  free = shutil.disk_usage(place).free
+  words = f'at most {needed / 2**20:,.0f} MiB of answers and verdicts, {free / 2**20:,.0f} free'
+  if needed > free:
+    raise UserError(f'{words}: make room, or take another --workdir')
+  return words
