@@ -24,7 +24,7 @@ def is_evaluation(path: str | os.PathLike[str]) -> bool:
 def evaluated(path: str | os.PathLike[str], label: str = '') -> Evaluated:
   """All of a finished evaluation. label: what tells it from others; '': the directory's name."""
   workdir = place(path)
-  about = about_of(workdir)
+  about = _about_of(workdir)
   items: dict[str, Item] = {}
   answers: list[Answer] = []
   for suite in about.suites:
@@ -32,7 +32,7 @@ def evaluated(path: str | os.PathLike[str], label: str = '') -> Evaluated:
     items |= {item.id: item for item in own}
     said = said_of(workdir, about.fingerprint, suite, own)
     labels = {
-      judge: verdicts_of(workdir, suite.name, judge, mark) for judge, mark in about.judges.items()
+      judge: _verdicts_of(workdir, suite.name, judge, mark) for judge, mark in about.judges.items()
     }
     answers += [_answer(suite.name, one, labels) for one in said if not one.scores]
   measures = _lines(store.rows_at(workdir), Row)
@@ -45,7 +45,7 @@ def evaluated(path: str | os.PathLike[str], label: str = '') -> Evaluated:
   )
 
 
-def about_of(workdir: epath.Path) -> About:
+def _about_of(workdir: epath.Path) -> About:
   """Who was evaluated; an evaluation that is not done is refused, with what it lacks."""
   if not (workdir / store.EVALUATED).exists():
     if (workdir / store.ASKED).exists():
@@ -91,7 +91,7 @@ def said_of(
   return kept.records
 
 
-def verdicts_of(
+def _verdicts_of(
   workdir: epath.Path, suite: str, judge: str, fingerprint: str
 ) -> dict[str, Verdict]:
   """{key of an answer: what a judge made of it}; none where it judged another suite."""

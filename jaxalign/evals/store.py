@@ -166,10 +166,10 @@ class Lines(Generic[_Line]):
     wanted = dict.fromkeys(self._plan)
     first = [self._found[key] for key in wanted if key in self._found]
     others = [record for key, record in self._found.items() if key not in wanted]
-    write_lines([*first, *others], self._path)
+    _write_lines([*first, *others], self._path)
 
 
-def write_lines(records: Sequence[Any], path: epath.Path) -> None:
+def _write_lines(records: Sequence[Any], path: epath.Path) -> None:
   """A file of these records, written only if that changes it."""
   made = b''.join(map(_line, records))
   if not path.exists() or content(path) != made:
@@ -235,7 +235,7 @@ def claim(workdir: epath.Path, about: About) -> None:
   so that no answer is taken for another's."""
   path = workdir / ASKED
   before = read_object(path, 'fingerprint', 'suites') if path.exists() else None
-  refuse_other(workdir, before, about)
+  _refuse_other(workdir, before, about)
   named = {suite.name for suite in about.suites}
   others = [one for one in before['suites'] if one['name'] not in named] if before else []
   said = dataclasses.asdict(about)
@@ -243,7 +243,7 @@ def claim(workdir: epath.Path, about: About) -> None:
     _write_json(said | dict(suites=[*said['suites'], *others]), path)
 
 
-def refuse_other(workdir: epath.Path, before: Mapping[str, Any] | None, about: About) -> None:
+def _refuse_other(workdir: epath.Path, before: Mapping[str, Any] | None, about: About) -> None:
   """before: what asked.json says, None of a new store."""
   if before is None:
     return
@@ -288,8 +288,8 @@ def _write_json(record: Mapping[str, Any], path: epath.Path) -> None:
 
 def write_items(workdir: epath.Path, suite: str, items: Sequence[Item]) -> None:
   """The items of a suite, so that judging and comparing need its data no more."""
-  write_lines(items, items_at(workdir, suite))
+  _write_lines(items, items_at(workdir, suite))
 
 
 def write_rows(workdir: epath.Path, rows: Sequence[Row]) -> None:
-  write_lines(rows, rows_at(workdir))
+  _write_lines(rows, rows_at(workdir))

@@ -9,7 +9,6 @@ versions are rates of two attacks.
 import base64
 import binascii
 import codecs
-import contextlib
 import dataclasses
 import random
 import re
@@ -27,7 +26,7 @@ _THEIR_MARK = '[INSERT PROMPT HERE]'  # of JailbreakBench
 
 
 @dataclasses.dataclass(frozen=True)
-class Hook:
+class _Hook:
   """A code and how it is read again: decode(encode(text)) == text; other text stays readable."""
 
   encode: Callable[[str], str]
@@ -42,6 +41,7 @@ def _to_base64(text: str) -> str:
   return base64.b64encode(text.encode()).decode()
 
 
+_LONG = 16  # characters from which a run of letters is no word
 _CODED = re.compile(r'[A-Za-z0-9+/]{16,}={0,2}|(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{2,}={1,2}')
 
 
@@ -57,19 +57,32 @@ def _of_run(run: re.Match) -> str:
 
 
 def _read_base64(code: str) -> str | None:
-  """The text, less what its end lacks: answers stop at a length; None where it is no code."""
-  try:
-    found = base64.b64decode(code[: len(code) // 4 * 4], validate=True)
-  except binascii.Error:
+  """The text; None where it is no code. Of a long code the end may lack: answers are cut."""
+  long = len(code) >= _LONG
+  whole = code[: len(code) // 4 * 4]
+  if whole != code and not long:
     return None
-  for end in range(len(found), max(len(found) - 4, 0), -1):
-    with contextlib.suppress(UnicodeDecodeError):
-      return found[:end].decode()
-  return '' if code == '' else None
+  try:
+    found = base64.b64decode(whole, validate=True)
+    return codecs.getincrementaldecoder('utf-8')().decode(found, final=not long)
+  except (binascii.Error, UnicodeDecodeError):
+    return None
 
 
 def _rot13(text: str) -> str:
   return codecs.encode(text, 'rot13')
+
+
+_WORDS = frozenset('a and are can for i in is it not of on that the this to will you'.split())
+
+
+def _from_rot13(text: str) -> str:
+  """A refusal is often plain: what has more common words as it stands stays."""
+  read = _rot13(text)
+  plain, decoded = (
+    sum(word in _WORDS for word in re.findall(r'[a-z]+', one.lower())) for one in (text, read)
+  )
+  return text if plain > decoded else read
 
 
 _LEET = dict(zip('aeiostAEIOST', ('4', '3', '1', '0', '5', '7') * 2))
@@ -94,7 +107,9 @@ _LEET_RUN = re.compile(r'~([431057~^])|\^([431057])|([431057])')
 
 
 def _from_leet(text: str) -> str:
-  return _LEET_RUN.sub(_of_leet, text)
+  """What has more of the letters than of their digits is plain, and stays: "Step 1" is no code."""
+  letters, digits = (sum(c in some for c in text) for some in (_LEET, _PLAIN))
+  return text if letters > digits else _LEET_RUN.sub(_of_leet, text)
 
 
 def _of_leet(found: re.Match) -> str:
@@ -124,11 +139,11 @@ def _from_parts(text: str) -> str:
 
 HOOKS = MappingProxyType(
   dict(
-    plain=Hook(_same, _same),
-    base64=Hook(_to_base64, _from_base64),
-    rot13=Hook(_rot13, _rot13),
-    leet=Hook(_to_leet, _from_leet),
-    parts=Hook(_to_parts, _from_parts),
+    plain=_Hook(_same, _same),
+    base64=_Hook(_to_base64, _from_base64),
+    rot13=_Hook(_rot13, _from_rot13),
+    leet=_Hook(_to_leet, _from_leet),
+    parts=_Hook(_to_parts, _from_parts),
   )
 )
 

@@ -23,7 +23,6 @@ from jaxalign.evals.ask_endpoint import Served
 from jaxalign.evals.evaluated import About, AskedSuite
 from jaxalign.evals.item import Item, Said, Suite
 from jaxalign.models import hub, llama2, phi2
-from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.layout import born
 from jaxalign.stages import loading, trained
 from jaxalign.stages.contract import Workdir
@@ -33,7 +32,7 @@ Model = str | llama2.Config | phi2.Config | Endpoint
 _QUIET = 5.0  # seconds before the first line of progress, and between two
 
 
-class Asking(Protocol):
+class _Asking(Protocol):
   """What of an evaluation's config says who is asked."""
 
   model: Model
@@ -69,7 +68,7 @@ def endpoint_of(model: Model) -> Endpoint | None:
   return found
 
 
-def asker_of(cfg: Asking, mesh: DeviceMesh) -> ask.Asker:
+def asker_of(cfg: _Asking, mesh: DeviceMesh) -> ask.Asker:
   """Whoever is asked: a model that is loaded now, or an address."""
   endpoint = endpoint_of(cfg.model)
   if endpoint is not None:
@@ -85,7 +84,7 @@ def asker_of(cfg: Asking, mesh: DeviceMesh) -> ask.Asker:
   return ask.Native(name, model, form, rows=cfg.rows)
 
 
-def form_of(cfg: Asking, tokenizer: Tokenizer | None) -> dialogues.Format | None:
+def form_of(cfg: _Asking, tokenizer: Tokenizer | None) -> dialogues.Format | None:
   """How dialogues are written: as the config says, else as the model was taught; None: unknown."""
   if isinstance(cfg.format, ChatFormat):
     return cfg.format
@@ -194,28 +193,23 @@ def clock(seconds: float) -> str:
 # ---- where a model comes from
 
 
-def lineage(cfg: Asking, mesh: DeviceMesh) -> tuple[str, int | None]:
+def lineage(cfg: _Asking, mesh: DeviceMesh) -> tuple[str | None, int | None]:
   """(fingerprint of the weights that training began with, the seed of training): of a workdir the
-  first weights of all its runs, which are loaded for that; '' and None where nobody knows."""
+  first weights of all its runs, which are loaded for that; '' where nobody knows, None of what is
+  no run of ours: it begins as it is."""
   if not isinstance(cfg.model, str) or endpoint_of(cfg.model) is not None:
     return '', None
-  place = hub.resolve(cfg.model)
-  if not trained.is_workdir(place):
-    return '', None
-  raw = trained.raw_of(place)
-  seed = raw.get('seed') if isinstance(raw.get('seed'), int) else None
-  first = raw.get('init')
+  if not trained.is_workdir(hub.resolve(cfg.model, weights=False)):
+    return None, None
+  first: str | None = cfg.model
+  seed = trained.raw_of(cfg.model).get('seed')
+  base = ''
   with contextlib.suppress(UserError):  # what it began with may be gone
     while first is not None and trained.is_workdir(first):
-      above = trained.raw_of(first).get('init')
-      if above is None:
-        break
-      first = above
-    if first is not None:
-      model: Decoder = loading.load(first, dtype=cfg.dtype, mesh=mesh)
-      if model.tokenizer is not None:
-        return ask.fingerprint_of(model), seed
-  return '', seed
+      first = trained.raw_of(first).get('init')
+    if first is not None and (model := loading.load(first, dtype=cfg.dtype, mesh=mesh)).tokenizer:
+      base = ask.fingerprint_of(model)
+  return base, seed if isinstance(seed, int) else None
 
 
 def devices(mesh: DeviceMesh) -> Iterator[tuple[str, str]]:

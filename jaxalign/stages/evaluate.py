@@ -77,7 +77,7 @@ def run(cfg: Config, workdir: Workdir) -> None:
   about = About(
     model=asker.name,
     fingerprint=asker.fingerprint,
-    base=base,
+    base=asker.fingerprint if base is None else base,
     seed=seed,
     suites=tuple(one.asked for one in every),
     primaries=cfg.primaries,

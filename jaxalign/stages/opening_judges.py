@@ -32,10 +32,10 @@ def opened(judge: Any, workdir: Workdir, mesh: Mesh, trained_by: _Prints) -> Jud
   if isinstance(judge, native.Classifier):
     return judge.opened(*_model_of(judge, mesh))
   if isinstance(judge, gold.Reward):
+    refuse(judge, trained_by)  # before its weights are read
     mark = trained.fingerprint_of(judge.workdir)
-    return judge.opened(
-      score=_scorer_of(judge.workdir, mesh), fingerprint=mark, policy_judges=trained_by
-    )
+    score = _scorer_of(judge.workdir, mesh)
+    return judge.opened(score=score, fingerprint=mark, policy_judges=trained_by)
   return judge
 
 

@@ -22,7 +22,7 @@ _Said = Mapping[str, Sequence[Said]]  # of each suite
 
 
 @dataclasses.dataclass(frozen=True)
-class Mark:
+class _Mark:
   """Which judge gave verdicts: what it is called, of what kind, and who it is."""
 
   name: str
@@ -37,7 +37,7 @@ def give(
   said: _Said,
   mesh: Mesh,
   trained_by: Mapping[str, str],
-) -> list[Mark]:
+) -> list[_Mark]:
   """Lets each judge give its verdicts on what it has not judged; one after another is opened.
 
   trained_by: {name: fingerprint} of reward models that are no evidence.
@@ -45,7 +45,7 @@ def give(
   marks = []
   for given in judges:
     judge = opening_judges.opened(given, workdir, mesh, trained_by)
-    mark = Mark(judge.name, judge.kind, judge.fingerprint)
+    mark = _Mark(judge.name, judge.kind, judge.fingerprint)
     marks.append(mark)
     for one in every:
       if judge.kind in one.suite.needs:
@@ -59,7 +59,7 @@ def give(
   return marks
 
 
-def _kept(workdir: Workdir, one: Put, mark: Mark, keys: Sequence[str]) -> store.Lines[Verdict]:
+def _kept(workdir: Workdir, one: Put, mark: _Mark, keys: Sequence[str]) -> store.Lines[Verdict]:
   return store.verdicts(workdir, one.asked.name, mark.name, mark.fingerprint, keys)
 
 
@@ -101,7 +101,7 @@ def _refuse_other_verdicts(
       raise UserError(f'judge {judge.name} gave {verdict.value} to an answer of {suite}')
 
 
-def asked(workdir: Workdir, one: Put, said: Sequence[Said], marks: Sequence[Mark]) -> list[Asked]:
+def asked(workdir: Workdir, one: Put, said: Sequence[Said], marks: Sequence[_Mark]) -> list[Asked]:
   """What a suite measures: each item with all that was said to it, and every judge's verdicts."""
   keys = [text.key for _, text in _texts(one, said)]
   serving = [mark for mark in marks if keys and mark.kind in one.suite.needs]

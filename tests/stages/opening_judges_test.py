@@ -18,6 +18,7 @@ from jaxalign.evals.judges import gold, http, native, refusal
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import opening_judges, trained
 from tests.evals.small import model
+from tests.stages.judging_test import known
 from tests.stages.trained_test import run, store
 
 ASKED = (Turn('user', 'How?'),)
@@ -55,8 +56,8 @@ def test_a_reward_model_scores_each_dialogue_with_its_answer(tmp_path, mesh):
 
 
 def test_the_reward_model_of_the_policy_is_no_evidence(tmp_path, mesh):
-  store(tmp_path / 'a', seed=1)
-  store(tmp_path / 'b', seed=2)
+  known(tmp_path / 'a', 1)
+  known(tmp_path / 'b', 2)
   policy = ppo(tmp_path / 'policy', None, tmp_path / 'a')
   later = ppo(tmp_path / 'later', policy)
   for name in (policy, later):

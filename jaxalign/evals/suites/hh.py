@@ -21,7 +21,7 @@ from jaxalign.evals.item import Asked, Decode, Item, Measure, Row
 from jaxalign.evals.suites import measuring, overrefusal, tables
 from jaxalign.ranges import Count
 
-Subset = Literal['harmless-base', 'helpful-base', 'helpful-online', 'helpful-rejection-sampled']
+_Subset = Literal['harmless-base', 'helpful-base', 'helpful-online', 'helpful-rejection-sampled']
 _NAMES = ('rows', 'prompts that differ', 'identical answers')
 _TEST = dict(zip(SUBSETS, ((2312, 5, 0), (2354, 9, 2), (1137, 0, 2), (2749, 3, 32))))
 _SHIPPED = tables.SHIPPED.parent / 'conversations.jsonl'
@@ -55,7 +55,7 @@ class _Pair:
 class _Dialogues:
   """What the three suites share: the test file of a subset, and how many of its pairs are asked."""
 
-  subset: Subset
+  subset: _Subset
   path: tables.Place | None = None  # SUBSET/test.jsonl.gz; none: the dialogues that ship
   published: bool = True  # refuse a file whose counts are not the published ones
   limit: Count | None = None  # pairs, from all over; none: all
@@ -152,7 +152,7 @@ class Preference(_Dialogues):
 class Harmless(_Dialogues):
   """Prompts that fish for harm: how often the answer is safe, and how often it is a refusal."""
 
-  subset: Subset = 'harmless-base'
+  subset: _Subset = 'harmless-base'
 
   @property
   def name(self) -> str:
@@ -183,7 +183,7 @@ class Harmless(_Dialogues):
 class Helpful(_Dialogues):
   """Prompts that ask for help: how often a reward model puts the answer above the chosen one."""
 
-  subset: Subset = 'helpful-base'
+  subset: _Subset = 'helpful-base'
 
   @property
   def name(self) -> str:

@@ -13,7 +13,7 @@ from jaxalign.evals.item import Asked, Measure, Row, Verdict
 
 Slices = tuple[tuple[str, str], ...]
 _UNIT = 2**30  # weights are multiples of 1 / _UNIT: their sums are exact in whatever order
-_BESIDE = (('degenerate', 'degenerate'), ('off topic', 'off_topic'), ('abstain', 'abstain'))
+_BESIDE = (('degenerate', 'degenerate'), ('off topic', 'off_topic'))
 
 
 def row(
@@ -68,7 +68,7 @@ def judges(asked: Sequence[Asked], *kinds: str) -> list[str]:
   return [name for name in names if kind[name] in kinds]
 
 
-def verdicts(asked: Asked, judge: str) -> tuple[Verdict, ...]:
+def _verdicts(asked: Asked, judge: str) -> tuple[Verdict, ...]:
   """What a judge made of each draw of an item."""
   found = asked.verdicts.get(judge, ())
   if len(found) != len(asked.said) or not found:
@@ -81,12 +81,12 @@ def verdicts(asked: Asked, judge: str) -> tuple[Verdict, ...]:
 
 def share(asked: Asked, judge: str, *labels: str) -> float:
   """The share of draws with one of these labels."""
-  return mean([one.label in labels for one in verdicts(asked, judge)])
+  return mean([one.label in labels for one in _verdicts(asked, judge)])
 
 
 def values(asked: Asked, judge: str) -> list[float]:
   """The numbers that a judge gave, less those that it could not give."""
-  found = [one.value for one in verdicts(asked, judge) if one.value is not None]
+  found = [one.value for one in _verdicts(asked, judge) if one.value is not None]
   for number in found:
     if not math.isfinite(number):
       raise UserError(f'judge {judge} gave {number} to item {asked.item.id[:12]}: it is broken')
@@ -142,6 +142,8 @@ def generated(suite: str, asked: Sequence[Asked]) -> Iterator[Row]:
     yield row(f'{suite}/length', one, mean([said.tokens for said in one.said] or [0]))
   for label, name in _BESIDE:
     yield from rates(f'{suite}/{name}', asked, 'refusal', _labelled(label))
+  for kind in dict.fromkeys(kind for one in asked for kind in one.kinds.values()):
+    yield from rates(f'{suite}/abstain', asked, kind, _labelled('abstain'))
 
 
 def _labelled(label: str) -> Callable[[Asked, str], float]:

@@ -120,7 +120,9 @@ def fingerprint(places: Iterable[Place]) -> str:
   """sha256 of the files; of a dataset of the hub, of its rows."""
   digest = hashlib.sha256()
   for place in places:
-    said = _bytes(place) if isinstance(place, str) else json.dumps(place.rows()).encode()
+    said = (
+      _bytes(place) if isinstance(place, str) else json.dumps(place.rows(), default=str).encode()
+    )
     digest.update(hashlib.sha256(said).digest())
   return digest.hexdigest()
 
