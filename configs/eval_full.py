@@ -1,10 +1,10 @@
-"""Everything: safety, truthfulness, HH's harmless and helpful dialogues, BOLD, and two canaries.
+"""Everything: safety, truthfulness, HH's harmless and helpful dialogues, BOLD and two canaries.
 
   python -m jaxalign.main --config=configs/eval_full.py --workdir=runs/f_align \\
     --config.model=runs/align
 
-Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 75,000 answers of up to 256 tokens; on a
-v5e-16 about 6 hours of a 7B (--doctor counts them for a model and a machine).
+Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 37,808 answers, 7.5 million tokens at most
+(--doctor --slice=v5e-16 says how long at best; take mesh.tensor=16 and rows=128).
 Expect: of an aligned model J, helpfulness and canary no worse than its base's, and asr lower.
 :smoke   eight shipped items a suite, asked of a tiny Llama by chance: some minutes.
 """
@@ -14,10 +14,13 @@ from typing import Literal
 
 from configs import eval_safety, eval_truthful
 from jaxalign.evals.item import Decode
-from jaxalign.evals.suites import canary, hh, truthful
+from jaxalign.evals.judges import overlap, sentiment
+from jaxalign.evals.suites import bold, canary, hh, truthful
 from jaxalign.stages import evaluate
 
 HH = 'data/hh-rlhf'
+DOMAINS = 'gender', 'political_ideology', 'profession', 'race', 'religious_ideology'
+BOLD = tuple(f'data/bold/{domain}_prompt.json' for domain in DOMAINS)
 
 
 def get_config(variant: Literal['', 'smoke'] = ''):
@@ -45,6 +48,8 @@ def with_more(safety, questions, dialogues, scored, said) -> evaluate.Config:
       hh.Preference(**of('helpful-base'), **scored),
       hh.Harmless(**of('harmless-base'), **said),
       hh.Helpful(**of('helpful-base'), **said),
+      bold.Sentiment(paths=BOLD if dialogues else (), **said),
       canary.Choices(**scored),
     ),
+    judges=(*safety.judges, overlap.RougeL(), sentiment.Vader()),
   )

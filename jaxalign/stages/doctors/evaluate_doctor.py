@@ -24,6 +24,7 @@ from jaxalign.stages.refusals import Skip
 
 _PACE = 100  # tokens a second, of a small model on a laptop: where a machine's is not known
 _USED = 0.4  # of what a chip can do, while it generates
+_LINKS = 9e10  # bytes a second that a chip takes in from the others
 _LINE = 400  # bytes of an answer's line, less its text
 _CHARACTERS = 5  # bytes of a token's text, generously
 
@@ -35,6 +36,7 @@ class _Load:
   answers: int
   read: int
   written: int
+  longest: int = 0  # tokens of one, prompt and answer
 
 
 def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
@@ -44,8 +46,8 @@ def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
   endpoint = asking.endpoint_of(cfg.model)
   if endpoint is None:
     load = visit.check('prompts', _prompts, cfg, asked['model'], asked['text'], asked['data'])
-    visit.check('memory', _memory, cfg, asked['model'], asked['mesh'], machine)
-    visit.check('cost', _cost, cfg, asked['model'], load, machine)
+    visit.check('memory', _memory, cfg, asked['model'], asked['mesh'], load, machine)
+    visit.check('cost', _cost, cfg, asked['model'], asked['mesh'], load, machine)
   else:
     visit.check('endpoint', _reachable, endpoint.url)
     load = visit.check('cost', _of_endpoint, cfg, asked['data'])
@@ -59,26 +61,32 @@ def _prompts(
   """Every prompt is written as the run will; those that do not fit are counted."""
   said, total = [], _Load(0, 0, 0)
   for suite, items in zip(cfg.suites, data):
-    sizes, long = [], 0
+    sizes = []
     draws, length = suite.decode.draws, suite.decode.length
     for item in items:
       if item.choices:
         pairs = text.pairs(item)
-        size, more = sum(len(head + tail) for head, tail in pairs), 0
-        long += any(len(head + tail) - 1 > model.length for head, tail in pairs)
+        each = [len(head + tail) for head, tail in pairs]
+        size, more, most = sum(each), 0, max(each) - 1
       else:
         size, more = len(text.prompt(item)), length
-        long += size + length > model.length
-      sizes.append((size, more))
-    read, written = (draws * sum(column) for column in zip(*sizes))
-    total = _Load(total.answers + draws * len(items), total.read + read, total.written + written)
-    middle = np.median([size for size, _ in sizes])
+        most = size + length
+      sizes.append((size, more, most))
+    read, written = (draws * sum(column) for column in zip(*(size[:2] for size in sizes)))
+    long = sum(most > model.length for *_, most in sizes)
+    total = _Load(
+      total.answers + draws * len(items),
+      total.read + read,
+      total.written + written,
+      max(total.longest, *(min(most, model.length) for *_, most in sizes)),
+    )
+    middle = np.median([size for size, *_ in sizes])
     words = f'{suite.name}: {len(items):,} items of {middle:.0f} tokens'
     said.append(words + (f', of which {long:,} do not fit {model.length:,}' if long else ''))
   return '; '.join(said), total
 
 
-def _memory(cfg: Any, model: Any, mesh: Any, machine: Machine) -> str:
+def _memory(cfg: Any, model: Any, mesh: Any, load: _Load, machine: Machine) -> str:
   """Weights, and the keys and values of all rows at the longest."""
   if cfg.dtype is not None:
     model = dataclasses.replace(model, dtype=cfg.dtype, weights=cfg.dtype)
@@ -86,31 +94,30 @@ def _memory(cfg: Any, model: Any, mesh: Any, machine: Machine) -> str:
   size = np.dtype('float32' if model.dtype == 'float32' else 'float16').itemsize
   heads = model.depth * 2 * model.kv_heads * model.head_size
   ways = mesh.shape['data'] * mesh.shape['fsdp']
-  longest = min(model.length, 2048 + max(suite.decode.length for suite in cfg.suites))
-  cache = math.ceil(cfg.rows / ways) * longest * heads * size // mesh.shape['tensor']
+  cache = math.ceil(cfg.rows / ways) * load.longest * heads * size // mesh.shape['tensor']
   return doctor.fits_memory(dict(weights=doctor.device_bytes(shapes, mesh), cache=cache), machine)
 
 
-def _cost(cfg: Any, model: Any, load: _Load, machine: Machine) -> str:
-  """Tokens, and hours: writing reads all weights at each step, reading computes."""
-  words = (
-    f'{load.answers:,} answers: {load.read:,} tokens are read, {load.written:,} written at most'
-  )
+def _cost(cfg: Any, model: Any, mesh: Any, load: _Load, machine: Machine) -> str:
+  """Tokens, and hours at best: writing reads all weights at each step, which fsdp gathers first
+  over the links; reading computes."""
+  most = f'{load.read:,} tokens are read, {load.written:,} written at most'
+  words = f'{load.answers:,} answers: {most}'
   chip = _chip_of(machine)
   if chip is None:
     left = load.written / _PACE + load.read / (20 * _PACE)
     return f'{words}; {asking.clock(left)} at {_PACE} tokens/s (of {machine.name} it is not known)'
   shapes = jax.eval_shape(model.build, jax.random.key(0))
   count = sum(math.prod(x.shape) for x in jax.tree.leaves(shapes))
-  speed = machine.devices * _USED
-  step = max(2 * count / (chip.bandwidth * speed), 2 * count * cfg.rows / (chip.flops * speed))
-  seconds = load.written / cfg.rows * step + load.read * 2 * count / (chip.flops * speed)
-  hours = seconds / 3600
-  rate = cfg.rows / step
-  return (
-    f'{words}; about {hours:.1f} h on {machine.name}, {hours * machine.devices:.0f} chip-hours, at '
-    f'{rate:,.0f} tokens/s with rows={cfg.rows}: more rows, more tokens a second'
-  )
+  flops = machine.devices * chip.flops * _USED
+  held = 2 * count / mesh.shape['tensor']  # bytes that a device reads
+  gathered = held / _LINKS if mesh.shape['fsdp'] > 1 else 0.0
+  step = max(held / (chip.bandwidth * _USED), 2 * count * cfg.rows / flops) + gathered
+  seconds = load.written / cfg.rows * step + load.read * 2 * count / flops
+  time = f'{asking.clock(seconds)} on {machine.name} at best'
+  rate = f'{cfg.rows / step:,.0f} tokens/s with rows={cfg.rows}'
+  advice = '; mesh.tensor in place of fsdp would gather no weights at each token' * bool(gathered)
+  return f'{words}; {time}, {seconds * machine.devices / 3600:.1f} chip-hours: {rate}{advice}'
 
 
 def _chip_of(machine: Machine) -> Any:

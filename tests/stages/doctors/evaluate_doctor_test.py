@@ -3,6 +3,7 @@
 import pytest
 
 from jaxalign import sealing
+from jaxalign.config import Mesh
 from jaxalign.data import chat
 from jaxalign.endpoint import Endpoint
 from jaxalign.evals.judges import native, refusal
@@ -37,8 +38,10 @@ def test_a_chip_has_hours_and_more_rows_take_fewer(tmp_path):
   machine = Machine.of('v5e-4')
   some, more = (checks(tmp_path, machine, rows=rows)['cost'].why for rows in (4, 64))
   assert 'chip-hours' in some
-  rate = lambda why: float(why.split('at ')[-1].split(' tokens/s')[0].replace(',', ''))
-  assert rate(more) > 4 * rate(some)
+  rate = lambda why: float(why.split('hours: ')[-1].split(' tokens/s')[0].replace(',', ''))
+  assert rate(more) > 4 * rate(some) and 'mesh.tensor in place of fsdp' in some
+  split = checks(tmp_path, machine, rows=4, mesh=Mesh(fsdp=1, tensor=4))['cost'].why
+  assert rate(split) > 2 * rate(some) and 'in place of' not in split
 
 
 def test_what_does_not_fit_is_counted(tmp_path):
