@@ -3,8 +3,8 @@
   python -m jaxalign.main --config=configs/eval_full.py --workdir=runs/f_align \\
     --config.model=runs/align
 
-Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 37,808 answers, 7.5 million tokens at most
-(--doctor --slice=v5e-16 says how long at best; take mesh.tensor=16 and rows=128).
+Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 61,396 answers, 8.7 million tokens at most
+(--doctor --slice=v5e-16 says how long at best; take mesh.tensor=16 and rows=256).
 Expect: of an aligned model J, helpfulness and canary no worse than its base's, and asr lower.
 :smoke   eight shipped items a suite, asked of a tiny Llama by chance: some minutes.
 """
