@@ -6,6 +6,7 @@ run that goes on says what it would have said.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -77,7 +78,10 @@ class Native:
       raise UserError(f'{name} has no tokenizer beside it, so that nobody can ask it')
     self.name, self.form, self._rows = name, form, rows
     self._model, self._encoding = model, Encoding(model.tokenizer, form)
-    self.fingerprint = fingerprint_of(model)
+
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    return fingerprint_of(self._model)
 
   def refuse(self, suite: str, items: Sequence[Item], decode: Decode) -> None:
     del decode

@@ -134,13 +134,10 @@ def _judged(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -
   }
   rewards = json.loads(about.notes.get(_REWARDS, '{}'))
   marks = verdicts.give(cfg.judges, workdir, every, said, mesh, rewards)
+  told = [verdicts.asked(workdir, one, said[one.asked.name], marks) for one in every]
   if not pod.writes():
     return
-  rows = [
-    row
-    for one in every
-    for row in one.suite.rows(verdicts.asked(workdir, one, said[one.asked.name], marks))
-  ]
+  rows = [row for one, asked in zip(every, told) for row in one.suite.rows(asked)]
   measures = tuple(measure for one in every for measure in one.suite.measures())
   store.write_rows(workdir, rows)
   judges = {mark.name: mark.fingerprint for mark in marks}
