@@ -38,6 +38,7 @@ def test_what_is_watched_joins_the_metrics(tmp_path):
   assert [line['step'] for line in lines] == [0, 2]
   for line in lines:
     assert {'eval/small/refusal', 'eval/letters/first'} <= line.keys()
+  sealing.write(cfg, tmp_path / 'config.json')  # as main does
   asker = Native('it', jaxalign.load(tmp_path), cfg.format, rows=4)
   found = watching.Watched(ASKED).scores(asker)
   assert found == {name: lines[-1][name] for name in found}
