@@ -1,4 +1,4 @@
-"""The three names of the package: import jaxalign; load, sample, export."""
+"""The four names of the package: import jaxalign; load, sample, score, export."""
 
 import json
 import subprocess
@@ -87,6 +87,6 @@ def test_transformers_reads_the_tokenizer_and_the_ids(tokenizer, tmp_path):
 def test_the_names_are_there_and_cost_nothing_until_used():
   asked = "import sys, jaxalign; print('jax' in sys.modules, dir(jaxalign))"
   answer = subprocess.run([sys.executable, '-c', asked], capture_output=True, text=True, check=True)
-  assert answer.stdout.strip() == "False ['export', 'load', 'sample']"
-  with pytest.raises(AttributeError, match='export, load, sample'):
+  assert answer.stdout.strip() == "False ['export', 'load', 'sample', 'score']"
+  with pytest.raises(AttributeError, match='export, load, sample, score'):
     jaxalign.fit  # noqa: B018

@@ -118,7 +118,7 @@ def answers(
 
 
 def _stream_for(model: Decoder, requests: Sequence[Request], rows: int) -> Stream:
-  shared = _shared(requests)
+  shared = _shared(requests) if model.cfg.window is None else ()  # it would count their padding
   widths = best_widths([len(request.prompt) - len(shared) for request in requests])
   longest = max(request.length for request in requests)
   return Stream(

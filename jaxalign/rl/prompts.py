@@ -45,38 +45,32 @@ def sample(
   text: True gives texts for ids too.
   rows: answers written at once. More prompts wait, sorted by length, until a row is free.
   """
-  given = _listed('prompts', prompts)
+  given = _listed(prompts)
   ids = [ids_of(model, prompt) for prompt in given]
-  _check(length, temperature, top_k, top_p, seed)
-  if whole_number('rows', rows) < 1:
-    raise UserError(f'rows={rows} must be at least 1')
+  _check(length, temperature, top_k, top_p, seed, rows)
   stops = _stops(model, stop, text)
-  numbers_of = _draws(draws, ids)
+  draws_of = _draws(draws, ids)
   if not logprobs and ids:
     _check_prompts(model.cfg, ids, int(length))
-  like = Request(
-    prompt=(),
-    length=int(length),
-    temperature=float(temperature),
-    top_k=None if top_k is None else int(top_k),
-    top_p=None if top_p is None else float(top_p),
-    seed=int(seed),
-  )
+  like = _request(length, temperature, top_k, top_p, seed)
   asked = [
-    dataclasses.replace(like, prompt=prompt, draw=n)
-    for prompt, own in zip(ids, numbers_of)
-    for n in own
+    dataclasses.replace(like, prompt=p, draw=n) for p, own in zip(ids, draws_of) for n in own
   ]
-  if draws is None and not (stops or logprobs) and len(asked) <= rows:
-    said = iter(_in_one_batch(model, asked))
-  else:
-    done = dict(answers(model, asked, rows=int(rows), stops=stops))
-    said = iter([done[n] for n in range(len(asked))])
-  found: list[list[Any]] = [[next(said) for _ in own] for own in numbers_of]
+  batch = draws is None and not (stops or logprobs) and len(asked) <= rows
+  said = iter(_in_one_batch(model, asked) if batch else _in_turn(model, asked, int(rows), stops))
+  found: list[list[Any]] = [[next(said) for _ in own] for own in draws_of]
   if not logprobs:
     as_text = [isinstance(prompt, str) if text is None else text for prompt in given]
-    found = [[_shown(one, t) for one in own] for own, t in zip(found, as_text)]
+    found = [[one.text if t else one.tokens for one in own] for own, t in zip(found, as_text)]
   return found if draws is not None else [answer for own in found for answer in own]
+
+
+def _in_turn(
+  model: Decoder, asked: Sequence[Request], rows: int, stops: Sequence[str]
+) -> list[Answer]:
+  """Answers of any requests, in order."""
+  done = dict(answers(model, asked, rows=rows, stops=stops))
+  return [done[n] for n in range(len(asked))]
 
 
 def _in_one_batch(model: Decoder, asked: Sequence[Request]) -> list[Answer]:
@@ -111,10 +105,6 @@ def _in_one_batch(model: Decoder, asked: Sequence[Request]) -> list[Answer]:
   return found
 
 
-def _shown(answer: Answer, text: bool) -> str | list[int] | None:
-  return answer.text if text else answer.tokens
-
-
 # ---- what is given
 
 
@@ -141,10 +131,10 @@ def whole_number(name: str, value: Any) -> int:
   return operator.index(value)
 
 
-def _listed(name, values):
-  if not hasattr(values, '__iter__'):
-    raise UserError(f'{name}={values!r}: give a list of strings, or of lists of token ids')
-  return list(values) if not isinstance(values, str) else [values]
+def _listed(prompts):
+  if not hasattr(prompts, '__iter__'):
+    raise UserError(f'prompts={prompts!r}: give a list of strings, or of lists of token ids')
+  return list(prompts) if not isinstance(prompts, str) else [prompts]
 
 
 def _stops(model, stop, text):
@@ -172,15 +162,28 @@ def _draws(draws, ids):
   return [[int(draw) for draw in chosen] for _ in ids]
 
 
+def _request(length, temperature, top_k, top_p, seed):
+  """What all requests of a call share."""
+  return Request(
+    prompt=(),
+    length=int(length),
+    temperature=float(temperature),
+    top_k=None if top_k is None else int(top_k),
+    top_p=None if top_p is None else float(top_p),
+    seed=int(seed),
+  )
+
+
 def _number(name, value):
   if isinstance(value, bool) or not isinstance(value, numbers.Real):
     raise UserError(f'{name}={value!r} must be a number')
   return value
 
 
-def _check(length, temperature, top_k, top_p, seed):
-  if whole_number('length', length) < 1:
-    raise UserError(f'length={length} must be at least 1')
+def _check(length, temperature, top_k, top_p, seed, rows):
+  for name, value in dict(length=length, rows=rows).items():
+    if whole_number(name, value) < 1:
+      raise UserError(f'{name}={value} must be at least 1')
   if _number('temperature', temperature) != 0 and not 1e-6 <= temperature < float('inf'):
     raise UserError(f'temperature={temperature}: 0 is greedy, otherwise from 1e-6 up and finite')
   if top_k is not None and whole_number('top_k', top_k) < 1:

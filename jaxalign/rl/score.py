@@ -151,7 +151,7 @@ def _read_all(
   """(place, logprob_T, best_T) of each pair's continuation, of the calls that hold one wanted."""
   mesh = mesh_of(model)
   ways = mesh.shape['data'] * mesh.shape['fsdp'] if mesh else 1
-  how = plan(pairs, rows, ways, primed=not model.cfg.window)  # a window would count its padding
+  how = plan(pairs, rows, ways, primed=model.cfg.window is None)  # it would count padding
 
   def told(call, arrays):
     logprob_RT, best_RT = jax.device_get(arrays)

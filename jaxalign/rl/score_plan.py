@@ -16,7 +16,7 @@ Pair = tuple[Ids, Ids]  # a context, its continuation
 
 _PRIMER = 32  # tokens that all contexts begin with, from which they are read once
 _PAYS = 0.8  # of the tokens of whole rows: where shared contexts leave so few, they are shared
-_CONTEXTS, _ROWS = 2, 3  # widths, each a program to compile: six with the primer's
+_CONTEXTS, _ROWS = 2, 4  # widths, each a program to compile: six, the primer's among them
 _HELD = 4, 1024  # calls' worth of contexts kept together at most, in so many slots
 
 
@@ -84,13 +84,12 @@ def plan(pairs: Sequence[Pair], rows: int, ways: int, primed: bool) -> Plan:
   shared = apart <= _PAYS * whole
   contexts = contexts if shared else [()]
   made = Plan(primer, shared, _rounded(min(rows, len(pairs)), ways), 0, 0, [], pairs)
-  sizes = [len(made.row(place)) - 1 for place in range(len(pairs))]
-  widths = best_widths(sizes, _ROWS, _step(max(sizes)))
-  before = best_widths(map(len, contexts), _CONTEXTS, _step(len(contexts[-1])))
-  slots = cut + before[-1] + widths[-1]
-  most = rows * max(1, min(_HELD[0], _HELD[1] // slots))
-  held = _rounded(min(most, len(contexts)), ways)
-  groups = _groups(made, contexts, held, before, sizes, widths)
+  most = cut + len(contexts[-1]) + max(len(made.row(place)) for place in range(len(pairs)))
+  calls = rows * max(1, min(_HELD[0], _HELD[1] // most))
+  held = _rounded(min(calls, len(contexts)), ways)
+  groups = _groups(made, contexts, held)
+  widest = max(call.width for group in groups for call in group.calls)
+  slots = cut + max(group.width for group in groups) + widest
   return dataclasses.replace(made, held=held, slots=slots, groups=groups)
 
 
@@ -100,7 +99,7 @@ def _rounded(rows, ways):
 
 def _step(longest):
   """What widths are multiples of: long rows are better read by kernels that want 128."""
-  return 4 if longest <= 256 else 16 if longest <= 1024 else 128
+  return 2 if longest <= 256 else 16 if longest <= 1024 else 128
 
 
 def _primer(pairs):
@@ -110,23 +109,34 @@ def _primer(pairs):
   return common if len(common) >= _PRIMER else ()
 
 
-def _groups(made, contexts, held, before, sizes, widths):
-  """Contexts of like lengths together, and their rows in calls from the shortest to the longest."""
+def _groups(made, contexts, held):
+  """Contexts of one width and of like rows together, and their rows from the shortest on."""
+  sizes = [len(made.row(place)) - 1 for place in range(len(made.pairs))]
   of: dict[Ids, list[int]] = {context: [] for context in contexts}
   for place in range(len(made.pairs)):
     of[made.context(place)].append(place)
+  width_of = _few([len(context) for context in contexts], _CONTEXTS)
+
+  def like(context):
+    return width_of[len(context)], max(sizes[n] for n in of[context])
+
   groups = []
+  contexts = sorted(contexts, key=like)
   for start in range(0, len(contexts), held):
     some = contexts[start : start + held]
     places = sorted((n for context in some for n in of[context]), key=sizes.__getitem__)
-    calls = [
-      Call(_fitting(widths, max(sizes[n] for n in part)), part)
-      for at in range(0, len(places), made.rows)
-      for part in [places[at : at + made.rows]]
-    ]
-    groups.append(Group(_fitting(before, len(some[-1])), some, calls))
-  return groups
+    parts = [places[at : at + made.rows] for at in range(0, len(places), made.rows)]
+    calls = [Call(sizes[part[-1]], part) for part in parts]
+    groups.append(Group(max(width_of[len(context)] for context in some), some, calls))
+  most = _ROWS - bool(made.primer and made.shared)
+  rows = _few([call.width for group in groups for call in group.calls], most)
+  return [
+    dataclasses.replace(g, calls=[Call(rows[call.width], call.places) for call in g.calls])
+    for g in groups
+  ]
 
 
-def _fitting(widths, length):
-  return next(width for width in widths if width >= length)
+def _few(widths, most):
+  """{width: the next one of few}."""
+  found = best_widths(widths, most, _step(max(widths)))
+  return {width: next(one for one in found if one >= width) for width in widths}
