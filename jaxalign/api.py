@@ -4,14 +4,11 @@ import os
 
 from jax.sharding import Mesh
 
-from jaxalign.config import UserError
-from jaxalign.data.text import Tokenizer
-from jaxalign.models import hub
 from jaxalign.models.decoder import Decoder
 from jaxalign.models.export import export
 from jaxalign.rl.prompts import sample
 from jaxalign.rl.score import score
-from jaxalign.stages import trained
+from jaxalign.stages import loading
 
 __all__ = ['export', 'load', 'sample', 'score']
 
@@ -27,33 +24,4 @@ def load(
   The directory's tokenizer comes along as model.tokenizer, or None where there is none; and as
   model.format how it is spoken to: a workdir's format, else the checkpoint's chat template, if any.
   """
-  place = hub.resolve(path)
-  if trained.is_workdir(place):
-    model, its_own = trained.load(place, dtype=dtype, mesh=mesh)
-    model.tokenizer, model.format = its_own, trained.format_of(trained.raw_of(place), its_own)
-    return model
-  tokenizer = _of_directory(place) if place.is_dir() else None
-  model = hub.load(place, dtype=dtype, mesh=mesh)
-  if place.is_file():
-    tokenizer = _beside(place, model.cfg.vocab)
-  if tokenizer is not None and tokenizer.vocab > model.cfg.vocab:
-    raise UserError(
-      f'{place}: its tokenizer has {tokenizer.vocab} tokens, its model {model.cfg.vocab}; '
-      'one of them is of another model'
-    )
-  model.tokenizer, model.format = tokenizer, tokenizer.template if tokenizer else None
-  return model
-
-
-def _of_directory(path):
-  names = ('tokenizer.json', 'tokenizer.model', 'vocab.json')
-  return Tokenizer.load(str(path)) if any((path / name).exists() for name in names) else None
-
-
-def _beside(path, vocab):
-  """A .gguf has its own; llama2.c names a tokenizer by its size, and Llama-2's own by nothing."""
-  if path.suffix == '.gguf':
-    return Tokenizer.load(str(path))
-  names = (f'tok{vocab}.bin', f'tok{vocab}.model', 'tokenizer.bin', 'tokenizer.model')
-  found = [path.parent / name for name in names if (path.parent / name).exists()]
-  return Tokenizer.load(str(found[0])) if found else None
+  return loading.load(path, dtype=dtype, mesh=mesh)

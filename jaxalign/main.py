@@ -1,17 +1,22 @@
 """jaxalign: run one stage of alignment from one config file.
 
   jaxalign [prepare] --config=FILE.py[:VARIANT] --workdir=DIR [--config.FIELD=VALUE ...]
+  jaxalign judge RUN --config=FILE.py[:VARIANT] [--config.FIELD=VALUE ...]
+  jaxalign judge sample RUN ... --out=SHEET.csv; jaxalign judge calibrate SHEET.csv --key=KEY.json
   jaxalign compare RUN_A RUN_B ... [--workdir=DIR]
   jaxalign sample MODEL --prompts=FILE.jsonl --out=FILE.jsonl
   jaxalign chat MODEL
   jaxalign serve MODEL [--port=8000]
+  jaxalign lm-eval MODEL --tasks=NAME,...
 
   prepare                   only tokenises the config's corpora and counts their tokens
+  judge                     judges what an evaluation in RUN was told, and asks no model
   compare                   pairs item by item; a RUN is a directory of a study (or DIR:ARM) or an
                             evaluation, a log of inspect_ai (.eval), or samples_*.jsonl of lm-eval;
                             LABEL=RUN,RUN: runs of one arm, of several seeds
   sample, chat, serve       ask a model: a workdir, a Hugging Face directory or hub name, a .gguf;
                             each has flags of its own: jaxalign sample --help
+  lm-eval                   lm-evaluation-harness asks a model; what follows are its own flags
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
   --compiled=DIR            reads compiled programs from DIR, and keeps there what it compiles;
                             launch/preflight.py --keep=DIR fills it before there is a TPU.
@@ -47,8 +52,9 @@ from jaxalign.workdir import alone, claim, refuse_other_run
 if TYPE_CHECKING:  # slow to import
   from etils import epath
 
-_COMMANDS = ('prepare', 'compare')  # besides run, which needs no word
-_DOORS = ('sample', 'chat', 'serve')  # what asks a model, with flags of its own
+_COMMANDS = ('prepare', 'judge', 'compare')  # besides run, which needs no word
+_DOORS = ('sample', 'chat', 'serve', 'lm-eval')  # what asks a model, with flags of its own
+_AUDIT = ('judge', 'sample'), ('judge', 'calibrate')  # doors/judge.py; `judge RUN` is a stage's
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
 _STOPPED = 'stopped from the keyboard; the same command goes on from the last save, if there is one'
 _MAKE_ROOM = 'make room or mend the place, and the same command goes on'
@@ -116,7 +122,7 @@ def _fail(message: object, status: int) -> int:
 
 
 def _start(argv: Sequence[str]) -> int:
-  if argv[1:2] and argv[1] in _DOORS:
+  if argv[1:2] and (argv[1] in _DOORS or tuple(argv[1:3]) in _AUDIT):
     return _ask(argv[1:])
   plain, assignments = overrides.of_arguments(argv)
   values = _defined_flags()
@@ -133,6 +139,8 @@ def _start(argv: Sequence[str]) -> int:
         'compare takes runs, and --workdir for compare.json and compare.html: leave the rest out'
       )
     return _compare_runs(extra, values.workdir, values.unpaired_base)
+  if command == 'judge' and not values.help:
+    values.workdir, extra = _run_named(extra, values.workdir), []
   if extra:
     raise UserError(
       f'{extra[0]}: the only words are {", ".join(_COMMANDS + _DOORS)}, first of all; what runs a '
@@ -166,11 +174,18 @@ def _start(argv: Sequence[str]) -> int:
     return run_stage(run, cfg, workdir, values.debug)
 
 
+def _run_named(words: Sequence[str], workdir: str | None) -> str:
+  """The one RUN of `jaxalign judge RUN`."""
+  if len(words) != 1 or workdir:
+    raise UserError('judge takes one RUN, the directory of an evaluation: jaxalign judge RUN')
+  return words[0]
+
+
 def _ask(argv: Sequence[str]) -> int:
   """A door: its file has the flags."""
   from jaxalign import allocator, compile_cache
 
-  door = importlib.import_module(f'jaxalign.doors.{argv[0]}')
+  door = importlib.import_module(f'jaxalign.doors.{argv[0].replace("-", "_")}')
   allocator.keep_freed()
   logging.use_absl_handler()
   logging.set_verbosity(logging.WARNING)

@@ -45,6 +45,15 @@ def agreed(seen: bool) -> bool:
   return bool(multihost_utils.broadcast_one_to_all(np.int32(seen)))
 
 
+def told(data: bytes) -> bytes:
+  """What the first process gives, for all of them: its disk may be its own."""
+  if not several():
+    return data
+  size = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
+  mine = np.frombuffer(data, np.uint8) if writes() else np.zeros(size, np.uint8)
+  return np.asarray(multihost_utils.broadcast_one_to_all(mine), np.uint8).tobytes()
+
+
 def join(
   coordinator: str | None = None,
   processes: int | None = None,

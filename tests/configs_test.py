@@ -32,14 +32,15 @@ SHORT = dict(
   explain_qwen3_14b={'length': 96, 'model.depth': 2},
   sft_smollm2={'length': 96, 'model.depth': 2},
 )  # fmt: skip
-TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'study_'))]
+TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'eval_', 'study_'))]
+STAGES = dict(study='jaxalign.study.stage', eval='jaxalign.stages.evaluate')  # less plain names
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
 def test_builds_seals_and_names_itself_after_its_stage(path):
   cfg = sealing.seal(main.load(str(path)))
   stage = path.stem.split('_')[0]
-  home = 'jaxalign.study.stage' if stage == 'study' else f'jaxalign.stages.{stage}'
+  home = STAGES.get(stage, f'jaxalign.stages.{stage}')
   assert main.stage_of(cfg).__module__.startswith(('jaxalign.stages.', 'jaxalign.study.stage'))
   assert type(cfg).__module__ == home
   sealing.to_json(cfg)
@@ -129,3 +130,13 @@ def test_explain_reaches_its_stated_loss(tmp_path, one_device, optimized):
   run(ROOT / 'configs/explain_llama2_7b.py', tmp_path)
   evals = [json.loads(line) for line in (tmp_path / 'evals.jsonl').read_text().splitlines()]
   assert evals[-1]['step'] == 120 and evals[-1]['held_out_loss'] < stated < math.log(1024) - 1.5
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize('path', [p for p in CONFIGS if p.stem.startswith('eval_')], ids=str)
+def test_whole_smoke_asks_and_judges(path, tmp_path, one_device):
+  flags = [f'--config={path}:smoke', f'--workdir={tmp_path}', '--config.mesh.fsdp=1']
+  assert main.main(['jaxalign', *flags]) == 0
+  about = json.loads((tmp_path / 'evaluated.json').read_text())
+  rows = [json.loads(line) for line in (tmp_path / 'measures.jsonl').read_text().splitlines()]
+  assert {row['measure'] for row in rows} >= set(about['primaries'])

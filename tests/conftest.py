@@ -91,11 +91,11 @@ def one_device():
   programs for eight take twice as long, and their threads wait for one another."""
   import jax
 
-  from jaxalign.stages import bon, ppo, training
+  from jaxalign.stages import bon, evaluate, ppo, training
 
   one = lambda *_, **__: meshes.make_mesh(1, 1, 1, devices=jax.devices()[:1])
   with pytest.MonkeyPatch.context() as patch:
-    for stage in (training, ppo, bon):
+    for stage in (training, ppo, bon, evaluate):
       patch.setattr(stage, 'make_mesh', one)
     yield
 

@@ -12,7 +12,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 OURS = {'jaxalign', 'configs', 'launch', 'benchmarks'}
 MODULES = {  # of distributions that may not be installed here, or share a name with others
   'gcsfs': 'gcsfs', 'matplotlib': 'matplotlib', 'tensorboardx': 'tensorboardX',
-  'protobuf': 'google.protobuf', 'vadersentiment': 'vaderSentiment', 'wandb': 'wandb', 'lm-eval': 'lm_eval', 'inspect-ai': 'inspect_ai',
+  'protobuf': 'google.protobuf', 'vadersentiment': 'vaderSentiment', 'wandb': 'wandb',
+  'lm-eval': 'lm_eval', 'inspect-ai': 'inspect_ai',
 }  # fmt: skip
 TOOLS = {'mypy', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff'}  # are run, never imported
 UNSEEN = {'gcsfs'}  # fsspec imports it for gs:// by its name

@@ -78,7 +78,7 @@ def test_a_second_call_starts_from_the_file_again(call, tmp_path):
     ('--config=tiny.py', '--workdir is missing'),
     ('--config=tiny.py --wrokdir=w', 'Did you mean: workdir'),
     ('--config=tiny.py --optim.lr=3', 'a field of the config is --config.FIELD=VALUE'),
-    ('--config=tiny.py w', 'w: the only words are prepare, compare, sample, chat, serve'),
+    ('--config=tiny.py w', 'w: the only words are prepare, judge, compare, sample, chat, serve'),
     ('run --config=tiny.py', 'what runs a config needs none'),
     ('--config=tiny.py --workdir=http://x/y', '--workdir=http://x/y: http:// cannot be opened'),
     ('--config=tiny.py --workdir=w --compiled=ftp://x', '--compiled=ftp://x: ftp:// cannot'),

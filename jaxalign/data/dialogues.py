@@ -31,7 +31,7 @@ def resolved(form: ChatFormat | Own, tokenizer: Tokenizer) -> Format:
 
 def end_of(form: Format, tokenizer: Tokenizer) -> int:
   """The id that closes an answer."""
-  _refuse_no_ends(form, tokenizer)
+  refuse_no_ends(form, tokenizer)
   if isinstance(form, ChatFormat):
     assert tokenizer.eos is not None or form.end
     return tokenizer.control(form.end) if form.end else int(tokenizer.eos or 0)
@@ -48,13 +48,13 @@ def document(tokenizer: Tokenizer, record: Document) -> list[Span]:
 
 
 def _bos(tokenizer: Tokenizer) -> int:
-  assert tokenizer.bos is not None  # _refuse_no_ends, and add_bos, see to it
+  assert tokenizer.bos is not None  # refuse_no_ends, and add_bos, see to it
   return tokenizer.bos
 
 
 def dialogue(form: Format, tokenizer: Tokenizer, turns: Sequence[Turn]) -> list[Span]:
   """The spans of all turns; turns that end with the user's are a prompt."""
-  _refuse_no_ends(form, tokenizer)
+  refuse_no_ends(form, tokenizer)
   if isinstance(form, OwnTemplate):
     return _by_template(form, tokenizer, turns)
   system, turns = _system_apart(turns)
@@ -95,7 +95,7 @@ def _answer(form: ChatFormat, pieces: list[Piece]) -> list[Piece]:
   return [*learned, *end, *([Piece(form.after)] if form.after else [])]
 
 
-def _refuse_no_ends(form: Format, tokenizer: Tokenizer) -> None:
+def refuse_no_ends(form: Format, tokenizer: Tokenizer) -> None:
   """A format is written with control tokens that the tokenizer must have."""
   if isinstance(form, OwnTemplate):
     return

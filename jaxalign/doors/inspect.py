@@ -113,7 +113,7 @@ class JaxalignAPI(ModelAPI):
 
     def tell(text: str, answer: Answer | None) -> None:
       if answer is not None:
-        loop.call_soon_threadsafe(lambda: future.done() or future.set_result(answer))
+        loop.call_soon_threadsafe(_settle, future, answer)
 
     job = Job(request, list(stops), tell)
     self._engine.ask([job])
@@ -143,3 +143,8 @@ class JaxalignAPI(ModelAPI):
   async def aclose(self) -> None:
     """Ends the batch."""
     await asyncio.to_thread(self._engine.drain, 5.0)
+
+
+def _settle(future: 'asyncio.Future[Answer]', answer: Answer) -> None:
+  if not future.done():  # else whoever asked has left
+    future.set_result(answer)

@@ -239,7 +239,7 @@ class JaxalignLM(TemplateLM):
     if strange:
       raise UserError(f'generation_kwargs: {", ".join(strange)} cannot be had here: leave it out')
     how = dict(length=length, temperature=0.0 if drawn is False else temperature, seed=seed)
-    how |= dict(top_k=top_k or None, top_p=top_p)
+    how |= dict[str, Any](top_k=top_k or None, top_p=top_p)
     return how, [until] if isinstance(until, str) else list(until)
 
   def _form(self) -> dialogues.Format:

@@ -14,7 +14,6 @@ import numpy as np
 from jaxalign.evals.item import Item, Said
 from jaxalign.evals.judges.overlap import Bleu
 from jaxalign.evals.suites import truthful
-from jaxalign.evals.suites.truthful_questions import Questions
 from jaxalign.files import place, write_text
 
 _TASK = """\
@@ -76,7 +75,7 @@ def write(directory: str, path: str | None, published: bool = True) -> list[str]
   return [f'jaxalign_tqa_{name}' for name in tasks]
 
 
-def _documents(suite: Questions) -> Iterator[dict[str, Any]]:
+def _documents(suite: truthful.Binary | truthful.MC) -> Iterator[dict[str, Any]]:
   """A document of each question: its answers shuffled, which is best, which are true."""
   for item in suite.items():
     if len(item.choices) < 2 or item.choices == truthful.LETTERS:

@@ -9,18 +9,12 @@ from typing import Any
 from absl import flags
 
 from jaxalign.config import UserError
-from jaxalign.data import chat, dialogues
+from jaxalign.data import dialogues
 from jaxalign.data.records import Turn
 from jaxalign.data.text import Tokenizer
 from jaxalign.models.decoder import Decoder
+from jaxalign.stages.loading import FORMATS
 
-_FORMATS = {
-  form.name: form
-  for form in (
-    chat.CHATML, chat.QWEN, chat.LLAMA3, chat.ZEPHYR, chat.LLAMA2_CHAT, chat.PHI2_INSTRUCT,
-    chat.TRANSCRIPT,
-  )
-}  # fmt: skip
 _PART = {'type', 'text'}  # of a message whose content is a list
 _ROLES = ('system', 'user', 'assistant')
 Flag = tuple[Callable[..., Any], str, Any, str]  # its kind, its name, its default, what it is
@@ -47,7 +41,7 @@ class Opened:
       start = self.tokenizer.eos if self.tokenizer.bos is None else self.tokenizer.bos
       return tuple(ids) or (() if start is None else (start,))
     if self.form is None:
-      known = ', '.join(_FORMATS)
+      known = ', '.join(FORMATS)
       raise UserError(f'{self.name} has no chat template: name a format, --format=NAME ({known})')
     return tuple(int(i) for i in dialogues.prompt(self.form, self.tokenizer, asked))
 
@@ -92,12 +86,12 @@ def opened(
   """The model of a workdir, a Hugging Face directory or hub name, a .gguf or a .bin."""
   from jaxalign import api
 
-  if form is not None and form not in _FORMATS:
-    raise UserError(f'--format={form}: one of {", ".join(_FORMATS)}')
+  if form is not None and form not in FORMATS:
+    raise UserError(f'--format={form}: one of {", ".join(FORMATS)}')
   model = api.load(name, dtype=dtype, mesh=mesh)
   if model.tokenizer is None:
     raise UserError(f'{name} has no tokenizer beside it, so that nobody can talk to it')
-  return Opened(str(name), model, model.tokenizer, _FORMATS[form] if form else model.format)
+  return Opened(str(name), model, model.tokenizer, FORMATS[form] if form else model.format)
 
 
 def _refuse_pods(argv: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from jaxalign.config import UserError
 from jaxalign.data.records import Turn
@@ -18,6 +18,7 @@ from jaxalign.ranges import Count, Seed, Share, Slots
 
 Better = Literal['more', 'less', '']  # '': a number beside the others, neither good nor bad
 Why = Literal['end', 'stop', 'length', 'error']
+_Record = TypeVar('_Record')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -193,3 +194,15 @@ def as_json(record: Any) -> dict[str, Any]:
   if 'turns' in given:
     given['turns'] = [[turn.role, turn.text] for turn in given['turns']]
   return given
+
+
+def of_json(cls: type[_Record], given: Any) -> _Record:
+  """A record again, of what as_json gave of it."""
+  fields = {name: _frozen(value) for name, value in given.items()}
+  if 'turns' in fields:
+    fields['turns'] = tuple(Turn(role, text) for role, text in fields['turns'])
+  return cls(**fields)
+
+
+def _frozen(value):
+  return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -72,9 +72,17 @@ class Reading:
 
 
 def answers(
-  model: Decoder, requests: Sequence[Request], *, rows: int = 16, stops: Sequence[str] = ()
+  model: Decoder,
+  requests: Sequence[Request],
+  *,
+  rows: int = 16,
+  stops: Sequence[str] = (),
+  like: Sequence[Request] = (),
 ) -> Iterator[tuple[int, Answer]]:
-  """(place of a request, its answer), as they end; one that cannot be answered ends no other."""
+  """(place of a request, its answer), as they end; one that cannot be answered ends no other.
+
+  like: requests of which these are what is left: all of them are read by the same programs.
+  """
   requests = list(requests)
   fits = []
   for n, request in enumerate(requests):
@@ -85,7 +93,8 @@ def answers(
   if not fits:
     return
   waiting = sorted(fits, key=lambda n: -len(requests[n].prompt))
-  stream = _stream_for(model, [requests[n] for n in waiting], rows)
+  shaping = [one for one in like if not misfit(model, one)]
+  stream = _stream_for(model, shaping or [requests[n] for n in waiting], rows)
   live: dict[int, tuple[int, Reading]] = {}
   while waiting or live:
     pieces: list[Piece] = []

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -43,14 +43,35 @@ def score(model: Decoder, pairs: Iterable[tuple[_Text, _Text]], *, rows: int = 1
   does not fit is that pair's error. Contexts in common are read once. rows: how many are read
   together.
   """
+  found = dict(scores(model, pairs, rows=rows))
+  return [found[n] for n in range(len(found))]
+
+
+def scores(
+  model: Decoder,
+  pairs: Iterable[tuple[_Text, _Text]],
+  *,
+  rows: int = 16,
+  wanted: Iterable[int] | None = None,
+) -> Iterator[tuple[int, Score]]:
+  """(place of a pair, its Score), as they come.
+
+  wanted: places of pairs whose scores are not known yet; None: all. Calls without any are left out,
+  and the others are what they would be: a job that goes on finds the same numbers to the bit.
+  """
   if whole_number('rows', rows) < 1:
     raise UserError(f'rows={rows} must be at least 1')
   encoded = _encoded(model, pairs)
+  needed = set(range(len(encoded))) if wanted is None else set(wanted)
   errors = [_misfit(model, pair) for pair in encoded]
+  for n in sorted(needed):
+    if (error := errors[n]) is not None:
+      yield n, _failed(error)
   fits = [n for n, error in enumerate(errors) if error is None]
-  read = _read_all(model, [encoded[n] for n in fits], int(rows)) if fits else {}
-  found = [_failed(error or '') for error in errors]
-  for place, (logprob_T, best_T) in read.items():
+  if not needed & set(fits):
+    return
+  some = {place for place, n in enumerate(fits) if n in needed}
+  for place, logprob_T, best_T in _read_all(model, [encoded[n] for n in fits], int(rows), some):
     n = fits[place]
     if not np.isfinite(logprob_T).all():
       raise UserError(
@@ -59,8 +80,7 @@ def score(model: Decoder, pairs: Iterable[tuple[_Text, _Text]], *, rows: int = 1
       )
     each = logprob_T.tolist()
     total = math.fsum(each)
-    found[n] = Score(logprob=total, tokens=len(each), greedy=bool(best_T.all()), logprobs=each)
-  return found
+    yield n, Score(logprob=total, tokens=len(each), greedy=bool(best_T.all()), logprobs=each)
 
 
 def _failed(error):
@@ -126,34 +146,35 @@ def _misfit(model: Decoder, pair: Pair) -> str | None:
 
 
 def _read_all(
-  model: Decoder, pairs: Sequence[Pair], rows: int
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-  """{place: (logprob_T, best_T)} of every pair's continuation."""
+  model: Decoder, pairs: Sequence[Pair], rows: int, wanted: Container[int]
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+  """(place, logprob_T, best_T) of each pair's continuation, of the calls that hold one wanted."""
   mesh = mesh_of(model)
   ways = mesh.shape['data'] * mesh.shape['fsdp'] if mesh else 1
   how = plan(pairs, rows, ways, primed=model.cfg.window is None)  # it would count padding
-  found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-  def keep(call, arrays):
+  def told(call, arrays):
     logprob_RT, best_RT = jax.device_get(arrays)
     for row, place in enumerate(call.places):
       end = len(how.row(place)) - 1
       own = slice(end - len(pairs[place][1]), end)
-      found[place] = logprob_RT[row, own], best_RT[row, own]
+      yield place, logprob_RT[row, own], best_RT[row, own]
 
   waiting: tuple[Call, Any] | None = None
   with on_mesh(mesh):
     primer = _primed(model, how)
-    for group in how.groups:
-      cache = _of_contexts(model, primer, how, group)
-      for call in group.calls:
+  for group in how.groups:
+    calls = [call for call in group.calls if any(place in wanted for place in call.places)]
+    cache = None
+    for call in calls:
+      with on_mesh(mesh):
+        cache = _of_contexts(model, primer, how, group) if call is calls[0] else cache
         made = call, _called(model, cache, how, group, call)
-        if waiting is not None:  # one call late: no device waits for the host
-          keep(*waiting)
-        waiting = made
+      if waiting is not None:  # one call late: no device waits for the host
+        yield from told(*waiting)
+      waiting = made
   if waiting is not None:
-    keep(*waiting)
-  return found
+    yield from told(*waiting)
 
 
 def _primed(model: Decoder, how: Plan) -> Any:

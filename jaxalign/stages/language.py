@@ -13,7 +13,8 @@ from jaxalign.losses import head
 from jaxalign.models import adapters, llama2, phi2
 from jaxalign.models.decoder import Decoder
 from jaxalign.ranges import Count, Length, Rows, Seed
-from jaxalign.stages import training
+from jaxalign.sealing import YOUNG
+from jaxalign.stages import training, watching
 from jaxalign.stages.contract import Batch, Build, Evaluation, Loss, Metrics, State, Tx, Workdir
 from jaxalign.stages.training import Corpus
 from jaxalign.train.feed import Feed
@@ -46,6 +47,8 @@ class Language:
   saving: Saving = dataclasses.field(default_factory=Saving)
   logging: Logging = dataclasses.field(default_factory=Logging)
   seed: Seed = 0
+  # What the model is asked at every evaluation, beside the loss on held_out.
+  watch: watching.Watch | None = dataclasses.field(default=None, metadata=YOUNG)
 
   @property
   def tokens(self) -> int:
@@ -75,6 +78,7 @@ def loss(model: Decoder, batch: Batch, key: Any = None, given: None = None) -> M
 
 def run(cfg: Language, workdir: Workdir) -> State:
   tokenizer, mesh, tx = training.open_run(cfg, workdir, learner(cfg)[0])
+  watched = watching.ready(cfg.watch)
   ready = training.open_data(cfg, cfg.train, 'train', tokenizer, workdir)
   parts = [batches.Part(p, c.weight) for p, c in zip(ready, cfg.train)]
   data = batches.Batches(parts, cfg.length, cfg.batch, cfg.seed)
@@ -86,6 +90,8 @@ def run(cfg: Language, workdir: Workdir) -> State:
   with training.opened(cfg, workdir, mesh, tokenizer) as saves:
     state, given, loss = start(cfg, tx, mesh, saves)
     judge = _evaluator(cfg, loss, given, mesh, held_out)
+    policy = functools.partial(_model_of, cfg, given)
+    judge = watching.joined(judge, watched, cfg.eval_every, policy, tokenizer, cfg.format)
     began, tokens = (state, given, training.step_of(cfg, tx, loss), judge), cfg.batch * cfg.length
     return training.train(cfg, saves, feed, began, tokens, cfg.model.flops(cfg.length))
 
@@ -111,6 +117,11 @@ def adapted_loss(lora: adapters.Lora) -> Loss:
     return loss(adapters.attach(base, adapter, lora), batch, key)
 
   return of_adapter
+
+
+def _model_of(cfg, base, state):
+  """The model that answers: what is trained, or the base with its adapter."""
+  return state.model if cfg.lora is None else adapters.attach(base, state.model, cfg.lora)
 
 
 def _evaluator(cfg, loss, given, mesh, data):

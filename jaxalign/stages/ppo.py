@@ -18,8 +18,9 @@ from jaxalign.ranges import INT32, Bound, Count, Length, Rows, Seed, Slots
 from jaxalign.rl import improve, players
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Game, Rollout, Rules
+from jaxalign.sealing import YOUNG
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import held_out, judging, ppo_start, refusals, training
+from jaxalign.stages import held_out, judging, ppo_start, refusals, training, watching
 from jaxalign.stages.contract import Batch, RowsOf, Score, State, Step, Workdir
 from jaxalign.stages.doctors import ppo_doctor
 from jaxalign.stages.doctors.doctor import Check, Machine
@@ -70,6 +71,8 @@ class Config:
   saving: Saving = dataclasses.field(default_factory=lambda: Saving(every=20))
   logging: Logging = dataclasses.field(default_factory=Logging)
   seed: Seed = 0
+  # What the policy is asked at every evaluation, beside held_out.
+  watch: watching.Watch | None = dataclasses.field(default=None, metadata=YOUNG)
 
   @property
   def length(self) -> int:
@@ -147,6 +150,7 @@ def run(cfg: Config, workdir: Workdir) -> State:
   tx = ppo_start.optimizers_of(cfg)
   feed = Feed(open_prompts(cfg, tokenizer, workdir), cfg.batch, mesh)
   unseen = _open_held_out(cfg, tokenizer, workdir)  # before weights are read
+  watched = watching.ready(cfg.watch)
   with training.opened(cfg, workdir, mesh, tokenizer) as saves:
     readers, hosts, names, weights = judging.open_judges(cfg, tokenizer, mesh, cfg.judges)
     game = game_of(cfg, names, weights)
@@ -156,8 +160,14 @@ def run(cfg: Config, workdir: Workdir) -> State:
       ask = functools.partial(_asker(game, hosts), given=given)
       gold = judging.summed(cfg, tokenizer, mesh, cfg.gold)
       judge = held_out.evaluator(cfg, game, ask, mesh, tokenizer, workdir, unseen, gold)
+    policy = functools.partial(_policy_of, cfg, given)
+    judge = watching.joined(judge, watched, cfg.eval_every, policy, tokenizer, cfg.format)
     began = state, given, make_step(game, tx, hosts), judge
     return training.train(cfg, saves, feed, began, cfg.batch * cfg.length)
+
+
+def _policy_of(cfg, given, state):
+  return players.policy_of(state.model, given, cfg.lora)
 
 
 def prepare(cfg: Config, workdir: Workdir) -> None:

@@ -47,7 +47,7 @@ class Found(dict[str, Any]):
 Rule = tuple[str, Callable[[Any, Found], tuple[str, Any]]]
 
 
-def refuse(rules: Sequence[Rule], cfg: Stage, **given: Any) -> Found:
+def refuse(rules: Sequence[Rule], cfg: Any, **given: Any) -> Found:
   """Found of a run that may begin, and what it is given for its rules. A hub's weights are here by
   then: tokens may take hours."""
   found = Found(given)

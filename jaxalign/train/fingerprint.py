@@ -52,6 +52,13 @@ def weights_digest(arrays: _Record) -> str:
   return hashlib.sha256(json.dumps(weights, sort_keys=True).encode()).hexdigest()
 
 
+def digest_of(model: Any) -> str:
+  """The weights_digest of weights that were loaded from wherever: that of a checkpoint which holds
+  the same bits under the same names."""
+  sums, kinds = _fingerprint(model), _kinds(model)
+  return weights_digest({f'model.{name}': [kinds[name], sums[name][0]] for name in kinds})
+
+
 def refuse_foreign(path: epath.Path, record: _Record, twin: Any) -> None:
   """Whole, but of something else: to call it damaged would set a good checkpoint aside."""
   theirs, ours = {name: kind for name, (kind, _) in record.items()}, _kinds(twin)

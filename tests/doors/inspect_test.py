@@ -6,14 +6,14 @@ import pytest
 
 pytest.importorskip('inspect_ai', reason='an extra, jaxalign[inspect]')
 
-import inspect_ai  # noqa: E402
-from inspect_ai.dataset import Sample  # noqa: E402
-from inspect_ai.model import GenerateConfig, get_model  # noqa: E402
-from inspect_ai.scorer import includes  # noqa: E402
+import inspect_ai
+from inspect_ai.dataset import Sample
+from inspect_ai.model import GenerateConfig, get_model
+from inspect_ai.scorer import includes
 
-from jaxalign.doors.opening import opened, turns_of  # noqa: E402
-from jaxalign.rl.answers import answers  # noqa: E402
-from jaxalign.rl.stream import Request  # noqa: E402
+from jaxalign.doors.opening import opened, turns_of
+from jaxalign.rl.answers import answers
+from jaxalign.rl.stream import Request
 
 ASKED = [f'question {n}' for n in range(12)]
 

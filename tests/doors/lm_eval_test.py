@@ -7,15 +7,15 @@ import pytest
 
 pytest.importorskip('lm_eval', reason='an extra, jaxalign[lm-eval]')
 
-import lm_eval  # noqa: E402
-from lm_eval.api.instance import Instance  # noqa: E402
-from lm_eval.tasks import TaskManager  # noqa: E402
+import lm_eval
+from lm_eval.api.instance import Instance
+from lm_eval.tasks import TaskManager
 
-import jaxalign  # noqa: E402
-from jaxalign import main  # noqa: E402
-from jaxalign.config import UserError  # noqa: E402
-from jaxalign.doors import lm_eval_tasks  # noqa: E402
-from jaxalign.doors.lm_eval import JaxalignLM  # noqa: E402
+import jaxalign
+from jaxalign import main
+from jaxalign.config import UserError
+from jaxalign.doors import lm_eval_tasks
+from jaxalign.doors.lm_eval import JaxalignLM
 
 ENDS = '<|im_end|>'
 

@@ -1,0 +1,154 @@
+"""Evaluation: a model is asked once, judged as often as one likes, and compared with others.
+
+Suites are asked of a workdir, a Hugging Face directory or hub name, a .gguf, or an endpoint. Every
+answer is kept as it comes and never asked again: a run that was stopped goes on, and one with other
+judges asks nothing. The model is freed before a judge is loaded.
+"""
+
+import dataclasses
+import gc
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from jaxalign import pod
+from jaxalign.config import Mesh, UserError
+from jaxalign.data.chat import ChatFormat
+from jaxalign.evals import read, store, summary
+from jaxalign.evals.evaluated import About, Margin
+from jaxalign.ranges import Rows, Seed
+from jaxalign.sharding.meshes import make_mesh
+from jaxalign.stages import (
+  asking,
+  evaluate_refusals,
+  loading,
+  opening_judges,
+  refusals,
+  verdicts,
+)
+from jaxalign.stages.asking import Model, Put
+from jaxalign.stages.contract import Workdir
+from jaxalign.stages.doctors import evaluate_doctor
+
+_REWARDS = 'trained by'  # of About's notes: the reward models of a policy, as JSON
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Config:
+  """Whom to ask, what, and who judges what was said."""
+
+  # A workdir, a Hugging Face directory or hub name, a .gguf; http://HOST/v1#NAME; or by chance.
+  model: Model = ''
+  tokenizer: str | None = None  # of a model by chance: 'shipped', or a directory
+  format: str | ChatFormat | None = None  # of dialogues, or its name; None: the model's own
+  dtype: Literal['float32', 'bfloat16', 'float16'] | None = None  # None: as the file has it
+  prefill: bool = False  # whether an endpoint is sent how its answer begins
+  suites: tuple[Any, ...]
+  judges: tuple[Any, ...] = ()
+  primaries: tuple[str, ...] = ()  # measures that claims will be made of: named before the run
+  margins: tuple[Margin, ...] = ()  # how much of a measure may be lost
+  rows: Rows = 16  # answers that are written at once
+  mesh: Mesh = dataclasses.field(default_factory=Mesh)
+  seed: Seed = 0  # of a model by chance
+
+  def is_done(self, workdir: Workdir) -> bool:
+    return (workdir / store.EVALUATED).exists()  # written last
+
+  def check(self) -> None:
+    if not self.suites:
+      raise UserError('suites: there is none, so nothing would be asked')
+    for what, listed in (('suites', self.suites), ('judges', self.judges)):
+      names = [one.name for one in listed]
+      if again := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f'{what}: two are called {again[0]}: give one of them another name')
+    if isinstance(self.format, str) and self.format not in loading.FORMATS:
+      raise UserError(f'format={self.format}: one of {", ".join(loading.FORMATS)}')
+    asking.endpoint_of(self.model)
+
+
+def run(cfg: Config, workdir: Workdir) -> None:
+  """Asks, judges, and writes what was measured."""
+  mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
+  found = refusals.refuse(evaluate_refusals.EVALUATE, cfg, mesh=mesh)
+  base, seed = asking.lineage(cfg, mesh)
+  gc.collect()
+  asker = asking.asker_of(cfg, mesh)
+  every = [asking.put(asker, *one) for one in zip(cfg.suites, found['data'])]
+  about = About(
+    model=asker.name,
+    fingerprint=asker.fingerprint,
+    base=asker.fingerprint if base is None else base,
+    seed=seed,
+    suites=tuple(one.asked for one in every),
+    primaries=cfg.primaries,
+    margins=cfg.margins,
+    notes=_notes(cfg, mesh),
+  )
+  asking.asked(workdir, asker, every, about)
+  del asker
+  gc.collect()  # judges may need all the room there is
+  _judged(cfg, workdir, about, every)
+
+
+def judge(cfg: Config, workdir: Workdir) -> None:
+  """`jaxalign judge`: judges stored answers, by whatever judges the config has now, and writes anew
+  what was measured; no model is asked, and no data is needed."""
+  about = read.asked_of(workdir)
+  known = {suite.name: suite for suite in about.suites}
+  every = []
+  for suite in cfg.suites:
+    if suite.name not in known:
+      raise UserError(f'{workdir} holds no answers to {suite.name}: it has {", ".join(known)}')
+    if suite.version != known[suite.name].version:
+      theirs = known[suite.name].version
+      raise UserError(
+        f'{workdir} holds answers to version {theirs} of {suite.name}, and this is {suite.version}'
+      )
+    items = read.items_of(workdir, suite.name)
+    every.append(Put(suite=suite, items=items, asked=known[suite.name]))
+  refusals.refuse(evaluate_refusals.JUDGING, cfg)
+  about = dataclasses.replace(
+    about,
+    suites=tuple(one.asked for one in every),
+    primaries=cfg.primaries or about.primaries,
+    margins=cfg.margins or about.margins,
+  )
+  _judged(cfg, workdir, about, every)
+
+
+doctor = evaluate_doctor.examine
+
+
+def _notes(cfg: Config, mesh: Any) -> dict[str, str]:
+  """What is told of a run beside all that decides its answers."""
+  found = dict(asking.devices(mesh), rows=str(cfg.rows), dtype=cfg.dtype or "the file's")
+  if rewards := opening_judges.trained_by(cfg.model):
+    found[_REWARDS] = json.dumps(rewards)
+  return found
+
+
+def _judged(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -> None:
+  mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
+  said = {
+    one.asked.name: read.said_of(workdir, about.fingerprint, one.asked, one.items) for one in every
+  }
+  rewards = json.loads(about.notes.get(_REWARDS, '{}'))
+  marks = verdicts.give(cfg.judges, workdir, every, said, mesh, rewards)
+  told = [verdicts.asked(workdir, one, said[one.asked.name], marks) for one in every]
+  if not pod.writes():
+    return
+  rows = [row for one, asked in zip(every, told) for row in one.suite.rows(asked)]
+  measures = tuple(measure for one in every for measure in one.suite.measures())
+  store.write_rows(workdir, rows)
+  judges = {mark.name: mark.fingerprint for mark in marks}
+  store.write_about(dataclasses.replace(about, judges=judges, measures=measures), workdir)
+  for line in summary.table(measures, rows):
+    print(line)
+  asking.note(_ending(workdir, said))
+
+
+def _ending(workdir: Workdir, said: Mapping[str, Sequence[Any]]) -> str:
+  every = [one for own in said.values() for one in own]
+  errors = sum(bool(one.error) for one in every)
+  lost = f', of which {errors:,} could not be asked' if errors else ''
+  return f'done: {len(every):,} answers{lost}, in {workdir}'

@@ -1,0 +1,109 @@
+"""Judges of an evaluation made ready: what needs weights gets them when the model is freed."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxalign.config import UserError
+from jaxalign.data import cutting, dialogues
+from jaxalign.data.records import Conversation, Turn
+from jaxalign.evals.ask import fingerprint_of
+from jaxalign.evals.item import Judge
+from jaxalign.evals.judges import gold, http, native
+from jaxalign.models import hub
+from jaxalign.rl.sample import bucket, to_every_host
+from jaxalign.sharding.layout import on_mesh
+from jaxalign.stages import judging, loading, trained
+from jaxalign.stages.contract import Workdir
+
+_ROWS = 16  # dialogues that a reward model reads at once, or one for each way of a mesh
+_Prints = Mapping[str, str]  # {name: fingerprint} of reward models that a policy was trained by
+
+
+def opened(judge: Any, workdir: Workdir, mesh: Mesh, trained_by: _Prints) -> Judge:
+  """A judge that can be asked. workdir: where one behind an address keeps its replies."""
+  if isinstance(judge, http.Http):
+    if '://' in os.fspath(workdir):
+      raise UserError(f'judge {judge.name} keeps its replies on a local disk, not in {workdir}')
+    return judge.opened(workdir / 'replies' / f'{judge.name}.jsonl')
+  if isinstance(judge, native.Classifier):
+    return judge.opened(*_model_of(judge, mesh))
+  if isinstance(judge, gold.Reward):
+    refuse(judge, trained_by)  # before its weights are read
+    mark = trained.fingerprint_of(judge.workdir)
+    score = _scorer_of(judge.workdir, mesh)
+    return judge.opened(score=score, fingerprint=mark, policy_judges=trained_by)
+  return judge
+
+
+def _model_of(judge: native.Classifier, mesh: Mesh) -> tuple[Any, str]:
+  model = loading.load(judge.path, mesh=mesh)
+  if model.tokenizer is None:
+    raise UserError(f'judge {judge.name}: {judge.path} has no tokenizer beside it')
+  return model, fingerprint_of(model)
+
+
+def by_all(judge: Any) -> bool:
+  """Whether all processes of a pod ask a judge together, for its weights lie on all of them."""
+  return isinstance(getattr(judge, 'cfg', None), native.Classifier | gold.Reward)
+
+
+def refuse(judge: Any, trained_by: _Prints) -> None:
+  """UserError where a judge could not be opened, as far as a quick look tells."""
+  if isinstance(judge, native.Classifier):
+    try:
+      hub.resolve(judge.path, weights=False)
+    except UserError as error:
+      raise UserError(f'judge {judge.name}: {error}') from error
+  if isinstance(judge, gold.Reward):
+    trained.reward_raw(f'judge {judge.name}', judge.workdir)
+    mark = trained.fingerprint_of(judge.workdir)
+    judge.opened(score=_nobody, fingerprint=mark, policy_judges=trained_by)
+
+
+def _nobody(said: Sequence[Any]) -> np.ndarray:
+  raise AssertionError(f'{len(said)} dialogues for a judge that is not open')
+
+
+def trained_by(model: object) -> dict[str, str]:
+  """{name: fingerprint} of the reward models that a policy, or one that it began as, was trained
+  by, as far as they are still there."""
+  found: dict[str, str] = {}
+  while isinstance(model, str) and '://' not in model and trained.is_workdir(model):
+    raw = trained.raw_of(model)
+    if raw.get('class') == trained.PPO:
+      for judge in raw.get('judges') or ():
+        by = judge.get('by') if isinstance(judge, dict) else None
+        if isinstance(by, str) and trained.is_workdir(by):
+          found[by] = trained.fingerprint_of(by)
+    model = raw.get('init')
+  return found
+
+
+def _scorer_of(workdir: str, mesh: Mesh) -> Callable[[Sequence[tuple[Turn, ...]]], np.ndarray]:
+  """What a reward model makes of dialogues that end with an answer: a number each."""
+  scorer, tokenizer, form = trained.scorer_of(workdir, mesh=mesh)
+  ways = mesh.shape['data'] * mesh.shape['fsdp']
+  rows = -(-_ROWS // ways) * ways
+
+  def score(said: Sequence[tuple[Turn, ...]]) -> np.ndarray:
+    spans = [dialogues.spans(form, tokenizer, Conversation(turns)) for turns in said]
+    ids = [example.tokens for example in cutting.encode_spans(tokenizer, spans)]
+    score_N = np.zeros(len(ids))
+    order = sorted(range(len(ids)), key=lambda n: len(ids[n]))
+    for start in range(0, len(order), rows):
+      places = order[start : start + rows]
+      width = bucket(max(len(ids[n]) for n in places))
+      tokens_BT, segment_BT = (np.zeros((rows, width), np.int32) for _ in range(2))
+      for row, n in enumerate(places):
+        tokens_BT[row, : len(ids[n])], segment_BT[row, : len(ids[n])] = ids[n], 1
+      segment_BT[len(places) :, 0] = 1  # empty rows are read too
+      with on_mesh(mesh):
+        (score_B,) = to_every_host(judging.read(scorer, tokens_BT, segment_BT))
+      score_N[places] = score_B[: len(places)]
+    return score_N
+
+  return score

@@ -1,0 +1,66 @@
+"""What a measure comes to, against closed forms and by hand."""
+
+import numpy as np
+import pytest
+
+from jaxalign.evals import summary
+from jaxalign.evals.item import Measure, Row
+
+
+def rows(values, weights=None, clusters=None, measure='s/m', judge=''):
+  weights = weights or [1.0] * len(values)
+  clusters = clusters or [str(n) for n in range(len(values))]
+  return [
+    Row(measure=measure, unit=str(n), cluster=c, value=v, weight=w, judge=judge)
+    for n, (v, w, c) in enumerate(zip(values, weights, clusters))
+  ]
+
+
+def line(given):
+  (found,) = summary.lines([Measure(name='s/m', title='t')], given)
+  return found
+
+
+def test_a_rate_of_independent_items_has_wilsons_interval():
+  found = line(rows([1.0] * 3 + [0.0] * 7))
+  assert (found.mean, found.n, found.clusters) == (0.3, 10, 10)
+  assert (found.low, found.high) == (
+    pytest.approx(0.1078, abs=1e-4),
+    pytest.approx(0.6032, abs=1e-4),
+  )
+  none = line(rows([0.0] * 20))
+  assert none.low == 0 and none.high == pytest.approx(0.1611, abs=1e-4)
+
+
+def test_a_mean_has_the_interval_of_its_clusters():
+  x_N = np.random.default_rng(3).normal(size=400)
+  found = line(rows(x_N.tolist()))
+  half = 1.96 * x_N.std() / 20
+  assert found.high - found.low == pytest.approx(2 * half, rel=0.08)
+  doubled = line(rows(np.repeat(x_N, 2).tolist(), clusters=[str(n // 2) for n in range(800)]))
+  assert doubled.clusters == 400 and doubled.mean == pytest.approx(found.mean)
+  assert doubled.high - doubled.low == pytest.approx(2 * half, rel=0.08)
+  alone = line(rows([0.5, 0.7], clusters=['c', 'c']))
+  assert (alone.low, alone.high) == (None, None)
+
+
+def test_a_difference_of_two_rates_is_drawn_side_by_side():
+  refused = [1.0] * 60 + [0.0] * 40 + [1.0] * 20 + [0.0] * 80
+  weights = [2.0] * 100 + [-2.0] * 100
+  found = line(rows(refused, weights))
+  assert found.mean == pytest.approx(0.4)
+  half = 1.96 * np.sqrt(0.6 * 0.4 / 100 + 0.2 * 0.8 / 100)
+  assert (found.low, found.high) == (
+    pytest.approx(0.4 - half, abs=0.02), pytest.approx(0.4 + half, abs=0.02),
+  )  # fmt: skip
+  always = line(rows([1.0] * 200, weights))
+  assert (always.mean, always.low, always.high) == (0, 0, 0)
+
+
+def test_the_table_has_a_line_a_measure_and_judge():
+  measures = [Measure(name='s/m', title='t'), Measure(name='s/n', title='u')]
+  given = [*rows([1.0, 0.0], measure='s/n', judge='b'), *rows([1.0, 1.0], judge='a')]
+  head, first, second = summary.table(measures, given)
+  assert head.split() == ['measure', 'judge', 'n', 'value', '95', '%']
+  assert first.split()[:4] == ['s/m', 'a', '2', '1.000']
+  assert second.split()[:4] == ['s/n', 'b', '2', '0.500']
