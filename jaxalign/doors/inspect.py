@@ -37,7 +37,7 @@ _WITHOUT = 'frequency_penalty', 'presence_penalty', 'logit_bias', 'logprobs', 'b
 
 
 @modelapi(name='jaxalign')
-class JaxalignAPI(ModelAPI):
+class _JaxalignAPI(ModelAPI):
   """A model of ours, as inspect_ai asks it; -M takes format, dtype, rows and tokens."""
 
   def __init__(
