@@ -28,6 +28,8 @@ if 'xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', '')
 
 TESTS = pathlib.Path(__file__).resolve().parent
 SHARED = TESTS / '../../shared/data'
+# Made once a machine, by .ci/smollm2.py; before `cache` below moves the user's caches.
+SMOLLM2 = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache') / 'jaxalign/smollm2'
 
 # The longest files, longest first: the rest fills what is left, and all workers end together.
 LONGEST = (
@@ -122,6 +124,15 @@ def shared():
     return path
 
   return find
+
+
+@pytest.fixture(scope='session')
+def smollm2():
+  """The directory of SmolLM2-135M-Instruct (Q4_1); where it was not made, it skips by that name."""
+  place = SMOLLM2.expanduser()
+  if not (place / 'config.json').exists():
+    pytest.skip(f'SmolLM2 is not here: .venv/bin/python .ci/smollm2.py {SMOLLM2}')
+  return place
 
 
 @pytest.fixture
