@@ -102,7 +102,8 @@ def sample(
   filled = ids + [[]] * (rows - len(ids))
   prompt_BP, segment_BP = left_pad(filled, bucket(max(map(len, ids))))
   with on_mesh(mesh):
-    out = generate(model, prompt_BP, segment_BP, row_keys(filled, seed), how)
+    hand = model.at_hand(rows)
+    out = generate(hand, prompt_BP, segment_BP, row_keys(filled, seed), how)
     tokens_BR, length_B = to_every_host(out.tokens_BR, out.length_B)
   answers = [row[:n].tolist() for row, n in zip(tokens_BR, length_B)]
   text: Any = model.tokenizer  # there where a prompt is text
@@ -217,7 +218,7 @@ def generate(
   model = jax.tree.map(lambda w: w.astype(model.cfg.dtype), model)  # once, not at every step
   with sampling_groups(model) as model:
     given = jax.tree.map(lambda x: pin(x, 'B'[: jnp.ndim(x)]), (prompt_BP, segment_BP, key_B, how))
-    out = _generate(model, *given)
+    out = _generate(model.at_hand(prompt_BP.shape[0]), *given)
   tokens_BR, sampled_BR, length_B, finished_B = (pin(x, 'B') for x in out)
   response_BR = jnp.arange(how.slots) < length_B[:, None]
   made = Sampled(
