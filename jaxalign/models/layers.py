@@ -24,7 +24,7 @@ from jaxalign.sharding.meshes import platform
 ROWS = 256  # of a matrix that a CPU multiplies at once
 LANES = 128  # of a TPU: its vectors, and the positions in a tile of its attention
 LARGE = 2**16  # a weight from which that pays: smaller ones are in the cache either way
-HUGE = 2**19  # a weight from which it does not: cutting costs more than the product gains
+_HUGE = 2**19  # a weight from which it does not: cutting costs more than the product gains
 
 
 class Turned(flax.struct.PyTreeNode):
@@ -151,9 +151,9 @@ def of_weight(dy_no: jax.Array, x_ni: jax.Array, **how: Any) -> jax.Array:
 def _by_rows(equation, x_ni, w):
   """einsum of a matrix' rows with a weight; on a CPU about ROWS of them at a time. Their part of x
   and of the result then stays in the core's cache: XLA there multiplies as fast as any library,
-  and a seventh slower where it is given thousands of rows, of a weight that is not HUGE."""
+  and a seventh slower where it is given thousands of rows, of a weight that is not huge."""
   rows = x_ni.shape[0]
-  parts = _parts(rows) if platform() == 'cpu' and LARGE <= w.size < HUGE else 1
+  parts = _parts(rows) if platform() == 'cpu' and LARGE <= w.size < _HUGE else 1
 
   def product(x):
     return jnp.einsum(equation, x, w, precision=exact(x))
