@@ -1,9 +1,9 @@
 """A real model on a CPU: jaxalign beside transformers and PyTorch, float32, all cores.
 
-  python benchmarks/smollm2_cpu.py --model=DIR [--rounds=5] [--what=score,decode,...] [--json=FILE]
+  python benchmarks/smollm2_cpu.py --model=DIR [--rounds=5] [--cores=2] [--what=score,decode,...]
 
 DIR is a Hugging Face directory; figures in docs/performance.md are of SmolLM2-135M-Instruct. What
-is compared, by the clock, smaller ratios are better:
+is compared, by the clock (with --cores=1 by CPU time), smaller ratios are better:
   score    16 rows of 96 tokens: the log-probability of each token after the first
   decode   16 rows, 48 tokens after 96, greedy: rl.sample.generate beside generate with its cache
   answers  the same asked of rl.answers, a batch that rows join and leave
@@ -35,12 +35,8 @@ TRAIN_ROWS, TRAIN_LENGTH, RANK, ALPHA = 4, 256, 16, 32.0
 OPTIM = dict(lr=1e-4, b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.1)
 CLIP = 1.0
 MATRICES = ('q', 'k', 'v', 'o', 'gate', 'up', 'down')
-
-
 WHAT = {'score': 1.0, 'decode': 0.8, 'answers': 0.8, 'row': None, 'lora': 1.0, 'full': 1.0}
 SHAPES_AT = (1, 16, 384, 1024, 1536)
-
-
 SIDES = 'ours', 'theirs'
 
 
