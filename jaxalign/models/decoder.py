@@ -1,5 +1,6 @@
 """The trunk all models share: embed, scan over the stacked blocks, normalise, unembed."""
 
+import functools
 import inspect
 from collections.abc import Sequence
 from typing import Any, Self
@@ -14,10 +15,11 @@ from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 from jaxalign.models.attention import attend
-from jaxalign.models.layers import lookup, position_in_segment, rope_angle
+from jaxalign.models.layers import lookup, position_in_segment, rope_angle, turned
 from jaxalign.models.model_config import ModelConfig
 from jaxalign.sharding.alphabet import axes
 from jaxalign.sharding.layout import mesh_of, on_mesh, pin, pin_weights
+from jaxalign.sharding.meshes import platform
 
 
 class Normal(nnx.Param):
@@ -70,6 +72,7 @@ class _Cache(flax.struct.PyTreeNode):
 # step; apart, they are multiplied where they lie, for a second copy of the weights and a program
 # that grows with the depth. Sampling then also begins with half a cache: less to read.
 SMALL = 2**26
+_ON_ONE_CPU = 16  # times as many bytes: there a step is little more than weights that are read
 
 # What a layer keeps for its backward pass; the rest is computed again. By name, from the config.
 _KEEP = {
@@ -85,6 +88,7 @@ class Decoder(Weights):
 
   tokenizer: Any = None  # the text side, where there is one: jaxalign.load sets it; static data
   format: Any = None  # how it is spoken to, where something says so: likewise
+  apart: Any = None  # each layer's weights as they decode fastest, where `at_hand` made them
 
   def __call__(self, tokens_BT, segment_BT=None, position_BT=None, *, tap=None):
     """Final hidden states x_BTD; with a tap, also tap(x_BTD) of every layer's output, stacked.
@@ -103,7 +107,7 @@ class Decoder(Weights):
     """Final states and a new cache of `slots` slots, of prompts padded on the left (segment 0)."""
     position_BP = _positions(tokens_BP, segment_BP)
     x_BPD, _, new, _ = self._layers(tokens_BP, position_BP, segment_BP, keep=True)
-    k_NBGSK, v_NBGSK = (tuple(kv) if self.small else kv for kv in new)
+    k_NBGSK, v_NBGSK = (tuple(kv) if self._split else kv for kv in new)
     filled = jnp.int32(tokens_BP.shape[1])
     cache = _Cache(k_NBGSK, v_NBGSK, segment_BP, position_BP[:, -1] + 1, filled)
     return x_BPD, self.grow(cache, slots)
@@ -121,8 +125,26 @@ class Decoder(Weights):
     return cache.replace(k_NBGSK=k, v_NBGSK=v, segment_BS=segment_BS)
 
   @property
+  def _bytes(self):
+    return sum(w.nbytes for w in jax.tree.leaves(self.blocks))
+
+  @property
   def small(self) -> bool:
-    return sum(w.nbytes for w in jax.tree.leaves(self.blocks)) <= SMALL
+    return self._bytes <= SMALL
+
+  @property
+  def _split(self):
+    """Whether each layer's cache lies apart."""
+    return self._bytes <= SMALL * (_ON_ONE_CPU if _one_cpu() else 1)
+
+  def at_hand(self, rows: int) -> Self:
+    """The same model, made ready for many steps of `rows` rows: on a CPU with a second copy of its
+    layers, which lie apart there, large matrices turned."""
+    if self.apart is not None or self.small or not (self._split and _one_cpu()):
+      return self
+    model = self.under(self.cfg)
+    model.apart = nnx.data(tuple(_layer(self, n, rows > 1) for n in range(self.cfg.depth)))
+    return model
 
   def extend(
     self, tokens_BT: jax.Array, cache: _Cache, segment_BT: jax.Array | None = None
@@ -145,6 +167,7 @@ class Decoder(Weights):
     cfg = self.cfg
     how = dict(window=cfg.window, impl=cfg.attention)
     angle_BTK = rope_angle(position_BT, cfg.frequencies())
+    ready = self.apart is not None and cache is not None and tokens_BT.shape[1] == 1
 
     def layer(carry, block):
       x_BTD, n, kv = carry
@@ -160,7 +183,8 @@ class Decoder(Weights):
         slots = dict(segment_BT=segment_BT, segment_BS=cache.segment_BS, filled=cache.filled)
         return attend(q_BHTK, k_BGSK, v_BGSK, **slots, **how)
 
-      block = pin_weights(jax.tree.map(lambda w: w.astype(cfg.dtype), block))
+      if not ready:
+        block = pin_weights(jax.tree.map(lambda w: w.astype(cfg.dtype), block))
       x_BTD = pin(block(x_BTD, angle_BTK, look), 'B')
       return (x_BTD, n + 1, kv), (own if keep else None, tap(x_BTD) if tap else None)
 
@@ -170,12 +194,13 @@ class Decoder(Weights):
       table_VD = pin(self.embed_VD.astype(cfg.dtype), 'VD')
       x_BTD = pin(lookup(table_VD, tokens_BT), 'B')
       kv = cache and (cache.k_NBGSK, cache.v_NBGSK)
-      if cache and isinstance(cache.k_NBGSK, tuple):
-        x_BTD, kv = _one_by_one(layer, x_BTD, kv, self.blocks)
+      split = cache is not None and isinstance(cache.k_NBGSK, tuple)
+      if split and (self.small or ready):
+        x_BTD, kv = _one_by_one(layer, x_BTD, kv, self.apart if ready else self.blocks)
         return self.norm(x_BTD), kv, None, None
-      start = x_BTD, jnp.int32(0), kv
+      start = x_BTD, jnp.int32(0), tuple(map(jnp.stack, kv)) if split else kv
       (x_BTD, _, kv), (own, seen) = jax.lax.scan(layer, start, self.blocks, unroll=cfg.unroll)
-      return self.norm(x_BTD), kv, own, seen
+      return self.norm(x_BTD), tuple(map(tuple, kv)) if split else kv, own, seen
 
   def under(self, cfg: ModelConfig) -> Self:
     """The same weights under another config: its arithmetic, its kernels, what its layers keep."""
@@ -224,10 +249,24 @@ def _one_by_one(layer, x_BTD, kv, blocks):
   """The scan over layers as a loop of Python, for layers whose caches lie apart."""
   after = []
   for n, before in enumerate(zip(*kv)):
-    block = jax.tree.map(lambda w, n=n: w[n], blocks)
+    block = blocks[n] if isinstance(blocks, tuple) else jax.tree.map(lambda w, n=n: w[n], blocks)
     (x_BTD, _, now), _ = layer((x_BTD, n, before), block)
     after.append(now)
   return x_BTD, tuple(zip(*after))
+
+
+@functools.partial(jax.jit, static_argnames='turn')
+def _layer(model, n, turn):
+  """The block of layer n as it decodes; turn: with its large matrices Turned."""
+  block = jax.tree.map(lambda w: w[n].astype(model.cfg.dtype), model.blocks)
+  for name, w in list(vars(block).items()) if turn else ():
+    if (other := turned(name, w)) is not w:
+      setattr(block, name, nnx.data(other))
+  return block
+
+
+def _one_cpu():
+  return platform() == 'cpu' and jax.sharding.get_abstract_mesh().size <= 1
 
 
 def _positions(tokens_BT, segment_BT):

@@ -92,7 +92,8 @@ def _in_one_batch(model: Decoder, asked: Sequence[Request]) -> list[Answer]:
   filled = ids + [()] * (rows - len(ids))
   prompt_BP, segment_BP = left_pad(filled, bucket(max(map(len, ids))))
   with on_mesh(mesh):
-    out = generate(model, prompt_BP, segment_BP, row_keys(filled, one.seed), how)
+    hand = model.at_hand(rows)
+    out = generate(hand, prompt_BP, segment_BP, row_keys(filled, one.seed), how)
     whole = out.tokens_BR, out.sampled_BR, out.length_B, out.finished_B
     tokens_BR, logprob_BR, length_B, finished_B = to_every_host(*whole)
   found = []

@@ -117,7 +117,7 @@ def generate(
   model = jax.tree.map(lambda w: w.astype(model.cfg.dtype), model)  # once, not at every step
   with sampling_groups(model) as model:
     given = jax.tree.map(lambda x: pin(x, 'B'[: jnp.ndim(x)]), (prompt_BP, segment_BP, key_B, how))
-    out = _generate(model, *given)
+    out = _generate(model.at_hand(prompt_BP.shape[0]), *given)
   tokens_BR, sampled_BR, length_B, finished_B = (pin(x, 'B') for x in out)
   response_BR = jnp.arange(how.slots) < length_B[:, None]
   made = Sampled(

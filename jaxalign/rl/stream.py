@@ -69,7 +69,7 @@ class Stream:
     truncates: whether any request has a top_k or a top_p; None: it is looked at.
     prefix: how every prompt begins, read once.
     """
-    self._model, self._mesh, self._prefix = model, mesh_of(model), tuple(prefix)
+    self._mesh, self._prefix = mesh_of(model), tuple(prefix)
     self._widths, self._at_once, self._always = sorted(widths), at_once, truncates
     ways = self._mesh.shape['data'] * self._mesh.shape['fsdp'] if self._mesh else 1
     self.rows, self._ways, self.slots = -(-rows // ways) * ways, ways, slots
@@ -77,6 +77,8 @@ class Stream:
     self._starts = [0] * self.rows  # each live row's first slot
     self._given = [0] * self.rows
     self._filled = 0
+    with on_mesh(self._mesh):
+      self._model = model.at_hand(self.rows)
     self._state: stream_step.Rows | None = None
     self._gone = np.zeros(self.rows, bool)  # left before their end
 

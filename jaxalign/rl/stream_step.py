@@ -155,10 +155,15 @@ def _draw(model, state, x_B1D, truncates):
   logits_BV = pin(model.unembed(x_B1D)[:, 0], 'B')
   greedy_B = state.temperature_B == 0
   logits_BV = logits_BV / jnp.where(greedy_B, 1, state.temperature_B)[:, None]
-  allowed_BV = _truncated(logits_BV, state.top_k_B, state.top_p_B) if truncates else logits_BV
-  now_B = jax.vmap(jax.random.fold_in)(state.key_B, state.step_B)
-  drawn_B = jax.vmap(jax.random.categorical)(now_B, allowed_BV)
-  token_B = jnp.where(greedy_B, jnp.argmax(logits_BV, -1), drawn_B).astype(jnp.int32)
+  best_B = jnp.argmax(logits_BV, -1)
+
+  def drawn():
+    allowed_BV = _truncated(logits_BV, state.top_k_B, state.top_p_B) if truncates else logits_BV
+    now_B = jax.vmap(jax.random.fold_in)(state.key_B, state.step_B)
+    return jnp.where(greedy_B, best_B, jax.vmap(jax.random.categorical)(now_B, allowed_BV))
+
+  # A random number for each token of the vocabulary costs much, where all rows are greedy.
+  token_B = jax.lax.cond(greedy_B.all(), lambda: best_B, drawn).astype(jnp.int32)
   logprob_BV = jax.nn.log_softmax(logits_BV)
   return token_B, jnp.take_along_axis(logprob_BV, token_B[:, None], -1)[:, 0]
 

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxalign.models import decoder, llama2, phi2
+from jaxalign.models import decoder, layers, llama2, phi2
+from jaxalign.models.adapters import Lora, attach, make_adapter
+from jaxalign.sharding.meshes import make_mesh
 from tests.golden import cases
 from tests.golden.cases import SEGMENT_BT, TOLERANCE, apart
 
@@ -68,6 +70,42 @@ def test_cached_decoding_is_the_full_forward(name, split, monkeypatch):
   assert int(cache.filled) == 11
   np.testing.assert_array_equal(cache.segment_BS[:, :11], segment_BT)
   assert not cache.segment_BS[:, 11:].any()
+
+
+def at_hand(model, rows, monkeypatch):
+  """The model as a larger one is made ready."""
+  monkeypatch.setattr(decoder, 'SMALL', sum(w.nbytes for w in jax.tree.leaves(model.blocks)) - 1)
+  monkeypatch.setattr(layers, 'LARGE', 1)
+  return model.at_hand(rows)
+
+
+@pytest.mark.parametrize('name, rows', [('llama_grouped', 4), ('llama_grouped', 1), ('phi2', 4)])
+@pytest.mark.parametrize('adapted', [False, True], ids=['', 'adapted'])
+def test_a_model_at_hand_decodes_as_the_full_forward(name, rows, adapted, monkeypatch):
+  plain = model(name)
+  if adapted:
+    lora = Lora(rank=2, alpha=1.0, weights=('?_*', 'down_*'))
+    adapter = make_adapter(plain, lora, jax.random.key(0))
+    plain = attach(plain, jax.tree.map(lambda w: w + 0.1, adapter), lora)
+  hand = at_hand(plain, rows, monkeypatch)
+  assert len(hand.apart) == plain.cfg.depth and hand.at_hand(rows) is hand
+  lying = hand.apart[0].down_DF
+  assert isinstance(lying.base if adapted else lying, layers.Turned) == (rows > 1)
+  full = logits_of(plain, TOKENS, np.ones_like(TOKENS))
+  logits, cache = prefill(hand, TOKENS[:, :6], np.ones((4, 6), np.int32))
+  np.testing.assert_allclose(logits, full[:, :6], atol=TOLERANCE)
+  for start, stop in [(6, 7), (7, 10), (10, 11)]:
+    logits, cache = extend(hand, TOKENS[:, start:stop], cache)
+    np.testing.assert_allclose(logits, full[:, start:stop], atol=TOLERANCE)
+
+
+def test_only_a_model_of_middle_size_on_one_cpu_is_made_ready(monkeypatch):
+  plain = model('llama')
+  assert plain.at_hand(4) is plain  # small: its programs stay as they were
+  with jax.set_mesh(make_mesh(2, 2, 2)):
+    assert at_hand(plain, 4, monkeypatch) is plain
+  monkeypatch.setattr(decoder, 'SMALL', 1)
+  assert plain.at_hand(4) is plain  # a second copy would be too much
 
 
 # ---- padding, positions, segments

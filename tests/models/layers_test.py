@@ -1,5 +1,7 @@
 """The shared arithmetic against loops and formulas in float64."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -116,6 +118,14 @@ PRODUCTS = [  # equation, w
   ('BHTK,DHK->BTD', (24, 2, 8)),
   ('BTD,HKD->BHTK', (2, layers.LANES, 24)),
 ]
+
+
+@pytest.mark.parametrize('outputs, cut', [(8, False), (128, True), (1024, False)])
+def test_a_weight_of_middle_size_is_multiplied_some_rows_at_a_time(outputs, cut):
+  """512 rows on a CPU: a small weight is in the cache either way, with a huge one it costs more."""
+  x, w = jnp.zeros((1, 512, 512)), jnp.zeros((outputs, 512))
+  made = str(jax.make_jaxpr(functools.partial(layers.dot, 'BTD,FD->BTF'))(x, w))
+  assert ('scan' in made) == cut
 
 
 @pytest.mark.parametrize('equation, shape', PRODUCTS, ids=str)

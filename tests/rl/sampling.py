@@ -39,6 +39,9 @@ class Table:
   def grow(self, cache, slots):
     return cache
 
+  def at_hand(self, rows):
+    return self
+
   def prefill(self, prompt_BP, segment_BP, slots):
     return self.logits_VV[prompt_BP], jnp.int32(0)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxalign.data.text import Tokenizer
-from jaxalign.models import llama2, mistral
+from jaxalign.models import decoder, layers, llama2, mistral
 from jaxalign.rl import stream_step
 from jaxalign.rl.answers import Reading, answers, best_widths, misfit
 from jaxalign.rl.prompts import sample
@@ -38,6 +38,18 @@ def continued(stream, prompts, **how):
     for piece in stream.step(7):
       found[place[piece.row]] += piece.tokens
   return [found[n] for n in range(len(prompts))]
+
+
+def test_a_model_made_ready_gives_each_row_the_same(monkeypatch):
+  """As a larger one is on a CPU; also behind a prefix, which is several tokens at once."""
+  start = (7, 8, 9)
+  asked = [[*start, *prompt[:15]] for prompt in PROMPTS[:4]]
+  how = dict(rows=2, slots=64, widths=(16,), at_once=2, prefix=start)
+  want = continued(Stream(model(), **how), asked, temperature=0.0)
+  monkeypatch.setattr(decoder, 'SMALL', 2**16)
+  monkeypatch.setattr(layers, 'LARGE', 1)
+  assert model().at_hand(2).apart is not None
+  assert continued(Stream(model(), **how), asked, temperature=0.0) == want
 
 
 @pytest.mark.parametrize('module', [llama2, mistral], ids=['llama2', 'mistral'])
