@@ -37,6 +37,7 @@ LONGEST = (
   'study/rl_test.py',
   'study/texts/whole_test.py',
   'study/run/runner_test.py',
+  'stages/evaluate_test.py',
   'benchmarks/gpu_test.py',
   'launch/rehearse_chain_test.py',
   'ppo_resume_test.py',

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from jaxalign.evals.item import Item, Measure, Row
+from jaxalign.ranges import Factor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class Margin:
   """How much of a measure may be lost before it matters; set before the run, by its config."""
 
   measure: str
-  most: float  # in the measure's own unit
+  most: Factor  # in the measure's own unit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

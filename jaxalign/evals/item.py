@@ -10,13 +10,14 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from jaxalign.config import UserError
 from jaxalign.data.records import Turn
-from jaxalign.ranges import Count, Seed, Share, Slots
+from jaxalign.ranges import Count, Range, Seed, Share, Slots
 
 Better = Literal['more', 'less', '']  # '': a number beside the others, neither good nor bad
+_Temperature = Annotated[float, Range(at_least=1e-3, at_most=100, besides=(0,))]
 Why = Literal['end', 'stop', 'length', 'error']
 _Record = TypeVar('_Record')
 
@@ -26,7 +27,7 @@ class Decode:
   """How answers are generated; all of it decides them, and so is part of their keys."""
 
   length: Slots = 256  # tokens of an answer, at most
-  temperature: float = 0.0  # 0: the likeliest token at every step
+  temperature: _Temperature = 0.0  # 0: the likeliest token at every step
   top_p: Share | None = None
   top_k: Count | None = None
   stop: tuple[str, ...] = ()  # texts that end an answer
@@ -34,8 +35,6 @@ class Decode:
   draws: Count = 1  # answers to each item
 
   def check(self) -> None:
-    if self.temperature != 0 and not 1e-3 <= self.temperature <= 100:
-      raise UserError(f'temperature={self.temperature}: 0 is greedy, else from .001 to 100')
     if self.temperature == 0 and self.draws > 1:
       raise UserError(f'draws={self.draws} at temperature 0 are all the same: set one of the two')
 
