@@ -141,6 +141,7 @@ class Player:
     self.process = subprocess.Popen(
       [sys.executable, __file__, '--child', side, '--model', str(args.model)],
       preexec_fn=lambda: os.sched_setaffinity(0, cores),
+      env=dict(os.environ, JAX_PLATFORMS='cpu'),  # a TPU's library would look for one, and say so
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       text=True,
