@@ -150,10 +150,11 @@ def _number(
   if value is None:
     return default
   kinds = int if whole else (int, float)
-  if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+  endless = isinstance(value, float) and not math.isfinite(value)
+  if isinstance(value, bool) or not isinstance(value, kinds) or endless:
     raise Refused(f'{name}={_shown(value)}: a {"whole " * whole}number', field=name)
   if not least <= value <= most:
-    raise Refused(f'{name}={value}: from {least} to {most}', field=name)
+    raise Refused(f'{name}={_shown(value)}: from {least} to {most}', field=name)
   return value
 
 
