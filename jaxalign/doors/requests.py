@@ -1,5 +1,6 @@
 """OpenAI's requests, read: all of one is understood, or it is refused in OpenAI's form."""
 
+import collections
 import dataclasses
 import json
 import math
@@ -105,11 +106,11 @@ def read(body: Mapping[str, Any], engine: Engine, chat: bool) -> Asked:
   if len(prompts) * count > engine.most:
     said = f'{len(prompts)} prompts with n={count}: only {engine.most} answers may wait here'
     raise Refused(said, field='n')
-  made = [
-    Request(prompt=ids, draw=draw, length=_length(body, chat, echo, engine.limit - len(ids)), **how)
-    for _, ids in prompts
-    for draw in range(count)
-  ]
+  drawn, made = collections.Counter[tuple[int, ...]](), []
+  for _, ids in prompts:
+    length = _length(body, chat, echo, engine.limit - len(ids))
+    made += [Request(prompt=ids, draw=drawn[ids] + n, length=length, **how) for n in range(count)]
+    drawn[ids] += count  # an equal prompt gets answers of its own
   for request in made:
     if why := engine.refuse(request):
       raise Refused(why, code='context_length_exceeded', field='messages' if chat else 'prompt')

@@ -71,6 +71,8 @@ def test_a_seed_gives_the_same_answers_and_n_gives_several(served):
     [one['text'] for one in served.post('completions', body).json()['choices']] for _ in range(2)
   ]
   assert texts[0] == texts[1] and len(set(texts[0])) == 3
+  two = served.post('completions', body | dict(prompt=['x', 'x'], n=1)).json()['choices']
+  assert [one['text'] for one in two] == texts[0][:2], 'equal prompts get answers of their own'
 
 
 def test_a_stop_string_ends_it(served, model):
