@@ -134,7 +134,7 @@ class Engine:
         while not self._inbox.empty():
           waiting += [job for job in [self._inbox.get()] if job is not None]
         self._live, self._pending = {}, 0
-      for job in waiting:
+      for job in dict.fromkeys(waiting):  # the one that had just begun stands in both
         self._end(job, _failed(_BROKE))
       raise
 
@@ -154,22 +154,27 @@ class Engine:
     for _ in range(self._stream.rows):  # then the others get their piece
       if not (self._waiting and self._stream.free):
         break
-      job = self._waiting.popleft()
       with self._lock:
         self._pending -= 1
-      if job.gone:
-        self.counts.left += 1
-        continue
-      if not job.request.length:  # the prompt alone is asked about
-        self._end(job, Answer(tokens=[], logprobs=[], text='', why='length'))
-        continue
-      job.reading = Reading(self.guest.tokenizer, job.request, job.stops)
-      (piece,) = self._stream.join([job.request])
-      self._live[piece.row] = job
-      self._take(piece)
+      self._begin(self._waiting[0])
+      self._waiting.popleft()  # only now: whose beginning breaks everything is told so
     for piece in self._stream.step():
       self._take(piece)
     return True
+
+  def _begin(self, job: Job) -> None:
+    if job.gone:
+      self.counts.left += 1
+      return
+    if not job.request.length:  # the prompt alone is asked about
+      answer = Answer(tokens=[], logprobs=[], text='', why='length')
+      self._score(job, answer)
+      self._end(job, answer)
+      return
+    job.reading = Reading(self.guest.tokenizer, job.request, job.stops)
+    (piece,) = self._stream.join([job.request])
+    self._live[piece.row] = job
+    self._take(piece)
 
   def _take(self, piece: Piece) -> None:
     job = self._live.get(piece.row)
@@ -183,18 +188,22 @@ class Engine:
       return
     if not (piece.ended or piece.full):
       self._stream.leave(piece.row)
+    answer = job.reading.answer()
+    self._score(job, answer)  # before it leaves the live, who are told if this breaks
     del self._live[piece.row]
-    self._end(job, job.reading.answer(), text)
+    self._end(job, answer, text)
 
   def _drop(self, row: int) -> None:
     del self._live[row]
     self.counts.left += 1
 
-  def _end(self, job: Job, answer: Answer, text: str = '') -> None:
-    if job.scored and not job.gone and answer.why != 'error':
+  def _score(self, job: Job, answer: Answer) -> None:
+    if job.scored and not job.gone:
       request = job.request
       whole = *request.prompt, *answer.tokens
       job.scores = scores(self.guest.model, whole, len(request.prompt), request.temperature)
+
+  def _end(self, job: Job, answer: Answer, text: str = '') -> None:
     self.counts.failed += answer.why == 'error'
     self.counts.answered += answer.why != 'error'
     job.tell(text, answer)

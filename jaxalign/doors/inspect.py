@@ -6,6 +6,7 @@ in pyproject.toml.
 """
 
 import asyncio
+import collections
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,6 +63,7 @@ class _JaxalignAPI(ModelAPI):
     self._rows, self._guest = int(rows), guest
     limit = sizes(guest, None if tokens is None else int(tokens))
     self._engine = Engine(guest, rows=self._rows, limit=limit, waiting=1_000_000)
+    self._drawn = collections.Counter[tuple[int, ...]]()  # answers asked of each prompt so far
 
   def max_connections(self) -> int:
     """Twice the rows, so that none is idle while inspect scores an answer."""
@@ -86,7 +88,9 @@ class _JaxalignAPI(ModelAPI):
         raise UserError(f'{name} cannot be had here: leave it out of the task or the command')
     messages = [dict(role=message.role, content=message.text) for message in input]
     prompt = self._guest.ids(turns_of(messages))
-    asked = [self._request(prompt, config, draw) for draw in range(config.num_choices or 1)]
+    count, begun = config.num_choices or 1, self._drawn[prompt]
+    self._drawn[prompt] += count  # another epoch of a sample is another draw
+    asked = [self._request(prompt, config, begun + n) for n in range(count)]
     for request in asked[:1]:
       if why := self._engine.refuse(request):
         return ModelOutput.from_content(self.model_name, '', stop_reason='model_length', error=why)

@@ -13,6 +13,7 @@ from jaxalign.data import dialogues
 from jaxalign.data.records import Turn
 from jaxalign.data.text import Tokenizer
 from jaxalign.models.decoder import Decoder
+from jaxalign.rl.prompts import start_of
 from jaxalign.stages.loading import FORMATS
 
 _PART = {'type', 'text'}  # of a message whose content is a list
@@ -37,9 +38,7 @@ class Opened:
   def ids(self, asked: str | Sequence[Turn]) -> tuple[int, ...]:
     """The prompt of a text that is continued, or of turns that wait for the assistant."""
     if isinstance(asked, str):
-      ids = self.tokenizer.encode(asked)
-      start = self.tokenizer.eos if self.tokenizer.bos is None else self.tokenizer.bos
-      return tuple(ids) or (() if start is None else (start,))
+      return tuple(self.tokenizer.encode(asked)) or start_of(self.tokenizer)
     if self.form is None:
       known = ', '.join(FORMATS)
       raise UserError(f'{self.name} has no chat template: name a format, --format=NAME ({known})')

@@ -1,5 +1,6 @@
 """OpenAI's requests, read: all of one is understood, or it is refused in OpenAI's form."""
 
+import collections
 import dataclasses
 import json
 import math
@@ -105,11 +106,11 @@ def read(body: Mapping[str, Any], engine: Engine, chat: bool) -> Asked:
   if len(prompts) * count > engine.most:
     said = f'{len(prompts)} prompts with n={count}: only {engine.most} answers may wait here'
     raise Refused(said, field='n')
-  made = [
-    Request(prompt=ids, draw=draw, length=_length(body, chat, echo, engine.limit - len(ids)), **how)
-    for _, ids in prompts
-    for draw in range(count)
-  ]
+  drawn, made = collections.Counter[tuple[int, ...]](), []
+  for _, ids in prompts:
+    length = _length(body, chat, echo, engine.limit - len(ids))
+    made += [Request(prompt=ids, draw=drawn[ids] + n, length=length, **how) for n in range(count)]
+    drawn[ids] += count  # an equal prompt gets answers of its own
   for request in made:
     if why := engine.refuse(request):
       raise Refused(why, code='context_length_exceeded', field='messages' if chat else 'prompt')
@@ -150,10 +151,11 @@ def _number(
   if value is None:
     return default
   kinds = int if whole else (int, float)
-  if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+  endless = isinstance(value, float) and not math.isfinite(value)
+  if isinstance(value, bool) or not isinstance(value, kinds) or endless:
     raise Refused(f'{name}={_shown(value)}: a {"whole " * whole}number', field=name)
   if not least <= value <= most:
-    raise Refused(f'{name}={value}: from {least} to {most}', field=name)
+    raise Refused(f'{name}={_shown(value)}: from {least} to {most}', field=name)
   return value
 
 

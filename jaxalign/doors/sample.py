@@ -149,19 +149,17 @@ def _answer(
 ) -> None:
   ids: dict[int, tuple[int, ...]] = {}
   wrong: dict[int, str] = {}
-  for n in sorted({n for n, _ in missing}):
+  for n, prompt in enumerate(asked):
     try:
-      ids[n] = guest.ids(asked[n].asked)
+      ids[n] = guest.ids(prompt.asked)
     except UserError as error:
       wrong[n] = str(error)
   todo = [(n, draw) for n, draw in missing if n in ids]
-  requests = [
-    Request(
-      prompt=ids[n], length=values.length, temperature=values.temperature, top_k=values.top_k,
-      top_p=values.top_p, seed=values.seed, draw=draw,
-    )
-    for n, draw in todo
-  ]  # fmt: skip
+  names = ('length', 'temperature', 'top_k', 'top_p', 'seed')
+  how = {name: values[name].value for name in names}
+  requests = [Request(prompt=ids[n], draw=draw, **how) for n, draw in todo]
+  # All of the job, so that one that goes on is read by the same programs.
+  every = [Request(prompt=p, draw=d, **how) for p in ids.values() for d in range(values.draws)]
   write_text(''.join(found.values()), out)  # without what was torn
   with open(os.fspath(out), 'a', encoding='utf-8') as file:
 
@@ -179,7 +177,8 @@ def _answer(
         none = Answer(tokens=[], logprobs=[], text=None, why='error', error=wrong[n])
         keep((n, draw), none)
     progress = _Progress(len(missing), len(missing) - len(todo))
-    for n, answer in answers(guest.model, requests, rows=values.rows, stops=values.stop):
+    told = answers(guest.model, requests, rows=values.rows, stops=values.stop, like=every)
+    for n, answer in told:
       keep(todo[n], answer)
       progress.one(len(answer.tokens))
   progress.end()

@@ -190,15 +190,20 @@ def _read(body: bytes, engine: Engine, chat: bool) -> requests.Asked:
 
 
 async def _body(request: Any) -> bytes:
+  from starlette.requests import ClientDisconnect
+
   kind = request.headers.get('content-type', '').partition(';')[0].strip().lower()
   if kind != 'application/json':  # a web page may send other kinds here, unasked
     raise requests.Refused('the content-type of a request is application/json', 415)
   body, length = b'', 0
-  async for part in request.stream():
-    length += len(part)
-    body += part if length <= _BODY else b''
-    if length > 16 * _BODY:
-      break
+  try:
+    async for part in request.stream():
+      length += len(part)
+      body += part if length <= _BODY else b''
+      if length > 16 * _BODY:
+        break
+  except ClientDisconnect:
+    raise requests.Refused('the client has left', 499) from None
   if length > _BODY:  # read to its end all the same: who still sends hears no answer
     raise requests.Refused(f'the body has more than {_BODY} bytes', 413)
   return body

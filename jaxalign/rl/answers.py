@@ -96,9 +96,10 @@ def answers(
   shaping = [one for one in like if not misfit(model, one)]
   stream = _stream_for(model, shaping or [requests[n] for n in waiting], rows)
   live: dict[int, tuple[int, Reading]] = {}
+  enough = max(1, min(_AT_ONCE, stream.rows // 2))  # free rows, for which prompts are read
   while waiting or live:
     pieces: list[Piece] = []
-    if waiting and (stream.free >= min(_AT_ONCE, len(waiting)) or not live):
+    if waiting and (stream.free >= min(enough, len(waiting)) or not live):
       now = waiting[: min(stream.free, _AT_ONCE)]
       waiting = waiting[len(now) :]
       joined = stream.join([requests[n] for n in now])

@@ -127,7 +127,8 @@ def _groups(made, contexts, held):
     places = sorted((n for context in some for n in of[context]), key=sizes.__getitem__)
     parts = [places[at : at + made.rows] for at in range(0, len(places), made.rows)]
     calls = [Call(sizes[part[-1]], part) for part in parts]
-    groups.append(Group(max(width_of[len(context)] for context in some), some, calls))
+    width = max(width_of[len(context)] for context in some)
+    groups.append(Group(max(width, int(made.shared)), some, calls))  # no program reads 0 tokens
   most = _ROWS - bool(made.primer and made.shared)
   rows = _few([call.width for group in groups for call in group.calls], most)
   return [

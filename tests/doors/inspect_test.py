@@ -44,6 +44,14 @@ def test_samples_share_a_batch_and_get_their_own_answers(asked, directory, tmp_p
   assert all(0 < one.output.usage.output_tokens <= 8 for one in log.samples)
 
 
+def test_epochs_of_a_sample_are_draws_of_their_own(asked, tmp_path):
+  how = GenerateConfig(max_tokens=12, temperature=1.0, seed=3)
+  task = inspect_ai.Task(dataset=[Sample(input='hi', target='x')], config=how, epochs=3)
+  (log,) = inspect_ai.eval(task, model=asked, log_dir=str(tmp_path), display='none')
+  assert log.status == 'success', log.error
+  assert len({one.output.completion for one in log.samples}) == 3
+
+
 def test_what_cannot_be_had_is_an_error_of_the_sample(asked, tmp_path):
   def run(text='hi', **how):
     task = inspect_ai.Task(dataset=[Sample(input=text, target='x')], config=GenerateConfig(**how))

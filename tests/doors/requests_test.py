@@ -1,5 +1,6 @@
 """Requests that cannot be answered: OpenAI's error form by real HTTP, and never a stack."""
 
+import asyncio
 import json
 import shutil
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import pytest
 
 import jaxalign
+from jaxalign.doors import serve
 
 for _name in ('starlette', 'uvicorn', 'httpx'):
   pytest.importorskip(_name, reason=f'serving is an extra, jaxalign[serve]: {_name}')
@@ -21,6 +23,8 @@ COMPLETIONS = [
   (b'{"prompt": "a", "temperature": NaN}', 400, 'NaN'),
   (b'{"prompt": "a", "temperature": 1e999}', 400, 'temperature=Infinity: a number'),
   (b'{"prompt": "a", "n": ' + b'9' * 5000 + b'}', 400, 'not JSON'),
+  (b'{"prompt": "a", "n": ' + b'9' * 400 + b'}', 400, 'n=999'),
+  (b'{"prompt": "a", "temperature": ' + b'9' * 400 + b'}', 400, 'temperature=999'),
   (b'[' * 100_000, 400, 'not JSON: maximum'),
   (DEEP.encode(), 400, 'metadata=[[['),
   (b'{"prompt": "\xff\xfe"}', 400, 'not JSON'),
@@ -160,6 +164,24 @@ def test_a_client_that_dawdles_blocks_nobody(served):
     for one in idle:
       one.close()
   assert served.post('completions', dict(prompt='a', max_tokens=3)).status_code == 200
+
+
+def test_a_client_that_leaves_within_its_body_breaks_nothing(served):
+  came = iter([
+    dict(type='http.request', body=b'{"pro', more_body=True), dict(type='http.disconnect'),
+  ])  # fmt: skip
+  sent = []
+
+  async def receive():
+    return next(came)
+
+  async def send(message):
+    sent.append(message)
+
+  scope = dict(type='http', method='POST', path='/v1/completions', query_string=b'')
+  scope |= dict(headers=[(b'content-type', b'application/json')])
+  asyncio.run(serve.app(served.engine, None)(scope, receive, send))
+  assert sent[0]['status'] == 499
 
 
 @pytest.fixture

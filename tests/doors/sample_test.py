@@ -60,15 +60,18 @@ def test_what_is_there_is_not_asked_again_and_a_torn_line_is(job, tmp_path, monk
   file = tmp_path / 'out.jsonl'
   lines = file.read_text().splitlines(keepends=True)
   file.write_text(''.join(lines[3:7]) + lines[8][:20])
-  asked = []
+  asked, like = [], []
   true = answers.answers
-  monkeypatch.setattr(
-    sample,
-    'answers',
-    lambda model, requests, **how: asked.extend(requests) or true(model, requests, **how),
-  )
+
+  def watched(model, requests, **how):
+    asked.extend(requests)
+    like.extend(how['like'])
+    return true(model, requests, **how)
+
+  monkeypatch.setattr(sample, 'answers', watched)
   assert job('--draws=2', '--temperature=1') == whole
   assert len(asked) == 6  # of ten four were whole
+  assert len(like) == len(whole) and set(asked) < set(like)  # read as the whole job is
   job('--draws=2', '--temperature=1')
   assert len(asked) == 6
 

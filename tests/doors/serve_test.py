@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import queue
 import socket
 import threading
 import time
@@ -12,7 +13,9 @@ import jaxalign
 from jaxalign.config import UserError
 from jaxalign.doors import engine as engines
 from jaxalign.doors import serve
+from jaxalign.doors.opening import opened
 from jaxalign.endpoint import Client, Endpoint, EndpointError, texts
+from jaxalign.rl.stream import Request
 
 for _name in ('starlette', 'uvicorn', 'httpx'):
   pytest.importorskip(
@@ -20,7 +23,7 @@ for _name in ('starlette', 'uvicorn', 'httpx'):
   )
 import httpx  # noqa: E402
 
-from tests.doors.server import Server  # noqa: E402
+from tests.doors.server import LIMIT, Server  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -68,6 +71,8 @@ def test_a_seed_gives_the_same_answers_and_n_gives_several(served):
     [one['text'] for one in served.post('completions', body).json()['choices']] for _ in range(2)
   ]
   assert texts[0] == texts[1] and len(set(texts[0])) == 3
+  two = served.post('completions', body | dict(prompt=['x', 'x'], n=1)).json()['choices']
+  assert [one['text'] for one in two] == texts[0][:2], 'equal prompts get answers of their own'
 
 
 def test_a_stop_string_ends_it(served, model):
@@ -193,6 +198,32 @@ def test_a_server_that_breaks_tells_all_who_wait_and_whoever_comes(directory, mo
   health = httpx.get(f'{server.url}/health')
   assert health.status_code == 503 and 'the device is gone' in health.json()['status']
   server.close()
+
+
+@pytest.mark.parametrize('where, length', [('join', 3), ('scores', 3), ('scores', 0)])
+def test_whoever_is_being_answered_when_it_breaks_is_told_too(
+  directory, monkeypatch, where, length
+):
+  """Memory runs out where a prompt is read, or where a long text is scored."""
+  engine = engines.Engine(opened(str(directory)), limit=LIMIT, rows=1, waiting=4)
+
+  def broken(*given):
+    raise RuntimeError('no memory is left')
+
+  monkeypatch.setattr(engine._stream if where == 'join' else engines, where, broken)
+  monkeypatch.setattr(threading, 'excepthook', lambda given: None)  # said to the log
+  told = queue.SimpleQueue()
+
+  def tell(text, answer):
+    if answer is not None:
+      told.put(answer)
+
+  request = Request(prompt=(5,), length=length, temperature=0.0)
+  engine.ask([engines.Job(request, [], tell, scored=True) for _ in range(2)])
+  assert [told.get(timeout=30).error for _ in range(2)] == [
+    'the server broke; its log says why'
+  ] * 2
+  assert engine.counts.failed == 2 and engine.counts.answered == 0 and told.empty()
 
 
 def test_an_address_that_cannot_be_had_is_said_before_a_model_is_read(monkeypatch):

@@ -1,5 +1,6 @@
 """Scores against one teacher-forced forward of each pair, whichever way they are read."""
 
+import dataclasses
 import functools
 import math
 
@@ -72,6 +73,14 @@ def test_contexts_in_common_and_their_beginning_are_read_once():
   assert programs._whole._cache_size() == 0
   assert 3 <= programs._read._cache_size() + programs._after._cache_size() <= 6
   check(score(model(), CHOICES[:6], rows=2), CHOICES[:6])
+
+
+def test_a_context_of_one_token_beside_a_long_one_row_by_row():
+  """Nothing of it is read before its continuations."""
+  wide = model().under(dataclasses.replace(model().cfg, length=1024))
+  pairs = [(context, ids(n)) for context in ([3], ids(600)) for n in (1, 2, 3)]
+  one, many = ([x.logprob for x in score(wide, pairs, rows=rows)] for rows in (1, 16))
+  np.testing.assert_allclose(one, many, atol=TOLERANCE * 3)
 
 
 def test_pairs_without_a_common_context():

@@ -148,6 +148,15 @@ def test_few_programs_serve_a_job_of_many_lengths():
   assert sum(program._cache_size() for program in programs) <= 6
 
 
+@pytest.mark.parametrize('rows', [2, 8])
+def test_a_long_answer_keeps_nobody_waiting(rows):
+  """Rows of those that end are taken while it goes on."""
+  endless = model().under(dataclasses.replace(model().cfg, eos=()))
+  lengths = [400] + [4] * 19
+  asked = [Request(prompt=(9, 8, 7), length=n, temperature=0.0) for n in lengths]
+  assert [n for n, _ in answers(endless, asked, rows=rows)][-1] == 0
+
+
 def test_widths_leave_the_least_padding():
   assert best_widths([16]) == [16] and best_widths([1, 17, 100]) == [16, 32, 112]
   lengths = [*range(10, 60), 400]
