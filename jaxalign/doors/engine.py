@@ -20,7 +20,7 @@ class Full(Exception):
 
 
 class Broken(Exception):
-  """Nobody is answered any more; /health says why."""
+  """Nobody is answered any more; the log says why."""
 
 
 _BROKE = 'the server broke; its log says why'

@@ -14,7 +14,7 @@ from typing import Any
 from jaxalign.config import UserError
 from jaxalign.data import cutting, dialogues
 from jaxalign.doors import lm_eval_tasks
-from jaxalign.doors.opening import Opened, opened, turns_of
+from jaxalign.doors.opening import Opened, opened, refuse_pods, turns_of
 from jaxalign.rl.answers import answers
 from jaxalign.rl.score import score
 from jaxalign.rl.stream import Request
@@ -26,6 +26,7 @@ try:
 except ImportError as error:
   raise UserError(f"lm-eval needs: pip install 'jaxalign[lm-eval]' ({error})") from error
 
+_OWN = 'run', 'ls', 'validate'  # words of lm-eval's own command
 _LENGTHS = 'max_gen_toks', 'max_new_tokens', 'max_tokens', 'max_completion_tokens'
 _IDLE: Mapping[str, Any] = dict(num_beams=1, repetition_penalty=1.0)  # what changes nothing
 
@@ -34,13 +35,14 @@ def run(argv: Sequence[str]) -> int:
   """The command; argv[0] is `lm-eval`. What is not ours goes to lm-eval's own command."""
   from lm_eval.__main__ import cli_evaluate
 
+  refuse_pods(argv)
   words = [word for word in argv[1:] if word != '--debug']
   ours = {name: _taken(words, name) for name in ('write_tasks', 'truthfulqa', 'format')}
   if ours['write_tasks']:
     names = lm_eval_tasks.write(ours['write_tasks'], ours['truthfulqa'])
     print(f'{", ".join(names)} in {ours["write_tasks"]}')
     return 0
-  if words and not words[0].startswith('-'):
+  if words and not words[0].startswith('-') and words[0] not in _OWN:
     name, *words = words
     if any(word.split('=')[0] in ('--model', '--model_args', '-m', '-a') for word in words):
       raise UserError('lm-eval MODEL says which model: leave --model and --model_args out')
@@ -232,7 +234,8 @@ class JaxalignLM(TemplateLM):
     lengths = [given.pop(name, None) for name in _LENGTHS]
     length = next((int(n) for n in lengths if n is not None), self._most)
     drawn = given.pop('do_sample', None)
-    temperature = float(given.pop('temperature', None) or (1.0 if drawn else 0.0))
+    heat = given.pop('temperature', None)
+    temperature = float((1.0 if drawn else 0.0) if heat is None else heat)
     top_k, top_p = given.pop('top_k', None), given.pop('top_p', None)
     seed = int(given.pop('seed', None) or 0)
     strange = [name for name, value in given.items() if _IDLE.get(name, object()) != value]

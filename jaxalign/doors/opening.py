@@ -93,7 +93,7 @@ def opened(
   return Opened(str(name), model, model.tokenizer, FORMATS[form] if form else model.format)
 
 
-def _refuse_pods(argv: Sequence[str]) -> None:
+def refuse_pods(argv: Sequence[str]) -> None:
   """Several processes would each ask and write: one line, before they wait for one another."""
   names = ('coordinator', 'processes', 'process_id')
   given = [word for word in argv if word.lstrip('-').partition('=')[0] in names and word[0] == '-']
@@ -109,7 +109,7 @@ def _refuse_pods(argv: Sequence[str]) -> None:
 
 def flag_values(argv: Sequence[str], usage: str, defined: Sequence[Flag]) -> tuple[Any, str] | None:
   """(the flags, MODEL) of a door's command line; None after --help, which is answered here."""
-  _refuse_pods(argv)
+  refuse_pods(argv)
   given = flags_and_words(argv, usage, defined)
   if given is None:
     return None

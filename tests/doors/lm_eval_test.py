@@ -78,6 +78,8 @@ def test_answers_are_those_of_sample(asked, model):
   drawn = dict(how, do_sample=True, temperature=2.0)
   twice = asked.generate_until(instances('generate_until', ('once', drawn), ('once', drawn)))
   assert twice[0] != twice[1]
+  cold = dict(how, do_sample=True, temperature=0.0)
+  assert asked.generate_until(instances('generate_until', ('once', cold))) == said[:1]
 
 
 def test_a_message_holds_no_control_token(asked, model):
