@@ -17,6 +17,7 @@ from jaxalign.data.records import Turn
 from jaxalign.ranges import Count, Seed, Share, Slots
 
 Better = Literal['more', 'less', '']  # '': a number beside the others, neither good nor bad
+RATES = '', 'difference'  # units of a Measure: a rate from 0 to 1, and what two of those differ by
 Why = Literal['end', 'stop', 'length', 'error']
 _Record = TypeVar('_Record')
 
@@ -143,8 +144,8 @@ class Measure:
 class Suite(Protocol):
   """Questions, how they are asked, and what is measured of the answers; a config of an evaluation.
 
-  `kind` names what judges are needed: 'refusal', 'harm', 'truth', 'reward', 'overlap',
-  'sentiment'; a judge serves the suites that need its kind.
+  `needs` names what judges serve it, by their kind: 'refusal', 'harm', 'truth', 'info', 'reward',
+  'overlap', 'sentiment'.
   """
 
   decode: Decode

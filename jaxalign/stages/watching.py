@@ -1,6 +1,7 @@
 """A small evaluation of the model that is being trained, whenever its stage evaluates: the curve of
 what it says joins the metrics. Nothing is stored: what is asked is asked anew of other weights."""
 
+import collections
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -56,11 +57,11 @@ class Watched:
     """{eval/SUITE/MEASURE: its mean}; with the judge's name behind, where several gave it."""
     measures = [measure for suite, _ in self.every for measure in suite.measures()]
     rows = [row for suite, items in self.every for row in self._rows(asker, suite, items)]
-    found = list(summary.lines(measures, rows))
-    often = [line.measure for line in found]
+    found = summary.means(measures, rows)
+    often = collections.Counter(measure for measure, _ in found)
     return {
-      f'eval/{line.measure}' + f'/{line.judge}' * (often.count(line.measure) > 1): line.mean
-      for line in found
+      f'eval/{measure}' + f'/{judge}' * (often[measure] > 1): mean
+      for (measure, judge), mean in found.items()
     }
 
   def _rows(self, asker: ask.Asker, suite: Suite, items: Sequence[Item]) -> Sequence[Row]:
