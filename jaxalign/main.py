@@ -164,8 +164,7 @@ def _start(argv: Sequence[str]) -> int:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(sealing.seal(cfg), command)
   workdir = files.place(values.workdir, '--workdir')
-  named = values.compiled is not None
-  compiled = files.place(values.compiled, '--compiled') if named else None
+  compiled = None if values.compiled is None else files.place(values.compiled, '--compiled')
   from jaxalign import allocator, compile_cache, pod  # jax, only once there is something to run
 
   allocator.keep_freed()

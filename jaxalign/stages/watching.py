@@ -52,12 +52,12 @@ class Watched:
     self.every = [(suite, suite.items()) for suite in cfg.suites]
     for suite, items in self.every:
       store.refuse_same_items(suite.name, items)
+    self._measures = [measure for suite in cfg.suites for measure in suite.measures()]
 
   def scores(self, asker: ask.Asker) -> dict[str, float]:
     """{eval/SUITE/MEASURE: its mean}; with the judge's name behind, where several gave it."""
-    measures = [measure for suite, _ in self.every for measure in suite.measures()]
     rows = [row for suite, items in self.every for row in self._rows(asker, suite, items)]
-    found = summary.means(measures, rows)
+    found = summary.means(self._measures, rows)
     often = collections.Counter(measure for measure, _ in found)
     return {
       f'eval/{measure}' + f'/{judge}' * (often[measure] > 1): mean
