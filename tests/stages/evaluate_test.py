@@ -234,7 +234,20 @@ def test_smoke_runs_by_the_command_and_judges_by_another(tmp_path, capsys):
   assert main.main(['jaxalign', *flags, f'--workdir={place}']) == 0
   assert 'xstest/J' in capsys.readouterr().out
   before = json.loads((place / 'evaluated.json').read_text())
+  asked = (place / 'config.json').read_bytes()
   assert main.main(['jaxalign', 'judge', str(place), *flags, '--config.judges.0.head=99']) == 0
+  assert (place / 'config.json').read_bytes() == asked
+  assert json.loads((place / 'judge.json').read_text())['judges'][0]['head'] == 99
   after = json.loads((place / 'evaluated.json').read_text())
   assert before['judges']['words'] != after['judges']['words']
   assert before['judges']['strings'] == after['judges']['strings']
+
+
+def test_judge_leaves_a_place_that_is_no_evaluation_as_it_was(tmp_path, capsys):
+  judge = ['jaxalign', 'judge', str(tmp_path / 'run'), '--config=configs/eval_safety.py:smoke']
+  assert main.main(judge) == 2 and 'run is not there' in capsys.readouterr().err
+  assert not (tmp_path / 'run').exists()
+  (tmp_path / 'run').mkdir()
+  (tmp_path / 'run/config.json').write_text('of a study')
+  assert main.main(judge) == 2 and 'run holds no answers' in capsys.readouterr().err
+  assert contents(tmp_path) == {'run/config.json': b'of a study'}
