@@ -147,6 +147,12 @@ def _judged(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -
   store.write_about(dataclasses.replace(about, judges=judges, measures=measures), workdir)
   for line in summary.table(measures, rows):
     print(line)
+  named = [*about.primaries, *(margin.measure for margin in about.margins)]
+  if lacking := sorted({*named} - {row.measure for row in rows}):
+    asking.note(
+      f'declared and not measured: {", ".join(lacking)}; no judge here gives it: name one that '
+      'does, and jaxalign judge asks no model'
+    )
   asking.note(_ending(workdir, said))
 
 

@@ -14,7 +14,7 @@ from jaxalign.config import Mesh, UserError
 from jaxalign.data import chat
 from jaxalign.evals import ask, read, store
 from jaxalign.evals.evaluated import Margin
-from jaxalign.evals.item import Decode
+from jaxalign.evals.item import Decode, Measure
 from jaxalign.evals.judges import refusal, strings
 from jaxalign.stages import evaluate
 from tests.evals.small import QUESTIONS, Letters, Small, model
@@ -115,6 +115,22 @@ def test_another_judge_asks_nothing(config, done, tmp_path, calls):
   assert {tuple(one.labels) for one in found.answers} == {('words', 'strings')}
   name = 'answers/small.jsonl'
   assert contents(place)[name] == contents(done)[name]
+
+
+class Wins(Small):
+  """Small, with a measure for which nobody gives a verdict."""
+
+  def measures(self):
+    return (*super().measures(), Measure(name='small/win', title='answers that win'))
+
+
+def test_what_was_declared_and_no_judge_gave_is_named(config, done, tmp_path, capsys):
+  place = copied(done, tmp_path)
+  both = Wins(), Letters()
+  evaluate.judge(config(suites=both, primaries=('small/win', 'small/refusal')), place)
+  assert 'declared and not measured: small/win; no judge here gives it' in capsys.readouterr().out
+  evaluate.judge(config(suites=both), place)
+  assert 'not measured' not in capsys.readouterr().out
 
 
 def test_judged_alone_without_a_model_or_its_data(config, done, tmp_path, calls):
