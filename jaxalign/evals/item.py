@@ -109,6 +109,8 @@ class Asked:
   said: tuple[Said, ...]  # a draw each, in order
   verdicts: Mapping[str, tuple[Verdict, ...]]  # {judge's name: a verdict a draw}
   kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)  # {judge's name: its kind}
+  # {judge's name: all it can say}, of those that can say less than others of their kind
+  labels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -90,6 +90,7 @@ class Watched:
         said=own,
         verdicts={name: tuple(by[s.key] for s in own if s.key in by) for name, by in told.items()},
         kinds={judge.name: judge.kind for judge in serving},
+        labels={judge.name: judge.labels for judge in serving if hasattr(judge, 'labels')},
       )
       for item, own in zip(items, of)
     ]

@@ -257,6 +257,8 @@ def test_smoke_runs_by_the_command_and_judges_by_another(tmp_path, capsys):
   after = json.loads((place / 'evaluated.json').read_text())
   assert before['judges']['words'] != after['judges']['words']
   assert before['judges']['strings'] == after['judges']['strings']
+  seen = {(row.measure, row.judge) for row in read.evaluated(place).rows}
+  assert ('xstest/degenerate', 'words') in seen and ('xstest/degenerate', 'strings') not in seen
 
 
 def test_judge_leaves_a_place_that_is_no_evaluation_as_it_was(tmp_path, capsys):
