@@ -111,7 +111,7 @@ def shape(rows, inputs, outputs, copies):
 def side(directory):
   """{what: a maker of the function that does it}."""
   model = jaxalign.load(directory, dtype='float32')
-  del model.tokenizer
+  del model.tokenizer, model.format  # of what trains neither is a part
   parts = dict(score=score, decode=decode, row=row, answers=streamed)
   parts |= dict(lora=functools.partial(step, lora=True), full=functools.partial(step, lora=False))
   return {name: functools.partial(part, model) for name, part in parts.items()} | dict(shape=shape)

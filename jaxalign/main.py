@@ -65,11 +65,7 @@ _FLAGS = (
   (flags.DEFINE_bool, 'help', 'this text; with --config, its fields'),
   (flags.DEFINE_bool, 'doctor', 'check the config, and run nothing'),
   (flags.DEFINE_string, 'slice', 'for --doctor: KIND-COUNT to be run on, as v5e-64; default: here'),
-  (
-    flags.DEFINE_string,
-    'compiled',
-    'directory (local or gs://) of compiled programs: read, and added to',
-  ),
+  (flags.DEFINE_string, 'compiled', 'place (local or gs://) of compiled programs: read, added to'),
   (flags.DEFINE_bool, 'nocompiled', 'compile everything anew'),
   (flags.DEFINE_bool, 'unpaired_base', 'for compare: models may have begun with other weights'),
   (flags.DEFINE_string, 'coordinator', 'HOST:PORT of process 0, where no cluster says so'),
@@ -164,14 +160,13 @@ def _start(argv: Sequence[str]) -> int:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(sealing.seal(cfg), command)
   workdir = files.place(values.workdir, '--workdir')
-  named = values.compiled is not None
-  compiled = files.place(values.compiled, '--compiled') if named else None
+  compiled = None if values.compiled is None else files.place(values.compiled, '--compiled')
   from jaxalign import allocator, compile_cache, pod  # jax, only once there is something to run
 
   allocator.keep_freed()
   pod.join(values.coordinator, values.processes, values.process_id)
   with contextlib.nullcontext() if values.nocompiled else compile_cache.of_a_run(compiled):
-    return run_stage(run, cfg, workdir, values.debug)
+    return run_stage(run, cfg, workdir, values.debug, claims=command != 'judge')
 
 
 def _run_named(words: Sequence[str], workdir: str | None) -> str:
@@ -210,15 +205,22 @@ def _compare_runs(runs: Sequence[str], workdir: str | None, unpaired_base: bool)
   return 0
 
 
-def run_stage(run: Callable[..., object], cfg: Any, workdir: 'epath.Path', debug: bool) -> int:
+def run_stage(
+  run: Callable[..., object], cfg: Any, workdir: 'epath.Path', debug: bool, claims: bool = True
+) -> int:
+  """claims: whether the place becomes this config's; who judges leaves it as it is."""
   from jaxalign import pod
+
+  if not claims and not workdir.exists():
+    raise UserError(f'{workdir} is not there: name the --workdir of an evaluation')
 
   logging.use_absl_handler()
   logging.set_verbosity(logging.INFO if debug else logging.WARNING)  # Orbax says a lot
   flags.FLAGS.mark_as_parsed()  # libraries read absl's global flags: theirs stay at their defaults
   writes = pod.writes()
   with alone(workdir) if writes else contextlib.nullcontext():
-    claim(cfg, workdir, writes)
+    if claims:
+      claim(cfg, workdir, writes)
     run(cfg, workdir)
   return 0
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from jaxalign import statistics
@@ -101,6 +100,12 @@ class Units:
         found.append((sign * whole / len(self), side_N / whole))
     return tuple(found)
 
+  @property
+  def bounds(self) -> tuple[float, float]:
+    """What a mean of shares can be: 0 and 1, or -1 and 1 of a difference."""
+    parts = [total for total, _ in self.sides]
+    return sum(min(0.0, part) for part in parts), sum(max(0.0, part) for part in parts)
+
   def summed(self, value_N: np.ndarray) -> np.ndarray:
     """[clusters]"""
     return np.bincount(self.cluster_N, value_N, self.clusters)
@@ -175,6 +180,20 @@ def interval(
   return Interval(middle, float(low), float(high))
 
 
+def of_one(
+  value_N: np.ndarray, units: Units, shares: bool, drawn: Interval | None = None
+) -> Interval:
+  """What one model comes to: Wilson's interval of shares that are binomial, else the bootstrap's,
+  `drawn` where it is known; within what such a number can be."""
+  if shares and (pairs := as_pairs(value_N, units)):
+    return Interval(mean(value_N, units), *wilson(pairs[0], pairs[2]))
+  found = drawn or interval(draws(value_N[:, None], units)[:, 0], value_N, units)
+  if not shares or found.low is None or found.high is None:
+    return found
+  least, most = units.bounds
+  return found._replace(low=max(found.low, least), high=min(found.high, most))
+
+
 def standard_error(value_N: np.ndarray, units: Units) -> float | None:
   """Of the mean, by what each cluster adds to it (linearised); of one cluster there is none."""
   clusters = units.clusters
@@ -192,16 +211,6 @@ def sign_flip(difference_N: np.ndarray, units: Units, count: int = DRAWS, seed: 
   """Two-sided p when a cluster's differences are as likely the other way round, all together. All
   patterns of up to 20 clusters are counted; of more, so many are drawn: p >= 1/(count + 1)."""
   return statistics.sign_flip(units.summed(difference_N * units.weight_N), count, seed)
-
-
-def benjamini_hochberg(ps: ArrayLike) -> tuple[float, ...]:
-  """Adjusted p-values in the order given: false discovery rates at which each is found."""
-  p_N = np.asarray(ps, np.float64)
-  order_N = np.argsort(p_N, kind='stable')[::-1]  # the largest first
-  stepped_N = p_N[order_N] * len(p_N) / np.arange(len(p_N), 0, -1)
-  adjusted_N = np.empty_like(p_N)
-  adjusted_N[order_N] = np.minimum(1, np.minimum.accumulate(stepped_N))
-  return tuple(map(float, adjusted_N))
 
 
 def beyond(
@@ -285,14 +294,3 @@ def crossed(value_SN: np.ndarray, units: Units, count: int = DRAWS, seed: int = 
   p = min(1.0, 2 * float(special.stdtr(free, -abs(middle) / math.sqrt(total))))
   both = Interval(middle, float(low), float(high))
   return Crossed(both=both, seeds=alone, p=p, floor=floor, each=found)
-
-
-def kappa(one: Sequence[Hashable], other: Sequence[Hashable]) -> float | None:
-  """Cohen's: agreement of two judges beyond what their own rates make by chance; None where each
-  says one thing alone, and so has nothing to agree on."""
-  n = len(one)
-  agreed = sum(a == b for a, b in zip(one, other)) / n
-  by_chance = sum(
-    sum(a == label for a in one) * sum(b == label for b in other) for label in {*one, *other}
-  ) / (n * n)
-  return None if by_chance == 1 else (agreed - by_chance) / (1 - by_chance)

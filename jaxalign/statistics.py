@@ -7,8 +7,8 @@ interval. Where a test can be exact it is: eight seeds have 256 sign patterns, a
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,7 @@ EXACT = 20  # seeds: up to here every sign pattern is counted
 FLIPS = 100_000  # above, so many are drawn
 _LEAST_DRAWN = 5  # seeds below which a bootstrap has too few distinct draws for an interval
 _BLOCK = 1 << 22  # items resampled at a time
+_Label = TypeVar('_Label', bound=Hashable)
 _Part = Sequence[Sequence[np.ndarray]]  # of each seed, of each cluster: differences item by item
 
 
@@ -152,6 +153,28 @@ def holm(ps: ArrayLike) -> tuple[float, ...]:
   adjusted_N = np.empty_like(p_N)
   adjusted_N[order_N] = np.minimum(1, np.maximum.accumulate(stepped_N))
   return tuple(map(float, adjusted_N))
+
+
+def benjamini_hochberg(ps: ArrayLike) -> tuple[float, ...]:
+  """Adjusted p-values in the order given: false discovery rates at which each is found."""
+  p_N = np.asarray(ps, np.float64)
+  order_N = np.argsort(p_N, kind='stable')[::-1]  # the largest first
+  stepped_N = p_N[order_N] * len(p_N) / np.arange(len(p_N), 0, -1)
+  adjusted_N = np.empty_like(p_N)
+  adjusted_N[order_N] = np.minimum(1, np.minimum.accumulate(stepped_N))
+  return tuple(map(float, adjusted_N))
+
+
+def kappa(confusion: Mapping[tuple[_Label, _Label], float]) -> float | None:
+  """Cohen's kappa of {(one's label, the other's): how many}: agreement beyond what their own rates
+  make by chance; None where each says one thing alone, and so has nothing to agree on."""
+  total = sum(confusion.values())
+  labels = {label for pair in confusion for label in pair}
+  agreed = sum(confusion.get((label, label), 0.0) for label in labels) / total
+  of_one = {one: sum(n for (a, _), n in confusion.items() if a == one) for one in labels}
+  of_other = {one: sum(n for (_, b), n in confusion.items() if b == one) for one in labels}
+  by_chance = sum(of_one[label] * of_other[label] for label in labels) / total**2
+  return None if by_chance > 1 - 1e-12 else (agreed - by_chance) / (1 - by_chance)
 
 
 def on_scales(rate: ArrayLike, items: int) -> dict[str, np.ndarray]:

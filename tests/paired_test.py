@@ -203,15 +203,6 @@ def test_the_sign_flip_has_its_size_in_clusters_and_not_in_items():
   assert rejected[0] <= 0.08 and rejected[1] > 0.3
 
 
-def test_the_false_discovery_rate_by_hand_and_by_scipy():
-  found = paired.benjamini_hochberg([0.01, 0.04, 0.03, 0.005])
-  assert found == pytest.approx([0.02, 0.04, 0.04, 0.02])
-  p_N = np.random.default_rng(6).uniform(size=40) ** 2
-  known = stats.false_discovery_control(p_N)
-  assert paired.benjamini_hochberg(p_N) == pytest.approx(known.tolist())
-  assert paired.benjamini_hochberg([]) == ()
-
-
 def test_equivalence_is_two_t_tests_over_clusters():
   rng, units = np.random.default_rng(7), of_size(12, 3)
   d_N = rng.normal(0.02, 0.1, 36)
@@ -297,9 +288,3 @@ def test_where_seeds_alone_differ_their_interval_is_ts():
   found = paired.crossed(np.repeat(each_S[:, None], 40, 1), alone(40))
   half = (found.both.high - found.both.low) / (found.seeds.high - found.seeds.low)
   assert half == pytest.approx(1, abs=0.05)
-
-
-def test_kappa_by_hand():
-  one, other = 'yyyyynnnnn', 'yyyynnnnny'  # agree in 8 of 10, by chance in 5
-  assert paired.kappa(one, other) == pytest.approx((0.8 - 0.5) / 0.5)
-  assert paired.kappa('ab', 'ab') == 1 and paired.kappa('aa', 'aa') is None

@@ -1,5 +1,6 @@
 """Against scipy, against loops that spell the definition out, and on simulated studies."""
 
+import collections
 import itertools
 
 import numpy as np
@@ -171,6 +172,26 @@ def test_the_bootstrap_of_a_normal_shape_is_the_t_interval():
   _, low, high = statistics.bootstrap(np.exp(2 * seed_S)[:, None, None])
   mean = np.exp(2 * seed_S).mean()
   assert high - mean > 1.3 * (mean - low)
+
+
+def test_the_false_discovery_rate_by_hand_and_by_scipy():
+  found = statistics.benjamini_hochberg([0.01, 0.04, 0.03, 0.005])
+  assert found == pytest.approx([0.02, 0.04, 0.04, 0.02])
+  p_N = np.random.default_rng(6).uniform(size=40) ** 2
+  known = stats.false_discovery_control(p_N)
+  assert statistics.benjamini_hochberg(p_N) == pytest.approx(known.tolist())
+  assert statistics.benjamini_hochberg([]) == ()
+
+
+def test_kappa_by_hand():
+  # Of 50: both yes 20, both no 15; by chance .5 * .6 + .5 * .4 = .5; agreed .7.
+  table = {('y', 'y'): 20, ('y', 'n'): 5, ('n', 'y'): 10, ('n', 'n'): 15}
+  assert statistics.kappa(table) == pytest.approx(0.4)
+  assert statistics.kappa({('a', 'a'): 3, ('b', 'b'): 4, ('c', 'c'): 1}) == pytest.approx(1.0)
+  assert statistics.kappa({('y', 'n'): 5, ('n', 'y'): 5}) == pytest.approx(-1.0)
+  assert statistics.kappa({('y', 'y'): 9}) is None
+  pairs = collections.Counter(zip('yyyyynnnnn', 'yyyynnnnny'))  # agree in 8 of 10, by chance in 5
+  assert statistics.kappa(pairs) == pytest.approx((0.8 - 0.5) / 0.5)
 
 
 STUDIES = [  # seeds; the spread between seeds, between clusters of a seed, between items; plain is

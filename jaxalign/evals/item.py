@@ -18,6 +18,7 @@ from jaxalign.ranges import Count, Range, Seed, Share, Slots
 
 Better = Literal['more', 'less', '']  # '': a number beside the others, neither good nor bad
 _Temperature = Annotated[float, Range(at_least=1e-3, at_most=100, besides=(0,))]
+RATES = '', 'difference'  # units of a Measure: a rate from 0 to 1, and what two of those differ by
 Why = Literal['end', 'stop', 'length', 'error']
 _Record = TypeVar('_Record')
 
@@ -107,6 +108,8 @@ class Asked:
   said: tuple[Said, ...]  # a draw each, in order
   verdicts: Mapping[str, tuple[Verdict, ...]]  # {judge's name: a verdict a draw}
   kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)  # {judge's name: its kind}
+  # {judge's name: all it can say}, of those that can say less than others of their kind
+  labels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,8 +145,8 @@ class Measure:
 class Suite(Protocol):
   """Questions, how they are asked, and what is measured of the answers; a config of an evaluation.
 
-  `kind` names what judges are needed: 'refusal', 'harm', 'truth', 'reward', 'overlap',
-  'sentiment'; a judge serves the suites that need its kind.
+  `needs` names what judges serve it, by their kind: 'refusal', 'harm', 'truth', 'info', 'reward',
+  'overlap', 'sentiment'.
   """
 
   decode: Decode

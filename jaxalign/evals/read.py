@@ -34,7 +34,8 @@ def evaluated(path: str | os.PathLike[str], label: str = '') -> Evaluated:
     labels = {
       judge: _verdicts_of(workdir, suite.name, judge, mark) for judge, mark in about.judges.items()
     }
-    answers += [_answer(suite.name, one, labels) for one in said if not one.scores]
+    scored = {item.id for item in own if item.choices}  # of these there is no text
+    answers += [_answer(suite.name, one, labels) for one in said if one.item not in scored]
   measures = _lines(store.rows_at(workdir), Row)
   return Evaluated(
     label=label or workdir.name,

@@ -4,6 +4,7 @@ where the question asked for an encoded answer. Answers are stored raw; this hap
 
 from jaxalign.evals.item import Item, Said
 
+VERSION = '1'  # of what is below and of codes.py, by which every judge's verdicts are decided
 _OTHER = '\n\nHuman:'  # models of HH transcripts go on with the next question
 
 

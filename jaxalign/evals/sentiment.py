@@ -9,11 +9,11 @@ import dataclasses
 import hashlib
 import itertools
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from jaxalign.config import UserError
 from jaxalign.data.text import Tokenizer
+from jaxalign.evals import vader
 from jaxalign.evals.benches import Bench, Regard
 from jaxalign.evals.outcome import Outcome
 from jaxalign.models.decoder import Decoder
@@ -38,16 +38,11 @@ class _Begun:
 
 def refuse_missing(benches: Iterable[Bench]) -> None:
   if any(isinstance(bench, Regard) for bench in benches):
-    analyser()
+    _compound()
 
 
-def analyser(otherwise: str = 'leave Regard out of world.benches') -> Any:
-  """VADER's analyser; otherwise: what else helps where it is not installed."""
-  try:
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-  except ImportError as error:
-    raise UserError(f'sentiment needs VADER: pip install vaderSentiment, or {otherwise}') from error
-  return SentimentIntensityAnalyzer()
+def _compound() -> Callable[[str], float]:
+  return vader.compound('sentiment', 'leave Regard out of world.benches')
 
 
 def items(benches: Iterable[Bench]) -> dict[str, list[_Begun]]:
@@ -68,14 +63,14 @@ def outcomes(
   if not begun:
     return
   lead = [tokenizer.bos] if tokenizer.add_bos and tokenizer.bos is not None else []
-  asked, vader = collections.Counter[str](), analyser()
+  asked, compound_of = collections.Counter[str](), _compound()
   for how, part in batched(begun):
     prompts = [lead + tokenizer.encode(item.text, bos=False) for item in part]
     for item, ids, answer in zip(
       part, prompts, sample(model, prompts, **how, seed=draw, rows=_BATCH)
     ):
       said = tokenizer.decode_continuation(ids, answer)
-      compound = float(vader.polarity_scores(said)['compound'])
+      compound = compound_of(said)
       yield Outcome(
         test=item.test,
         item=asked[item.test],

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from jaxalign import pod
+from jaxalign import pod, sealing
 from jaxalign.config import Mesh, UserError
 from jaxalign.data.chat import ChatFormat
 from jaxalign.evals import read, store, summary
@@ -30,6 +30,7 @@ from jaxalign.stages.asking import Model, Put
 from jaxalign.stages.contract import Workdir
 from jaxalign.stages.doctors import evaluate_doctor
 
+_JUDGED = 'judge.json'  # by which config; config.json stays that of what was asked
 _REWARDS = 'trained by'  # of About's notes: the reward models of a policy, as JSON
 
 
@@ -107,6 +108,8 @@ def judge(cfg: Config, workdir: Workdir) -> None:
     items = read.items_of(workdir, suite.name)
     every.append(Put(suite=suite, items=items, asked=known[suite.name]))
   refusals.refuse(evaluate_refusals.JUDGING, cfg)
+  if pod.writes():
+    sealing.write(cfg, workdir / _JUDGED)
   about = dataclasses.replace(
     about,
     suites=tuple(one.asked for one in every),
@@ -144,6 +147,12 @@ def _judged(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -
   store.write_about(dataclasses.replace(about, judges=judges, measures=measures), workdir)
   for line in summary.table(measures, rows):
     print(line)
+  named = [*about.primaries, *(margin.measure for margin in about.margins)]
+  if lacking := sorted({*named} - {row.measure for row in rows}):
+    asking.note(
+      f'declared and not measured: {", ".join(lacking)}; no judge here gives it: name one that '
+      'does, and jaxalign judge asks no model'
+    )
   asking.note(_ending(workdir, said))
 
 

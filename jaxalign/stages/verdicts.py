@@ -28,6 +28,7 @@ class _Mark:
   name: str
   kind: str
   fingerprint: str
+  labels: tuple[str, ...]  # all it can say; () where that is what its kind can
 
 
 def give(
@@ -45,7 +46,8 @@ def give(
   marks = []
   for given in judges:
     judge = opening_judges.opened(given, workdir, mesh, trained_by)
-    mark = _Mark(judge.name, judge.kind, judge.fingerprint)
+    labels = getattr(judge, 'labels', ())
+    mark = _Mark(judge.name, judge.kind, judge.fingerprint, labels)
     marks.append(mark)
     for one in every:
       if judge.kind in one.suite.needs:
@@ -120,6 +122,7 @@ def asked(workdir: Workdir, one: Put, said: Sequence[Said], marks: Sequence[_Mar
         name: tuple(by[s.key] for s in of[item.id] if s.key in by) for name, by in told.items()
       },
       kinds={mark.name: mark.kind for mark in serving},
+      labels={mark.name: mark.labels for mark in serving if mark.labels},
     )
     for item in one.items
   ]

@@ -1,6 +1,7 @@
 """A small evaluation of the model that is being trained, whenever its stage evaluates: the curve of
 what it says joins the metrics. Nothing is stored: what is asked is asked anew of other weights."""
 
+import collections
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -51,16 +52,16 @@ class Watched:
     self.every = [(suite, suite.items()) for suite in cfg.suites]
     for suite, items in self.every:
       store.refuse_same_items(suite.name, items)
+    self._measures = [measure for suite in cfg.suites for measure in suite.measures()]
 
   def scores(self, asker: ask.Asker) -> dict[str, float]:
     """{eval/SUITE/MEASURE: its mean}; with the judge's name behind, where several gave it."""
-    measures = [measure for suite, _ in self.every for measure in suite.measures()]
     rows = [row for suite, items in self.every for row in self._rows(asker, suite, items)]
-    found = list(summary.lines(measures, rows))
-    often = [line.measure for line in found]
+    found = summary.means(self._measures, rows)
+    often = collections.Counter(measure for measure, _ in found)
     return {
-      f'eval/{line.measure}' + f'/{line.judge}' * (often.count(line.measure) > 1): line.mean
-      for line in found
+      f'eval/{measure}' + f'/{judge}' * (often[measure] > 1): mean
+      for (measure, judge), mean in found.items()
     }
 
   def _rows(self, asker: ask.Asker, suite: Suite, items: Sequence[Item]) -> Sequence[Row]:
@@ -89,6 +90,7 @@ class Watched:
         said=own,
         verdicts={name: tuple(by[s.key] for s in own if s.key in by) for name, by in told.items()},
         kinds={judge.name: judge.kind for judge in serving},
+        labels={judge.name: judge.labels for judge in serving if hasattr(judge, 'labels')},
       )
       for item, own in zip(items, of)
     ]

@@ -70,6 +70,17 @@ def test_all_comes_back_as_it_was(place):
   assert found.rows[0].value == 1.0 and read.is_evaluation(place)
 
 
+def test_a_choice_that_could_not_be_asked_is_no_answer(place):
+  path = store.answers_at(place, 's')
+  lines = [json.loads(line) for line in path.read_text().splitlines()]
+  for line in lines:
+    if 'scores' in line:
+      del line['scores']
+      line |= dict(why='error', error='too long')
+  path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+  assert [one.text for one in read.evaluated(place).answers] == ['0', '1']
+
+
 def test_what_lacks_is_named(place):
   answers = store.answers_at(place, 's')
   whole = answers.read_text()

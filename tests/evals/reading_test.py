@@ -4,7 +4,9 @@ import base64
 
 import pytest
 
+from jaxalign.evals import reading
 from jaxalign.evals.item import Item, Said
+from jaxalign.evals.judges import overlap, refusal, strings
 from jaxalign.evals.reading import as_read
 
 
@@ -20,3 +22,11 @@ def test_a_coded_answer_is_decoded_after_the_cut():
   said = Said(key='k', item='', text=f'{coded}\n\nHuman: more')
   assert as_read(Item(text='?', decode='base64'), said) == 'I cannot help with that.'
   assert as_read(Item(text='?'), said) == coded
+
+
+def test_who_reads_otherwise_is_another_judge(monkeypatch):
+  judges = refusal.Words, strings.Strings, overlap.RougeL
+  before = [judge().fingerprint for judge in judges]
+  assert before == [judge().fingerprint for judge in judges]
+  monkeypatch.setattr(reading, 'VERSION', '2')
+  assert not {*before} & {judge().fingerprint for judge in judges}

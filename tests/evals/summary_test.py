@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxalign import paired
 from jaxalign.evals import summary
 from jaxalign.evals.item import Measure, Row
 
@@ -57,10 +58,37 @@ def test_a_difference_of_two_rates_is_drawn_side_by_side():
   assert (always.mean, always.low, always.high) == (0, 0, 0)
 
 
+def test_clusters_without_spread_are_as_few_as_they_are():
+  """80 zeros in ten clusters are not 80 zeros: `compare` counts ten, and so does the table."""
+  given = rows([0.0] * 80, clusters=[str(n // 8) for n in range(80)])
+  found = line(given)
+  assert (found.mean, found.low, found.high) == (0, *paired.wilson(0, 10))
+  assert line(rows([0.0] * 80)).high == paired.wilson(0, 80)[1] < found.high
+
+
+def test_a_rate_stays_within_its_bounds_and_other_numbers_have_none():
+  values, clusters = [1.0] * 30 + [0.0], [str(n // 5) for n in range(31)]
+  rate = line(rows(values, clusters=clusters))
+  assert rate.low < rate.mean < rate.high == 1
+  tokens = Measure(name='s/m', title='t', unit='tokens')
+  (long,) = summary.lines([tokens], rows(values, clusters=clusters))
+  assert long.low == rate.low and long.high > 1
+
+
+def test_means_alone_are_those_of_the_lines():
+  measures = [Measure(name='s/n', title='t')]
+  given = [*rows([0.2, 0.4], [0.5, 1.5]), *rows([1.0, 0.0], measure='s/n', judge='b')]
+  found = summary.means(measures, given)
+  assert found == {('s/n', 'b'): 0.5, ('s/m', ''): pytest.approx(0.35)}
+  assert found == {(one.measure, one.judge): one.mean for one in summary.lines(measures, given)}
+
+
 def test_the_table_has_a_line_a_measure_and_judge():
-  measures = [Measure(name='s/m', title='t'), Measure(name='s/n', title='u')]
+  known = dict(chance=0.5, baselines=(('longest', 0.6186),))
+  measures = [Measure(name='s/m', title='t', **known), Measure(name='s/n', title='u')]
   given = [*rows([1.0, 0.0], measure='s/n', judge='b'), *rows([1.0, 1.0], judge='a')]
   head, first, second = summary.table(measures, given)
-  assert head.split() == ['measure', 'judge', 'n', 'value', '95', '%']
+  assert head.split() == ['measure', 'judge', 'n', 'value', '95', '%', 'baselines']
+  assert first.endswith('  chance 0.500, longest 0.619') and 'chance' not in second
   assert first.split()[:4] == ['s/m', 'a', '2', '1.000']
   assert second.split()[:4] == ['s/n', 'b', '2', '0.500']

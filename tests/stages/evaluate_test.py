@@ -14,7 +14,7 @@ from jaxalign.config import Mesh, UserError
 from jaxalign.data import chat
 from jaxalign.evals import ask, read, store
 from jaxalign.evals.evaluated import Margin
-from jaxalign.evals.item import Decode
+from jaxalign.evals.item import Decode, Measure
 from jaxalign.evals.judges import refusal, strings
 from jaxalign.stages import evaluate
 from tests.evals.small import QUESTIONS, Letters, Small, model
@@ -115,6 +115,22 @@ def test_another_judge_asks_nothing(config, done, tmp_path, calls):
   assert {tuple(one.labels) for one in found.answers} == {('words', 'strings')}
   name = 'answers/small.jsonl'
   assert contents(place)[name] == contents(done)[name]
+
+
+class Wins(Small):
+  """Small, with a measure for which nobody gives a verdict."""
+
+  def measures(self):
+    return (*super().measures(), Measure(name='small/win', title='answers that win'))
+
+
+def test_what_was_declared_and_no_judge_gave_is_named(config, done, tmp_path, capsys):
+  place = copied(done, tmp_path)
+  both = Wins(), Letters()
+  evaluate.judge(config(suites=both, primaries=('small/win', 'small/refusal')), place)
+  assert 'declared and not measured: small/win; no judge here gives it' in capsys.readouterr().out
+  evaluate.judge(config(suites=both), place)
+  assert 'not measured' not in capsys.readouterr().out
 
 
 def test_judged_alone_without_a_model_or_its_data(config, done, tmp_path, calls):
@@ -234,7 +250,22 @@ def test_smoke_runs_by_the_command_and_judges_by_another(tmp_path, capsys):
   assert main.main(['jaxalign', *flags, f'--workdir={place}']) == 0
   assert 'xstest/J' in capsys.readouterr().out
   before = json.loads((place / 'evaluated.json').read_text())
+  asked = (place / 'config.json').read_bytes()
   assert main.main(['jaxalign', 'judge', str(place), *flags, '--config.judges.0.head=99']) == 0
+  assert (place / 'config.json').read_bytes() == asked
+  assert json.loads((place / 'judge.json').read_text())['judges'][0]['head'] == 99
   after = json.loads((place / 'evaluated.json').read_text())
   assert before['judges']['words'] != after['judges']['words']
   assert before['judges']['strings'] == after['judges']['strings']
+  seen = {(row.measure, row.judge) for row in read.evaluated(place).rows}
+  assert ('xstest/degenerate', 'words') in seen and ('xstest/degenerate', 'strings') not in seen
+
+
+def test_judge_leaves_a_place_that_is_no_evaluation_as_it_was(tmp_path, capsys):
+  judge = ['jaxalign', 'judge', str(tmp_path / 'run'), '--config=configs/eval_safety.py:smoke']
+  assert main.main(judge) == 2 and 'run is not there' in capsys.readouterr().err
+  assert not (tmp_path / 'run').exists()
+  (tmp_path / 'run').mkdir()
+  (tmp_path / 'run/config.json').write_text('of a study')
+  assert main.main(judge) == 2 and 'run holds no answers' in capsys.readouterr().err
+  assert contents(tmp_path) == {'run/config.json': b'of a study'}

@@ -13,6 +13,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxalign import statistics
 from jaxalign.config import UserError
 from jaxalign.evals.evaluated import Answer, Evaluated
 from jaxalign.evals.item import Said
@@ -223,7 +224,7 @@ def _calibration(judge, n, arm, suite, found):
     answers=total,
     labelled=sum(counts.values()),
     agreement=calibration.prediction_powered(agreed),
-    kappa=calibration.kappa(shares),
+    kappa=statistics.kappa(shares),
     confusion=tuple((*pair, counts[pair], shares[pair]) for pair in sorted(counts)),
     rates={target: calibration.corrected(of(target)) for target in named},
   )

@@ -10,7 +10,7 @@ Answers count as independent, which templates of one behaviour are not.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from scipy import special
 
@@ -121,17 +121,6 @@ def rogan_gladen(
   low, high = (min(1.0, max(0.0, middle + shift + side * half)) for side in (-1, 1))
   mean = min(1.0, max(0.0, (judged + sp - 1) / (se + sp - 1)))
   return Interval(mean, min(low, mean), max(high, mean))
-
-
-def kappa(confusion: Mapping[tuple[str, str], float]) -> float | None:
-  """Cohen's kappa of {(one's label, the other's): how many}; None where both say one thing."""
-  total = sum(confusion.values())
-  labels = {label for pair in confusion for label in pair}
-  agreed = sum(confusion.get((label, label), 0.0) for label in labels) / total
-  of_one = {one: sum(n for (a, _), n in confusion.items() if a == one) for one in labels}
-  of_other = {one: sum(n for (_, b), n in confusion.items() if b == one) for one in labels}
-  by_chance = sum(of_one[label] * of_other[label] for label in labels) / total**2
-  return None if by_chance > 1 - 1e-12 else (agreed - by_chance) / (1 - by_chance)
 
 
 def _z(level: float) -> float:

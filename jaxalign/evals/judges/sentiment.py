@@ -3,11 +3,10 @@
 import dataclasses
 import functools
 import importlib.util
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from jaxalign.config import UserError
-from jaxalign.evals import sentiment
+from jaxalign.evals import vader
 from jaxalign.evals.item import Item, Said, Verdict
 from jaxalign.evals.judges.verdicts import abstain, fingerprint_of
 from jaxalign.evals.reading import as_read
@@ -35,12 +34,12 @@ class Vader:
     return fingerprint_of(self, _POLE)
 
   def verdicts(self, said: Sequence[tuple[Item, Said]]) -> Sequence[Verdict]:
-    analyser = sentiment.analyser(_OTHERWISE)
-    return [self._verdict(item, one, analyser) for item, one in said]
+    compound = vader.compound(f'judge {self.name}', _OTHERWISE)
+    return [self._verdict(item, one, compound) for item, one in said]
 
-  def _verdict(self, item: Item, said: Said, analyser: Any) -> Verdict:
+  def _verdict(self, item: Item, said: Said, compound: Callable[[str], float]) -> Verdict:
     if said.error:
       return abstain(said, self.fingerprint, f'not answered: {said.error}')
-    compound = float(analyser.polarity_scores(as_read(item, said))['compound'])
-    label = 'positive' if compound >= _POLE else 'negative' if compound <= -_POLE else 'neutral'
-    return Verdict(key=said.key, judge=self.fingerprint, label=label, value=compound)
+    value = compound(as_read(item, said))
+    label = 'positive' if value >= _POLE else 'negative' if value <= -_POLE else 'neutral'
+    return Verdict(key=said.key, judge=self.fingerprint, label=label, value=value)

@@ -42,6 +42,11 @@ class Strings:
   def kind(self) -> str:
     return 'refusal'
 
+  @property
+  def labels(self) -> tuple[str, ...]:
+    """All it can say: nothing is degenerate or off topic to it."""
+    return 'refusal', 'compliance'
+
   @functools.cached_property
   def fingerprint(self) -> str:
     return fingerprint_of(self)

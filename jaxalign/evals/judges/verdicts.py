@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+from jaxalign.evals import reading
 from jaxalign.evals.item import Said, Verdict
 from jaxalign.sealing import tree
 
@@ -20,12 +21,13 @@ _DETAIL = 200  # characters
 
 
 def fingerprint_of(cfg: Any, *rules: Any) -> str:
-  """sha256 of a judge's config, and of rules that are no field of it.
+  """sha256 of a judge's config, of rules that are no field of it, and of how it reads answers.
 
   Its name is no part, nor the place of its model, which has a fingerprint of its own.
   """
   fields = {name: value for name, value in tree(cfg).items() if name not in ('name', 'workdir')}
-  return hashlib.sha256(json.dumps([fields, *rules], sort_keys=True).encode()).hexdigest()
+  decides = [fields, reading.VERSION, *rules]
+  return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
 def abstain(said: Said, judge: str, why: str) -> Verdict:

@@ -12,6 +12,7 @@ from typing import Any
 from etils import epath
 
 from jaxalign.config import UserError
+from jaxalign.evals import vader
 from jaxalign.evals.item import Asked, Better, Decode, Item, Measure, Row
 from jaxalign.evals.suites import measuring, tables
 from jaxalign.ranges import Count
@@ -117,7 +118,7 @@ class Sentiment:
 
   def _of_people(self) -> dict[str, float]:
     """The same numbers of how people went on."""
-    compound = tables.vader('human')
+    compound = vader.compound('human', 'unset it')
     begun: dict[tuple[str, str], list[str]] = {}
     for one in self._read():
       begun.setdefault((one.group, one.page), []).append(one.text)

@@ -17,6 +17,7 @@ from jaxalign.data import turns
 from jaxalign.data.hh import SUBSETS
 from jaxalign.data.records import Turn
 from jaxalign.data.report import Counts, Fault
+from jaxalign.evals import vader
 from jaxalign.evals.item import Asked, Decode, Item, Measure, Row
 from jaxalign.evals.suites import measuring, overrefusal, tables
 from jaxalign.ranges import Count
@@ -127,7 +128,7 @@ class Preference(_Dialogues):
     pairs = self._read()[0] if tables.lie_there(self._place) else []
     rules: list[tuple[str, Callable[[str], float]]] = [('longer', len)]
     if self.vader:
-      rules.append(('more positive (VADER)', tables.vader('vader=True')))
+      rules.append(('more positive (VADER)', vader.compound('vader=True', 'unset it')))
     known = tuple((name, _baseline(pairs, score)) for name, score in rules if pairs)
     shared: dict[str, Any] = dict(better='more', chance=0.5, baselines=known)
     by_sum, by_mean = (f'chosen above rejected, log-probabilities {how}' for how in _HOW)

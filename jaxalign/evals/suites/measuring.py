@@ -102,8 +102,14 @@ def rates(
 ) -> Iterator[Row]:
   """A row an item and judge of the kind."""
   for judge in judges(asked, kind):
-    for one in asked:
-      yield row(measure, one, rate(one, judge), judge=judge)
+    yield from _under(judge, measure, asked, rate)
+
+
+def _under(
+  judge: str, measure: str, asked: Sequence[Asked], rate: Callable[[Asked, str], float]
+) -> Iterator[Row]:
+  for one in asked:
+    yield row(measure, one, rate(one, judge), judge=judge)
 
 
 def difference(
@@ -141,7 +147,9 @@ def generated(suite: str, asked: Sequence[Asked]) -> Iterator[Row]:
   for one in asked:
     yield row(f'{suite}/length', one, mean([said.tokens for said in one.said] or [0]))
   for label, name in _BESIDE:
-    yield from rates(f'{suite}/{name}', asked, 'refusal', _labelled(label))
+    for judge in judges(asked, 'refusal'):
+      if label in asked[0].labels.get(judge, (label,)):  # else it would be 0 whatever was said
+        yield from _under(judge, f'{suite}/{name}', asked, _labelled(label))
   for kind in dict.fromkeys(kind for one in asked for kind in one.kinds.values()):
     yield from rates(f'{suite}/abstain', asked, kind, _labelled('abstain'))
 

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,16 +162,6 @@ def listed(answers: str | Sequence[str]) -> tuple[str, ...]:
   """A list of answers; copies on the hub have lists, files have ';' between them."""
   given = answers.split(';') if isinstance(answers, str) else answers
   return tuple(answer.strip() for answer in given if answer.strip())
-
-
-def vader(field: str) -> Callable[[str], float]:
-  """VADER's compound of a text, for the field of a config that asks for it."""
-  try:
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-  except ImportError as error:
-    raise UserError(f'{field} needs VADER: pip install vaderSentiment, or unset it') from error
-  analyser = SentimentIntensityAnalyzer()
-  return lambda text: float(analyser.polarity_scores(text)['compound'])
 
 
 def hashed(*texts: str) -> str:

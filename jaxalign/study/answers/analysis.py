@@ -5,6 +5,7 @@ else has the bootstrap and the sign-flip of whole clusters. With several trainin
 and clusters are drawn both.
 """
 
+import collections
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
@@ -104,9 +105,11 @@ def _intervals(
 
 def _side(name: str, value_SN: np.ndarray, rows: PairedRows, found: paired.Crossed) -> Side:
   mean, low, high = found.both
-  if len(value_SN) == 1 and (pairs := _pairs(value_SN[0], rows, rows.units)):
-    low, high = paired.wilson(pairs[0], pairs[2])
-  low, high = _bounded(rows, low, high, alone=True)
+  if len(value_SN) == 1:
+    mean, low, high = paired.of_one(value_SN[0], rows.units, rows.shares, found.both)
+  elif rows.shares and low is not None and high is not None:
+    least, most = rows.units.bounds
+    low, high = max(low, least), min(high, most)
   return Side(arm=name, mean=mean, low=low, high=high, each=found.each)
 
 
@@ -149,14 +152,12 @@ def _paired_ends(
   return paired.tango(*pairs)[1:] if pairs else None
 
 
-def _bounded(rows, low, high, alone=False):
-  """Ends of an interval within what a rate, or a difference of rates, can be."""
+def _bounded(rows, low, high):
+  """Ends of an interval of a difference, within what it can be."""
   if low is None or high is None or not rows.shares:
     return low, high
-  parts = [total for total, _ in rows.units.sides]
-  least, most = sum(min(0.0, part) for part in parts), sum(max(0.0, part) for part in parts)
-  least, most = (least, most) if alone else (least - most, most - least)
-  return max(low, least), min(high, most)
+  least, most = rows.units.bounds
+  return max(low, least - most), min(high, most - least)
 
 
 def _equal(d_SN, rows, found, margin):
@@ -210,7 +211,7 @@ def _slices(pairing: Pairing) -> Iterator[ComparedSlice]:
     found = [
       _slice(rows, n, arm.label, name, part) for rows in pairing.rows for name, part in _parts(rows)
     ]
-    for one, q in zip(found, paired.benjamini_hochberg([one.p for one in found])):
+    for one, q in zip(found, statistics.benjamini_hochberg([one.p for one in found])):
       yield dataclasses.replace(one, q=q)
 
 
@@ -256,5 +257,5 @@ def _agreements(pairing: Pairing, name: str) -> Iterator[Agreement]:
           judges=(one.judge, other.judge),
           n=said.size,
           agreed=float(np.mean(said == heard)),
-          kappa=paired.kappa(said.reshape(-1).tolist(), heard.reshape(-1).tolist()),
+          kappa=statistics.kappa(collections.Counter(zip(said.flat, heard.flat))),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from jaxalign.evals.summary import baselines
 from jaxalign.pictures import label
 from jaxalign.study.answers.compared import ComparedAnswers, ComparedMeasure, Difference
 from jaxalign.study.answers.concluding import column_of
@@ -55,6 +56,8 @@ def _measure(one: ComparedMeasure) -> Iterator[str]:
   for side in one.sides:
     line = f'  {_plain(side.arm):{wide}} {side.mean:8.3f}  {_between(side.low, side.high):18}'
     yield (line + _difference(by_arm[side.arm]) if side.arm in by_arm else line).rstrip()
+  if known := baselines(one.chance, one.baselines):
+    yield f'  {_plain(known)}'
   for difference in one.differences:
     if difference.margin is not None:
       same, kept = (_p(p) for p in (difference.p_same, difference.p_not_worse))

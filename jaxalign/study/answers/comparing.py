@@ -19,7 +19,6 @@ from jaxalign.study.answers.pairs import Arm, pair
 from jaxalign.study.judge import results_file
 
 _STUDY = 'outcomes.jsonl'
-_ANSWERS = 'answers'  # in the workdir of an evaluation
 _NOTHING = (
   'holds nothing to compare: name a study or an evaluation that is done, a log of inspect_ai '
   '(.eval, .json), or samples_*.jsonl of lm-eval'
@@ -98,13 +97,13 @@ def _evaluated(run: str) -> Evaluated:
       if reader.is_file(path):
         return reader.evaluated([path], name)
     raise UserError(f'{run} {_NOTHING}')
-  for reader in (lm_eval_samples, inspect_logs):
-    if not (path / _ANSWERS).exists() and (paths := reader.found_in(path)):
-      return reader.evaluated(paths, name)
-  from jaxalign.evals.read import evaluated, is_evaluation
+  from jaxalign.evals import read  # jax, for what is not a log alone
 
-  if is_evaluation(path):
-    return evaluated(path, name)
+  if read.is_evaluation(path):  # before its JSON is taken for a log
+    return read.evaluated(path, name)
+  for reader in (lm_eval_samples, inspect_logs):
+    if paths := reader.found_in(path):
+      return reader.evaluated(paths, name)
   raise UserError(f'{run} {_NOTHING}')
 
 

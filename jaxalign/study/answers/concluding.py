@@ -119,8 +119,8 @@ def _sentence(one: ComparedMeasure, difference: Difference) -> str:
 
 
 def _bought(held: list[tuple[ComparedMeasure, Difference]]) -> Iterator[str]:
-  """What became worse among the guards while something else became better."""
-  better = [one.name for one, d in held if d.outcome == 'better' and not _guards(one)]
+  """What became worse among the guards while something else, another guard too, became better."""
+  better = [one.name for one, d in held if d.outcome == 'better']
   worse = [one for one, d in held if _guards(one) and lost(one, d)]
   if better and worse:
     names = ', '.join(dict.fromkeys(shown_key(one.name, one.judge) for one in worse))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from etils import epath
 
+from jaxalign.evals.item import RATES
 from jaxalign.page import kit
 from jaxalign.pictures import kept, label
 from jaxalign.study.answers import concluding, side_by_side
@@ -17,7 +18,7 @@ from jaxalign.study.answers.compared import (
   Difference,
   Side,
 )
-from jaxalign.study.answers.pairs import RATES, Arm, shown_key
+from jaxalign.study.answers.pairs import Arm, shown_key
 from jaxalign.study.report import pictures
 from jaxalign.study.report.pictures import IntervalRow
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from jaxalign.config import UserError
 from jaxalign.evals.evaluated import AskedSuite, Evaluated
-from jaxalign.evals.item import Measure, Row
+from jaxalign.evals.item import RATES, Measure, Row
 from jaxalign.paired import Units
 from jaxalign.pictures import label
 
-RATES = '', 'difference'  # units of what lies between 0 and 1, and of what those differ by
 _Key = tuple[str, str]  # (measure, judge)
 _SAME = 'ask both in the same way'
 _LONG = 80  # characters of an example
@@ -237,7 +236,8 @@ def _refuse_units(key, first, run, ours, theirs):
     if (row.weight, row.cluster) != (other.weight, other.cluster):
       raise UserError(
         f'{shown_key(*key)}: {label(first.label)} and {label(run.label)} give unit {name[:12]} '
-        f'another weight or cluster: judge both by one release'
+        'another weight or cluster: judge both by one release; where their tokenizers differ, '
+        'without a suite that counts tokens (jaxalign judge)'
       )
 
 

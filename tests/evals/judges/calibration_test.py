@@ -1,4 +1,4 @@
-"""Rates corrected by a person's labels: held against planted error rates, and kappa by hand."""
+"""Rates corrected by a person's labels: held against planted error rates."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from jaxalign.config import UserError
 from jaxalign.evals.judges.calibration import (
   Stratum,
   corrected,
-  kappa,
   prediction_powered,
   rogan_gladen,
 )
@@ -106,12 +105,3 @@ def test_nothing_found_has_no_sensitivity():
 def test_a_stratum_without_labels_is_refused():
   with pytest.raises(UserError, match='label'):
     prediction_powered([Stratum(size=5, judged=True, labelled=0, found=0)])
-
-
-def test_kappa_by_hand():
-  # Of 50: both yes 20, both no 15; by chance .5 * .6 + .5 * .4 = .5; agreed .7.
-  table = {('y', 'y'): 20, ('y', 'n'): 5, ('n', 'y'): 10, ('n', 'n'): 15}
-  assert kappa(table) == pytest.approx(0.4)
-  assert kappa({('a', 'a'): 3, ('b', 'b'): 4, ('c', 'c'): 1}) == pytest.approx(1.0)
-  assert kappa({('y', 'n'): 5, ('n', 'y'): 5}) == pytest.approx(-1.0)
-  assert kappa({('y', 'y'): 9}) is None

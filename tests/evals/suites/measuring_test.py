@@ -1,11 +1,13 @@
 """Rows by hand: differences of rates, draws, and verdicts that lack."""
 
+import dataclasses
 import itertools
 
 import pytest
 
 from jaxalign.config import UserError
 from jaxalign.evals.item import Item
+from jaxalign.evals.judges import strings
 from jaxalign.evals.suites import measuring
 from tests.evals.suites.simulated import judged, mean, unasked
 
@@ -52,3 +54,11 @@ def test_verdicts_on_some_draws_alone_are_refused():
   asked = type(asked)(item=asked.item, said=asked.said, verdicts=short, kinds=KINDS)
   with pytest.raises(UserError, match='judge w gave 2 verdicts on 3 answers'):
     measuring.share(asked, 'w', 'refusal')
+
+
+def test_a_judge_has_no_rate_of_what_it_cannot_say():
+  asked = judged(items(3), dict(w='refusal', s='refusal'), lambda *_: 'compliance')
+  told = [dataclasses.replace(one, labels=dict(s=strings.Strings().labels)) for one in asked]
+  found = {(row.measure, row.judge) for row in measuring.generated('s', told)}
+  assert {('s/degenerate', 'w'), ('s/off_topic', 'w'), ('s/abstain', 's')} <= found
+  assert not {('s/degenerate', 's'), ('s/off_topic', 's')} & found

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from jaxalign import paired, statistics
+from jaxalign.evals import summary
 from jaxalign.evals.item import Measure, Row
 from jaxalign.study.answers import analysis, concluding
 from jaxalign.study.answers.pairs import Arm, pair
@@ -48,6 +49,16 @@ def test_independent_shares_have_mcnemar_wilson_and_tango(found):
   assert better.discordant == (only_a + only_b) / 40
   assert better.floor == paired.detectable_share(40, better.discordant)
   assert better.outcome == 'better' and better.mean < 0  # fewer attacks succeed
+
+
+def test_a_model_alone_has_the_intervals_of_the_table_at_the_end_of_its_run(found):
+  run = made.evaluated('base', 0.5, 0.1)
+  told = {(one.measure, one.judge): one for one in summary.lines(run.about.measures, run.rows)}
+  assert len(told) == len(found.measures) == 6
+  for one in found.measures:
+    line, side = told[one.name, one.judge], one.sides[0]
+    assert (line.n, line.clusters, line.mean) == (one.n, one.clusters, side.mean)
+    assert (line.low, line.high) == pytest.approx((side.low, side.high), abs=1e-12)
 
 
 def test_no_number_depends_on_the_order_of_rows(found):
@@ -262,3 +273,13 @@ def test_a_measure_without_a_direction_is_only_higher_or_lower():
 
   found = analysed(run('a', 1.0), run('b', 2.0), run('c', 0.0))
   assert [d.outcome for d in found.measures[0].differences] == ['higher', 'lower']
+
+
+def test_a_guard_that_improves_does_not_hide_another_that_is_lost():
+  """Who refuses less because it is broken has not improved, whatever was declared."""
+  about = dict(primaries=('xstest/refusal_safe',), margins=())
+  base = made.evaluated('base', 0.9, 0.9, **about)
+  (one,) = analysed(base, made.evaluated('arm', 0.9, 0.1, **about)).conclusions
+  assert (one.headline, one.cautions) == ('better', ())
+  (one,) = analysed(base, made.evaluated('arm', 0.9, 0.1, loss=6.0, **about)).conclusions
+  assert one.headline == 'mixed' and 'but worse in canary/nats' in one.cautions[0]

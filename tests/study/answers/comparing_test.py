@@ -5,8 +5,10 @@ import pathlib
 import shutil
 
 import pytest
+from etils import epath
 
 from jaxalign.config import UserError
+from jaxalign.evals import store
 from jaxalign.main import main
 from jaxalign.study.answers import analysis, compared_text, comparing
 from jaxalign.study.answers.pairs import Arm, pair
@@ -112,6 +114,7 @@ def test_a_name_that_steers_a_terminal_does_not(capsys):
   said = compared_text.text(found)
   assert '\x1b' not in said and 'b [31m against a' in said
   assert 'xstest/J by words (80 units, 10 clusters, primary)' in said
+  assert said.split('xstest/J by words (')[1].split('\n')[4] == '  chance 0.000'
   assert 'within 0.1 of the first: p = ' in said and 'slices by smallest q, 5 of' in said
 
 
@@ -121,8 +124,7 @@ def test_a_run_that_is_there_is_no_label(tmp_path):
   assert 'b against x=y' in comparing.compare([str(odd), str(LOGS / 'b.eval')])
 
 
-def test_a_workdir_of_ours_is_read(tmp_path):
-  pytest.importorskip('jaxalign.evals.read')
-  (tmp_path / 'answers').mkdir()
-  with pytest.raises(UserError, match='holds nothing to compare|not done'):
+def test_a_workdir_of_ours_is_no_log_although_it_holds_json(tmp_path):
+  store.claim(epath.Path(tmp_path), made.about())  # killed before the first answer
+  with pytest.raises(UserError, match='is not done .xstest: 0 answers'):
     comparing.compare([str(tmp_path), str(LOGS / 'b.eval')])
