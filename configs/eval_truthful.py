@@ -40,6 +40,6 @@ def battery(path, limit=None, **whom):
     ),
     judges=(refusal.Words(),),
     primaries=('truthful/binary',),
-    margins=(Margin(measure='canary/nats', most=0.05),),
+    margins=(Margin(measure='canary/nats', most=0.01),),
     **whom,
   )

@@ -137,7 +137,7 @@ class Measure:
   name: str  # 'SUITE/NAME'
   title: str  # in plain words
   better: Better = ''
-  unit: str = ''  # of the value: '' is a rate from 0 to 1; else 'nats a token', 'tokens', ...
+  unit: str = ''  # of the value: '' is a rate from 0 to 1; else 'nats a byte', 'tokens', ...
   chance: float | None = None  # what a model that knows nothing gets
   baselines: tuple[tuple[str, float], ...] = ()  # ((a rule that reads no question, its number), ..)
 

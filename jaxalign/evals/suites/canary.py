@@ -19,7 +19,8 @@ _QUESTIONS = tables.SHIPPED / 'canary.csv'
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Text:
-  """Nats a token of plain documents, each read from its first token to its last."""
+  """Nats a byte of plain documents, each read from its first token to its last: a byte is the same
+  for every tokenizer, so that models with different ones can be held against each other."""
 
   path: str | None = None  # JSON lines with `text`; none: the texts that ship
   limit: Count | None = None  # documents, from all over; none: all
@@ -31,7 +32,7 @@ class Text:
 
   @property
   def version(self) -> str:
-    return '1'
+    return '2'
 
   @property
   def needs(self) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ class Text:
     return tables.distinct((Item(choices=(text,)) for text in some), self.name)
 
   def measures(self) -> tuple[Measure, ...]:
-    title, unit = 'surprise at plain text', 'nats a token'
+    title, unit = 'surprise at plain text', 'nats a byte'
     return (
       Measure(name='canary/nats', title=title, better='less', unit=unit),
       measuring.unasked_measure(self.name),
@@ -61,14 +62,14 @@ class Text:
     found = list(measuring.unasked(self.name, asked))
     read = [(one, of) for one in asked if (of := measuring.scores(one)) is not None]
     sums = [(one, *of[one.item.choices[0]]) for one, of in read]
-    total = sum(tokens for *_, tokens in sums)
-    for one, logprob, tokens in sums:
+    sizes = [len(one.item.choices[0].encode()) for one, *_ in sums]
+    for size, (one, logprob, tokens) in zip(sizes, sums):
       if not tokens:
         raise UserError(
           f'item {one.item.id[:12]} has no token that could be predicted: leave it out'
         )
-      weight = tokens * len(sums) / total  # so that the mean is all nats over all tokens
-      found.append(measuring.row('canary/nats', one, -logprob / tokens, weight=weight))
+      weight = size * len(sums) / sum(sizes)  # so that the mean is all nats over all bytes
+      found.append(measuring.row('canary/nats', one, -logprob / size, weight=weight))
     return found
 
 

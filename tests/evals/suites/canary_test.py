@@ -1,4 +1,4 @@
-"""The canary: nats a token over all tokens, small questions, and a trained model as an oracle."""
+"""The canary: nats a byte over all bytes, small questions, and a trained model as an oracle."""
 
 import json
 import math
@@ -14,17 +14,24 @@ from tests.evals.suites.simulated import mean, scored, unasked
 from tests.models.llama2c_test import GOLDEN
 
 
-def test_the_mean_is_of_all_tokens():
+def test_the_mean_is_of_all_bytes_whatever_the_tokens():
   suite = canary.Text(limit=8)
   items = suite.items()
   assert len(items) == 8 and all(not item.turns and not item.text for item in items)
   sizes = {item.choices[0]: n for n, item in enumerate(items, 1)}
   rows = suite.rows(scored(items, lambda item, text: (-float(sizes[text] ** 2), sizes[text])))
-  wanted = sum(n * n for n in sizes.values()) / sum(sizes.values())
+  many = {text: len(text.encode()) for text in sizes}
+  wanted = sum(n * n for n in sizes.values()) / sum(many.values())
   assert mean(rows, 'canary/nats') == pytest.approx(wanted, rel=1e-12)
   rest = scored(items[1:], lambda item, text: (-2.0, 1))
   rows = suite.rows([unasked(items[0]), *rest])
-  assert mean(rows, 'canary/nats') == 2 and mean(rows, 'canary/unasked') == 1 / 8
+  read = sum(many.values()) - many[items[0].choices[0]]
+  assert mean(rows, 'canary/nats') == pytest.approx(7 * 2.0 / read, rel=1e-12)
+  assert mean(rows, 'canary/unasked') == 1 / 8
+  finer = suite.rows(scored(items, lambda item, text: (-float(sizes[text] ** 2), 99)))
+  weights = [row.weight for row in finer if row.measure == 'canary/nats']
+  assert mean(finer, 'canary/nats') == pytest.approx(wanted, rel=1e-12)
+  assert weights == pytest.approx([8 * size / sum(many.values()) for size in many.values()])
 
 
 def test_a_broken_model_is_one_line():
@@ -89,4 +96,6 @@ def test_the_oracle_of_stories260k(stories, tmp_path, text, tokens, total):
     return float(np.asarray(logp_TV, np.float64)[at, whole[1:]].sum()), tokens
 
   rows = suite.rows(scored([item], score))
-  assert mean(rows, 'canary/nats') * tokens == pytest.approx(-total, abs=1e-3)
+  assert mean(rows, 'canary/nats') * len(item.choices[0].encode()) == pytest.approx(
+    -total, abs=1e-3
+  )
