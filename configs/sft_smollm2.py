@@ -12,7 +12,7 @@ frozen weights, and runs on two cores of a laptop too:
 (30 November 2026, on 383 short dialogues: loss 2.60 to 2.34, held out 2.21, in 5 minutes of CPU.)
 
 Slice: v5e-4. Cost (estimated, not run yet): about half an hour, for two epochs of
-160,800 dialogues (90 M tokens).
+160,800 dialogues (90 M tokens; preflight's bound: 6 minutes).
 Expect (likewise): held-out loss on the assistant's turns near 1.8 nats a token; only these turns
 carry loss.
 :smoke   a tiny Llama with a tied head from scratch on the 124 dialogues that ship with the package:

@@ -82,7 +82,7 @@ class _Prompt:
 
 def _prompts(path: str, system: str | None) -> list[_Prompt]:
   found = []
-  for line, row in rows(path, 'mend that line'):
+  for line, row in rows(path, 'name a file with a prompt of JSON on each line'):
     where = f'{path}, line {line}'
     row = dict(prompt=row) if isinstance(row, str) else row
     if not isinstance(row, dict) or ('prompt' in row) == ('messages' in row):

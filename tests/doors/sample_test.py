@@ -169,6 +169,9 @@ def test_odd_files_of_prompts(directory, tmp_path):
   with pytest.raises(UserError, match='p.jsonl'):
     sample.run([*words, f'--out={tmp_path}/e.jsonl'])
   assert not (tmp_path / 'e.jsonl').exists()
+  words[2] = f'--prompts={tmp_path}/none.jsonl'
+  with pytest.raises(UserError, match='none.jsonl cannot be read .*: name a file with a prompt'):
+    sample.run([*words, f'--out={tmp_path}/e.jsonl'])
 
 
 def test_a_torn_note_of_the_job_is_one_line(job, tmp_path):
