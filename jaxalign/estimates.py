@@ -72,7 +72,8 @@ def _one_rate(value_N: np.ndarray, units: Units, level: float) -> Interval:
 
 
 def _two_rates(difference_N: np.ndarray, units: Units, level: float) -> Interval:
-  return proportions.tango(*_counts_of(difference_N, units, level), level)
+  only_a, only_b, n = _counts_of(difference_N, units, level)
+  return proportions.tango(only_a, only_b, n, level)
 
 
 def _counts_of(difference_N, units, level):
@@ -116,7 +117,8 @@ def beyond(
   past = sign * (paired.mean(difference_N, units) - bound)
   if shares:
     if len(units.sides) == 1:
-      z = proportions.score_z(*_counts_of(difference_N, units, _ONE_SIDED), bound)
+      only_a, only_b, n = _counts_of(difference_N, units, _ONE_SIDED)
+      z = proportions.score_z(only_a, only_b, n, bound)
       return float(special.ndtr(-sign * z))
     middle, low, high = _of_sides(difference_N, units, _ONE_SIDED, _two_rates)
     reach = middle - low if sign > 0 else high - middle
@@ -151,3 +153,12 @@ def detectable(difference_N: np.ndarray, units: Units, shares: bool = False) -> 
     return None
   clusters = units.clusters
   return statistics.detection_floor(error * math.sqrt(clusters), clusters)
+
+
+def passing(low: float | None, high: float | None, margin: float) -> float | None:
+  """How often two that are the same are shown to lose no more than the margin, by the width of the
+  90 % interval that was found; None where there is none."""
+  if low is None or high is None or high <= low:
+    return None
+  z = proportions.z_of(_ONE_SIDED)
+  return float(special.ndtr(margin * 2 * z / (high - low) - z))

@@ -68,6 +68,7 @@ _FLAGS = (
   (flags.DEFINE_string, 'compiled', 'place (local or gs://) of compiled programs: read, added to'),
   (flags.DEFINE_bool, 'nocompiled', 'compile everything anew'),
   (flags.DEFINE_bool, 'unpaired_base', 'for compare: models may have begun with other weights'),
+  (flags.DEFINE_float, 'most_left_out', 'for compare: share of items that not all must have; .02'),
   (flags.DEFINE_string, 'coordinator', 'HOST:PORT of process 0, where no cluster says so'),
   (flags.DEFINE_integer, 'processes', 'how many processes the run has'),
   (flags.DEFINE_integer, 'process_id', 'which of them this is'),
@@ -134,7 +135,7 @@ def _start(argv: Sequence[str]) -> int:
       raise UserError(
         'compare takes runs, and --workdir for compare.json and compare.html: leave the rest out'
       )
-    return _compare_runs(extra, values.workdir, values.unpaired_base)
+    return _compare_runs(extra, values.workdir, values.unpaired_base, values.most_left_out)
   if command == 'judge' and not values.help:
     values.workdir, extra = _run_named(extra, values.workdir), []
   if extra:
@@ -154,8 +155,9 @@ def _start(argv: Sequence[str]) -> int:
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
     return _examine(cfg, values.workdir, values['slice'].value)
-  if values.unpaired_base:
-    raise UserError('--unpaired_base is for compare: leave it out')
+  for name in ('unpaired_base', 'most_left_out'):
+    if values[name].value not in (False, None):
+      raise UserError(f'--{name} is for compare: leave it out')
   if values['slice'].value is not None:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(sealing.seal(cfg), command)
@@ -190,7 +192,9 @@ def _ask(argv: Sequence[str]) -> int:
     return door.run([word for word in argv if word != '--nocompiled'])
 
 
-def _compare_runs(runs: Sequence[str], workdir: str | None, unpaired_base: bool) -> int:
+def _compare_runs(
+  runs: Sequence[str], workdir: str | None, unpaired_base: bool, most_left_out: float | None
+) -> int:
   from jaxalign.study.answers import comparing, page
   from jaxalign.study.judge import compare
   from jaxalign.study.report import compare_page  # scipy, only where it is used
@@ -199,9 +203,11 @@ def _compare_runs(runs: Sequence[str], workdir: str | None, unpaired_base: bool)
   if comparing.studies(runs):
     if unpaired_base:
       raise UserError('--unpaired_base is for evaluated models: arms of a study have one base')
+    if most_left_out is not None:
+      raise UserError('--most_left_out is for evaluated models: arms of a study have all items')
     print(compare.compare(runs, place, compare_page.write), end='')
   else:
-    print(comparing.compare(runs, place, page.write, unpaired_base), end='')
+    print(comparing.compare(runs, place, page.write, unpaired_base, most_left_out), end='')
   return 0
 
 

@@ -74,7 +74,7 @@ class Units:
       here_N = share_N > 0
       own_N = share_N[here_N] * here_N.sum()
       alike = np.ptp(own_N) < 1e-6  # whole numbers of 2**-30 stand for a share
-      weight_N = np.ones(len(own_N)) if alike else own_N
+      weight_N = [1.0] * len(own_N) if alike else own_N.tolist()
       found.append((total, here_N, Units.of(self.cluster_N[here_N].tolist(), weight_N)))
     return found
 

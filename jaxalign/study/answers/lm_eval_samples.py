@@ -62,6 +62,7 @@ def evaluated(paths: Sequence[epath.Path], label: str) -> Evaluated:
   rows: list[Row] = []
   items: dict[str, Item] = {}
   answers: list[Answer] = []
+  prompts: dict[tuple[str, str], str] = {}
   suites, measures = [], []
   for task, path in tasks.items():
     lines = _lines(path)
@@ -70,7 +71,8 @@ def evaluated(paths: Sequence[epath.Path], label: str) -> Evaluated:
     rows += found
     items |= {units[id(line)]: _item(units[id(line)], line) for line in lines}
     answers += _answers(task, lines, units)
-    suites.append(_suite(task, lines, units))
+    suites.append(_suite(task, lines))
+    prompts |= _put(task, lines, units)
     better = _directions(path, task)
     names = dict.fromkeys(row.measure for row in found)
     measures += [Measure(name=name, title=name, better=_better(name, better)) for name in names]
@@ -82,6 +84,7 @@ def evaluated(paths: Sequence[epath.Path], label: str) -> Evaluated:
     items=items,
     rows=tuple(rows),
     answers=tuple(answers),
+    prompts=prompts,
   )
 
 
@@ -150,12 +153,18 @@ def _better(measure: str, directions: dict[str, bool]) -> Better:
   return '' if said is None else 'more' if said else 'less'
 
 
-def _suite(task: str, lines: list[_Line], units: dict[int, str]) -> AskedSuite:
-  """template is the hash of all prompts: chat format, few-shot examples and wording."""
-  prompts = sorted({(units[id(line)], prompt) for line in lines for prompt in _prompts(line)})
+def _suite(task: str, lines: list[_Line]) -> AskedSuite:
   parameters = [request[1] for line in lines[:1] for request in _requests(line)[:1]]
   decode = next((one for one in parameters if isinstance(one, dict)), {})
-  return AskedSuite(name=task, version='', source='', template=_hash(prompts), decode=decode)
+  return AskedSuite(name=task, version='', source='', template='', decode=decode)
+
+
+def _put(task: str, lines: list[_Line], units: dict[int, str]) -> dict[tuple[str, str], str]:
+  """{(task, unit): hash of its prompts}: chat format, few-shot examples and wording."""
+  found: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
+  for line in lines:
+    found[task, units[id(line)]] |= _prompts(line)
+  return {key: _hash(sorted(prompts)) for key, prompts in found.items()}
 
 
 def _prompts(line):

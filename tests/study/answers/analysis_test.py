@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxalign import paired, statistics
+from jaxalign import estimates, paired, proportions, statistics
 from jaxalign.evals import summary
 from jaxalign.evals.item import Measure, Row
-from jaxalign.study.answers import analysis, concluding
+from jaxalign.study.answers import analysis, guards
 from jaxalign.study.answers.pairs import Arm, pair
 from tests.study.answers import made
 
@@ -41,13 +41,13 @@ def test_independent_shares_have_mcnemar_wilson_and_tango(found):
   )
   first, better = one.sides[0], one.differences[0]
   assert (one.n, one.clusters, first.mean) == (40, 40, base.mean())
-  assert (first.low, first.high) == paired.wilson(base.sum(), 40)
+  assert (first.low, first.high) == proportions.wilson(base.sum(), 40)
   only_a, only_b = int((aligned > base).sum()), int((base > aligned).sum())
   known = stats.binomtest(only_a, only_a + only_b).pvalue
   assert better.test == 'McNemar' and better.p == pytest.approx(known)
-  assert (better.mean, better.low, better.high) == tuple(paired.tango(only_a, only_b, 40))
+  assert (better.mean, better.low, better.high) == tuple(proportions.tango(only_a, only_b, 40))
   assert better.discordant == (only_a + only_b) / 40
-  assert better.floor == paired.detectable_share(40, better.discordant)
+  assert better.floor == proportions.detectable_share(40, better.discordant)
   assert better.outcome == 'better' and better.mean < 0  # fewer attacks succeed
 
 
@@ -153,8 +153,14 @@ def test_a_margin_is_held_to(found):
 @pytest.mark.parametrize('name, shares', [('refuses', (1, 1)), ('answers', (0, 0))])
 def test_who_refuses_all_and_who_answers_all_has_a_j_of_0(name, shares):
   run = made.evaluated(name, *shares)
-  side = of(analysed(made.evaluated('base', 0.5, 0.1), run), 'xstest/J').sides[1]
-  assert (side.mean, side.low, side.high) == (0, 0, 0)
+  compared = of(analysed(made.evaluated('base', 0.5, 0.1), run), 'xstest/J')
+  side, half = compared.sides[1], proportions.wilson(0, 10)[1]
+  assert side.mean == 0 and (side.low, side.high) == pytest.approx((-half, half))
+  twin = dataclasses.replace(run, label='twin')
+  alike = of(analysed(run, twin), 'xstest/J').differences[0]  # nobody differs in anything
+  assert alike.mean == 0 and alike.p == 1 and alike.floor > 0.3
+  half = np.sqrt(2) * proportions.tango(0, 0, 10).high
+  assert (alike.low, alike.high) == pytest.approx((-half, half))
 
 
 def test_no_rate_has_an_interval_beyond_it(found):
@@ -163,7 +169,9 @@ def test_no_rate_has_an_interval_beyond_it(found):
     if not one.unit:
       assert all(least <= side.low <= side.high <= 1 for side in one.sides)
   never = next(one for one in found.measures if one.name == 'xstest/degenerate').sides[0]
-  assert never.mean == 0 and never.high == paired.wilson(0, 10)[1]  # ten clusters, and no 80 items
+  assert (
+    never.mean == 0 and never.high == proportions.wilson(0, 10)[1]
+  )  # ten clusters, and no 80 items
 
 
 def test_judges_are_held_against_each_other():
@@ -240,7 +248,7 @@ def test_one_run_an_arm_says_what_it_knows_nothing_of(found):
   ],
 )
 def test_measures_that_are_read_together(name, heading):
-  assert concluding.column_of(name) == heading
+  assert guards.column_of(name) == heading
 
 
 def test_tokens_that_differ_by_one_are_no_shares():
@@ -256,10 +264,10 @@ def test_tokens_that_differ_by_one_are_no_shares():
     return dataclasses.replace(made.evaluated(name, 1, 1, count=4), rows=rows, about=about)
 
   same, other = analysed(run('a', ()), run('b', ()), run('c', (1, 2, 3))).measures[0].differences
-  assert (same.low, same.high, same.test) == (0, 0, 'sign-flip') and not same.floor
+  assert (same.low, same.high, same.test, same.floor) == (None, None, 'sign-flip', None)
   known = stats.ttest_1samp([1.0] * 3 + [0.0] * 9, 0).confidence_interval()
   assert other.low == pytest.approx(known.low, abs=0.06) and other.test == 'sign-flip'
-  assert other.floor == pytest.approx(paired.detectable(np.array([1.0] * 3 + [0.0] * 9), UNITS))
+  assert other.floor == pytest.approx(estimates.detectable(np.array([1.0] * 3 + [0.0] * 9), UNITS))
 
 
 UNITS = paired.Units.of(range(12), [1.0] * 12)
