@@ -42,7 +42,7 @@ def test_a_mean_has_the_interval_of_its_clusters():
   assert doubled.clusters == 400 and doubled.mean == pytest.approx(found.mean)
   assert doubled.high - doubled.low == pytest.approx(2 * half, rel=0.08)
   alone = line(rows([0.5, 0.7], clusters=['c', 'c']))
-  assert (alone.low, alone.high) == proportions.wilson(0.6, 1)
+  assert (alone.low, alone.high) == pytest.approx(proportions.wilson(0.6, 1))
   tokens = [Measure(name='s/m', title='t', unit='tokens')]
   (alone,) = summary.lines(tokens, rows([5.0, 7.0], clusters=['c', 'c']))
   assert (alone.low, alone.high) == (None, None)
@@ -73,10 +73,10 @@ def test_clusters_without_spread_are_as_few_as_they_are():
 def test_a_rate_stays_within_its_bounds_and_other_numbers_have_none():
   values, clusters = [1.0] * 30 + [0.0], [str(n // 5) for n in range(31)]
   rate = line(rows(values, clusters=clusters))
-  assert rate.low < rate.mean < rate.high == 1
+  assert rate.low < rate.mean < rate.high < 1  # one of 31 was not so
   tokens = Measure(name='s/m', title='t', unit='tokens')
   (long,) = summary.lines([tokens], rows(values, clusters=clusters))
-  assert long.low == rate.low and long.high > 1
+  assert long.high > 1
 
 
 def test_means_alone_are_those_of_the_lines():

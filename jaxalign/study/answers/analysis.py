@@ -88,7 +88,7 @@ def _measure(rows: PairedRows, pairing: Pairing, about: About, family: Family) -
     clusters=rows.units.clusters,
     left_out=rows.left_out,
     primary=(measure.name, rows.judge) in family.primaries,
-    sensitivity=(measure.name, rows.judge) in family.sensitivity,
+    sensitivity=(measure.name, rows.judge) in family.others,
     sides=tuple(_side(name, found) for name, found in zip(arms, told)),
     differences=tuple(differences),
   )
@@ -260,8 +260,10 @@ def _agreements(pairing: Pairing, name: str) -> Iterator[Agreement]:
   """Of every two judges of a measure, where what they said of the same units is yes or no."""
   judged = [rows for rows in pairing.rows if rows.measure.name == name and rows.binary]
   for one, other in itertools.combinations(judged, 2):
-    if one.names == other.names:
-      for arm, said, heard in zip(pairing.arms, one.value_ASN, other.value_ASN):
+    _, at_N, also_N = np.intersect1d(one.names, other.names, return_indices=True)
+    for arm, said, heard in zip(pairing.arms, one.value_ASN, other.value_ASN):
+      said, heard = said[:, at_N], heard[:, also_N]
+      if said.size:
         yield Agreement(
           measure=name,
           arm=arm.label,

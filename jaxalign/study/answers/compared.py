@@ -56,7 +56,7 @@ class ComparedMeasure:
   clusters: int
   left_out: int  # units that not every model has
   primary: bool  # declared, under the first of its judges: a member of Holm's family
-  sensitivity: bool  # declared, under another judge
+  sensitivity: bool  # under another judge than the first that the config names
   chance: float | None
   baselines: tuple[tuple[str, float], ...]
   sides: tuple[Side, ...]

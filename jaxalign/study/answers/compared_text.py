@@ -78,7 +78,11 @@ def _key(one: ComparedMeasure) -> str:
 
 def _in_full(found: ComparedAnswers) -> Iterator[str]:
   """Measures with lines of their own: what was declared, by every judge; then what else differs."""
-  tested = [one for one in found.measures if _key(one) in found.family or one.sensitivity]
+  tested = [
+    one
+    for one in found.measures
+    if _key(one) in found.family or (one.sensitivity and one.name in found.primaries)
+  ]
   apart = [one for one in found.measures if one not in tested and _differs(one)]
   if not found.primaries:
     apart = [one for one in tested if _differs(one)] + apart

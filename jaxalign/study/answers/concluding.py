@@ -14,6 +14,8 @@ from jaxalign.study.answers.compared import (
 from jaxalign.study.answers.families import Family
 from jaxalign.study.answers.pairs import Pairing, shown_key
 
+_OTHER = 'under another judge, '
+
 
 def says(pairing: Pairing, family: Family) -> Iterator[str]:
   """What all numbers rest on, a sentence each."""
@@ -69,15 +71,19 @@ def conclusions(found: ComparedAnswers) -> Iterator[Conclusion]:
   for n, model in enumerate(found.models[1:]):
     held = [(one, one.differences[n]) for one in found.measures]
     main = [(one, d) for one, d in held if shown_key(one.name, one.judge) in found.family]
-    others = [(one, d) for one, d in held if one.sensitivity]
+    others = [(one, d) for one, d in held if one.sensitivity and one.name in found.primaries]
     cautions = tuple(guards.cautions(found, n))
     said = [_sentence(one, d) for one, d in main or held]
-    said += [f'under another judge, {_sentence(one, d)}' for one, d in others]
+    said += [_OTHER + _sentence(one, d) for one, d in others]
     yield Conclusion(
       arm=model.arm,
       headline=_headline(main or held, cautions),
       found=tuple(said),
-      kept=tuple(_kept(one, d) for one, d in held if d.margin is not None),
+      kept=tuple(
+        (_OTHER if one.sensitivity else '') + _kept(one, d)
+        for one, d in sorted(held, key=lambda pair: pair[0].sensitivity)
+        if d.margin is not None
+      ),
       cautions=cautions,
     )
 

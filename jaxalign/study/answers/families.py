@@ -21,6 +21,7 @@ class Family:
 
   primaries: tuple[Key, ...]  # declared, under the first judge
   sensitivity: tuple[Key, ...]  # declared, under another
+  others: tuple[Key, ...]  # all that is under another than the first, declared or not
   tested: tuple[Key, ...]  # the primaries; where none is declared all that is no guard
 
 
@@ -32,12 +33,13 @@ def of(pairing: Pairing, about: About) -> Family:
   first = {name: _first(known, about.judges) for name, known in judges.items()}
   declared = [name for name in dict.fromkeys(about.primaries) if name in judges]
   primaries = tuple((name, first[name]) for name in declared)
-  others = [(name, judge) for name in declared for judge in judges[name] if judge != first[name]]
+  others = [(name, judge) for name in judges for judge in judges[name] if judge != first[name]]
+  sensitivity = tuple(key for name in declared for key in others if key[0] == name)
   tested = primaries
   if not about.primaries:
     every = tuple(first.items())
     tested = tuple(key for key in every if not is_beside(key[0])) or every
-  return Family(primaries=primaries, sensitivity=tuple(others), tested=tested)
+  return Family(primaries=primaries, sensitivity=sensitivity, others=tuple(others), tested=tested)
 
 
 def _first(known: Sequence[str], order: Mapping[str, str]) -> str:

@@ -106,7 +106,11 @@ def _forests(found: ComparedAnswers) -> tuple[list[_Forest], list[_Forest]]:
   """Pictures that are open and those that are folded: primaries, then what is read together, then
   the rest; a picture has one unit."""
   together = {(one.name, one.judge) for one in guards.columns(found)}
-  order = sorted(found.measures, key=lambda m: (not m.primary, (m.name, m.judge) not in together))
+
+  def place(one: ComparedMeasure) -> tuple[bool, ...]:
+    return not one.primary, one.name not in found.primaries, (one.name, one.judge) not in together
+
+  order = sorted(found.measures, key=place)
   rows: dict[str, list[IntervalRow]] = {}
   for one in order:
     rows.setdefault(_RATE if one.unit in RATES else one.unit, []).extend(
