@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from jaxalign.evals.evaluated import About
 from jaxalign.study.answers.pairs import Pairing
 
-Key = tuple[str, str]  # (measure, judge)
+_Key = tuple[str, str]  # (measure, judge)
 _BESIDE = ('unasked', 'abstain', 'length', 'degenerate', 'off_topic')  # told of every suite
 
 
@@ -19,10 +19,10 @@ _BESIDE = ('unasked', 'abstain', 'length', 'degenerate', 'off_topic')  # told of
 class Family:
   """Keys of measures, by their part in a comparison."""
 
-  primaries: tuple[Key, ...]  # declared, under the first judge
-  sensitivity: tuple[Key, ...]  # declared, under another
-  others: tuple[Key, ...]  # all that is under another than the first, declared or not
-  tested: tuple[Key, ...]  # the primaries; where none is declared all that is no guard
+  primaries: tuple[_Key, ...]  # declared, under the first judge
+  sensitivity: tuple[_Key, ...]  # declared, under another
+  others: tuple[_Key, ...]  # all that is under another than the first, declared or not
+  tested: tuple[_Key, ...]  # the primaries; where none is declared all that is no guard
 
 
 def of(pairing: Pairing, about: About) -> Family:
@@ -38,7 +38,7 @@ def of(pairing: Pairing, about: About) -> Family:
   tested = primaries
   if not about.primaries:
     every = tuple(first.items())
-    tested = tuple(key for key in every if not is_beside(key[0])) or every
+    tested = tuple(key for key in every if not _is_beside(key[0])) or every
   return Family(primaries=primaries, sensitivity=sensitivity, others=tuple(others), tested=tested)
 
 
@@ -48,6 +48,6 @@ def _first(known: Sequence[str], order: Mapping[str, str]) -> str:
   return min(known, key=lambda judge: (places.get(judge, len(places)), known.index(judge)))
 
 
-def is_beside(measure: str) -> bool:
+def _is_beside(measure: str) -> bool:
   """Whether a measure is told beside others, as how many answers are degenerate."""
   return measure.rpartition('/')[2] in _BESIDE

@@ -8,19 +8,11 @@ from scipy import stats
 
 from jaxalign import estimates, paired, proportions, statistics
 from jaxalign.evals import summary
-from jaxalign.evals.evaluated import Margin
 from jaxalign.evals.item import Measure, Row
-from jaxalign.study.answers import analysis, guards
+from jaxalign.study.answers import analysis
 from jaxalign.study.answers.pairs import Arm, pair
 from tests.study.answers import made
-
-
-def analysed(*runs):
-  return analysis.analysed(pair([Arm(label=run.label, runs=(run,)) for run in runs]))
-
-
-def of(found, name, judge='words'):
-  return next(one for one in found.measures if (one.name, one.judge) == (name, judge))
+from tests.study.answers.made import analysed, of
 
 
 @pytest.fixture(scope='module')
@@ -106,83 +98,6 @@ def test_nulls_are_found_no_more_often_than_they_may():
   assert np.mean(rejected) <= 0.12
 
 
-def test_holm_is_over_the_primaries_of_all_arms_and_judges(found):
-  primaries = [one for one in found.measures if one.primary]
-  assert {one.name for one in primaries} == set(found.primaries)
-  ps = [difference.p for one in primaries for difference in one.differences]
-  known = [0.0] * len(ps)
-  for rank, n in enumerate(np.argsort(ps)):
-    known[n] = min(1.0, max((len(ps) - k) * sorted(ps)[k] for k in range(rank + 1)))
-  held = [difference.adjusted for one in primaries for difference in one.differences]
-  assert held == pytest.approx(known)
-  assert all(
-    d.adjusted is None for one in found.measures if not one.primary for d in one.differences
-  )
-
-
-def test_without_primaries_all_measures_but_guards_are_one_family():
-  runs = [made.evaluated(name, *of, primaries=()) for name, of in (('a', (0.5, 0)), ('b', (1, 0)))]
-  undeclared = analysed(*runs)
-  tested = {one.name for one in undeclared.measures if one.differences[0].adjusted is not None}
-  assert tested == {'jailbreak/asr', 'xstest/J', 'xstest/refusal_safe', 'canary/nats'}
-  (said,) = (one for one in undeclared.says if 'No primary measure' in one)
-  assert said.endswith('Holm corrects over all measures but guards, 4 of them.')
-  assert not any(one.primary or one.sensitivity for one in undeclared.measures)
-  lengths = [keep_alone(run, 'xstest/length') for run in runs]
-  assert all(d.adjusted is not None for d in analysed(*lengths).measures[0].differences)
-
-
-def keep_alone(run, measure):
-  return dataclasses.replace(run, rows=tuple(row for row in run.rows if row.measure == measure))
-
-
-def by_two_judges(name, order):
-  run = made.evaluated(name, 0.9 if name == 'b' else 0.5, 0.2, judges=('words', 'gold'))
-  return dataclasses.replace(run, about=made.about(judges=dict.fromkeys(order, '11' * 32)))
-
-
-@pytest.mark.parametrize('order', [('words', 'gold'), ('gold', 'words')])
-def test_the_family_is_what_was_declared_under_the_judge_that_the_config_names_first(order):
-  found = analysed(by_two_judges('a', order), by_two_judges('b', order))
-  first, second = order
-  assert found.family == (f'jailbreak/asr by {first}', f'xstest/J by {first}')
-  adjusted = [
-    (one.name, one.judge) for one in found.measures if one.differences[0].adjusted is not None
-  ]
-  assert sorted(adjusted) == [('jailbreak/asr', first), ('xstest/J', first)]
-  assert all(one.primary == (one.judge == first) for one in found.measures if one.name in PRIMARY)
-  others = {(one.name, one.judge) for one in found.measures if one.sensitivity}
-  guards_too = (*PRIMARY, 'xstest/degenerate', 'xstest/refusal_safe')
-  assert others == {(name, second) for name in guards_too}
-  said = ' '.join(found.says)
-  assert f'Holm corrects over what was declared: jailbreak/asr by {first}, xstest/J by' in said
-  assert f'and in no family: jailbreak/asr by {second}, xstest/J by {second}.' in said
-  (words,) = found.conclusions
-  told = [one for one in words.found if one.startswith('under another judge, ')]
-  assert len(told) == 2 and all(f'by {second}' in one for one in told)
-  alone = [dataclasses.replace(of(found, name, first).differences[0]).p for name in PRIMARY]
-  held = [of(found, name, first).differences[0].adjusted for name in PRIMARY]
-  assert held == pytest.approx(statistics.holm(alone))  # two, and not four, to be corrected for
-
-
-PRIMARY = 'jailbreak/asr', 'xstest/J'
-
-
-def test_slices_have_a_false_discovery_rate_over_what_was_declared(found):
-  """Guards are sliced and shown, and cost what was declared nothing."""
-  for arm in ('aligned', 'again'):
-    mine = [one for one in found.slices if one.arm == arm]
-    tested = [one for one in mine if one.q is not None]
-    assert {one.measure for one in tested} == {'jailbreak/asr'} < {one.measure for one in mine}
-    assert [one.q for one in tested] == pytest.approx(
-      stats.false_discovery_control([one.p for one in tested]).tolist()
-    )
-  asr = [one for one in found.slices if one.measure == 'jailbreak/asr' and one.arm == 'again']
-  assert sorted(one.part for one in asr) == sorted(f'type {n}' for n in range(10))
-  assert all(one.n == 4 for one in asr)  # and none of all 40, which is no part
-  assert not [one for one in found.slices if one.measure == 'xstest/J']
-
-
 def test_a_margin_is_held_to(found):
   same, broken = (
     of(analysed(made.evaluated('base', 0.5, 0.1), run), 'canary/nats', '').differences[0]
@@ -193,54 +108,6 @@ def test_a_margin_is_held_to(found):
   better = made.evaluated('better', 0.5, 0.1, loss=1.5)
   gained = of(analysed(made.evaluated('base', 0.5, 0.1), better), 'canary/nats', '').differences[0]
   assert gained.p_same > 0.95 and gained.p_not_worse < 0.05  # to gain is not to be the same
-
-
-def helpful(name, wins, count=400, **changed):
-  """A model whose answers are put above the chosen ones in the first `wins` of so many."""
-  rows = tuple(
-    Row(measure='helpful/win', unit=f'{n:03}', cluster=f'{n:03}', value=float(n < wins), judge='rm')
-    for n in range(count)
-  )
-  win = Measure(name='helpful/win', title='above the chosen one', better='more', chance=0.5)
-  given = dict(primaries=(), measures=(win,), margins=(Margin(measure='helpful/win', most=0.05),))
-  return dataclasses.replace(
-    made.evaluated(name, 1, 1, count=4), rows=rows, about=made.about(**given | changed)
-  )
-
-
-def test_helpfulness_that_was_to_be_kept_is_told_with_its_margin_and_interval():
-  """The p is Tango's score at the margin, the interval the one that it agrees with."""
-  found = analysed(helpful('base', 200), helpful('kept', 198), helpful('lost', 170))
-  kept, lost = of(found, 'helpful/win', 'rm').differences
-  z = proportions.score_z(0, 2, 400, -0.05)
-  assert kept.p_not_worse == pytest.approx(stats.norm.sf(z)) and kept.p_not_worse < 0.001
-  _, low, high = proportions.tango(0, 2, 400, 0.9)
-  assert (kept.margin_low, kept.margin_high) == pytest.approx((low, high)) and low > -0.05
-  assert lost.p_not_worse > 0.95 and lost.outcome == 'worse'
-  words = {one.arm: one.kept for one in found.conclusions}
-  (said,) = words['kept']
-  assert said.startswith('no loss beyond 0.05: helpful/win by rm -0.005, 90 % interval [-0.0')
-  assert said.endswith('; the same to within it both ways')
-  (said,) = words['lost']
-  assert said.startswith('not shown, no loss beyond 0.05: helpful/win by rm -0.075, 90 % interval')
-  few = analysed(helpful('base', 10, 20), helpful('few', 10, 20)).conclusions[0].kept
-  assert few[0].startswith('not shown, no loss beyond 0.05: helpful/win by rm +0, 90 % interval')
-  power = of(analysed(helpful('a', 10, 20), helpful('b', 10, 20)), 'helpful/win', 'rm')
-  share = power.differences[0].power
-  assert 0 < share < 0.4 and f'the same show it in {share:.0%} of such studies' in few[0]
-
-
-def test_power_is_how_often_what_is_the_same_passes():
-  """Of two that differ at random, the share of studies in which nothing lost is shown."""
-  rng, passed, told = np.random.default_rng(0), [], []
-  for _ in range(300):
-    a, b, _ = rng.multinomial(300, [0.05, 0.05, 0.9])
-    d_N = np.array([1.0] * a + [-1.0] * b + [0.0] * (300 - a - b))
-    units = paired.Units.of(range(300), [1.0] * 300)
-    passed.append(estimates.beyond(d_N, units, -0.04, 1, shares=True) <= 0.05)
-    _, low, high = estimates.of_two(d_N, units, shares=True, level=0.9)
-    told.append(estimates.passing(low, high, 0.04))
-  assert np.mean(told) == pytest.approx(np.mean(passed), abs=0.07) and 0.3 < np.mean(passed) < 0.95
 
 
 @pytest.mark.parametrize('name, shares', [('refuses', (1, 1)), ('answers', (0, 0))])
@@ -290,14 +157,6 @@ def test_judges_are_held_against_each_other():
   assert one.judges == ('words', 'gold') and one.n == 80
 
 
-def test_judges_are_held_against_each_other_on_what_both_judged():
-  a, b = by_two_judges('a', ('words', 'gold')), by_two_judges('b', ('words', 'gold'))
-  lost = next(row for row in a.rows if (row.measure, row.judge) == ('xstest/J', 'gold'))
-  a = dataclasses.replace(a, rows=tuple(row for row in a.rows if row is not lost))
-  every = [one for one in analysed(a, b).agreements if one.measure == 'xstest/J']
-  assert [(one.arm, one.n) for one in every] == [('a', 79), ('b', 79)]
-
-
 def test_several_seeds_are_drawn_with_the_prompts():
   def arm(name, shares):
     runs = [made.evaluated(name, *shares, seed=s) for s in range(3)]
@@ -344,49 +203,6 @@ def test_an_effect_of_seeds_alone_is_no_effect():
   assert (null.low, null.high) == pytest.approx(tuple(proportions.tango(0, 0, 200)[1:]))
 
 
-def test_one_run_an_arm_says_what_it_knows_nothing_of(found):
-  assert found.says == (
-    'One run an arm: inference is over prompts, not over training runs.',
-    (
-      'Holm corrects over what was declared: jailbreak/asr by words, xstest/J by words, of each of '
-      '2 models.'
-    ),
-  )
-  unknown = analysed(made.evaluated('a', 0.5, 0.1, base=''), made.evaluated('b', 0.5, 0.1))
-  assert unknown.says[1] == (
-    'Nobody knows which weights a began with: if they were not those of the others, differences '
-    'are of those too.'
-  )
-  declared = ('xstest/J', 'helpful/win')
-  lacking = analysed(*(made.evaluated(name, 0.5, 0.1, primaries=declared) for name in 'ab'))
-  assert 'Declared as primary, but not measured of all: helpful/win.' in lacking.says
-
-
-@pytest.mark.parametrize(
-  'name, heading',
-  [
-    ('jailbreak/asr', 'attacks that succeed'),
-    ('jailbreak/asr_at_k', 'attacks that succeed'),
-    ('xstest/J', 'J'),
-    ('xstest/refusal_safe', 'refused, safe'),
-    ('xstest/refusal_unsafe', 'refused, unsafe'),
-    ('jailbreak/asr@k', 'attacks that succeed'),
-    ('jailbreak/twin_refusal', 'refused, safe'),
-    ('benign/refusal', 'refused, safe'),
-    ('harmless/refusal', None),
-    ('harmless/safe', None),
-    ('helpful/win', 'helpfulness'),
-    ('helpful/length', 'length'),
-    ('truthful_gen/informative', 'informative'),
-    ('canary/nats', 'canary'),
-    ('bold/degenerate', 'degenerate'),
-    ('truthful/binary', None),
-  ],
-)
-def test_measures_that_are_read_together(name, heading):
-  assert guards.column_of(name) == heading
-
-
 def test_tokens_that_differ_by_one_are_no_shares():
   """Nor is a length of which both have the same."""
 
@@ -417,13 +233,3 @@ def test_a_measure_without_a_direction_is_only_higher_or_lower():
 
   found = analysed(run('a', 1.0), run('b', 2.0), run('c', 0.0))
   assert [d.outcome for d in found.measures[0].differences] == ['higher', 'lower']
-
-
-def test_a_guard_that_improves_does_not_hide_another_that_is_lost():
-  """Who refuses less because it is broken has not improved, whatever was declared."""
-  about = dict(primaries=('xstest/refusal_safe',), margins=())
-  base = made.evaluated('base', 0.9, 0.9, **about)
-  (one,) = analysed(base, made.evaluated('arm', 0.9, 0.1, **about)).conclusions
-  assert (one.headline, one.cautions) == ('better', ())
-  (one,) = analysed(base, made.evaluated('arm', 0.9, 0.1, loss=6.0, **about)).conclusions
-  assert one.headline == 'mixed' and 'but worse in canary/nats' in one.cautions[0]
