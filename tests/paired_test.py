@@ -122,6 +122,42 @@ def test_the_sign_flip_flips_clusters_whole():
   assert paired.sign_flip(np.ones(60), many) == 1 / 10_001
 
 
+@pytest.mark.parametrize('seed', range(4))
+def test_the_sign_flip_is_scipys_permutation_test_of_what_clusters_add(seed):
+  rng = np.random.default_rng(seed)
+  units = Units.of(rng.integers(9, size=30).tolist(), [1.0] * 30)
+  d_N = rng.choice([-1.0, 0.0, 0.5, 1.0], 30)
+  known = stats.permutation_test(
+    (units.summed(d_N), np.zeros(units.clusters)),
+    lambda a, b: np.sum(a - b),
+    permutation_type='samples',
+    n_resamples=np.inf,
+  )
+  assert paired.sign_flip(d_N, units) == pytest.approx(known.pvalue)
+
+
+def test_the_clustered_bootstrap_is_scipys_of_both_sums():
+  """A mean of clusters is a ratio: what they add, by how many they are."""
+  rng = np.random.default_rng(6)
+  cluster_N = np.repeat(np.arange(40), rng.integers(1, 9, 40)).tolist()
+  units = Units.of(cluster_N, [1.0] * len(cluster_N))
+  value_N = rng.normal(size=40)[units.cluster_N] + rng.normal(size=len(units))
+  known = stats.bootstrap(
+    (units.summed(value_N), units.summed(np.ones(len(units)))),
+    lambda sums, sizes, axis: sums.sum(axis) / sizes.sum(axis),
+    paired=True,
+    vectorized=True,
+    n_resamples=8000,
+    method='percentile',
+    rng=1,
+  )
+  drawn_B = paired.draws(value_N[:, None], units, 8000)[:, 0]
+  assert drawn_B.std() == pytest.approx(known.standard_error, rel=0.04)
+  ends = np.quantile(drawn_B, [0.025, 0.975])
+  width = known.confidence_interval.high - known.confidence_interval.low
+  assert ends == pytest.approx(tuple(known.confidence_interval), abs=0.04 * width)
+
+
 def test_the_sign_flip_has_its_size_in_clusters_and_not_in_items():
   rng, units, lone = np.random.default_rng(5), of_size(10, 8), alone(80)
   ps = []

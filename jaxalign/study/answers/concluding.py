@@ -22,6 +22,7 @@ def says(pairing: Pairing, family: Family) -> Iterator[str]:
   first, *others = pairing.arms
   yield from _of_runs(pairing)
   names = ', '.join(label(arm.label) for arm in pairing.arms)
+  yield from _of_one_model(pairing)
   if pairing.unknown_bases:
     unknown = ', '.join(label(name) for name in pairing.unknown_bases)
     yield (
@@ -31,6 +32,19 @@ def says(pairing: Pairing, family: Family) -> Iterator[str]:
   if pairing.bases == 'other':
     yield f'{names} began with other weights (--unpaired_base): differences are of those too.'
   yield from _of_families(pairing, family)
+
+
+def _of_one_model(pairing: Pairing) -> Iterator[str]:
+  """Weights that are held against themselves, or given for several runs."""
+  marks: dict[str, list[str]] = {}
+  for arm in pairing.arms:
+    for run in arm.runs:
+      if run.about.fingerprint:
+        marks.setdefault(run.about.fingerprint, []).append(run.label)
+  for names in marks.values():
+    if len(names) > 1:
+      several = ', '.join(map(label, names))
+      yield f'{several} are one model by its fingerprint: no weight of theirs differs.'
 
 
 def _of_runs(pairing: Pairing) -> Iterator[str]:

@@ -5,6 +5,7 @@ and number; where that is more than a small share of a measure's units, the pair
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ MOST_LEFT_OUT = 0.02  # of a measure's units: more that not every model has is n
 _Key = tuple[str, str]  # (measure, judge)
 _ALIKE = 1e-6  # by which weights of two runs may differ: they are rounded
 _LONG = 80  # characters of an example
+_SOME = 6  # measures that an error names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,8 @@ def pair(
   everything = dict.fromkeys(key for rows in found for key in rows)
   left_out = [_lacking(key, runs, found) for key in everything if key not in keys]
   if not keys:
-    raise UserError(f'{_names(runs)} have no measure in common: {"; ".join(left_out) or "no rows"}')
+    some = '; '.join(left_out[:_SOME]) + (' and others' if left_out[_SOME:] else '')
+    raise UserError(f'{_names(runs)} have no measure in common: {some}')
   lost = {key: _Lost.of([rows[key] for rows in found]) for key in keys}
   for key, one in lost.items():
     one.refuse(shown_key(*key), runs, most_left_out)
@@ -129,13 +132,16 @@ def _by_seed(arms):
 
 def _rows_of(run: Evaluated) -> dict[_Key, dict[str, Row]]:
   found: dict[_Key, dict[str, Row]] = {}
+  if not run.rows:
+    raise UserError(f'{label(run.label)} has no row of any measure: judge it again, jaxalign judge')
   for row in run.rows:
     units = found.setdefault((row.measure, row.judge), {})
     where = f'{label(run.label)}: {row.measure}, unit {row.unit[:12]}'
     if row.unit in units:
       raise UserError(f'{where} is there twice: judge it again')
-    if not np.isfinite([row.value, row.weight]).all():
-      raise UserError(f'{where} is {row.value}, no number: judge it again')
+    for number in (row.value, row.weight):
+      if not isinstance(number, int | float) or not math.isfinite(number):
+        raise UserError(f'{where} is {label(number)}, no number: judge it again')
     units[row.unit] = row
   return found
 
@@ -184,7 +190,7 @@ class _Lost:
       share = f'above {most:.2%} of them'.replace('.00%', '%')
       raise UserError(
         f'{name}: {self.said(runs)}; that is {share}: ask both the same items, or leave them out '
-        f'by --most_left_out={self.count / self.total:.4f}'
+        f'by --most_left_out={math.ceil(1e4 * self.count / self.total) / 1e4:g}'
         if self.shared
         else f'{name}: {self.said(runs)}, and none is shared: ask both the same items'
       )

@@ -37,6 +37,15 @@ def test_one_run_an_arm_says_what_it_knows_nothing_of(found):
   assert 'Declared as primary, but not measured of all: helpful/win.' in lacking.says
 
 
+def test_one_model_that_is_given_twice_is_told_as_one():
+  one = made.evaluated('a', 0.5, 0.1)
+  twice = analysed(one, dataclasses.replace(one, label='b'))
+  assert 'a, b are one model by its fingerprint: no weight of theirs differs.' in twice.says
+  assert twice.conclusions[0].headline == 'no difference found'
+  logs = [made.evaluated(name, 0.5, 0.1, fingerprint='') for name in 'ab']  # nobody knows of these
+  assert not any('one model' in said for said in analysed(*logs).says)
+
+
 def helpful(name, wins, count=400, **changed):
   """A model whose answers are put above the chosen ones in the first `wins` of so many."""
   rows = tuple(

@@ -83,7 +83,9 @@ def evaluated(label, unsafe, safe, seed=0, judges=('words',), count=40, **change
     rows.append(Row(measure='canary/nats', unit=f'text {n}', cluster=f'text {n}', value=nats))
   return Evaluated(
     label=label,
-    about=about(**changed),
+    about=about(
+      **dict(fingerprint=hashlib.sha256(f'{label} {seed}'.encode()).hexdigest()) | changed
+    ),
     items={item.id: item for item in asked},
     rows=tuple(rows),
     answers=tuple(answers),

@@ -60,7 +60,7 @@ CASES = {
     without('xstest/J', 2),
     (
       r"xstest/J by words: 2 of 80 units are not in all, 2 not in other \('unsafe question 0 .*' "
-      r'is one\); that is above 2% of them: ask both the same items, or .* --most_left_out=0.0250'
+      r'is one\); that is above 2% of them: ask both the same items, or .* --most_left_out=0.025'
     ),
   ),
   'another unit': (
@@ -73,6 +73,8 @@ CASES = {
   ),
   'a unit twice': (with_rows(lambda rows: [*rows, rows[0]]), 'is there twice: judge it again'),
   'no number': (changed_row(value=float('nan')), 'is nan, no number'),
+  'a text': (changed_row(value='1.0\n'), 'is 1.0 , no number: judge it again'),
+  'nothing': (with_rows(lambda rows: []), 'other has no row of any measure'),
   'another weight': (changed_row(weight=1.0), 'another weight or cluster'),
   'another cluster': (changed_row(cluster='else'), 'another weight or cluster'),
   'version': (suite(version='3'), r'other were asked xstest with other versions \(2 and 3\)'),
