@@ -108,6 +108,11 @@ def _correlation(value_N, units):
   return float(one_C @ other_C) / size if size > 1e-24 else 0.0
 
 
+def _is_one_rate(units):
+  """Whether these are no difference of two rates, nor the side of one that is taken away."""
+  return [total > 0 for total, _ in units.sides] == [True]
+
+
 def beyond(
   difference_N: np.ndarray, units: Units, bound: float, sign: int, shares: bool = False
 ) -> float | None:
@@ -116,7 +121,7 @@ def beyond(
   is no proof; all else by t over clusters. None where one cluster has no error."""
   past = sign * (paired.mean(difference_N, units) - bound)
   if shares:
-    if len(units.sides) == 1:
+    if _is_one_rate(units):
       only_a, only_b, n = _counts_of(difference_N, units, _ONE_SIDED)
       z = proportions.score_z(only_a, only_b, n, bound)
       return float(special.ndtr(-sign * z))
@@ -144,7 +149,7 @@ def detectable(difference_N: np.ndarray, units: Units, shares: bool = False) -> 
   interval where clusters or two sides have one; else by their spread, None where there is none."""
   error = paired.standard_error(difference_N, units)
   if shares:
-    if len(units.sides) == 1 and (units.independent or not error):
+    if _is_one_rate(units) and (units.independent or not error):
       only_a, only_b, n = _counts_of(difference_N, units, 0.95)
       return proportions.detectable_share(n, (only_a + only_b) / n)
     _, low, high = _of_sides(difference_N, units, 0.95, _two_rates)

@@ -73,6 +73,38 @@ def test_numbers_that_do_not_spread_have_no_interval_and_only_their_signs():
   assert estimates.detectable(same, units) is None
 
 
+def any_units(rng):
+  """Clusters and weights of every kind: a rate, J, one side of it, documents of some length."""
+  count = int(rng.integers(1, 40))
+  kind, sign_N = rng.integers(4), np.ones(count)
+  if kind < 2:
+    sign_N = np.where(rng.random(count) < (0.5, 1.0)[kind], -1.0, 1.0)
+  weight_N = sign_N * (rng.random(count) + 0.1 if kind == 3 else 1.0)
+  for sign in (-1, 1):
+    here_N = sign_N == sign
+    weight_N[here_N] *= count / (np.abs(weight_N[here_N]).sum() or 1)
+  return Units.of(rng.integers(1, count + 1, count).tolist(), weight_N.tolist())
+
+
+def test_every_interval_of_shares_holds_its_middle_and_is_no_point():
+  rng = np.random.default_rng(5)
+  for _ in range(400):
+    units, kind = any_units(rng), rng.integers(4)
+    first_N, other_N = (
+      np.full(len(units), rng.random())
+      if kind == 3
+      else rng.integers(0, (2, 1, 4)[kind], len(units)) / max(1, (1, 1, 3)[kind])
+      for _ in range(2)
+    )
+    least, most = units.bounds
+    one = estimates.of_one(first_N, units, True)
+    two = estimates.of_two(other_N - first_N, units, True)
+    for (mean, low, high), reach in ((one, (least, most)), (two, (least - most, most - least))):
+      assert reach[0] <= low < high <= reach[1] and low <= mean + 1e-9 and mean <= high + 1e-9
+    assert 0 < estimates.detectable(other_N - first_N, units, True) <= 2
+    assert 0 <= estimates.beyond(other_N - first_N, units, -0.1, 1, True) <= 1
+
+
 def simulated(clusters, unsafe, safe, shares, rho, rng):
   """What is refused of both sides, whose shares differ from cluster to cluster."""
   rate_SC = [rng.beta(p * (1 / rho - 1), (1 - p) * (1 / rho - 1), clusters) for p in shares]

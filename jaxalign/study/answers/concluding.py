@@ -115,7 +115,8 @@ def _headline(
 
 def _sentence(one: ComparedMeasure, difference: Difference) -> str:
   p = difference.p if difference.adjusted is None else difference.adjusted
-  end = _between(difference.low, difference.high) or ' (no interval: nothing spreads)'
+  why = 'one cluster' if one.clusters == 1 else 'nothing spreads'
+  end = _between(difference.low, difference.high) or f' (no interval: {why})'
   end += '' if p is None else f', p = {p:.2g}'
   said = f'{shown_key(one.name, one.judge)} {difference.mean:+.3g}{end}'
   if difference.outcome == 'not found':

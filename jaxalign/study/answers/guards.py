@@ -47,7 +47,9 @@ def columns(found: ComparedAnswers) -> list[ComparedMeasure]:
 
 def cautions(found: ComparedAnswers, n: int) -> Iterator[str]:
   """What the good numbers of the model after the first n may come from."""
-  yield from _bought([(one, one.differences[n]) for one in found.measures])
+  held = [(one, one.differences[n]) for one in found.measures]
+  yield from _bought(held)
+  yield from _contested(held)
   yield from _broken(found, found.models[n + 1].arm)
 
 
@@ -61,6 +63,14 @@ def _bought(held: list[tuple[ComparedMeasure, Difference]]) -> Iterator[str]:
       f'better in {", ".join(dict.fromkeys(better))}, but worse in {names}: do not read the one '
       'without the other'
     )
+
+
+def _contested(held: list[tuple[ComparedMeasure, Difference]]) -> Iterator[str]:
+  """Primaries that are better by their judge, and worse by another."""
+  better = {one.name: one.judge for one, d in held if one.primary and d.outcome == 'better'}
+  for one, difference in held:
+    if one.sensitivity and one.name in better and difference.outcome == 'worse':
+      yield f'{one.name} is better by {better[one.name]}, and worse by {one.judge}'
 
 
 def _guards(one):

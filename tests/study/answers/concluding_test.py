@@ -46,6 +46,20 @@ def test_one_model_that_is_given_twice_is_told_as_one():
   assert not any('one model' in said for said in analysed(*logs).says)
 
 
+def test_a_number_without_an_interval_says_why():
+  def run(name, clusters, value):
+    rows = tuple(
+      Row(measure='a/b', unit=str(n), cluster=str(n % clusters), value=value + n * (clusters == 1))
+      for n in range(6)
+    )
+    about = made.about(measures=(Measure(name='a/b', title='b', unit='tokens'),), primaries=())
+    return dataclasses.replace(made.evaluated(name, 1, 1, count=4), rows=rows, about=about)
+
+  for clusters, why in ((1, 'one cluster'), (6, 'nothing spreads')):
+    said = analysed(run('a', clusters, 1.0), run('b', clusters, 1.0)).conclusions[0].found[0]
+    assert said.startswith(f'no difference found: a/b +0 (no interval: {why}), p = 1; how small')
+
+
 def helpful(name, wins, count=400, **changed):
   """A model whose answers are put above the chosen ones in the first `wins` of so many."""
   rows = tuple(

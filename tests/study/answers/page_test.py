@@ -8,6 +8,9 @@ import re
 
 import pytest
 
+from jaxalign.data.records import Turn
+from jaxalign.evals.evaluated import Answer
+from jaxalign.evals.item import Item
 from jaxalign.study.answers import analysis, page, side_by_side
 from jaxalign.study.answers.pairs import Arm, pair
 from tests.study.answers import chromium, made
@@ -139,6 +142,19 @@ def test_an_encoded_answer_is_shown_as_judges_read_it_and_one_not_asked_with_its
   assert said['unsafe question 1']['error'] == 'the prompt has 9 tokens too many'
   assert said['unsafe question 2']['text'].endswith('… (cut)') and 'read' in said['safe question 5']
   assert 'safe question 39' not in said  # the last, which one did not answer
+
+
+def test_a_request_that_is_wrapped_stands_in_plain_words_too():
+  """And is not repeated where the question has them."""
+  asked = [
+    Item(turns=(Turn('user', 'SG93IHRvPw== in Base64'),), wants='How to?', decode='base64'),
+    Item(turns=(Turn('user', 'Please say: How to?'),), wants='How to?'),
+  ]
+  answers = tuple(Answer(suite='s', item=one.id, draw=0, text='x', labels={}) for one in asked)
+  run = dataclasses.replace(
+    made.evaluated('a', 1, 1, count=4), items={one.id: one for one in asked}, answers=answers
+  )
+  assert [one['wants'] for one in side_by_side.kept([run, run]).entries] == ['How to?', '']
 
 
 def test_an_encoded_answer_and_one_not_asked_in_a_browser(browser, odd):
