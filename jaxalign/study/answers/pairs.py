@@ -6,7 +6,7 @@ and number; where that is more than a small share of a measure's units, the pair
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from jaxalign.evals.item import RATES, Measure, Row
 from jaxalign.paired import Units
 from jaxalign.pictures import label
 from jaxalign.study.answers import alike
+from jaxalign.study.answers.left_out import LeftOut, sentences
 
 MOST_LEFT_OUT = 0.02  # of a measure's units: more that not every model has is no pair
 _Key = tuple[str, str]  # (measure, judge)
 _ALIKE = 1e-6  # by which weights of two runs may differ: they are rounded
-_LONG = 80  # characters of an example
 _SOME = 6  # measures that an error names
 
 
@@ -83,7 +83,7 @@ def pair(
   if not keys:
     some = '; '.join(left_out[:_SOME]) + (' and others' if left_out[_SOME:] else '')
     raise UserError(f'{_names(runs)} have no measure in common: {some}')
-  lost = {key: _Lost.of([rows[key] for rows in found]) for key in keys}
+  lost = {key: LeftOut.of([rows[key] for rows in found]) for key in keys}
   for key, one in lost.items():
     one.refuse(shown_key(*key), runs, most_left_out)
   rows = tuple(_paired(key, arms, runs, found, lost[key]) for key in keys)
@@ -94,7 +94,7 @@ def pair(
     arms=arms,
     rows=rows,
     left_out=tuple(left_out),
-    partly=tuple(_partly(lost, runs)),
+    partly=tuple(sentences({shown_key(*key): one for key, one in lost.items()}, runs)),
     bases=bases,
     unknown_bases=unknown,
   )
@@ -155,57 +155,6 @@ def _lacking(key, runs, found):
   return f'{shown_key(*key)} (only {", ".join(having)})'
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Lost:
-  """Units of a measure that some runs have and others lack."""
-
-  shared: tuple[str, ...]
-  total: int  # units that any run has
-  lacks: tuple[tuple[str, ...], ...]  # of each run
-
-  @classmethod
-  def of(cls, found: Sequence[Mapping[str, Row]]) -> '_Lost':
-    every = sorted({unit for rows in found for unit in rows})
-    return cls(
-      shared=tuple(unit for unit in every if all(unit in rows for rows in found)),
-      total=len(every),
-      lacks=tuple(tuple(unit for unit in every if unit not in rows) for rows in found),
-    )
-
-  @property
-  def count(self) -> int:
-    return self.total - len(self.shared)
-
-  def said(self, runs: Sequence[Evaluated]) -> str:
-    """How many there are, and of each run how many it lacks, with an example."""
-    parts = [
-      f'{len(lacks)} not in {label(run.label)}{_example(lacks, runs)}'
-      for lacks, run in zip(self.lacks, runs)
-      if lacks
-    ]
-    return f'{self.count} of {self.total} units are not in all, {", ".join(parts)}'
-
-  def refuse(self, name: str, runs: Sequence[Evaluated], most: float) -> None:
-    if self.count and (self.count > most * self.total or not self.shared):
-      share = f'above {most:.2%} of them'.replace('.00%', '%')
-      raise UserError(
-        f'{name}: {self.said(runs)}; that is {share}: ask both the same items, or leave them out '
-        f'by --most_left_out={math.ceil(1e4 * self.count / self.total) / 1e4:g}'
-        if self.shared
-        else f'{name}: {self.said(runs)}, and none is shared: ask both the same items'
-      )
-
-
-def _partly(lost: Mapping[_Key, _Lost], runs: Sequence[Evaluated]) -> Iterator[str]:
-  """A sentence for each set of units that is left out, with the measures that lack it."""
-  names: dict[_Lost, list[str]] = {}
-  for key, one in lost.items():
-    if one.count:
-      names.setdefault(one, []).append(shown_key(*key))
-  for one, measures in names.items():
-    yield f'{", ".join(measures)}: {one.said(runs)}: left out'
-
-
 def _paired(key, arms, runs, found, lost):
   names, ours = lost.shared, found[0][key]
   units = _units_of_all(key, runs, [rows[key] for rows in found], names)
@@ -262,18 +211,3 @@ def _measure(name, runs):
       if measure.name == name:
         return measure
   return Measure(name=name, title=name)
-
-
-def _example(units: Sequence[str], runs: Sequence[Evaluated]) -> str:
-  """What one of these units asks, where an item says so."""
-  for run in runs:
-    for text in _questions(units, run):
-      return f' ({label(text, _LONG)!r} is one)'
-  return f' (unit {units[0][:12]} is one)'
-
-
-def _questions(units: Sequence[str], run: Evaluated) -> Iterator[str]:
-  wanted = set(units)
-  for name, item in run.items.items():
-    if (name in wanted or item.unit in wanted) and item.question:
-      yield item.question
