@@ -15,6 +15,7 @@ from jaxalign.study.answers.families import Family
 from jaxalign.study.answers.pairs import Pairing, shown_key
 
 _OTHER = 'under another judge, '
+_UNSCORED = ', unscored'  # how notes on a log end that tell of samples without a number
 
 
 def says(pairing: Pairing, family: Family) -> Iterator[str]:
@@ -31,6 +32,10 @@ def says(pairing: Pairing, family: Family) -> Iterator[str]:
     )
   if pairing.bases == 'other':
     yield f'{names} began with other weights (--unpaired_base): differences are of those too.'
+  for run in (run for arm in pairing.arms for run in arm.runs):
+    for what, many in run.about.notes.items():
+      if what.endswith(_UNSCORED):
+        yield f'{label(run.label)}: {label(what)}: {label(many)}, left out.'
   yield from _of_families(pairing, family)
 
 

@@ -7,9 +7,10 @@ in older ones' files, and the order of a file says nothing. A filter makes measu
 import collections
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from etils import epath
 
@@ -61,6 +62,7 @@ def evaluated(paths: Sequence[epath.Path], label: str) -> Evaluated:
     tasks[task] = path
   rows: list[Row] = []
   items: dict[str, Item] = {}
+  notes: dict[str, str] = {}
   answers: list[Answer] = []
   prompts: dict[tuple[str, str], str] = {}
   suites, measures = [], []
@@ -69,6 +71,7 @@ def evaluated(paths: Sequence[epath.Path], label: str) -> Evaluated:
     units = {id(line): _unit(line) for line in lines}
     found = list(_rows(task, lines, units, path))
     rows += found
+    notes |= _unscored(task, lines)
     items |= {units[id(line)]: _item(units[id(line)], line) for line in lines}
     answers += _answers(task, lines, units)
     suites.append(_suite(task, lines))
@@ -79,7 +82,11 @@ def evaluated(paths: Sequence[epath.Path], label: str) -> Evaluated:
   return Evaluated(
     label=label,
     about=About(
-      model=paths[0].parent.name, fingerprint='', suites=tuple(suites), measures=tuple(measures)
+      model=paths[0].parent.name,
+      fingerprint='',
+      suites=tuple(suites),
+      measures=tuple(measures),
+      notes=notes,
     ),
     items=items,
     rows=tuple(rows),
@@ -115,7 +122,7 @@ def _rows(task: str, lines: list[_Line], units: dict[int, str], path: epath.Path
   for line in lines:
     for metric in _metrics(line):
       value = line.get(metric)
-      if isinstance(value, bool | int | float):
+      if _is_number(value):
         values[_measure(task, metric, line), units[id(line)]].append(float(value))
   if not values:
     raise UserError(
@@ -125,6 +132,21 @@ def _rows(task: str, lines: list[_Line], units: dict[int, str], path: epath.Path
   for (measure, unit), many in values.items():
     times = f'x{len(many)}' if len(many) > 1 else ''
     yield Row(measure=measure, unit=f'{unit}{times}', cluster=unit, value=sum(many) / len(many))
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+  """Whether a metric has a value; NaN says that it has none, as where 0 was divided by 0."""
+  return isinstance(value, bool | int | float) and math.isfinite(value)
+
+
+def _unscored(task: str, lines: list[_Line]) -> dict[str, str]:
+  """Notes on metrics that some samples have no number of, though others have."""
+  given = [
+    (_measure(task, metric, line), line.get(metric)) for line in lines for metric in _metrics(line)
+  ]
+  scored = {name for name, value in given if _is_number(value)}
+  lost = collections.Counter(name for name, value in given if not _is_number(value))
+  return {f'{name}, unscored': f'{n} samples' for name, n in lost.items() if name in scored}
 
 
 def _metrics(line: _Line) -> list[str]:

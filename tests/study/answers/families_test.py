@@ -17,7 +17,7 @@ def found():
   return analysed(*(made.evaluated(name, *of) for name, of in shares.items()))
 
 
-def test_holm_is_over_the_primaries_of_all_arms_and_judges(found):
+def test_holm_is_over_the_primaries_of_all_arms(found):
   primaries = [one for one in found.measures if one.primary]
   assert {one.name for one in primaries} == set(found.primaries)
   ps = [difference.p for one in primaries for difference in one.differences]

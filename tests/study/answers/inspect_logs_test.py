@@ -110,7 +110,7 @@ def test_epochs_are_averaged_and_one_that_lacks_leaves_its_sample_out(tmp_path):
   assert [row.value for row in evaluated(saved(tmp_path / 'a.json', epochs)).rows] == [0.5, 0.5]
   epochs[3] |= dict(scores={}, error={'message': 'timeout'})
   run = evaluated(saved(tmp_path / 'b.json', epochs))
-  assert len(run.rows) == 1 and run.about.notes == {'tiny, unscored': '1 samples'}
+  assert len(run.rows) == 1 and run.about.notes == {'tiny/s, unscored': '1 samples'}
   with pytest.raises(UserError, match=r"tiny/s: 1 of 2 units .* 1 not in b \('q2' is one\)"):
     paired(evaluated(tmp_path / 'a.json', 'a'), evaluated(tmp_path / 'b.json', 'b'))
 

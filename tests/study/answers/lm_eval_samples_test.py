@@ -6,7 +6,7 @@ import pytest
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.study.answers import lm_eval_samples
+from jaxalign.study.answers import concluding, families, lm_eval_samples
 from jaxalign.study.answers.pairs import Arm, pair
 
 LOGS = epath.Path(__file__).parent / 'logs'
@@ -115,6 +115,21 @@ def test_a_document_that_one_lacks_costs_no_pair_and_prompts_are_held_to_all_the
   other = evaluated(written(tmp_path / 'chat', chat), 'b')
   with pytest.raises(UserError, match='tiny_mc with other templates: 1 of 5 prompts differ'):
     pair([arms[0], Arm(label='b', runs=(other,))], most_left_out=0.2)
+
+
+def test_a_sample_without_a_number_is_left_out_and_told(tmp_path):
+  """NaN is what lm-eval writes where it divided 0 by 0: of both models it would go unseen."""
+  runs = []
+  for name in 'ab':
+    given = lines(f'lm_{name}', 'tiny_mc')
+    given[3]['acc'] = float('nan')
+    runs.append(evaluated(written(tmp_path / name, given), name))
+  assert runs[0].about.notes == {'tiny_mc/acc, unscored': '1 samples'}
+  found = pair([Arm(label=run.label, runs=(run,)) for run in runs])
+  acc = next(one for one in found.rows if one.measure.name == 'tiny_mc/acc')
+  assert len(acc.names) == 5 and not found.partly  # none has it
+  told = list(concluding.says(found, families.of(found, runs[0].about)))
+  assert {f'{name}: tiny_mc/acc, unscored: 1 samples, left out.' for name in 'ab'} <= set(told)
 
 
 def test_a_document_that_is_there_twice_counts_once(tmp_path):
