@@ -98,14 +98,16 @@ def _effective(value_N, units, variance, level):
 
 
 def _correlation(value_N, units):
-  """Of both sides' rates, by what each cluster adds to them; 0 where few clusters tell."""
+  """Of both sides' rates, by what each cluster adds to them; 0 where few clusters tell. One that
+  makes the interval narrower counts for less, so that sides which always agreed leave no point."""
   if len(units.sides) < 2 or units.clusters < paired.FEWEST:
     return 0.0
   one_C, other_C = (
     units.summed(share_N * (value_N - share_N @ value_N)) for _, share_N in units.sides
   )
   size = math.sqrt(float(one_C @ one_C) * float(other_C @ other_C))
-  return float(one_C @ other_C) / size if size > 1e-24 else 0.0
+  found = float(one_C @ other_C) / size if size > 1e-24 else 0.0
+  return min(found, found * units.clusters / (units.clusters + Z * Z))
 
 
 def _is_one_rate(units):

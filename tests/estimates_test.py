@@ -140,6 +140,21 @@ def test_the_interval_of_a_rate_and_of_a_difference_covers_in_clusters(clusters,
   assert (np.mean(hits, 0) >= 0.92).all() and (np.mean(hits, 0) <= 0.995).all()
 
 
+def test_sides_that_move_together_leave_a_narrower_interval_and_no_point():
+  """Clusters of which all or nothing is refused, on both sides: J is 0 in each of them."""
+  rng, units = np.random.default_rng(6), two_sides(20, 5, 5)
+  each_C = np.repeat([0.0, 1.0], 10)
+  together = estimates.of_one(np.tile(np.repeat(each_C, 5), 2), units, True)
+  turned = np.concatenate([np.repeat(each_C, 5), np.repeat(each_C[::-1], 5)])
+  apart = estimates.of_one(turned, units, True)
+  other = np.concatenate([np.repeat(each_C, 5), np.repeat(rng.permutation(each_C), 5)])
+  between = estimates.of_one(other, units, True)
+  wide = [one.high - one.low for one in (together, between, apart)]
+  assert together.mean == 0 and 0.1 < wide[0] < 0.7 * wide[1] < 0.7 * wide[2]
+  known = proportions.tango(0, 0, 20)
+  assert wide[0] == pytest.approx(known.high - known.low, rel=0.35)
+
+
 def test_effective_units_are_those_of_the_design_effect():
   """Items that repeat their cluster are as many as there are clusters, at any number of them."""
   each = np.random.default_rng(2).random(400) < 0.3

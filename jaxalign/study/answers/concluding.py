@@ -84,6 +84,9 @@ def _of_families(pairing: Pairing, family: Family) -> Iterator[str]:
   measured = {rows.measure.name for rows in pairing.rows}
   if lacking := [name for name in declared if name not in measured]:
     yield f'Declared as primary, but not measured of all: {", ".join(lacking)}.'
+  margins = [one.measure for one in pairing.arms[0].runs[0].about.margins]
+  if lacking := [name for name in margins if name not in measured]:
+    yield f'To be kept within a margin, but not measured of all: {", ".join(lacking)}.'
 
 
 def conclusions(found: ComparedAnswers) -> Iterator[Conclusion]:

@@ -37,6 +37,13 @@ def test_one_run_an_arm_says_what_it_knows_nothing_of(found):
   assert 'Declared as primary, but not measured of all: helpful/win.' in lacking.says
 
 
+def test_a_margin_of_what_was_not_measured_is_told():
+  margins = (Margin(measure='helpful/win', most=0.05), Margin(measure='canary/nats', most=0.1))
+  found = analysed(*(made.evaluated(name, 0.5, 0.1, margins=margins) for name in 'ab'))
+  assert 'To be kept within a margin, but not measured of all: helpful/win.' in found.says
+  assert len(found.conclusions[0].kept) == 1
+
+
 def test_one_model_that_is_given_twice_is_told_as_one():
   one = made.evaluated('a', 0.5, 0.1)
   twice = analysed(one, dataclasses.replace(one, label='b'))
