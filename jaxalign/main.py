@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # slow to import
 _COMMANDS = ('prepare', 'judge', 'compare')  # besides run, which needs no word
 _DOORS = ('sample', 'chat', 'serve', 'lm-eval')  # what asks a model, with flags of its own
 _AUDIT = ('judge', 'sample'), ('judge', 'calibrate')  # doors/judge.py; `judge RUN` is a stage's
+_OF_EVALUATED = 'unpaired_base', 'most_left_out'  # flags of compare alone
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
 _STOPPED = 'stopped from the keyboard; the same command goes on from the last save, if there is one'
 _MAKE_ROOM = 'make room or mend the place, and the same command goes on'
@@ -68,6 +69,7 @@ _FLAGS = (
   (flags.DEFINE_string, 'compiled', 'place (local or gs://) of compiled programs: read, added to'),
   (flags.DEFINE_bool, 'nocompiled', 'compile everything anew'),
   (flags.DEFINE_bool, 'unpaired_base', 'for compare: models may have begun with other weights'),
+  (flags.DEFINE_float, 'most_left_out', 'for compare: share of items that not all must have; .02'),
   (flags.DEFINE_string, 'coordinator', 'HOST:PORT of process 0, where no cluster says so'),
   (flags.DEFINE_integer, 'processes', 'how many processes the run has'),
   (flags.DEFINE_integer, 'process_id', 'which of them this is'),
@@ -134,7 +136,7 @@ def _start(argv: Sequence[str]) -> int:
       raise UserError(
         'compare takes runs, and --workdir for compare.json and compare.html: leave the rest out'
       )
-    return _compare_runs(extra, values.workdir, values.unpaired_base)
+    return _compare_runs(extra, values)
   if command == 'judge' and not values.help:
     values.workdir, extra = _run_named(extra, values.workdir), []
   if extra:
@@ -154,8 +156,9 @@ def _start(argv: Sequence[str]) -> int:
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
     return _examine(cfg, values.workdir, values['slice'].value)
-  if values.unpaired_base:
-    raise UserError('--unpaired_base is for compare: leave it out')
+  for name in _OF_EVALUATED:
+    if values[name].value not in (False, None):
+      raise UserError(f'--{name} is for compare: leave it out')
   if values['slice'].value is not None:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(sealing.seal(cfg), command)
@@ -190,18 +193,20 @@ def _ask(argv: Sequence[str]) -> int:
     return door.run([word for word in argv if word != '--nocompiled'])
 
 
-def _compare_runs(runs: Sequence[str], workdir: str | None, unpaired_base: bool) -> int:
+def _compare_runs(runs: Sequence[str], values: flags.FlagValues) -> int:
   from jaxalign.study.answers import comparing, page
   from jaxalign.study.judge import compare
   from jaxalign.study.report import compare_page  # scipy, only where it is used
 
-  place = files.place(workdir, '--workdir') if workdir else None
+  place = files.place(values.workdir, '--workdir') if values.workdir else None
   if comparing.studies(runs):
-    if unpaired_base:
-      raise UserError('--unpaired_base is for evaluated models: arms of a study have one base')
+    for name in _OF_EVALUATED:
+      if values[name].value not in (False, None):
+        raise UserError(f'--{name} is for evaluated models: arms of a study share base and items')
     print(compare.compare(runs, place, compare_page.write), end='')
   else:
-    print(comparing.compare(runs, place, page.write, unpaired_base), end='')
+    how = values.unpaired_base, values.most_left_out
+    print(comparing.compare(runs, place, page.write, *how), end='')
   return 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxalign import paired
+from jaxalign import estimates, paired
 from jaxalign.evals.item import RATES, Measure, Row
 from jaxalign.paired import Units
 
@@ -31,7 +31,7 @@ def lines(measures: Sequence[Measure], rows: Sequence[Row]) -> Iterator[Line]:
   unit = {measure.name: measure.unit for measure in measures}
   for (name, judge), value_N, units in _parted(measures, rows):
     shares = unit.get(name, '') in RATES and bool(((value_N >= 0) & (value_N <= 1)).all())
-    mean, low, high = paired.of_one(value_N, units, shares)
+    mean, low, high = estimates.of_one(value_N, units, shares)
     n, clusters = len(units), units.clusters
     yield Line(measure=name, judge=judge, n=n, clusters=clusters, mean=mean, low=low, high=high)
 

@@ -17,7 +17,8 @@ function made(tag, text, name) {
 for (const item of data.items) {
   const said = item.said.flat()
   item.labels = new Set(said.flatMap((one) => one.labels.map(([judge, is]) => judge + ': ' + is)))
-  const words = [item.question, item.right, ...item.parts, ...said.map((one) => one.text)]
+  const texts = said.flatMap((one) => [one.text, one.read, one.error])
+  const words = [item.question, item.wants, item.right, ...item.parts, ...texts]
   item.words = words.join('\n').toLowerCase()
 }
 
@@ -33,6 +34,7 @@ function card(item) {
   const box = made('article')
   box.append(made('p', [item.suite, ...item.parts].join(' · '), 'soft'))
   box.append(made('pre', item.question, 'question'))
+  if (item.wants) box.append(made('p', 'asks, in plain words:', 'soft'), made('pre', item.wants))
   if (item.right) box.append(made('p', 'wanted: ' + item.right, 'soft'))
   const sides = made('div', undefined, 'sides')
   item.said.forEach((draws, n) => {
@@ -41,7 +43,9 @@ function card(item) {
     for (const one of draws) {
       const labels = one.labels.map(([judge, is]) => judge + ': ' + is).join(', ')
       if (labels) side.append(made('p', labels, 'labels'))
-      side.append(made('pre', one.text === '' ? '(nothing)' : one.text))
+      if (one.error) side.append(made('p', 'not asked: ' + one.error, 'unasked'))
+      else side.append(made('pre', one.text === '' ? '(says nothing)' : one.text))
+      if (one.read) side.append(made('p', 'as judges read it:', 'soft'), made('pre', one.read, 'read'))
     }
     sides.append(side)
   })

@@ -18,7 +18,7 @@ from etils import epath
 
 from jaxalign import files, statistics
 from jaxalign.config import UserError
-from jaxalign.paired import wilson
+from jaxalign.proportions import wilson
 from jaxalign.study.judge import compare_text, contrasts, results_file
 from jaxalign.study.judge.comparison import (
   ArmOfTest,
