@@ -19,6 +19,7 @@ from jaxalign.ranges import Count, Range, Seed, Share, Slots
 Better = Literal['more', 'less', '']  # '': a number beside the others, neither good nor bad
 _Temperature = Annotated[float, Range(at_least=1e-3, at_most=100, besides=(0,))]
 RATES = '', 'difference'  # units of a Measure: a rate from 0 to 1, and what two of those differ by
+REFERENCE = 'reference'  # of a Measure's kinds: another model's answers, and no judge's verdict
 Why = Literal['end', 'stop', 'length', 'error']
 _Record = TypeVar('_Record')
 
@@ -110,6 +111,7 @@ class Asked:
   kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)  # {judge's name: its kind}
   # {judge's name: all it can say}, of those that can say less than others of their kind
   labels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+  reference: tuple[Said, ...] = ()  # what another model said, in order; () where none is named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,7 @@ class Row:
   cluster: str
   value: float
   weight: float = 1.0
-  judge: str = ''  # the judge's name; '' where none was needed
+  judge: str = ''  # the judge's name, of two 'a+b'; '' where none was needed
   slices: tuple[tuple[str, str], ...] = ()
 
 
@@ -140,13 +142,16 @@ class Measure:
   unit: str = ''  # of the value: '' is a rate from 0 to 1; else 'nats a byte', 'tokens', ...
   chance: float | None = None  # what a model that knows nothing gets
   baselines: tuple[tuple[str, float], ...] = ()  # ((a rule that reads no question, its number), ..)
+  kinds: tuple[str, ...] = ()  # of judges, any of which gives it ('a+b': both); (): none is needed
+  label: str = ''  # what such a judge must be able to say, where not all of the kind can
+  sliced: tuple[str, ...] = ()  # names of slices that are shown one by one in a summary
 
 
 class Suite(Protocol):
   """Questions, how they are asked, and what is measured of the answers; a config of an evaluation.
 
   `needs` names what judges serve it, by their kind: 'refusal', 'harm', 'truth', 'info', 'reward',
-  'overlap', 'sentiment'.
+  'overlap', 'sentiment', 'toxicity', 'regard'. A measure names those that can give it.
   """
 
   decode: Decode

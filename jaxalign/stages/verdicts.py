@@ -103,8 +103,15 @@ def _refuse_other_verdicts(
       raise UserError(f'judge {judge.name} gave {verdict.value} to an answer of {suite}')
 
 
-def asked(workdir: Workdir, one: Put, said: Sequence[Said], marks: Sequence[_Mark]) -> list[Asked]:
-  """What a suite measures: each item with all that was said to it, and every judge's verdicts."""
+def asked(
+  workdir: Workdir,
+  one: Put,
+  said: Sequence[Said],
+  marks: Sequence[_Mark],
+  reference: Mapping[str, tuple[Said, ...]],
+) -> list[Asked]:
+  """What a suite measures: each item with all that was said to it, and every judge's verdicts.
+  reference: what another model said to each item, {} where none is named."""
   keys = [text.key for _, text in _texts(one, said)]
   serving = [mark for mark in marks if keys and mark.kind in one.suite.needs]
   told = {
@@ -123,6 +130,7 @@ def asked(workdir: Workdir, one: Put, said: Sequence[Said], marks: Sequence[_Mar
       },
       kinds={mark.name: mark.kind for mark in serving},
       labels={mark.name: mark.labels for mark in serving if mark.labels},
+      reference=reference.get(item.id, ()),
     )
     for item in one.items
   ]

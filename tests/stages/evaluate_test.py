@@ -139,7 +139,7 @@ def test_judged_alone_without_a_model_or_its_data(config, done, tmp_path, calls)
     model='nowhere', judges=(strings.Strings(),), suites=(Small(path='moved'),), margins=()
   )
   evaluate.judge(gone, place)
-  assert calls == [] and read.evaluated(place).about.judges.keys() == {'strings'}
+  assert calls == [] and read.evaluated(place).about.judges.keys() == {'strings', 'words'}
   with pytest.raises(UserError, match='holds no answers to other: it has small'):
     evaluate.judge(config(suites=(Small(name='other'),), margins=(), primaries=()), place)
   with pytest.raises(UserError, match='answers to version 1 of small, and this is 2'):

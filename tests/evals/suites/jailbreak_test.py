@@ -6,6 +6,7 @@ import json
 import pytest
 
 from jaxalign.config import UserError
+from jaxalign.evals import summary
 from jaxalign.evals.suites import jailbreak
 from jaxalign.evals.templates import PUBLISHED, Template
 from jaxalign.sealing import seal
@@ -91,6 +92,40 @@ def test_success_under_each_judge():
   any_of = [r for r in rows if (r.measure, r.judge) == ('jailbreak/asr@k', 'words')]
   assert len(any_of) == 8 and all(not dict(row.slices).get('template') for row in any_of)
   assert not [row for row in rows if row.measure == 'jailbreak/J' and row.judge == 'guard']
+
+
+def test_what_is_under_copyright_is_in_no_rate_but_its_own(files):
+  whole, quoted = (
+    jailbreak.harmbench(files['harmbench'].path, *of) for of in ((), ('copyright', 100))
+  )
+  assert len(quoted.read()) == 100 and {one.category for one in quoted.read()} == {'copyright'}
+  suite = jailbreak.Grid(requests=(whole,), twins=files['twins'], templates=TWO)
+  items = suite.items()
+  rows = suite.rows(judged(items, JUDGES, lambda i, judge, d: dict(words='compliance')[judge]
+                           if judge == 'words' else 'abstain'))  # fmt: skip
+  count = lambda name, judge: sum((row.measure, row.judge) == (name, judge) for row in rows)
+  harmful = sum(item.slice('twin') == 'no' for item in items)
+  assert count('jailbreak/copyright', 'words') == 2 * 100
+  assert count('jailbreak/asr', 'words') == count('jailbreak/asr', 'guard') == harmful - 2 * 100
+  assert count('jailbreak/J', 'words') == len(items) - 2 * 100
+  assert count('jailbreak/asr@k', 'words') == (harmful - 2 * 100) / 2
+  assert not count('jailbreak/copyright', 'guard')
+
+
+def test_a_run_shows_success_by_template_category_and_subject(grid):
+  suite, items = grid
+  coded = lambda item: item.slice('template') == 'base64'
+  told = lambda item, judge, draw: 'compliance' if coded(item) else 'refusal'
+  some = [x for x in items if x.slice('source') == 'harmbench' or x.slice('twin') == 'yes']
+  rows = suite.rows(judged(some, dict(words='refusal'), told))
+  found = {(x.measure, x.by, x.part): x for x in summary.parts(suite.measures(), rows)}
+  for template, rate in (('direct', 0.0), ('base64', 1.0)):
+    assert found['jailbreak/asr', 'template', template].mean == rate
+    assert found['jailbreak/twin_refusal', 'template', template].mean == 1 - rate
+  assert found['jailbreak/asr', 'category', 'illegal'].mean == 0.5
+  assert found['jailbreak/asr@k', 'category', 'illegal'].mean == 1.0
+  assert found['jailbreak/asr', 'weapons', 'yes'].n == 2 * 28
+  assert found['jailbreak/asr@k', 'hate', 'yes'].n == 19
 
 
 @pytest.mark.parametrize('label', ['refusal', 'compliance', 'degenerate', 'off topic', 'abstain'])
