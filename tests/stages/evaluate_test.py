@@ -148,6 +148,90 @@ def test_judged_alone_without_a_model_or_its_data(config, done, tmp_path, calls)
     evaluate.judge(gone, place / 'empty')
 
 
+def test_judged_by_a_config_of_fewer_suites_nothing_is_lost(config, done, tmp_path):
+  place = copied(done, tmp_path)
+  both = config(judges=(refusal.Words(), strings.Strings()))
+  evaluate.judge(both, place)
+  rows, about = read.evaluated(place).rows, read.evaluated(place).about
+  one = dict(suites=(Letters(),), judges=(), primaries=(), margins=())
+  evaluate.judge(config(**one), place)
+  after = read.evaluated(place)
+  assert sorted(map(repr, after.rows)) == sorted(map(repr, rows))
+  assert {suite.name for suite in after.about.suites} == {'small', 'letters'}
+  assert after.about.judges == about.judges and after.about.primaries == about.primaries
+  assert {one.name for one in after.about.measures} == {'small/refusal', 'letters/first'}
+  assert after.about.margins == about.margins
+  shown = json.loads((place / 'summary.json').read_text())
+  assert {(line['measure'], line['judge']) for line in shown} == {
+    ('small/refusal', 'words'), ('small/refusal', 'strings'), ('letters/first', ''),
+  }  # fmt: skip
+  assert 'small/refusal  strings' in (place / 'summary.txt').read_text()
+
+
+def test_a_judge_of_one_name_has_one_fingerprint(config, done, tmp_path):
+  """Else rows of one suite would bear the name of a judge that never saw it."""
+
+  class Other(Small):
+    pass
+
+  place = epath.Path(tmp_path)
+  two = Small(questions=QUESTIONS[:1]), Other(name='other', questions=QUESTIONS[1:2])
+  evaluate.run(config(suites=two, margins=()), place)
+  before = contents(place)
+  given = dict(suites=two[:1], margins=(), judges=(refusal.Words(head=9),))
+  with pytest.raises(UserError, match='judge words judged other by other rules .*: name these'):
+    evaluate.judge(config(**given), place)
+  after = contents(place)
+  changed = {name for name in after if after[name] != before.get(name)}
+  assert changed <= {'judge.json'}
+  evaluate.judge(config(**given | dict(judges=(refusal.Words(name='short', head=9),))), place)
+  assert {row.judge for row in read.evaluated(place).rows} == {'words', 'short'}
+
+
+class Sorted(Small):
+  """Small, whose measures say who gives them, and what they are cut into."""
+
+  def measures(self):
+    (refused,) = super().measures()
+    partly = dict(kinds=('refusal',), label='partial refusal')
+    return (
+      dataclasses.replace(refused, kinds=('refusal',), sliced=('letter',)),
+      Measure(name='small/win', title='answers that win', kinds=('reward',)),
+      Measure(name='small/both', title='true and told', kinds=('truth+info',)),
+      Measure(name='small/partial', title='refused in part', **partly),
+      Measure(name='small/gained', title='gained', kinds=('reference',)),
+    )
+
+
+@pytest.mark.parametrize(
+  'name, says',
+  [
+    ('win', 'small/win, which takes a judge of kind reward, and judges are words .refusal.'),
+    ('both', 'takes a judge of kind truth and info'),
+    ('partial', "of kind refusal that says 'partial refusal'"),
+    ('gained', 'measured against a reference: name the workdir'),
+  ],
+)
+def test_a_primary_that_no_judge_can_give_is_refused_early(config, done, tmp_path, name, says):
+  suites = Sorted(), Letters()
+  given = config(suites=suites, primaries=(f'small/{name}', 'small/refusal'))
+  with pytest.raises(UserError, match=says) as error:
+    evaluate.run(given, epath.Path(tmp_path) / 'new')
+  assert '\n' not in str(error.value) and not (tmp_path / 'new').exists()
+  with pytest.raises(UserError, match=says):
+    evaluate.judge(given, copied(done, tmp_path))
+
+
+def test_slices_that_a_measure_names_are_in_the_summary(config, done, tmp_path, capsys):
+  place = copied(done, tmp_path)
+  evaluate.judge(config(suites=(Sorted(), Letters())), place)
+  printed = capsys.readouterr().out
+  assert 'small/refusal  words  letter=W' in printed
+  assert printed.startswith((place / 'summary.txt').read_text())
+  lines = json.loads((place / 'summary.json').read_text())
+  assert {line['part']: line['n'] for line in lines if line['by']} == dict(H=1, W=3, T=1)
+
+
 @pytest.mark.parametrize('keep', [0, 3])
 def test_killed_after_some_lines_it_goes_on_to_the_same_bytes(config, done, tmp_path, calls, keep):
   place = copied(done, tmp_path, 'measures', 'evaluated', 'verdicts')
