@@ -49,6 +49,7 @@ class Item:
   text: str = ''  # a beginning that is continued as it stands, in no chat format
   prefill: str = ''  # how the assistant's answer is made to begin; no part of what is said
   choices: tuple[str, ...] = ()  # answers whose log-probabilities are asked; (): one is generated
+  opening: bool = False  # choices are how an answer begins, so that no end follows them
   wants: str = ''  # what is asked, in plain words, where the turns wrap it: judges read this
   decode: str = 'plain'  # how an answer is read before it is judged: a name of templates.HOOKS
   right: tuple[str, ...] = ()  # reference answers that are good, for judges that compare texts
@@ -62,6 +63,7 @@ class Item:
     """sha256 of what is asked; the place in a file and the slices are no part of it."""
     turns = [[turn.role, turn.text] for turn in self.turns]
     asked = [turns, self.text, self.prefill, self.choices, self.wants, self.decode]
+    asked += ['opening'] if self.opening else []
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
 
   @property

@@ -5,7 +5,16 @@ import json
 import pytest
 
 from jaxalign.evals.item import REFERENCE, as_json
-from jaxalign.evals.suites import bold, canary, hh, jailbreak, overrefusal, truthful
+from jaxalign.evals.suites import (
+  bold,
+  canary,
+  hh,
+  jailbreak,
+  outcomes,
+  overrefusal,
+  refusal_odds,
+  truthful,
+)
 from jaxalign.sealing import seal, to_json
 from tests.evals.suites.simulated import judged, scored
 
@@ -22,6 +31,8 @@ SUITES = (
   overrefusal.Benign(limit=8),
   canary.Text(limit=8),
   canary.Choices(limit=8),
+  refusal_odds.Twins(limit=8),
+  outcomes.Outcomes(limit=8),
 )
 LABELS = dict(
   refusal='refusal', harm='harmful', truth='true', info='informative', reward='win',
