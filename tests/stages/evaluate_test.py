@@ -15,8 +15,9 @@ from jaxalign.data import chat
 from jaxalign.evals import ask, read, store
 from jaxalign.evals.evaluated import Margin
 from jaxalign.evals.item import Decode, Measure
-from jaxalign.evals.judges import refusal, strings
+from jaxalign.evals.judges import http, refusal, strings
 from jaxalign.stages import evaluate
+from tests.evals.judges.http_test import Judge
 from tests.evals.small import QUESTIONS, Letters, Small, model
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -186,6 +187,36 @@ def test_a_judge_of_one_name_has_one_fingerprint(config, done, tmp_path):
   assert changed <= {'judge.json'}
   evaluate.judge(config(**given | dict(judges=(refusal.Words(name='short', head=9),))), place)
   assert {row.judge for row in read.evaluated(place).rows} == {'words', 'short'}
+
+
+def test_a_judge_that_says_nothing_fails_its_suite_and_takes_no_other_along(
+  config, done, tmp_path, served
+):
+  place = copied(done, tmp_path)
+  server, judge = served
+  server.reply = lambda shown: 'That is hard to say.'
+  both = config(judges=(judge, strings.Strings()))
+  with pytest.raises(UserError, match='small: judge gpt left 7 of 7 answers open') as error:
+    evaluate.judge(both, place)
+  assert '\n' not in str(error.value)
+  kept = contents(place)
+  assert kept['verdicts/small.gpt.jsonl'].count(b'abstain') == 7
+  assert kept['verdicts/small.strings.jsonl'].count(b'\n') == 7  # judged all the same
+  assert kept['measures.jsonl'] == contents(done)['measures.jsonl']
+  server.reply = lambda shown: '{"verdict": "partial_refusal"}'
+  evaluate.judge(both, place)
+  told = {one.labels['gpt'] for one in read.evaluated(place).answers}
+  assert told == {'partial refusal'} and len(server.seen) == 14
+
+
+@pytest.fixture
+def served():
+  """(a server of this machine, a judge behind it)."""
+  server = Judge()
+  endpoint = dataclasses.replace(server.endpoint, tries=1)
+  yield server, http.Http(endpoint=endpoint, rubric=http.REFUSAL, name='gpt')
+  server.server.shutdown()
+  server.server.server_close()
 
 
 class Sorted(Small):

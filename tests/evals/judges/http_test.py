@@ -1,5 +1,6 @@
 """A judge behind an address, against a server of this file on this machine."""
 
+import dataclasses
 import http.server
 import json
 import threading
@@ -137,6 +138,16 @@ def test_prose_lies_and_silence_are_left_open(server, tmp_path):
   assert labels(opened(server, tmp_path), pairs) == ['true'] * 4
   assert len(server.seen) == before + 3  # these alone
   assert (tmp_path / 'replies.jsonl').read_text().count('\n') == 4  # what was none is not kept
+
+
+def test_a_judge_that_takes_too_long_is_left_open(server, tmp_path):
+  forever = threading.Event()
+  server.reply = lambda shown: TRUE if shown['answer'] == 'rock' else forever.wait(60) and TRUE
+  slow = dataclasses.replace(server.endpoint, timeout=1.0, tries=1)
+  judge = Http(endpoint=slow, rubric=TRUTH).opened(tmp_path / 'replies.jsonl', Client(slow))
+  late, fine = judge.verdicts(said('cheese', 'rock'))
+  forever.set()
+  assert (late.label, fine.label) == ('abstain', 'true') and late.detail.startswith('no reply: ')
 
 
 def test_too_many_left_open_fail_the_suite(server, tmp_path):
