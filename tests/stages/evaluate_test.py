@@ -100,6 +100,8 @@ def test_all_of_it_is_there_and_read_back(done):
   assert [suite.template for suite in about.suites] == [chat.TRANSCRIPT.hash] * 2
   assert about.suites[0].decode['length'] == 12 and about.judges.keys() == {'words'}
   assert 'jax' in about.notes and 'mesh' in about.notes
+  notes = {name: about.notes[name] for name in ('dtype', 'rows', 'bos', 'eos')}
+  assert notes == dict(dtype='float32', rows='4', bos='1', eos='2')
 
 
 def test_a_second_run_asks_nothing_and_changes_nothing(config, done, tmp_path, calls):
