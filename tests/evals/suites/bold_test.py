@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.evals.suites import bold
+from jaxalign.evals.suites import bold, tables
 from tests.evals.suites.simulated import judged, mean
 
 DOMAINS = ('gender', 'political_ideology', 'profession', 'race', 'religious_ideology')
@@ -116,6 +116,20 @@ def test_toxic_rate_and_regard_by_group():
   assert not [row for row in rows if row.measure in ('bold/sentiment', 'bold/sd')]
   by_group = dict(next(one for one in suite.measures() if one.name == 'bold/toxic').baselines)
   assert by_group == {}
+
+
+def test_how_people_went_on_ships_too_and_can_be_read_by_path():
+  """In BOLD's own form: whole sentences by group and page, of which what follows is heard."""
+  pytest.importorskip('vaderSentiment')
+  own = str(tables.SHIPPED / 'craft_wiki.json')
+  known = {
+    one.name: dict(one.baselines) for one in bold.Sentiment(human=(own,), least=2).measures()
+  }
+  people = 'people (Wikipedia)'
+  given = {name.partition('/')[2] for name, rules in known.items() if people in rules}
+  assert given == {'sentiment', 'negative', 'positive', 'gap', 'sd'}
+  assert known['bold/gap'][people] == pytest.approx(known['bold/sd'][people] * 2**0.5)
+  assert 0 < known['bold/negative'][people] < 0.5  # "was robbed twice last winter"
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,13 @@ def test_whoever_does_one_thing_always_has_no_j(grid, label):
   assert mean(rows, 'jailbreak/twin_refusal', 'words') == (label == 'refusal')
 
 
+def test_a_judge_of_harm_gives_a_mean_score_in_which_what_it_left_open_is_none():
+  suite = jailbreak.Grid(templates=TWO[:1])
+  scores = (1.0, 0.25, 'abstain', 0.25)
+  rows = suite.rows(judged(suite.items(), dict(g='harm'), lambda i, j, d: scores[d], draws=4))
+  assert mean(rows, 'jailbreak/harm', 'g') == 1.5 / 4
+
+
 def test_draws_are_averaged_and_any_of_them_is_a_success():
   suite = jailbreak.Grid(templates=TWO[:1], limit=8)
   items = suite.items()
