@@ -12,7 +12,7 @@ from jaxalign.data import cutting, dialogues
 from jaxalign.data.records import Conversation, Turn
 from jaxalign.evals.ask import fingerprint_of
 from jaxalign.evals.item import Judge
-from jaxalign.evals.judges import gold, http, native
+from jaxalign.evals.judges import gold, http, native, sequence
 from jaxalign.files import place, read_json
 from jaxalign.models import hub
 from jaxalign.rl.sample import bucket, to_every_host
@@ -32,6 +32,11 @@ def opened(judge: Any, workdir: Workdir, mesh: Mesh, trained_by: _Prints) -> Jud
     return judge.opened(workdir / 'replies' / f'{judge.name}.jsonl')
   if isinstance(judge, native.Classifier):
     return judge.opened(*_model_of(judge, mesh))
+  if isinstance(judge, sequence.Labelled):
+    model, score_CD, config = hub.load_classifier(judge.path, mesh=mesh)
+    model.tokenizer = loading.tokenizer_of(hub.resolve(judge.path), model.cfg.vocab)
+    mark = fingerprint_of(model) if model.tokenizer is not None else ''
+    return judge.opened(model, score_CD, config, mark)
   if isinstance(judge, gold.Reward):
     refuse(judge, trained_by)  # before its weights are read
     mark = trained.fingerprint_of(judge.workdir)
@@ -49,12 +54,13 @@ def _model_of(judge: native.Classifier, mesh: Mesh) -> tuple[Any, str]:
 
 def by_all(judge: Any) -> bool:
   """Whether all processes of a pod ask a judge together, for its weights lie on all of them."""
-  return isinstance(getattr(judge, 'cfg', None), native.Classifier | gold.Reward)
+  with_weights = native.Classifier | gold.Reward | sequence.Labelled
+  return isinstance(getattr(judge, 'cfg', None), with_weights)
 
 
 def refuse(judge: Any, trained_by: _Prints) -> None:
   """UserError where a judge could not be opened, as far as a quick look tells."""
-  if isinstance(judge, native.Classifier):
+  if isinstance(judge, native.Classifier | sequence.Labelled):
     try:
       hub.resolve(judge.path, weights=False)
     except UserError as error:
