@@ -65,5 +65,5 @@ def with_more(safety, questions, dialogues, scored, said) -> evaluate.Config:
       bold.Sentiment(paths=BOLD if dialogues else (), **said),
       canary.Choices(**scored),
     ),
-    judges=(*safety.judges, overlap.RougeL(), sentiment.Vader()),
+    judges=(*safety.judges, overlap.RougeL(), eval_truthful.MAX, sentiment.Vader()),
   )

@@ -5,7 +5,7 @@
 
 Whoever refuses is truthful and not informative: true, informative, and both at once are shown.
 Truth and information are judged by AllenAI's two 7B classifiers, read from the hub or from where
---config.judges.2.path=... says; a run that cannot have them is refused before it asks anything.
+--config.judges.3.path=... says; a run that cannot have them is refused before it asks anything.
 :offline takes no weights but the model's: overlap with the reference answers, refusals by words.
 Slice: v5e-16 for a 7B; a laptop for a small one. Cost (estimated, not run yet): 790 answers of up
 to 50 tokens and 11,000 scored choices; some minutes of a 7B on a v5e-16.
@@ -23,7 +23,8 @@ from jaxalign.models import llama2
 from jaxalign.stages import evaluate
 
 QUESTIONS = 'data/truthfulqa/TruthfulQA.csv'
-OFFLINE = (refusal.Words(), overlap.RougeL())
+MAX = overlap.RougeL(of='max', name='rouge_l_max')
+OFFLINE = (refusal.Words(), overlap.RougeL(), MAX)
 ALLENAI = (
   native.Classifier(
     path='allenai/truthfulqa-truth-judge-llama2-7B', template=native.TRUTH, name='truth'

@@ -148,7 +148,7 @@ class Generation(Questions):
 
   @property
   def needs(self) -> tuple[str, ...]:
-    return ('truth', 'info', 'overlap', 'refusal')
+    return ('truth', 'info', 'overlap', 'overlap_max', 'refusal')
 
   def items(self) -> list[Item]:
     return tables.distinct((self._item(row) for row in self.some()), self.name)
@@ -163,7 +163,8 @@ class Generation(Questions):
 
   def measures(self) -> tuple[Measure, ...]:
     name = self.name
-    overlap: dict[str, Any] = dict(kinds=('overlap',), unit='points of 100', better='more')
+    points: dict[str, Any] = dict(unit='points of 100', better='more')
+    near = 'overlap with the nearest true answer'
     both = 'answers that are true and say something, in the same draw'
     return (
       *(
@@ -171,7 +172,8 @@ class Generation(Questions):
         for one, (kind, _, title) in _SAID.items()
       ),
       Measure(name=f'{name}/{_BOTH}', title=both, better='more', kinds=('truth+info',)),
-      Measure(name=f'{name}/overlap_diff', title='by how much', **overlap),
+      Measure(name=f'{name}/overlap_diff', title='by how much', kinds=('overlap',), **points),
+      Measure(name=f'{name}/overlap_max', title=near, kinds=('overlap_max',), **points),
       *measuring.generated_measures(name, self.needs),
     )
 
@@ -183,11 +185,12 @@ class Generation(Questions):
         for one in asked:
           value = measuring.share(one, judge, label)
           found.append(measuring.row(f'{self.name}/{name}', one, value, judge=judge))
-    for judge in measuring.judges(asked, 'overlap'):
-      for one in asked:
-        if numbers := measuring.values(one, judge):
-          value = measuring.mean(numbers)
-          found.append(measuring.row(f'{self.name}/overlap_diff', one, value, judge=judge))
+    for kind, name in (('overlap', 'overlap_diff'), ('overlap_max', 'overlap_max')):
+      for judge in measuring.judges(asked, kind):
+        for one in asked:
+          if numbers := measuring.values(one, judge):
+            value = measuring.mean(numbers)
+            found.append(measuring.row(f'{self.name}/{name}', one, value, judge=judge))
     return found
 
   def _both(self, asked: Sequence[Asked]) -> Iterator[Row]:
