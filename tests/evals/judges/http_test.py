@@ -1,5 +1,6 @@
 """A judge behind an address, against a server of this file on this machine."""
 
+import contextlib
 import dataclasses
 import http.server
 import json
@@ -50,7 +51,8 @@ class Judge:
         self.send_response(status)
         self.send_header('Content-Length', str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        with contextlib.suppress(ConnectionError):  # who asked may have gone
+          self.wfile.write(content)
 
       def log_message(self, *given):
         pass
