@@ -58,6 +58,13 @@ def _about_of(workdir: epath.Path) -> About:
   return _about_in(workdir / store.EVALUATED)
 
 
+def measured(workdir: epath.Path) -> tuple[About, list[Row]] | None:
+  """What was measured of a store so far; None where nothing was."""
+  if not (workdir / store.EVALUATED).exists():
+    return None
+  return _about_in(workdir / store.EVALUATED), _lines(store.rows_at(workdir), Row)
+
+
 def asked_of(workdir: epath.Path) -> About:
   """Whose answers are in a store, and to what, whether all are there or not."""
   if not (workdir / store.ASKED).exists():

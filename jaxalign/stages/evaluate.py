@@ -16,13 +16,17 @@ from jaxalign.config import Mesh, UserError
 from jaxalign.data.chat import ChatFormat
 from jaxalign.evals import read, store, summary
 from jaxalign.evals.evaluated import About, Margin
+from jaxalign.evals.item import Row
 from jaxalign.ranges import Rows, Seed
+from jaxalign.sealing import YOUNG
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import (
   asking,
+  earlier,
   evaluate_refusals,
   loading,
   opening_judges,
+  reference,
   refusals,
   verdicts,
 )
@@ -48,6 +52,8 @@ class Config:
   judges: tuple[Any, ...] = ()
   primaries: tuple[str, ...] = ()  # measures that claims will be made of: named before the run
   margins: tuple[Margin, ...] = ()  # how much of a measure may be lost
+  # The workdir of an evaluation of what the model began as: implicit rewards are gained on that.
+  reference: str | None = dataclasses.field(default=None, metadata=YOUNG)
   rows: Rows = 16  # answers that are written at once
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   seed: Seed = 0  # of a model by chance
@@ -83,17 +89,19 @@ def run(cfg: Config, workdir: Workdir) -> None:
     suites=tuple(one.asked for one in every),
     primaries=cfg.primaries,
     margins=cfg.margins,
-    notes=_notes(cfg, mesh),
+    notes=_notes(cfg, mesh, found),
   )
+  references = reference.answers_of(cfg.reference, every, asker.fingerprint)
   asking.asked(workdir, asker, every, about)
   del asker
   gc.collect()  # judges may need all the room there is
-  _judged(cfg, workdir, about, every)
+  _judged(cfg, workdir, about, every, references)
 
 
 def judge(cfg: Config, workdir: Workdir) -> None:
   """`jaxalign judge`: judges stored answers, by whatever judges the config has now, and writes anew
-  what was measured; no model is asked, and no data is needed."""
+  what was measured; no model is asked, and no data is needed. Suites that it does not name, and
+  what judges said who judge no more, stay as they were measured."""
   about = read.asked_of(workdir)
   known = {suite.name: suite for suite in about.suites}
   every = []
@@ -107,7 +115,8 @@ def judge(cfg: Config, workdir: Workdir) -> None:
       )
     items = read.items_of(workdir, suite.name)
     every.append(Put(suite=suite, items=items, asked=known[suite.name]))
-  refusals.refuse(evaluate_refusals.JUDGING, cfg)
+  before = earlier.of(workdir, about)
+  refusals.refuse(evaluate_refusals.JUDGING, cfg, measured={row.measure for row in before.rows})
   if pod.writes():
     sealing.write(cfg, workdir / _JUDGED)
   about = dataclasses.replace(
@@ -116,37 +125,56 @@ def judge(cfg: Config, workdir: Workdir) -> None:
     primaries=cfg.primaries or about.primaries,
     margins=cfg.margins or about.margins,
   )
-  _judged(cfg, workdir, about, every)
+  references = reference.answers_of(cfg.reference, every, about.fingerprint)
+  _judged(cfg, workdir, about, every, references)
 
 
 doctor = evaluate_doctor.examine
 
 
-def _notes(cfg: Config, mesh: Any) -> dict[str, str]:
-  """What is told of a run beside all that decides its answers."""
+def _notes(cfg: Config, mesh: Any, there: Mapping[str, Any]) -> dict[str, str]:
+  """What is told of a run beside all that decides its answers. there: what its rules found."""
   found = dict(asking.devices(mesh), rows=str(cfg.rows), dtype=cfg.dtype or "the file's")
+  if there['model'] is not None:  # not of an endpoint
+    tokenizer = there['text'].tokenizer
+    found |= dict(dtype=cfg.dtype or there['model'].dtype, bos=str(tokenizer.bos))
+    found |= dict(eos=str(tokenizer.eos))
   if rewards := opening_judges.trained_by(cfg.model):
     found[_REWARDS] = json.dumps(rewards)
   return found
 
 
-def _judged(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -> None:
+def _judged(
+  cfg: Config,
+  workdir: Workdir,
+  about: About,
+  every: Sequence[Put],
+  references: Mapping[str, reference.Answers],
+) -> None:
+  before = earlier.of(workdir, about)
+  known = (judge for judge in cfg.judges if hasattr(judge, 'fingerprint'))  # others: once open
+  before.refuse_two_of_a_name({judge.name: judge.fingerprint for judge in known})
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   said = {
     one.asked.name: read.said_of(workdir, about.fingerprint, one.asked, one.items) for one in every
   }
   rewards = json.loads(about.notes.get(_REWARDS, '{}'))
   marks = verdicts.give(cfg.judges, workdir, every, said, mesh, rewards)
-  told = [verdicts.asked(workdir, one, said[one.asked.name], marks) for one in every]
+  told = [
+    verdicts.asked(workdir, one, said[name], marks, references.get(name, {}))
+    for one in every
+    for name in (one.asked.name,)
+  ]
   if not pod.writes():
     return
-  rows = [row for one, asked in zip(every, told) for row in one.suite.rows(asked)]
-  measures = tuple(measure for one in every for measure in one.suite.measures())
-  store.write_rows(workdir, rows)
   judges = {mark.name: mark.fingerprint for mark in marks}
-  store.write_about(dataclasses.replace(about, judges=judges, measures=measures), workdir)
-  for line in summary.table(measures, rows):
-    print(line)
+  before.refuse_two_of_a_name(judges)
+  rows = [row for one, asked in zip(every, told) for row in one.suite.rows(asked)]
+  measures = [measure for one in every for measure in one.suite.measures()]
+  about, rows = before.joined(about, judges, measures, rows)
+  store.write_rows(workdir, rows)
+  store.write_about(about, workdir)
+  _summarise(workdir, about, rows)
   named = [*about.primaries, *(margin.measure for margin in about.margins)]
   if lacking := sorted({*named} - {row.measure for row in rows}):
     asking.note(
@@ -154,6 +182,16 @@ def _judged(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -
       'does, and jaxalign judge asks no model'
     )
   asking.note(_ending(workdir, said))
+
+
+def _summarise(workdir: Workdir, about: About, rows: Sequence[Row]) -> None:
+  """What it all comes to is printed, and kept."""
+  whole = list(summary.lines(about.measures, rows))
+  parts = list(summary.parts(about.measures, rows))
+  tables = summary.table(about.measures, whole), summary.parts_table(parts)
+  text = '\n\n'.join('\n'.join(lines) for lines in tables if lines)
+  print(text)
+  summary.write(text + '\n', [*whole, *parts], workdir)
 
 
 def _ending(workdir: Workdir, said: Mapping[str, Sequence[Any]]) -> str:

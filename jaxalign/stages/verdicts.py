@@ -43,7 +43,7 @@ def give(
 
   trained_by: {name: fingerprint} of reward models that are no evidence.
   """
-  marks = []
+  marks, failed = [], []
   for given in judges:
     judge = opening_judges.opened(given, workdir, mesh, trained_by)
     labels = getattr(judge, 'labels', ())
@@ -55,10 +55,24 @@ def give(
         kept = _kept(workdir, one, mark, [text.key for _, text in asked])
         with contextlib.closing(kept):
           _judge(judge, one, kept, asked)
+        failed += _failed(judge, one, kept)
     del judge
     gc.collect()
   pod.meet('judged')
+  if failed:  # by now all others have judged, and nothing is lost
+    more = f' (and {len(failed) - 1} more like it)' if len(failed) > 1 else ''
+    raise UserError(f'{failed[0]}{more}')
   return marks
+
+
+def _failed(judge: Any, one: Put, kept: store.Lines[Verdict]) -> list[UserError]:
+  """Why a suite has too few verdicts, of a judge whose replies may be none."""
+  if hasattr(judge, 'refuse_open') and pod.writes():
+    try:
+      judge.refuse_open(one.asked.name, kept.records)
+    except UserError as error:
+      return [error]
+  return []
 
 
 def _kept(workdir: Workdir, one: Put, mark: _Mark, keys: Sequence[str]) -> store.Lines[Verdict]:
@@ -74,8 +88,7 @@ def _texts(one: Put, said: Sequence[Said]) -> list[tuple[Item, Said]]:
 def _judge(
   judge: Judge, one: Put, kept: store.Lines[Verdict], asked: Sequence[tuple[Item, Said]]
 ) -> None:
-  refuse_open = getattr(judge, 'refuse_open', None)
-  if refuse_open:  # a judge whose replies may be none: what was left open is asked about again
+  if hasattr(judge, 'refuse_open'):  # what such a judge left open it is asked about again
     kept.forget(lambda verdict: verdict.label == ABSTAIN)
   missing = [asked[n] for n in kept.missing]
   if missing and (pod.writes() or opening_judges.by_all(judge)):
@@ -84,8 +97,6 @@ def _judge(
     for verdict in found:
       kept.add(verdict)
   kept.finish()
-  if refuse_open and pod.writes():
-    refuse_open(one.asked.name, kept.records)
 
 
 def _refuse_other_verdicts(
@@ -103,8 +114,15 @@ def _refuse_other_verdicts(
       raise UserError(f'judge {judge.name} gave {verdict.value} to an answer of {suite}')
 
 
-def asked(workdir: Workdir, one: Put, said: Sequence[Said], marks: Sequence[_Mark]) -> list[Asked]:
-  """What a suite measures: each item with all that was said to it, and every judge's verdicts."""
+def asked(
+  workdir: Workdir,
+  one: Put,
+  said: Sequence[Said],
+  marks: Sequence[_Mark],
+  reference: Mapping[str, tuple[Said, ...]],
+) -> list[Asked]:
+  """What a suite measures: each item with all that was said to it, and every judge's verdicts.
+  reference: what another model said to each item, {} where none is named."""
   keys = [text.key for _, text in _texts(one, said)]
   serving = [mark for mark in marks if keys and mark.kind in one.suite.needs]
   told = {
@@ -123,6 +141,7 @@ def asked(workdir: Workdir, one: Put, said: Sequence[Said], marks: Sequence[_Mar
       },
       kinds={mark.name: mark.kind for mark in serving},
       labels={mark.name: mark.labels for mark in serving if mark.labels},
+      reference=reference.get(item.id, ()),
     )
     for item in one.items
   ]

@@ -91,8 +91,27 @@ def test_the_table_has_a_line_a_measure_and_judge():
   known = dict(chance=0.5, baselines=(('longest', 0.6186),))
   measures = [Measure(name='s/m', title='t', **known), Measure(name='s/n', title='u')]
   given = [*rows([1.0, 0.0], measure='s/n', judge='b'), *rows([1.0, 1.0], judge='a')]
-  head, first, second = summary.table(measures, given)
+  head, first, second = summary.table(measures, list(summary.lines(measures, given)))
   assert head.split() == ['measure', 'judge', 'n', 'value', '95', '%', 'baselines']
   assert first.endswith('  chance 0.500, longest 0.619') and 'chance' not in second
   assert first.split()[:4] == ['s/m', 'a', '2', '1.000']
   assert second.split()[:4] == ['s/n', 'b', '2', '0.500']
+
+
+def test_slices_are_shown_one_by_one_where_the_measure_names_them():
+  by = Measure(name='s/m', title='t', sliced=('template', 'topic'))
+  made = [
+    Row(measure='s/m', unit=str(n), cluster=str(n // 2), value=float(n % 2), judge=judge,
+        slices=(('template', 'ab'[n % 2]), *([('topic', 'x')] if n > 3 else [])))
+    for judge in ('p', 'q') for n in range(6)
+  ]  # fmt: skip
+  found = list(summary.parts([by, Measure(name='s/n', title='u')], made))
+  assert [(one.judge, one.by, one.part, one.n, one.clusters, one.mean) for one in found[:3]] == [
+    ('p', 'template', 'a', 3, 3, 0.0),
+    ('p', 'template', 'b', 3, 3, 1.0),
+    ('p', 'topic', 'x', 2, 1, 0.5),
+  ]
+  assert len(found) == 6
+  head, first, *_ = summary.parts_table(found)
+  assert head.split()[:3] == ['measure', 'judge', 'slice'] and 'template=a' in first
+  assert summary.parts_table([]) == []
