@@ -124,9 +124,5 @@ def _declared(cfg: Any, found: Mapping[str, Any]) -> tuple[str, None]:
 
 
 JUDGING: tuple[Rule, ...] = ('judges', _judged), ('primaries', _declared)
-EVALUATE: tuple[Rule, ...] = (
-  ('model', _model_there),
-  ('text', _text_fits),
-  ('data', _data_there),
-  *JUDGING,
-)
+ASKED: tuple[Rule, ...] = ('data', _data_there), *JUDGING  # given the text side of a model
+EVALUATE: tuple[Rule, ...] = ('model', _model_there), ('text', _text_fits), *ASKED
