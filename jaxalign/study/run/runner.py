@@ -49,10 +49,13 @@ def begin(cfg: Study, workdir: epath.Path) -> None:
   """What all seeds share, where they share any."""
   guest = guests.of(cfg.world)
   shared = guest.begin(workdir)
-  if shared is not None and cfg.base is not None:
+  if shared is not None:
     home, corpora = shared
     timed = clock.Clock(home, pod.writes())
-    _Node(cfg, home, corpora, 0, guest, timed).train_base()
+    shares = _Node(cfg, home, corpora, 0, guest, timed)
+    if cfg.base is not None:
+      shares.train_base()
+    shares.base_written()
 
 
 def work(task: live.Task, cfg: Study, workdir: epath.Path, say: Callable[[str], None]) -> None:
@@ -75,7 +78,7 @@ def work(task: live.Task, cfg: Study, workdir: epath.Path, say: Callable[[str], 
   if guest.keeps:
     with timed.on('probes'):
       guest.keep(store, 'base', start.base_hash, start.christened)
-  start.written('base', start.base_hash, lambda: start.init)
+  start.base_written()
   say('base')
   for arm in every:
     key = start.key_of(arm, asked[arm.tests])
@@ -205,6 +208,12 @@ class _Node:
     if place is not None:
       with self.timed.on('writing'):
         self.guest.ask(self.cfg, place, key, model)
+
+  def base_written(self):
+    """The same of where all arms begin; of one base for all seeds before any of them."""
+    if self.guest.answers_at(self.home, 'base') is not None:
+      start = self.base()
+      self.written('base', start.base_hash, lambda: start.init)
 
   def base_answers(self, tests):
     model = self.guest.load(self.cfg, self.trained)

@@ -39,14 +39,11 @@ def written(
   many. Weights by chance stand for it: where they come from is looked at elsewhere."""
   if not world.suites:
     return
-  models = sum(
-    (1 + len(arms)) * len(seeds) if base else len(arms) * len(seeds)
-    for base, arms, seeds in ((True, cfg.arms, cfg.seeds), (False, cfg.rl_arms, cfg.rl_seeds))
-  )
+  models = 1 + len(cfg.arms) * len(cfg.seeds) + len(cfg.rl_arms) * len(cfg.rl_seeds)
   stage = cfg.recipes[0].stage
   one = answering.evaluation(world, stage, stage.model)
   for check in evaluate_doctor.examine(one, workdir or '.', machine):
-    if check.name not in ('mesh', 'model'):
+    if check.name not in ('mesh', 'model', 'primaries'):
       each = f'; of each of {models} models' if check.name in ('cost', 'disk') else ''
       visit.checks.append(
         dataclasses.replace(check, name=f'answers: {check.name}', why=check.why + each)

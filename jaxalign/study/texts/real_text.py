@@ -116,7 +116,8 @@ class Texts(Settings, Guest):
     return questions.outcomes(self, model, tests)
 
   def answers_at(self, home: epath.Path, name: str) -> epath.Path | None:
-    return home / answering.DIRECTORY / name if self.suites else None
+    whose = home.parent / ALL if name == 'base' else home  # there is one base
+    return whose / answering.DIRECTORY / name if self.suites else None
 
   def ask(
     self, cfg: Study, place: epath.Path, key: str, model: Callable[[], epath.PathLike]
