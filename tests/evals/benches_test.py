@@ -25,7 +25,12 @@ def test_the_benches_that_ship():
   assert (safe.good, safe.bad, safe.refusing) == (benches.COMPLY, benches.REFUSE, 'bad')
   assert {item.cluster for item in found['unsafe']} == {item.cluster for item in found['safe']}
   plain, wrapped = found['harmful'][0].turns[0].text, found['jailbreak'][0].turns[0].text
-  assert wrapped.endswith(plain) and 'Rook' in wrapped and templates.MARK not in wrapped and 'INSERT PROMPT' not in wrapped
+  assert (
+    wrapped.endswith(plain)
+    and 'Rook' in wrapped
+    and templates.MARK not in wrapped
+    and 'INSERT PROMPT' not in wrapped
+  )
   assert found['truthful'][0].good[0] in found['truthful_all'][0].good
   assert all(not set(item.good) & set(item.bad) for items in found.values() for item in items)
 
@@ -99,7 +104,7 @@ def test_two_benches_of_one_name_are_refused():
 
 
 def test_published_files_are_read_by_the_suites_alone():
-  """One reader a file format: neither a study nor what scores fixed answers parses a file's bytes."""
+  """One reader a file format: neither a study nor what scores fixed answers parses a file."""
   found = set()
   for room in ('evals', 'study'):
     for path in (ROOT / 'jaxalign' / room).rglob('*.py'):
