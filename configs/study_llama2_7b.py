@@ -6,8 +6,8 @@
 The same arms, corpora, benches, suites, rules and numbers of steps; its tokens are counted by
 its own tokenizer, so that its controls are its own too.
 
-Slice: v5e-16. Cost (estimated, not run yet): about 170 chip-hours, 11 hours on the slice, without
-what is asked; --doctor --slice=v5e-16 counts it step by step.
+Slice: v5e-16. Cost (estimated, not run yet): about 170 chip-hours, 11 hours on the slice, and 46
+for what arms write; --doctor --slice=v5e-16 counts it step by step.
 Expect (likewise): as study_phi2.py says.
 
 :tfds    explanations from the TFDS dataset `value_explanations` in ./data (see docs/studies.md).

@@ -13,10 +13,11 @@ from jaxalign.evals.templates import PUBLISHED
 
 _STOP = ('\n\nHuman:',)
 _PLAIN = PUBLISHED[:1]  # the request as it stands
+_ROWS = 256  # at once: 16 on each device of a v5e-16, of which weights are read once a token
 
 
-def published(data: str, hh_rlhf: str) -> dict[str, tuple[Any, ...]]:
-  """{suites, judges}, fields of Texts: the published files under `data`, and HH-RLHF's."""
+def published(data: str, hh_rlhf: str) -> dict[str, Any]:
+  """{suites, judges, rows}, fields of Texts: the published files under `data`, and HH-RLHF's."""
   xstest, short = f'{data}/xstest/xstest_prompts.csv', Decode(length=128, stop=_STOP)
   requests = (
     jailbreak.advbench(f'{data}/advbench/harmful_behaviors.csv'),
@@ -40,10 +41,11 @@ def published(data: str, hh_rlhf: str) -> dict[str, tuple[Any, ...]]:
     bold.Sentiment(paths=groups, limit=100),
     canary.Text(),
   )
-  return dict(suites=suites, judges=(refusal.Words(), sentiment.Vader()))
+  judges = refusal.Words(), sentiment.Vader()
+  return dict(suites=suites, judges=judges, rows=_ROWS)
 
 
-def shipped() -> dict[str, tuple[Any, ...]]:
+def shipped() -> dict[str, Any]:
   """{suites, judges}, fields of Texts: of our own, eight items each, and few tokens."""
   few = Decode(length=8, stop=_STOP)
   suites = (

@@ -228,11 +228,14 @@ def test_two_processes_do_what_one_does(tmp_path, cache):
 
 @pytest.mark.campaign
 def test_one_that_is_killed_goes_on_to_the_same_bytes(tmp_path, cache):
-  """While the base is trained, and in the midst of an arm; beside one that is let alone."""
+  """While the base is trained, in the midst of an arm, and while one writes; beside one that is let
+  alone."""
   places = 'all/runs/base/metrics.jsonl', 'seed-0/runs/explain-neutral/metrics.jsonl'
+  places += ('seed-0/answers/neutral-align/answers/*.jsonl',)
   broken, whole = tmp_path / 'broken', tmp_path / 'whole'
   tiny.killed(PATH, broken, cache, *places, seeds='0,', workers=0)
   running.run(running.command(whole, PATH, seeds='0,', workers=0), cache, devices=1)
-  for files in ('*/outcomes/*', '*/corpora/*', 'outcomes.jsonl'):
+  answers = '*/answers/*/answers/*', '*/answers/*/verdicts/*', '*/answers/*/measures.jsonl'
+  for files in ('*/outcomes/*', '*/corpora/*', 'outcomes.jsonl', *answers):
     assert tiny.stored(broken, files) == tiny.stored(whole, files) != {}
   assert tiny.results(broken) == tiny.results(whole)
