@@ -9,8 +9,8 @@ explain. Scored and asked to write on HH-RLHF, TruthfulQA, XSTest, jailbreaks an
 vaderSentiment). Explanations are yours, JSON lines with `text` and `value`; neutral and shuffled
 corpora are made of them. ./data is as docs/studies.md says, ./hh-rlhf is Anthropic/hh-rlhf.
 
-Slice: v5e-16. Cost (estimated, not run yet): about 70 chip-hours, 4.3 hours on the slice, 18 more for
-what arms write; --doctor --slice=v5e-16 counts it step by step.
+Slice: v5e-16. Cost (estimated, not run yet): about 70 chip-hours, 4.3 hours on the slice, and
+18 for what arms write; --doctor --slice=v5e-16 counts it step by step.
 Expect: demonstrations are learned alike in all arms; whether documents that explain help is what
 the study is to say; no arm tells why from what. Most of what others report at this size is null.
 

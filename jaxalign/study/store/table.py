@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def table(
     raise UserError(f'{where}: the margin is {margin_ASN[a, s, n]}: that run diverged')
   cluster_SN = np.array([[row.cluster for row in rows] for rows in grid[0]])
   arrays = dict(margin_ASN=margin_ASN, right_ASN=array('right'), cluster_SN=cluster_SN)
-  about = dict(test=test, after=after, unit=wanted[0].unit)
+  about: dict[str, Any] = dict(test=test, after=after, unit=wanted[0].unit)
   return Table(arms=arms, seeds=seeds, items=items, **about, **arrays)
 
 
