@@ -68,6 +68,8 @@ def refuse(world: Settings) -> None:
   refusals.refuse(evaluate_refusals.ASKED, cfg, text=encoding)
   for suite in world.suites:
     for measure in suite.measures():
+      if measure.name.partition('/')[0] != suite.name:
+        raise UserError(f'suites: {suite.name} calls a measure {measure.name}: {suite.name}/NAME')
       if _unit(measure) not in UNITS:
         raise UserError(
           f'suites: {measure.name} is measured in {measure.unit}, and outcomes of a study in '

@@ -225,6 +225,12 @@ class Miles(Small):
     return (Measure(name='small/refusal', title='how far', unit='miles'),)
 
 
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Misnamed(Small):
+  def measures(self):
+    return (Measure(name='refusal', title='refused'),)
+
+
 WRONG = {
   'nowhere.csv does not exist': dict(suites=(overrefusal.XSTest(path='nowhere.csv'),)),
   'suites: two are called xstest': dict(suites=(XSTEST, dataclasses.replace(XSTEST, limit=5))),
@@ -235,6 +241,7 @@ WRONG = {
   ),
   'suites: there is none': dict(suites=()),
   'small/refusal is measured in miles': dict(suites=(Miles(),)),
+  'small calls a measure refusal: small/NAME': dict(suites=(Misnamed(),)),
 }
 
 
