@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from jaxalign import pod, sealing
 from jaxalign.config import Mesh, UserError
-from jaxalign.data.chat import ChatFormat
+from jaxalign.data.chat import ChatFormat, Own
 from jaxalign.evals import read, store, summary
 from jaxalign.evals.evaluated import About, Margin
 from jaxalign.evals.item import Row
@@ -45,7 +45,7 @@ class Config:
   # A workdir, a Hugging Face directory or hub name, a .gguf; http://HOST/v1#NAME; or by chance.
   model: Model = ''
   tokenizer: str | None = None  # of a model by chance: 'shipped', or a directory
-  format: str | ChatFormat | None = None  # of dialogues, or its name; None: the model's own
+  format: str | ChatFormat | Own | None = None  # of dialogues, or its name; None: the model's own
   dtype: Literal['float32', 'bfloat16', 'float16'] | None = None  # None: as the file has it
   prefill: bool = False  # whether an endpoint is sent how its answer begins
   suites: tuple[Any, ...]

@@ -167,9 +167,5 @@ JUDGING: tuple[Rule, ...] = (
   ('reference run', _reference),
   ('primaries', _declared),
 )
-EVALUATE: tuple[Rule, ...] = (
-  ('model', _model_there),
-  ('text', _text_fits),
-  ('data', _data_there),
-  *JUDGING,
-)
+ASKED: tuple[Rule, ...] = (('data', _data_there), *JUDGING)  # given the text side of a model
+EVALUATE: tuple[Rule, ...] = (('model', _model_there), ('text', _text_fits), *ASKED)
