@@ -104,7 +104,7 @@ def largest(program):
   named = [
     (device_bytes(leaf), f'{jax.tree_util.keystr(path)} {leaf.dtype}{list(leaf.shape)}')
     for path, leaf in jax.tree.leaves_with_path(program.args)
-    if hasattr(leaf, 'sharding')
+    if getattr(leaf, 'sharding', None)  # what comes from the host has none
   ]
   return [dict(bytes=n, what=what) for n, what in sorted(named, reverse=True)[:3]]
 
@@ -115,8 +115,10 @@ def device_bytes(leaf):
 
 def remedy(cfg, program, said):
   """What to change first: cheap things before dear ones, and no number that was not compiled."""
+  if program.remedy:
+    return program.remedy
   given = (
-    sum(device_bytes(x) for x in jax.tree.leaves(program.args) if hasattr(x, 'sharding'))
+    sum(device_bytes(x) for x in jax.tree.leaves(program.args) if getattr(x, 'sharding', None))
     + program.beside
   )
   if given > 0.7 * said['hbm_bytes']:
