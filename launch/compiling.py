@@ -122,7 +122,7 @@ def remedy(cfg, program, said):
     + program.beside
   )
   if given > 0.7 * said['hbm_bytes']:
-    thin = '' if cfg.lora else ', or --config.lora (an adapter)' if hasattr(cfg, 'lora') else ''
+    thin = ', or --config.lora (an adapter)' if getattr(cfg, 'lora', 'no field') is None else ''
     return f'{given / 2**30:.1f} GiB are weights and what goes with them: a larger slice{thin}'
   learns = program.turns == 1  # what samples takes all rows at once, without gradients
   if learns and hasattr(cfg, 'microbatches'):
@@ -130,7 +130,8 @@ def remedy(cfg, program, said):
       '--search, which compiles more microbatches, recomputation and other meshes until they fit, '
       'and prints those flags; else a smaller --config.batch, or a larger slice'
     )
-  return 'a smaller --config.batch, or a larger slice'
+  rows = 'rows' if hasattr(cfg, 'rows') else 'batch'
+  return f'a smaller --config.{rows}, or a larger slice'
 
 
 def size(text):

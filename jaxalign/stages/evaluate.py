@@ -16,11 +16,13 @@ from jaxalign.config import Mesh, UserError
 from jaxalign.data.chat import ChatFormat
 from jaxalign.evals import read, store, summary
 from jaxalign.evals.evaluated import About, Margin
+from jaxalign.evals.item import Said
 from jaxalign.ranges import Rows, Seed
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import (
   asking,
   evaluate_refusals,
+  known,
   loading,
   opening_judges,
   refusals,
@@ -69,6 +71,16 @@ class Config:
 
 def run(cfg: Config, workdir: Workdir) -> None:
   """Asks, judges, and writes what was measured."""
+  if (before := known.all_said(cfg, workdir)) is not None:
+    about, every = before
+    _judge_what_is_said(cfg, workdir, about, every)
+  else:
+    about, every = _asked(cfg, workdir)
+    _judged(cfg, workdir, about, every)
+
+
+def _asked(cfg: Config, workdir: Workdir) -> tuple[About, list[Put]]:
+  """Whose answers there are now, and to what."""
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   found = refusals.refuse(evaluate_refusals.EVALUATE, cfg, mesh=mesh)
   base, seed = asking.lineage(cfg, mesh)
@@ -86,28 +98,29 @@ def run(cfg: Config, workdir: Workdir) -> None:
     notes=_notes(cfg, mesh),
   )
   asking.asked(workdir, asker, every, about)
+  known.keep(workdir, 'model', known.whom(cfg), cfg.model, asker.fingerprint)
   del asker
   gc.collect()  # judges may need all the room there is
-  _judged(cfg, workdir, about, every)
+  return about, every
 
 
 def judge(cfg: Config, workdir: Workdir) -> None:
   """`jaxalign judge`: judges stored answers, by whatever judges the config has now, and writes anew
   what was measured; no model is asked, and no data is needed."""
   about = read.asked_of(workdir)
-  known = {suite.name: suite for suite in about.suites}
+  there = {suite.name: suite for suite in about.suites}
   every = []
   for suite in cfg.suites:
-    if suite.name not in known:
-      raise UserError(f'{workdir} holds no answers to {suite.name}: it has {", ".join(known)}')
-    if suite.version != known[suite.name].version:
-      theirs = known[suite.name].version
+    if suite.name not in there:
+      raise UserError(f'{workdir} holds no answers to {suite.name}: it has {", ".join(there)}')
+    if suite.version != there[suite.name].version:
+      theirs = there[suite.name].version
       raise UserError(
         f'{workdir} holds answers to version {theirs} of {suite.name}, and this is {suite.version}'
       )
     items = read.items_of(workdir, suite.name)
-    every.append(Put(suite=suite, items=items, asked=known[suite.name]))
-  refusals.refuse(evaluate_refusals.JUDGING, cfg)
+    every.append(Put(suite=suite, items=items, asked=there[suite.name]))
+  _refuse_judges(cfg, workdir, about, every)
   if pod.writes():
     sealing.write(cfg, workdir / _JUDGED)
   about = dataclasses.replace(
@@ -117,6 +130,33 @@ def judge(cfg: Config, workdir: Workdir) -> None:
     margins=cfg.margins or about.margins,
   )
   _judged(cfg, workdir, about, every)
+
+
+def _judge_what_is_said(cfg: Config, workdir: Workdir, about: About, every: list[Put]) -> None:
+  """Of a model all of whose answers are here: neither it nor a judge that has judged all of them is
+  loaded, or need be there."""
+  _refuse_judges(cfg, workdir, about, every)
+  about = dataclasses.replace(
+    about,
+    suites=tuple(one.asked for one in every),
+    primaries=cfg.primaries,
+    margins=cfg.margins,
+  )
+  store.claim(workdir, about)
+  _judged(cfg, workdir, about, every)
+
+
+def _refuse_judges(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -> None:
+  said = _said(workdir, about, every)
+  needless = verdicts.needless(cfg.judges, workdir, every, said)
+  refusals.refuse(evaluate_refusals.JUDGING, cfg, needless=needless)
+
+
+def _said(workdir: Workdir, about: About, every: Sequence[Put]) -> dict[str, Sequence[Said]]:
+  """{suite: all that was said to it}."""
+  return {
+    one.asked.name: read.said_of(workdir, about.fingerprint, one.asked, one.items) for one in every
+  }
 
 
 doctor = evaluate_doctor.examine
@@ -132,9 +172,7 @@ def _notes(cfg: Config, mesh: Any) -> dict[str, str]:
 
 def _judged(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -> None:
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  said = {
-    one.asked.name: read.said_of(workdir, about.fingerprint, one.asked, one.items) for one in every
-  }
+  said = _said(workdir, about, every)
   rewards = json.loads(about.notes.get(_REWARDS, '{}'))
   marks = verdicts.give(cfg.judges, workdir, every, said, mesh, rewards)
   told = [verdicts.asked(workdir, one, said[one.asked.name], marks) for one in every]

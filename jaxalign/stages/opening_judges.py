@@ -52,6 +52,13 @@ def _model_of(judge: native.Classifier, mesh: Mesh) -> tuple[Any, str]:
   return model, fingerprint_of(model)
 
 
+def weights_at(judge: Any) -> str | None:
+  """Where a judge's weights lie; None: it has none."""
+  if isinstance(judge, gold.Reward):
+    return judge.workdir
+  return judge.path if isinstance(judge, native.Classifier) else None
+
+
 def builder_of(judge: Any) -> Build | None:
   """What makes the weights of a judge, by chance; None: it has none. A classifier whose model is
   not here is taken to be as large as the one that was published with its template."""
