@@ -45,7 +45,7 @@ def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
   asked = visit.ask(evaluate_refusals.EVALUATE, cfg, machine)
   endpoint = asking.endpoint_of(cfg.model)
   if endpoint is None:
-    load = visit.check('prompts', _prompts, cfg, asked['model'], asked['text'], asked['data'])
+    load = visit.check('prompts', prompts, cfg, asked['model'], asked['text'], asked['data'])
     visit.check('memory', _memory, cfg, asked['model'], asked['mesh'], load, machine)
     visit.check('cost', _cost, cfg, asked['model'], asked['mesh'], load, machine)
   else:
@@ -55,10 +55,11 @@ def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
   return visit.checks
 
 
-def _prompts(
+def prompts(
   cfg: Any, model: Any, text: Encoding, data: Sequence[Sequence[Item]]
 ) -> tuple[str, _Load]:
-  """Every prompt is written as the run will; those that do not fit are counted."""
+  """Every prompt of a config's suites is written as the run will; those that do not fit are
+  counted."""
   said, total = [], _Load(0, 0, 0)
   for suite, items in zip(cfg.suites, data):
     sizes = []
