@@ -119,7 +119,7 @@ def _prompt(item: Item, suite: AskedSuite) -> str:
 
 def _parameters(suite: AskedSuite) -> dict[str, Any]:
   """How it was asked, in the harness's words; what has none keeps ours."""
-  how = dict(suite.decode)
+  how: dict[str, Any] = dict(suite.decode)
   until, most, heat = how.pop('stop', ()), how.pop('length', None), how.pop('temperature', 0.0)
   named = dict(until=list(until), max_gen_toks=most, do_sample=bool(heat), temperature=heat)
   return named | {name: value for name, value in how.items() if value is not None}

@@ -25,6 +25,7 @@ from jaxalign.stages.refusals import Skip
 _PACE = 100  # tokens a second, of a small model on a laptop: where a machine's is not known
 _USED = 0.4  # of what a chip can do, while it generates
 _LINKS = 9e10  # bytes a second that a chip takes in from the others
+_CACHES = 'cache, which is there three times while rows join'  # as compiled for a v5e: preflight
 _LINE = 400  # bytes of an answer's line, less its text
 _CHARACTERS = 5  # bytes of a token's text, generously
 
@@ -99,7 +100,7 @@ def _memory(cfg: Any, model: Any, mesh: Any, load: _Load, machine: Machine) -> s
   cache = math.ceil(cfg.rows / ways) * load.longest * heads * size // mesh.shape['tensor']
   told = ''.join(_room_of(judge, mesh, machine) for judge in cfg.judges)
   try:
-    parts = dict(weights=doctor.device_bytes(shapes, mesh), cache=cache)
+    parts = {'weights': doctor.device_bytes(shapes, mesh), _CACHES: 3 * cache}
     return doctor.fits_memory(parts, machine) + told
   except Skip as skip:
     raise Skip(f'{skip}{told}') from skip
