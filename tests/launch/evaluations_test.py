@@ -15,6 +15,7 @@ from jaxalign.evals import ask
 from jaxalign.evals.judges import native, refusal
 from jaxalign.models import llama2
 from jaxalign.rl import score, stream_step
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import asking, evaluate
 from jaxalign.stages.doctors import doctor
 from launch import programs
@@ -37,7 +38,7 @@ def shapes(tree):
   return [(x.shape, str(x.dtype)) for x in jax.tree.leaves(tree) if hasattr(x, 'shape')]
 
 
-def test_they_are_what_asking_calls(monkeypatch, tmp_path):
+def test_they_are_what_asking_calls(monkeypatch):
   """By the shapes with which the model's own programs are called, the widest of each."""
   seen = {}
   for module, name in ((stream_step, 'join'), (stream_step, 'advance'), (score, 'read_whole'),
@@ -51,7 +52,7 @@ def test_they_are_what_asking_calls(monkeypatch, tmp_path):
 
     monkeypatch.setattr(module, name, watched)
   cfg = config()
-  mesh = jax.make_mesh((1, 1, 1), ('data', 'fsdp', 'tensor'), devices=jax.devices()[:1])
+  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
   asker = asking.asker_of(cfg, mesh)
   for suite in cfg.suites:
     items = suite.items()
