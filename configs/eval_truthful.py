@@ -6,7 +6,7 @@
 Whoever refuses is truthful and not informative: both rates are shown. Truth and information are
 judged by a classifier, if --config names one; by words of a refusal in any case.
 Slice: v5e-16 for a 7B; a laptop for a small one. Cost (estimated, not run yet): 790 answers of up
-to 50 tokens and 11,000 scored choices; some minutes of a 7B on a v5e-16.
+to 50 tokens and 11,000 scored choices; half a minute of a 7B on a v5e-16 by the compiled programs.
 Expect: binary above .619, which always taking the longer answer gets.
 :smoke   eight shipped questions, asked of a tiny Llama by chance: under a minute.
 """
