@@ -3,8 +3,8 @@
   python -m jaxalign.main --config=configs/eval_full.py --workdir=runs/f_align \\
     --config.model=runs/align
 
-Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 61,396 answers, 8.7 million tokens at most; .8
-hours and 13 chip-hours by the compiled programs, eval_safety's suites with mesh.data=2,
+Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 61,396 answers, 8.7 million tokens at most;
+.8 hours and 13 chip-hours by the compiled programs, eval_safety's suites with mesh.data=2,
 mesh.fsdp=1, mesh.tensor=8 and rows=96, the others with rows=32 (HH's dialogues are long).
 Expect: of an aligned model J, helpfulness and canary no worse than its base's, and asr lower.
 :smoke   eight shipped items a suite, asked of a tiny Llama by chance: some minutes.
