@@ -1,28 +1,20 @@
 """inspect_ai asks a tiny model, which it finds by the entry point: samples share one batch."""
 
 import importlib.metadata
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
-from etils import epath
 
 pytest.importorskip('inspect_ai', reason='an extra, jaxalign[inspect]')
 
 import inspect_ai
 from inspect_ai.dataset import Sample
-from inspect_ai.log import read_eval_log
 from inspect_ai.model import GenerateConfig, get_model
 from inspect_ai.scorer import includes
 
 from jaxalign.doors.opening import opened, turns_of
 from jaxalign.rl.answers import answers
 from jaxalign.rl.stream import Request
-from jaxalign.study.answers import inspect_logs
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 ASKED = [f'question {n}' for n in range(12)]
 
 
@@ -50,37 +42,6 @@ def test_samples_share_a_batch_and_get_their_own_answers(asked, directory, tmp_p
   expected = {ASKED[n]: answer.text for n, answer in answers(guest.model, requests)}
   assert {one.input: one.output.completion for one in log.samples} == expected
   assert all(0 < one.output.usage.output_tokens <= 8 for one in log.samples)
-
-
-TASK = """
-from inspect_ai import Task, task
-from inspect_ai.dataset import Sample
-from inspect_ai.scorer import includes
-
-
-@task
-def small():
-  return Task(dataset=[Sample(input='one', target='x'), Sample(input='two', target='x')],
-              scorer=includes())
-"""
-
-
-def test_it_is_asked_from_the_shell(directory, tmp_path):
-  """`inspect eval task.py --model jaxalign/DIR`, and our own comparison reads its log."""
-  (tmp_path / 'task.py').write_text(TASK)
-  command = [sys.executable, '-m', 'inspect_ai', 'eval', 'task.py', '--model']
-  command += [f'jaxalign/{directory}', '-M', 'rows=2', '--max-tokens', '6', '--log-dir', 'logs']
-  env = os.environ | dict(JAX_PLATFORMS='cpu', PYTHONPATH=str(ROOT), INSPECT_DISPLAY='none')
-  done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
-  assert done.returncode == 0, done.stdout + done.stderr
-  (path,) = (tmp_path / 'logs').glob('*.eval')
-  log = read_eval_log(str(path))
-  assert log.status == 'success' and log.eval.model == f'jaxalign/{directory}'
-  assert all(0 < one.output.usage.output_tokens <= 6 for one in log.samples)
-  run = inspect_logs.evaluated([epath.Path(path)], 'a')
-  assert len(run.rows) == 2 and {one.text for one in run.answers} == {
-    one.output.completion for one in log.samples
-  }
 
 
 def test_epochs_of_a_sample_are_draws_of_their_own(asked, tmp_path):
