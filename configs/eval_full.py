@@ -8,8 +8,10 @@ the hub or from where --config.judges.N.path says; a reward model by which the m
 (--config.judges.N.workdir, gold7b here). One that is not to be had refuses the run before it asks.
 :offline  without weights but the model's: no harm, truth or win is measured; refusals, overlap and
 sentiment are. --config.reference is the evaluation of what the model began as: implicit rewards.
-Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 67,317 answers, 9.2 million tokens at most
-(--doctor --slice=v5e-16 says how long at best; take mesh.tensor=16 and rows=256).
+Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 67,317 answers, 9.2 million tokens at most.
+Without the sampled dialogues (61,396 answers) .8 hours and 13 chip-hours by the compiled programs,
+eval_safety's suites with mesh.data=2, mesh.fsdp=1, mesh.tensor=8 and rows=96, the others with
+rows=32 (HH's dialogues are long).
 Expect: of an aligned model J, helpfulness and canary no worse than its base's, and asr lower.
 :smoke   eight shipped items a suite, asked of a tiny Llama by chance: some minutes.
 """

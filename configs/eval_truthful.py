@@ -8,7 +8,7 @@ Truth and information are judged by AllenAI's two 7B classifiers, read from the 
 --config.judges.3.path=... says; a run that cannot have them is refused before it asks anything.
 :offline takes no weights but the model's: overlap with the reference answers, refusals by words.
 Slice: v5e-16 for a 7B; a laptop for a small one. Cost (estimated, not run yet): 790 answers of up
-to 50 tokens and 11,000 scored choices; some minutes of a 7B on a v5e-16.
+to 50 tokens and 11,000 scored choices; half a minute of a 7B on a v5e-16 by the compiled programs.
 Expect: binary above .619, which always taking the longer answer gets.
 :smoke   eight shipped questions, asked of a tiny Llama by chance: under a minute.
 """

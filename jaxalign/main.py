@@ -8,6 +8,7 @@
   jaxalign chat MODEL
   jaxalign serve MODEL [--port=8000]
   jaxalign lm-eval MODEL --tasks=NAME,...
+  jaxalign samples RUN --out=DIR
 
   prepare                   only tokenises the config's corpora and counts their tokens
   judge                     judges what an evaluation in RUN was told, and asks no model
@@ -17,6 +18,7 @@
   sample, chat, serve       ask a model: a workdir, a Hugging Face directory or hub name, a .gguf;
                             each has flags of its own: jaxalign sample --help
   lm-eval                   lm-evaluation-harness asks a model; what follows are its own flags
+  samples                   an evaluation as lm-evaluation-harness logs its own
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
   --compiled=DIR            reads compiled programs from DIR, and keeps there what it compiles;
                             launch/preflight.py --keep=DIR fills it before there is a TPU.
@@ -53,7 +55,7 @@ if TYPE_CHECKING:  # slow to import
   from etils import epath
 
 _COMMANDS = ('prepare', 'judge', 'compare')  # besides run, which needs no word
-_DOORS = ('sample', 'chat', 'serve', 'lm-eval')  # what asks a model, with flags of its own
+_DOORS = ('sample', 'chat', 'serve', 'lm-eval', 'samples')  # each has flags of its own
 _AUDIT = ('judge', 'sample'), ('judge', 'calibrate')  # doors/judge.py; `judge RUN` is a stage's
 _OF_EVALUATED = 'unpaired_base', 'most_left_out'  # flags of compare alone
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS

@@ -16,7 +16,7 @@ from jaxalign.config import Mesh, UserError
 from jaxalign.data.chat import ChatFormat, Own
 from jaxalign.evals import read, store, summary
 from jaxalign.evals.evaluated import About, Margin
-from jaxalign.evals.item import Row
+from jaxalign.evals.item import Row, Said
 from jaxalign.ranges import Rows, Seed
 from jaxalign.sealing import YOUNG
 from jaxalign.sharding.meshes import make_mesh
@@ -24,6 +24,7 @@ from jaxalign.stages import (
   asking,
   earlier,
   evaluate_refusals,
+  known,
   loading,
   opening_judges,
   reference,
@@ -75,6 +76,16 @@ class Config:
 
 def run(cfg: Config, workdir: Workdir) -> None:
   """Asks, judges, and writes what was measured."""
+  if (before := known.all_said(cfg, workdir)) is not None:
+    about, every = before
+    _judge_what_is_said(cfg, workdir, about, every)
+  else:
+    about, every = _asked(cfg, workdir)
+    _judged(cfg, workdir, about, every)
+
+
+def _asked(cfg: Config, workdir: Workdir) -> tuple[About, list[Put]]:
+  """Whose answers there are now, and to what."""
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
   found = refusals.refuse(evaluate_refusals.EVALUATE, cfg, mesh=mesh)
   base, seed = asking.lineage(cfg, mesh)
@@ -91,11 +102,12 @@ def run(cfg: Config, workdir: Workdir) -> None:
     margins=cfg.margins,
     notes=_notes(cfg, mesh, found),
   )
-  references = reference.answers_of(cfg.reference, every, asker.fingerprint)
+  reference.answers_of(cfg.reference, every, asker.fingerprint)  # refuses before anything is asked
   asking.asked(workdir, asker, every, about)
+  known.keep(workdir, 'model', known.whom(cfg), cfg.model, asker.fingerprint)
   del asker
   gc.collect()  # judges may need all the room there is
-  _judged(cfg, workdir, about, every, references)
+  return about, every
 
 
 def judge(cfg: Config, workdir: Workdir) -> None:
@@ -103,20 +115,19 @@ def judge(cfg: Config, workdir: Workdir) -> None:
   what was measured; no model is asked, and no data is needed. Suites that it does not name, and
   what judges said who judge no more, stay as they were measured."""
   about = read.asked_of(workdir)
-  known = {suite.name: suite for suite in about.suites}
+  there = {suite.name: suite for suite in about.suites}
   every = []
   for suite in cfg.suites:
-    if suite.name not in known:
-      raise UserError(f'{workdir} holds no answers to {suite.name}: it has {", ".join(known)}')
-    if suite.version != known[suite.name].version:
-      theirs = known[suite.name].version
+    if suite.name not in there:
+      raise UserError(f'{workdir} holds no answers to {suite.name}: it has {", ".join(there)}')
+    if suite.version != there[suite.name].version:
+      theirs = there[suite.name].version
       raise UserError(
         f'{workdir} holds answers to version {theirs} of {suite.name}, and this is {suite.version}'
       )
     items = read.items_of(workdir, suite.name)
-    every.append(Put(suite=suite, items=items, asked=known[suite.name]))
-  before = earlier.of(workdir, about)
-  refusals.refuse(evaluate_refusals.JUDGING, cfg, measured={row.measure for row in before.rows})
+    every.append(Put(suite=suite, items=items, asked=there[suite.name]))
+  _refuse_judges(cfg, workdir, about, every)
   if pod.writes():
     sealing.write(cfg, workdir / _JUDGED)
   about = dataclasses.replace(
@@ -125,8 +136,35 @@ def judge(cfg: Config, workdir: Workdir) -> None:
     primaries=cfg.primaries or about.primaries,
     margins=cfg.margins or about.margins,
   )
-  references = reference.answers_of(cfg.reference, every, about.fingerprint)
-  _judged(cfg, workdir, about, every, references)
+  _judged(cfg, workdir, about, every)
+
+
+def _judge_what_is_said(cfg: Config, workdir: Workdir, about: About, every: list[Put]) -> None:
+  """Of a model all of whose answers are here: neither it nor a judge that has judged all of them is
+  loaded, or need be there."""
+  _refuse_judges(cfg, workdir, about, every)
+  about = dataclasses.replace(
+    about,
+    suites=tuple(one.asked for one in every),
+    primaries=cfg.primaries,
+    margins=cfg.margins,
+  )
+  store.claim(workdir, about)
+  _judged(cfg, workdir, about, every)
+
+
+def _refuse_judges(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -> None:
+  said = _said(workdir, about, every)
+  needless = verdicts.needless(cfg.judges, workdir, every, said)
+  measured = {row.measure for row in earlier.of(workdir, about).rows}
+  refusals.refuse(evaluate_refusals.JUDGING, cfg, needless=needless, measured=measured)
+
+
+def _said(workdir: Workdir, about: About, every: Sequence[Put]) -> dict[str, Sequence[Said]]:
+  """{suite: all that was said to it}."""
+  return {
+    one.asked.name: read.said_of(workdir, about.fingerprint, one.asked, one.items) for one in every
+  }
 
 
 doctor = evaluate_doctor.examine
@@ -144,20 +182,13 @@ def _notes(cfg: Config, mesh: Any, there: Mapping[str, Any]) -> dict[str, str]:
   return found
 
 
-def _judged(
-  cfg: Config,
-  workdir: Workdir,
-  about: About,
-  every: Sequence[Put],
-  references: Mapping[str, reference.Answers],
-) -> None:
+def _judged(cfg: Config, workdir: Workdir, about: About, every: Sequence[Put]) -> None:
+  references = reference.answers_of(cfg.reference, every, about.fingerprint)
   before = earlier.of(workdir, about)
-  known = (judge for judge in cfg.judges if hasattr(judge, 'fingerprint'))  # others: once open
-  before.refuse_two_of_a_name({judge.name: judge.fingerprint for judge in known})
+  named = (judge for judge in cfg.judges if hasattr(judge, 'fingerprint'))  # others: once open
+  before.refuse_two_of_a_name({judge.name: judge.fingerprint for judge in named})
   mesh = make_mesh(cfg.mesh.data, cfg.mesh.fsdp, cfg.mesh.tensor)
-  said = {
-    one.asked.name: read.said_of(workdir, about.fingerprint, one.asked, one.items) for one in every
-  }
+  said = _said(workdir, about, every)
   rewards = json.loads(about.notes.get(_REWARDS, '{}'))
   marks = verdicts.give(cfg.judges, workdir, every, said, mesh, rewards)
   told = [
@@ -175,8 +206,8 @@ def _judged(
   store.write_rows(workdir, rows)
   store.write_about(about, workdir)
   _summarise(workdir, about, rows)
-  named = [*about.primaries, *(margin.measure for margin in about.margins)]
-  if lacking := sorted({*named} - {row.measure for row in rows}):
+  declared = [*about.primaries, *(margin.measure for margin in about.margins)]
+  if lacking := sorted({*declared} - {row.measure for row in rows}):
     asking.note(
       f'declared and not measured: {", ".join(lacking)}; no judge here gives it: name one that '
       'does, and jaxalign judge asks no model'

@@ -109,7 +109,8 @@ def _judged(cfg: Any, found: Mapping[str, Any]) -> tuple[str, None]:
       raise UserError(
         f'judge {judge.name} is of kind {judge.kind}, which no suite here needs: leave it out'
       )
-    opening_judges.refuse(judge, opening_judges.trained_by(cfg.model))
+    if judge.name not in found.get('needless', ()):  # all its verdicts are there
+      opening_judges.refuse(judge, opening_judges.trained_by(cfg.model))
     said.append(f'{judge.name} ({judge.kind}): {", ".join(served)}')
   return '; '.join(said) or 'none is needed', None
 

@@ -14,13 +14,19 @@ from jaxalign.evals.ask import fingerprint_of
 from jaxalign.evals.item import Judge
 from jaxalign.evals.judges import gold, http, native, sequence
 from jaxalign.files import place, read_json
-from jaxalign.models import hub
+from jaxalign.models import heads, hub, llama2
 from jaxalign.rl.sample import bucket, to_every_host
 from jaxalign.sharding.layout import on_mesh
 from jaxalign.stages import judging, loading, trained
-from jaxalign.stages.contract import Workdir
+from jaxalign.stages.contract import Build, Workdir
 
-_ROWS = 16  # dialogues that a reward model reads at once, or one for each way of a mesh
+ROWS = 16  # dialogues that a reward model reads at once, or one for each way of a mesh
+_PUBLISHED = {
+  native.HARMBENCH: llama2.llama2_13b,
+  native.LLAMA_GUARD: llama2.llama2_7b,
+  native.TRUTH: llama2.llama2_7b,
+  native.INFO: llama2.llama2_7b,
+}
 _Prints = Mapping[str, str]  # {name: fingerprint} of reward models that a policy was trained by
 
 
@@ -50,6 +56,34 @@ def _model_of(judge: native.Classifier, mesh: Mesh) -> tuple[Any, str]:
   if model.tokenizer is None:
     raise UserError(f'judge {judge.name}: {judge.path} has no tokenizer beside it')
   return model, fingerprint_of(model)
+
+
+def weights_at(judge: Any) -> str | None:
+  """Where a judge's weights lie; None: it has none."""
+  if isinstance(judge, gold.Reward):
+    return judge.workdir
+  return judge.path if isinstance(judge, native.Classifier | sequence.Labelled) else None
+
+
+def builder_of(judge: Any) -> Build | None:
+  """What makes the weights of a judge, by chance; None: it has none. A classifier whose model is
+  not here is taken to be as large as the one that was published with its template."""
+  if isinstance(judge, gold.Reward):
+    raw = trained.reward_raw(f'judge {judge.name}', judge.workdir)
+    return heads.fresh(trained.model_config(judge.workdir, raw))
+  if isinstance(judge, sequence.Labelled):
+    return hub.examine(judge.path)[0].build
+  if not isinstance(judge, native.Classifier):
+    return None
+  try:
+    place = hub.resolve(judge.path, weights=False)
+    if trained.is_workdir(place):
+      return trained.model_config(place, trained.raw_of(place)).build
+    return hub.examine(judge.path)[0].build
+  except UserError:
+    if judge.template not in _PUBLISHED:
+      raise
+    return _PUBLISHED[judge.template](weights='bfloat16').build
 
 
 def by_all(judge: Any) -> bool:
@@ -129,7 +163,7 @@ def _scorer_of(workdir: str, mesh: Mesh) -> Callable[[Sequence[tuple[Turn, ...]]
   """What a reward model makes of dialogues that end with an answer: a number each."""
   scorer, tokenizer, form = trained.scorer_of(workdir, mesh=mesh)
   ways = mesh.shape['data'] * mesh.shape['fsdp']
-  rows = -(-_ROWS // ways) * ways
+  rows = -(-ROWS // ways) * ways
 
   def score(said: Sequence[tuple[Turn, ...]]) -> np.ndarray:
     spans = [dialogues.spans(form, tokenizer, Conversation(turns)) for turns in said]

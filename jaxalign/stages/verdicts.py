@@ -14,7 +14,7 @@ from jaxalign.config import UserError
 from jaxalign.evals import store
 from jaxalign.evals.item import Asked, Item, Judge, Said, Verdict
 from jaxalign.evals.judges.verdicts import ABSTAIN
-from jaxalign.stages import opening_judges
+from jaxalign.stages import known, opening_judges
 from jaxalign.stages.asking import Put
 from jaxalign.stages.contract import Workdir
 
@@ -45,6 +45,9 @@ def give(
   """
   marks, failed = [], []
   for given in judges:
+    if (mark := _mark_of_known(given, workdir, every, said)) is not None:
+      marks.append(mark)  # its weights stay where they are
+      continue
     judge = opening_judges.opened(given, workdir, mesh, trained_by)
     labels = getattr(judge, 'labels', ())
     mark = _Mark(judge.name, judge.kind, judge.fingerprint, labels)
@@ -56,6 +59,8 @@ def give(
         with contextlib.closing(kept):
           _judge(judge, one, kept, asked)
         failed += _failed(judge, one, kept)
+    if (path := opening_judges.weights_at(given)) is not None:
+      known.keep(workdir, f'judge {given.name}', given, path, judge.fingerprint)
     del judge
     gc.collect()
   pod.meet('judged')
@@ -73,6 +78,30 @@ def _failed(judge: Any, one: Put, kept: store.Lines[Verdict]) -> list[UserError]
     except UserError as error:
       return [error]
   return []
+
+
+def needless(
+  judges: Sequence[Any], workdir: Workdir, every: Sequence[Put], said: _Said
+) -> frozenset[str]:
+  """Names of the judges with weights that have judged all there is, and so need not be there."""
+  found = [one for one in judges if _mark_of_known(one, workdir, every, said) is not None]
+  return frozenset(one.name for one in found)
+
+
+def _mark_of_known(judge: Any, workdir: Workdir, every: Sequence[Put], said: _Said) -> _Mark | None:
+  """The mark of a judge with weights, if no verdict of its is missing; else None."""
+  if (path := opening_judges.weights_at(judge)) is None:
+    return None
+  fingerprint = known.fingerprint(workdir, f'judge {judge.name}', judge, path)
+  if not fingerprint:
+    return None
+  mark = _Mark(judge.name, judge.kind, fingerprint, getattr(judge, 'labels', ()))
+  for one in every:
+    if judge.kind in one.suite.needs:
+      keys = [text.key for _, text in _texts(one, said[one.asked.name])]
+      if _kept(workdir, one, mark, keys).missing:
+        return None
+  return mark
 
 
 def _kept(workdir: Workdir, one: Put, mark: _Mark, keys: Sequence[str]) -> store.Lines[Verdict]:
