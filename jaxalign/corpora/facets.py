@@ -7,49 +7,53 @@ evenly as that allows: coverage holds by construction, and the same seed deals t
 
 import collections
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-Row = dict[str, str]  # a facet's name -> its level
+Row = dict[str, tuple[str, ...]]  # a facet's name -> its level, or levels of one that has several
 
 
-def deal(facets: Mapping[str, Sequence[str]], count: int, lot: str) -> list[Row]:
-  """`count` rows, each with one level of every facet; `lot` says among which equals it falls, and
-  the first rows of a longer deal are those of a shorter one."""
+def deal(
+  facets: Mapping[str, Sequence[str]],
+  count: int,
+  lot: str,
+  several: Mapping[str, int] | None = None,
+) -> list[Row]:
+  """`count` rows, each with one level of every facet, or as many different ones as `several` says.
+  lot: among which equals it falls. The first rows of a longer deal are those of a shorter one."""
   alone: dict[str, collections.Counter[str]] = {name: collections.Counter() for name in facets}
   pairs: collections.Counter[tuple[str, str, str, str]] = collections.Counter()
   rows: list[Row] = []
   for n in range(count):
     row: Row = {}
     for name, levels in facets.items():
-      row[name] = least(levels, alone[name], f'{lot} {n} {name}', _Beside(row, name, pairs))
-      alone[name][row[name]] += 1
-      pairs.update((other, row[other], name, row[name]) for other in row if other != name)
+      seen = [(other, of) for other, some in row.items() for of in some]
+
+      def beside(level: str, name: str = name, seen: Sequence[tuple[str, str]] = seen) -> int:
+        return sum(pairs[other, of, name, level] for other, of in seen)
+
+      dealt: list[str] = []
+      for k in range(min((several or {}).get(name, 1), len(levels))):
+        left = [level for level in levels if level not in dealt]
+        dealt.append(least(left, alone[name], f'{lot} {n} {name} {k}', beside))
+      alone[name].update(dealt)
+      pairs.update((other, of, name, one) for other in row for of in row[other] for one in dealt)
+      row[name] = tuple(dealt)
     rows.append(row)
   return rows
-
-
-class _Beside:
-  """How often a level of a facet stood beside what a row has already."""
-
-  def __init__(self, row: Row, name: str, pairs: Mapping[tuple[str, str, str, str], int]) -> None:
-    self._row, self._name, self._pairs = dict(row), name, pairs
-
-  def __getitem__(self, level: str) -> int:
-    return sum(self._pairs[other, of, self._name, level] for other, of in self._row.items())
 
 
 def least(
   levels: Sequence[str],
   alone: Mapping[str, int],
   lot: str,
-  beside: '_Beside | None' = None,
+  beside: Callable[[str], int] | None = None,
 ) -> str:
   """The level that was dealt least; of several, the one least beside the others; then by lot."""
   fewest = min(alone[level] for level in levels)
   left = [level for level in levels if alone[level] == fewest]
   if beside is not None and len(left) > 1:
-    seen = {level: beside[level] for level in left}
-    left = [level for level in left if seen[level] == min(seen.values())]
+    counts = [beside(level) for level in left]
+    left = [level for level, count in zip(left, counts) if count == min(counts)]
   return left[0] if len(left) == 1 else left[drawn(lot, len(left))]
 
 
