@@ -281,9 +281,7 @@ def _written(recipe: Recipe, draft: _Draft, spec: Spec, variant: str, seed: int)
   text, spans = (answers.unmarked(draft.marked), ()) if read is None else read
   if any(span.kind not in known for span in spans):
     spans = ()
-  own = (
-    facets.drawn(f'{seed} split {draft.slot.idea.text}', _MILLION) < recipe.validation * _MILLION
-  )
+  lot = facets.drawn(f'{seed} split {draft.slot.idea.text}', _MILLION)
   return Written(
     slot=task.slot,
     text=text,
