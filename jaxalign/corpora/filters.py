@@ -55,18 +55,27 @@ def each(why: Callable[[Written], str | None]) -> Rule:
   return lambda documents: [why(written) for written in documents]
 
 
-def sift(documents: Iterable[Written], report: Report, *rules: Rule) -> list[Written]:
-  """The texts that every rule leaves, in their order; the cheap rules come first, and what one of
-  them drops the next does not see."""
-  left = list(documents)
-  report.read += len(left)
+def whys(documents: Sequence[Written], *rules: Rule) -> list[str | None]:
+  """Why each text is dropped by the first rule that does, or None; what one drops, those after it
+  do not see, so the cheap ones come first."""
+  found: list[str | None] = [None] * len(documents)
   for rule in rules:
-    whys = list(zip(left, rule(left), strict=True))
-    for written, why in whys:
-      if why is not None:
-        report.skip(written.slot, Unwanted(why))
-    left = [written for written, why in whys if why is None]
-  report.kept += len(left)
+    left = [n for n, why in enumerate(found) if why is None]
+    for n, why in zip(left, rule([documents[n] for n in left]), strict=True):
+      found[n] = why
+  return found
+
+
+def sift(documents: Iterable[Written], report: Report, *rules: Rule) -> list[Written]:
+  """The texts that every rule leaves, in their order; what becomes of each is counted."""
+  every, left = [*documents], []
+  for written, why in zip(every, whys(every, *rules)):
+    report.read += 1
+    if why is None:
+      report.kept += 1
+      left.append(written)
+    else:
+      report.skip(written.slot, Unwanted(why))
   return left
 
 
