@@ -35,6 +35,7 @@ class Task:
   words: tuple[int, int] = (0, 0)  # from so many to so many
   given: Pairs = ()  # what earlier steps gave: ('idea', ...), ('draft', ...), ('findings', ...)
   count: int = 1  # of siblings that one call lists
+  options: tuple[str, ...] = ()  # the answer begins with one of these: how likely is each?
   attempt: int = 0  # of this slot: a text that was dropped is written again
 
   def facet(self, name: str) -> str:
@@ -81,6 +82,10 @@ class Answer:
   written: int = 0  # tokens of the answer
   model: str = ''  # as the server names it
   cost: float | None = None  # None: the price is not known
+  logprobs: tuple[float, ...] = ()  # of the task's options, where the teacher tells
+
+  def __post_init__(self) -> None:
+    object.__setattr__(self, 'logprobs', tuple(self.logprobs))  # JSON gives a list
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
