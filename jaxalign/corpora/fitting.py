@@ -1,0 +1,100 @@
+"""Texts made as long as others in tokens: by whole sentences, taken out or added, never by half."""
+
+import bisect
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+from jaxalign.data.controls import sentences
+from jaxalign.data.text import Tokenizer
+
+_CLOSE = 0.01  # of a text's tokens: no further sentence is looked for
+_TRIES = 4
+
+
+class Sentences:
+  """Sentences of many texts with their tokens, from which those of some length are taken.
+
+  allowed: whether a sentence may be used.
+  """
+
+  def __init__(
+    self, texts: Iterable[str], tokenizer: Tokenizer, allowed: Callable[[str], bool]
+  ) -> None:
+    every = [sentence.strip() for text in texts for sentence in sentences(text)]
+    some = [s for s in dict.fromkeys(every) if len(s.split()) > 2 and s[-1] in '.!?' and allowed(s)]
+    counts = [len(ids) for ids in tokenizer.encode_batch(some, bos=False)]
+    order = sorted(range(len(some)), key=lambda n: (counts[n], some[n]))
+    self._sizes = [counts[n] for n in order]
+    self._sentences = [some[n] for n in order]
+
+  def __len__(self) -> int:
+    return len(self._sentences)
+
+  @property
+  def typical(self) -> int:
+    """Tokens of the middle one."""
+    return self._sizes[len(self._sizes) // 2] if self._sizes else 0
+
+  def nearest(self, size: int, lot: str, besides: Iterable[str] = ()) -> tuple[str, int] | None:
+    """(a sentence, its tokens): as near to this many as there is, and one of many by lot."""
+    low, high = bisect.bisect_left(self._sizes, size), bisect.bisect_right(self._sizes, size)
+    used, reach = set(besides), 8
+    if high - low < reach:  # those of about this size, of which the nearest unused one is taken
+      low, high = max(0, low - reach), min(len(self._sizes), high + reach)
+    turn = int.from_bytes(hashlib.sha256(lot.encode()).digest()[:6], 'big') % max(high - low, 1)
+    order = [*range(low + turn, high), *range(low, low + turn)]
+    free = [n for n in order if self._sentences[n] not in used]
+    if not free:
+      return None
+    best = min(free, key=lambda n: abs(self._sizes[n] - size))
+    return self._sentences[best], self._sizes[best]
+
+
+def fitted(
+  text: str, size: int, more: Sentences, tokenizer: Tokenizer, allowed: Callable[[str], bool]
+) -> str:
+  """A text of about so many tokens: its allowed sentences, less some, or with some of `more`."""
+  parts = [part for part in sentences(text) if allowed(part)]
+  wanted, best, least = size, '', float('inf')
+  for _ in range(_TRIES):  # sentences have other tokens alone than in their text
+    found = _of_size(parts, wanted, more, tokenizer)
+    off = size - len(tokenizer.encode(found, bos=False))
+    if abs(off) < least:
+      best, least = found, abs(off)
+    if abs(off) <= _CLOSE * size:
+      break
+    wanted += off
+  return best
+
+
+def _of_size(parts: Sequence[str], size: int, more: Sentences, tokenizer: Tokenizer) -> str:
+  parts = [*parts]
+  counts = [len(ids) for ids in tokenizer.encode_batch(parts, bos=False)] if parts else []
+  _shorten(parts, counts, size)
+  lot = hashlib.sha256(''.join(parts).encode()).hexdigest()
+  while (lack := size - sum(counts)) > _CLOSE * size:
+    used = [part.strip() for part in parts]
+    found = more.nearest(_step(lack, more), f'{lot} {len(parts)}', used)
+    if found is None or abs(lack - found[1]) >= lack:
+      break
+    if parts and not parts[-1][-1:].isspace():
+      parts[-1] += ' '
+    parts.append(found[0])
+    counts.append(found[1])
+  return ''.join(parts).strip()
+
+
+def _step(lack: int, more: Sentences) -> int:
+  """How long the next sentence should be, so that whole ones fill what is lacking."""
+  return round(lack / max(1, round(lack / max(more.typical, 1))))
+
+
+def _shorten(parts: list[str], counts: list[int], size: int) -> None:
+  """Takes sentences out from the end while more than one is too much, then the one that fits."""
+  while len(parts) > 1 and (over := sum(counts) - size) > 0:
+    last = len(parts) - 1
+    best = min(range(1, len(parts)), key=lambda n: abs(over - counts[n]))
+    n = last if over > 2 * counts[last] else best
+    if abs(over - counts[n]) >= over:
+      return
+    del parts[n], counts[n]
