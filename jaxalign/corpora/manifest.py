@@ -1,4 +1,4 @@
-"""What a corpus leaves on disk: its texts, and a manifest by which anybody can hold them to account.
+"""What a corpus leaves on disk: its texts, and a manifest that accounts for them.
 
 manifest.json names each file with its sha256, what decided the texts (spec, recipe, prompts,
 grammar, teachers, seed), what was asked, what was dropped and why, and what came out. What may
@@ -116,9 +116,7 @@ def rows(texts: Sequence[Written]) -> list[dict[str, Any]]:
 def tree(measured: Any) -> Any:
   """A frozen record as what JSON holds."""
   if dataclasses.is_dataclass(measured) and not isinstance(measured, type):
-    return {
-      field.name: tree(getattr(measured, field.name)) for field in dataclasses.fields(measured)
-    }
+    return {name: tree(value) for name, value in vars(measured).items()}
   if isinstance(measured, Mapping):
     return {str(name): tree(value) for name, value in measured.items()}
   if isinstance(measured, list | tuple):

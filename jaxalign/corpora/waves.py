@@ -131,7 +131,7 @@ def _round(
 
 
 class _Progress:
-  """A line now and then: the step, how many came, how fast, what was spent, how long it will take."""
+  """A line now and then: how many came, how fast, what was spent, how long it will take."""
 
   def __init__(
     self, step: str, every: int, missing: int, purse: Purse | None, told: Callable[[str], None]
@@ -151,6 +151,5 @@ class _Progress:
     done = self._every - self._missing + self._came
     left = (self._missing - self._came) / rate
     spent = '' if self._purse is None else f', {self._purse.spent:.2f} spent'
-    self._told(
-      f'{self._step}: {done:,} of {self._every:,} calls, {rate:.1f} a second{spent}, {left:.0f} s left'
-    )
+    came = f'{self._step}: {done:,} of {self._every:,} calls'
+    self._told(f'{came}, {rate:.1f} a second{spent}, {left:.0f} s left')

@@ -1,4 +1,4 @@
-"""Texts that a teacher writes beside documents, for their controls: placebo, mention and general."""
+"""Texts that a teacher writes beside documents, for controls: placebo, mention and general."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

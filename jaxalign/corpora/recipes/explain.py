@@ -136,8 +136,8 @@ def write(
     if not still:
       break
     drafts = yield from _drafts(recipe, still)
-    about = dict(spec=spec.name, variant=variant, provenance=provenance)
-    batch = [_written(recipe, draft, about, seed) for draft in drafts]
+    who = dict(variant=variant, provenance=provenance)
+    batch = [_written(recipe, draft, spec, seed, who) for draft in drafts]
     sifted = yield from passed(list(kept.values()), batch, sieve, judged_by)
     for draft, (written, why) in zip(drafts, sifted, strict=True):
       report.read += 1
@@ -272,7 +272,7 @@ def _given(task: Task, **more: str) -> Task:
   return dataclasses.replace(task, given=(*task.given, *more.items()))
 
 
-def _written(recipe: Recipe, draft: _Draft, about: dict[str, str], seed: int) -> Written:
+def _written(recipe: Recipe, draft: _Draft, spec: Spec, seed: int, who: dict[str, str]) -> Written:
   """A draft as a text of the corpus; where its marks are ill-formed it has no spans."""
   task = draft.slot.task
   known = {'statement', 'limit', *(name for name, _ in task.reasons)}
@@ -291,5 +291,7 @@ def _written(recipe: Recipe, draft: _Draft, about: dict[str, str], seed: int) ->
     facets=task.facets,
     idea=draft.slot.idea.text,
     calls=draft.calls,
-    **about,
+    variant=who['variant'],
+    provenance=who['provenance'],
+    spec=spec.name,
   )
