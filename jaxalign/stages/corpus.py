@@ -7,11 +7,11 @@ what is new; `--doctor` says beforehand what will be asked and what it costs.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from jaxalign import ranges, sealing
 from jaxalign.config import Mesh, UserError
-from jaxalign.corpora import manifest, matched, measures, prompts, variants, waves
+from jaxalign.corpora import manifest, measures, prompts, variants, waves
 from jaxalign.corpora.journal import Journal
 from jaxalign.corpora.purse import Purse
 from jaxalign.corpora.recipes import explain
@@ -32,6 +32,7 @@ from jaxalign.stages.doctors import corpus_doctor
 from jaxalign.train.loop import Interrupt
 
 _JOURNAL = 'journal.jsonl'
+Control = Literal['neutral', 'placebo', 'shuffled', 'bare', 'bare_shuffled', 'mention', 'more']
 _Money = Annotated[float, ranges.Range(at_least=0, at_most=1e9)]
 
 
@@ -45,7 +46,7 @@ class Config:
   writer: Writer = dataclasses.field(default_factory=Offline)
   judge: Writer | None = None  # of texts that the filters leave
   by: tuple[By, ...] = ()  # steps that others do than the writer
-  controls: tuple[matched.Kind, ...] = ()
+  controls: tuple[Control, ...] = ()
   general: Source | None = None  # text on anything, of which neutral is cut
   suites: tuple[Any, ...] = ()  # evaluations, of whose items no text may hold a piece
   against: tuple[Source, ...] = ()  # more such items

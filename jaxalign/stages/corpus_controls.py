@@ -15,7 +15,7 @@ from jaxalign.stages import corpus_sieve
 
 _OF_PLACEBO = 'placebo', 'bare', 'bare_shuffled'
 _AGAIN = 3  # times that controls are cut anew without the documents whose control leaks
-_SPARE = 1.25  # general text, for what is lost in cutting
+_SPARE = 1.1  # general texts, for what cannot be cut to a number of tokens
 Texts = dict[str, list[Written]]
 
 
@@ -123,12 +123,11 @@ def _general(
   if cfg.general is not None:
     every = (record for _, record in cfg.general.read() if isinstance(record, Document))
     return (one for one in every if held.why(one.text) is None)  # type: ignore[return-value]
-  least, most = cfg.recipe.words
-  sizes = [len(one.text.split()) for one in documents]
-  count = int(_SPARE * sum(sizes) / max(1, sum(sizes) // len(sizes))) + 8
+  longest = max(len(one.text.split()) for one in documents)
+  words = (longest + longest // 4, 2 * longest)  # each gives one document, whatever is cut off
+  count = int(_SPARE * len(documents)) + 8
   texts = waves.through(
-    written_beside.general(count, (least, most), lambda some: [held.why(one) for one in some]),
-    desk.ask,
+    written_beside.general(count, words, lambda some: [held.why(one) for one in some]), desk.ask
   )
   return [Document(text) for text in texts]
 
