@@ -205,7 +205,7 @@ class Client:
         n, answer = one
         if n < 0:
           raise answer
-        if isinstance(answer, EndpointError) and (answer.ends or last):
+        if isinstance(answer, EndpointError) and answer.ends:
           last = last or answer
           ended.set()
         else:

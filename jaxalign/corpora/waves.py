@@ -109,6 +109,7 @@ def _round(
   for said in teacher.answers(list(missing.values())):
     if isinstance(said, Failure):
       why = said.why
+      journal.lost(said)
     elif said.call in missing:
       journal.add(said)
       del missing[said.call]
