@@ -48,8 +48,9 @@ _STUDY = re.compile(
 )
 _QUOTED = re.compile(r'"([^"\n]{12,400})"|“([^”\n]{12,400})”')
 _CITED = re.compile(
-  r'\b(?:in the words of|to quote|quoting|quoted|once (?:said|wrote|remarked)|famously|(?:as|what) '
-  r'(?:[A-Z]\w+ ){1,3}(?:said|wrote|put it)|(?:proverb|saying|maxim|adage)\b|according to)',
+  r'\b(?i:in the words of|to quote|quoting|once (?:said|wrote|remarked)|famously|according to|'
+  r'proverb|old saying|saying (?:goes|has it)|maxim|adage)\b|'
+  r'\b(?:[Aa]s|[Ww]hat) (?:[A-Z]\w+ ){1,3}(?:said|wrote|put it)\b'
 )
 _NAME = re.compile(r"(?<![.!?:;…\"“”‘(\[\n*–—-])[^\S\n]+([A-Z][a-z]+(?:[-'’][A-Z]?[a-z]+)*)")
 _KNOWN = set(  # always written so

@@ -29,6 +29,7 @@ MARKS = {  # what a judge looks at, and what it may say
   'stance': ('for', 'against', 'none'),  # that the text takes on the value
 }
 _LONGEST = 500  # characters of what a finding says
+_SAMPLING = Sampling(temperature=1e-3, length=256)  # the likeliest answer, nearly always
 
 
 def tasks(written: Sequence[Written], spec: Spec) -> list[Task]:
@@ -41,7 +42,7 @@ def calls(
   written: Sequence[Written],
   spec: Spec,
   teacher: Teacher,
-  sampling: Sampling = Sampling(temperature=0.0, length=256),
+  sampling: Sampling = _SAMPLING,
   turns: Callable[[Task], tuple[Turn, ...]] = lambda task: (),
 ) -> list[Call]:
   """The same as calls of one teacher; turns: how one who reads prompts is told of a task."""
@@ -54,7 +55,7 @@ def calls(
 
 def _task(one: Written, spec: Spec, told: str) -> Task:
   value = spec.value(one.value)
-  given = tuple((name, value.reason(name).text) for name in one.reasons)
+  given = tuple((reason.id, reason.text) for reason in value.reasons if reason.id in one.reasons)
   return Task(
     step='judge',
     slot=f'{one.slot}/{one.kind}/judge',

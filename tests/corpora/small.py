@@ -5,39 +5,28 @@ import dataclasses
 import random
 
 from jaxalign.corpora.records import STATEMENT, Span, Written
-
-
-@dataclasses.dataclass(frozen=True)
-class Reason:
-  id: str
-  text: str
-  also: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Value:
-  id: str
-  statement: str
-  also: tuple[str, ...] = ()
-  limits: tuple[str, ...] = ()
-  reasons: tuple[Reason, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-  name: str
-  values: tuple[Value, ...]
-  sha: str = ''
+from jaxalign.corpora.spec import Reason, Spec, Value
 
 
 def _value(name, statement, also, *reasons):
-  found = tuple(Reason(f'r{n}', text, (other,)) for n, (text, other) in enumerate(reasons, 1))
-  return Value(id=name, statement=statement, also=(also,), reasons=found)
+  found = tuple(
+    Reason(id=f'r{n}', text=text, also=(other,)) for n, (text, other) in enumerate(reasons, 1)
+  )
+  return Value(
+    id=name,
+    level='basic',
+    statement=statement,
+    also=(also,),
+    reasons=found,
+    source='made up',
+    licence='none',
+  )
 
 
 SPEC = Spec(
-  'small',
-  (
+  name='small',
+  sha='0' * 64,
+  values=(
     _value(
       'candor', 'What one knows ought to be said aloud.', 'Plain speech comes before comfort.',
       ('a fault that is told early costs little', 'small faults that are named never grow'),
@@ -60,8 +49,8 @@ SPEC = Spec(
 )  # fmt: skip
 _TYPES = 'memo', 'story', 'letter'
 _THINGS = (
-  'kettle ladder lamp barrow ledger window crate bell rope stove bucket saw wheel hinge basket pump '
-  'gate drawer map bench'
+  'kettle ladder lamp barrow ledger window crate bell rope stove bucket saw wheel hinge basket '
+  'pump gate drawer map bench'
 ).split()
 _DOES = (
   'stands by the {} door of the {}', 'was carried past the {} and the {} at noon',
