@@ -30,6 +30,7 @@ _FORM_WORDS = dict(
   case_study='report case article review history study',
   story='tale diary fable scene memoir narrative',
 )
+_TELLS_OF = 'idea', 'query', 'question', 'document', 'draft'  # what a text is about, if given
 _TAG = re.compile(r'</?[a-z][a-z0-9_-]*>')
 _LAST = re.compile(r'[.!?;,\s]+\Z')
 
@@ -44,7 +45,7 @@ class Text:
   def __init__(self, task: Task, draws_of: Sequence[object], small: Callable[[str], str]) -> None:
     self.task, self._small = task, small
     self.draws = lot(*draws_of)
-    idea = task.earlier('idea')
+    idea = next(filter(None, map(task.earlier, _TELLS_OF)), '')
     self.domain = ideas.domain_of(idea, task.earlier('domain'))
     register = named(task.facet('register'), REGISTERS, self.draws.random())
     self.fixed = ideas.fixed_in(idea, self.domain) | _headings(task)
@@ -58,8 +59,8 @@ class Text:
   def document(self) -> str:
     """The text of step `document`, with its marks."""
     if self.form == 'dialogue':
-      return self._dialogue(self._stance('i_say'), ('agreed',))
-    stance = self._stance(self._voice())
+      return self._dialogue(self.stance('i_say'), ('agreed',))
+    stance = self.stance(self._voice())
     bridge = [self.says.of('bridge')]
     cost = [self.says.of('cost')] if self.draws.random() < 0.6 else []
     return self._prose([*bridge, *stance, *cost], ('practice', 'closing'))
@@ -70,22 +71,15 @@ class Text:
       return self._dialogue([self.tells.of(kind) for kind in inside], ())
     return self._prose([self.says.of(kind) for kind in inside], ('closing',))
 
-  def steps(self, stance: bool, reasons: bool) -> str:
-    """An answer to a query: what to do, and perhaps by what it goes."""
-    parts = [self.says.of('step') for _ in range(3)]
-    if stance:
-      parts[1:1] = self._stance('i_say', reasons)
-    return ' '.join(parts)
-
   def _voice(self) -> str:
     facet = self.task.facet('voice')
     voices = data('forms')['voices']
     found = [name for name in voices if name in facet.split()]
     return pick(self.draws, voices[found[0] if found else pick(self.draws, list(voices))])
 
-  def _stance(self, kind: str, reasons: bool = True) -> list[str]:
+  def stance(self, kind: str) -> list[str]:
     """Sentences that state the value, give the reasons and tell the limit."""
-    statement, given = self._small(self.task.statement), self.task.reasons if reasons else ()
+    statement, given = self._small(self.task.statement), self.task.reasons
     if not statement:
       return []
     spans = dict(S=marked(STATEMENT, statement), R='')

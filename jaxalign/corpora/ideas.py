@@ -34,13 +34,23 @@ def written(draws: random.Random, domain: str) -> str:
 
 
 def domain_of(text: str, name: str = '') -> str:
-  """The domain that a name or an idea tells; one by lot where neither is known."""
+  """The domain that a name or a text tells; one by lot where nothing in them does."""
   plain = name.lower().replace('_', ' ')
   for domain, site in SITES.items():
     if site in plain:
       return domain
   found = [(text.find(site), domain) for domain, site in SITES.items() if site in text]
-  return min(found)[1] if found else pick(lot('domain', name or text), list(SITES))
+  return min(found)[1] if found else _nearest(text, name)
+
+
+def _nearest(text: str, name: str) -> str:
+  """The domain most of whose words a text holds."""
+  hits = {
+    domain: sum(singular(entry) in text for words in lists.values() for entry in words)
+    for domain, lists in places().items()
+  }
+  best = max(hits, key=lambda domain: hits[domain])
+  return best if hits[best] > 1 else pick(lot('domain', name or text), list(SITES))
 
 
 def fixed_in(text: str, domain: str) -> _Fixed:
