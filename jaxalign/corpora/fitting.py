@@ -2,7 +2,7 @@
 
 import bisect
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from jaxalign.data.controls import sentences
 from jaxalign.data.text import Tokenizer
@@ -51,13 +51,20 @@ class Sentences:
 
 
 def fitted(
-  text: str, size: int, more: Sentences, tokenizer: Tokenizer, allowed: Callable[[str], bool]
+  text: str,
+  size: int,
+  more: Sentences,
+  tokenizer: Tokenizer,
+  allowed: Callable[[str], bool],
+  needed: Callable[[str], bool] = lambda sentence: False,
 ) -> str:
-  """A text of about so many tokens: its allowed sentences, less some, or with some of `more`."""
+  """A text of about so many tokens: its allowed sentences, less some that are not needed, or with
+  some of `more`."""
   parts = [part for part in sentences(text) if allowed(part)]
+  counts = [len(ids) for ids in tokenizer.encode_batch(parts, bos=False)] if parts else []
   wanted, best, least = size, '', float('inf')
   for _ in range(_TRIES):  # sentences have other tokens alone than in their text
-    found = _of_size(parts, wanted, more, tokenizer)
+    found = _of_size([*parts], [*counts], wanted, more, needed)
     off = size - len(tokenizer.encode(found, bos=False))
     if abs(off) < least:
       best, least = found, abs(off)
@@ -67,10 +74,8 @@ def fitted(
   return best
 
 
-def _of_size(parts: Sequence[str], size: int, more: Sentences, tokenizer: Tokenizer) -> str:
-  parts = [*parts]
-  counts = [len(ids) for ids in tokenizer.encode_batch(parts, bos=False)] if parts else []
-  _shorten(parts, counts, size)
+def _of_size(parts, counts, size, more, needed):
+  _shorten(parts, counts, size, needed)
   lot = hashlib.sha256(''.join(parts).encode()).hexdigest()
   while (lack := size - sum(counts)) > _CLOSE * size:
     used = [part.strip() for part in parts]
@@ -89,12 +94,14 @@ def _step(lack: int, more: Sentences) -> int:
   return round(lack / max(1, round(lack / max(more.typical, 1))))
 
 
-def _shorten(parts: list[str], counts: list[int], size: int) -> None:
+def _shorten(parts, counts, size, needed):
   """Takes sentences out from the end while more than one is too much, then the one that fits."""
-  while len(parts) > 1 and (over := sum(counts) - size) > 0:
-    last = len(parts) - 1
-    best = min(range(1, len(parts)), key=lambda n: abs(over - counts[n]))
-    n = last if over > 2 * counts[last] else best
+  while (over := sum(counts) - size) > 0:
+    free = [n for n in range(1, len(parts)) if not needed(parts[n])]
+    if not free:
+      return
+    best = min(free, key=lambda n: abs(over - counts[n]))
+    n = free[-1] if over > 2 * counts[free[-1]] else best
     if abs(over - counts[n]) >= over:
       return
     del parts[n], counts[n]

@@ -2,7 +2,8 @@
 
 All money and all chance of a corpus are in here, so that a run that was killed goes on, one with
 other filters asks nothing, and anybody can look up what was said. A line is written in one piece as
-its call ends; a tail that a kill tore is cut off at the start. What failed never gets in.
+its call ends; a tail that a kill tore is cut off at the start. A call that failed is never an
+answer: a line of its own says what it cost all the same.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ from typing import Any
 from absl import logging
 
 from jaxalign.config import UserError
-from jaxalign.corpora.records import Answer
+from jaxalign.corpora.records import Answer, Failure
 from jaxalign.files import Place, content
 
 _SYNC = 1.0  # seconds between two waits for the disk
@@ -35,6 +36,8 @@ class Journal:
       )
     self._plan = plan
     self._answers: dict[str, Answer] = {}
+    self.failed = 0
+    self.spent = 0.0  # of all that was paid, for answers and for calls that failed
     there = content(self._path) if os.path.exists(self._path) else b''
     whole = there[: there.rfind(b'\n') + 1]
     if whole:
@@ -61,7 +64,21 @@ class Journal:
     if answer.call in self._answers:
       return
     self._append({name: value for name, value in vars(answer).items() if name in _FIELDS})
-    self._answers[answer.call] = answer
+    self._keep(answer)
+
+  def lost(self, failure: Failure) -> None:
+    """Counts a call that failed: it is asked again, and what it cost is spent."""
+    self._append(dict(failed=failure.call, why=failure.why, cost=failure.cost))
+    self._count(failure.cost)
+
+  def _keep(self, answer: Answer) -> None:
+    if answer.call not in self._answers:
+      self._answers[answer.call] = answer
+      self.spent += answer.cost or 0.0
+
+  def _count(self, cost: float | None) -> None:
+    self.failed += 1
+    self.spent += cost or 0.0
 
   def close(self) -> None:
     """All of it is on the disk."""
@@ -100,11 +117,15 @@ class Journal:
     self._refuse_other(_parsed(first))
     damaged = 0
     for line in lines:
-      answer = _answer(_parsed(line))
-      if answer is None:
-        damaged += 1
+      record = _parsed(line)
+      answer = _answer(record)
+      if answer is not None:
+        self._keep(answer)
+      elif isinstance(record.get('failed'), str):
+        cost = record.get('cost')
+        self._count(cost if isinstance(cost, int | float) else None)
       else:
-        self._answers.setdefault(answer.call, answer)
+        damaged += 1
     if damaged:
       logging.warning('%s: %d damaged lines; their calls are asked again', self._path, damaged)
 

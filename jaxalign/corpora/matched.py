@@ -214,7 +214,8 @@ class _Maker:
     for one, text in zip(self._documents, texts):
       size, pool = self._sizes[one.slot], pools[self._group(kind, one)]
       wanted = size + max(-round(_OWED * size), min(round(_OWED * size), owed))
-      said = fitted(text.text, wanted, pool, self._tokenizer, allowed[one.value])
+      needed = Phrases([one.value]).within if kind == 'mention' else (lambda sentence: False)
+      said = fitted(text.text, wanted, pool, self._tokenizer, allowed[one.value], needed)
       owed += size - len(self._tokenizer.encode(said, bos=False))
       found[one.slot] = dataclasses.replace(text, text=said, slot=one.slot, kind=kind, spans=())
     return found

@@ -2,6 +2,7 @@
 
 import threading
 
+from jaxalign import endings
 from jaxalign.config import UserError
 from jaxalign.endpoint import EndpointError
 
@@ -13,6 +14,7 @@ class Spent(EndpointError):
   """
 
   ends = True
+  ending = endings.SPENT
 
 
 class Purse:
