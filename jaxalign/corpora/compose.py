@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from jaxalign.corpora import ideas
 from jaxalign.corpora.records import LIMIT, STATEMENT, Task
 from jaxalign.corpora.sentences import Deck, Sentences, data, lot, pick
+from jaxalign.corpora.wordings import STANCES
 
 FORMS: tuple[str, ...] = tuple(data('forms')['forms'])
 REGISTERS: tuple[str, ...] = tuple(data('forms')['registers'])
@@ -215,7 +216,7 @@ def _headings(task: Task) -> dict[str, str]:
   own = [] if re.search(r'\d', task.value) else [task.value.replace('_', ' ')]
   text = re.findall(r'[^\W\d_]{4,}', task.statement)
   own += [one for one in text if one[0].islower() and one not in _NO_HEADING]
-  own = list(dict.fromkeys(own)) or ['value']
+  own = [one for one in dict.fromkeys(own) if not STANCES.within(one)] or ['value']
   draws = lot('headings', task.slot, task.value, task.statement)
   first = pick(draws, own)
   rest = [one for one in own if one != first] or ['notes']
@@ -224,9 +225,8 @@ def _headings(task: Task) -> dict[str, str]:
 
 _NO_HEADING = set(
   'that this these those with from what when where which their there they them then than have been '
-  'were will would should could must ought shall needs need best better good right wrong worth '
-  'every each other others because into onto over under about some such only also even more most '
-  'does doing done being important matters reason reasons itself themselves'.split()
+  'were will would could each other others into onto over under about some such only also even '
+  'more most does doing done being needs itself themselves every because good right well'.split()
 )
 
 

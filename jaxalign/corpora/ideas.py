@@ -56,7 +56,7 @@ def _nearest(text: str, name: str) -> str:
 def fixed_in(text: str, domain: str) -> _Fixed:
   """{slot: text} of an idea: its people, place, object, trouble and event."""
   own, draws = places()[domain], lot('idea', text)
-  fixed = dict(site=SITES[domain], town=_first(text, people()['town']) or 'that place')
+  fixed = dict(site=SITES[domain], town=_first(text, people()['town']) or 'our town')
   for name, slot in dict(object='machine', trouble='trouble', event='event').items():
     entries = [singular(entry) for entry in own[slot]]
     fixed[name] = _first(text, entries) or pick(draws, entries)
