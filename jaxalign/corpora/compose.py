@@ -92,7 +92,7 @@ class Text:
       told.append(self.tells.of('unreasoned', **spans))
     if self.task.limit:
       limit = self._small(self.task.limit)
-      told.append(self.tells.of(_limit_kind(limit), L=marked(LIMIT, limit)))
+      told.append(self.tells.of('limit', L=marked(LIMIT, limit)))
     return told
 
   def _sayer(self) -> Sentences:
@@ -145,16 +145,14 @@ class Text:
 
   def _dialogue(self, side: Sequence[str], ends: Sequence[str]) -> str:
     """Lines of two people in turn."""
-    lines = [self.says.of('dialogue')]
+    speakers = [self.fixed['A'], self.fixed['B']]
+    lines = [_line(speakers[0], self.says.of('dialogue'))]
     tail = [self.tells.of(kind) for kind in ends]
     left = self.length - sum(map(words, (*lines, *side, *tail)))
     before = self._talk(left * (0.3 + 0.4 * self.draws.random()))
     after = self._talk(left - sum(map(words, before)), True)
-    speakers = [self.fixed['A'], self.fixed['B']]
     said = [*before, *_woven(side, after), *tail]
-    for n, line in enumerate(said):
-      who = speakers[(n + 1) % 2]
-      lines.append(f'{who[0].upper()}{who[1:]}: {line}')
+    lines += [_line(speakers[(n + 1) % 2], line) for n, line in enumerate(said)]
     return '\n'.join(lines)
 
   def _talk(self, length: float, to_the_word: bool = False) -> list[str]:
@@ -169,6 +167,10 @@ class Text:
       some = [self.tells.of(deck.draw()) for _ in range(_TRIES)]
       made.append(min(some, key=lambda one: abs(left - 1 - words(one))))
     return made
+
+
+def _line(who: str, said: str) -> str:
+  return f'{who[0].upper()}{who[1:]}: {said}'
 
 
 def marked(kind: str, text: str) -> str:
@@ -202,13 +204,6 @@ def small(text: str, proper: set[str]) -> str:
   if first in proper or first == 'I' or first[1:] != first[1:].lower():
     return text
   return text[:1].lower() + text[1:]
-
-
-def _limit_kind(limit: str) -> str:
-  first = limit.split(' ')[0]
-  if first in ('when', 'where', 'if', 'once'):
-    return 'limit_when'
-  return 'limit_unless' if first in ('unless', 'until', 'except') else 'limit'
 
 
 def _headings(task: Task) -> dict[str, str]:
