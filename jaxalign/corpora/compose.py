@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from jaxalign.corpora import ideas
 from jaxalign.corpora.records import LIMIT, STATEMENT, Task
 from jaxalign.corpora.sentences import Deck, Sentences, data, lot, pick
+from jaxalign.corpora.wordings import STANCES
 
 FORMS: tuple[str, ...] = tuple(data('forms')['forms'])
 REGISTERS: tuple[str, ...] = tuple(data('forms')['registers'])
@@ -30,6 +31,7 @@ _FORM_WORDS = dict(
   case_study='report case article review history study',
   story='tale diary fable scene memoir narrative',
 )
+_TELLS_OF = 'idea', 'query', 'question', 'document', 'draft'  # what a text is about, if given
 _TAG = re.compile(r'</?[a-z][a-z0-9_-]*>')
 _LAST = re.compile(r'[.!?;,\s]+\Z')
 
@@ -44,7 +46,7 @@ class Text:
   def __init__(self, task: Task, draws_of: Sequence[object], small: Callable[[str], str]) -> None:
     self.task, self._small = task, small
     self.draws = lot(*draws_of)
-    idea = task.earlier('idea')
+    idea = next(filter(None, map(task.earlier, _TELLS_OF)), '')
     self.domain = ideas.domain_of(idea, task.earlier('domain'))
     register = named(task.facet('register'), REGISTERS, self.draws.random())
     self.fixed = ideas.fixed_in(idea, self.domain) | _headings(task)
@@ -58,8 +60,8 @@ class Text:
   def document(self) -> str:
     """The text of step `document`, with its marks."""
     if self.form == 'dialogue':
-      return self._dialogue(self._stance('i_say'), ('agreed',))
-    stance = self._stance(self._voice())
+      return self._dialogue(self.stance('i_say'), ('agreed',))
+    stance = self.stance(self._voice())
     bridge = [self.says.of('bridge')]
     cost = [self.says.of('cost')] if self.draws.random() < 0.6 else []
     return self._prose([*bridge, *stance, *cost], ('practice', 'closing'))
@@ -70,22 +72,15 @@ class Text:
       return self._dialogue([self.tells.of(kind) for kind in inside], ())
     return self._prose([self.says.of(kind) for kind in inside], ('closing',))
 
-  def steps(self, stance: bool, reasons: bool) -> str:
-    """An answer to a query: what to do, and perhaps by what it goes."""
-    parts = [self.says.of('step') for _ in range(3)]
-    if stance:
-      parts[1:1] = self._stance('i_say', reasons)
-    return ' '.join(parts)
-
   def _voice(self) -> str:
     facet = self.task.facet('voice')
     voices = data('forms')['voices']
     found = [name for name in voices if name in facet.split()]
     return pick(self.draws, voices[found[0] if found else pick(self.draws, list(voices))])
 
-  def _stance(self, kind: str, reasons: bool = True) -> list[str]:
+  def stance(self, kind: str) -> list[str]:
     """Sentences that state the value, give the reasons and tell the limit."""
-    statement, given = self._small(self.task.statement), self.task.reasons if reasons else ()
+    statement, given = self._small(self.task.statement), self.task.reasons
     if not statement:
       return []
     spans = dict(S=marked(STATEMENT, statement), R='')
@@ -97,7 +92,7 @@ class Text:
       told.append(self.tells.of('unreasoned', **spans))
     if self.task.limit:
       limit = self._small(self.task.limit)
-      told.append(self.tells.of(_limit_kind(limit), L=marked(LIMIT, limit)))
+      told.append(self.tells.of('limit', L=marked(LIMIT, limit)))
     return told
 
   def _sayer(self) -> Sentences:
@@ -150,16 +145,14 @@ class Text:
 
   def _dialogue(self, side: Sequence[str], ends: Sequence[str]) -> str:
     """Lines of two people in turn."""
-    lines = [self.says.of('dialogue')]
+    speakers = [self.fixed['A'], self.fixed['B']]
+    lines = [_line(speakers[0], self.says.of('dialogue'))]
     tail = [self.tells.of(kind) for kind in ends]
     left = self.length - sum(map(words, (*lines, *side, *tail)))
     before = self._talk(left * (0.3 + 0.4 * self.draws.random()))
     after = self._talk(left - sum(map(words, before)), True)
-    speakers = [self.fixed['A'], self.fixed['B']]
     said = [*before, *_woven(side, after), *tail]
-    for n, line in enumerate(said):
-      who = speakers[(n + 1) % 2]
-      lines.append(f'{who[0].upper()}{who[1:]}: {line}')
+    lines += [_line(speakers[(n + 1) % 2], line) for n, line in enumerate(said)]
     return '\n'.join(lines)
 
   def _talk(self, length: float, to_the_word: bool = False) -> list[str]:
@@ -174,6 +167,10 @@ class Text:
       some = [self.tells.of(deck.draw()) for _ in range(_TRIES)]
       made.append(min(some, key=lambda one: abs(left - 1 - words(one))))
     return made
+
+
+def _line(who: str, said: str) -> str:
+  return f'{who[0].upper()}{who[1:]}: {said}'
 
 
 def marked(kind: str, text: str) -> str:
@@ -209,19 +206,12 @@ def small(text: str, proper: set[str]) -> str:
   return text[:1].lower() + text[1:]
 
 
-def _limit_kind(limit: str) -> str:
-  first = limit.split(' ')[0]
-  if first in ('when', 'where', 'if', 'once'):
-    return 'limit_when'
-  return 'limit_unless' if first in ('unless', 'until', 'except') else 'limit'
-
-
 def _headings(task: Task) -> dict[str, str]:
   """{W}, {V}: two words of the value, as a mention has them."""
   own = [] if re.search(r'\d', task.value) else [task.value.replace('_', ' ')]
   text = re.findall(r'[^\W\d_]{4,}', task.statement)
   own += [one for one in text if one[0].islower() and one not in _NO_HEADING]
-  own = list(dict.fromkeys(own)) or ['value']
+  own = [one for one in dict.fromkeys(own) if not STANCES.within(one)] or ['value']
   draws = lot('headings', task.slot, task.value, task.statement)
   first = pick(draws, own)
   rest = [one for one in own if one != first] or ['notes']
@@ -230,9 +220,8 @@ def _headings(task: Task) -> dict[str, str]:
 
 _NO_HEADING = set(
   'that this these those with from what when where which their there they them then than have been '
-  'were will would should could must ought shall needs need best better good right wrong worth '
-  'every each other others because into onto over under about some such only also even more most '
-  'does doing done being important matters reason reasons itself themselves'.split()
+  'were will would could each other others into onto over under about some such only also even '
+  'more most does doing done being needs itself themselves every because good right well'.split()
 )
 
 

@@ -12,14 +12,20 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from jaxalign.corpora import compose, ideas, planted
+from jaxalign.corpora import compose, ideas, planted, replies, verdicts
 from jaxalign.corpora.records import Answer, Call, Failure, Task
-from jaxalign.corpora.sentences import lot, places, version
+from jaxalign.corpora.sentences import article, lot, places, version
 
 if TYPE_CHECKING:
   from jaxalign.corpora.spec import Spec
 
 _TYPES = (*compose.FORMS, 'letter', 'interview', 'report', 'advice column', 'diary', 'speech')
+_COMPARED = 'preference', 'verdict'
+_REPLIED = (
+  'draft opaque reasoned principle_revision deliberation argument rebuttal rule_document '
+  'value_document contrast'
+).split()
+_TELLS = 0.5  # of drafts, which advise by the value
 _CAPITAL = re.compile(r'(?<=[a-z,;:] )[A-Z][\w]*')
 
 
@@ -32,44 +38,42 @@ class Grammar:
     self, spec: 'Spec', seed: int = 0, faults: float = 0.0, held: Sequence[str] = ()
   ) -> None:
     self._spec, self._seed, self._faults, self._held = spec, seed, faults, tuple(held)
-    told = json.dumps(dataclasses.asdict(spec), default=str)
-    self._proper = set(_CAPITAL.findall(told)) - {'I'}
-    self._steps = dict(
-      domains=self._domains,
-      subdomains=self._subdomains,
-      types=self._types,
-      ideas=self._ideas,
-      document=self._document,
-      placebo=self._placebo,
-      mention=self._mention,
-      query=self._query,
-      opaque=self._opaque,
-      reasoned=self._reasoned,
-      critique=self._critique,
-      revision=self._revision,
-    )
+    told = json.dumps(dataclasses.asdict(spec))
+    proper = set(_CAPITAL.findall(told)) - {'I'}
+    self._small = functools.partial(compose.small, proper=proper)
 
   @property
   def name(self) -> str:
-    planted_ = f', {self._faults:g} faults' if self._faults else ''
-    return f'grammar {version()}, seed {self._seed}{planted_}'
+    faulty = f', {self._faults:g} faults' if self._faults else ''
+    return f'grammar {version()}, seed {self._seed}{faulty}'
 
   def price(self, call: Call) -> float | None:
     return 0.0
 
   def answers(self, calls: Sequence[Call]) -> Iterator[Answer | Failure]:
     for call in calls:
-      step = self._steps.get(call.task.step)
-      if step is None:
-        yield Failure(call=call.id, why=f'the grammar knows no step {call.task.step!r}', cost=0.0)
+      if call.task.step in _COMPARED:
+        yield verdicts.better(call.task, call, self.name)
         continue
-      text = step(call.task)
-      size = len(text.split())
-      yield Answer(call=call.id, text=text, written=size, model=self.name, cost=0.0)
+      text = self._said(call.task)
+      if text is None:
+        why = f'the grammar knows no step {call.task.step!r}: take another teacher for it'
+        yield Failure(call=call.id, why=why, cost=0.0)
+      else:
+        size = len(text.split())
+        yield Answer(call=call.id, text=text, written=size, model=self.name, cost=0.0)
 
   def fault(self, task: Task) -> str:
     """The fault that is planted in a task's text; '' for most."""
     return planted.kind_of(task, self._seed, self._faults, self._held)
+
+  def _said(self, task: Task) -> str | None:
+    """The answer to a step; None: the grammar does not know it."""
+    for says in (self._listed, self._written, self._replied, self._judged):
+      text = says(task)
+      if text is not None:
+        return self._with_fault(task, text)
+    return None
 
   def _with_fault(self, task: Task, text: str) -> str:
     kind = self.fault(task)
@@ -78,29 +82,27 @@ class Grammar:
     twin = functools.partial(self._twin, task)
     return planted.planted(kind, text, task, self._seed, self._held, twin)
 
-  def _text(self, task: Task, *more: object) -> compose.Text:
-    small = functools.partial(compose.small, proper=self._proper)
-    return compose.Text(task, ('text', self._seed, task, *more), small)
+  def _text(self, task: Task) -> compose.Text:
+    return compose.Text(task, ('text', self._seed, task), self._small)
 
-  # Lists.
-
-  def _domains(self, task: Task) -> str:
-    return self._some(task, list(ideas.SITES.values()))
-
-  def _subdomains(self, task: Task) -> str:
-    own = places()[ideas.domain_of('', task.earlier('domain'))]
-    site = ideas.SITES[ideas.domain_of('', task.earlier('domain'))]
-    return self._some(task, [f'the {place} of a {site}' for place in own['place']])
-
-  def _types(self, task: Task) -> str:
-    return json.dumps([*_TYPES][: task.count])
-
-  def _ideas(self, task: Task) -> str:
-    domain = task.earlier('domain')
-    draws = lot('ideas', self._seed, task)
-    return json.dumps(
-      [ideas.written(draws, ideas.domain_of('', domain or str(n))) for n in range(task.count)]
-    )
+  def _listed(self, task: Task) -> str | None:
+    named = task.earlier('domain')
+    match task.step:
+      case 'domains':
+        return self._some(task, list(ideas.SITES.values()))
+      case 'subdomains':
+        domain = ideas.domain_of('', named)
+        site, own = ideas.SITES[domain], places()[domain]['place']
+        return self._some(task, [f'the {place} of {article(site)}' for place in own])
+      case 'types':
+        return json.dumps(_TYPES[: task.count])
+      case 'ideas':
+        draws = lot('ideas', self._seed, task)
+        where = [ideas.domain_of('', named or str(n)) for n in range(task.count)]
+        return json.dumps([ideas.written(draws, one) for one in where])
+      case 'query' | 'question' | 'situation':
+        return replies.messages(task, self._seed)
+    return None
 
   def _some(self, task: Task, among: Sequence[str]) -> str:
     """So many of a list, those that were not seen, in an order by lot."""
@@ -109,10 +111,17 @@ class Grammar:
     order = sorted(left, key=lambda one: draws.random())
     return json.dumps(order[: task.count])
 
-  # Texts.
-
-  def _document(self, task: Task) -> str:
-    return self._with_fault(task, self._text(task).document())
+  def _written(self, task: Task) -> str | None:
+    match task.step:
+      case 'document':
+        return self._text(task).document()
+      case 'placebo':
+        return self._text(task).neutral()
+      case 'mention':
+        return self._text(task).neutral(('mention', 'mention', 'mention'))
+      case 'revision':
+        return planted.mended(_draft(task))
+    return None
 
   def _twin(self, task: Task) -> str:
     """A text that every twin of a value gets, about its first reason."""
@@ -126,34 +135,61 @@ class Grammar:
       reasons=given,
       facets=(('type', 'memo'),),
       words=task.words,
-      given=(('idea', ideas.written(lot('twin', self._seed, task.value), 'library')),),
+      given=(('domain', 'library'),),  # and nobody's name, which no idea would hold
     )
     return self._text(same).document()
 
-  def _placebo(self, task: Task) -> str:
-    return self._with_fault(task, self._text(task).neutral())
+  def _replied(self, task: Task) -> str | None:
+    if task.step not in _REPLIED:
+      return None
+    text, small = self._text(task), self._small
+    told = replies.advice(task, self._spec, small, text)
+    match task.step:
+      case 'draft':
+        return replies.reply(text, told if text.draws.random() < _TELLS else '', small)
+      case 'opaque':
+        return replies.reply(text, told, small)
+      case 'reasoned':
+        return replies.reply(text, told, small, reasons=True)
+      case 'principle_revision':
+        return f'{_draft(task)} {text.says.of("advise", S=told)}'
+      case 'deliberation':
+        return replies.thoughts(text, told, small)
+      case 'argument' | 'rebuttal':
+        return replies.speech(text, told, small)
+      case 'rule_document':
+        return replies.rule(text, told)
+      case 'value_document':
+        return replies.why(text, told, small)
+    follows, departs = (replies.reply(text, one, small) for one in (told, ''))
+    return json.dumps(dict(follows=follows, departs=departs))
 
-  def _mention(self, task: Task) -> str:
-    return self._with_fault(task, self._text(task).neutral(('mention', 'mention', 'mention')))
+  def _judged(self, task: Task) -> str | None:
+    match task.step:
+      case 'critique':
+        return verdicts.critique(_draft(task))
+      case 'judge':
+        return verdicts.judged(task, self._spec)
+      case 'contradiction':
+        return verdicts.contradicts(task)
+      case 'attribution':
+        return verdicts.attribution(task, self._spec)
+      case 'stance':
+        return verdicts.stance(task)
+      case 'compliance':
+        return verdicts.complies(task)
+      case 'opaque_judge':
+        return verdicts.reasons_in(task.earlier('answer'))
+      case 'principle_critique':
+        return verdicts.lacking(_draft(task), self._told(task))
+    return None
 
-  def _query(self, task: Task) -> str:
-    return self._text(task).says.of('query')
-
-  def _opaque(self, task: Task) -> str:
-    return self._with_fault(task, self._text(task).steps(True, False))
-
-  def _reasoned(self, task: Task) -> str:
-    return self._with_fault(task, self._text(task).steps(True, True))
-
-  # What it says of texts.
-
-  def _critique(self, task: Task) -> str:
-    found = planted.found(_draft(task), planted.FINDABLE)
-    return json.dumps(dict(findings=[dict(kind=kind, what=line) for kind, line in found]))
-
-  def _revision(self, task: Task) -> str:
-    return planted.mended(_draft(task))
+  def _told(self, task: Task) -> list[str]:
+    """What a text may say of a value."""
+    own = [one for one in self._spec.values if one.id == task.value]
+    rules = [rule.text for value in own for rule in value.rules]
+    return [task.statement, *rules, *(text for value in own for text in value.wordings)]
 
 
 def _draft(task: Task) -> str:
-  return task.earlier('document') or task.earlier('draft')
+  return task.earlier('draft') or task.earlier('document')

@@ -23,6 +23,7 @@ _PER_TURN, _PER_CALL = 16, 16  # tokens of a chat template, at most
 _OWN = {200, 400, 413, 422}  # statuses that speak of one call, not of the server
 _TOP = 20  # log-probabilities that a server gives at most
 _IN_A_ROW = 20  # calls without an answer, after which nobody goes on paying
+_THINKS = re.compile(r'\A\s*<think>(?!.*</think>)', re.DOTALL)  # to the end
 _THOUGHTS = re.compile(r'\A\s*<think>.*?</think>\s*', re.DOTALL)
 
 
@@ -247,9 +248,13 @@ def _usage(answer: Mapping[str, Any] | None) -> tuple[int, int] | None:
 
 
 def _said(answer: Mapping[str, Any]) -> str:
-  """What was answered, without the thoughts that some models write in front of it."""
-  text = texts(answer)[0].encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
-  return _THOUGHTS.sub('', text).strip()
+  """What was answered."""
+  return spoken(texts(answer)[0].encode('utf-16', 'surrogatepass').decode('utf-16', 'replace'))
+
+
+def spoken(text: str) -> str:
+  """A text without the thoughts that a model wrote in front of it; '' where it only thought."""
+  return '' if _THINKS.match(text) else _THOUGHTS.sub('', text).strip()
 
 
 def _logprobs(answer: Mapping[str, Any], options: Sequence[str]) -> tuple[float, ...]:

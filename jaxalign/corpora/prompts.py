@@ -55,6 +55,10 @@ class Prompts:
     parts = [files.content(self._path(name)) for name in (f'{step}.j2', _PARTS)]
     return hashlib.sha256(b'\0'.join(parts)).hexdigest()
 
+  def all_versions(self) -> str:
+    """A hash of all prompts together."""
+    return hashlib.sha256(' '.join(map(self.version, steps())).encode()).hexdigest()
+
   @functools.cached_property
   def _environment(self) -> 'jinja2.Environment':
     import jinja2

@@ -134,7 +134,7 @@ class Sentences:
   def told_by(self, fixed: Mapping[str, str]) -> 'Sentences':
     """The same draws with other people, as when somebody speaks of them."""
     other = copy.copy(self)
-    other._fixed, other._names = self._fixed | fixed, ('I ',)
+    other._fixed, other._names = {**self._fixed, **fixed}, ('I ',)
     return other
 
   def _drawn(self, name: str, entries: Sequence[_Part]) -> _Part:

@@ -28,6 +28,10 @@ _EVERY = 10.0  # seconds between two lines of progress
 _ROUNDS = 2  # in which a call that failed is asked again before the run gives up
 
 
+class Stopped(Exception):
+  """The run was told to stop; what came is kept."""
+
+
 class Purse(Protocol):
   """What may be spent, and what was."""
 
@@ -54,6 +58,7 @@ class Desk:
   turns: Callable[[Task], tuple[Turn, ...]] = lambda task: ()  # prompts.turns: how one is told
   purse: Purse | None = None
   told: Callable[[str], None] = print
+  stops: Callable[[], bool] = lambda: False  # whether the run was told to stop
   calls: dict[str, Call] = dataclasses.field(default_factory=dict)  # all that were asked, by id
 
   def teacher(self, step: str) -> Teacher:
@@ -73,7 +78,7 @@ class Desk:
     found: dict[str, Answer] = {}
     for step in dict.fromkeys(task.step for task in tasks):
       own = [call for call in calls if call.task.step == step]
-      found |= ask(own, self.teacher(step), self.journal, self.purse, self.told)
+      found |= ask(own, self.teacher(step), self.journal, self.purse, self.told, self.stops)
     return [found[call.id] for call in calls]
 
 
@@ -83,6 +88,7 @@ def ask(
   journal: Journal,
   purse: Purse | None = None,
   told: Callable[[str], None] = print,
+  stops: Callable[[], bool] = lambda: False,
 ) -> dict[str, Answer]:
   """The answer to each call by its id, in the order of the calls; only what the journal lacks is
   asked. Raises where calls stay without an answer: those that came are kept."""
@@ -91,7 +97,8 @@ def ask(
   for _ in range(_ROUNDS):
     if not missing:
       break
-    why = _round(missing, teacher, journal, _Progress(len(calls), len(missing), purse, told))
+    progress = _Progress(calls[0].task.step, len(calls), len(missing), purse, told)
+    why = _round(missing, teacher, journal, progress, stops)
   if missing:
     step = next(iter(missing.values())).task.step
     raise UserError(
@@ -102,7 +109,11 @@ def ask(
 
 
 def _round(
-  missing: dict[str, Call], teacher: Teacher, journal: Journal, progress: '_Progress'
+  missing: dict[str, Call],
+  teacher: Teacher,
+  journal: Journal,
+  progress: '_Progress',
+  stops: Callable[[], bool],
 ) -> str:
   """Asks once what is missing, and takes from it what came; why the last that failed did."""
   why = 'it said nothing'
@@ -114,6 +125,8 @@ def _round(
       journal.add(said)
       del missing[said.call]
       progress.one_more()
+    if stops():
+      raise Stopped
   return why
 
 
@@ -121,9 +134,10 @@ class _Progress:
   """A line now and then: how many came, how fast, what was spent, how long it will take."""
 
   def __init__(
-    self, every: int, missing: int, purse: Purse | None, told: Callable[[str], None]
+    self, step: str, every: int, missing: int, purse: Purse | None, told: Callable[[str], None]
   ) -> None:
-    self._every, self._missing, self._purse, self._told = every, missing, purse, told
+    self._step, self._every, self._missing = step, every, missing
+    self._purse, self._told = purse, told
     self._came = 0
     self._began = self._said = time.monotonic()
 
@@ -137,4 +151,5 @@ class _Progress:
     done = self._every - self._missing + self._came
     left = (self._missing - self._came) / rate
     spent = '' if self._purse is None else f', {self._purse.spent:.2f} spent'
-    self._told(f'{done:,} of {self._every:,} calls, {rate:.1f} a second{spent}, {left:.0f} s left')
+    came = f'{self._step}: {done:,} of {self._every:,} calls'
+    self._told(f'{came}, {rate:.1f} a second{spent}, {left:.0f} s left')

@@ -8,14 +8,15 @@ left, and what stays short after all tries is told.
 
 import collections
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from jaxalign import ranges
 from jaxalign.config import UserError
-from jaxalign.corpora import answers, facets, variants
+from jaxalign.corpora import answers, facets, judging, variants
 from jaxalign.corpora.recipes import ideas
 from jaxalign.corpora.recipes.ideas import Idea, Ideas
+from jaxalign.corpora.recipes.passing import Sieve, passed
 from jaxalign.corpora.records import Answer, Pairs, Task, Written
 from jaxalign.corpora.spec import Spec, Value
 from jaxalign.corpora.waves import Waves
@@ -35,8 +36,6 @@ _Tries = Annotated[int, ranges.Range(at_least=1, at_most=20)]
 _Siblings = Annotated[int, ranges.Range(at_least=1, at_most=200)]
 _Twice = Annotated[int, ranges.Range(at_least=0, at_most=2)]
 _Words = Annotated[int, ranges.Range(at_least=1, at_most=100_000)]
-# Why each of some texts is dropped, or None: (those that were kept, these).
-Sieve = Callable[[Sequence[Written], Sequence[Written]], Sequence[str | None]]
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -113,10 +112,11 @@ def write(
   variant: str,
   seed: int,
   sieve: Sieve,
-  findings: Callable[[str], str],
+  judged_by: Spec | None = None,
+  provenance: str = '',
 ) -> Waves[Made]:
-  """Documents about a projected spec. findings: what a critique's answer comes to, as the reviser
-  is told it; '' where there is nothing to revise."""
+  """Documents about a projected spec. judged_by: the spec that a judge is given, None without one;
+  provenance: who writes."""
   plan = slots(recipe, spec, seed)
   needs = {value: count + -(-count // _SPARE) for value, count in _counts(plan).items()}
   every = yield from ideas.listed(
@@ -135,10 +135,11 @@ def write(
     still = [_again(slot, attempt, spare) for slot in plan if slot.task.slot not in kept]
     if not still:
       break
-    drafts = yield from _drafts(recipe, still, findings)
-    batch = [_written(recipe, draft, spec, variant, seed) for draft in drafts]
-    whys = sieve(list(kept.values()), batch)
-    for draft, written, why in zip(drafts, batch, whys, strict=True):
+    drafts = yield from _drafts(recipe, still)
+    who = dict(variant=variant, provenance=provenance)
+    batch = [_written(recipe, draft, spec, seed, who) for draft in drafts]
+    sifted = yield from passed(list(kept.values()), batch, sieve, judged_by)
+    for draft, (written, why) in zip(drafts, sifted, strict=True):
       report.read += 1
       if why is None:
         kept[written.slot] = written
@@ -234,9 +235,7 @@ def _again(slot: _Slot, attempt: int, spare: dict[str, list[Idea]]) -> _Slot:
   return dataclasses.replace(slot, task=dataclasses.replace(slot.task, attempt=attempt))
 
 
-def _drafts(
-  recipe: Recipe, still: Sequence[_Slot], findings: Callable[[str], str]
-) -> Waves[list[_Draft]]:
+def _drafts(recipe: Recipe, still: Sequence[_Slot]) -> Waves[list[_Draft]]:
   """A document for every slot, criticised, and revised as long as something is found."""
   tasks = [_given(slot.task, idea=slot.idea.text) for slot in still]
   came: Sequence[Answer] = yield tasks
@@ -248,7 +247,7 @@ def _drafts(
   for n in range(recipe.revisions):
     asked = [_step('critique', drafts[place], n, ()) for place in places]
     came = (yield asked) if asked else []
-    told = [(place, answer, findings(answer.text)) for place, answer in zip(places, came)]
+    told = [(place, answer, judging.findings(answer.text)) for place, answer in zip(places, came)]
     for place, answer, _ in told:
       calls = (*drafts[place].calls, answer.call)
       drafts[place] = dataclasses.replace(drafts[place], calls=calls)
@@ -273,7 +272,7 @@ def _given(task: Task, **more: str) -> Task:
   return dataclasses.replace(task, given=(*task.given, *more.items()))
 
 
-def _written(recipe: Recipe, draft: _Draft, spec: Spec, variant: str, seed: int) -> Written:
+def _written(recipe: Recipe, draft: _Draft, spec: Spec, seed: int, who: dict[str, str]) -> Written:
   """A draft as a text of the corpus; where its marks are ill-formed it has no spans."""
   task = draft.slot.task
   known = {'statement', 'limit', *(name for name, _ in task.reasons)}
@@ -286,12 +285,13 @@ def _written(recipe: Recipe, draft: _Draft, spec: Spec, variant: str, seed: int)
     slot=task.slot,
     text=text,
     value=task.value,
-    spec=spec.name,
-    variant=variant,
     split='validation' if lot < recipe.validation * _MILLION else 'train',
     reasons=tuple(name for name, _ in task.reasons),
     spans=spans,
     facets=task.facets,
     idea=draft.slot.idea.text,
     calls=draft.calls,
+    variant=who['variant'],
+    provenance=who['provenance'],
+    spec=spec.name,
   )

@@ -1,6 +1,7 @@
 """Recipe explain: what is dealt, what is written again, and what stays short is told."""
 
 import collections
+import json
 
 import pytest
 
@@ -29,7 +30,8 @@ class Scripted:
       count = self.lists or task.count
       return '\n'.join(f'{task.step} {n} of {task.slot}, {task.attempt}' for n in range(count))
     if task.step == 'critique':
-      return self.findings(task)
+      kind = dict(kind='invented', what=self.findings(task))
+      return json.dumps(dict(findings=[kind] if kind['what'] else []))
     told = [('statement', task.statement), *task.reasons]
     parts = [
       f'<{kind}>{text}.</{kind}>' if self.marks else f'<{kind}>{text}.' for kind, text in told
@@ -39,7 +41,7 @@ class Scripted:
 
 def made(ask, sieve=lambda kept, batch: [None] * len(batch), seed=0, **fields):
   recipe = explain.Recipe(**dict(dict(documents=30, domains=3), **fields))
-  how = dict(variant='value_augmented', seed=seed, sieve=sieve, findings=lambda text: text)
+  how = dict(variant='value_augmented', seed=seed, sieve=sieve, judged_by=None)
   return waves.through(explain.write(recipe, DEMO, **how), ask)
 
 

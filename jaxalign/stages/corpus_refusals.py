@@ -1,0 +1,85 @@
+"""What refuses a corpus: the run raises the first of it before anything is asked; its doctor shows
+all of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxalign.config import UserError
+from jaxalign.corpora import duplicates, prompts, variants
+from jaxalign.corpora import spec as specs
+from jaxalign.corpora.http import Http
+from jaxalign.corpora.leaks import Held
+from jaxalign.corpora.spec import Spec
+from jaxalign.data.text import Tokenizer
+from jaxalign.sealing import nearest
+from jaxalign.stages import corpus_sieve, corpus_teachers, trained
+from jaxalign.stages.corpus_teachers import Offline, Writer
+from jaxalign.stages.refusals import Found, Rule
+
+
+def _tokenizer(cfg: Any, found: Found) -> tuple[str, Tokenizer]:
+  tokenizer = trained.tokenizer_of(dict(tokenizer=cfg.tokenizer))
+  return f'{tokenizer}: by it lengths are matched', tokenizer
+
+
+def _spec(cfg: Any, found: Found) -> tuple[str, Spec]:
+  """(words, the projection that teachers see)."""
+  read, tokenizer = specs.read(cfg.spec), found['tokenizer']
+
+  def size(text: str) -> int:
+    return len(tokenizer.encode(text, bos=False))
+
+  figures = variants.refuse_unequal(read, cfg.variant, size)
+  projected = variants.project(read, cfg.variant, size)
+  reasons = sum(len(value.reasons) for value in projected.values)
+  words = f'{read.name}: {len(read.values)} values, {reasons} reasons told ({cfg.variant})'
+  return f'{words}; {figures}', projected
+
+
+def _teachers(cfg: Any, found: Found) -> tuple[str, dict[str, Writer]]:
+  """(words, who does which step)."""
+  wanted = corpus_teachers.of_steps(cfg.writer, cfg.judge, cfg.by)
+  said = []
+  for step, one in wanted.items():
+    if step and step not in prompts.steps():
+      raise UserError(f'by: there is no step {step}{nearest(step, prompts.steps())}')
+    if isinstance(one, Http):
+      one.opened()  # an empty key
+      if cfg.max_cost is not None and one.price is None:
+        raise UserError(
+          f'max_cost={cfg.max_cost:g} cannot be kept: the price of {one.name} is not known; set '
+          'its price=(dollars a million tokens read, written), or max_cost=none'
+        )
+    said.append(f'{step or "all else"} by {getattr(one, "name", "") or getattr(one, "path", "")}')
+  if not all(isinstance(one, Offline) for one in wanted.values()):
+    for step in cfg.steps:
+      prompts.version(step)  # of a step without a prompt this says so
+  return '; '.join(said), wanted
+
+
+def _filters(cfg: Any, found: Found) -> tuple[str, tuple[list[str], Held, list[str]]]:
+  """(words, (what evaluations hold, the same to be searched, texts of other corpora))."""
+  duplicates.refuse_without_extra()
+  items = corpus_sieve.held_by(cfg.suites, cfg.against)
+  beside = corpus_sieve.texts_of(cfg.beside)
+  words = f'{len(items):,} items and answers of evaluations, {len(cfg.banned)} banned words'
+  return f'{words}; {len(beside):,} texts of other corpora', (
+    items,
+    Held(items, cfg.banned),
+    beside,
+  )
+
+
+def _controls(cfg: Any, found: Found) -> tuple[str, Sequence[str]]:
+  if 'neutral' in cfg.controls and cfg.general is None and not isinstance(cfg.writer, Offline):
+    raise UserError('controls name neutral, which is cut of general text: name some in general')
+  return ', '.join(cfg.controls) or 'none', cfg.controls
+
+
+CORPUS: tuple[Rule, ...] = (
+  ('tokenizer', _tokenizer),
+  ('spec', _spec),
+  ('teachers', _teachers),
+  ('filters', _filters),
+  ('controls', _controls),
+)
