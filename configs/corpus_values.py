@@ -23,7 +23,7 @@ from jaxalign.endpoint import Endpoint
 from jaxalign.evals.suites import canary, jailbreak, overrefusal, truthful
 from jaxalign.stages import corpus
 
-CONTROLS = ('neutral', 'placebo', 'shuffled', 'bare', 'bare_shuffled', 'mention', 'more')
+CONTROLS = ('neutral', 'placebo', 'shuffled', 'bare', 'bare_shuffled', 'mention')
 C4 = dict(
   name='allenai/c4',
   revision='607bd4c8450a42878aa9ddc051a65a055450ef87',

@@ -7,11 +7,11 @@ what is new; `--doctor` says beforehand what will be asked and what it costs.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from jaxalign import ranges, sealing
 from jaxalign.config import Mesh, UserError
-from jaxalign.corpora import manifest, matched, measures, prompts, variants, waves
+from jaxalign.corpora import manifest, measures, prompts, variants, waves
 from jaxalign.corpora.journal import Journal
 from jaxalign.corpora.purse import Purse
 from jaxalign.corpora.recipes import explain
@@ -20,6 +20,7 @@ from jaxalign.data.sources import Shipped, Source
 from jaxalign.endings import UNFINISHED
 from jaxalign.ranges import Seed
 from jaxalign.stages import (
+  corpus_asking,
   corpus_controls,
   corpus_refusals,
   corpus_sieve,
@@ -32,6 +33,7 @@ from jaxalign.stages.doctors import corpus_doctor
 from jaxalign.train.loop import Interrupt
 
 _JOURNAL = 'journal.jsonl'
+Control = Literal['neutral', 'placebo', 'shuffled', 'bare', 'bare_shuffled', 'mention', 'more']
 _Money = Annotated[float, ranges.Range(at_least=0, at_most=1e9)]
 
 
@@ -45,13 +47,14 @@ class Config:
   writer: Writer = dataclasses.field(default_factory=Offline)
   judge: Writer | None = None  # of texts that the filters leave
   by: tuple[By, ...] = ()  # steps that others do than the writer
-  controls: tuple[matched.Kind, ...] = ()
+  controls: tuple[Control, ...] = ()
   general: Source | None = None  # text on anything, of which neutral is cut
   suites: tuple[Any, ...] = ()  # evaluations, of whose items no text may hold a piece
   against: tuple[Source, ...] = ()  # more such items
   banned: tuple[str, ...] = ()  # words that no text may hold
   beside: tuple[Source, ...] = (Shipped(name='value_explanations'),)  # of none of it a twin
   gates: measures.Gates = dataclasses.field(default_factory=measures.Gates)
+  prompts: str = ''  # a folder of prompts of one's own; of the steps that it lacks, those that ship
   tokenizer: str = 'shipped'  # by which controls are matched: that of the model to be trained
   max_cost: _Money | None = None  # dollars of all calls; None: no limit
   mesh: Mesh = dataclasses.field(default_factory=Mesh)  # of teachers that are loaded here
@@ -60,9 +63,8 @@ class Config:
   @property
   def steps(self) -> tuple[str, ...]:
     """The steps that teachers are asked."""
-    written = {'placebo': ('placebo', 'bare', 'bare_shuffled'), 'mention': ('mention',)}
-    more = [step for step, kinds in written.items() if {*kinds} & {*self.controls}]
-    return (*self.recipe.steps, *more, *(['judge'] if self.judge is not None else []))
+    judged = ['judge'] if self.judge is not None else []
+    return (*self.recipe.steps, *corpus_asking.written_steps(self.controls), *judged)
 
   def is_done(self, workdir: Workdir) -> bool:
     return (workdir / manifest.NAME).exists()  # written last
@@ -88,7 +90,7 @@ def run(cfg: Config, workdir: Workdir) -> None:
     desk = waves.Desk(
       teachers=teachers,
       journal=journal,
-      turns=prompts.turns,
+      turns=corpus_asking.turns_of(cfg),
       purse=purse if cfg.max_cost is not None else None,
       told=_note,
       stops=lambda: interrupt.told(0, 0),
@@ -105,13 +107,14 @@ doctor = corpus_doctor.examine
 
 def _decided(cfg: Config, spec: Spec, teachers: dict[str, Any]) -> dict[str, Any]:
   """All that decides what is asked: of another of it the journal is refused."""
+  own = prompts.Prompts(cfg.prompts)
   told = [step for step in cfg.recipe.steps if _of(teachers, step).reads_prompts]
   return dict(
     spec=dict(name=spec.name, sha256=spec.sha),
     variant=dict(name=cfg.variant, sha256=manifest.digest(variants.told(spec))),
     recipe=sealing.tree(cfg.recipe),
     teachers={step: _of(teachers, step).name for step in cfg.recipe.steps},
-    prompts={step: prompts.version(step) for step in told},
+    prompts={step: own.version(step) for step in told},
     seed=cfg.seed,
   )
 
@@ -125,20 +128,9 @@ def _made(
 ) -> None:
   """All texts, asked for and published."""
   spec, (_, held, beside) = found['spec'], found['filters']
-  judged_by = spec if cfg.judge is not None else None
   sieve = corpus_sieve.of(spec, held, beside, cfg.recipe.words)
-  made = waves.through(
-    explain.write(
-      cfg.recipe,
-      spec,
-      variant=cfg.variant,
-      seed=cfg.seed,
-      sieve=sieve,
-      judged_by=judged_by,
-      provenance=f'written by {desk.teacher("document").name} for jaxalign',
-    ),
-    desk.ask,
-  )
+  provenance = f'written by {desk.teacher("document").name} for jaxalign'
+  made = corpus_asking.documents(cfg, spec, desk.ask, sieve, provenance)
   _note(str(made.report))
   if not made.documents:
     raise UserError(

@@ -5,17 +5,14 @@ from typing import Any
 
 from jaxalign.corpora import manifest, matched, waves
 from jaxalign.corpora.leaks import Held
-from jaxalign.corpora.recipes import beside as written_beside
 from jaxalign.corpora.records import Written
 from jaxalign.data import controls
 from jaxalign.data.records import Document
 from jaxalign.data.report import Report
 from jaxalign.data.text import Tokenizer
-from jaxalign.stages import corpus_sieve
+from jaxalign.stages import corpus_asking, corpus_sieve
 
-_OF_PLACEBO = 'placebo', 'bare', 'bare_shuffled'
 _AGAIN = 3  # times that controls are cut anew without the documents whose control leaks
-_SPARE = 1.25  # general text, for what is lost in cutting
 Texts = dict[str, list[Written]]
 
 
@@ -32,10 +29,9 @@ def made(
   given: dict[str, Any] = {}
   of_spans = [kind for kind in cfg.controls if kind in matched.BY_SPANS]
   cut = matched.usable(documents, spec) if of_spans else []
-  for step, kinds in (('placebo', _OF_PLACEBO), ('mention', ('mention',))):
-    if {*kinds} & {*of_spans}:
-      given[step], told[step] = _written(cfg, found, desk, cut, step)
-      cut, given = _aligned(cut, given)
+  for step in corpus_asking.written_steps(cfg.controls):
+    given[step], told[step] = _written(cfg, found, desk, cut, step)
+    cut, given = _aligned(cut, given)
   whole = [kind for kind in cfg.controls if kind not in of_spans]
   if 'neutral' in whole:
     given['general'] = _general(cfg, found, desk, documents)
@@ -56,21 +52,10 @@ def _written(
   cfg: Any, found: Any, desk: waves.Desk, documents: Sequence[Written], step: str
 ) -> tuple[list[Written | None], dict[str, Any]]:
   """(what the teacher wrote for each document, what became of all it wrote)."""
-  _, held, others = found['filters']
-  report = Report(name=step)
-  texts = waves.through(
-    written_beside.texts(
-      documents,
-      step,
-      found['spec'],
-      sizes=_sizes(documents, found['tokenizer']),
-      sieve=corpus_sieve.of(found['spec'], held, others),
-      judged_by=found['spec'] if cfg.judge is not None else None,
-      tries=cfg.recipe.tries,
-      report=report,
-    ),
-    desk.ask,
-  )
+  spec, (_, held, others) = found['spec'], found['filters']
+  report, sizes = Report(name=step), _sizes(documents, found['tokenizer'])
+  sieve = corpus_sieve.of(spec, held, others)
+  texts = corpus_asking.texts(cfg, spec, desk.ask, sieve, step, documents, sizes, report)
   return texts, manifest.drops(report)
 
 
@@ -123,13 +108,7 @@ def _general(
   if cfg.general is not None:
     every = (record for _, record in cfg.general.read() if isinstance(record, Document))
     return (one for one in every if held.why(one.text) is None)  # type: ignore[return-value]
-  least, most = cfg.recipe.words
-  sizes = [len(one.text.split()) for one in documents]
-  count = int(_SPARE * sum(sizes) / max(1, sum(sizes) // len(sizes))) + 8
-  texts = waves.through(
-    written_beside.general(count, (least, most), lambda some: [held.why(one) for one in some]),
-    desk.ask,
-  )
+  texts = corpus_asking.general(desk.ask, documents, lambda some: [held.why(one) for one in some])
   return [Document(text) for text in texts]
 
 
