@@ -85,18 +85,23 @@ class Recipe:
   def _read(self, about: About, query: Query, task: Task, answer: Answer) -> '_Said':
     """An answer without its marks, and why it is none."""
     value = about.spec.value(query.value)
-    text, spans, why = answer.text.strip(), (), None
+    text, reasons, why = answer.text.strip(), list[str](), None
     if task.step == REASONED:
-      marked = answers.spans_of(answer.text)
-      text, spans = marked if marked else (answers.unmarked(answer.text), ())
-      given = {span.kind for span in spans} & {name for name, _ in task.reasons}
-      why = None if given else 'reasoned: no reason is marked in it'
+      text, spans = answers.spans_of(answer.text) or (answers.unmarked(answer.text), ())
+      known = [name for name, _ in task.reasons]
+      reasons = list(dict.fromkeys(span.kind for span in spans if span.kind in known))
+      why = None if reasons else 'reasoned: no reason is marked in it'
     else:
       why = opaque.why(text, [one for reason in value.reasons for one in reason.wordings])
     why = filters.form(text, self.words) or why or about.held(f'{query.text}\n\n{text}')
-    reasons = tuple(dict.fromkeys(span.kind for span in spans))
-    calls = (*query.calls, answer.call)
-    return _Said(query=query, task=task, text=text, reasons=reasons, calls=calls, why=why or '')
+    return _Said(
+      query=query,
+      task=task,
+      text=text,
+      reasons=tuple(reasons),
+      calls=(*query.calls, answer.call),
+      why=why or '',
+    )
 
   def _judged(self, found: 'list[_Said]') -> 'Waves[list[_Said]]':
     """The same, with what a judge says of opaque answers that the list leaves."""

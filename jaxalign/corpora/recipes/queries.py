@@ -85,8 +85,8 @@ def listed(
   for task, answer in zip(tasks, came):
     seen = answers.listed(answer.text)
     if len(seen) < task.count:
-      more = dict(count=task.count - len(seen), attempt=1, given=(('seen', '\n'.join(seen)),))
-      short.append(dataclasses.replace(task, **more))
+      left, given = task.count - len(seen), (('seen', '\n'.join(seen)),)
+      short.append(dataclasses.replace(task, count=left, given=given, attempt=1))
   came = (yield short) if short else []
   found += _entries(short, came)
   return _dealt(_sifted(found, about, report), quota, step)
