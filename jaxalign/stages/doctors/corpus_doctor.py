@@ -57,7 +57,7 @@ def plan(cfg: Any, spec: Spec, teachers: Mapping[str, Writer], filters: Any) -> 
       tries=getattr(cfg.recipe, 'tries', 1),
       judged=cfg.judge is not None,
     )
-    corpus_asking.walked(cfg, spec, pretended.ask, pretended.sieve)
+    corpus_asking.walked(cfg, spec, pretended.ask, pretended.sieve, case == 'at most')
     found[case] = pretended.loads
   calls = [sum(load.calls for load in loads.values()) for loads in found.values()]
   told = ', '.join(f'{n:,} {case}' for case, n in zip(found, calls))
