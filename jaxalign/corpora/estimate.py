@@ -20,7 +20,7 @@ from jaxalign.data.records import Turn
 
 Case = Literal['low', 'expected', 'at most']
 CASES: tuple[Case, ...] = ('low', 'expected', 'at most')
-_LOOKED_AT = 32  # tasks of a wave and step whose prompts are written; the others are as long
+_LOOKED_AT = 16  # tasks of a wave and step whose prompts are written; the others are as long
 _TOKEN = 4  # characters of a token of English
 _PER_TURN, _PER_CALL = 16, 16  # tokens of a chat template
 _REVISED = 0.3  # of a language model's drafts
@@ -57,6 +57,9 @@ class Load:
     )
 
 
+_Sampled = tuple[float, float, list[str]]  # words of an answer, at most, and some answers
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Asked:
   """A teacher as an estimate needs it."""
@@ -79,12 +82,16 @@ class Pretended:
     *,
     tries: int,
     judged: bool,
+    known: 'dict[tuple[Any, ...], _Sampled] | None' = None,
   ) -> None:
-    """tries: of a text, after which a slot stays empty; judged: whether a judge drops texts too."""
+    """tries: of a text, after which a slot stays empty; judged: whether a judge drops texts too;
+    known: what the grammar was asked for another case."""
     self.case, self.loads = case, dict[str, Load]()
     self._teacher, self._turns, self._tries, self._judged = teacher, turns, tries, judged
     self._seen: collections.Counter[str] = collections.Counter()
     self._samples: dict[str, list[str]] = {}
+    self._known = {} if known is None else known
+    self.times = 1.0  # as many of what is asked as are walked through
 
   def ask(self, tasks: Sequence[Task]) -> list[Answer]:
     """An answer to each task, as waves.through wants them."""
@@ -115,20 +122,24 @@ class Pretended:
     cost = None if teacher.price is None else 0.0
     if teacher.price is not None:
       cost = len(tasks) * (read * teacher.price[0] + written * teacher.price[1]) / 1e6
-    load = Load(calls=len(tasks), read=read * len(tasks), written=written * len(tasks), cost=cost)
+    count = len(tasks) * self.times
+    cost = None if cost is None else cost * self.times
+    load = Load(calls=round(count), read=read * count, written=written * count, cost=cost)
     self.loads[step] = self.loads.get(step, Load()) + load
     self._samples[step] = own
 
   def _grammar(
     self, step: str, tasks: Sequence[Task], teacher: Asked
   ) -> tuple[float, float, list[str]]:
-    some = _some(tasks)
-    calls = [Call(task=task, teacher='') for task in some]
-    said = [one for one in teacher.really.answers(calls) if isinstance(one, Answer)]
-    mean = sum(one.written for one in said) / max(1, len(said))
-    most = 3 * max((one.written for one in said), default=0)
-    read = sum(one.read for one in said) / max(1, len(said))
-    return read, most if self.case == 'at most' else mean, [one.text for one in said]
+    key = step, tasks[0].words, bool(tasks[0].earlier('document')), tasks[0].count
+    if key not in self._known:
+      calls = [Call(task=task, teacher='') for task in _some(tasks)]
+      said = [one for one in teacher.really.answers(calls) if isinstance(one, Answer)]
+      mean = sum(one.written for one in said) / max(1, len(said))
+      most = 3.0 * max((one.written for one in said), default=0)
+      self._known[key] = mean, most, [one.text for one in said]
+    mean, most, texts = self._known[key]
+    return 0.0, most if self.case == 'at most' else mean, texts
 
   def _model(
     self, step: str, tasks: Sequence[Task], teacher: Asked

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from jaxalign.corpora import prompts, waves
 from jaxalign.corpora.recipes import (
@@ -34,7 +34,8 @@ Recipe = (
   | hierarchy.Recipe
 )
 _OF_PLACEBO = {'placebo', 'bare', 'bare_shuffled'}
-_WIDER = 1, 2, 4  # times as many demonstrations, until they hold as many tokens as documents
+_WIDER = 1, 2  # times as many demonstrations, until they hold as many tokens as documents
+_WALKED = 640  # queries that a doctor walks through
 _SPARE = 1.1  # general texts, for what cannot be cut to a number of tokens
 
 
@@ -136,10 +137,22 @@ def general(
   return waves.through(beside.general(int(_SPARE * len(of)) + 8, words, sieve), ask)
 
 
-def walked(cfg: Any, spec: Spec, ask: _Ask, sieve: Sieve, wide: bool = False) -> None:
-  """All of it, for who only counts. wide: whether demonstrations are never enough."""
+class _Counting(Protocol):
+  """Who only counts."""
+
+  times: float
+
+  def ask(self, tasks: Sequence[Task]) -> Sequence[Answer]: ...
+  def sieve(self, kept: Sequence[Written], batch: Sequence[Written]) -> Sequence[str | None]: ...
+
+
+def walked(cfg: Any, spec: Spec, counting: _Counting, wide: bool = False) -> None:
+  """All of it, for who only counts: of many queries some are walked through, and count for all.
+  wide: whether demonstrations are never enough."""
+  ask, sieve = counting.ask, counting.sieve
   if not isinstance(cfg.recipe, explain.Recipe):
-    rows(cfg, cfg.recipe, spec, ask)
+    few, counting.times = _narrowed(cfg.recipe)
+    rows(cfg, few, spec, ask)
     return
   made = documents(cfg, spec, ask, sieve).documents
   for step in written_steps(cfg.controls):
@@ -147,4 +160,17 @@ def walked(cfg: Any, spec: Spec, ask: _Ask, sieve: Sieve, wide: bool = False) ->
   if _writes_general(cfg) and made:
     general(ask, made)
   if cfg.more is not None:
-    demonstrations(cfg, spec, ask, lambda rows: not wide)
+    few, times = _narrowed(cfg.more)
+    counting.times = times * (sum(_WIDER) if wide else 1)
+    rows(cfg, few, spec, ask)
+
+
+def _narrowed(recipe: Any) -> tuple[Any, float]:
+  """(the recipe of a few queries, how many times as many it has)."""
+  if hasattr(recipe, 'queries'):
+    most = min(_WALKED, recipe.queries.count)
+    few = dataclasses.replace(recipe.queries, count=most)
+    return dataclasses.replace(recipe, queries=few), recipe.queries.count / most
+  name = 'situations' if hasattr(recipe, 'situations') else 'questions'
+  count = getattr(recipe, name)
+  return dataclasses.replace(recipe, **{name: min(_WALKED, count)}), count / min(_WALKED, count)
