@@ -11,6 +11,7 @@ from jaxalign.corpora import spec as specs
 from jaxalign.corpora.estimate import Asked, Pretended
 from jaxalign.corpora.http import Http
 from jaxalign.corpora.leaks import Held
+from jaxalign.corpora.recipes import explain
 from jaxalign.corpora.spec import Spec
 from jaxalign.data.text import Tokenizer
 from jaxalign.sealing import nearest
@@ -75,14 +76,25 @@ def _controls(cfg: Any, found: Found) -> tuple[str, Sequence[str]]:
   return ', '.join(cfg.controls) or 'none', cfg.controls
 
 
+def _small(cfg: Any, count: int) -> Any:
+  """The config with as little to write as names every prompt."""
+  recipe, more = cfg.recipe, cfg.more
+  if isinstance(recipe, explain.Recipe):
+    parts = min(1, recipe.subdomains)
+    recipe = dataclasses.replace(recipe, documents=count, domains=1, subdomains=parts)
+  if more is not None:
+    few = dataclasses.replace(more.queries, count=count)
+    more = dataclasses.replace(more, queries=few)
+  return dataclasses.replace(cfg, recipe=recipe, more=more)
+
+
 def _prompts(cfg: Any, found: Found) -> tuple[str, None]:
   """Every prompt is written once, before anything is paid for."""
   if all(isinstance(one, Offline) for one in found['teachers'].values()):
     return 'none is needed: the grammar reads tasks', None
   spec = found['spec']
-  few = dataclasses.replace(cfg.recipe, documents=len(spec.values), domains=1, subdomains=1)
-  small = dataclasses.replace(cfg, recipe=few)
-  how = dict(tries=1, judged=cfg.judge is not None)
+  small = _small(cfg, len(spec.values))
+  how: dict[str, Any] = dict(tries=1, judged=cfg.judge is not None)
   pretended = Pretended('at most', lambda step: Asked(), corpus_asking.turns_of(cfg), **how)
   corpus_asking.walked(small, spec, pretended.ask, pretended.sieve)
   return f'of {", ".join(pretended.loads)}', None

@@ -12,9 +12,9 @@ from typing import Annotated
 from jaxalign import ranges
 from jaxalign.config import UserError
 from jaxalign.corpora import answers, filters
-from jaxalign.corpora.recipes import made, opaque, queries
+from jaxalign.corpora.recipes import made, opaque
 from jaxalign.corpora.recipes.made import About, Made
-from jaxalign.corpora.recipes.queries import Query
+from jaxalign.corpora.recipes.queries import Asked, Query
 from jaxalign.corpora.records import Answer, Task
 from jaxalign.corpora.waves import Waves
 from jaxalign.data.report import Report
@@ -22,15 +22,13 @@ from jaxalign.data.report import Report
 OPAQUE, REASONED = 'opaque', 'reasoned'
 _Words = Annotated[int, ranges.Range(at_least=1, at_most=10_000)]
 _Tries = Annotated[int, ranges.Range(at_least=1, at_most=20)]
-_Siblings = Annotated[int, ranges.Range(at_least=1, at_most=200)]
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Recipe:
   """How many queries, and how each is answered."""
 
-  queries: ranges.Count = 600
-  siblings: _Siblings = 10  # queries that one call lists, at most
+  queries: Asked = dataclasses.field(default_factory=Asked)
   words: tuple[_Words, _Words] = (20, 160)  # of an answer, from and to
   reasons: ranges.Count = 2  # given in a reasoned answer
   judged: bool = True  # opaque answers, by a judge besides the list
@@ -43,12 +41,12 @@ class Recipe:
   @property
   def steps(self) -> tuple[str, ...]:
     """The steps that teachers are asked."""
-    return 'query', OPAQUE, REASONED, *(('opaque_judge',) if self.judged else ())
+    return *self.queries.steps, OPAQUE, REASONED, *(('opaque_judge',) if self.judged else ())
 
   def write(self, about: About) -> Waves[Made]:
     """The rows of opaque.jsonl and reasoned.jsonl."""
     report = Report(name='demonstrations')
-    asked = yield from queries.listed(about, report, count=self.queries, siblings=self.siblings)
+    asked = yield from self.queries.found(about, report)
     slots = [(query, kind) for query in asked for kind in (OPAQUE, REASONED)]
     found: dict[tuple[str, str], _Said] = {}
     for attempt in range(self.tries):
@@ -87,18 +85,23 @@ class Recipe:
   def _read(self, about: About, query: Query, task: Task, answer: Answer) -> '_Said':
     """An answer without its marks, and why it is none."""
     value = about.spec.value(query.value)
-    text, spans, why = answer.text.strip(), (), None
+    text, reasons, why = answer.text.strip(), list[str](), None
     if task.step == REASONED:
-      marked = answers.spans_of(answer.text)
-      text, spans = marked if marked else (answers.unmarked(answer.text), ())
-      given = {span.kind for span in spans} & {name for name, _ in task.reasons}
-      why = None if given else 'reasoned: no reason is marked in it'
+      text, spans = answers.spans_of(answer.text) or (answers.unmarked(answer.text), ())
+      known = [name for name, _ in task.reasons]
+      reasons = list(dict.fromkeys(span.kind for span in spans if span.kind in known))
+      why = None if reasons else 'reasoned: no reason is marked in it'
     else:
       why = opaque.why(text, [one for reason in value.reasons for one in reason.wordings])
     why = filters.form(text, self.words) or why or about.held(f'{query.text}\n\n{text}')
-    reasons = tuple(dict.fromkeys(span.kind for span in spans))
-    calls = (*query.calls, answer.call)
-    return _Said(query=query, task=task, text=text, reasons=reasons, calls=calls, why=why or '')
+    return _Said(
+      query=query,
+      task=task,
+      text=text,
+      reasons=tuple(reasons),
+      calls=(*query.calls, answer.call),
+      why=why or '',
+    )
 
   def _judged(self, found: 'list[_Said]') -> 'Waves[list[_Said]]':
     """The same, with what a judge says of opaque answers that the list leaves."""

@@ -7,7 +7,9 @@ is nearly the same as another, or holds an item of an evaluation, is left out.
 import collections
 import dataclasses
 from collections.abc import Sequence
+from typing import Annotated
 
+from jaxalign import ranges
 from jaxalign.config import UserError
 from jaxalign.corpora import answers, duplicates
 from jaxalign.corpora.recipes.made import About, skip
@@ -39,6 +41,29 @@ class Query:
   calls: tuple[str, ...] = ()
 
 
+_Siblings = Annotated[int, ranges.Range(at_least=1, at_most=200)]
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Asked:
+  """Where a recipe's queries come from."""
+
+  count: ranges.Count = 600
+  siblings: _Siblings = 10  # that one call lists, at most
+  prompts: Source | None = None  # dialogues whose first messages they are; None: a teacher's
+
+  @property
+  def steps(self) -> tuple[str, ...]:
+    """The steps that teachers are asked."""
+    return ('query',) if self.prompts is None else ()
+
+  def found(self, about: About, report: Report) -> Waves[list[Query]]:
+    """The queries, without twins and leaks."""
+    if self.prompts is not None:
+      return of_source(self.prompts, about, report, self.count)
+    return (yield from listed(about, report, count=self.count, siblings=self.siblings))
+
+
 def listed(
   about: About,
   report: Report,
@@ -60,8 +85,8 @@ def listed(
   for task, answer in zip(tasks, came):
     seen = answers.listed(answer.text)
     if len(seen) < task.count:
-      more = dict(count=task.count - len(seen), attempt=1, given=(('seen', '\n'.join(seen)),))
-      short.append(dataclasses.replace(task, **more))
+      left, given = task.count - len(seen), (('seen', '\n'.join(seen)),)
+      short.append(dataclasses.replace(task, count=left, given=given, attempt=1))
   came = (yield short) if short else []
   found += _entries(short, came)
   return _dealt(_sifted(found, about, report), quota, step)

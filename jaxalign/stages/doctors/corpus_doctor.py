@@ -54,14 +54,14 @@ def _plan(cfg: Any, spec: Spec, teachers: Mapping[str, Writer], filters: Any) ->
       case,
       teacher,
       corpus_asking.turns_of(cfg),
-      tries=cfg.recipe.tries,
+      tries=getattr(cfg.recipe, 'tries', 1),
       judged=cfg.judge is not None,
     )
     corpus_asking.walked(cfg, spec, pretended.ask, pretended.sieve)
     found[case] = pretended.loads
   calls = [sum(load.calls for load in loads.values()) for loads in found.values()]
   told = ', '.join(f'{n:,} {case}' for case, n in zip(found, calls))
-  return f'{cfg.recipe.documents:,} documents: calls {told}', found
+  return f'calls: {told}', found
 
 
 def _asked(one: Writer, cfg: Any, spec: Spec, items: Any) -> Asked:
