@@ -6,6 +6,7 @@ stands outside of them, no other value has reasons as long, or its name cannot b
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -137,21 +138,37 @@ class BySpans:
 
   def _fitted(self, kind: str) -> _BySlot:
     """What a teacher wrote, as long as its documents, and without what it may not say."""
-    texts, found, owed = self._of_teacher(kind), {}, 0
-    allowed = {value: self._allows(kind, value) for value in self._named}
+    pairs = [
+      (one, text) for one, text in zip(self._documents, self._of_teacher(kind)) if text is not None
+    ]
     groups: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
-    pairs = [(one, text) for one, text in zip(self._documents, texts) if text is not None]
     for one, text in pairs:
       groups[self._group(kind, one)].append(text.text)
-    pools = {key: Sentences(some, self._tokenizer, allowed[key[0]]) for key, some in groups.items()}
+    pools = {key: self._pool(some, kind, [key[0]]) for key, some in groups.items()}
+    every = functools.cache(
+      lambda: self._pool((text.text for _, text in pairs), kind, [*self._named])
+    )
+    found, owed = {}, 0
     for one, text in pairs:
       size, pool = self._sizes[one.slot], pools[self._group(kind, one)]
       wanted = size + max(-round(_OWED * size), min(round(_OWED * size), owed))
-      needed = Phrases([one.value]).within if kind == 'mention' else (lambda sentence: False)
-      said = fitted(text.text, wanted, pool, self._tokenizer, allowed[one.value], needed)
-      owed += size - len(self._tokenizer.encode(said, bos=False))
+      said, tokens = self._said(kind, one.value, text.text, wanted, pool)
+      if not is_near(size, tokens):
+        said, tokens = self._said(kind, one.value, text.text, size, every())
+      owed += size - tokens
       found[one.slot] = dataclasses.replace(text, text=said, slot=one.slot, kind=kind, spans=())
     return found
+
+  def _said(self, kind: str, value: str, text: str, size: int, pool: Sentences) -> tuple[str, int]:
+    """(a text of about so many tokens, how many it has)."""
+    needed = Phrases([value]).within if kind == 'mention' else (lambda sentence: False)
+    said = fitted(text, size, pool, self._tokenizer, self._allows(kind, value), needed)
+    return said, len(self._tokenizer.encode(said, bos=False))
+
+  def _pool(self, texts: Iterable[str], kind: str, values: Collection[str]) -> Sentences:
+    """Sentences that may be added to a text about any of these values."""
+    rules = [self._allows(kind, value) for value in values]
+    return Sentences(texts, self._tokenizer, lambda text: all(rule(text) for rule in rules))
 
   def _group(self, kind: str, one: Written) -> tuple[str, str]:
     return one.value, '' if kind == 'mention' else one.facet('type')
