@@ -46,6 +46,7 @@ def test_a_mark_that_cuts_a_word_is_ill_formed(change, holds):
     ('NATO learns', 'what one knows', 'NATO learns'),
     ('It learns', 'what one knows', 'it learns'),
     ('people learn', 'I know', 'people learn'),
+    ('People learn', '"so it is', 'People learn'),
   ],
 )
 def test_a_text_begins_as_another(text, other, made):
