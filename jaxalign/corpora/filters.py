@@ -32,7 +32,8 @@ _REFUSAL = re.compile(
   rf'(?:i|we) {_CANNOT} (?:(?:help|assist|comply)(?: you| with|[.,])|'
   r'(?:provide|write|create|generate|fulfil|continue) (?:this|that|such|content|your|any|about|'
   r'an? (?:text|document|memo|story|dialogue|letter))))|'
-  r"\bi'm (?:unable|not able) to (?:help|assist|write|provide)|\b(?:as|i(?:'m| am)) (?:just |only )?an? (?:ai|(?:large )?language model)\b",
+  r"\bi'm (?:unable|not able) to (?:help|assist|write|provide)|"
+  r"\b(?:as|i(?:'m| am)) (?:just |only )?an? (?:ai|(?:large )?language model)\b",
   re.IGNORECASE,
 )
 _END = re.compile(r'[.!?…]["\'”’)\]*_»]*\Z')
