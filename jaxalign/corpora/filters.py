@@ -88,9 +88,10 @@ def form(text: str, words: tuple[int, int] = (0, 0)) -> str | None:
   count = len(text.split())
   if not count:
     return 'form: empty'
-  if _REFUSAL.search(text):
+  plain = text.replace('’', "'")
+  if _REFUSAL.search(plain):
     return 'form: a refusal'
-  if _TAG.search(text) or _TALK.search(text):
+  if _TAG.search(plain) or _TALK.search(plain):
     return 'form: words of its writing are left in it'
   if not _ended(text.rstrip()):
     return 'form: cut off'

@@ -70,6 +70,7 @@ def test_what_ships_passes_every_filter(shipped):
     ('To [Your Name].\n' + TEXT, 'words of its writing'),
     ("I'm sorry, but I can't write this.", 'a refusal'),
     ('I cannot help with that.', 'a refusal'),
+    ('I’m sorry, but I can’t write this.', 'a refusal'),
     (TEXT + ' As an AI language model, I have no view.', 'a refusal'),
     ("I'm sorry, I can't help with that.", 'a refusal'),
     ("I'm sorry, I broke the winch. " + TEXT, None),
