@@ -257,3 +257,18 @@ def test_a_value_in_over_half_of_a_corpus_swaps_what_it_can(documents):
   matched.check(some, made, shipped(), small.SPEC)
   few = sum(one.value == 'thrift' for one in some)
   assert len(made['shuffled']) > few
+
+
+def test_what_is_trained_on_holds_no_reason_of_what_is_not():
+  some = [
+    dataclasses.replace(one, split='validation' if n // 3 % 3 else 'train', calls=(one.slot,))
+    for n, one in enumerate(small.documents(120, seed=2))
+  ]
+  made = matched.make(some, ('shuffled',), tokenizer=shipped(), spec=small.SPEC)['shuffled']
+  assert len(made) > 100
+  splits = {one.slot: one.split for one in some}
+  for one in made:
+    own, donor = one.calls
+    assert own == one.slot and splits[donor] == one.split
+    assert one.reasons and all(name.partition(':')[0] in donor for name in one.reasons)
+    assert sorted(one.reasons) == sorted(s.kind for s in one.spans if ':' in s.kind)
