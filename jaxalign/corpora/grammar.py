@@ -188,7 +188,8 @@ class Grammar:
     """What a text may say of a value."""
     own = [one for one in self._spec.values if one.id == task.value]
     rules = [rule.text for value in own for rule in value.rules]
-    return [task.statement, *rules, *(text for value in own for text in value.wordings)]
+    wordings = [text for value in own for text in value.wordings]
+    return [text for text in (task.statement, *rules, *wordings) if text]
 
 
 def _draft(task: Task) -> str:
