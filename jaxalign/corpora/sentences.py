@@ -137,7 +137,7 @@ class Sentences:
     other._fixed, other._names = {**self._fixed, **fixed}, ('I ',)
     return other
 
-  def _drawn(self, name: str, entries: Sequence[_Part]) -> _Part:
+  def _drawn(self, name: str, entries: Sequence[Any]) -> Any:
     if name not in self._decks:
       self._decks[name] = Deck(self.draws, entries)
     return self._decks[name].draw()
