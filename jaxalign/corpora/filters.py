@@ -47,7 +47,7 @@ def why_dropped(written: Written, spec: 'Spec', words: tuple[int, int] = (0, 0))
 
   words: how many it may have, from and to; (0, 0): any number.
   """
-  return _form(written.text, words) or inventions.why(written, spec)
+  return form(written.text, words) or inventions.why(written, spec)
 
 
 def each(why: Callable[[Written], str | None]) -> Rule:
@@ -79,7 +79,8 @@ def sift(documents: Iterable[Written], report: Report, *rules: Rule) -> list[Wri
   return left
 
 
-def _form(text: str, words: tuple[int, int]) -> str | None:
+def form(text: str, words: tuple[int, int] = (0, 0)) -> str | None:
+  """Why a text is dropped for its form alone."""
   least, most = words
   count = len(text.split())
   if not count:

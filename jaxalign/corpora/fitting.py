@@ -2,8 +2,10 @@
 
 import bisect
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable
 
+from jaxalign.corpora.inventions import is_nameless
 from jaxalign.data.controls import sentences
 from jaxalign.data.text import Tokenizer
 
@@ -21,7 +23,7 @@ class Sentences:
     self, texts: Iterable[str], tokenizer: Tokenizer, allowed: Callable[[str], bool]
   ) -> None:
     every = [sentence.strip() for text in texts for sentence in sentences(text)]
-    some = [s for s in dict.fromkeys(every) if len(s.split()) > 2 and s[-1] in '.!?' and allowed(s)]
+    some = [one for one in dict.fromkeys(every) if _stands_alone(one) and allowed(one)]
     counts = [len(ids) for ids in tokenizer.encode_batch(some, bos=False)]
     order = sorted(range(len(some)), key=lambda n: (counts[n], some[n]))
     self._sizes = [counts[n] for n in order]
@@ -50,14 +52,27 @@ class Sentences:
     return self._sentences[best], self._sizes[best]
 
 
+def _stands_alone(sentence: str) -> bool:
+  """Whether a sentence reads in any text: it is whole, no speaker's line, and names nobody."""
+  plain = re.fullmatch(r'[A-Z][^:"“”\n]*\.', sentence) and len(sentence.split()) > 3
+  return bool(plain) and is_nameless(sentence)
+
+
 def fitted(
-  text: str, size: int, more: Sentences, tokenizer: Tokenizer, allowed: Callable[[str], bool]
+  text: str,
+  size: int,
+  more: Sentences,
+  tokenizer: Tokenizer,
+  allowed: Callable[[str], bool],
+  needed: Callable[[str], bool] = lambda sentence: False,
 ) -> str:
-  """A text of about so many tokens: its allowed sentences, less some, or with some of `more`."""
+  """A text of about so many tokens: its allowed sentences, less some that are not needed, or with
+  some of `more`."""
   parts = [part for part in sentences(text) if allowed(part)]
+  counts = [len(ids) for ids in tokenizer.encode_batch(parts, bos=False)] if parts else []
   wanted, best, least = size, '', float('inf')
   for _ in range(_TRIES):  # sentences have other tokens alone than in their text
-    found = _of_size(parts, wanted, more, tokenizer)
+    found = _of_size([*parts], [*counts], wanted, more, needed)
     off = size - len(tokenizer.encode(found, bos=False))
     if abs(off) < least:
       best, least = found, abs(off)
@@ -67,10 +82,8 @@ def fitted(
   return best
 
 
-def _of_size(parts: Sequence[str], size: int, more: Sentences, tokenizer: Tokenizer) -> str:
-  parts = [*parts]
-  counts = [len(ids) for ids in tokenizer.encode_batch(parts, bos=False)] if parts else []
-  _shorten(parts, counts, size)
+def _of_size(parts, counts, size, more, needed):
+  _shorten(parts, counts, size, needed)
   lot = hashlib.sha256(''.join(parts).encode()).hexdigest()
   while (lack := size - sum(counts)) > _CLOSE * size:
     used = [part.strip() for part in parts]
@@ -89,12 +102,14 @@ def _step(lack: int, more: Sentences) -> int:
   return round(lack / max(1, round(lack / max(more.typical, 1))))
 
 
-def _shorten(parts: list[str], counts: list[int], size: int) -> None:
+def _shorten(parts, counts, size, needed):
   """Takes sentences out from the end while more than one is too much, then the one that fits."""
-  while len(parts) > 1 and (over := sum(counts) - size) > 0:
-    last = len(parts) - 1
-    best = min(range(1, len(parts)), key=lambda n: abs(over - counts[n]))
-    n = last if over > 2 * counts[last] else best
+  while (over := sum(counts) - size) > 0:
+    free = [n for n in range(1, len(parts)) if not needed(parts[n])]
+    if not free:
+      return
+    best = min(free, key=lambda n: abs(over - counts[n]))
+    n = free[-1] if over > 2 * counts[free[-1]] else best
     if abs(over - counts[n]) >= over:
       return
     del parts[n], counts[n]

@@ -60,7 +60,9 @@ class Http:
     """The teacher; an empty key, or a limit that cannot be kept, is refused here."""
     if purse is not None:
       purse.refuse_unpriced(self.name, self.price)
-    client = Client(self.endpoint, sleep=sleep)
+    threads = self.endpoint.threads
+    more = dataclasses.replace(self.endpoint, threads=min(1024, threads + (threads + 1) // 2))
+    client = Client(more, sleep=sleep)  # those that wait to try again hold no place
     client.refuse_key()
     return Teacher(self, client, purse or Purse(None), sleep)
 

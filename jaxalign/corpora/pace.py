@@ -13,6 +13,7 @@ from jaxalign import ranges
 from jaxalign.endpoint import EndpointError
 
 _AMinute = Annotated[float, ranges.Range(at_least=1, at_most=1e12)]
+_REMEMBERED, _RARE = 64, 0.05  # calls by which 429 is called rare, and up to which share
 _BURST = 12  # of a minute's allowance a twelfth may go at once
 
 
@@ -55,12 +56,17 @@ class Ended(EndpointError):
 
 class Turnstile:
   """Calls on their way at once: one until a server has answered, so that a wrong key costs one
-  call; halved where it says 429, and won back one by one."""
+  call; halved where it says 429, and won back one by one.
+
+  Where 429 is rare, each answer wins one back. Where it is not, there is a limit that no header
+  told: as many answers as are on their way win one back.
+  """
 
   def __init__(self, most: int):
     self._most, self.now = most, 1
     self._sure, self._ended = False, False
     self._inside, self._good, self._halvings = 0, 0, 0
+    self._share = 0.0  # of 429 among the last calls
     self._there = threading.Condition()
 
   def enter(self) -> int:
@@ -80,6 +86,7 @@ class Turnstile:
     """
     with self._there:
       self._inside -= 1
+      self._share += (limited - self._share) / _REMEMBERED
       if answered and not self._sure:
         self._sure, self.now = True, self._most
       elif limited and mark == self._halvings:
@@ -87,7 +94,8 @@ class Turnstile:
         self._halvings += 1
       elif answered:
         self._good += 1
-        if self._good >= self.now and self.now < self._most:
+        needed = 1 if self._share <= _RARE else self.now
+        if self._good >= needed and self.now < self._most:
           self.now, self._good = self.now + 1, 0
       self._there.notify_all()
 

@@ -12,6 +12,10 @@ from jaxalign.data.controls import sentences
 from jaxalign.data.text import Tokenizer
 
 _MAKE_UP = 4  # tokens by which a sentence makes up for those before it
+_GOES_ON = {
+  *('a an and as at before between but by for from if in into is it its of on or that the their '
+    'to until was were when while who with'.split())
+}  # fmt: skip
 
 
 class Bare:
@@ -65,8 +69,12 @@ class Bare:
       found = self._pool.nearest(wanted, f'{self._seed} {slot} {len(used)}', used)
       if found is None:
         raise UserError(f'bare, {slot}: no other placebo sentence is left: write more of them')
-      self._chosen[place] = found[0]
-      self._owed += size - found[1]
+      said, there = found
+      if there > wanted + _MAKE_UP:
+        said = _cut(said, wanted / there)
+        there = len(self._tokenizer.encode(said, bos=False))
+      self._chosen[place] = said
+      self._owed += size - there
     return self._chosen[place]
 
 
@@ -74,3 +82,12 @@ def _is_whole(parts: list[str], n: int) -> bool:
   """Whether a sentence between spans begins and ends there: one before it ended, and it does."""
   begins = n > 0 or parts[0][0].isupper()
   return begins and (n < len(parts) - 1 or parts[n].rstrip()[-1:] in '.!?"')
+
+
+def _cut(sentence: str, share: float) -> str:
+  """About this share of a sentence, which ends in no word that asks for another."""
+  words = sentence.rstrip('.!?').split()
+  kept = words[: max(3, round(share * len(words)))]
+  while len(kept) > 3 and kept[-1].lower() in _GOES_ON:
+    kept.pop()
+  return ' '.join(kept).rstrip(',;:') + '.'

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from jaxalign.corpora.shingles import runs, words
+from jaxalign.corpora.shingles import words
 
 if TYPE_CHECKING:
   from jaxalign.corpora.spec import Spec
@@ -25,28 +25,26 @@ _STANCE = (
 )  # fmt: skip
 
 
-_HEAD = 4
-
-
 class Phrases:
   """Phrases, found as whole words in a text whatever its case and punctuation, however many."""
 
   def __init__(self, phrases: Iterable[str]) -> None:
     self.phrases = [*phrases]
-    self._begun: dict[int, dict[int, list[list[str]]]] = {}  # by their first words, at most _HEAD
-    for told in sorted({tuple(words(one)) for one in self.phrases} - {()}):
-      size = min(len(told), _HEAD)
-      begun = self._begun.setdefault(size, {})
-      begun.setdefault(int(runs([*told[:size]], size)[0]), []).append([*told])
+    told = {tuple(words(one)) for one in self.phrases} - {()}
+    self._single = {phrase[0] for phrase in told if len(phrase) == 1}
+    self._longer: dict[tuple[str, ...], list[tuple[str, ...]]] = {}  # by their first two words
+    for phrase in told:
+      if len(phrase) > 1:
+        self._longer.setdefault(phrase[:2], []).append(phrase)
 
   def within(self, text: str) -> bool:
-    of = [*_folded(text)]
-    return any(
+    of = _folded(text)
+    if not self._single.isdisjoint(of):
+      return True
+    return bool(self._longer) and any(
       of[n : n + len(phrase)] == phrase
-      for size, begun in self._begun.items()
-      if size <= len(of)
-      for n, run in enumerate(runs(of, size).tolist())
-      for phrase in begun.get(run, ())
+      for n, pair in enumerate(zip(of, of[1:]))
+      for phrase in self._longer.get(pair, ())
     )
 
 

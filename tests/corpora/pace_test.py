@@ -64,6 +64,23 @@ def test_one_call_goes_ahead_and_429_halves():
   for _ in range(3000):
     gate.leave(gate.enter(), answered=True, limited=False)
   assert gate.now == 64
+  gate.leave(gate.enter(), answered=False, limited=True)  # one among thousands
+  assert gate.now == 32
+  for _ in range(32):
+    gate.leave(gate.enter(), answered=True, limited=False)
+  assert gate.now == 64
+
+
+def test_a_limit_that_no_header_tells_is_found():
+  """Of calls beyond ten at once each is a 429: few calls are lost to that."""
+  gate, limited, sent = Turnstile(64), 0, 0
+  gate.leave(gate.enter(), answered=True, limited=False)
+  for _ in range(2000):
+    marks = [gate.enter() for _ in range(gate.now)]
+    for n, mark in enumerate(marks):
+      gate.leave(mark, answered=n < 10, limited=n >= 10)
+      limited, sent = limited + (n >= 10), sent + 1
+  assert limited < 0.12 * sent and sent > 2000 * 7 and gate.now <= 16
 
 
 def test_who_waits_is_sent_away_at_the_end():
