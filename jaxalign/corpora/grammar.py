@@ -53,7 +53,7 @@ class Grammar:
   def answers(self, calls: Sequence[Call]) -> Iterator[Answer | Failure]:
     for call in calls:
       if call.task.step in _COMPARED:
-        yield verdicts.better(call.task, call, self.name)
+        yield verdicts.better(call.task, call, self.name, self.fault(call.task) == 'first')
         continue
       text = self._said(call.task)
       if text is None:

@@ -63,11 +63,12 @@ def _found(text: str, value: 'Value') -> list[Span]:
   return sorted(spans, key=lambda span: span.start)
 
 
-def better(task: Task, call: Call, name: str) -> Answer:
-  """Which of two texts is by the spec, as one of the task's letters, the same in either order."""
+def better(task: Task, call: Call, name: str, biased: bool = False) -> Answer:
+  """Which of two texts is by the spec, as one of the task's letters, the same in either order.
+  biased: says the first, whichever that is."""
   first, second = (_nearness(task.earlier(side), task) for side in ('first', 'second'))
   letters = task.options or ('A', 'B')
-  at = 0 if first >= second else 1
+  at = 0 if biased or first >= second else 1
   logprobs = [_UNSURE] * len(letters)
   logprobs[at] = _SURE
   told = tuple(logprobs) if task.options else ()

@@ -59,6 +59,14 @@ def test_the_better_text_is_better_in_either_place(step):
   assert better(GIVEN, '', options=()).logprobs == ()
 
 
+def test_a_planted_judge_says_the_first_in_any_order():
+  biased = Grammar(SPEC, faults=1.0)
+  for pair in ((GIVEN, 'Go home.'), ('Go home.', GIVEN)):
+    given = tuple(zip(('first', 'second'), pair))
+    task = Task(step='preference', slot='', given=given, options=('A', 'B'))
+    assert biased.fault(task) == 'first' and asked(biased, [task])[0].text == 'A'
+
+
 def test_a_critique_of_a_clean_text_finds_nothing():
   assert judging.critique(verdicts.critique(GIVEN)) == ()
   found = judging.critique(
