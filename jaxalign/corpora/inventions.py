@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from etils import epath
@@ -62,40 +63,59 @@ _KNOWN = set(  # always written so
   'Hindu'.split()
 )
 
+_ABOUT = {'name', 'sha', 'id', 'level', 'schwartz', 'source', 'licence', 'because', 'conflicts'}
 _PRONOUNS = "I I'm I've I'd I'll A".split()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Held:
+  """What a document may hold: the words, the numbers and the whole of what it was given."""
+
+  text: str
+  words: frozenset[str]
+  numbers: frozenset[str]
+
+  @classmethod
+  def of(cls, *texts: str) -> '_Held':
+    text = '\n'.join(texts)
+    return cls(text.lower(), frozenset(normalise(text).split()), frozenset(_numbers(text)))
 
 
 def why(written: Written, spec: 'Spec') -> str | None:
   """Why a document is dropped, or None."""
-  text = written.text
-  held = f'{_told(spec)}\n{written.idea}\n' + '\n'.join(text for _, text in written.facets)
-  if any(one.group() not in held for one in _LINK.finditer(text)):
+  text, told = written.text, _told(spec)
+  given = told, _Held.of(written.idea, *(level for _, level in written.facets))
+  if not all(_holds(given, one.group()) for one in _LINK.finditer(text)):
     return 'invented: a link'
-  if _cites(text, held):
+  if not all(_holds(given, said) for said in _cited(text)):
     return 'invented: a quotation'
   if not written.idea:
     return 'invented: evidence' if _evidence(text) else None
-  if _numbers(_LABEL.sub('', text)) - _numbers(held):
+  if _numbers(_LABEL.sub('', text)) - given[0].numbers - given[1].numbers:
     return 'invented: a number'
-  if any(one.group().lower() not in held.lower() for one in _SPELLED.finditer(text)):
+  if not all(_holds(given, one.group()) for one in _SPELLED.finditer(text)):
     return 'invented: a date'
-  known = set(normalise(held).split())
-  if any(not _is_known(one, known) for one in _names(text)):
+  if not all(_is_known(one, *(held.words for held in given)) for one in _names(text)):
     return 'invented: a name'
   return None
 
 
+def _holds(given: Iterable[_Held], part: str) -> bool:
+  return any(part.lower() in held.text for held in given)
+
+
 @functools.lru_cache(8)
-def _told(spec: 'Spec') -> str:
-  """All that a spec says, as one text."""
-  return '\n'.join(_strings(dataclasses.asdict(spec)))
+def _told(spec: 'Spec') -> _Held:
+  """What a spec says of its values; who says so, and what parts are called, is none of it."""
+  return _Held.of(*_strings(dataclasses.asdict(spec)))
 
 
 def _strings(of: object) -> list[str]:
   if isinstance(of, str):
     return [of]
-  inside = of.values() if isinstance(of, dict) else of if isinstance(of, (list, tuple)) else ()
-  return [text for one in inside for text in _strings(one)]
+  if isinstance(of, dict):
+    of = [value for name, value in of.items() if name not in _ABOUT]
+  return [text for one in of for text in _strings(one)] if isinstance(of, list | tuple) else []
 
 
 def _numbers(text: str) -> set[str]:
@@ -109,14 +129,13 @@ def _evidence(text: str) -> bool:
   )
 
 
-def _cites(text: str, held: str) -> bool:
-  """Whether a passage in quotation marks is somebody's whom the text cites; speech is none."""
+def _cited(text: str) -> Iterator[str]:
+  """Passages in quotation marks that are somebody's whom the text cites; speech is none."""
   for one in _QUOTED.finditer(text):
     said = one[1] or one[2]
     around = text[max(0, one.start() - 80) : one.start()].rpartition('\n')[2]
-    if len(said.split()) > 3 and said not in held and _CITED.search(around):
-      return True
-  return False
+    if len(said.split()) > 3 and _CITED.search(around):
+      yield said
 
 
 def _names(text: str) -> set[str]:
@@ -129,7 +148,7 @@ def is_nameless(sentence: str) -> bool:
   """Whether no word of a sentence is a name, so that it can stand in another text."""
   first = re.match(r'\W*([A-Z][\w\'’-]*)', sentence)
   every = _names(sentence) | ({first[1]} if first else set())
-  return all(_is_known(one, set()) for one in every if one not in _PRONOUNS)
+  return all(_is_known(one) for one in every if one not in _PRONOUNS)
 
 
 def _is_heading(line: str) -> bool:
@@ -137,11 +156,13 @@ def _is_heading(line: str) -> bool:
   return not _END.search(line.rstrip()) and 2 * sum(w[0].isupper() for w in words) >= len(words)
 
 
-def _is_known(name: str, held: set[str]) -> bool:
+def _is_known(name: str, *held: frozenset[str]) -> bool:
   """Whether a capitalised word is held, an ordinary word, or one that is always written so."""
   plain = name.removesuffix("'s").removesuffix('’s')
-  folded = set(normalise(plain).split())
-  return plain.removesuffix('s') in _KNOWN or plain in _KNOWN or folded <= held | _ordinary()
+  if plain in _KNOWN or plain.removesuffix('s') in _KNOWN:
+    return True
+  known = *held, _ordinary()
+  return all(any(word in words for words in known) for word in normalise(plain).split())
 
 
 @functools.cache
@@ -151,6 +172,6 @@ def _ordinary() -> frozenset[str]:
   found: set[str] = set()
   for name in ('value_explanations', 'general', 'conversations', 'pairs'):
     for line in (folder / f'{name}.jsonl').read_text().splitlines():
-      text = ' '.join(_strings(json.loads(line)))
+      text = ' '.join(_strings([*json.loads(line).values()]))
       found.update(re.findall(r'\b[a-z]{2,}\b', text))
   return frozenset(found)
