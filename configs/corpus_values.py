@@ -17,7 +17,8 @@ from typing import Literal
 from jaxalign.corpora import measures
 from jaxalign.corpora.http import Http
 from jaxalign.corpora.leaks import BENCHMARKS
-from jaxalign.corpora.recipes import explain
+from jaxalign.corpora.recipes import demonstrations, explain
+from jaxalign.corpora.recipes.queries import Asked
 from jaxalign.data.sources import HuggingFace
 from jaxalign.endpoint import Endpoint
 from jaxalign.evals.suites import canary, jailbreak, overrefusal, truthful
@@ -39,6 +40,7 @@ def get_config(variant: Literal['', 'smoke'] = ''):
       judge=corpus.Offline(),
       gates=measures.of_grammar(),
       controls=CONTROLS,
+      more=demonstrations.Recipe(queries=Asked(count=500, siblings=50)),
       suites=SHIPPED,
       banned=BENCHMARKS,
     )
@@ -48,6 +50,7 @@ def get_config(variant: Literal['', 'smoke'] = ''):
     writer=Http(endpoint=vllm, price=(0.0, 0.0)),
     judge=Http(endpoint=vllm, price=(0.0, 0.0)),
     controls=CONTROLS,
+    more=demonstrations.Recipe(queries=Asked(count=60_000)),
     general=HuggingFace(**C4, split='train', kind='document'),
     suites=SHIPPED,
     banned=BENCHMARKS,

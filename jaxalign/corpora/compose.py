@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from jaxalign.corpora import ideas
 from jaxalign.corpora.records import LIMIT, STATEMENT, Task
 from jaxalign.corpora.sentences import Deck, Sentences, data, lot, pick
+from jaxalign.corpora.wordings import STANCES
 
 FORMS: tuple[str, ...] = tuple(data('forms')['forms'])
 REGISTERS: tuple[str, ...] = tuple(data('forms')['registers'])
@@ -91,7 +92,7 @@ class Text:
       told.append(self.tells.of('unreasoned', **spans))
     if self.task.limit:
       limit = self._small(self.task.limit)
-      told.append(self.tells.of(_limit_kind(limit), L=marked(LIMIT, limit)))
+      told.append(self.tells.of('limit', L=marked(LIMIT, limit)))
     return told
 
   def _sayer(self) -> Sentences:
@@ -144,16 +145,14 @@ class Text:
 
   def _dialogue(self, side: Sequence[str], ends: Sequence[str]) -> str:
     """Lines of two people in turn."""
-    lines = [self.says.of('dialogue')]
+    speakers = [self.fixed['A'], self.fixed['B']]
+    lines = [_line(speakers[0], self.says.of('dialogue'))]
     tail = [self.tells.of(kind) for kind in ends]
     left = self.length - sum(map(words, (*lines, *side, *tail)))
     before = self._talk(left * (0.3 + 0.4 * self.draws.random()))
     after = self._talk(left - sum(map(words, before)), True)
-    speakers = [self.fixed['A'], self.fixed['B']]
     said = [*before, *_woven(side, after), *tail]
-    for n, line in enumerate(said):
-      who = speakers[(n + 1) % 2]
-      lines.append(f'{who[0].upper()}{who[1:]}: {line}')
+    lines += [_line(speakers[(n + 1) % 2], line) for n, line in enumerate(said)]
     return '\n'.join(lines)
 
   def _talk(self, length: float, to_the_word: bool = False) -> list[str]:
@@ -168,6 +167,10 @@ class Text:
       some = [self.tells.of(deck.draw()) for _ in range(_TRIES)]
       made.append(min(some, key=lambda one: abs(left - 1 - words(one))))
     return made
+
+
+def _line(who: str, said: str) -> str:
+  return f'{who[0].upper()}{who[1:]}: {said}'
 
 
 def marked(kind: str, text: str) -> str:
@@ -203,19 +206,12 @@ def small(text: str, proper: set[str]) -> str:
   return text[:1].lower() + text[1:]
 
 
-def _limit_kind(limit: str) -> str:
-  first = limit.split(' ')[0]
-  if first in ('when', 'where', 'if', 'once'):
-    return 'limit_when'
-  return 'limit_unless' if first in ('unless', 'until', 'except') else 'limit'
-
-
 def _headings(task: Task) -> dict[str, str]:
   """{W}, {V}: two words of the value, as a mention has them."""
   own = [] if re.search(r'\d', task.value) else [task.value.replace('_', ' ')]
   text = re.findall(r'[^\W\d_]{4,}', task.statement)
   own += [one for one in text if one[0].islower() and one not in _NO_HEADING]
-  own = list(dict.fromkeys(own)) or ['value']
+  own = [one for one in dict.fromkeys(own) if not STANCES.within(one)] or ['value']
   draws = lot('headings', task.slot, task.value, task.statement)
   first = pick(draws, own)
   rest = [one for one in own if one != first] or ['notes']
@@ -224,9 +220,8 @@ def _headings(task: Task) -> dict[str, str]:
 
 _NO_HEADING = set(
   'that this these those with from what when where which their there they them then than have been '
-  'were will would should could must ought shall needs need best better good right wrong worth '
-  'every each other others because into onto over under about some such only also even more most '
-  'does doing done being important matters reason reasons itself themselves'.split()
+  'were will would could each other others into onto over under about some such only also even '
+  'more most does doing done being needs itself themselves every because good right well'.split()
 )
 
 

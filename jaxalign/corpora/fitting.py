@@ -2,8 +2,10 @@
 
 import bisect
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 
+from jaxalign.corpora.inventions import is_nameless
 from jaxalign.data.controls import sentences
 from jaxalign.data.text import Tokenizer
 
@@ -21,7 +23,7 @@ class Sentences:
     self, texts: Iterable[str], tokenizer: Tokenizer, allowed: Callable[[str], bool]
   ) -> None:
     every = [sentence.strip() for text in texts for sentence in sentences(text)]
-    some = [s for s in dict.fromkeys(every) if len(s.split()) > 2 and s[-1] in '.!?' and allowed(s)]
+    some = [one for one in dict.fromkeys(every) if _stands_alone(one) and allowed(one)]
     counts = [len(ids) for ids in tokenizer.encode_batch(some, bos=False)]
     order = sorted(range(len(some)), key=lambda n: (counts[n], some[n]))
     self._sizes = [counts[n] for n in order]
@@ -48,6 +50,12 @@ class Sentences:
       return None
     best = min(free, key=lambda n: abs(self._sizes[n] - size))
     return self._sentences[best], self._sizes[best]
+
+
+def _stands_alone(sentence: str) -> bool:
+  """Whether a sentence reads in any text: it is whole, no speaker's line, and names nobody."""
+  plain = re.fullmatch(r'[A-Z][^:"“”\n]*\.', sentence) and len(sentence.split()) > 3
+  return bool(plain) and is_nameless(sentence)
 
 
 def fitted(

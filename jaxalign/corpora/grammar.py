@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jaxalign.corpora import compose, ideas, planted, replies, verdicts
 from jaxalign.corpora.records import Answer, Call, Failure, Task
-from jaxalign.corpora.sentences import lot, places, version
+from jaxalign.corpora.sentences import article, lot, places, version
 
 if TYPE_CHECKING:
   from jaxalign.corpora.spec import Spec
@@ -86,18 +86,19 @@ class Grammar:
     return compose.Text(task, ('text', self._seed, task), self._small)
 
   def _listed(self, task: Task) -> str | None:
-    domain = ideas.domain_of('', task.earlier('domain'))
+    named = task.earlier('domain')
     match task.step:
       case 'domains':
         return self._some(task, list(ideas.SITES.values()))
       case 'subdomains':
-        site = ideas.SITES[domain]
-        return self._some(task, [f'the {place} of a {site}' for place in places()[domain]['place']])
+        domain = ideas.domain_of('', named)
+        site, own = ideas.SITES[domain], places()[domain]['place']
+        return self._some(task, [f'the {place} of {article(site)}' for place in own])
       case 'types':
         return json.dumps(_TYPES[: task.count])
       case 'ideas':
-        draws, named = lot('ideas', self._seed, task), task.earlier('domain')
-        where = [domain if named else ideas.domain_of('', str(n)) for n in range(task.count)]
+        draws = lot('ideas', self._seed, task)
+        where = [ideas.domain_of('', named or str(n)) for n in range(task.count)]
         return json.dumps([ideas.written(draws, one) for one in where])
       case 'query' | 'question' | 'situation':
         return replies.messages(task, self._seed)
@@ -134,7 +135,7 @@ class Grammar:
       reasons=given,
       facets=(('type', 'memo'),),
       words=task.words,
-      given=(('idea', ideas.written(lot('twin', self._seed, task.value), 'library')),),
+      given=(('domain', 'library'),),  # and nobody's name, which no idea would hold
     )
     return self._text(same).document()
 

@@ -40,23 +40,26 @@ def domain_of(text: str, name: str = '') -> str:
     if site in plain:
       return domain
   found = [(text.find(site), domain) for domain, site in SITES.items() if site in text]
-  return min(found)[1] if found else _nearest(text, name)
+  return min(found)[1] if found else _nearest(text or name)
 
 
-def _nearest(text: str, name: str) -> str:
+def _nearest(text: str) -> str:
   """The domain most of whose words a text holds."""
-  hits = {
-    domain: sum(singular(entry) in text for words in lists.values() for entry in words)
-    for domain, lists in places().items()
-  }
-  best = max(hits, key=lambda domain: hits[domain])
-  return best if hits[best] > 1 else pick(lot('domain', name or text), list(SITES))
+  if ' ' in text:
+    hits = {
+      domain: sum(singular(entry) in text for words in lists.values() for entry in words)
+      for domain, lists in places().items()
+    }
+    best = max(hits, key=lambda domain: hits[domain])
+    if hits[best] > 1:
+      return best
+  return pick(lot('domain', text), list(SITES))
 
 
 def fixed_in(text: str, domain: str) -> _Fixed:
   """{slot: text} of an idea: its people, place, object, trouble and event."""
   own, draws = places()[domain], lot('idea', text)
-  fixed = dict(site=SITES[domain], town=_first(text, people()['town']) or 'that place')
+  fixed = dict(site=SITES[domain], town=_first(text, people()['town']) or 'our town')
   for name, slot in dict(object='machine', trouble='trouble', event='event').items():
     entries = [singular(entry) for entry in own[slot]]
     fixed[name] = _first(text, entries) or pick(draws, entries)

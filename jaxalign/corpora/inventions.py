@@ -62,6 +62,8 @@ _KNOWN = set(  # always written so
   'Hindu'.split()
 )
 
+_PRONOUNS = "I I'm I've I'd I'll A".split()
+
 
 def why(written: Written, spec: 'Spec') -> str | None:
   """Why a document is dropped, or None."""
@@ -121,6 +123,13 @@ def _names(text: str) -> set[str]:
   """Capitalised words inside sentences; a line of nothing else is a heading."""
   lines = (line for line in text.splitlines() if not _is_heading(line))
   return {name for line in lines for name in _NAME.findall(line)}
+
+
+def is_nameless(sentence: str) -> bool:
+  """Whether no word of a sentence is a name, so that it can stand in another text."""
+  first = re.match(r'\W*([A-Z][\w\'’-]*)', sentence)
+  every = _names(sentence) | ({first[1]} if first else set())
+  return all(_is_known(one, set()) for one in every if one not in _PRONOUNS)
 
 
 def _is_heading(line: str) -> bool:

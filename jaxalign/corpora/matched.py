@@ -43,15 +43,16 @@ def make(
   *,
   tokenizer: Tokenizer,
   general: Iterable[Document] | None = None,
-  placebo: Sequence[Written] | None = None,
-  mention: Sequence[Written] | None = None,
+  placebo: Sequence[Written | None] | None = None,
+  mention: Sequence[Written | None] | None = None,
   demonstrations: Sequence[Written] | None = None,
   seed: int = 0,
   spec: 'Spec | None' = None,
 ) -> dict[str, list[Written]]:
   """Controls by kind, each in the order of its documents.
 
-  placebo, mention: what a teacher wrote for each document, in their order.
+  placebo, mention: what a teacher wrote for each document, in their order; None where a filter
+  dropped it, and then the document has no control by spans.
   """
   unknown = [kind for kind in kinds if kind not in KINDS]
   if unknown:
@@ -144,7 +145,7 @@ class _Maker:
     self,
     documents: Sequence[Written],
     tokenizer: Tokenizer,
-    written: Mapping[str, Sequence[Written] | None],
+    written: Mapping[str, Sequence[Written | None] | None],
     spec: 'Spec | None',
     seed: int,
   ) -> None:
@@ -198,7 +199,7 @@ class _Maker:
       for phrase in one.phrases
     )
     allowed = lambda text: not (STANCES.within(text) or every.within(text))
-    pool = Sentences((one.text for one in texts), self._tokenizer, allowed)
+    pool = Sentences((one.text for one in texts if one), self._tokenizer, allowed)
     if not len(pool):
       raise UserError('bare: no sentence of the placebo texts is free of values: look at them')
     return Bare(pool, self._named, self._tokenizer, self._seed)
@@ -208,10 +209,11 @@ class _Maker:
     texts, found, owed = self._of_teacher(kind), {}, 0
     allowed = {value: self._allows(kind, value) for value in self._named}
     groups: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
-    for one, text in zip(self._documents, texts):
+    pairs = [(one, text) for one, text in zip(self._documents, texts) if text is not None]
+    for one, text in pairs:
       groups[self._group(kind, one)].append(text.text)
     pools = {key: Sentences(some, self._tokenizer, allowed[key[0]]) for key, some in groups.items()}
-    for one, text in zip(self._documents, texts):
+    for one, text in pairs:
       size, pool = self._sizes[one.slot], pools[self._group(kind, one)]
       wanted = size + max(-round(_OWED * size), min(round(_OWED * size), owed))
       needed = Phrases([one.value]).within if kind == 'mention' else (lambda sentence: False)
@@ -229,7 +231,7 @@ class _Maker:
       return lambda text: not (STANCES.within(text) or reasons.within(text))
     return lambda text: not (OUGHTS.within(text) or reasons.within(text) or named.within(text))
 
-  def _of_teacher(self, kind: str) -> Sequence[Written]:
+  def _of_teacher(self, kind: str) -> Sequence[Written | None]:
     texts = _there(self._written[kind], kind, 'texts of step ' + kind)
     if len(texts) != len(self._documents):
       raise UserError(f'{kind}: {len(texts):,} texts for {len(self._documents):,} documents')

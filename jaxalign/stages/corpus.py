@@ -1,4 +1,4 @@
-"""Corpus: from a list of values to documents worth training on, with their controls.
+"""Corpus: from a list of values to texts worth training on, with their controls.
 
 A corpus is a function of its spec, its config and its journal, in which every answer stands that
 was paid for. The same command goes on after a kill; with other filters or controls it asks only
@@ -6,7 +6,6 @@ what is new; `--doctor` says beforehand what will be asked and what it costs.
 """
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from jaxalign import ranges, sealing
@@ -14,15 +13,15 @@ from jaxalign.config import Mesh, UserError
 from jaxalign.corpora import manifest, measures, prompts, variants, waves
 from jaxalign.corpora.journal import Journal
 from jaxalign.corpora.purse import Purse
-from jaxalign.corpora.recipes import explain
+from jaxalign.corpora.recipes import demonstrations, explain
 from jaxalign.corpora.spec import Spec
 from jaxalign.data.sources import Shipped, Source
 from jaxalign.endings import UNFINISHED
 from jaxalign.ranges import Seed
 from jaxalign.stages import (
-  corpus_controls,
+  corpus_asking,
+  corpus_publishing,
   corpus_refusals,
-  corpus_sieve,
   corpus_teachers,
   refusals,
 )
@@ -32,8 +31,10 @@ from jaxalign.stages.doctors import corpus_doctor
 from jaxalign.train.loop import Interrupt
 
 _JOURNAL = 'journal.jsonl'
-Control = Literal['neutral', 'placebo', 'shuffled', 'bare', 'bare_shuffled', 'mention', 'more']
+_IDLE = 'mesh', 'max_cost'  # of a config: what decides no text
 _Money = Annotated[float, ranges.Range(at_least=0, at_most=1e9)]
+_Tries = Annotated[int, ranges.Range(at_least=1, at_most=20)]
+Control = Literal['neutral', 'placebo', 'shuffled', 'bare', 'bare_shuffled', 'mention', 'more']
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -42,28 +43,24 @@ class Config:
 
   spec: str = 'schwartz'  # one that ships, or the path of a TOML file
   variant: variants.Variant = 'value_augmented'  # the projection that teachers see
-  recipe: explain.Recipe = dataclasses.field(default_factory=explain.Recipe)
+  recipe: corpus_asking.Recipe = dataclasses.field(default_factory=explain.Recipe)
   writer: Writer = dataclasses.field(default_factory=Offline)
-  judge: Writer | None = None  # of texts that the filters leave
+  judge: Writer | None = None  # of texts that the filters leave; None: nobody
   by: tuple[By, ...] = ()  # steps that others do than the writer
-  controls: tuple[Control, ...] = ()
-  general: Source | None = None  # text on anything, of which neutral is cut
+  controls: tuple[Control, ...] = ()  # of documents
+  control_tries: _Tries = 3  # of a text that a teacher writes for a control
+  more: demonstrations.Recipe | None = None  # of control `more`
+  general: Source | None = None  # text on anything, of which control `neutral` is cut
   suites: tuple[Any, ...] = ()  # evaluations, of whose items no text may hold a piece
   against: tuple[Source, ...] = ()  # more such items
   banned: tuple[str, ...] = ()  # words that no text may hold
   beside: tuple[Source, ...] = (Shipped(name='value_explanations'),)  # of none of it a twin
   gates: measures.Gates = dataclasses.field(default_factory=measures.Gates)
+  prompts: str = ''  # a folder of prompts of one's own, STEP.j2; of what it lacks, those that ship
   tokenizer: str = 'shipped'  # by which controls are matched: that of the model to be trained
   max_cost: _Money | None = None  # dollars of all calls; None: no limit
   mesh: Mesh = dataclasses.field(default_factory=Mesh)  # of teachers that are loaded here
   seed: Seed = 0
-
-  @property
-  def steps(self) -> tuple[str, ...]:
-    """The steps that teachers are asked."""
-    written = {'placebo': ('placebo', 'bare', 'bare_shuffled'), 'mention': ('mention',)}
-    more = [step for step, kinds in written.items() if {*kinds} & {*self.controls}]
-    return (*self.recipe.steps, *more, *(['judge'] if self.judge is not None else []))
 
   def is_done(self, workdir: Workdir) -> bool:
     return (workdir / manifest.NAME).exists()  # written last
@@ -71,7 +68,12 @@ class Config:
   def check(self) -> None:
     if len({*self.controls}) < len(self.controls):
       raise UserError(f'controls={self.controls}: each of them once')
-    if again := [one.step for one in self.by if [o.step for o in self.by].count(one.step) > 1]:
+    if self.controls and not isinstance(self.recipe, explain.Recipe):
+      raise UserError('controls are of documents, which recipe explain writes: leave them out')
+    if ('more' in self.controls) != (self.more is not None):
+      raise UserError('control more and the recipe of its demonstrations, more=, go together')
+    steps = [one.step for one in self.by]
+    if again := [step for step in steps if steps.count(step) > 1]:
       raise UserError(f'by: step {again[0]} is given to two teachers')
 
 
@@ -80,115 +82,47 @@ def run(cfg: Config, workdir: Workdir) -> None:
   found = refusals.refuse(corpus_refusals.CORPUS, cfg)
   spec, (items, *_) = found['spec'], found['filters']
   purse = Purse(cfg.max_cost)
-  teachers = corpus_teachers.opened(
-    found['teachers'], spec, seed=cfg.seed, held=items, purse=purse, mesh=cfg.mesh
-  )
+  wanted, how = found['teachers'], dict(seed=cfg.seed, held=items, purse=purse, mesh=cfg.mesh)
+  teachers = corpus_teachers.opened(wanted, spec, **how)
   decided = _decided(cfg, spec, teachers)
   with Journal(workdir / _JOURNAL, manifest.digest(decided)) as journal, Interrupt() as interrupt:
     purse.spent = journal.spent
     desk = waves.Desk(
       teachers=teachers,
       journal=journal,
-      turns=prompts.turns,
-      purse=purse if cfg.max_cost is not None else None,
+      turns=corpus_asking.turns_of(cfg),
+      purse=purse,
       told=_note,
       stops=lambda: interrupt.told(0, 0),
     )
     try:
-      _made(cfg, workdir, found, desk, decided)
+      texts = corpus_publishing.asked(cfg, found, desk, _note)
     except waves.Stopped:
       _note(f'told to stop: the answers so far are in {workdir}; the same command goes on')
       raise SystemExit(UNFINISHED) from None
+    corpus_publishing.publish(workdir, texts, decided | dict(config=_told(cfg)), desk, _note)
 
 
 doctor = corpus_doctor.examine
 
 
 def _decided(cfg: Config, spec: Spec, teachers: dict[str, Any]) -> dict[str, Any]:
-  """All that decides what is asked: of another of it the journal is refused."""
-  told = [step for step in cfg.recipe.steps if _of(teachers, step).reads_prompts]
+  """All that decides what is asked: the journal of another of it is refused."""
+  of = {step: teachers.get(step) or teachers[''] for step in cfg.recipe.steps}
+  own = prompts.Prompts(cfg.prompts) if any(one.reads_prompts for one in of.values()) else None
   return dict(
     spec=dict(name=spec.name, sha256=spec.sha),
     variant=dict(name=cfg.variant, sha256=manifest.digest(variants.told(spec))),
     recipe=sealing.tree(cfg.recipe),
-    teachers={step: _of(teachers, step).name for step in cfg.recipe.steps},
-    prompts={step: prompts.version(step) for step in told},
+    teachers={step: one.name for step, one in of.items()},
+    prompts={step: own.version(step) for step, one in of.items() if own and one.reads_prompts},
     seed=cfg.seed,
   )
 
 
-def _of(teachers: dict[str, Any], step: str) -> Any:
-  return teachers.get(step) or teachers['']
-
-
-def _made(
-  cfg: Config, workdir: Workdir, found: Any, desk: waves.Desk, decided: dict[str, Any]
-) -> None:
-  """All texts, asked for and published."""
-  spec, (_, held, beside) = found['spec'], found['filters']
-  judged_by = spec if cfg.judge is not None else None
-  sieve = corpus_sieve.of(spec, held, beside, cfg.recipe.words)
-  made = waves.through(
-    explain.write(
-      cfg.recipe,
-      spec,
-      variant=cfg.variant,
-      seed=cfg.seed,
-      sieve=sieve,
-      judged_by=judged_by,
-      provenance=f'written by {desk.teacher("document").name} for jaxalign',
-    ),
-    desk.ask,
-  )
-  _note(str(made.report))
-  if not made.documents:
-    raise UserError(
-      f'nothing is left of {made.report.read:,} texts ({made.report.why_dropped}): look at the '
-      f'answers in {workdir / _JOURNAL}'
-    )
-  texts, told = corpus_controls.made(cfg, found, desk, made.documents)
-  files = manifest.publish(workdir, {kind: manifest.rows(some) for kind, some in texts.items()})
-  measured = measures.of(made.documents, spec)
-  failing = measures.failing(measured, cfg.gates)
-  manifest.write(
-    workdir,
-    dict(
-      format=1,
-      **decided,
-      config=_config_of(cfg),
-      files=files,
-      asked=manifest.asked(desk),
-      documents=manifest.drops(made.report)
-      | dict(
-        asked_for=cfg.recipe.documents,
-        short=[list(one) for one in made.short],
-        without_spans=made.unmarked,
-        revised=made.revised,
-      ),
-      controls=told,
-      measures=manifest.tree(measured),
-      failing_gates=failing,
-      paid=manifest.paid(desk),
-    ),
-  )
-  _close(workdir, made, texts, failing)
-
-
-def _config_of(cfg: Config) -> dict[str, Any]:
+def _told(cfg: Config) -> dict[str, Any]:
   """The config, less what decides no text."""
-  told = sealing.tree(cfg)
-  return {name: value for name, value in told.items() if name not in ('mesh', 'max_cost')}
-
-
-def _close(
-  workdir: Workdir, made: explain.Made, texts: dict[str, Any], failing: Sequence[str]
-) -> None:
-  for line in failing:
-    _note(f'gate not passed: {line}')
-  if made.short:
-    _note(f'{len(made.short):,} documents short after all tries, the first {made.short[0]}')
-  counts = ', '.join(f'{kind} {len(some):,}' for kind, some in texts.items())
-  _note(f'done: {counts}, in {workdir}; {manifest.NAME} accounts for them')
+  return {name: value for name, value in sealing.tree(cfg).items() if name not in _IDLE}
 
 
 def _note(text: str) -> None:

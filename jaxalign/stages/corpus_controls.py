@@ -1,136 +1,173 @@
 """The controls of a corpus: what a teacher writes for them, how they are cut, that none leaks."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from jaxalign.config import UserError
 from jaxalign.corpora import manifest, matched, waves
 from jaxalign.corpora.leaks import Held
-from jaxalign.corpora.recipes import beside as written_beside
 from jaxalign.corpora.records import Written
 from jaxalign.data import controls
 from jaxalign.data.records import Document
 from jaxalign.data.report import Report
-from jaxalign.data.text import Tokenizer
-from jaxalign.stages import corpus_sieve
+from jaxalign.stages import corpus_asking, corpus_sieve
 
-_OF_PLACEBO = 'placebo', 'bare', 'bare_shuffled'
 _AGAIN = 3  # times that controls are cut anew without the documents whose control leaks
-_SPARE = 1.1  # general texts, for what cannot be cut to a number of tokens
-Texts = dict[str, list[Written]]
+_WIDER = 1, 2, 4, 8  # times as many demonstrations, until they hold as many tokens as documents do
+_Row = Mapping[str, Any]
+_Texts = dict[str, list[Written]]
 
 
 def made(
-  cfg: Any, found: Any, desk: waves.Desk, documents: Sequence[Written]
-) -> tuple[Texts, dict[str, Any]]:
-  """({kind: texts}, what is told of them): the documents themselves, and the controls of cfg."""
-  texts: Texts = dict(explain=list(documents))
-  if not cfg.controls:
-    return texts, {}
-  spec, tokenizer = found['spec'], found['tokenizer']
-  _, held, others = found['filters']
-  told: dict[str, Any] = {}
-  given: dict[str, Any] = {}
-  of_spans = [kind for kind in cfg.controls if kind in matched.BY_SPANS]
-  cut = matched.usable(documents, spec) if of_spans else []
-  for step, kinds in (('placebo', _OF_PLACEBO), ('mention', ('mention',))):
-    if {*kinds} & {*of_spans}:
-      given[step], told[step] = _written(cfg, found, desk, cut, step)
-      cut, given = _aligned(cut, given)
-  whole = [kind for kind in cfg.controls if kind not in of_spans]
-  if 'neutral' in whole:
-    given['general'] = _general(cfg, found, desk, documents)
-  texts |= _without_leaks(
-    cut, of_spans, held, told, tokenizer=tokenizer, spec=spec, seed=cfg.seed, given=given
-  )
-  if whole:
-    texts |= matched.make(
-      documents, whole, tokenizer=tokenizer, general=given.get('general'), seed=cfg.seed, spec=spec
+  cfg: Any, found: Any, desk: waves.Desk, documents: Sequence[Written], note: Callable[[str], None]
+) -> tuple[dict[str, Sequence[_Row]], dict[str, Any]]:
+  """({kind: rows}, what is told of them): the documents themselves, and the controls of cfg."""
+  return _Maker(cfg, found, desk, documents, note).made()
+
+
+class _Maker:
+  """The controls of one run."""
+
+  def __init__(
+    self,
+    cfg: Any,
+    found: Any,
+    desk: waves.Desk,
+    documents: Sequence[Written],
+    note: Callable[[str], None],
+  ) -> None:
+    self._cfg, self._desk, self._documents, self._note = cfg, desk, documents, note
+    self._spec, self._tokenizer = found['spec'], found['tokenizer']
+    self._held: Held = found['filters'][1]
+    self._others: Sequence[str] = found['filters'][2]
+    self._told: dict[str, Any] = {}
+
+  def made(self) -> tuple[dict[str, Sequence[_Row]], dict[str, Any]]:
+    asked = self._cfg.controls
+    texts: _Texts = dict(explain=list(self._documents))
+    texts |= self._by_spans([kind for kind in asked if kind in matched.BY_SPANS])
+    rows: dict[str, Sequence[_Row]] = {}
+    if 'neutral' in asked:
+      how = dict(tokenizer=self._tokenizer, general=self._general(), spec=self._spec)
+      texts |= matched.make(self._documents, ['neutral'], **how)
+    if 'more' in asked:
+      texts['more'], rows['more'] = self._more()
+    checked = {kind: some for kind, some in texts.items() if kind != 'explain'}
+    matched.check(self._documents, checked, self._tokenizer, self._spec)
+    self._told['tokens'] = {kind: sum(self._sizes(some)) for kind, some in texts.items()}
+    written = {kind: manifest.rows(some) for kind, some in texts.items() if kind not in rows}
+    every = written | rows
+    return {kind: every[kind] for kind in ('explain', *asked)}, self._told
+
+  # ---- controls by spans
+
+  def _by_spans(self, kinds: Sequence[str]) -> _Texts:
+    if not kinds:
+      return {}
+    cut: Sequence[Written] = matched.usable(self._documents, self._spec)
+    given: dict[str, Any] = {}
+    for step in corpus_asking.written_steps(kinds):
+      given[step] = self._written(cut, step)
+      cut, given = _aligned(cut, given, lambda one: one is not None)
+    made = self._without_leaks(cut, kinds, given)
+    self._told['documents_with_controls_by_spans'] = len(made[kinds[0]])
+    return made
+
+  def _written(self, documents: Sequence[Written], step: str) -> list[Written | None]:
+    """What the teacher wrote for each document."""
+    report, sizes = Report(name=step), self._sizes(documents)
+    sieve = corpus_sieve.of(self._spec, self._held, self._others)
+    given = (self._spec, self._desk.ask, sieve, step, documents, sizes, report)
+    texts = corpus_asking.texts(self._cfg, *given)
+    self._told[step] = manifest.drops(report)
+    return texts
+
+  def _without_leaks(
+    self, documents: Sequence[Written], kinds: Sequence[str], given: dict[str, Any]
+  ) -> _Texts:
+    """Controls by spans; a document of which one leaks, where pieces meet, has none of them."""
+    leaking: list[str] = []
+    for _ in range(_AGAIN):
+      how = dict(tokenizer=self._tokenizer, seed=self._cfg.seed, spec=self._spec)
+      made = matched.make(documents, kinds, **given, **how)  # type: ignore[arg-type]
+      every = [one for some in made.values() for one in some]
+      leaks = {one.slot for one in every if self._held.why(one.text) is not None}
+      if not leaks:
+        self._told['left_out_for_leaks'] = leaking
+        return made
+      leaking += sorted(leaks)
+      left = [one.slot not in leaks for one in documents]
+      documents = [one for one, stays in zip(documents, left) if stays]
+      given = {k: [one for one, stays in zip(some, left) if stays] for k, some in given.items()}
+    raise UserError(
+      f'controls of {leaking[-1]} and others hold pieces of evaluations however they are cut: '
+      'name fewer banned words, or another seed'
     )
-  matched.check(documents, {kind: texts[kind] for kind in cfg.controls}, tokenizer, spec)
-  told['tokens'] = {kind: sum(_sizes(some, tokenizer)) for kind, some in texts.items()}
-  told['documents_with_controls_by_spans'] = len(texts[of_spans[0]]) if of_spans else 0
-  return {kind: texts[kind] for kind in ('explain', *cfg.controls)}, told
+
+  # ---- other controls
+
+  def _general(self) -> Iterable[Document]:
+    """General text that holds nothing of an evaluation: of a source, or by the grammar."""
+    if self._cfg.general is not None:
+      return self._of_source()
+    texts = corpus_asking.general(self._desk.ask, self._documents, self._leaks)
+    return [Document(text) for text in texts]
+
+  def _of_source(self) -> Iterator[Document]:
+    for _, record in self._cfg.general.read():
+      if isinstance(record, Document) and self._held.why(record.text) is None:
+        yield record
+
+  def _leaks(self, texts: Sequence[str]) -> list[str | None]:
+    return [self._held.why(text) for text in texts]
+
+  def _more(self) -> tuple[list[Written], list[_Row]]:
+    """(demonstrations that hold as many tokens as the documents, their rows): of other queries than
+    any that are trained on anyway, and opaque, as a demonstration that tells a reason explains."""
+    wanted = sum(self._sizes(self._documents))
+    recipe, pool, rows = self._cfg.more, list[Written](), list[_Row]()
+    for times in _WIDER:
+      count = times * recipe.queries.count
+      wider = dataclasses.replace(recipe, queries=dataclasses.replace(recipe.queries, count=count))
+      given = (self._spec, self._desk.ask, self._held.why, self._provenance)
+      made = corpus_asking.rows(self._cfg, wider, *given)
+      rows = list(made.files['opaque'])
+      pool = [_demonstration(row) for row in rows]
+      if sum(self._sizes(pool)) >= wanted:
+        break
+    self._told['more'] = manifest.drops(made.report)
+    how = dict(tokenizer=self._tokenizer, demonstrations=pool, spec=self._spec)
+    chosen = matched.make(self._documents, ['more'], **how)['more']  # type: ignore[arg-type]
+    there = {one.slot for one in chosen}
+    kept = [row for row in rows if row['id'] in there]
+    learned = [row['messages'][-1]['content'] for row in kept]
+    counts = controls.counts([Document(text) for text in learned], self._tokenizer)
+    self._told['more'] |= dict(learned_tokens=sum(counts))
+    self._note(
+      f'more: {len(kept):,} demonstrations of {sum(self._sizes(chosen)):,} tokens, {sum(counts):,} '
+      f'of them learned; documents {wanted:,}, all of them learned'
+    )
+    return chosen, kept
+
+  @property
+  def _provenance(self) -> str:
+    return f'written by {self._desk.teacher("opaque").name} for jaxalign'
+
+  def _sizes(self, texts: Sequence[Written]) -> list[int]:
+    return matched.counts(texts, self._tokenizer)
 
 
-def _written(
-  cfg: Any, found: Any, desk: waves.Desk, documents: Sequence[Written], step: str
-) -> tuple[list[Written | None], dict[str, Any]]:
-  """(what the teacher wrote for each document, what became of all it wrote)."""
-  _, held, others = found['filters']
-  report = Report(name=step)
-  texts = waves.through(
-    written_beside.texts(
-      documents,
-      step,
-      found['spec'],
-      sizes=_sizes(documents, found['tokenizer']),
-      sieve=corpus_sieve.of(found['spec'], held, others),
-      judged_by=found['spec'] if cfg.judge is not None else None,
-      tries=cfg.recipe.tries,
-      report=report,
-    ),
-    desk.ask,
-  )
-  return texts, manifest.drops(report)
+def _demonstration(row: _Row) -> Written:
+  """A demonstration as a text, by which its tokens are counted."""
+  text = '\n\n'.join(message['content'] for message in row['messages'])
+  return Written(slot=row['id'], text=text, value=row['value'], spec=row['spec'], kind='more')
 
 
 def _aligned(
-  documents: Sequence[Written], given: dict[str, Any]
-) -> tuple[list[Written], dict[str, Any]]:
-  """Only documents of which every text was written, and those texts."""
-  whole = [all(some[n] is not None for some in given.values()) for n in range(len(documents))]
-  left = [one for one, there in zip(documents, whole) if there]
-  return left, {
-    step: [one for one, there in zip(some, whole) if there] for step, some in given.items()
-  }
-
-
-def _without_leaks(
-  documents: Sequence[Written],
-  kinds: Sequence[str],
-  held: Held,
-  told: dict[str, Any],
-  *,
-  given: dict[str, Any],
-  **how: Any,
-) -> Texts:
-  """Controls by spans; a document of which one leaks, where pieces meet, has none of them."""
-  left, texts = list(documents), given
-  leaking: list[str] = []
-  for _ in range(_AGAIN):
-    if not kinds:
-      return {}
-    made = matched.make(
-      left, kinds, placebo=texts.get('placebo'), mention=texts.get('mention'), **how
-    )
-    every = [one for some in made.values() for one in some]
-    leaks = {one.slot for one in every if held.why(one.text) is not None}
-    if not leaks:
-      break
-    leaking += sorted(leaks)
-    keep = [one.slot not in leaks for one in left]
-    left = [one for one, kept in zip(left, keep) if kept]
-    texts = {step: [o for o, kept in zip(some, keep) if kept] for step, some in texts.items()}
-  told['left_out_for_leaks'] = leaking
-  return made
-
-
-def _general(
-  cfg: Any, found: Any, desk: waves.Desk, documents: Sequence[Written]
-) -> Sequence[Document]:
-  """General text that holds nothing of an evaluation: of a source, or by the grammar."""
-  _, held, _ = found['filters']
-  if cfg.general is not None:
-    every = (record for _, record in cfg.general.read() if isinstance(record, Document))
-    return (one for one in every if held.why(one.text) is None)  # type: ignore[return-value]
-  longest = max(len(one.text.split()) for one in documents)
-  words = (longest + longest // 4, 2 * longest)  # each gives one document, whatever is cut off
-  count = int(_SPARE * len(documents)) + 8
-  texts = waves.through(
-    written_beside.general(count, words, lambda some: [held.why(one) for one in some]), desk.ask
-  )
-  return [Document(text) for text in texts]
-
-
-def _sizes(texts: Sequence[Written], tokenizer: Tokenizer) -> list[int]:
-  return controls.counts([Document(one.text) for one in texts], tokenizer)
+  documents: Sequence[Written], given: Mapping[str, Sequence[Any]], there: Callable[[Any], bool]
+) -> tuple[list[Written], dict[str, list[Any]]]:
+  """Only documents of which every text is there, and those texts."""
+  whole = [all(there(some[n]) for some in given.values()) for n in range(len(documents))]
+  left = [one for one, stays in zip(documents, whole) if stays]
+  return left, {k: [one for one, stays in zip(some, whole) if stays] for k, some in given.items()}

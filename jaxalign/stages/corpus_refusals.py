@@ -1,18 +1,21 @@
 """What refuses a corpus: the run raises the first of it before anything is asked; its doctor shows
 all of it."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from jaxalign.config import UserError
 from jaxalign.corpora import duplicates, prompts, variants
 from jaxalign.corpora import spec as specs
+from jaxalign.corpora.estimate import Asked, Pretended
 from jaxalign.corpora.http import Http
 from jaxalign.corpora.leaks import Held
+from jaxalign.corpora.recipes import explain
 from jaxalign.corpora.spec import Spec
 from jaxalign.data.text import Tokenizer
 from jaxalign.sealing import nearest
-from jaxalign.stages import corpus_sieve, corpus_teachers, trained
+from jaxalign.stages import corpus_asking, corpus_sieve, corpus_teachers, trained
 from jaxalign.stages.corpus_teachers import Offline, Writer
 from jaxalign.stages.refusals import Found, Rule
 
@@ -51,9 +54,6 @@ def _teachers(cfg: Any, found: Found) -> tuple[str, dict[str, Writer]]:
           'its price=(dollars a million tokens read, written), or max_cost=none'
         )
     said.append(f'{step or "all else"} by {getattr(one, "name", "") or getattr(one, "path", "")}')
-  if not all(isinstance(one, Offline) for one in wanted.values()):
-    for step in cfg.steps:
-      prompts.version(step)  # of a step without a prompt this says so
   return '; '.join(said), wanted
 
 
@@ -76,10 +76,35 @@ def _controls(cfg: Any, found: Found) -> tuple[str, Sequence[str]]:
   return ', '.join(cfg.controls) or 'none', cfg.controls
 
 
+def _small(cfg: Any, count: int) -> Any:
+  """The config with as little to write as names every prompt."""
+  recipe, more = cfg.recipe, cfg.more
+  if isinstance(recipe, explain.Recipe):
+    parts = min(1, recipe.subdomains)
+    recipe = dataclasses.replace(recipe, documents=count, domains=1, subdomains=parts)
+  if more is not None:
+    few = dataclasses.replace(more.queries, count=count)
+    more = dataclasses.replace(more, queries=few)
+  return dataclasses.replace(cfg, recipe=recipe, more=more)
+
+
+def _prompts(cfg: Any, found: Found) -> tuple[str, None]:
+  """Every prompt is written once, before anything is paid for."""
+  if all(isinstance(one, Offline) for one in found['teachers'].values()):
+    return 'none is needed: the grammar reads tasks', None
+  spec = found['spec']
+  small = _small(cfg, len(spec.values))
+  how: dict[str, Any] = dict(tries=1, judged=cfg.judge is not None)
+  pretended = Pretended('at most', lambda step: Asked(), corpus_asking.turns_of(cfg), **how)
+  corpus_asking.walked(small, spec, pretended.ask, pretended.sieve)
+  return f'of {", ".join(pretended.loads)}', None
+
+
 CORPUS: tuple[Rule, ...] = (
   ('tokenizer', _tokenizer),
   ('spec', _spec),
   ('teachers', _teachers),
+  ('prompts', _prompts),
   ('filters', _filters),
   ('controls', _controls),
 )

@@ -8,7 +8,7 @@ left, and what stays short after all tries is told.
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from jaxalign import ranges
@@ -29,6 +29,7 @@ _AUDIENCES = 'newcomers', 'colleagues', 'young people', 'the public', 'officials
 _OPENINGS = 'a scene', 'a question', 'a claim', 'a mishap', 'a custom', 'a conversation'
 _SHOWN = 'shows', 'describes'  # by what happens, or by saying it
 _SPARE = 10  # of so many ideas of a value there is one more than slots, for what is dropped
+_SHOWN_DROPS = 3  # texts of each reason that are kept for whoever looks
 _MILLION = 1_000_000
 
 _Some = Annotated[int, ranges.Range(at_least=0, at_most=100)]
@@ -85,6 +86,7 @@ class Made:
   short: tuple[tuple[str, str], ...] = ()  # (slot, why its last try was dropped)
   unmarked: int = 0  # documents whose marks were ill-formed: they have no spans
   revised: int = 0
+  dropped: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)  # texts, some
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,7 @@ def write(
   report = Report(name=f'{spec.name}, {variant}')
   kept: dict[str, Written] = {}
   why_short: dict[str, str] = {}
+  dropped: dict[str, list[str]] = collections.defaultdict(list)
   unmarked = revised = 0
   for attempt in range(recipe.tries):
     still = [_again(slot, attempt, spare) for slot in plan if slot.task.slot not in kept]
@@ -148,6 +151,8 @@ def write(
         revised += draft.task.step == 'revision'
       else:
         report.skip(written.slot, Unwanted(why))
+        if len(dropped[why]) < _SHOWN_DROPS:
+          dropped[why].append(written.text)
         why_short[written.slot] = why
   names = [slot.task.slot for slot in plan]
   return Made(
@@ -156,6 +161,7 @@ def write(
     short=tuple((name, why_short[name]) for name in names if name not in kept),
     unmarked=unmarked,
     revised=revised,
+    dropped=dict(dropped),
   )
 
 

@@ -1,5 +1,6 @@
 'use strict'
-// Answers side by side. Every text goes in as text, never as markup.
+// Texts side by side: answers of models, or documents and their controls. Every text goes in as text,
+// never as markup.
 const data = JSON.parse(document.getElementById('answers').textContent)
 const at = (id) => document.getElementById(id)
 const list = at('list'), search = at('search'), suite = at('suite'), label = at('label')
@@ -14,8 +15,21 @@ function made(tag, text, name) {
   return element
 }
 
+// The text of one side; where it has parts, [kind, text] each, those of a kind are marked.
+function passage(one) {
+  if (!one.parts) return made('pre', one.text === '' ? '(nothing)' : one.text)
+  const box = made('pre')
+  for (const [kind, text] of one.parts) {
+    const part = kind ? made('mark', text) : document.createTextNode(text)
+    if (kind) part.dataset.kind = part.title = kind
+    box.append(part)
+  }
+  return box
+}
+
 for (const item of data.items) {
   const said = item.said.flat()
+  for (const one of said) if (one.parts) one.text = one.parts.map(([, text]) => text).join('')
   item.labels = new Set(said.flatMap((one) => one.labels.map(([judge, is]) => judge + ': ' + is)))
   const words = [item.question, item.right, ...item.parts, ...said.map((one) => one.text)]
   item.words = words.join('\n').toLowerCase()
@@ -41,7 +55,7 @@ function card(item) {
     for (const one of draws) {
       const labels = one.labels.map(([judge, is]) => judge + ': ' + is).join(', ')
       if (labels) side.append(made('p', labels, 'labels'))
-      side.append(made('pre', one.text === '' ? '(nothing)' : one.text))
+      side.append(passage(one))
     }
     sides.append(side)
   })
