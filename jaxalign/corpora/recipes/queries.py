@@ -135,9 +135,9 @@ def _tasks(
 
 def of_source(source: Source, about: About, report: Report, count: int) -> list[Query]:
   """The first messages of a source's prompts, dialogues or pairs, dealt over the values in turn."""
-  texts = []
+  texts: dict[str, None] = {}  # of pairs, two in a row may have one
   for _, record in source.read():
-    texts.append(_opening(record))
+    texts.setdefault(_opening(record))
     if len(texts) == count:
       break
   values = [value.id for value in about.spec.values]
