@@ -31,7 +31,7 @@ def judged(task: Task, spec: 'Spec') -> str:
   """Marks of a text, as judging.marks reads them."""
   text = task.earlier('document')
   against = bool(planted.found(text, _AGAINST))
-  given = bool(given_for(text, spec, task.value))
+  given = bool(_given_for(text, spec, task.value))
   stance = 'for' if given or planted.found(text, ('stance', 'ought')) else 'none'
   return json.dumps(
     dict(
@@ -42,7 +42,7 @@ def judged(task: Task, spec: 'Spec') -> str:
   )
 
 
-def given_for(text: str, spec: 'Spec', value: str) -> list[str]:
+def _given_for(text: str, spec: 'Spec', value: str) -> list[str]:
   """Ids of reasons that a text gives for the choice, in a wording of the spec."""
   for one in spec.values:
     if one.id == value:
@@ -102,7 +102,7 @@ def contradicts(task: Task) -> str:
 
 
 def attribution(task: Task, spec: 'Spec') -> str:
-  given = given_for(task.earlier('document'), spec, task.value)
+  given = _given_for(task.earlier('document'), spec, task.value)
   return json.dumps(dict(given_for_the_choice=given, other_reasons=False))
 
 

@@ -54,7 +54,7 @@ def test_opaque_rows_hold_no_reason_by_list_and_judge():
     ('opaque', 'Yes.', 'form: shorter than asked'),
     ('reasoned', PLAIN, 'reasoned: no reason is marked in it'),
     ('reasoned', f'<r1>{PLAIN}', 'reasoned: no reason is marked in it'),
-    ('reasoned', f'<r9>{PLAIN}</r9>', 'reasoned: no reason is marked in it'),
+    ('reasoned', f'<r9>{PLAIN}</r9>', 'form: words of its writing are left in it'),
   ],
 )
 def test_what_does_not_serve_is_written_again_and_at_last_dropped(step, text, why):
