@@ -42,7 +42,7 @@ def twins(
   for n, signature in _signatures(every):
     if n >= len(against):
       near = sorted(index.query(signature))
-      twin = next((m for m in near if jaccard(runs(m), runs(n)) >= at_least), None)
+      twin = next((m for m in near if _jaccard(runs(m), runs(n)) >= at_least), None)
       why.append(None if twin is None else AGAINST if twin < len(against) else WITHIN)
       if twin is not None:
         continue
@@ -64,7 +64,7 @@ def _runs(text: str) -> np.ndarray:
   return np.unique(shingles.runs(shingles.words(text), _WORDS))
 
 
-def jaccard(one_R: np.ndarray, other_R: np.ndarray) -> float:
+def _jaccard(one_R: np.ndarray, other_R: np.ndarray) -> float:
   """What two sets of runs share, of all that either has; of two that are empty nothing."""
   shared = len(np.intersect1d(one_R, other_R, assume_unique=True))
   return shared / max(len(one_R) + len(other_R) - shared, 1)

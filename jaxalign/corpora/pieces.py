@@ -29,14 +29,28 @@ def of(written: Written) -> list[Piece]:
   return [piece for piece in [*found, Piece('', written.text[at:])] if piece.text]
 
 
+def begun_as(text: str, other: str) -> str:
+  """A text that begins in a small or a large letter as another does; 'I' and 'NATO' stay."""
+  if _is_fixed(text) or _is_fixed(other):
+    return text
+  first = text[0].upper() if other[0].isupper() else text[0].lower()
+  return first + text[1:]
+
+
+def _is_fixed(text: str) -> bool:
+  word = text.split()[0]
+  return (word[0] == 'I' and not word[1:2].isalpha()) or word[1:2].isupper()
+
+
 def joined(written: Written, pieces: Iterable[Piece], kind: str) -> Written:
-  """A text of these pieces with their spans, otherwise as the one it is made of."""
+  """A text of these pieces with their spans, otherwise as the one it is made of; what a judge said
+  of that one it said of no other."""
   text, spans = '', []
   for piece in pieces:
     if piece.kind:
       spans.append(Span(kind=piece.kind, start=len(text), end=len(text) + len(piece.text)))
     text += piece.text
-  return dataclasses.replace(written, text=text, spans=tuple(spans), kind=kind)
+  return dataclasses.replace(written, text=text, spans=tuple(spans), kind=kind, marks=())
 
 
 def well_formed(written: Written) -> bool:

@@ -54,8 +54,7 @@ class Bare:
     inside = part.strip()
     said = self._sentence(inside, slot, used)
     used.append(said)
-    if inside[0].islower():
-      said = said[0].lower() + said[1:]
+    said = pieces.begun_as(said, inside)
     if inside[-1] not in '.!?':
       said = said.rstrip('.!?')
     return part.replace(inside, said)

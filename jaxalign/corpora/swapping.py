@@ -6,6 +6,7 @@ scipy finds the one that changes lengths least.
 """
 
 import collections
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -52,24 +53,19 @@ class Swap:
 
   def made(self, n: int) -> Written:
     """A document with the reasons of its donor, whose spans say whose they are: 'power:r2'."""
-    donor = self.donors[n]
-    given = iter([p for p in self._pieces[donor] if p.is_reason])
-    value = self._documents[donor].value
-    swapped = [self._placed(p, next(given), value) if p.is_reason else p for p in self._pieces[n]]
-    return pieces.joined(self._documents[n], swapped, 'shuffled')
-
-  def _placed(self, own: Piece, other: Piece, value: str) -> Piece:
-    """A reason in another's place: begun as that one is, in a small or a large letter."""
-    first = other.text[0]
-    if not _is_fixed(other.text) and not _is_fixed(own.text):
-      first = first.upper() if own.text[0].isupper() else first.lower()
-    return Piece(f'{value}:{other.kind}', first + other.text[1:])
+    donor = self._documents[self.donors[n]]
+    given = iter([piece for piece in self._pieces[self.donors[n]] if piece.is_reason])
+    swapped = [_placed(p, next(given), donor.value) if p.is_reason else p for p in self._pieces[n]]
+    found = pieces.joined(self._documents[n], swapped, 'shuffled')
+    reasons = tuple(f'{donor.value}:{name}' for name in donor.reasons)
+    return dataclasses.replace(found, reasons=reasons, calls=(*found.calls, *donor.calls))
 
   def _blocks(self) -> Iterator[list[int]]:
-    """Documents of as many reasons, of one form where enough are there, binned by length."""
-    counted: dict[int, list[int]] = collections.defaultdict(list)
+    """Documents of one split and as many reasons, of one form where enough are there, binned by
+    length: what is trained on holds no reason of what is not."""
+    counted: dict[tuple[str, int], list[int]] = collections.defaultdict(list)
     for n, reasons in enumerate(self._reasons):
-      counted[len(reasons)].append(n)
+      counted[self._documents[n].split, len(reasons)].append(n)
     for same in counted.values():
       for group in self._by_form(same) if len(same) > _LARGEST else [same]:
         order = sorted(group, key=lambda n: (self._sizes_N[n], self._chance[n]))
@@ -132,7 +128,6 @@ def _lot(written: Written, seed: int) -> float:
   return int.from_bytes(digest[:6], 'big') / 2**48
 
 
-def _is_fixed(text: str) -> bool:
-  """Whether the first word keeps its large letter in any place: 'I', 'I'm', 'NATO'."""
-  word = text.split()[0]
-  return word[0] == 'I' and not word[1:2].isalpha() or word[1:2].isupper()
+def _placed(own: Piece, other: Piece, value: str) -> Piece:
+  """A reason in another's place."""
+  return Piece(f'{value}:{other.kind}', pieces.begun_as(other.text, own.text))
