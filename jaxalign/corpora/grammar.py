@@ -25,6 +25,7 @@ _REPLIED = (
   'draft opaque reasoned principle_revision deliberation argument rebuttal rule_document '
   'value_document contrast'
 ).split()
+_LEAKED = 8, 40  # words of an item that is leaked into a text
 _TELLS = 0.5  # of drafts, which advise by the value
 _CAPITAL = re.compile(r'(?<=[a-z,;:] )[A-Z][\w]*')
 
@@ -37,7 +38,9 @@ class Grammar:
   def __init__(
     self, spec: 'Spec', seed: int = 0, faults: float = 0.0, held: Sequence[str] = ()
   ) -> None:
-    self._spec, self._seed, self._faults, self._held = spec, seed, faults, tuple(held)
+    self._spec, self._seed, self._faults = spec, seed, faults
+    sizes = [(one, len(one.split())) for one in held]
+    self._held = tuple(one for one, size in sizes if _LEAKED[0] <= size <= _LEAKED[1])
     told = json.dumps(dataclasses.asdict(spec))
     proper = set(_CAPITAL.findall(told)) - {'I'}
     self._small = functools.partial(compose.small, proper=proper)
