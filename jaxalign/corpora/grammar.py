@@ -7,6 +7,7 @@ for values that it has never seen. `faults` plants what filters, critics and jud
 
 import dataclasses
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -47,8 +48,10 @@ class Grammar:
 
   @property
   def name(self) -> str:
-    faulty = f', {self._faults:g} faults' if self._faults else ''
-    return f'grammar {version()}, seed {self._seed}{faulty}'
+    if not self._faults:
+      return f'grammar {version()}, seed {self._seed}'
+    held = hashlib.sha256('\0'.join(self._held).encode()).hexdigest()[:8]
+    return f'grammar {version()}, seed {self._seed}, {self._faults:g} faults, leaks {held}'
 
   def price(self, call: Call) -> float | None:
     return 0.0

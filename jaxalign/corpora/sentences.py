@@ -26,7 +26,7 @@ _SHORT = dict(
   + [('is not', "isn't"), ('would not', "wouldn't"), ('could not', "couldn't")]
   + [('had not', "hadn't"), ('I am ', "I'm "), ('You are ', "You're "), ('I will ', "I'll ")]
 )
-_PHRASES = 'when', 'how'  # written as frames, a line each; other lists are of single words
+_PHRASES = 'when', 'how', 'soon'  # written as frames, a line each; other lists are of single words
 
 
 @functools.cache
