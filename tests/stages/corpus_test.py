@@ -14,7 +14,7 @@ import pytest
 from etils import epath
 
 from jaxalign import main, sealing
-from jaxalign.config import UserError
+from jaxalign.config import Saving, UserError
 from jaxalign.corpora import leaks, measures
 from jaxalign.corpora.recipes import demonstrations, explain
 from jaxalign.corpora.recipes.queries import Asked
@@ -173,6 +173,7 @@ def test_faults_are_found_revised_or_dropped_and_written_again(tmp_path):
 # ---- what reads it
 
 
+@pytest.mark.usefixtures('one_device')
 def test_explain_and_the_tfds_builder_read_it_as_it_is(finished, tmp_path):
   path = str(finished / 'explain.jsonl')
   documents = [one for _, one in Jsonl(path=path, kind='document', columns=EXPLANATION).read()]
@@ -185,13 +186,15 @@ def test_explain_and_the_tfds_builder_read_it_as_it_is(finished, tmp_path):
     source = Jsonl(path=f'{finished}/{split}/explain.jsonl', kind='document')
     return (Corpus(source=source),)
 
-  few = dict(steps=2, steps_per_call=1, eval_every=2, length=64)
-  cfg = dataclasses.replace(main.load(smoke), train=cut('train'), held_out=cut('validation'), **few)
+  few = dict(steps=12, steps_per_call=6, eval_every=6, length=64)
+  cfg = dataclasses.replace(
+    main.load(smoke), saving=Saving(every=12), train=cut('train'), held_out=cut('validation'), **few
+  )
   cfg = sealing.seal(dataclasses.replace(cfg, model=dataclasses.replace(cfg.model, depth=1)))
   at = epath.Path(tmp_path / 'run')
   stages_explain.prepare(cfg, at)
   stages_explain.run(cfg, at)
-  metrics = rows(tmp_path / 'run' / 'metrics.jsonl')
+  metrics = rows(tmp_path / 'run' / 'evals.jsonl')
   assert any('held_out_loss' in line for line in metrics)
 
 
