@@ -46,7 +46,7 @@ class Grammar:
     proper = set(_CAPITAL.findall(told)) - {'I'}
     self._small = functools.partial(compose.small, proper=proper)
 
-  @property
+  @functools.cached_property
   def name(self) -> str:
     if not self._faults:
       return f'grammar {version()}, seed {self._seed}'

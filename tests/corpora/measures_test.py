@@ -41,6 +41,17 @@ def test_distinct_runs_of_words():
   assert measures.distinct([['a']], 3) == 1
 
 
+def test_more_documents_of_one_kind_are_no_less_diverse_by_the_thousand():
+  block = [written(f'The {n} stone fell on the {n} roof.', n) for n in range(1000)]
+  one, three = (measures.of(block * times, SPEC) for times in (1, 3))
+  assert one.distinct_3_of_1000 == one.distinct_3
+  assert three.distinct_3_of_1000 == pytest.approx(one.distinct_3)
+  assert three.distinct_3 == pytest.approx(one.distinct_3 / 3)
+  rest = measures.of(block + block[:500], SPEC)  # half a thousand is left out
+  assert rest.distinct_3_of_1000 == pytest.approx(one.distinct_3)
+  assert rest.distinct_3 < one.distinct_3
+
+
 def test_entropy_is_of_its_maximum():
   assert measures.entropy('abab') == 1 and measures.entropy('aaa') == 1
   skewed = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25)) / math.log(2)
@@ -85,7 +96,7 @@ def test_no_documents_have_no_measures():
 @pytest.mark.parametrize(
   'gate, says',
   [
-    (dict(distinct_3=0.9999), 'distinct-3'),
+    (dict(distinct_3=0.9999), 'distinct-3 of 1,000'),
     (dict(opening=0.01), 'commonest opening'),
     (dict(type_entropy=0.9999), 'entropy of types'),
     (dict(register_entropy=0.9999), 'entropy of registers'),
