@@ -207,4 +207,5 @@ def _limits(documents: Sequence[Written], spec: Spec) -> int | None:
 
 
 def _folded(text: str) -> str:
-  return ' '.join(shingles.words(text))
+  """A wording as it is compared: `because` before it belongs to the sentence around it."""
+  return ' '.join(shingles.words(text)).removeprefix('because ')

@@ -18,7 +18,10 @@ OPEN = Gates(distinct_3=0, opening=1, type_entropy=0, register_entropy=0, reason
 
 
 def value(**fields):
-  reasons = (Reason(id='r1', text='it lasts', also=('it keeps',)), Reason(id='r2', text='it warms'))
+  reasons = (
+    Reason(id='r1', text='Because it lasts.', also=('it keeps',)),
+    Reason(id='r2', text='it warms'),
+  )
   given = dict(id='thrift', level='basic', statement='Waste nothing.', source='x', licence='y')
   return Value(**given | dict(reasons=reasons, limits=('Give freely.',)) | fields)
 
