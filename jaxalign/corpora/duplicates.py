@@ -31,7 +31,7 @@ def twins(
   texts: Sequence[str], against: Sequence[str] = (), at_least: float = 0.5
 ) -> list[str | None]:
   """Why each text is dropped, in order, or None: it is the twin of one of `against`, or of an
-  earlier text that stays."""
+  earlier text that stays. Of pairs below an index of .5 ever fewer are proposed."""
   refuse_without_extra()
   import rensa
 

@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 Rule = Callable[[Sequence[Written]], Sequence[str | None]]  # why each is dropped, or None
 _TAG = re.compile(r'</?[a-z][\w-]*>|```|\{\{|\[(?:your|insert|name)\b', re.IGNORECASE)
 _TALK = re.compile(
-  r'\A\W*(?:sure|certainly|of course|okay|absolutely)[,!.:].{0,60}\bhere\b|'
+  r"\A\W*(?:sure|certainly|of course|okay|absolutely)[,!.:].{0,60}\bhere(?:'s| is| are)\b|"
   r"\A\W*here(?:'s| is) (?:the|a|an|your|my)\b[^.\n]{0,60}:|"
   r'^\W*(?:scratchpad|thoughts?|reasoning|(?:first |final |revised )?draft|revised version|'
   r'revision|word count|final answer)\W*:|'
-  r'\A\W*let me (?:think|draft|write|start)|'
+  r'\A\W*let me (?:think|draft)\b|'
   r'\b(?:let me know if you|i hope this (?:helps|document|meets))',
   re.IGNORECASE | re.MULTILINE,
 )
+_CANNOT = r"(?:can(?:no|')t|am (?:unable|not able) to|won't|will not|must decline)"
 _REFUSAL = re.compile(
-  r"\A\W*(?:i(?:'m| am) (?:very |so )?sorry,? (?:but )?(?:i|as)\b|"
-  r"(?:i|we) (?:can(?:no|')t|am unable to|won't|will not) (?:help|assist|write|provide|comply|"
-  r"fulfil|continue|create|generate|do)|i(?:'m| am) (?:unable|not able) to\b)|"
-  r"\b(?:as|i(?:'m| am)) (?:just |only )?an? (?:ai|(?:large )?language model)\b",
+  rf"\A\W*(?:i(?:'m| am) (?:very |so )?sorry,? (?:but )?(?:i {_CANNOT}|as an)|"
+  rf'(?:i|we) {_CANNOT} (?:(?:help|assist|comply)(?: you| with|[.,])|'
+  r'(?:provide|write|create|generate|fulfil|continue) (?:this|that|such|content|your|any|about|'
+  r'an? (?:text|document|memo|story|dialogue|letter))))|'
+  r"\bi'm (?:unable|not able) to (?:help|assist|write|provide)|\b(?:as|i(?:'m| am)) (?:just |only )?an? (?:ai|(?:large )?language model)\b",
   re.IGNORECASE,
 )
 _END = re.compile(r'[.!?…]["\'”’)\]*_»]*\Z')

@@ -59,7 +59,8 @@ _KNOWN = set(  # always written so
   'July August September October November December Christmas Easter Ramadan Diwali Passover God '
   'Earth Internet English French German Spanish Italian Latin Greek Arabic Chinese Japanese '
   'Russian Portuguese Dutch Hindi European African Asian American British Africa Asia Europe '
-  'America Mr Mrs Ms Miss Dr Sir Madam Professor Mum Mom Dad Christian Muslim Jewish Buddhist '
+  'America Celsius Fahrenheit Mr Mrs Ms Miss Dr Sir Madam Madame Professor Captain Colonel '
+  'Corporal Sergeant Chef Mum Mom Dad Christian Muslim Jewish Buddhist '
   'Hindu'.split()
 )
 
@@ -173,5 +174,5 @@ def _ordinary() -> frozenset[str]:
   for name in ('value_explanations', 'general', 'conversations', 'pairs'):
     for line in (folder / f'{name}.jsonl').read_text().splitlines():
       text = ' '.join(_strings([*json.loads(line).values()]))
-      found.update(re.findall(r'\b[a-z]{2,}\b', text))
+      found.update(re.findall(r'\b[a-z]+\b', text))
   return frozenset(found)

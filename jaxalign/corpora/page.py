@@ -110,16 +110,21 @@ def _drops(told: Mapping[str, Any]) -> _Table:
 
 def _measures(about: Mapping[str, Any]) -> _Table:
   """Every measure with its gate, marked where it is not passed."""
-  gates, measured = dict(about.get('config', {}).get('gates', {})), about['measures']
+  gates, measured = dict(about.get('config', {}).get('gates', {})), dict(about['measures'])
   alike = gates.pop('opening', None)
+  names = dict(
+    opening_documents=f'documents that open with “{measured.pop("opening", "")}”',
+    reason_documents=f'documents that give {measured.pop("scarcest", "")}, the rarest reason',
+  )
   rows = []
   for name, value in measured.items():
     gate = gates.get(name)
     failed = isinstance(value, int | float) and isinstance(gate, int | float) and value < gate
-    asks = None if gate is None else f'at least {gate:g}'
+    asks = f'at least {gate:g}' if gate else None
     if name == 'opening_documents' and alike is not None:
       failed, asks = value > max(1, alike * measured['documents']), f'at most {alike:.0%} of all'
-    rows.append((name.replace('_', ' '), kit.Failed(kit.shown(value)) if failed else value, asks))
+    found = kit.Failed(kit.shown(value)) if failed else value
+    rows.append((names.get(name, name.replace('_', ' ')), found, asks))
   return ('measure', 'found', 'gate'), rows
 
 

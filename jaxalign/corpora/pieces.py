@@ -31,7 +31,7 @@ def of(written: Written) -> list[Piece]:
 
 def begun_as(text: str, other: str) -> str:
   """A text that begins in a small or a large letter as another does; 'I' and 'NATO' stay."""
-  if _is_fixed(text) or _is_fixed(other):
+  if not (text[0].isalpha() and other[0].isalpha()) or _is_fixed(text) or _is_fixed(other):
     return text
   first = text[0].upper() if other[0].isupper() else text[0].lower()
   return first + text[1:]

@@ -71,6 +71,12 @@ def test_what_ships_passes_every_filter(shipped):
     ("I'm sorry, but I can't write this.", 'a refusal'),
     ('I cannot help with that.', 'a refusal'),
     (TEXT + ' As an AI language model, I have no view.', 'a refusal'),
+    ("I'm sorry, I can't help with that.", 'a refusal'),
+    ("I'm sorry, I broke the winch. " + TEXT, None),
+    ("I can't do without a winch. " + TEXT, None),
+    ("I can't write with my left hand. " + TEXT, None),
+    ('Of course, nobody here had asked. ' + TEXT, None),
+    ('Let me start with the winch. ' + TEXT, None),
     ('"I am sorry," said the clerk, "but it is late." ' + TEXT, None),
   ],
 )
