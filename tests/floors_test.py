@@ -11,7 +11,7 @@ FLOORS = (
     'statistics pictures chips overrides sharding pod allocator compile_cache workdir'
   ),
   'models data train',
-  'losses rl evals probes attacks valueworld page',
+  'losses rl evals probes attacks valueworld page corpora',
   'stages',
   'study',
   'doors main api __init__ configs launch',

@@ -54,10 +54,6 @@ def unmarked(text: str) -> str:
   return _MARK.sub('', text).strip()
 
 
-def has_marks(text: str) -> bool:
-  return _MARK.search(text) is not None
-
-
 def listed(text: str) -> list[str]:
   """The entries of a list: one JSON array of texts, or one entry a line; [] where there is none."""
   fence = _FENCE.match(text)

@@ -21,7 +21,7 @@ from jaxalign.corpora.waves import Desk
 from jaxalign.data.report import Report
 
 NAME = 'manifest.json'
-SPLITS = 'train', 'validation'
+_SPLITS = 'train', 'validation'
 
 
 def digest(of: Any) -> str:
@@ -43,7 +43,7 @@ def publish(
   about = {}
   for kind, rows in texts.items():
     about[f'{kind}.jsonl'] = _write(workdir / f'{kind}.jsonl', rows)
-    for split in SPLITS:
+    for split in _SPLITS:
       own = [row for row in rows if row.get('split') == split]
       if own:
         about[f'{split}/{kind}.jsonl'] = _write(workdir / split / f'{kind}.jsonl', own)

@@ -68,7 +68,8 @@ class Call:
   @functools.cached_property
   def id(self) -> str:
     """sha256 of all that decides the answer; by it an answer is kept and never paid twice."""
-    parts = dataclasses.asdict(self)
+    told = [(turn.role, turn.text) for turn in self.turns]
+    parts = [vars(self.task), self.teacher, vars(self.sampling), told]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -47,8 +47,8 @@ from jaxalign.corpora import toml_lines
 from jaxalign.corpora.records import LIMIT, STATEMENT
 from jaxalign.sealing import nearest
 
-Level = Literal['instruction', 'preference', 'principle', 'basic']
-LEVELS = typing.get_args(Level)  # from what is asked once to what all else follows from
+_Level = Literal['instruction', 'preference', 'principle', 'basic']
+_LEVELS = typing.get_args(_Level)  # from what is asked once to what all else follows from
 SCHWARTZ = (  # in the order of his circle: the next are kin, those across are at odds
   'self-direction',
   'stimulation',
@@ -103,7 +103,7 @@ class Value:
   """A value, the reasons for it and what follows from it."""
 
   id: str
-  level: Level
+  level: _Level
   statement: str
   source: str
   licence: str
@@ -218,8 +218,8 @@ class _Reader:
 
   def _check(self, place: toml_lines.Table, value: Value) -> None:
     """What the parts of one value say of one another."""
-    if value.level not in LEVELS:
-      self._refuse(place, 'level', f'level {value.level!r}: one of {", ".join(LEVELS)}')
+    if value.level not in _LEVELS:
+      self._refuse(place, 'level', f'level {value.level!r}: one of {", ".join(_LEVELS)}')
     if value.schwartz and value.schwartz not in SCHWARTZ:
       hint = nearest(value.schwartz, SCHWARTZ)
       self._refuse(place, 'schwartz', f'schwartz {value.schwartz!r} is none of his ten{hint}')

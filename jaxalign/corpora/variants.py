@@ -26,7 +26,7 @@ Variant = Literal[
   'rules', 'value_augmented', 'rule_augmented', 'value_only', 'why', 'what', 'wrong_why'
 ]
 VARIANTS: tuple[Variant, ...] = typing.get_args(Variant)
-Size = Callable[[str], int]  # tokens of a text
+_Size = Callable[[str], int]  # tokens of a text
 _PAIRS: tuple[tuple[Variant, Variant], ...] = (
   ('why', 'what'),
   ('value_augmented', 'rule_augmented'),
@@ -40,7 +40,7 @@ def words(text: str) -> int:
   return len(text.split())
 
 
-def project(spec: Spec, variant: Variant, size: Size = words) -> Spec:
+def project(spec: Spec, variant: Variant, size: _Size = words) -> Spec:
   """The spec with what the variant leaves of it. size: by what lengths are matched."""
   _refuse_lacking(spec, variant)
   match variant:
@@ -64,7 +64,7 @@ def told(spec: Spec) -> str:
   return '\n\n'.join('\n'.join(_lines(value)) for value in spec.values)
 
 
-def refuse_unequal(spec: Spec, variant: Variant, size: Size) -> str:
+def refuse_unequal(spec: Spec, variant: Variant, size: _Size) -> str:
   """How long the texts are that this variant will be compared with; refused where they differ."""
   said = []
   for pair in _PAIRS:
@@ -142,7 +142,7 @@ def _ruled(value: Value, variant: Variant) -> Value:
   )
 
 
-def _preferring(spec: Spec, size: Size) -> list[Value]:
+def _preferring(spec: Spec, size: _Size) -> list[Value]:
   lines = [[_preference_line(one) for one in value.preferences] for value in spec.values]
   chosen = _as_long(spec, lines, size)
   return [
@@ -151,7 +151,7 @@ def _preferring(spec: Spec, size: Size) -> list[Value]:
   ]
 
 
-def _finer(spec: Spec, ruled: Sequence[Value], size: Size) -> list[Value]:
+def _finer(spec: Spec, ruled: Sequence[Value], size: _Size) -> list[Value]:
   every = [[(r, f) for r in range(len(v.rules)) for f in v.rules[r].finer] for v in spec.values]
   chosen = _as_long(spec, [[f'  - {text}' for _, text in own] for own in every], size)
   made = []
@@ -164,7 +164,7 @@ def _finer(spec: Spec, ruled: Sequence[Value], size: Size) -> list[Value]:
   return made
 
 
-def _as_long(spec: Spec, lines: Sequence[Sequence[str]], size: Size) -> list[tuple[int, ...]]:
+def _as_long(spec: Spec, lines: Sequence[Sequence[str]], size: _Size) -> list[tuple[int, ...]]:
   """Which lines of each value come to the tokens of its reasons; what one value is short of, or
   over, the next makes up for."""
   chosen, carried = [], 0

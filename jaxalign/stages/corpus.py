@@ -34,7 +34,7 @@ _JOURNAL = 'journal.jsonl'
 _IDLE = 'mesh', 'max_cost'  # of a config: what decides no text
 _Money = Annotated[float, ranges.Range(at_least=0, at_most=1e9)]
 _Tries = Annotated[int, ranges.Range(at_least=1, at_most=20)]
-Control = Literal['neutral', 'placebo', 'shuffled', 'bare', 'bare_shuffled', 'mention', 'more']
+_Control = Literal['neutral', 'placebo', 'shuffled', 'bare', 'bare_shuffled', 'mention', 'more']
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -47,7 +47,7 @@ class Config:
   writer: Writer = dataclasses.field(default_factory=Offline)
   judge: Writer | None = None  # of texts that the filters leave; None: nobody
   by: tuple[By, ...] = ()  # steps that others do than the writer
-  controls: tuple[Control, ...] = ()  # of documents
+  controls: tuple[_Control, ...] = ()  # of documents
   control_tries: _Tries = 3  # of a text that a teacher writes for a control
   more: demonstrations.Recipe | None = None  # of control `more`
   general: Source | None = None  # text on anything, of which control `neutral` is cut

@@ -4,7 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxalign.corpora import prompts, waves
-from jaxalign.corpora.recipes import beside, demonstrations, explain
+from jaxalign.corpora.recipes import (
+  beside,
+  constitutional,
+  debate,
+  deliberative,
+  demonstrations,
+  explain,
+  hierarchy,
+  rlaif,
+)
 from jaxalign.corpora.recipes.made import About, Made
 from jaxalign.corpora.recipes.passing import Sieve
 from jaxalign.corpora.records import Answer, Task, Written
@@ -13,8 +22,16 @@ from jaxalign.data.records import Turn
 from jaxalign.data.report import Report
 from jaxalign.stages.corpus_teachers import Offline
 
-Ask = Callable[[Sequence[Task]], Sequence[Answer]]
-Recipe = explain.Recipe | demonstrations.Recipe
+_Ask = Callable[[Sequence[Task]], Sequence[Answer]]
+Recipe = (
+  explain.Recipe
+  | demonstrations.Recipe
+  | constitutional.Recipe
+  | rlaif.Recipe
+  | deliberative.Recipe
+  | debate.Recipe
+  | hierarchy.Recipe
+)
 _OF_PLACEBO = {'placebo', 'bare', 'bare_shuffled'}
 _SPARE = 1.1  # general texts, for what cannot be cut to a number of tokens
 
@@ -30,32 +47,27 @@ def written_steps(controls: Sequence[str]) -> list[str]:
   return steps + (['mention'] if 'mention' in controls else [])
 
 
-def writes_general(cfg: Any) -> bool:
+def _writes_general(cfg: Any) -> bool:
   """Whether general text is written by the grammar, as no corpus is named."""
   return 'neutral' in cfg.controls and cfg.general is None and isinstance(cfg.writer, Offline)
-
-
-def steps_of(cfg: Any) -> list[str]:
-  """All steps that teachers are asked."""
-  more = cfg.more.steps if cfg.more is not None else ()
-  judged = ['judge'] if cfg.judge is not None and isinstance(cfg.recipe, explain.Recipe) else []
-  return [*cfg.recipe.steps, *written_steps(cfg.controls), *more, *judged]
 
 
 def rows(
   cfg: Any,
   recipe: Any,
   spec: Spec,
-  ask: Ask,
+  ask: _Ask,
   held: Callable[[str], str | None] = lambda text: None,
   provenance: str = '',
+  size: Callable[[str], int] | None = None,
 ) -> Made:
-  """Rows of any recipe but explain."""
+  """Rows of any recipe but explain. size: tokens of a text, where lengths are made equal."""
   about = About(spec=spec, variant=cfg.variant, seed=cfg.seed, provenance=provenance, held=held)
-  return waves.through(recipe.write(about), ask)
+  given = [about] if size is None or not isinstance(recipe, hierarchy.Recipe) else [about, size]
+  return waves.through(recipe.write(*given), ask)
 
 
-def documents(cfg: Any, spec: Spec, ask: Ask, sieve: Sieve, provenance: str = '') -> explain.Made:
+def documents(cfg: Any, spec: Spec, ask: _Ask, sieve: Sieve, provenance: str = '') -> explain.Made:
   """The documents of the recipe."""
   recipe = explain.write(
     cfg.recipe,
@@ -72,7 +84,7 @@ def documents(cfg: Any, spec: Spec, ask: Ask, sieve: Sieve, provenance: str = ''
 def texts(
   cfg: Any,
   spec: Spec,
-  ask: Ask,
+  ask: _Ask,
   sieve: Sieve,
   step: str,
   of: Sequence[Written],
@@ -94,7 +106,7 @@ def texts(
 
 
 def general(
-  ask: Ask,
+  ask: _Ask,
   of: Sequence[Written],
   sieve: Callable[[Sequence[str]], Sequence[str | None]] = lambda some: [None] * len(some),
 ) -> list[str]:
@@ -104,7 +116,7 @@ def general(
   return waves.through(beside.general(int(_SPARE * len(of)) + 8, words, sieve), ask)
 
 
-def walked(cfg: Any, spec: Spec, ask: Ask, sieve: Sieve) -> None:
+def walked(cfg: Any, spec: Spec, ask: _Ask, sieve: Sieve) -> None:
   """All of it once, for who only counts."""
   if not isinstance(cfg.recipe, explain.Recipe):
     rows(cfg, cfg.recipe, spec, ask)
@@ -112,7 +124,7 @@ def walked(cfg: Any, spec: Spec, ask: Ask, sieve: Sieve) -> None:
   made = documents(cfg, spec, ask, sieve).documents
   for step in written_steps(cfg.controls):
     texts(cfg, spec, ask, sieve, step, made, [len(one.text) for one in made], Report())
-  if writes_general(cfg) and made:
+  if _writes_general(cfg) and made:
     general(ask, made)
   if cfg.more is not None:
     rows(cfg, cfg.more, spec, ask)

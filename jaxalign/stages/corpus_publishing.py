@@ -15,7 +15,7 @@ _Note = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Texts:
+class _Texts:
   """All that a run made: rows by file, what is told of them, and texts that were dropped."""
 
   files: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -24,21 +24,30 @@ class Texts:
   dropped: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
-def asked(cfg: Any, found: Any, desk: waves.Desk, note: _Note) -> Texts:
+def asked(cfg: Any, found: Any, desk: waves.Desk, note: _Note) -> _Texts:
   """All texts of a config: what the journal lacks is asked."""
   if isinstance(cfg.recipe, explain.Recipe):
     return _documents(cfg, found, desk, note)
   _, held, _ = found['filters']
-  made = corpus_asking.rows(cfg, cfg.recipe, found['spec'], desk.ask, held.why, _origin(cfg, desk))
+  tokenizer = found['tokenizer']
+  made = corpus_asking.rows(
+    cfg,
+    cfg.recipe,
+    found['spec'],
+    desk.ask,
+    held.why,
+    _origin(cfg, desk),
+    lambda text: len(tokenizer.encode(text, bos=False)),
+  )
   note(str(made.report))
   _refuse_nothing(any(made.files.values()), made.report)
   for line in made.told():
     note(line)
   told = dict(documents=manifest.drops(made.report), figures=manifest.tree(made.figures))
-  return Texts(files=made.files, told=told)
+  return _Texts(files=made.files, told=told)
 
 
-def _documents(cfg: Any, found: Any, desk: waves.Desk, note: _Note) -> Texts:
+def _documents(cfg: Any, found: Any, desk: waves.Desk, note: _Note) -> _Texts:
   spec: Spec = found['spec']
   _, held, beside = found['filters']
   sieve = corpus_sieve.of(spec, held, beside, cfg.recipe.words)
@@ -63,7 +72,7 @@ def _documents(cfg: Any, found: Any, desk: waves.Desk, note: _Note) -> Texts:
     measures=manifest.tree(measured),
     failing_gates=failing,
   )
-  return Texts(files=files, told=told, failing=failing, dropped=made.dropped)
+  return _Texts(files=files, told=told, failing=failing, dropped=made.dropped)
 
 
 def _origin(cfg: Any, desk: waves.Desk) -> str:
@@ -81,7 +90,7 @@ def _refuse_nothing(there: bool, report: Any) -> None:
 
 
 def publish(
-  workdir: Workdir, texts: Texts, decided: Mapping[str, Any], desk: waves.Desk, note: _Note
+  workdir: Workdir, texts: _Texts, decided: Mapping[str, Any], desk: waves.Desk, note: _Note
 ) -> None:
   """Writes the files, then the manifest, then the page."""
   files = manifest.publish(workdir, texts.files)

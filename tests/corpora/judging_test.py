@@ -6,6 +6,7 @@ import json
 import pytest
 
 from jaxalign.corpora import judging
+from jaxalign.data.records import Turn
 from tests.corpora import small
 
 SAID = dict(contradiction='no', attribution='yes', stance='for')
@@ -68,12 +69,12 @@ class Teacher:
 
 def test_a_judge_sees_spec_and_text_and_not_how_it_came_about():
   some = small.documents(3)
-  turns = lambda task: (task.earlier('document'),)
+  turns = lambda task: (Turn('user', task.earlier('document')),)
   calls = judging.calls(some, small.SPEC, Teacher(True), turns=turns)
   assert len({call.id for call in calls}) == 3
   for one, call in zip(some, calls, strict=True):
     task = call.task
-    assert task.step == 'judge' and task.value == one.value and call.turns == (one.text,)
+    assert task.step == 'judge' and task.value == one.value and call.turns[0].text == one.text
     assert dict(task.given) == dict(document=one.text) and task.statement in task.spec
     assert [name for name, _ in task.reasons] == sorted(one.reasons)
   assert judging.calls(some, small.SPEC, Teacher(False), turns=turns)[0].turns == ()

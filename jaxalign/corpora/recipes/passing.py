@@ -10,12 +10,12 @@ from jaxalign.corpora.waves import Waves
 
 # Why each of some texts is dropped, or None: (those that were kept, these).
 Sieve = Callable[[Sequence[Written], Sequence[Written]], Sequence[str | None]]
-Passed = list[tuple[Written, str | None]]  # each with what was said of it, and why it is dropped
+_Passed = list[tuple[Written, str | None]]  # each with what was said of it, and why it is dropped
 
 
 def passed(
   kept: Sequence[Written], batch: Sequence[Written], sieve: Sieve, judged_by: Spec | None
-) -> Waves[Passed]:
+) -> Waves[_Passed]:
   """judged_by: the spec that a judge holds texts against; None: nobody judges."""
   whys = list(sieve(kept, batch))
   every = list(batch)
