@@ -194,7 +194,7 @@ def test_explain_and_the_tfds_builder_read_it_as_it_is(finished, tmp_path):
   at = epath.Path(tmp_path / 'run')
   stages_explain.prepare(cfg, at)
   stages_explain.run(cfg, at)
-  metrics = rows(tmp_path / 'run' / 'metrics.jsonl')
+  metrics = rows(tmp_path / 'run' / 'evals.jsonl')
   assert any('held_out_loss' in line for line in metrics)
 
 

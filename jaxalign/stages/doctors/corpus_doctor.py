@@ -29,7 +29,7 @@ def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
   """The checks of a config of corpus."""
   visit = doctor.Visit()
   found = visit.ask(corpus_refusals.CORPUS, cfg, machine)
-  cases = visit.check('plan', _plan, cfg, found['spec'], found['teachers'], found['filters'])
+  cases = visit.check('plan', plan, cfg, found['spec'], found['teachers'], found['filters'])
   if isinstance(cases, dict):
     for step in cases['expected']:
       visit.check(f'step {step}', _step, step, cases)
@@ -40,7 +40,7 @@ def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
   return visit.checks
 
 
-def _plan(cfg: Any, spec: Spec, teachers: Mapping[str, Writer], filters: Any) -> tuple[str, _Cases]:
+def plan(cfg: Any, spec: Spec, teachers: Mapping[str, Writer], filters: Any) -> tuple[str, _Cases]:
   """(words, what each step comes to): the recipe is walked, and nobody is asked."""
   items, *_ = filters
   known = {step: _asked(one, cfg, spec, items) for step, one in teachers.items()}
