@@ -24,7 +24,8 @@ _SENTENCE = 8  # words
 def answer(task: Task, words: int, *, worst: bool = False) -> str | None:
   """An answer of so many words to a step of these recipes; None: it is no step of theirs."""
   if task.step in _LISTS:
-    short = worst and not task.attempt and task.count > 1
+    topped_up = task.step != 'question'
+    short = worst and topped_up and not task.attempt and task.count > 1
     return json.dumps([text(f'{task.slot} {n}', words) for n in range(task.count - short)])
   if task.step in _PLAIN:
     return text(f'{task.step} {task.slot} {task.attempt}', words)
