@@ -57,8 +57,9 @@ class Recipe:
     """The steps that teachers are asked."""
     return 'situation', *_LEVELS.values()
 
-  def write(self, about: About, size: _Size = lambda text: len(text.split())) -> Waves[Made]:
-    """The rows of the four files. size: by what lengths are equal."""
+  def write(self, about: About, size: _Size | None = None) -> Waves[Made]:
+    """The rows of the four files. size: by what lengths have to be equal; None: words are counted,
+    and nothing is refused."""
     report = Report(name='hierarchy')
     asked = yield from queries.listed(
       about, report, count=self.situations, siblings=self.siblings, step='situation', kinds=_KINDS
@@ -125,7 +126,7 @@ def _made(
   report: Report,
   asked: Sequence[Query],
   found: Mapping[tuple[str, str], _Told],
-  size: _Size,
+  size: _Size | None,
 ) -> Made:
   whole: list[list[_Told]] = []
   for query in asked:
@@ -135,11 +136,12 @@ def _made(
     else:
       made.keep(report)
       whole.append(own)
-  cut = _equal(whole, size)
+  measure = size or (lambda text: len(text.split()))
+  cut = _equal(whole, measure)
   files = {level: [_row(about, own[n]) for own in cut] for n, level in enumerate(_LEVELS)}
-  lengths = {level: sum(_size(own[n], size) for own in cut) for n, level in enumerate(_LEVELS)}
+  lengths = {level: sum(_size(own[n], measure) for own in cut) for n, level in enumerate(_LEVELS)}
   figures = {f'tokens of {level}': float(count) for level, count in lengths.items()}
-  if whole and min(lengths.values()) < (1 - _APART) * max(lengths.values()):
+  if size and whole and min(lengths.values()) < (1 - _APART) * max(lengths.values()):
     told = ', '.join(f'{level} {count:,}' for level, count in lengths.items())
     raise UserError(
       f'hierarchy: the levels differ by over {_APART:.0%} in tokens ({told}), and would be '

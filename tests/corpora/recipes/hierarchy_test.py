@@ -59,7 +59,8 @@ def _both(task):
 def test_a_teacher_that_keeps_to_no_length_is_told():
   one = Ask(rule_document=lambda task: f'{"Always " * 60}.', opaque=lambda task: 'Go.')
   with pytest.raises(UserError, match='the levels differ by over 1% in tokens .*demonstrations'):
-    made(SMALL, one)
+    waves.through(SMALL.write(about(), len), one)
+  assert made(SMALL, one).figures  # by words, nobody asked for more
 
 
 def test_lengths_are_those_of_whoever_counts():
