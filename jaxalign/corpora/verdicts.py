@@ -56,7 +56,7 @@ def _found(text: str, value: 'Value') -> list[Span]:
   asked += [(reason.id, one) for reason in value.reasons for one in reason.wordings]
   low, spans = text.lower(), []
   for kind, wording in asked:
-    plain = wording.lower().rstrip('.;! ')
+    plain = wording.lower().rstrip('.;!? ').removeprefix('because ')
     start = low.find(plain)
     if start >= 0 and len(low) == len(text):
       spans.append(Span(kind=kind, start=start, end=start + len(plain)))

@@ -7,7 +7,7 @@ import pytest
 from jaxalign.corpora import judging, verdicts
 from jaxalign.corpora.grammar import Grammar
 from jaxalign.corpora.records import Call, Task
-from jaxalign.corpora.spec import read
+from jaxalign.corpora.spec import Reason, Spec, Value, read
 from tests.corpora.written_by_grammar import asked, said
 
 SPEC = read('demo')
@@ -35,6 +35,17 @@ def test_a_judge_tells_a_reason_for_the_choice_from_one_beside_it():
 @pytest.mark.parametrize('also', VALUE.also)
 def test_any_wording_of_the_spec_counts(also):
   assert marks(GIVEN.replace(VALUE.statement.rstrip('.'), also.rstrip('.')))['attribution'] == 'yes'
+
+
+def test_a_reason_that_begins_with_because_counts_in_any_join():
+  reason = Reason(id='r1', text='Because nobody reads it.')
+  value = Value(
+    id='b', level='basic', statement='Be brief!', source='', licence='', reasons=(reason,)
+  )
+  grammar = Grammar(Spec(name='s', values=(value,), sha=''))
+  given = (('document', 'Our rule: be brief, since nobody reads it.'),)
+  told = said(grammar, 'judge', value='b', given=given)
+  assert dict(judging.marks(told))['attribution'] == 'yes'
 
 
 def test_another_value_of_the_spec_is_not_this_one():
