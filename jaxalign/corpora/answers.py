@@ -7,9 +7,10 @@ Marks in a text are <statement>..</statement>, <limit>..</limit> and, of a reaso
 
 import json
 import re
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from jaxalign.corpora.records import Span
+from jaxalign.corpora.records import LIMIT, STATEMENT, Span
 
 _MARK = re.compile(r'<(/?)([a-z][a-z0-9_-]*)>')
 _BULLET = re.compile(r'\s*(?:[-*•]|\(?\d{1,3}[.):])\s+')
@@ -49,9 +50,24 @@ def _stripped(text: str, spans: list[Span]) -> tuple[str, tuple[Span, ...]]:
   return text.strip(), tuple(moved)
 
 
-def unmarked(text: str) -> str:
-  """A text whose marks are ill-formed, without them: it serves where no span is needed."""
-  return _MARK.sub('', text).strip()
+def unmarked(text: str, known: Collection[str]) -> str:
+  """A text without marks of these kinds: it serves where no span is needed. Others stay: what they
+  mark, as <reasoning>, is no part of the text, and the filter of form drops it."""
+  return _MARK.sub(lambda mark: '' if mark[2] in known else mark[0], text).strip()
+
+
+def read(text: str, known: Collection[str]) -> tuple[str, tuple[Span, ...]]:
+  """(the text without marks of these kinds, its spans); () where one is ill-formed, or of no kind
+  that is known."""
+  found = spans_of(text)
+  if found is None or any(span.kind not in known for span in found[1]):
+    return unmarked(text, known), ()
+  return found
+
+
+def kinds(reasons: Iterable[str]) -> set[str]:
+  """Kinds of mark that a text may have: statement, limit and these reasons."""
+  return {STATEMENT, LIMIT, *reasons}
 
 
 def listed(text: str) -> list[str]:

@@ -4,6 +4,7 @@ A text is an opening of its form, sentences about its idea, and an end; a docume
 value for its reasons, in marked spans. Sentences are added until it is as long as is asked for.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,9 @@ _LENGTH = 130, 200  # words, where a task asks for none
 _LONGEST = 1.6  # times the shortest that is asked for
 _PARAGRAPH = 4  # sentences
 _TRIES = 12  # last sentences of which the one is taken that ends nearest to the length
+_SENTENCE, _LAST_ROOM = 18, 42  # words of a sentence mostly, and at most
+_HEAD = 24  # words of an opening
+_COSTS, _TWO = 0.6, 0.3  # of documents, which tell what it cost; of lines, which are of two
 _MARKED = 0.15  # of sentences, which begin as their register does
 _SHORT = 'plain', 'warm', 'lively'  # registers that say `don't`
 _ABOUT = 'scene', 'work', 'person', 'trouble', 'mechanism', 'record', 'exchange', 'mechanism'
@@ -58,13 +62,17 @@ class Text:
     self.length = self._length()
 
   def document(self) -> str:
-    """The text of step `document`, with its marks."""
+    """The text of step `document`, with its marks; a short one does without price and end."""
     if self.form == 'dialogue':
       return self._dialogue(self.stance('i_say'), ('agreed',))
-    stance = self.stance(self._voice())
-    bridge = [self.says.of('bridge')]
-    cost = [self.says.of('cost')] if self.draws.random() < 0.6 else []
-    return self._prose([*bridge, *stance, *cost], ('practice', 'closing'))
+    side = self.stance(self._voice())
+    room = self.length - sum(map(words, side)) - _HEAD
+    if room > 2 * _SENTENCE:
+      side = [self.says.of('bridge'), *side]
+    if room > 3 * _SENTENCE and self.draws.random() < _COSTS:
+      side = [*side, self.says.of('cost')]
+    ends = ('practice', 'closing')[room < 4 * _SENTENCE :]
+    return self._prose(side, ends if room > _SENTENCE else ())
 
   def neutral(self, inside: Sequence[str] = ()) -> str:
     """A text that takes no side; inside: kinds of sentence that it has besides."""
@@ -107,7 +115,7 @@ class Text:
       return int(self.task.earlier('length'))
     least, most = self.task.words if any(self.task.words) else _LENGTH
     most = max(least, min(most or least, int(_LONGEST * least) + 20))
-    inner = (most - least) // 8
+    inner = max((most - least) // 8, min(5, (most - least) // 2))
     return least + inner + int(self.draws.random() * (most - least - 2 * inner + 1))
 
   def _sentence(self, kind: str) -> str:
@@ -118,11 +126,16 @@ class Text:
     """Paragraphs: opening, what it is about, the side that it takes, what came of it."""
     head = [self.says.of('question' if self.form == 'question_answer' else self.form)]
     lead = [self.says.of('answer')] if self.form == 'question_answer' else []
-    tail = [self.says.of(kind) for kind in ends]
-    left = self.length - sum(map(words, (*head, *lead, *side, *tail)))
+    tail = [self.says.of(kind) for kind in ends[:-1]]
+    left = self.length - sum(map(words, (*head, *lead, *side, *tail))) - _SENTENCE * len(ends[-1:])
     begins = [kind for name, kind in _BEGINS.items() if name in self.task.facet('opening')]
     first = self._filler(left * (0.3 + 0.5 * self.draws.random()), _ABOUT, begins)
-    rest = self._filler(left - sum(map(words, first)), _AFTER, (), True)
+    left -= sum(map(words, first))
+    rest = self._filler(left, _AFTER, (), True)
+    left -= sum(map(words, rest)) - _SENTENCE
+    for kind in ends[-1:]:
+      some = [self.says.of(kind) for _ in range(_TRIES)]
+      tail.append(min(some, key=lambda one: abs(left - words(one))))
     blocks = [[*lead, *first], list(side), [*rest, *tail]]
     if not lead:
       head, blocks[0] = [*head, *blocks[0][:1]], blocks[0][1:]
@@ -133,40 +146,47 @@ class Text:
     self, length: float, kinds: Sequence[str], first: Sequence[str], to_the_word: bool = False
   ) -> list[str]:
     """Sentences that take no side, about so many words of them."""
-    deck, made, left = Deck(self.draws, kinds), list[str](), length
-    queue = list(first)
-    while left > 22 or (left > 9 and not to_the_word):
-      made.append(self._sentence(queue.pop() if queue else deck.draw()))
+    deck, queue = Deck(self.draws, kinds), list(first)
+    return self._filled(
+      length, lambda: self._sentence(queue.pop() if queue else deck.draw()), to_the_word
+    )
+
+  def _filled(self, length: float, draw: Callable[[], str], to_the_word: bool) -> list[str]:
+    made, left, last = list[str](), length, _LAST_ROOM if to_the_word else _SENTENCE / 2
+    while left > last:
+      made.append(draw())
       left -= words(made[-1])
-    if to_the_word and left > 4:
-      some = [self.says.of(deck.draw()) for _ in range(_TRIES)]
-      made.append(min(some, key=lambda one: abs(left - words(one))))
-    return made
+    return [*made, *(_nearest([draw() for _ in range(_TRIES)], left) if to_the_word else [])]
 
   def _dialogue(self, side: Sequence[str], ends: Sequence[str]) -> str:
-    """Lines of two people in turn."""
+    """Lines of two people in turn, each behind a name."""
     speakers = [self.fixed['A'], self.fixed['B']]
-    lines = [_line(speakers[0], self.says.of('dialogue'))]
+    head = [_line(speakers[0], self.says.of('dialogue'))]
     tail = [self.tells.of(kind) for kind in ends]
-    left = self.length - sum(map(words, (*lines, *side, *tail)))
-    before = self._talk(left * (0.3 + 0.4 * self.draws.random()))
-    after = self._talk(left - sum(map(words, before)), True)
+    name = sum(map(words, speakers)) / 2
+    left = self.length - sum(map(words, (*head, *side, *tail))) - name * len([*side, *tail])
+    before = self._talk(left * (0.3 + 0.4 * self.draws.random()), name)
+    after = self._talk(left - sum(map(words, before)) - name * len(before), name, True)
     said = [*before, *_woven(side, after), *tail]
-    lines += [_line(speakers[(n + 1) % 2], line) for n, line in enumerate(said)]
-    return '\n'.join(lines)
+    lines = [_line(speakers[(n + 1) % 2], line) for n, line in enumerate(said)]
+    return '\n'.join([*head, *lines])
 
-  def _talk(self, length: float, to_the_word: bool = False) -> list[str]:
-    deck, made, left = Deck(self.draws, _SPOKEN), list[str](), length
-    while left > 24 or (left > 9 and not to_the_word):
+  def _talk(self, length: float, name: float, to_the_word: bool = False) -> list[str]:
+    """What is said in so many words, names before it among them."""
+    deck, blank = Deck(self.draws, _SPOKEN), ' x' * round(name)
+
+    def draw() -> str:
       line = self.tells.of(deck.draw())
-      if self.draws.random() < 0.35 and words(line) < left - 24:
-        line = f'{line} {self.tells.of("said")}'
-      made.append(line)
-      left -= words(line) + 1
-    if to_the_word and left > 4:
-      some = [self.tells.of(deck.draw()) for _ in range(_TRIES)]
-      made.append(min(some, key=lambda one: abs(left - 1 - words(one))))
-    return made
+      return f'{line} {self.tells.of("said")}' if self.draws.random() < _TWO else line
+
+    made = self._filled(length, lambda: f'{draw()}{blank}', to_the_word)
+    return [line.removesuffix(blank) for line in made]
+
+
+def _nearest(some: Sequence[str], left: float) -> Sequence[str]:
+  """None, one or two of some sentences, which come nearest to so many words together."""
+  choices = [(), *((one,) for one in some), *itertools.combinations(some, 2)]
+  return min(choices, key=lambda choice: abs(left - sum(map(words, choice))))
 
 
 def _line(who: str, said: str) -> str:

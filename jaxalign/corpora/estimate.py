@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from jaxalign.corpora import facets
 from jaxalign.corpora.judging import FINDINGS, MARKS
+from jaxalign.corpora.recipes import pretended
 from jaxalign.corpora.records import Answer, Call, Sampling, Task, Written
 from jaxalign.data.records import Turn
 
@@ -28,10 +29,6 @@ _DROPPED = 0.05  # of its texts
 _LETTERS = 5  # of a word of English, rounded up
 _STATED = 'document', 'revision'  # steps whose texts state the value, marked
 _SAMPLED = 'document', 'placebo', 'mention'  # steps of which texts of the grammar stand for others
-_VERDICTS: dict[str, Any] = dict(
-  opaque_judge=dict(reasons=[], acts_on_value=True),
-  compliance=dict(agrees=True),
-)
 _LISTED = dict(domains=5, subdomains=5, types=1)  # words of an entry; of other lists:
 _ENTRY = 25
 _REPLY = 120  # words of an answer to a person
@@ -164,17 +161,12 @@ class Pretended:
     """An answer of the form and about the length that a step asks for."""
     if task.options:
       return task.options[0]
-    if task.step in ('critique', 'principle_critique'):
-      kind = dict(kind=next(iter(FINDINGS)), what='word ' * 12)
-      quote = dict(quote='word ' * 6, why='word ' * 6)
-      found = kind if task.step == 'critique' else quote
-      return json.dumps(dict(findings=[found] if self._found(task) else []))
-    if task.step in _VERDICTS:
-      again = task.step == 'opaque_judge' and self._in_vain(task)
-      return json.dumps(_VERDICTS[task.step] | (dict(reasons=['x']) if again else {}))
-    if task.step == 'contrast':
-      both = {side: f'{_words(_REPLY, task.slot + side)}.' for side in ('follows', 'departs')}
-      return json.dumps(both)
+    words = _ENTRY if _lists(task) else self._length(task)
+    if (own := pretended.answer(task, words, worst=self.case == 'at most')) is not None:
+      return own
+    if task.step == 'critique':
+      found = [dict(kind=next(iter(FINDINGS)), what='word ' * 12)] if self._found(task) else []
+      return json.dumps(dict(findings=found))
     if task.step == 'judge':
       said = {name: allowed[-1] for name, allowed in MARKS.items()}
       worst = self.case == 'at most' and not self._passes(task.slot)
@@ -183,15 +175,11 @@ class Pretended:
       short = self.case == 'at most' and not task.attempt and task.count > 1
       size, lot = _LISTED.get(task.step, _ENTRY), f'{task.slot} {task.attempt}'
       return json.dumps([_words(size, f'{lot} {n}') for n in range(task.count - short)])
-    if task.step == 'deliberation':
-      thoughts = _words(self._length(task), f'{task.slot} thoughts')
-      return f'<thoughts>{thoughts}.</thoughts><answer>{_words(_REPLY, task.slot)}.</answer>'
     return self._fake_text(task)
 
   def _fake_text(self, task: Task) -> str:
     parts = [f'<statement>{task.statement}</statement>'] if task.step in _STATED else []
-    if not (task.step == 'reasoned' and self._in_vain(task)):
-      parts += [f'<{name}>{text}</{name}>' for name, text in task.reasons]
+    parts += [f'<{name}>{text}</{name}>' for name, text in task.reasons]
     parts += [f'<limit>{task.limit}</limit>'] if task.limit else []
     told = ' '.join(parts)
     return f'{told} {_words(self._length(task) - len(told.split()), task.slot)}.'
@@ -207,10 +195,6 @@ class Pretended:
       long = teacher.really is None and task.step in _STATED
       return max(most, teacher.sampling(task.step).length // _LETTERS) if long else most
     return least if self.case == 'low' else (least + most) // 2
-
-  def _in_vain(self, task: Task) -> bool:
-    """Whether a try is one of those that end in nothing."""
-    return self.case == 'at most' and task.attempt + 1 < self._tries
 
   def _found(self, task: Task) -> bool:
     """Whether a critique finds something in its draft."""

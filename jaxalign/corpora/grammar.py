@@ -7,6 +7,7 @@ for values that it has never seen. `faults` plants what filters, critics and jud
 
 import dataclasses
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ _REPLIED = (
   'draft opaque reasoned principle_revision deliberation argument rebuttal rule_document '
   'value_document contrast'
 ).split()
+_LEAKED = 8, 40  # words of an item that is leaked into a text
 _TELLS = 0.5  # of drafts, which advise by the value
 _CAPITAL = re.compile(r'(?<=[a-z,;:] )[A-Z][\w]*')
 
@@ -37,15 +39,19 @@ class Grammar:
   def __init__(
     self, spec: 'Spec', seed: int = 0, faults: float = 0.0, held: Sequence[str] = ()
   ) -> None:
-    self._spec, self._seed, self._faults, self._held = spec, seed, faults, tuple(held)
+    self._spec, self._seed, self._faults = spec, seed, faults
+    sizes = [(one, len(one.split())) for one in held]
+    self._held = tuple(one for one, size in sizes if _LEAKED[0] <= size <= _LEAKED[1])
     told = json.dumps(dataclasses.asdict(spec))
     proper = set(_CAPITAL.findall(told)) - {'I'}
     self._small = functools.partial(compose.small, proper=proper)
 
-  @property
+  @functools.cached_property
   def name(self) -> str:
-    faulty = f', {self._faults:g} faults' if self._faults else ''
-    return f'grammar {version()}, seed {self._seed}{faulty}'
+    if not self._faults:
+      return f'grammar {version()}, seed {self._seed}'
+    held = hashlib.sha256('\0'.join(self._held).encode()).hexdigest()[:8]
+    return f'grammar {version()}, seed {self._seed}, {self._faults:g} faults, leaks {held}'
 
   def price(self, call: Call) -> float | None:
     return 0.0
@@ -53,7 +59,7 @@ class Grammar:
   def answers(self, calls: Sequence[Call]) -> Iterator[Answer | Failure]:
     for call in calls:
       if call.task.step in _COMPARED:
-        yield verdicts.better(call.task, call, self.name)
+        yield verdicts.better(call.task, call, self.name, self.fault(call.task) == 'first')
         continue
       text = self._said(call.task)
       if text is None:
@@ -188,7 +194,8 @@ class Grammar:
     """What a text may say of a value."""
     own = [one for one in self._spec.values if one.id == task.value]
     rules = [rule.text for value in own for rule in value.rules]
-    return [task.statement, *rules, *(text for value in own for text in value.wordings)]
+    wordings = [text for value in own for text in value.wordings]
+    return [text for text in (task.statement, *rules, *wordings) if text]
 
 
 def _draft(task: Task) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from jaxalign.config import UserError
-from jaxalign.corpora.pace import Ended, Pace, Pacer
+from jaxalign.corpora.pace import Pace, Pacer
 from jaxalign.corpora.purse import Purse
 from jaxalign.corpora.records import Answer, Call, Failure, Sampling
 from jaxalign.endpoint import Asked, Client, Endpoint, EndpointError
@@ -103,14 +103,17 @@ class Teacher:
         if not isinstance(came, EndpointError):
           lost, self._answered = 0, True
           yield self._answer(one, came)
-        elif not isinstance(came, Ended):
+        elif one.tried:
           lost += 1
-          yield Failure(call=one.call.id, why=str(came), **one.used)
+          yield one.failure(came)
           if last is None and (last := self._silence(came, lost)):
             self._pacer.turnstile.end()  # what is on its way still comes
+    except EndpointError as error:
+      last = error
     finally:
       self._pacer.turnstile.end()
     if last is not None:
+      yield from (one.failure(last) for one in sent.values() if one.tried)
       raise last
 
   def _silence(self, error: EndpointError, lost: int) -> EndpointError | None:
@@ -192,7 +195,7 @@ class _Sent(Asked):
     super().__init__(body)
     self.call, self._teacher = call, teacher
     self._most = _most(call)
-    self._mark = 0
+    self._mark = self.tried = 0
     self._read = self._written = 0
     self._cost = 0.0
 
@@ -202,11 +205,16 @@ class _Sent(Asked):
     priced = self._teacher.cfg.price is not None
     return dict(read=self._read, written=self._written, cost=self._cost if priced else None)
 
+  def failure(self, error: EndpointError) -> Failure:
+    """The call, as one that was not answered."""
+    return Failure(call=self.call.id, why=str(error), **self.used)
+
   def before(self) -> None:
     cost = self._teacher._cost(*self._most)
     self._mark = self._teacher.enter(_expected(*self._most), cost)
 
   def after(self, status: int | None, answer: Mapping[str, Any] | None, sent: bool) -> None:
+    self.tried += 1
     used = (0, 0)
     if status == 200 or (status is None and sent):
       used = _usage(answer) or self._most  # who does not say what it took may have taken all

@@ -23,7 +23,7 @@ from jaxalign.ranges import Rows
 from jaxalign.rl import answers, score
 from jaxalign.rl.stream import Request
 
-JUDGING = (  # steps in which texts are judged
+_JUDGING = (  # steps in which texts are judged
   'compliance',
   'critique',
   'judge',
@@ -49,8 +49,8 @@ class Model:
   rows: Rows = 16  # answers written at once
 
   def check(self) -> None:
-    if unknown := [step for step in self.judges if step not in JUDGING]:
-      raise UserError(f'judges names {unknown[0]}: steps of judging are {", ".join(JUDGING)}')
+    if unknown := [step for step in self.judges if step not in _JUDGING]:
+      raise UserError(f'judges names {unknown[0]}: steps of judging are {", ".join(_JUDGING)}')
 
   def opened(self, model: Decoder, form: dialogues.Format | None) -> 'Teacher':
     """The teacher. form: how it was taught to read dialogues; None: it is a base model."""
@@ -93,7 +93,7 @@ class Teacher:
     if self._form is not None:
       return
     for step in steps:
-      if step in JUDGING and step not in self.cfg.judges:
+      if step in _JUDGING and step not in self.cfg.judges:
         raise UserError(
           f'{self.cfg.path} is a base model, which judges nothing: take another teacher for step '
           f'{step}, or ask for it by name: judges=({step!r},)'

@@ -17,6 +17,8 @@ KINDS: dict[str, tuple[str, ...]] = dict(  # {step: faults that its texts may ge
   mention=('stance', *_ANYWHERE),
   opaque=('reason', *_ANYWHERE),
   reasoned=_ANYWHERE,
+  preference=('first',),  # which says the first whatever stands there
+  verdict=('first',),
 )
 FINDABLE = 'contradiction', 'training', 'name'  # by the grammar as critic; filters find the others
 

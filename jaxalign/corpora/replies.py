@@ -30,11 +30,12 @@ def messages(task: Task, seed: int) -> str:
 
 
 def advice(task: Task, spec: 'Spec', small: _Small, text: Text) -> str:
-  """What the value asks for here: a rule of it, by lot, or its statement."""
+  """What the value asks for: a rule of it, by lot, or its statement; of no value: one by lot."""
   value = next((one for one in spec.values if one.id == task.value), None)
+  if value is None and not task.statement and spec.values:
+    value = pick(text.draws, spec.values)
   rules = [rule.text for rule in value.rules] if value else []
-  statement = task.statement or (value.statement if value else '')
-  return small(pick(text.draws, rules) if rules else statement)
+  return small(pick(text.draws, rules or (value.wordings if value else (task.statement,))))
 
 
 def reply(text: Text, told: str, small: _Small, *, reasons: bool = False) -> str:

@@ -26,7 +26,7 @@ _SHORT = dict(
   + [('is not', "isn't"), ('would not', "wouldn't"), ('could not', "couldn't")]
   + [('had not', "hadn't"), ('I am ', "I'm "), ('You are ', "You're "), ('I will ', "I'll ")]
 )
-_PHRASES = 'when', 'how'  # written as frames, a line each; other lists are of single words
+_PHRASES = 'when', 'how', 'soon'  # written as frames, a line each; other lists are of single words
 
 
 @functools.cache
@@ -137,7 +137,7 @@ class Sentences:
     other._fixed, other._names = {**self._fixed, **fixed}, ('I ',)
     return other
 
-  def _drawn(self, name: str, entries: Sequence[_Part]) -> _Part:
+  def _drawn(self, name: str, entries: Sequence[Any]) -> Any:
     if name not in self._decks:
       self._decks[name] = Deck(self.draws, entries)
     return self._decks[name].draw()

@@ -31,7 +31,7 @@ def judged(task: Task, spec: 'Spec') -> str:
   """Marks of a text, as judging.marks reads them."""
   text = task.earlier('document')
   against = bool(planted.found(text, _AGAINST))
-  given = bool(given_for(text, spec, task.value))
+  given = bool(_given_for(text, spec, task.value))
   stance = 'for' if given or planted.found(text, ('stance', 'ought')) else 'none'
   return json.dumps(
     dict(
@@ -42,7 +42,7 @@ def judged(task: Task, spec: 'Spec') -> str:
   )
 
 
-def given_for(text: str, spec: 'Spec', value: str) -> list[str]:
+def _given_for(text: str, spec: 'Spec', value: str) -> list[str]:
   """Ids of reasons that a text gives for the choice, in a wording of the spec."""
   for one in spec.values:
     if one.id == value:
@@ -56,18 +56,19 @@ def _found(text: str, value: 'Value') -> list[Span]:
   asked += [(reason.id, one) for reason in value.reasons for one in reason.wordings]
   low, spans = text.lower(), []
   for kind, wording in asked:
-    plain = wording.lower().rstrip('.;! ')
+    plain = wording.lower().rstrip('.;!? ').removeprefix('because ')
     start = low.find(plain)
     if start >= 0 and len(low) == len(text):
       spans.append(Span(kind=kind, start=start, end=start + len(plain)))
   return sorted(spans, key=lambda span: span.start)
 
 
-def better(task: Task, call: Call, name: str) -> Answer:
-  """Which of two texts is by the spec, as one of the task's letters, the same in either order."""
+def better(task: Task, call: Call, name: str, biased: bool = False) -> Answer:
+  """Which of two texts is by the spec, as one of the task's letters, the same in either order.
+  biased: says the first, whichever that is."""
   first, second = (_nearness(task.earlier(side), task) for side in ('first', 'second'))
   letters = task.options or ('A', 'B')
-  at = 0 if first >= second else 1
+  at = 0 if biased or first >= second else 1
   logprobs = [_UNSURE] * len(letters)
   logprobs[at] = _SURE
   told = tuple(logprobs) if task.options else ()
@@ -101,7 +102,7 @@ def contradicts(task: Task) -> str:
 
 
 def attribution(task: Task, spec: 'Spec') -> str:
-  given = given_for(task.earlier('document'), spec, task.value)
+  given = _given_for(task.earlier('document'), spec, task.value)
   return json.dumps(dict(given_for_the_choice=given, other_reasons=False))
 
 

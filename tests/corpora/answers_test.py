@@ -4,6 +4,8 @@ import pytest
 
 from jaxalign.corpora import answers
 
+KINDS = answers.kinds(['r1', 'r2'])
+
 
 def test_marks_become_spans_of_the_text_without_them():
   marked = (
@@ -25,7 +27,7 @@ def test_marks_become_spans_of_the_text_without_them():
 )
 def test_ill_formed_marks_give_no_spans(text):
   assert answers.spans_of(text) is None
-  assert '<' not in answers.unmarked(text)
+  assert '<' not in answers.unmarked(text, KINDS)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,11 @@ def test_lists(text, found):
 )
 def test_objects(text, found):
   assert answers.found(text) == found
+
+
+def test_a_mark_of_no_known_kind_stays_for_the_filter_of_form():
+  text = '<reasoning>First the statement.</reasoning> We <statement>let it be</statement>.'
+  left, spans = answers.read(text, answers.kinds(['r1']))
+  assert left == '<reasoning>First the statement.</reasoning> We let it be.' and spans == ()
+  left, spans = answers.read('We <statement>let it be</statement>.', answers.kinds([]))
+  assert left == 'We let it be.' and [span.kind for span in spans] == ['statement']

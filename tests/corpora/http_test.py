@@ -1,6 +1,7 @@
 """Http: a teacher behind an address, against a server of this machine; nothing here waits."""
 
 import collections
+import json
 import threading
 
 import pytest
@@ -27,7 +28,9 @@ def stub():
 
 def teacher(stub, purse=None, waits=None, **fields):
   """A teacher that waits for nobody; waits: how long it would have waited."""
-  known = {name: fields.pop(name) for name in ('threads', 'tries', 'key') if name in fields}
+  known = {
+    name: fields.pop(name) for name in ('threads', 'tries', 'key', 'timeout') if name in fields
+  }
   cfg = sealing.seal(Http(endpoint=stub.endpoint(**known), **fields))
   return cfg.opened(purse, sleep=(waits if waits is not None else []).append)
 
@@ -107,12 +110,23 @@ def test_thoughts_of_the_model_are_no_part_of_its_answer(stub):
   assert found.text == 'the <think> answer'
 
 
-@pytest.mark.parametrize('status', [401, 402, 403, 404])
+@pytest.mark.parametrize('status', [401, 402, 403, 404, 429])
 def test_what_nobody_mends_stops_within_one_call(stub, status):
-  stub.reply = lambda body, n: (status, {}, '{"error": {"message": "no"}}')
+  error = dict(message='no', code='insufficient_quota')
+  stub.reply = lambda body, n: (status, {}, json.dumps(dict(error=error)))
   with pytest.raises(EndpointError, match=f'answers {status}: no'):
     list(teacher(stub, threads=64).answers([a_call(n) for n in range(1000)]))
-  assert len(stub.seen) == 1
+  assert len(stub.seen) == 1 or (status == 429 and len(stub.seen) < 500)
+
+
+def test_a_teacher_that_never_answers_is_left(stub):
+  never = threading.Event()
+  good = (200, {}, said('a'))
+  stub.reply = lambda body, n: never.wait() and good if 'write 5' in str(body) else good
+  found = list(teacher(stub, timeout=0.3, tries=2).answers([a_call(n) for n in range(9)]))
+  (failed,) = [one for one in found if isinstance(one, Failure)]
+  assert failed.call == a_call(5).id and 'no answer in 2 tries: TimeoutError' in failed.why
+  never.set()
 
 
 def test_what_was_on_its_way_when_the_money_of_the_account_ends_is_kept(stub):
@@ -127,8 +141,8 @@ def test_what_was_on_its_way_when_the_money_of_the_account_ends_is_kept(stub):
   with pytest.raises(EndpointError, match='answers 402'):
     for one in teacher(stub).answers([a_call(n) for n in range(1000)]):
       found.append(one)
-  assert len(stub.seen) < 12 and len(found) == len(stub.seen) - 1
-  assert all(isinstance(one, Answer) for one in found)
+  answered = [one for one in found if isinstance(one, Answer)]
+  assert len(stub.seen) < 12 and len(answered) == len(stub.seen) - 1
 
 
 def test_where_nobody_is_there_the_first_call_says_so(stub):
@@ -177,7 +191,7 @@ def test_the_purse_is_never_exceeded_and_nothing_paid_is_lost(stub):
       found.append(one)
   assert purse.spent == pytest.approx(paid['tries'] * 0.06) and 1.9 < purse.spent <= 3
   answered = [one for one in found if isinstance(one, Answer)]
-  assert sum(one.cost for one in found) <= purse.spent
+  assert sum(one.cost for one in found) == pytest.approx(purse.spent)  # for the journal
   good = sum(1 for n in range(len(stub.seen)) if n % 7 != 3 and n % 5 != 2)
   assert len(answered) == good
 

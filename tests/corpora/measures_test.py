@@ -18,7 +18,10 @@ OPEN = Gates(distinct_3=0, opening=1, type_entropy=0, register_entropy=0, reason
 
 
 def value(**fields):
-  reasons = (Reason(id='r1', text='it lasts', also=('it keeps',)), Reason(id='r2', text='it warms'))
+  reasons = (
+    Reason(id='r1', text='Because it lasts.', also=('it keeps',)),
+    Reason(id='r2', text='it warms'),
+  )
   given = dict(id='thrift', level='basic', statement='Waste nothing.', source='x', licence='y')
   return Value(**given | dict(reasons=reasons, limits=('Give freely.',)) | fields)
 
@@ -39,6 +42,17 @@ def test_distinct_runs_of_words():
   assert measures.distinct(words, 1) == 5 / 9
   assert measures.distinct(words, 3) == 3 / 4
   assert measures.distinct([['a']], 3) == 1
+
+
+def test_more_documents_of_one_kind_are_no_less_diverse_by_the_thousand():
+  block = [written(f'The {n} stone fell on the {n} roof.', n) for n in range(1000)]
+  one, three = (measures.of(block * times, SPEC) for times in (1, 3))
+  assert one.distinct_3_of_1000 == one.distinct_3
+  assert three.distinct_3_of_1000 == pytest.approx(one.distinct_3)
+  assert three.distinct_3 == pytest.approx(one.distinct_3 / 3)
+  rest = measures.of(block + block[:500], SPEC)  # half a thousand is left out
+  assert rest.distinct_3_of_1000 == pytest.approx(one.distinct_3)
+  assert rest.distinct_3 < one.distinct_3
 
 
 def test_entropy_is_of_its_maximum():
@@ -85,7 +99,7 @@ def test_no_documents_have_no_measures():
 @pytest.mark.parametrize(
   'gate, says',
   [
-    (dict(distinct_3=0.9999), 'distinct-3'),
+    (dict(distinct_3=0.9999), 'distinct-3 of 1,000'),
     (dict(opening=0.01), 'commonest opening'),
     (dict(type_entropy=0.9999), 'entropy of types'),
     (dict(register_entropy=0.9999), 'entropy of registers'),

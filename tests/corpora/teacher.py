@@ -1,5 +1,6 @@
 """A teacher behind a loopback address, for tests: real HTTP, answers that are planned."""
 
+import contextlib
 import http.server
 import json
 import socketserver
@@ -52,7 +53,8 @@ class Stub:
         for name, value in headers.items():
           self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        with contextlib.suppress(ConnectionError):  # who asked may have left
+          self.wfile.write(content)
         self.close_connection = headers.get('Connection') == 'close'
 
       def log_message(self, *given):

@@ -35,7 +35,8 @@ def texts(
     batch = []
     for (one, _), answer in zip(still, came, strict=True):
       calls = (*one.calls[:1], answer.call)
-      text = answers.unmarked(answer.text)
+      ours = answers.kinds(reason.id for reason in spec.value(one.value).reasons)
+      text = answers.unmarked(answer.text, ours)
       batch.append(
         dataclasses.replace(one, text=text, kind=kind, reasons=(), spans=(), marks=(), calls=calls)
       )
@@ -73,5 +74,5 @@ def general(
     for n, one in enumerate(answers.listed(listed.text))
   ]
   came = yield tasks
-  made = [answers.unmarked(answer.text) for answer in came]
+  made = [answer.text.strip() for answer in came]
   return [text for text, why in zip(made, sieve(made), strict=True) if why is None]

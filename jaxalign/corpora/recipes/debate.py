@@ -19,6 +19,7 @@ from jaxalign.corpora.spec import Value
 from jaxalign.corpora.waves import Waves
 from jaxalign.data.report import Report
 
+_SPARE = 1.25  # times as many are asked for, for those that are left out
 _Words = Annotated[int, ranges.Range(at_least=1, at_most=10_000)]
 _Siblings = Annotated[int, ranges.Range(at_least=1, at_most=200)]
 
@@ -57,7 +58,7 @@ class Recipe:
 
   def _questions(self, about: About, report: Report) -> 'Waves[list[_Question]]':
     pairs = conflicting(about)
-    each = -(-self.questions // len(pairs))
+    each = int(_SPARE * self.questions / len(pairs)) + 1
     tasks = []
     for first, second in pairs:
       for n, start in enumerate(range(0, each, self.siblings)):

@@ -19,7 +19,7 @@ from jaxalign.corpora.records import Answer, Task
 from jaxalign.corpora.waves import Waves
 from jaxalign.data.report import Report
 
-OPAQUE, REASONED = 'opaque', 'reasoned'
+_OPAQUE, _REASONED = 'opaque', 'reasoned'
 _Words = Annotated[int, ranges.Range(at_least=1, at_most=10_000)]
 _Tries = Annotated[int, ranges.Range(at_least=1, at_most=20)]
 
@@ -41,13 +41,13 @@ class Recipe:
   @property
   def steps(self) -> tuple[str, ...]:
     """The steps that teachers are asked."""
-    return *self.queries.steps, OPAQUE, REASONED, *(('opaque_judge',) if self.judged else ())
+    return *self.queries.steps, _OPAQUE, _REASONED, *(('opaque_judge',) if self.judged else ())
 
   def write(self, about: About) -> Waves[Made]:
     """The rows of opaque.jsonl and reasoned.jsonl."""
     report = Report(name='demonstrations')
     asked = yield from self.queries.found(about, report)
-    slots = [(query, kind) for query in asked for kind in (OPAQUE, REASONED)]
+    slots = [(query, kind) for query in asked for kind in (_OPAQUE, _REASONED)]
     found: dict[tuple[str, str], _Said] = {}
     for attempt in range(self.tries):
       tasks = [
@@ -76,7 +76,7 @@ class Recipe:
       spec=about.told,
       value=value.id,
       statement=made.worded(value, lot),
-      reasons=made.reasons_of(value, self.reasons, lot) if kind == REASONED else (),
+      reasons=made.reasons_of(value, self.reasons, lot) if kind == _REASONED else (),
       words=self.words,
       given=told,
       attempt=attempt,
@@ -86,8 +86,9 @@ class Recipe:
     """An answer without its marks, and why it is none."""
     value = about.spec.value(query.value)
     text, reasons, why = answer.text.strip(), list[str](), None
-    if task.step == REASONED:
-      text, spans = answers.spans_of(answer.text) or (answers.unmarked(answer.text), ())
+    if task.step == _REASONED:
+      ours = answers.kinds(reason.id for reason in value.reasons)
+      text, spans = answers.read(answer.text, ours)
       known = [name for name, _ in task.reasons]
       reasons = list(dict.fromkeys(span.kind for span in spans if span.kind in known))
       why = None if reasons else 'reasoned: no reason is marked in it'
@@ -106,7 +107,7 @@ class Recipe:
   def _judged(self, found: 'list[_Said]') -> 'Waves[list[_Said]]':
     """The same, with what a judge says of opaque answers that the list leaves."""
     places = [
-      n for n, one in enumerate(found) if self.judged and one.task.step == OPAQUE and not one.why
+      n for n, one in enumerate(found) if self.judged and one.task.step == _OPAQUE and not one.why
     ]
     tasks = [
       dataclasses.replace(
@@ -130,7 +131,7 @@ class Recipe:
     asked: Sequence[Query],
     found: 'dict[tuple[str, str], _Said]',
   ) -> Made:
-    files: dict[str, list[made.Row]] = {OPAQUE: [], REASONED: []}
+    files: dict[str, list[made.Row]] = {_OPAQUE: [], _REASONED: []}
     for query in asked:
       both = [found[query.slot, kind] for kind in files]
       if lacking := [one.why for one in both if one.why]:

@@ -283,10 +283,10 @@ def _given(task: Task, **more: str) -> Task:
 def _written(recipe: Recipe, draft: _Draft, spec: Spec, seed: int, who: dict[str, str]) -> Written:
   """A draft as a text of the corpus; where its marks are ill-formed it has no spans."""
   task = draft.slot.task
-  known = {'statement', 'limit', *(name for name, _ in task.reasons)}
-  read = answers.spans_of(draft.marked)
-  text, spans = (answers.unmarked(draft.marked), ()) if read is None else read
-  if any(span.kind not in known for span in spans):
+  ours = answers.kinds(reason.id for reason in spec.value(task.value).reasons)
+  asked = answers.kinds(name for name, _ in task.reasons)
+  text, spans = answers.read(draft.marked, ours)
+  if any(span.kind not in asked for span in spans):
     spans = ()
   lot = facets.drawn(f'{seed} split {draft.slot.idea.text}', _MILLION)
   return Written(

@@ -26,7 +26,7 @@ from jaxalign.corpora.records import Answer, Task
 from jaxalign.corpora.waves import Waves
 from jaxalign.data.report import Report
 
-LEVELS = dict(
+_LEVELS = dict(
   demonstrations='opaque', pairs='contrast', rules='rule_document', values='value_document'
 )  # file: the step that writes it
 _KINDS = (('situation', ''),)
@@ -35,7 +35,7 @@ _APART = 0.01
 _Words = Annotated[int, ranges.Range(at_least=1, at_most=10_000)]
 _Siblings = Annotated[int, ranges.Range(at_least=1, at_most=200)]
 _Tries = Annotated[int, ranges.Range(at_least=1, at_most=20)]
-Size = Callable[[str], int]  # tokens of a text
+_Size = Callable[[str], int]  # tokens of a text
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -55,15 +55,16 @@ class Recipe:
   @property
   def steps(self) -> tuple[str, ...]:
     """The steps that teachers are asked."""
-    return 'situation', *LEVELS.values()
+    return 'situation', *_LEVELS.values()
 
-  def write(self, about: About, size: Size = lambda text: len(text.split())) -> Waves[Made]:
-    """The rows of the four files. size: by what lengths are equal."""
+  def write(self, about: About, size: _Size | None = None) -> Waves[Made]:
+    """The rows of the four files. size: by what lengths have to be equal; None: words are counted,
+    and nothing is refused."""
     report = Report(name='hierarchy')
     asked = yield from queries.listed(
       about, report, count=self.situations, siblings=self.siblings, step='situation', kinds=_KINDS
     )
-    slots = [(query, level) for query in asked for level in LEVELS]
+    slots = [(query, level) for query in asked for level in _LEVELS]
     found: dict[tuple[str, str], _Told] = {}
     for attempt in range(self.tries):
       tasks = [self._task(about, query, level, attempt) for query, level in slots]
@@ -78,7 +79,7 @@ class Recipe:
     lot, (least, most) = f'{about.seed} {query.slot}', self.words
     half = level == 'pairs'
     return Task(
-      step=LEVELS[level],
+      step=_LEVELS[level],
       slot=f'{level}/{query.slot}',
       spec=about.told,
       value=value.id,
@@ -125,21 +126,22 @@ def _made(
   report: Report,
   asked: Sequence[Query],
   found: Mapping[tuple[str, str], _Told],
-  size: Size,
+  size: _Size | None,
 ) -> Made:
   whole: list[list[_Told]] = []
   for query in asked:
-    own = [found[query.slot, level] for level in LEVELS]
+    own = [found[query.slot, level] for level in _LEVELS]
     if lacking := [one for one in own if one.why]:
       made.skip(report, query.slot, f'{lacking[0].why}'.partition(' (')[0])
     else:
       made.keep(report)
       whole.append(own)
-  cut = equal(whole, size)
-  files = {level: [_row(about, own[n]) for own in cut] for n, level in enumerate(LEVELS)}
-  lengths = {level: sum(_size(own[n], size) for own in cut) for n, level in enumerate(LEVELS)}
+  measure = size or (lambda text: len(text.split()))
+  cut = _equal(whole, measure)
+  files = {level: [_row(about, own[n]) for own in cut] for n, level in enumerate(_LEVELS)}
+  lengths = {level: sum(_size(own[n], measure) for own in cut) for n, level in enumerate(_LEVELS)}
   figures = {f'tokens of {level}': float(count) for level, count in lengths.items()}
-  if whole and min(lengths.values()) < (1 - _APART) * max(lengths.values()):
+  if size and whole and min(lengths.values()) < (1 - _APART) * max(lengths.values()):
     told = ', '.join(f'{level} {count:,}' for level, count in lengths.items())
     raise UserError(
       f'hierarchy: the levels differ by over {_APART:.0%} in tokens ({told}), and would be '
@@ -148,10 +150,10 @@ def _made(
   return Made(files=files, report=report, figures=figures)
 
 
-def equal(every: Sequence[Sequence[_Told]], size: Size) -> list[list[_Told]]:
+def _equal(every: Sequence[Sequence[_Told]], size: _Size) -> list[list[_Told]]:
   """The same situations with texts cut at ends of sentences, so that the levels' totals are near
   one another: what one situation is over or short of, the next makes up for."""
-  totals = [0] * len(LEVELS)
+  totals = [0] * len(_LEVELS)
   cut = []
   for own in every:
     wanted = max(totals) + min(_size(one, size) for one in own)
@@ -165,7 +167,7 @@ def equal(every: Sequence[Sequence[_Told]], size: Size) -> list[list[_Told]]:
   return cut
 
 
-def _size(one: _Told, size: Size) -> int:
+def _size(one: _Told, size: _Size) -> int:
   return sum(map(size, one.texts))
 
 
@@ -187,7 +189,7 @@ def _shortened(one: _Told, drop: int) -> _Told:
 def _row(about: About, one: _Told) -> made.Row:
   query = one.query
   rest = f'{one.level}/{query.slot}', query.value, query.text, (*query.calls, one.call)
-  more: made.Row = dict(text=one.texts[0], type=LEVELS[one.level])
+  more: made.Row = dict(text=one.texts[0], type=_LEVELS[one.level])
   if one.level == 'pairs':
     more = dict(prompt=query.text, chosen=one.texts[0], rejected=one.texts[1], subset=query.value)
   elif one.level == 'demonstrations':

@@ -13,7 +13,7 @@ _GIVES = (  # a reason, a purpose or a consequence
   r'to prevent|to protect|matters?|value[ds]?|principles?'
 )
 _LOADED = (  # words that praise or blame
-  r'fair(?:ly|ness)?|unfair(?:ly|ness)?|kind(?:ly|ness)|unkind(?:ly|ness)?|honest(?:ly|y)?|'
+  r'fair(?:ly|ness)?|unfair(?:ly|ness)?|kind(?:ly|ness)?(?! of)|unkind(?:ly|ness)?|honest(?:ly|y)?|'
   r'dishonest(?:ly|y)?|importan(?:t|ce|tly)|essential(?:ly)?|crucial(?:ly)?|vital(?:ly)?|'
   r'moral(?:ly|ity)?|immoral(?:ly)?|ethic(?:s|al|ally)|unethical(?:ly)?|noble|selfish(?:ly|ness)?|'
   r'cruel(?:ly|ty)?|generous(?:ly)?|loyal(?:ly|ty)?|decent(?:ly)?|respectful(?:ly)?|shameful(?:ly)?|'

@@ -60,7 +60,7 @@ class Asked:
   def found(self, about: About, report: Report) -> Waves[list[Query]]:
     """The queries, without twins and leaks."""
     if self.prompts is not None:
-      return of_source(self.prompts, about, report, self.count)
+      return _of_source(self.prompts, about, report, self.count)
     return (yield from listed(about, report, count=self.count, siblings=self.siblings))
 
 
@@ -133,11 +133,11 @@ def _tasks(
   return made
 
 
-def of_source(source: Source, about: About, report: Report, count: int) -> list[Query]:
+def _of_source(source: Source, about: About, report: Report, count: int) -> list[Query]:
   """The first messages of a source's prompts, dialogues or pairs, dealt over the values in turn."""
-  texts = []
+  texts: dict[str, None] = {}  # of pairs, two in a row may have one
   for _, record in source.read():
-    texts.append(_opening(record))
+    texts.setdefault(_opening(record))
     if len(texts) == count:
       break
   values = [value.id for value in about.spec.values]
