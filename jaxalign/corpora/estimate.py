@@ -161,8 +161,8 @@ class Pretended:
     """An answer of the form and about the length that a step asks for."""
     if task.options:
       return task.options[0]
-    words = _ENTRY if _lists(task) else self._length(task)
-    if (own := pretended.answer(task, words, worst=self.case == 'at most')) is not None:
+    size = _ENTRY if _lists(task) else self._length(task)
+    if (own := pretended.answer(task, size, worst=self.case == 'at most')) is not None:
       return own
     if task.step == 'critique':
       found = [dict(kind=next(iter(FINDINGS)), what='word ' * 12)] if self._found(task) else []

@@ -170,6 +170,7 @@ class Teacher:
     try:
       if wait := self._pacer.wait_for(tokens):
         self._sleep(wait)
+        self._pacer.turnstile.refuse_ended()
       self._purse.reserve(cost)
     except BaseException:
       self._pacer.turnstile.leave(mark, answered=False, limited=False)

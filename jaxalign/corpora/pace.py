@@ -74,10 +74,14 @@ class Turnstile:
     with self._there:
       while self._inside >= self.now and not self._ended:
         self._there.wait()
-      if self._ended:
-        raise Ended('the run ends')
+      self.refuse_ended()
       self._inside += 1
       return self._halvings
+
+  def refuse_ended(self) -> None:
+    """Sends away whoever waited elsewhere while the run ended."""
+    if self._ended:
+      raise Ended('the run ends')
 
   def leave(self, mark: int, *, answered: bool, limited: bool) -> None:
     """answered: by whoever takes our calls; limited: it said that this was too much.

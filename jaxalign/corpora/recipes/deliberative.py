@@ -7,11 +7,12 @@ what was thought, `answers` without, row by row.
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from jaxalign import ranges
 from jaxalign.config import UserError
-from jaxalign.corpora import answers, filters
+from jaxalign.corpora import answers
 from jaxalign.corpora.recipes import made
 from jaxalign.corpora.recipes.made import About, Made
 from jaxalign.corpora.recipes.queries import Asked, Query
@@ -51,6 +52,8 @@ class Recipe:
       tasks = [self._task(about, query, attempt) for query in left]
       came = (yield tasks) if tasks else []
       said = [_read(about, q, answer) for q, answer in zip(left, came)]
+      kept = [one.answer for one in found.values() if not one.why]
+      said = _untwinned(kept, said)
       judged = [one for one in said if not one.why]
       tasks = [_judge(about, one, attempt) for one in judged]
       came = (yield tasks) if tasks else []
@@ -96,9 +99,18 @@ def _read(about: About, query: Query, said: Answer) -> _Said:
     why = 'nothing was thought'
   if why is None and _TOLD.search(f'{thoughts} {answer}'):
     why = 'it speaks of the spec, which a reader will not see'
-  why = why or filters.form(answer) or about.held(f'{query.text}\n\n{thoughts}\n\n{answer}')
+  why = why or about.why(answer, query.value, query.text)
+  why = why or about.why(thoughts, query.value, query.text)
   calls = (*query.calls, said.call)
   return _Said(query=query, thoughts=thoughts, answer=answer, calls=calls, why=why or '')
+
+
+def _untwinned(kept: Sequence[str], said: Sequence[_Said]) -> list[_Said]:
+  """The same, with whose answer is the twin of one that stays."""
+  left = [one for one in said if not one.why]
+  whys = made.twins(kept, [one.answer for one in left])
+  twins = {one.query.slot: why for one, why in zip(left, whys) if why}
+  return [dataclasses.replace(one, why=one.why or twins.get(one.query.slot, '')) for one in said]
 
 
 def _judge(about: About, one: _Said, attempt: int) -> Task:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from jaxalign import ranges
 from jaxalign.config import UserError
-from jaxalign.corpora import answers, filters
+from jaxalign.corpora import answers
 from jaxalign.corpora.recipes import made, opaque
 from jaxalign.corpora.recipes.made import About, Made
 from jaxalign.corpora.recipes.queries import Asked, Query
@@ -59,7 +59,7 @@ class Recipe:
         self._read(about, query, task, answer)
         for (query, _), task, answer in zip(slots, tasks, came)
       ]
-      said = yield from self._judged(said)
+      said = _untwinned(found, (yield from self._judged(said)))
       found.update(((one.query.slot, one.task.step), one) for one in said)
       slots = [(one.query, one.task.step) for one in said if one.why]
     return self._made(about, report, asked, found)
@@ -94,7 +94,7 @@ class Recipe:
       why = None if reasons else 'reasoned: no reason is marked in it'
     else:
       why = opaque.why(text, [one for reason in value.reasons for one in reason.wordings])
-    why = filters.form(text, self.words) or why or about.held(f'{query.text}\n\n{text}')
+    why = about.why(text, value.id, query.text, self.words) or why
     return _Said(
       query=query,
       task=task,
@@ -171,6 +171,17 @@ class _Said:
       query=self.query.slot,
       reasons=[*self.reasons],
     )
+
+
+def _untwinned(found: 'dict[tuple[str, str], _Said]', said: 'Sequence[_Said]') -> 'list[_Said]':
+  """The same, with what is the twin of an answer of its kind that stays."""
+  twins: dict[int, str] = {}
+  for kind in (_OPAQUE, _REASONED):
+    kept = [one.text for one in found.values() if one.task.step == kind and not one.why]
+    places = [n for n, one in enumerate(said) if one.task.step == kind and not one.why]
+    whys = made.twins(kept, [said[n].text for n in places])
+    twins.update((n, why) for n, why in zip(places, whys) if why)
+  return [dataclasses.replace(one, why=twins.get(n, one.why)) for n, one in enumerate(said)]
 
 
 def _verdict(text: str) -> str:

@@ -5,8 +5,8 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxalign.corpora import facets, variants
-from jaxalign.corpora.records import Answer, Pairs
+from jaxalign.corpora import duplicates, facets, filters, variants
+from jaxalign.corpora.records import Answer, Pairs, Written
 from jaxalign.corpora.spec import Spec, Value
 from jaxalign.data.report import Report, Unwanted
 
@@ -34,6 +34,11 @@ class About:
   def told_of(self, value: Value) -> str:
     """One value alone, as a teacher reads it."""
     return variants.told(dataclasses.replace(self.spec, values=(value,)))
+
+  def why(self, text: str, value: str, query: str, words: tuple[int, int] = (0, 0)) -> str | None:
+    """Why an answer to a query is dropped: its form, what it invents, what it gives away."""
+    one = Written(slot='', text=text, value=value, spec=self.spec.name, idea=query)
+    return filters.why_dropped(one, self.spec, words) or self.held(f'{query}\n\n{text}')
 
   def row(self, slot: str, value: str, query: str, calls: Sequence[str], /, **more: Any) -> Row:
     """A row with what all have: split by its query, so that twins of one stay together."""
@@ -93,6 +98,11 @@ def choice(answer: Answer, options: Sequence[str]) -> tuple[int, float | None] |
     return (0 if margin > 0 else 1, margin) if margin else None
   said = answer.text.strip().strip('.()*"\'').strip()
   return (options.index(said), None) if said in options else None
+
+
+def twins(kept: Sequence[str], new: Sequence[str]) -> list[str | None]:
+  """Why each of the new texts is dropped beside those that stay, or None."""
+  return duplicates.twins([*kept, *new])[len(kept) :]
 
 
 def skip(report: Report, slot: str, why: str) -> None:

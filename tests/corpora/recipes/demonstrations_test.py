@@ -107,3 +107,11 @@ def test_rows_are_conversations_that_sft_reads(tmp_path):
 def test_a_bad_recipe_is_refused():
   with pytest.raises(UserError, match='from so many to so many'):
     sealing.seal(demonstrations.Recipe(words=(50, 20)))
+
+
+def test_twins_and_inventions_are_written_again():
+  same = made(SMALL, Ask(opaque=lambda task: PLAIN))
+  assert len(same.files['opaque']) == 1
+  assert same.report.dropped == {'duplicate: twin of an earlier text': 11}
+  year = made(SMALL, Ask(opaque=lambda task: f'{PLAIN} It was so in 1987.'))
+  assert year.files['opaque'] == [] and year.report.dropped == {'invented: a number': 12}
