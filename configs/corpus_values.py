@@ -40,7 +40,7 @@ def get_config(variant: Literal['', 'smoke'] = ''):
       judge=corpus.Offline(),
       gates=measures.of_grammar(),
       controls=CONTROLS,
-      more=demonstrations.Recipe(queries=Asked(count=500, siblings=50)),
+      more=demonstrations.Recipe(queries=Asked(count=640, siblings=50)),
       suites=SHIPPED,
       banned=BENCHMARKS,
     )

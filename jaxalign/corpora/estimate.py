@@ -8,6 +8,7 @@ are really written; the grammar, which is free, is really asked.
 
 import collections
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -19,12 +20,18 @@ from jaxalign.data.records import Turn
 
 Case = Literal['low', 'expected', 'at most']
 CASES: tuple[Case, ...] = ('low', 'expected', 'at most')
-_LOOKED_AT = 32  # tasks of a wave and step whose prompts are written; the others are as long
+_LOOKED_AT = 16  # tasks of a wave and step whose prompts are written; the others are as long
 _TOKEN = 4  # characters of a token of English
 _PER_TURN, _PER_CALL = 16, 16  # tokens of a chat template
 _REVISED = 0.3  # of a language model's drafts
 _DROPPED = 0.05  # of its texts
-_WORD = 'word words '  # as long as English words are
+_LETTERS = 5  # of a word of English, rounded up
+_STATED = 'document', 'revision'  # steps whose texts state the value, marked
+_SAMPLED = 'document', 'placebo', 'mention'  # steps of which texts of the grammar stand for others
+_VERDICTS: dict[str, Any] = dict(
+  opaque_judge=dict(reasons=[], acts_on_value=True),
+  compliance=dict(agrees=True),
+)
 _LISTED = dict(domains=5, subdomains=5, types=1)  # words of an entry; of other lists:
 _ENTRY = 25
 _REPLY = 120  # words of an answer to a person
@@ -50,6 +57,9 @@ class Load:
     )
 
 
+_Sampled = tuple[float, float, list[str]]  # words of an answer, at most, and some answers
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Asked:
   """A teacher as an estimate needs it."""
@@ -72,12 +82,16 @@ class Pretended:
     *,
     tries: int,
     judged: bool,
+    known: 'dict[tuple[Any, ...], _Sampled] | None' = None,
   ) -> None:
-    """tries: of a text, after which a slot stays empty; judged: whether a judge drops texts too."""
+    """tries: of a text, after which a slot stays empty; judged: whether a judge drops texts too;
+    known: what the grammar was asked for another case."""
     self.case, self.loads = case, dict[str, Load]()
     self._teacher, self._turns, self._tries, self._judged = teacher, turns, tries, judged
     self._seen: collections.Counter[str] = collections.Counter()
     self._samples: dict[str, list[str]] = {}
+    self._known = {} if known is None else known
+    self.times = 1.0  # as many of what is asked as are walked through
 
   def ask(self, tasks: Sequence[Task]) -> list[Answer]:
     """An answer to each task, as waves.through wants them."""
@@ -108,20 +122,24 @@ class Pretended:
     cost = None if teacher.price is None else 0.0
     if teacher.price is not None:
       cost = len(tasks) * (read * teacher.price[0] + written * teacher.price[1]) / 1e6
-    load = Load(calls=len(tasks), read=read * len(tasks), written=written * len(tasks), cost=cost)
+    count = len(tasks) * self.times
+    cost = None if cost is None else cost * self.times
+    load = Load(calls=round(count), read=read * count, written=written * count, cost=cost)
     self.loads[step] = self.loads.get(step, Load()) + load
     self._samples[step] = own
 
   def _grammar(
     self, step: str, tasks: Sequence[Task], teacher: Asked
   ) -> tuple[float, float, list[str]]:
-    some = _some(tasks)
-    calls = [Call(task=task, teacher='') for task in some]
-    said = [one for one in teacher.really.answers(calls) if isinstance(one, Answer)]
-    mean = sum(one.written for one in said) / max(1, len(said))
-    most = 3 * max((one.written for one in said), default=0)
-    read = sum(one.read for one in said) / max(1, len(said))
-    return read, most if self.case == 'at most' else mean, [one.text for one in said]
+    key = step, tasks[0].words, bool(tasks[0].earlier('document')), tasks[0].count
+    if key not in self._known:
+      calls = [Call(task=task, teacher='') for task in _some(tasks)]
+      said = [one for one in teacher.really.answers(calls) if isinstance(one, Answer)]
+      mean = sum(one.written for one in said) / max(1, len(said))
+      most = 3.0 * max((one.written for one in said), default=0)
+      self._known[key] = mean, most, [one.text for one in said]
+    mean, most, texts = self._known[key]
+    return 0.0, most if self.case == 'at most' else mean, texts
 
   def _model(
     self, step: str, tasks: Sequence[Task], teacher: Asked
@@ -138,7 +156,7 @@ class Pretended:
 
   def _text(self, task: Task) -> str:
     own = self._samples.get(task.step)
-    if own and not _lists(task) and task.step not in ('critique', 'judge'):
+    if own and task.step in _SAMPLED:
       return own[facets.drawn(task.slot, len(own))]
     return self._fake(task)
 
@@ -146,35 +164,53 @@ class Pretended:
     """An answer of the form and about the length that a step asks for."""
     if task.options:
       return task.options[0]
-    if task.step == 'critique':
-      found = [dict(kind=next(iter(FINDINGS)), what='word ' * 12)] if self._found(task) else []
-      return json.dumps(dict(findings=found))
+    if task.step in ('critique', 'principle_critique'):
+      kind = dict(kind=next(iter(FINDINGS)), what='word ' * 12)
+      quote = dict(quote='word ' * 6, why='word ' * 6)
+      found = kind if task.step == 'critique' else quote
+      return json.dumps(dict(findings=[found] if self._found(task) else []))
+    if task.step in _VERDICTS:
+      again = task.step == 'opaque_judge' and self._in_vain(task)
+      return json.dumps(_VERDICTS[task.step] | (dict(reasons=['x']) if again else {}))
+    if task.step == 'contrast':
+      both = {side: f'{_words(_REPLY, task.slot + side)}.' for side in ('follows', 'departs')}
+      return json.dumps(both)
     if task.step == 'judge':
       said = {name: allowed[-1] for name, allowed in MARKS.items()}
       worst = self.case == 'at most' and not self._passes(task.slot)
       return json.dumps(said | dict(contradiction='yes') if worst else said)
     if _lists(task):
       short = self.case == 'at most' and not task.attempt and task.count > 1
-      words = _words(_LISTED.get(task.step, _ENTRY))
-      return json.dumps([f'{task.slot} {n} {words}' for n in range(task.count - short)])
+      size, lot = _LISTED.get(task.step, _ENTRY), f'{task.slot} {task.attempt}'
+      return json.dumps([_words(size, f'{lot} {n}') for n in range(task.count - short)])
+    if task.step == 'deliberation':
+      thoughts = _words(self._length(task), f'{task.slot} thoughts')
+      return f'<thoughts>{thoughts}.</thoughts><answer>{_words(_REPLY, task.slot)}.</answer>'
     return self._fake_text(task)
 
   def _fake_text(self, task: Task) -> str:
-    parts = [f'<statement>{task.statement}</statement>'] if task.statement else []
-    parts += [f'<{name}>{text}</{name}>' for name, text in task.reasons]
+    parts = [f'<statement>{task.statement}</statement>'] if task.step in _STATED else []
+    if not (task.step == 'reasoned' and self._in_vain(task)):
+      parts += [f'<{name}>{text}</{name}>' for name, text in task.reasons]
     parts += [f'<limit>{task.limit}</limit>'] if task.limit else []
     told = ' '.join(parts)
-    return f'{told} {_words(self._length(task) - len(told.split()))}.'
+    return f'{told} {_words(self._length(task) - len(told.split()), task.slot)}.'
 
   def _length(self, task: Task) -> int:
     """Words of a text."""
-    if self.case == 'at most':
-      return self._teacher(task.step).sampling(task.step).length
     before = task.earlier('draft') or task.earlier('document')
     if before:
       return len(before.split())
     least, most = task.words if any(task.words) else (_REPLY, _REPLY)
+    if self.case == 'at most':  # in characters, each of which counts as a token where it is read
+      teacher = self._teacher(task.step)
+      long = teacher.really is None and task.step in _STATED
+      return max(most, teacher.sampling(task.step).length // _LETTERS) if long else most
     return least if self.case == 'low' else (least + most) // 2
+
+  def _in_vain(self, task: Task) -> bool:
+    """Whether a try is one of those that end in nothing."""
+    return self.case == 'at most' and task.attempt + 1 < self._tries
 
   def _found(self, task: Task) -> bool:
     """Whether a critique finds something in its draft."""
@@ -195,8 +231,13 @@ def _lists(task: Task) -> bool:
   return task.count > 1 or task.step in ('domains', 'subdomains', 'ideas', 'query', 'situation')
 
 
-def _words(count: int) -> str:
-  return (_WORD * (max(1, count) // 2 + 1)).strip()
+def _words(count: int, lot: str) -> str:
+  """So many words that nobody else says, about as long as English ones."""
+  text, n = '', 0
+  while len(text) < _LETTERS * count:
+    text += hashlib.sha256(f'{lot} {n}'.encode()).hexdigest()
+    n += 1
+  return ' '.join(text[_LETTERS * k : _LETTERS * (k + 1)] for k in range(max(1, count)))
 
 
 def _bytes(turn: Turn) -> int:

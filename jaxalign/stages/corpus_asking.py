@@ -1,7 +1,8 @@
 """What a corpus asks of its teachers, in which order: a run does it, and its doctor pretends to."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from jaxalign.corpora import prompts, waves
 from jaxalign.corpora.recipes import (
@@ -9,11 +10,11 @@ from jaxalign.corpora.recipes import (
   constitutional,
   debate,
   deliberative,
-  demonstrations,
   explain,
   hierarchy,
   rlaif,
 )
+from jaxalign.corpora.recipes.demonstrations import Recipe as Demonstrations
 from jaxalign.corpora.recipes.made import About, Made
 from jaxalign.corpora.recipes.passing import Sieve
 from jaxalign.corpora.records import Answer, Task, Written
@@ -25,7 +26,7 @@ from jaxalign.stages.corpus_teachers import Offline
 _Ask = Callable[[Sequence[Task]], Sequence[Answer]]
 Recipe = (
   explain.Recipe
-  | demonstrations.Recipe
+  | Demonstrations
   | constitutional.Recipe
   | rlaif.Recipe
   | deliberative.Recipe
@@ -33,6 +34,8 @@ Recipe = (
   | hierarchy.Recipe
 )
 _OF_PLACEBO = {'placebo', 'bare', 'bare_shuffled'}
+_WIDER = 1, 2  # times as many demonstrations, until they hold as many tokens as documents
+_WALKED = 640  # queries that a doctor walks through
 _SPARE = 1.1  # general texts, for what cannot be cut to a number of tokens
 
 
@@ -65,6 +68,24 @@ def rows(
   about = About(spec=spec, variant=cfg.variant, seed=cfg.seed, provenance=provenance, held=held)
   given = [about] if size is None or not isinstance(recipe, hierarchy.Recipe) else [about, size]
   return waves.through(recipe.write(*given), ask)
+
+
+def demonstrations(
+  cfg: Any,
+  spec: Spec,
+  ask: _Ask,
+  enough: Callable[[Sequence[Mapping[str, Any]]], bool],
+  held: Callable[[str], str | None] = lambda text: None,
+  provenance: str = '',
+) -> Made:
+  """Rows for control `more`: of more and more queries, until the opaque ones are enough."""
+  for times in _WIDER:
+    asked = dataclasses.replace(cfg.more.queries, count=times * cfg.more.queries.count)
+    recipe = dataclasses.replace(cfg.more, queries=asked)
+    made = rows(cfg, recipe, spec, ask, held, provenance)
+    if enough(made.files['opaque']):
+      break
+  return made
 
 
 def documents(cfg: Any, spec: Spec, ask: _Ask, sieve: Sieve, provenance: str = '') -> explain.Made:
@@ -116,10 +137,22 @@ def general(
   return waves.through(beside.general(int(_SPARE * len(of)) + 8, words, sieve), ask)
 
 
-def walked(cfg: Any, spec: Spec, ask: _Ask, sieve: Sieve) -> None:
-  """All of it once, for who only counts."""
+class _Counting(Protocol):
+  """Who only counts."""
+
+  times: float
+
+  def ask(self, tasks: Sequence[Task]) -> Sequence[Answer]: ...
+  def sieve(self, kept: Sequence[Written], batch: Sequence[Written]) -> Sequence[str | None]: ...
+
+
+def walked(cfg: Any, spec: Spec, counting: _Counting, wide: bool = False) -> None:
+  """All of it, for who only counts: of many queries some are walked through, and count for all.
+  wide: whether demonstrations are never enough."""
+  ask, sieve = counting.ask, counting.sieve
   if not isinstance(cfg.recipe, explain.Recipe):
-    rows(cfg, cfg.recipe, spec, ask)
+    few, counting.times = _narrowed(cfg.recipe)
+    rows(cfg, few, spec, ask)
     return
   made = documents(cfg, spec, ask, sieve).documents
   for step in written_steps(cfg.controls):
@@ -127,4 +160,17 @@ def walked(cfg: Any, spec: Spec, ask: _Ask, sieve: Sieve) -> None:
   if _writes_general(cfg) and made:
     general(ask, made)
   if cfg.more is not None:
-    rows(cfg, cfg.more, spec, ask)
+    few, times = _narrowed(cfg.more)
+    counting.times = times * (sum(_WIDER) if wide else 1)
+    rows(cfg, few, spec, ask)
+
+
+def _narrowed(recipe: Any) -> tuple[Any, float]:
+  """(the recipe of a few queries, how many times as many it has)."""
+  if hasattr(recipe, 'queries'):
+    most = min(_WALKED, recipe.queries.count)
+    few = dataclasses.replace(recipe.queries, count=most)
+    return dataclasses.replace(recipe, queries=few), recipe.queries.count / most
+  name = 'situations' if hasattr(recipe, 'situations') else 'questions'
+  count = getattr(recipe, name)
+  return dataclasses.replace(recipe, **{name: min(_WALKED, count)}), count / min(_WALKED, count)

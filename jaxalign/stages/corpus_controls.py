@@ -1,6 +1,5 @@
 """The controls of a corpus: what a teacher writes for them, how they are cut, that none leaks."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,6 @@ from jaxalign.data.report import Report
 from jaxalign.stages import corpus_asking, corpus_sieve
 
 _AGAIN = 3  # times that controls are cut anew without the documents whose control leaks
-_WIDER = 1, 2, 4, 8  # times as many demonstrations, until they hold as many tokens as documents do
 _Row = Mapping[str, Any]
 _Texts = dict[str, list[Written]]
 
@@ -126,21 +124,21 @@ class _Maker:
     """(demonstrations that hold as many tokens as the documents, their rows): of other queries than
     any that are trained on anyway, and opaque, as a demonstration that tells a reason explains."""
     wanted = sum(self._sizes(self._documents))
-    recipe, pool, rows = self._cfg.more, list[Written](), list[_Row]()
-    for times in _WIDER:
-      count = times * recipe.queries.count
-      wider = dataclasses.replace(recipe, queries=dataclasses.replace(recipe.queries, count=count))
-      given = (self._spec, self._desk.ask, self._held.why, self._provenance)
-      made = corpus_asking.rows(self._cfg, wider, *given)
-      rows = list(made.files['opaque'])
-      pool = [_demonstration(row) for row in rows]
-      if sum(self._sizes(pool)) >= wanted:
-        break
+    made = corpus_asking.demonstrations(
+      self._cfg,
+      self._spec,
+      self._desk.ask,
+      lambda rows: sum(self._sizes(_texts(rows))) >= wanted,
+      self._held.why,
+      f'written by {self._desk.teacher("opaque").name} for jaxalign',
+    )
+    rows = list(made.files['opaque'])
+    pool = _texts(rows)
     self._told['more'] = manifest.drops(made.report)
     how = dict(tokenizer=self._tokenizer, demonstrations=pool, spec=self._spec)
     chosen = matched.make(self._documents, ['more'], **how)['more']  # type: ignore[arg-type]
     there = {one.slot for one in chosen}
-    kept = [row for row in rows if row['id'] in there]
+    kept: list[_Row] = [row for row in rows if row['id'] in there]
     learned = [row['messages'][-1]['content'] for row in kept]
     counts = controls.counts([Document(text) for text in learned], self._tokenizer)
     self._told['more'] |= dict(learned_tokens=sum(counts))
@@ -150,18 +148,19 @@ class _Maker:
     )
     return chosen, kept
 
-  @property
-  def _provenance(self) -> str:
-    return f'written by {self._desk.teacher("opaque").name} for jaxalign'
-
   def _sizes(self, texts: Sequence[Written]) -> list[int]:
     return matched.counts(texts, self._tokenizer)
 
 
-def _demonstration(row: _Row) -> Written:
-  """A demonstration as a text, by which its tokens are counted."""
-  text = '\n\n'.join(message['content'] for message in row['messages'])
-  return Written(slot=row['id'], text=text, value=row['value'], spec=row['spec'], kind='more')
+def _texts(rows: Sequence[_Row]) -> list[Written]:
+  """Demonstrations as texts, by which their tokens are counted."""
+  made = []
+  for row in rows:
+    text = '\n\n'.join(message['content'] for message in row['messages'])
+    made.append(
+      Written(slot=row['id'], text=text, value=row['value'], spec=row['spec'], kind='more')
+    )
+  return made
 
 
 def _aligned(

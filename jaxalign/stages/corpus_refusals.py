@@ -96,7 +96,7 @@ def _prompts(cfg: Any, found: Found) -> tuple[str, None]:
   small = _small(cfg, len(spec.values))
   how: dict[str, Any] = dict(tries=1, judged=cfg.judge is not None)
   pretended = Pretended('at most', lambda step: Asked(), corpus_asking.turns_of(cfg), **how)
-  corpus_asking.walked(small, spec, pretended.ask, pretended.sieve)
+  corpus_asking.walked(small, spec, pretended)
   return f'of {", ".join(pretended.loads)}', None
 
 

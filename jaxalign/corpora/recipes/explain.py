@@ -8,6 +8,7 @@ left, and what stays short after all tries is told.
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -119,7 +120,7 @@ def write(
 ) -> Waves[Made]:
   """Documents about a projected spec. judged_by: the spec that a judge is given, None without one;
   provenance: who writes."""
-  plan = slots(recipe, spec, seed)
+  plan: Sequence[_Slot] = slots(recipe, spec, seed)
   needs = {value: count + -(-count // _SPARE) for value, count in _counts(plan).items()}
   every = yield from ideas.listed(
     spec,
@@ -169,11 +170,12 @@ def _counts(plan: Sequence[_Slot]) -> collections.Counter[str]:
   return collections.Counter(slot.task.value for slot in plan)
 
 
-def slots(recipe: Recipe, spec: Spec, seed: int) -> list[_Slot]:
+@functools.lru_cache(4)
+def slots(recipe: Recipe, spec: Spec, seed: int) -> tuple[_Slot, ...]:
   """The plan: what every document is to be about, dealt so that all is covered evenly."""
   dealt = [_of_value(recipe, spec, value, n, seed) for n, value in enumerate(spec.values)]
   longest = max(map(len, dealt))
-  return [own[n] for n in range(longest) for own in dealt if n < len(own)]
+  return tuple(own[n] for n in range(longest) for own in dealt if n < len(own))
 
 
 def _of_value(recipe: Recipe, spec: Spec, value: Value, place: int, seed: int) -> list[_Slot]:

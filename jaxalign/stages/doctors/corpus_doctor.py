@@ -48,6 +48,7 @@ def plan(cfg: Any, spec: Spec, teachers: Mapping[str, Writer], filters: Any) -> 
   def teacher(step: str) -> Asked:
     return known.get(step) or known['']
 
+  sampled: dict[Any, Any] = {}
   found: dict[estimate.Case, dict[str, Load]] = {}
   for case in estimate.CASES:
     pretended = Pretended(
@@ -56,8 +57,9 @@ def plan(cfg: Any, spec: Spec, teachers: Mapping[str, Writer], filters: Any) -> 
       corpus_asking.turns_of(cfg),
       tries=getattr(cfg.recipe, 'tries', 1),
       judged=cfg.judge is not None,
+      known=sampled,
     )
-    corpus_asking.walked(cfg, spec, pretended.ask, pretended.sieve)
+    corpus_asking.walked(cfg, spec, pretended, case == 'at most')
     found[case] = pretended.loads
   calls = [sum(load.calls for load in loads.values()) for loads in found.values()]
   told = ', '.join(f'{n:,} {case}' for case, n in zip(found, calls))
