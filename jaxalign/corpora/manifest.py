@@ -56,8 +56,15 @@ def _write(path: epath.Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any
   if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != sha:
     with files.replacing(path) as temporary:
       temporary.write_bytes(content)
-  words = sum(len(row['text'].split()) for row in rows if isinstance(row.get('text'), str))
+  words = sum(len(text.split()) for row in rows for text in _texts(row))
   return dict(sha256=sha, rows=len(rows), bytes=len(content), words=words)
+
+
+def _texts(row: Mapping[str, Any]) -> list[str]:
+  """What of a row is trained on: a document, a dialogue, or a pair."""
+  said = [turn['content'] for turn in row.get('messages', ())]
+  named = [row.get(name) for name in ('text', 'prompt', 'chosen', 'rejected')]
+  return said + [text for text in named if isinstance(text, str)]
 
 
 def write(workdir: epath.Path, about: Mapping[str, Any]) -> None:

@@ -21,11 +21,13 @@ from jaxalign.corpora.recipes.queries import Asked
 from jaxalign.data import value_explanations
 from jaxalign.data.sources import EXPLANATION, Jsonl
 from jaxalign.evals.suites import canary, truthful
+from jaxalign.models import phi2
 from jaxalign.stages import corpus
 from jaxalign.stages import explain as stages_explain
 from jaxalign.stages.language import Corpus
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+TINY = phi2.tiny(width=32, mlp=64, depth=1, vocab=1024, remat='none')
 CONTROLS = ('neutral', 'placebo', 'shuffled', 'bare', 'bare_shuffled', 'mention', 'more')
 
 
@@ -186,11 +188,11 @@ def test_explain_and_the_tfds_builder_read_it_as_it_is(finished, tmp_path):
     source = Jsonl(path=f'{finished}/{split}/explain.jsonl', kind='document')
     return (Corpus(source=source),)
 
-  few = dict(steps=12, steps_per_call=6, eval_every=6, length=64)
+  few = dict(steps=12, steps_per_call=6, eval_every=12, length=64)
   cfg = dataclasses.replace(
     main.load(smoke), saving=Saving(every=12), train=cut('train'), held_out=cut('validation'), **few
   )
-  cfg = sealing.seal(dataclasses.replace(cfg, model=dataclasses.replace(cfg.model, depth=1)))
+  cfg = sealing.seal(dataclasses.replace(cfg, model=TINY))
   at = epath.Path(tmp_path / 'run')
   stages_explain.prepare(cfg, at)
   stages_explain.run(cfg, at)
