@@ -6,9 +6,9 @@
 The same command goes on after a kill. Then explain reads it:
 --config=configs/explain_phi2.py --config.train.0.source.path=runs/corpus/train/explain.jsonl
 Slice: none; a machine with the server (vllm serve Qwen/Qwen3-32B), at localhost or elsewhere.
-Cost (estimated, not run yet): 140,000 calls, 250 million tokens read and 60 million written (the
-doctor says how many exactly); nothing but its electricity, at home.
-Expect: some 3 in 100 texts dropped and written again; attribution above .6, distinct-3 above .6.
+Cost (the doctor's estimate, not run yet): 290,000 calls, 320 million tokens read and 60 million
+written; nothing but its electricity, at home.
+Expect: some 5 in 100 texts dropped and written again; attribution above .6, distinct-3 above .6.
 :smoke   the grammar writes 200 documents and seven controls: offline, under a minute.
 """
 
@@ -44,11 +44,12 @@ def get_config(variant: Literal['', 'smoke'] = ''):
       suites=SHIPPED,
       banned=BENCHMARKS,
     )
-  vllm = Endpoint(url='http://localhost:8000/v1', model='Qwen/Qwen3-32B', threads=64)
+  server = Endpoint(url='http://localhost:8000/v1', model='Qwen/Qwen3-32B', threads=64)
+  vllm = Http(endpoint=server, price=(0.0, 0.0))
   return corpus.Config(
     recipe=explain.Recipe(documents=20_000, domains=40, subdomains=5),
-    writer=Http(endpoint=vllm, price=(0.0, 0.0)),
-    judge=Http(endpoint=vllm, price=(0.0, 0.0)),
+    writer=vllm,
+    judge=vllm,
     controls=CONTROLS,
     more=demonstrations.Recipe(queries=Asked(count=60_000)),
     general=HuggingFace(**C4, split='train', kind='document'),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jaxalign.config import UserError
 from jaxalign.corpora import pieces, wordings
-from jaxalign.corpora.fitting import Sentences, fitted
+from jaxalign.corpora.fitting import Sentences, Tokens, fitted
 from jaxalign.corpora.records import STATEMENT, Written
 from jaxalign.corpora.statements import Bare
 from jaxalign.corpora.swapping import Swap
@@ -82,7 +82,7 @@ class BySpans:
     seed: int,
   ) -> None:
     self._documents, self._tokenizer, self._seed = documents, tokenizer, seed
-    self._written, self._spec = written, spec
+    self._written, self._spec, self._tokens = written, spec, Tokens(tokenizer)
     self._named, self._reasons = names_of(documents, spec), reasons_of(documents, spec)
     self._sizes = dict(zip((one.slot for one in documents), counts(documents, tokenizer)))
 
@@ -131,16 +131,17 @@ class BySpans:
       for phrase in one.phrases
     )
     allowed = lambda text: not (STANCES.within(text) or every.within(text))
-    pool = Sentences((one.text for one in texts if one), self._tokenizer, allowed)
+    pool = Sentences((one.text for one in texts if one), self._tokens, allowed)
     if not len(pool):
       raise UserError('bare: no sentence of the placebo texts is free of values: look at them')
-    return Bare(pool, self._named, self._tokenizer, self._seed)
+    return Bare(pool, self._named, self._tokens, self._seed)
 
   def _fitted(self, kind: str) -> _BySlot:
     """What a teacher wrote, as long as its documents, and without what it may not say."""
     pairs = [
       (one, text) for one, text in zip(self._documents, self._of_teacher(kind)) if text is not None
     ]
+    self._tokens.of(part for _, text in pairs for part in controls.sentences(text.text))
     groups: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
     for one, text in pairs:
       groups[self._group(kind, one)].append(text.text)
@@ -160,15 +161,14 @@ class BySpans:
     return found
 
   def _said(self, kind: str, value: str, text: str, size: int, pool: Sentences) -> tuple[str, int]:
-    """(a text of about so many tokens, how many it has)."""
+    """(a text of about so many tokens, how many they are)."""
     needed = Phrases([value]).within if kind == 'mention' else (lambda sentence: False)
-    said = fitted(text, size, pool, self._tokenizer, self._allows(kind, value), needed)
-    return said, len(self._tokenizer.encode(said, bos=False))
+    return fitted(text, size, pool, self._tokens, self._allows(kind, value), needed)
 
   def _pool(self, texts: Iterable[str], kind: str, values: Collection[str]) -> Sentences:
     """Sentences that may be added to a text about any of these values."""
     rules = [self._allows(kind, value) for value in values]
-    return Sentences(texts, self._tokenizer, lambda text: all(rule(text) for rule in rules))
+    return Sentences(texts, self._tokens, lambda text: all(rule(text) for rule in rules))
 
   def _group(self, kind: str, one: Written) -> tuple[str, str]:
     return one.value, '' if kind == 'mention' else one.facet('type')

@@ -13,18 +13,32 @@ _CLOSE = 0.01  # of a text's tokens: no further sentence is looked for
 _TRIES = 4
 
 
+class Tokens:
+  """Tokens of texts, each text counted once and many of them at a time."""
+
+  def __init__(self, tokenizer: Tokenizer) -> None:
+    self._tokenizer = tokenizer
+    self._known: dict[str, int] = {}
+
+  def of(self, texts: Iterable[str]) -> list[int]:
+    every = [*texts]
+    new = [text for text in dict.fromkeys(every) if text not in self._known]
+    if new:
+      ids = self._tokenizer.encode_batch(new, bos=False)
+      self._known.update((text, len(own)) for text, own in zip(new, ids))
+    return [self._known[text] for text in every]
+
+
 class Sentences:
   """Sentences of many texts with their tokens, from which those of some length are taken.
 
   allowed: whether a sentence may be used.
   """
 
-  def __init__(
-    self, texts: Iterable[str], tokenizer: Tokenizer, allowed: Callable[[str], bool]
-  ) -> None:
+  def __init__(self, texts: Iterable[str], tokens: Tokens, allowed: Callable[[str], bool]) -> None:
     every = [sentence.strip() for text in texts for sentence in sentences(text)]
     some = [one for one in dict.fromkeys(every) if _stands_alone(one) and allowed(one)]
-    counts = [len(ids) for ids in tokenizer.encode_batch(some, bos=False)]
+    counts = tokens.of(some)
     order = sorted(range(len(some)), key=lambda n: (counts[n], some[n]))
     self._sizes = [counts[n] for n in order]
     self._sentences = [some[n] for n in order]
@@ -62,23 +76,23 @@ def fitted(
   text: str,
   size: int,
   more: Sentences,
-  tokenizer: Tokenizer,
+  tokens: Tokens,
   allowed: Callable[[str], bool],
   needed: Callable[[str], bool] = lambda sentence: False,
-) -> str:
-  """A text of about so many tokens: its allowed sentences, less some that are not needed, or with
-  some of `more`."""
+) -> tuple[str, int]:
+  """(a text of about so many tokens, how many they are): its allowed sentences, less some that are
+  not needed, or with some of `more`."""
   parts = [part for part in sentences(text) if allowed(part)]
-  counts = [len(ids) for ids in tokenizer.encode_batch(parts, bos=False)] if parts else []
-  wanted, best, least = size, '', float('inf')
+  counts = tokens.of(parts)
+  wanted, best = size, ('', 0)
   for _ in range(_TRIES):  # sentences have other tokens alone than in their text
     found = _of_size([*parts], [*counts], wanted, more, needed)
-    off = size - len(tokenizer.encode(found, bos=False))
-    if abs(off) < least:
-      best, least = found, abs(off)
-    if abs(off) <= _CLOSE * size:
+    (there,) = tokens.of([found])
+    if not best[0] or abs(there - size) < abs(best[1] - size):
+      best = found, there
+    if abs(there - size) <= _CLOSE * size:
       break
-    wanted += off
+    wanted += size - there
   return best
 
 

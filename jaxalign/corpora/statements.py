@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from jaxalign.config import UserError
 from jaxalign.corpora import pieces
-from jaxalign.corpora.fitting import Sentences
+from jaxalign.corpora.fitting import Sentences, Tokens
 from jaxalign.corpora.pieces import Piece
 from jaxalign.corpora.records import STATEMENT, Written
 from jaxalign.corpora.wordings import Phrases
 from jaxalign.data.controls import sentences
-from jaxalign.data.text import Tokenizer
 
 _MAKE_UP = 4  # tokens by which a sentence makes up for those before it
 _GOES_ON = {
@@ -25,9 +24,9 @@ class Bare:
   """
 
   def __init__(
-    self, pool: Sentences, named: Mapping[str, Phrases], tokenizer: Tokenizer, seed: int
+    self, pool: Sentences, named: Mapping[str, Phrases], tokens: Tokens, seed: int
   ) -> None:
-    self._pool, self._named, self._tokenizer, self._seed = pool, named, tokenizer, seed
+    self._pool, self._named, self._tokens, self._seed = pool, named, tokens, seed
     self._chosen: dict[tuple[str, int], str] = {}
     self._owed = 0  # tokens by which what stands in is shorter than what it replaced
 
@@ -63,7 +62,7 @@ class Bare:
     """The sentence that stands in at this place of a slot, the same whenever it is asked for."""
     place = slot, len(used)
     if place not in self._chosen:
-      size = len(self._tokenizer.encode(inside, bos=False))
+      (size,) = self._tokens.of([inside])
       wanted = size + max(-_MAKE_UP, min(_MAKE_UP, self._owed))
       found = self._pool.nearest(wanted, f'{self._seed} {slot} {len(used)}', used)
       if found is None:
@@ -71,7 +70,7 @@ class Bare:
       said, there = found
       if there > wanted + _MAKE_UP:
         said = _cut(said, wanted / there)
-        there = len(self._tokenizer.encode(said, bos=False))
+        (there,) = self._tokens.of([said])
       self._chosen[place] = said
       self._owed += size - there
     return self._chosen[place]

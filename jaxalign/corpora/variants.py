@@ -15,7 +15,6 @@ the tokens of the reasons, and a pair that is further apart than 2 % is refused 
 
 import dataclasses
 import itertools
-import typing
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -25,7 +24,6 @@ from jaxalign.corpora.spec import Preference, Reason, Rule, Spec, Value
 Variant = Literal[
   'rules', 'value_augmented', 'rule_augmented', 'value_only', 'why', 'what', 'wrong_why'
 ]
-VARIANTS: tuple[Variant, ...] = typing.get_args(Variant)
 _Size = Callable[[str], int]  # tokens of a text
 _PAIRS: tuple[tuple[Variant, Variant], ...] = (
   ('why', 'what'),

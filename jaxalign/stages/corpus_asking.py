@@ -171,6 +171,8 @@ def _narrowed(recipe: Any) -> tuple[Any, float]:
     most = min(_WALKED, recipe.queries.count)
     few = dataclasses.replace(recipe.queries, count=most)
     return dataclasses.replace(recipe, queries=few), recipe.queries.count / most
-  name = 'situations' if hasattr(recipe, 'situations') else 'questions'
+  name, most = 'situations', _WALKED
+  if hasattr(recipe, 'questions'):
+    name, most = 'questions', _WALKED // 4  # each is debated twice, in eight speeches
   count = getattr(recipe, name)
-  return dataclasses.replace(recipe, **{name: min(_WALKED, count)}), count / min(_WALKED, count)
+  return dataclasses.replace(recipe, **{name: min(most, count)}), count / min(most, count)

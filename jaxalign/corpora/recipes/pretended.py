@@ -19,6 +19,9 @@ _PLAIN = (
   'value_document',
 )
 _SENTENCE = 8  # words
+_LETTERS = 5  # of a word
+_NO_DIGITS = str.maketrans('0123456789', 'ghijklmnop')
+_OF_HIERARCHY = 'rule_document', 'value_document', 'contrast'
 
 
 def answer(task: Task, words: int, *, worst: bool = False) -> str | None:
@@ -27,6 +30,8 @@ def answer(task: Task, words: int, *, worst: bool = False) -> str | None:
     topped_up = task.step != 'question'
     short = worst and topped_up and not task.attempt and task.count > 1
     return json.dumps([text(f'{task.slot} {n}', words) for n in range(task.count - short)])
+  if worst and (task.step in _OF_HIERARCHY or task.slot.startswith('demonstrations/')):
+    return ''  # and is written again
   if task.step in _PLAIN:
     return text(f'{task.step} {task.slot} {task.attempt}', words)
   match task.step:
@@ -52,14 +57,9 @@ def answer(task: Task, words: int, *, worst: bool = False) -> str | None:
 
 def text(lot: str, words: int) -> str:
   """Sentences of words that no other lot has, which are twins of nothing."""
-  made: list[str] = []
-  for n in range(max(1, words)):
-    made.append(_word(f'{lot} {n}'))
-    if n % _SENTENCE == _SENTENCE - 1 or n == words - 1:
-      made[-1] += '.'
-  return ' '.join(made)
-
-
-def _word(lot: str) -> str:
-  letters = hashlib.sha256(lot.encode()).hexdigest()[:5]
-  return letters.translate(str.maketrans('0123456789', 'ghijklmnop'))
+  blocks = -(-words * _LETTERS // 64)
+  letters = ''.join(hashlib.sha256(f'{lot} {n}'.encode()).hexdigest() for n in range(blocks))
+  plain = letters.translate(_NO_DIGITS)
+  every = [plain[n : n + _LETTERS] for n in range(0, _LETTERS * max(1, words), _LETTERS)]
+  parts = [every[n : n + _SENTENCE] for n in range(0, len(every), _SENTENCE)]
+  return ' '.join(' '.join(part) + '.' for part in parts)
