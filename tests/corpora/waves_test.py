@@ -71,6 +71,13 @@ def test_a_wave_that_lacks_an_answer_ends_the_run_and_keeps_the_rest(journal):
   assert teacher.asked == ['b']
 
 
+def test_a_run_that_is_told_to_stop_keeps_what_came(journal):
+  teacher, told = Reversed(), iter([False, True])
+  with pytest.raises(waves.Stopped):
+    desk(journal, teacher, stops=lambda: next(told)).ask(tasks('a', 'b', 'c'))
+  assert teacher.asked == ['c', 'b'] and len(journal) == 2
+
+
 def test_each_step_has_its_teacher_and_its_prompt(journal):
   judge, writer = Reversed(), Reversed()
   judge.name, judge.reads_prompts = 'judge', True
