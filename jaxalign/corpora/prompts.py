@@ -48,7 +48,7 @@ class Prompts:
     """A task as a base model is told of it: a text that goes on with the answer, up to STOP."""
     if self._has(task.step, 'shot'):
       return self._filled('shot', task)
-    return '\n\n'.join(turn.text for turn in self.turns(task)) + '\n\nAnswer:\n'
+    return '\n\n'.join(turn.text for turn in self.turns(task)) + '\n\nAnswer:'
 
   def version(self, step: str) -> str:
     """sha256 of all that a step's file says, and of the macros beside it."""

@@ -32,6 +32,7 @@ def test_every_step_tells_a_chat_model_and_shows_a_base_model(step):
   assert '{{' not in text and '{%' not in text and '\n\n\n' not in text
   shot = prompts.Prompts().shot(task(step))
   assert '{{' not in shot and len(shot.split(prompts.STOP)) in (1, 2)
+  assert shot.endswith(':')  # where an answer begins: what is before it says so
   assert len(prompts.version(step)) == 64
   more = task(step, given=(*FULL.given, ('seen', 'one\ntwo'), ('found', 'too long')))
   assert prompts.turns(more) and prompts.Prompts().shot(more)
