@@ -32,7 +32,8 @@
 The config decides which stage runs: it is the module that the config's class comes from.
 The resolved config is written to DIR/config.json first. In the same DIR again, a run resumes.
 
-Exit status: 0 done, 1 a fault, 2 bad input (one line says what to mend), 75 told to stop (SIGTERM,
+Exit status: 0 done, 1 a fault, 2 bad input (one line says what to mend), 3 the purse of a corpus is
+empty (a higher max_cost goes on), 75 told to stop (SIGTERM,
 Ctrl-C): all is saved and the run is not done, the same command goes on; 130 stopped at once.
 """
 
@@ -104,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
   except UserError as error:
     if debug:
       raise
-    return _fail(error, BAD_INPUT)
+    return _fail(error, error.ending)
   except Exception as error:
     if debug:
       raise

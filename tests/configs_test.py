@@ -35,7 +35,7 @@ SHORT = dict(
   explain_qwen3_14b={'length': 96, 'model.depth': 2},
   sft_smollm2={'length': 96, 'model.depth': 2},
 )  # fmt: skip
-TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'eval_', 'study_'))]
+TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'corpus_', 'eval_', 'study_'))]
 STAGES = dict(study='jaxalign.study.stage', eval='jaxalign.stages.evaluate')  # less plain names
 
 

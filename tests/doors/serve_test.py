@@ -14,7 +14,8 @@ from jaxalign.config import UserError
 from jaxalign.doors import engine as engines
 from jaxalign.doors import replies, serve
 from jaxalign.doors.opening import opened
-from jaxalign.endpoint import Client, Endpoint, EndpointError, texts
+from jaxalign.endpoint import Client, Endpoint, EndpointError
+from jaxalign.endpoint_answers import texts
 from jaxalign.rl.stream import Request
 
 for _name in ('starlette', 'uvicorn', 'httpx'):

@@ -15,7 +15,8 @@ from typing import Any
 
 from jaxalign import files
 from jaxalign.config import UserError
-from jaxalign.endpoint import Client, Endpoint, EndpointError, texts
+from jaxalign.endpoint import Client, Endpoint, EndpointError
+from jaxalign.endpoint_answers import texts
 from jaxalign.evals.item import Item, Said, Verdict
 from jaxalign.evals.judges import rubric
 from jaxalign.evals.judges.replies import NoVerdict

@@ -1,8 +1,6 @@
 """The page of compared answers: compare.html, one file that needs no other and asks nobody."""
 
-import base64
 import functools
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +40,7 @@ def write(found: ComparedAnswers, arms: Sequence[Arm], path: epath.Path) -> None
 
 
 def _page(found, arms):
-  from markupsafe import Markup
-
-  script = kit.environment().get_template('answers.js').render()
+  script, script_hash = kit.script('answers.js')
   answers = side_by_side.kept([arm.runs[0] for arm in arms])
   return kit.render(
     'answers.html',
@@ -67,9 +63,9 @@ def _page(found, arms):
       for one in found.models
     ],
     kept=answers,
-    data_json=Markup(answers.json([arm.label for arm in arms])),
-    script=Markup(script),
-    script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    data_json=answers.json([arm.label for arm in arms]),
+    script=script,
+    script_hash=script_hash,
   )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxalign.evals.evaluated import Answer, Evaluated
 from jaxalign.evals.item import Item
+from jaxalign.page import kit
 
 _BYTES = 4_000_000  # of all answers
 _LONGEST = 6_000  # characters of a text
@@ -27,11 +28,8 @@ class _KeptAnswers:
   cut: int  # texts
 
   def json(self, arms: Sequence[str]) -> str:
-    """JSON that may stand in a script element: no letter of it is markup."""
-    text = json.dumps(dict(arms=list(arms), items=self.entries), separators=(',', ':'))
-    for letter in '<>&':
-      text = text.replace(letter, f'\\u{ord(letter):04x}')
-    return text
+    """JSON of the answers to models of these names, as it may stand in a script element."""
+    return kit.embedded(dict(arms=list(arms), items=self.entries))
 
 
 def kept(runs: Sequence[Evaluated], most: int = _BYTES) -> _KeptAnswers:
