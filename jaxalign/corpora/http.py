@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from jaxalign.config import UserError
 from jaxalign.corpora.pace import Pace, Pacer
@@ -17,6 +17,7 @@ from jaxalign.corpora.purse import Purse
 from jaxalign.corpora.records import Answer, Call, Failure, Sampling
 from jaxalign.endpoint import Asked, Client, Endpoint, EndpointError
 from jaxalign.endpoint_answers import FOR_NOBODY, texts
+from jaxalign.ranges import Range, Signed, Whole
 
 _MILLION = 1_000_000
 _PER_TURN, _PER_CALL = 16, 16  # tokens of a chat template, at most
@@ -25,6 +26,7 @@ _TOP = 20  # log-probabilities that a server gives at most
 _IN_A_ROW = 20  # calls without an answer, after which nobody goes on paying
 _THINKS = re.compile(r'\A\s*<think>(?!.*</think>)', re.DOTALL)  # to the end
 _THOUGHTS = re.compile(r'\A\s*<think>.*?</think>\s*', re.DOTALL)
+_Dollars = Annotated[float, Range(at_least=0, below=1e9)]  # a million tokens
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -35,16 +37,14 @@ class Http:
   """
 
   endpoint: Endpoint
-  price: tuple[float, float] | None = None  # dollars a million tokens read, written
+  price: tuple[_Dollars, _Dollars] | None = None  # dollars a million tokens read, written
   pace: Pace = dataclasses.field(default_factory=Pace)
   samplings: tuple[tuple[str, Sampling], ...] = ()  # (a step, how its answers are drawn)
   otherwise: Sampling = Sampling()  # of the steps not named
   length_field: Literal['max_tokens', 'max_completion_tokens'] = 'max_tokens'
-  extra: tuple[tuple[str, str | int | float | bool], ...] = ()  # more of the body, by name
+  extra: tuple[tuple[str, str | Whole | Signed | bool], ...] = ()  # more of the body, by name
 
   def check(self) -> None:
-    if self.price is not None and not all(0 <= one < 1e9 for one in self.price):
-      raise UserError(f'price={self.price}: dollars a million tokens read, written, from 0 up')
     taken = {'model', 'messages', 'stream', 'n', self.length_field}
     if bad := [name for name, _ in self.extra if name in taken]:
       raise UserError(f'extra names {bad[0]}, which the teacher itself sets: leave it out')

@@ -58,7 +58,7 @@ def test_the_body_says_how_it_is_drawn(stub):
   assert first['seed'] != second['seed'] and 0 <= first['seed'] < 2**31
   with pytest.raises(UserError, match='extra names messages'):
     teacher(stub, extra=(('messages', 'x'),))
-  with pytest.raises(UserError, match='dollars a million'):
+  with pytest.raises(UserError, match='config.price=.*at least 0'):
     teacher(stub, price=(-1.0, 0.0))
 
 
