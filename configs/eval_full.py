@@ -21,6 +21,7 @@ from typing import Literal
 
 from configs import eval_safety, eval_truthful
 from jaxalign.data.hh import SUBSETS
+from jaxalign.evals.evaluated import Margin
 from jaxalign.evals.item import Decode
 from jaxalign.evals.judges import gold, native, overlap, sentiment
 from jaxalign.evals.suites import bold, canary, hh, truthful
@@ -44,7 +45,8 @@ def get_config(variant: Literal['', 'smoke', 'offline'] = ''):
   sampled = hh.Helpful(path=f'{HH}/helpful-base/test.jsonl.gz', limit=512, decode=drawn)
   judges = native.Classifier(**HARM), *eval_truthful.ALLENAI, gold.Reward(workdir='gold7b')
   primaries = *cfg.primaries, eval_truthful.BOTH, 'harmless/safe', 'helpful/win'
-  more = dict(judges=(*cfg.judges, *judges), primaries=primaries)
+  margins = *cfg.margins, Margin(measure='helpful/win', most=0.05)
+  more = dict(judges=(*cfg.judges, *judges), primaries=primaries, margins=margins)
   return dataclasses.replace(cfg, suites=(*cfg.suites, sampled), **more)
 
 
