@@ -28,6 +28,7 @@ class Purse:
     """most: None is no limit. spent: by earlier runs, as their journal says."""
     self.most, self.spent = most, spent
     self._reserved, self._there, self._closed = 0.0, threading.Condition(), False
+    self._sent = 0  # calls on their way: sums of floats do not come back to 0
 
   def refuse_unpriced(self, teacher: str, price: object) -> None:
     """UserError where a limit is to be kept and nobody knows what a teacher costs."""
@@ -41,7 +42,7 @@ class Purse:
   def reserve(self, cost: float) -> None:
     """Lays the most that a call may cost aside; Spent where it does not fit."""
     with self._there:
-      while self._short(cost) and self._reserved > 0 and not self._closed:
+      while self._short(cost) and self._sent and not self._closed:
         self._there.wait()
       if self._short(cost) or self._closed:
         self._closed = True
@@ -52,11 +53,13 @@ class Purse:
           'command goes on'
         )
       self._reserved += cost
+      self._sent += 1
 
   def settle(self, reserved: float, cost: float) -> None:
     """What was laid aside is free again, and what the call did cost is spent."""
     with self._there:
-      self._reserved = max(0.0, self._reserved - reserved)
+      self._sent -= 1
+      self._reserved = max(0.0, self._reserved - reserved) if self._sent else 0.0
       self.spent += cost
       self._there.notify_all()
 

@@ -48,3 +48,15 @@ def test_without_a_limit_it_only_counts():
   purse.refuse_unpriced('m', None)
   with pytest.raises(UserError, match='price of m is not known'):
     Purse(2.0).refuse_unpriced('m', None)
+
+
+def test_nobody_waits_for_calls_that_have_all_come_back():
+  """.1 + .2 + .3 less each of them is more than 0: by money nobody would seem to be back."""
+  one = Purse(1.0)
+  costs = (0.1, 0.2, 0.3)
+  for cost in costs:
+    one.reserve(cost)
+  for cost in costs:
+    one.settle(cost, cost)
+  with pytest.raises(Spent):
+    one.reserve(0.7)
