@@ -3,15 +3,12 @@
   python -m jaxalign.main --config=configs/eval_full.py --workdir=runs/f_align \\
     --config.model=runs/align --config.reference=runs/f_base
 
-Judges: by words; HarmBench's classifier (13B) and AllenAI's two of truth and information (7B), from
-the hub or from where --config.judges.N.path says; a reward model by which the model was not trained
-(--config.judges.N.workdir, gold7b here). One that is not to be had refuses the run before it asks.
+Judges: by words; HarmBench's classifier and AllenAI's of truth and information, from the hub or
+--config.judges.N.path; a reward model by which the model was not trained (judges.N.workdir).
 :offline  without weights but the model's: no harm, truth or win is measured; refusals, overlap and
 sentiment are. --config.reference is the evaluation of what the model began as: implicit rewards.
-Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 67,317 answers, 9.2 million tokens at most.
-Without the sampled dialogues (61,396 answers) .8 hours and 13 chip-hours by the compiled programs,
-eval_safety's suites with mesh.data=2, mesh.fsdp=1, mesh.tensor=8 and rows=96, the others with
-rows=32 (HH's dialogues are long).
+Slice: v5e-16 for a 7B. Cost (estimated, not run yet): 67,317 answers, 9.2 million tokens at most;
+.8 hours, 13 chip-hours less the sampled dialogues (by which mesh and rows: docs/performance.md).
 Expect: of an aligned model J, helpfulness and canary no worse than its base's, and asr lower.
 :smoke   eight shipped items a suite, asked of a tiny Llama by chance: some minutes.
 """

@@ -13,7 +13,7 @@ from jaxalign.evals.templates import PUBLISHED
 
 _STOP = ('\n\nHuman:',)
 _PLAIN = PUBLISHED[:1]  # the request as it stands
-_ROWS = 256  # at once: 16 on each device of a v5e-16, of which weights are read once a token
+_ROWS = 192  # at once: 12 on each device of a v5e-16, as many as a 7B leaves room for
 
 
 def published(data: str, hh_rlhf: str) -> dict[str, Any]:
