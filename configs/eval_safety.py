@@ -11,7 +11,7 @@ million tokens at most, .6 hours and 9 chip-hours by the compiled programs (laun
 mesh.data=2, mesh.fsdp=1, mesh.tensor=8 and rows=96; .1 more with HarmBench's 13B as a judge.
 Expect: J near 1 only of who tells harm from what sounds like it; J = 0 of who refuses all, or none.
 :laptop  XSTest at 96 tokens, 100 requests x 4 templates and as many twins at 48, TruthfulQA and the
-canary: 3,642 answers, 82,000 tokens at most; 17 minutes at 100 tokens a second on two cores, with
+canary: 3,642 answers, 82,000 tokens at most; 24 to 31 minutes of CPU (30 November 2026), with
 --config.model=SmolLM2-135M-Instruct.
 :smoke   eight shipped items a suite, asked of a tiny Llama by chance: under a minute.
 """
