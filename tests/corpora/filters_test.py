@@ -161,6 +161,7 @@ def test_drops_are_counted_by_the_first_filter_that_finds_them():
   assert filters.whys(some, first) == [None, 'form: empty', None, 'invented: a number', None]
 
 
+@pytest.mark.campaign  # it depends on the machine
 def test_filters_are_quick(shipped):
   """Ten thousand documents take 60 CPU-seconds at most: 6 ms each; here a tenth of that."""
   held = leaks.Held(one.text for one in small.documents(40, seed=9))
