@@ -5,6 +5,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from etils import epath
+
 from jaxalign.config import UserError
 from jaxalign.corpora import duplicates, prompts, variants
 from jaxalign.corpora import spec as specs
@@ -14,6 +16,7 @@ from jaxalign.corpora.leaks import Held
 from jaxalign.corpora.recipes import explain
 from jaxalign.corpora.spec import Spec
 from jaxalign.data.text import Tokenizer
+from jaxalign.models import hub
 from jaxalign.sealing import nearest
 from jaxalign.stages import corpus_asking, corpus_sieve, corpus_teachers, trained
 from jaxalign.stages.corpus_teachers import Offline, Writer
@@ -21,7 +24,10 @@ from jaxalign.stages.refusals import Found, Rule
 
 
 def _tokenizer(cfg: Any, found: Found) -> tuple[str, Tokenizer]:
-  tokenizer = trained.tokenizer_of(dict(tokenizer=cfg.tokenizer))
+  name = cfg.tokenizer
+  if name != 'shipped' and not epath.Path(name).exists():
+    name = str(hub.resolve(name, weights=False))
+  tokenizer = trained.tokenizer_of(dict(tokenizer=name))
   return f'{tokenizer}: by it lengths are matched', tokenizer
 
 

@@ -3,9 +3,6 @@ what that costs; nothing is asked."""
 
 import dataclasses
 import os
-import shutil
-import socket
-import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +13,7 @@ from jaxalign.corpora.http import Http
 from jaxalign.corpora.spec import Spec
 from jaxalign.stages import corpus_asking, corpus_refusals
 from jaxalign.stages.corpus_teachers import Offline, Writer
-from jaxalign.stages.doctors import doctor
+from jaxalign.stages.doctors import doctor, surroundings
 from jaxalign.stages.doctors.doctor import Check, Machine
 
 _LINE = 1200  # bytes of a row and its answers in the journal, less the text
@@ -35,7 +32,7 @@ def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
       visit.check(f'step {step}', _step, step, cases)
   visit.check('cost', _cost, cfg, cases)
   for url in _urls(cfg):
-    visit.check('endpoint', _reachable, url)
+    visit.check('endpoint', surroundings.listens, url)
   visit.check('disk', _room, workdir, cases)
   return visit.checks
 
@@ -126,27 +123,11 @@ def _urls(cfg: Any) -> list[str]:
   return list(dict.fromkeys(one.endpoint.url for one in every if isinstance(one, Http)))
 
 
-def _reachable(url: str) -> str:
-  """Whether somebody listens there: a connection is opened and closed, and nothing asked."""
-  parts = urllib.parse.urlsplit(url)
-  host, port = parts.hostname or '', parts.port or (443 if parts.scheme == 'https' else 80)
-  try:
-    socket.create_connection((host, port), timeout=5).close()
-  except OSError as error:
-    raise UserError(f'nobody listens at {url} ({error}): start the server, or mend url') from error
-  return f'somebody listens at {url}'
-
-
 def _room(workdir: Any, cases: _Cases) -> str:
   place = os.fspath(workdir)
   if '://' in place:
     raise UserError(f'{place}: a journal is appended to, which buckets cannot: --workdir=DIR')
-  while not os.path.exists(place):
-    place = os.path.dirname(place)
   total = sum(cases['expected'].values(), Load())
   needed = 3 * (total.calls * _LINE + total.written * _CHARACTERS)
-  free = shutil.disk_usage(place).free
-  words = f'about {needed / 2**20:,.0f} MiB of answers and texts, {free / 2**20:,.0f} free'
-  if needed > free:
-    raise UserError(f'{words}: make room, or take another --workdir')
-  return words
+  what = f'about {needed / 2**20:,.0f} MiB of answers and texts'
+  return surroundings.room(workdir, needed, what)

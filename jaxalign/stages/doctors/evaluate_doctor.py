@@ -4,8 +4,6 @@ what it will cost."""
 import dataclasses
 import math
 import os
-import shutil
-import socket
 import urllib.parse
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +16,7 @@ from jaxalign.config import UserError
 from jaxalign.evals.encoding import Encoding
 from jaxalign.evals.item import Item
 from jaxalign.stages import asking, evaluate_refusals, opening_judges
-from jaxalign.stages.doctors import doctor
+from jaxalign.stages.doctors import doctor, surroundings
 from jaxalign.stages.doctors.doctor import Check, Machine
 from jaxalign.stages.refusals import Skip
 
@@ -168,26 +166,15 @@ def _of_endpoint(cfg: Any, data: Sequence[Sequence[Item]]) -> tuple[str, _Load]:
 
 def _reachable(url: str) -> str:
   """Whether somebody listens there; only of this machine: no other hears of a doctor's visit."""
-  parts = urllib.parse.urlsplit(url)
-  host, port = parts.hostname or '', parts.port or (443 if parts.scheme == 'https' else 80)
-  if host not in ('localhost', '127.0.0.1', '::1'):
+  if urllib.parse.urlsplit(url).hostname not in ('localhost', '127.0.0.1', '::1'):
     raise Skip(f'{url} is not of this machine: it is called when the evaluation runs')
-  try:
-    socket.create_connection((host, port), timeout=2).close()
-  except OSError as error:
-    raise UserError(f'nobody listens at {url} ({error}): start the server first') from error
-  return f'somebody listens at {url}'
+  return surroundings.listens(url)
 
 
 def _room(workdir: Any, load: _Load) -> str:
   place = os.fspath(workdir)
   if '://' in place:
     raise Skip(f'{place} is a bucket')
-  while not os.path.exists(place):
-    place = os.path.dirname(place)
   needed = load.answers * 3 * _LINE + load.written * _CHARACTERS
-  free = shutil.disk_usage(place).free
-  words = f'at most {needed / 2**20:,.0f} MiB of answers and verdicts, {free / 2**20:,.0f} free'
-  if needed > free:
-    raise UserError(f'{words}: make room, or take another --workdir')
-  return words
+  what = f'at most {needed / 2**20:,.0f} MiB of answers and verdicts'
+  return surroundings.room(workdir, needed, what)
