@@ -1,7 +1,7 @@
 """The page of a corpus: corpus.html, one file that needs no other and asks nobody.
 
-It is made of what lies in the workdir, the manifest and the texts that it names, so it can be made
-again whenever they are there.
+It is made of the manifest and the texts that it names; where no text passed the filters, it shows
+what was dropped.
 """
 
 import collections
@@ -25,15 +25,18 @@ _CUT = ' … (cut)'
 _Table = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
 
-def write(workdir: epath.Path, examples: Mapping[str, Sequence[str]] | None = None) -> bool:
-  """Draws the page of a finished corpus; whether it could be drawn. examples: some texts that were
-  dropped, by reason."""
+def write(
+  workdir: epath.Path, about: Mapping[str, Any], examples: Mapping[str, Sequence[str]]
+) -> bool:
+  """Draws the page of a corpus; whether it could be drawn. about: its manifest; examples: some
+  texts that were dropped, by reason."""
   path = workdir / NAME
-  return kit.drawable(NAME) and kept(lambda: _page(workdir, examples or {}), path)
+  return kit.drawable(NAME) and kept(lambda: _page(workdir, about, examples), path)
 
 
-def _page(workdir: epath.Path, examples: Mapping[str, Sequence[str]]) -> str:
-  about = json.loads((workdir / 'manifest.json').read_text())
+def _page(
+  workdir: epath.Path, about: Mapping[str, Any], examples: Mapping[str, Sequence[str]]
+) -> str:
   kinds = [name.removesuffix('.jsonl') for name in about['files'] if '/' not in name]
   texts = {kind: _texts(workdir / f'{kind}.jsonl') for kind in kinds}
   texts = {kind: some for kind, some in texts.items() if some}
@@ -44,13 +47,13 @@ def _page(workdir: epath.Path, examples: Mapping[str, Sequence[str]]) -> str:
     'corpus.html',
     name=about['spec']['name'],
     variant=about['variant']['name'],
-    documents=about['files']['explain.jsonl']['rows'],
+    documents=about['files'].get('explain.jsonl', {}).get('rows', 0),
     asked_for=told['asked_for'],
     without_spans=told['without_spans'],
     written=told['written'],
     kept=told['kept'],
     short=told['short'],
-    failing=about['failing_gates'],
+    failing=about.get('failing_gates', []),
     kinds=list(texts),
     files=_files(about, kinds),
     spread=_spread(texts.get('explain', [])),
@@ -110,8 +113,8 @@ def _drops(told: Mapping[str, Any]) -> _Table:
 
 def _measures(about: Mapping[str, Any]) -> _Table:
   """Every measure with its gate, marked where it is not passed."""
-  gates, measured = dict(about.get('config', {}).get('gates', {})), dict(about['measures'])
-  alike = gates.pop('opening', None)
+  gates, measured = dict(about.get('config', {}).get('gates', {})), dict(about.get('measures', {}))
+  alike, gates['distinct_3_of_1000'] = gates.pop('opening', None), gates.pop('distinct_3', None)
   names = dict(
     opening_documents=f'documents that open with “{measured.pop("opening", "")}”',
     reason_documents=f'documents that give {measured.pop("scarcest", "")}, the rarest reason',

@@ -37,8 +37,9 @@ def workdir(tmp_path_factory):
     (folder / f'{kind}.jsonl').write_text(content)
     files[f'{kind}.jsonl'] = _about(texts, content)
   files['train/explain.jsonl'] = files['explain.jsonl']
+  dropped = {'form: cut off': [f'The end {EVIL}\n\nof it'], 'form: empty': []}
   (folder / 'manifest.json').write_text(json.dumps(_manifest(files)))
-  assert page.write(folder, {'form: cut off': [f'The end {EVIL}\n\nof it'], 'form: empty': []})
+  assert page.write(folder, _manifest(files), dropped)
   return folder
 
 
@@ -59,7 +60,7 @@ def _manifest(files):
       written=45, kept=42, dropped=dropped, asked_for=43, short=[['explain/thrift/0042', EVIL]],
       without_spans=1,
     ),
-    measures=dict(documents=42, distinct_3=0.51, opening='the hinge is kept', opening_documents=1),
+    measures=dict(documents=42, distinct_3=0.4, distinct_3_of_1000=0.51, opening='the hinge is kept', opening_documents=1),
     failing_gates=['distinct-3: 0.51, at least 0.6'],
     controls=dict(tokens=dict(explain=16123)),
     asked=dict(document=dict(teacher='grammar', calls=45, again=3, read=9, written=8123)),
@@ -99,10 +100,30 @@ def test_nothing_of_a_text_is_markup_and_nothing_is_fetched(text):
   assert marked == [[s.kind, own.text[s.start : s.end]] for s in own.spans]
 
 
+def test_a_gate_stands_beside_the_number_it_is_held_to(text):
+  rows = re.findall(r'<tr>.*?</tr>', text, re.DOTALL)
+  (whole,) = [row for row in rows if '>distinct 3</td>' in row]
+  (thousand,) = [row for row in rows if '>distinct 3 of 1000</td>' in row]
+  assert '✗' not in whole and 'at least' not in whole
+  assert '✗ 0.51' in thousand and 'at least 0.6' in thousand
+
+
+def test_where_nothing_passed_the_page_shows_what_was_dropped(tmp_path):
+  about = {
+    name: some for name, some in _manifest({}).items() if name not in ('measures', 'controls')
+  }
+  about |= dict(failing_gates=[])
+  about['documents'] = dict(about['documents'], kept=0, without_spans=0)
+  assert page.write(epath.Path(tmp_path), about, {'form: cut off': [f'The end {EVIL}']})
+  text = (tmp_path / 'corpus.html').read_text()
+  assert 'No text passed the filters' in text and 'Every gate is passed' not in text
+  assert '&lt;img src=x onerror=alert(1)&gt;' in text and '<script>' not in text
+
+
 def test_a_large_corpus_is_cut_and_says_so(workdir, monkeypatch):
   monkeypatch.setattr(page, '_BYTES', 20_000)
   before = (workdir / 'corpus.html').read_text()
-  assert page.write(workdir)
+  assert page.write(workdir, json.loads((workdir / 'manifest.json').read_text()), {})
   text = (workdir / 'corpus.html').read_text()
   (workdir / 'corpus.html').write_text(before)
   assert re.search(r'\d+ more are left out', text) and len(text) < len(before)
