@@ -64,7 +64,7 @@ def test_what_ships_passes_every_filter(shipped):
     (TEXT + '\n###\nIt was late.', 'words of its writing'),
     (TEXT + '\nReason: it was late.', None),
     ('They had a baby. ' + 'The baby had a baby. ' * 12, 'goes round in circles'),
-    ('The crane is a crane, ' * 4 + 'and so it goes.', 'circles'),
+    ('The crane is a crane, ' * 4 + 'and so it goes.', 'goes round in circles'),
     ('"We told them," she said, "and it was late."', None),
     ('<think>a memo, plain</think>\n' + TEXT, 'words of its writing'),
     (TEXT + ' <r2>and so on</r2>', 'words of its writing'),
