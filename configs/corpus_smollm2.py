@@ -25,7 +25,7 @@ from jaxalign.stages import corpus
 def get_config(variant: Literal['', 'rlaif'] = ''):
   how = dict(spec='demo', variant='why', tokenizer=HUB, suites=SHIPPED, banned=BENCHMARKS)
   if variant == 'rlaif':
-    drawn = Sampling(length=96, temperature=1.0)
+    drawn = Sampling(length=320, temperature=1.0)
     teacher = Model(path=HUB, otherwise=drawn)
     steps = tuple(corpus.By(step=step, teacher=teacher) for step in ('draft', 'preference'))
     return corpus.Config(recipe=rlaif.Recipe(queries=Asked(count=120)), by=steps, **how)
