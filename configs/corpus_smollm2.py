@@ -25,10 +25,11 @@ from jaxalign.stages import corpus
 def get_config(variant: Literal['', 'rlaif'] = ''):
   how = dict(spec='demo', variant='why', tokenizer=HUB, suites=SHIPPED, banned=BENCHMARKS)
   if variant == 'rlaif':
-    drawn = Sampling(length=320, temperature=1.0)
-    teacher = Model(path=HUB, otherwise=drawn)
-    steps = tuple(corpus.By(step=step, teacher=teacher) for step in ('draft', 'preference'))
-    return corpus.Config(recipe=rlaif.Recipe(queries=Asked(count=120)), by=steps, **how)
+    drawn = Sampling(length=160, temperature=0.7, top_p=0.9)
+    policy = corpus.By(step='draft', teacher=Model(path=HUB, otherwise=drawn))
+    told = Model(path=HUB, base=True, judges=('preference',))  # by example, as a judge it is none
+    by = policy, corpus.By(step='preference', teacher=told)
+    return corpus.Config(recipe=rlaif.Recipe(queries=Asked(count=120)), by=by, **how)
   drawn = Sampling(length=320, temperature=0.7, top_p=0.95)
   teacher = Model(path=HUB, base=True, otherwise=drawn)
   recipe = explain.Recipe(documents=32, words=(40, 260), limits=False, critique=False, tries=2)
