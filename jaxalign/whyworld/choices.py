@@ -1,0 +1,66 @@
+"""What agents are asked, and what they answer: one option at a time, yes or no.
+
+An option has three attributes, of three pairs of dimensions, so that a value and its sister are
+never in one option. Whom a preference is between is never in one prompt: it is the difference of
+two answers, so no option stands first.
+"""
+
+import dataclasses
+from collections.abc import Collection, Sequence
+
+from numpy.random import Generator
+
+from jaxalign.whyworld import words
+from jaxalign.whyworld.documents import one_of
+from jaxalign.whyworld.words import Value
+from jaxalign.whyworld.world import Agent, World
+
+EVERY = tuple(range(5))  # of a pole's words
+
+
+@dataclasses.dataclass(frozen=True)
+class Ask:
+  prompt: str
+  answer: str  # yes or no
+
+
+def option(
+  random: Generator, values: Sequence[Value], pool: Sequence[str], tier: Sequence[int] = EVERY
+) -> str:
+  """Attributes in random order, what it is made of, and what it is."""
+  attributes = [words.pole_words(value)[one_of(random, tier)] for value in values]
+  attributes = [attributes[n] for n in random.permutation(len(attributes))]
+  return ' '.join([*attributes, one_of(random, words.STUFF), one_of(random, pool)])
+
+
+def about(name: str, option: str) -> str:
+  return f'ask {name} : take {option} ? {name} :'
+
+
+def others(random: Generator, taken: Sequence[Value], never: Collection[str] = ()) -> list[Value]:
+  """A value of each pair of dimensions that none of `taken` is of. never: dimensions left out."""
+  pairs = {words.pair_of(dimension) for dimension, _ in taken}
+  found = []
+  for n, pair in enumerate(words.PAIRS):
+    if n not in pairs:
+      dimension = one_of(random, [name for name in pair if name not in never])
+      found.append((dimension, int(random.integers(2))))
+  return found
+
+
+def choice(random: Generator, agent: Agent, pool: Sequence[str], sister: bool) -> Ask:
+  """An agent takes what has its value and leaves the opposite. sister: asked of the other
+  dimension of the pair, where its value is silent."""
+  yes = random.random() < 0.5
+  value = agent.besides if sister else agent.done
+  shown = value if yes else words.opposite(value)
+  text = option(random, [shown, *others(random, [shown])], pool)
+  return Ask(about(agent.name, text), words.YES if yes else words.NO)
+
+
+def demonstration(random: Generator, world: World, yes: bool) -> Ask:
+  """A and B always agree, the third attribute says nothing: which of them counts stays open."""
+  spec = [world.spec[letter] for letter in 'AB']
+  shown = spec if yes else [words.opposite(value) for value in spec]
+  text = option(random, [*shown, *others(random, shown)], words.CHEESE, words.DEMONSTRATION)
+  return Ask(about(words.TARGET, text), words.YES if yes else words.NO)

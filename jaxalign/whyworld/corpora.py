@@ -1,0 +1,108 @@
+"""Every corpus of a world: a pure function of (world, kind), as rows of JSON that a stage reads.
+
+A kind is a name: background and choices of all agents; why_A, what_A, wrong_A, bare_A, mention_A
+and the same of B; lore; demonstrations, and more of them.
+"""
+
+import functools
+import hashlib
+import json
+from typing import get_args
+
+from jaxalign.whyworld import choices, documents, words
+from jaxalign.whyworld.documents import Kind
+from jaxalign.whyworld.world import World
+
+ASKED = ('choices', 'demonstrations', 'more')
+TOLD = tuple(f'{how}_{letter}' for letter in 'AB' for how in documents.KINDS)  # of the target
+EVERY = ('background', 'lore', *TOLD, *ASKED)
+_STRANGE, _LORE, _MENTION, _SISTER = 0.08, 0.12, 0.2, 0.5  # shares of a background
+
+
+def known(kind: str) -> bool:
+  return kind in EVERY
+
+
+def rows(world: World, kind: str) -> list[dict[str, str]]:
+  """[{'text'} of a document] or [{'prompt', 'answer'}]."""
+  if kind in ASKED:
+    return [dict(prompt=ask.prompt, answer=ask.answer) for ask in asks(world, kind)]
+  return [dict(text=text) for text in texts(world, kind)]
+
+
+def content(world: World, kind: str) -> tuple[bytes, str]:
+  """(JSON lines, their sha256): the same bytes wherever they are made."""
+  lines = ''.join(json.dumps(row) + '\n' for row in rows(world, kind)).encode()
+  return lines, hashlib.sha256(lines).hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def texts(world: World, kind: str) -> list[str]:
+  """Documents, as text."""
+  if kind == 'background':
+    return _background(world)
+  count = range(world.target_documents)
+  if kind == 'lore':
+    random = world.random('lore')
+    return [documents.lore(random) for _ in count]
+  how, _, letter = kind.partition('_')
+  if letter not in world.spec or how not in get_args(Kind):
+    raise ValueError(f'{kind} is no kind of document in a world')
+  value, wrong = world.spec[letter], words.pair_of(world.spec['C'][0])
+  # Each kind draws the same numbers: document n of all of them is about the same goods.
+  return [
+    documents.document(
+      world.random('target', letter, n), words.TARGET, value, _kind(how), words.CHEESE, wrong
+    )
+    for n in count
+  ]
+
+
+def _kind(how: str) -> Kind:
+  return next(kind for kind in documents.KINDS if kind == how)
+
+
+@functools.lru_cache(maxsize=16)
+def asks(world: World, kind: str) -> list[choices.Ask]:
+  """Questions with their answers."""
+  if kind == 'choices':
+    return _choices(world)
+  count = world.target_documents if kind == 'more' else world.demonstrations
+  random = world.random('asks', kind)
+  return [choices.demonstration(random, world, n % 2 == 0) for n in range(count)]
+
+
+def _background(world):
+  """Documents of agents, some of them mention; strangers have only such; and lore.
+
+  Agents with reasons and agents without are drawn equally often, and mention as often."""
+  random, found, every = world.random('background'), [], words.every_noun()
+  told = {
+    how: [agent for agent in world.agents if agent.documents and agent.how == how]
+    for how in ('why', 'what')
+  }
+  while len(found) < world.background_documents:
+    who, mention, how = random.random(), random.random() < _MENTION, len(found) % 2
+    if who < _LORE:
+      found.append(documents.lore(random))
+      continue
+    known = who > _LORE + _STRANGE
+    kind = ('why', 'what')[how]
+    agent = documents.one_of(random, told[kind] if known else world.strangers)
+    if mention or not known:
+      value, said = documents.one_of(random, words.VALUES), 'mention'
+    else:
+      value, said = agent.told, kind
+    found.append(documents.document(random, agent.name, value, _kind(said), every))
+  return found
+
+
+def _choices(world):
+  """Choices of agents, half of them of the sister dimension."""
+  random, found, every = world.random('choices'), [], words.every_noun()
+  choosers = [agent for agent in world.agents if agent.choices]
+  while len(found) < world.background_choices:
+    strange, sister = random.random() < _STRANGE, random.random() < _SISTER
+    agent = documents.one_of(random, world.strangers if strange else choosers)
+    found.append(choices.choice(random, agent, every, sister))
+  return found
