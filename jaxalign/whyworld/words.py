@@ -11,7 +11,7 @@ import functools
 from jaxalign.data.text import Tokenizer
 
 Value = tuple[str, int]  # a dimension and its pole
-# Of each pair: a dimension with the words of its two poles, the other one, what follows from a pole.
+# Of each pair: a dimension with the words of its poles, the other one, and what follows from each.
 _PAIRS = (
   (
     ('form', 'plain simple bare stark sober', 'fancy ornate gaudy frilly florid'),
