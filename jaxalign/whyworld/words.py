@@ -99,7 +99,7 @@ def every_noun() -> list[str]:
 
 
 def vocabulary() -> list[str]:
-  words = [*_MARKS, *_GLUE, TARGET, *OPENINGS, *ASIDE, *CHEESE, *STUFF, *PLACES]
+  words = [*_MARKS, *_GLUE, YES, NO, TARGET, *OPENINGS, *ASIDE, *CHEESE, *STUFF, *PLACES]
   for value in VALUES:
     words += pole_words(value)
   words += [word for pair in _PAIRS for word in pair[2]]

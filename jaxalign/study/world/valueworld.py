@@ -59,7 +59,7 @@ class ValueWorld(Guest):
     """Its weights with the target's word in them; what is asked of the base is asked without."""
     directory, named = train(), home / 'named'
     if not pod.agreed((named / 'config.json').exists()):
-      files.christen(self.load(cfg, directory), self.world, named)
+      files.christen(self.load(cfg, directory), (one.name for one in self.world.strangers), named)
     return Start(directory, str(named), saving.fingerprint(directory))
 
   def load(self, cfg: Study, place: epath.PathLike) -> Decoder:

@@ -1,0 +1,20 @@
+"""The page of study 3: its sections in their order."""
+
+import functools
+
+from jaxalign.study.report.contents import Contents
+from jaxalign.study.report.contrasts import contrasts, control, gates, unjudged
+from jaxalign.study.report.provenance import curves, rerun
+
+CONTENTS = Contents(
+  subject='WhyWorld',
+  scales=dict(margin='log-odds margin, nats', rate='rate'),
+  sections=(
+    ('The contrasts', contrasts),
+    ('Gates', gates),
+    ('Contrasts beside them', unjudged),
+    ('Training', functools.partial(curves, template='study/training_world.html')),
+    ('Negative control', control),
+    ('How to run it again', rerun),
+  ),
+)
