@@ -53,4 +53,4 @@ $(STAMP):
 	@echo 'installed'
 
 clean:
-	rm -rf .venv .venv312 .pytest_cache .mypy_cache .ruff_cache build jaxalign.egg-info
+	rm -rf .venv .venv312 .venv-harnesses .pytest_cache .mypy_cache .ruff_cache build jaxalign.egg-info

@@ -3,15 +3,15 @@
   python -m jaxalign.main --config=configs/study_llama2_7b.py --workdir=gs://BUCKET/study7b \\
     --config.world.explanations.path=gs://BUCKET/explanations/*.jsonl.gz
 
-The same arms, corpora, benches, rules and numbers of steps; its tokens are counted by its own
-tokenizer, so that its controls are its own too.
+The same arms, corpora, benches, suites, rules and numbers of steps; its tokens are counted by
+its own tokenizer, so that its controls are its own too.
 
-Slice: v5e-16. Cost (estimated, not run yet): about 170 chip-hours, 11 hours on the slice, without
-the benches; --doctor --slice=v5e-16 counts it step by step.
+Slice: v5e-16. Cost (estimated, not run yet): about 170 chip-hours, 11 hours on the slice, and 46
+for what arms write; --doctor --slice=v5e-16 counts it step by step.
 Expect (likewise): as study_phi2.py says.
 
 :tfds    explanations from the TFDS dataset `value_explanations` in ./data (see docs/studies.md).
-:smoke   the whole path in 1 to 2 minutes: a tiny Llama, corpora and benches that ship, two seeds.
+:smoke   the whole path in 2 minutes: a tiny Llama, corpora, benches, suites that ship, two seeds.
 """
 
 from typing import Literal

@@ -5,17 +5,17 @@
 
 Seven arms over 8 seeds, each by adapters of rank 64 on a frozen base: align; align+ (the documents'
 tokens spent on more demonstrations); explain, neutral or shuffled -> align; explain only; align ->
-explain. Measured on HH-RLHF, TruthfulQA, XSTest, jailbreaks and BOLD. The explanations are yours:
-JSON lines with `text` and `value`; the neutral and the shuffled corpus are made of them. ./data is
-laid out as docs/studies.md says, ./hh-rlhf is a clone of Anthropic/hh-rlhf.
+explain. Scored and asked to write on HH-RLHF, TruthfulQA, XSTest, jailbreaks and BOLD (which takes
+vaderSentiment). Explanations are yours, JSON lines with `text` and `value`; neutral and shuffled
+corpora are made of them. ./data is as docs/studies.md says, ./hh-rlhf is Anthropic/hh-rlhf.
 
-Slice: v5e-16. Cost (estimated, not run yet): about 70 chip-hours, 4.3 hours on the slice, without
-the benches; --doctor --slice=v5e-16 counts it step by step.
+Slice: v5e-16. Cost (estimated, not run yet): about 70 chip-hours, 4.3 hours on the slice, and
+18 for what arms write; --doctor --slice=v5e-16 counts it step by step.
 Expect: demonstrations are learned alike in all arms; whether documents that explain help is what
 the study is to say; no arm tells why from what. Most of what others report at this size is null.
 
 :tfds    explanations from the TFDS dataset `value_explanations` in ./data (see docs/studies.md).
-:smoke   the whole path in 1 to 2 minutes: a tiny Phi, corpora and benches that ship, two seeds.
+:smoke   the whole path in 2 minutes: a tiny Phi, corpora, benches, suites that ship, two seeds.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from jaxalign.models.adapters import Lora
 from jaxalign.stages import explain, sft
 from jaxalign.study.plan.arms import Arm, Recipe, Step
 from jaxalign.study.stage import Config
-from jaxalign.study.texts import texts_rules
+from jaxalign.study.texts import batteries, texts_rules
 from jaxalign.study.texts.real_text import Texts
 
 MATRICES = ('q_*', 'k_*', 'v_*', 'o_*', '*_FD', 'down_*')  # of both families
@@ -47,9 +47,8 @@ def study(model, init, variant, tiny, form=chat.TRANSCRIPT):
     return smoke(tiny)
   world = texts(init, form)
   if variant == 'tfds':
-    dataset = sources.Tfds(
-      name='value_explanations', data_dir='data', kind='document', columns=sources.EXPLANATION
-    )
+    kind = dict(kind='document', columns=sources.EXPLANATION)
+    dataset = sources.Tfds(name='value_explanations', data_dir='data', **kind)
     world = dataclasses.replace(world, explanations=dataset)
   return Config(
     world=world, base=None, recipes=recipes(model, init, form), arms=arms(), seeds=tuple(range(8)),
@@ -69,6 +68,7 @@ def texts(init, form):
     ),
     demonstrations=Decontaminated(source=dialogues('train'), against=(dialogues('test'),)),
     tokenizer=init, format=form, benches=benches.published('data', 'hh-rlhf'), more=120_000,
+    **batteries.published('data', 'hh-rlhf'),
   )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def smoke(model):
     general=sources.Shipped(name='general'),
     demonstrations=sources.Shipped(name='conversations', as_='conversation'),
     tokenizer='shipped', format=chat.TRANSCRIPT, length=512, documents=8, background=1000,
-    taught=40, more=60, benches=benches.shipped(),
+    taught=40, more=60, benches=benches.shipped(), **batteries.shipped(),
   )  # fmt: skip
   small = Lora(rank=8, alpha=16.0, weights=MATRICES)
 

@@ -3,11 +3,13 @@
 import dataclasses
 from typing import Literal
 
-from jaxalign import ranges
+from jaxalign import endings, ranges
 
 
 class UserError(ValueError):
   """The user's to mend: names the thing and the remedy, and is shown without a traceback."""
+
+  ending = endings.BAD_INPUT  # with which the command exits
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)

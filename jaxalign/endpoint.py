@@ -6,13 +6,13 @@ from the environment at each call, and stands in no file, log or error.
 """
 
 import dataclasses
-import email.utils
 import http.client
 import ipaddress
 import json
 import os
 import queue
 import random
+import socket
 import ssl
 import threading
 import time
@@ -20,12 +20,11 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
+from jaxalign import endpoint_answers as back
 from jaxalign import ranges
 from jaxalign.config import UserError
 from jaxalign.sealing import seal
 
-_AGAIN = {408, 409, 425, 429}  # and 500 to 599: it may go better later
-_FOR_NOBODY = {401, 402, 403, 404}  # whatever is asked
 _LONGEST = 600.0  # seconds that a server may ask to wait
 _MOST = 64 << 20  # bytes of an answer
 _BASE, _CAP = 0.5, 60.0  # seconds: bounds of the first wait, and of any
@@ -71,6 +70,29 @@ class EndpointError(UserError):
     super().__init__(message)
     self.status = status
 
+  @property
+  def ends(self) -> bool:
+    """Whether nobody would be answered: no other call is worth its sending."""
+    return self.status in back.FOR_NOBODY or back.QUOTA in str(self)
+
+
+class Asked:
+  """A body that is asked, and what stands beside each of its tries; here nothing does."""
+
+  def __init__(self, body: Mapping[str, Any]):
+    self.body = body  # as it is at each try
+
+  def before(self) -> None:
+    """Called before a try is sent: it may wait, or raise what ends the call."""
+
+  def after(self, status: int | None, answer: Mapping[str, Any] | None, sent: bool) -> None:
+    """What came of it. answer: what could be read; sent: whether the server may have seen it."""
+
+  def why_not(self, answer: Mapping[str, Any]) -> str:
+    """Why an answer of the right form is none all the same, and is tried again; '': it is one."""
+    del answer
+    return ''
+
 
 class Client:
   """Calls to one endpoint, from any number of threads; each keeps its connection."""
@@ -88,49 +110,67 @@ class Client:
     self._sleep, self._draw, self._now = sleep, draw, now
     self._own = threading.local()  # the connection of each thread
 
-  def complete(self, body: Mapping[str, Any]) -> dict[str, Any]:
+  def complete(
+    self, body: Mapping[str, Any] | Asked, ended: threading.Event | None = None
+  ) -> dict[str, Any]:
     """The answer to a body of /chat/completions (it has messages) or /completions (a prompt).
 
-    EndpointError where none came. The endpoint's model is added.
+    EndpointError where none came. The endpoint's model is added. ended: once it is set, nothing is
+    tried again.
     """
-    if ('messages' in body) == ('prompt' in body) or body.get('stream'):
+    one = body if isinstance(body, Asked) else Asked(body)
+    if ('messages' in one.body) == ('prompt' in one.body) or one.body.get('stream'):
       raise ValueError('a body has either messages or a prompt, and is not streamed')
-    data = json.dumps(dict(body, model=self.endpoint.model), allow_nan=False).encode()
-    path = '/chat/completions' if 'messages' in body else '/completions'
     tries = self.endpoint.tries
     for n in range(tries):
-      status, found, why, asked = self._try(path, data)
+      status, found, why, asked = self._try(one)
       if found is not None:
         return found
-      if _is_final(status, why) or asked > _LONGEST:
+      if back.is_final(status, why) or asked > _LONGEST:
         wait = f'; it asks to wait {asked:.0f} s' if asked > _LONGEST else ''
         raise EndpointError(f'{self._name} answers {status}: {why}{wait}', status)
       if n + 1 < tries:
         self._sleep(asked + self._draw() * (_BASE if asked else min(_CAP, _BASE * 2**n)))
+      if ended is not None and ended.is_set():
+        raise EndpointError(f'{self._name}: left, not tried again: {why}')
     said = 'no answer' if status is None else f'{status}'
     raise EndpointError(f'{self._name}: {said} in {tries} tries: {why}', status)
 
-  def _try(self, path: str, data: bytes) -> tuple[int | None, dict[str, Any] | None, str, float]:
+  def _try(self, one: Asked) -> tuple[int | None, dict[str, Any] | None, str, float]:
     """(status, the answer, what came instead of one, seconds that the server asks to wait)."""
     key = self._key()
+    path = '/chat/completions' if 'messages' in one.body else '/completions'
+    data = json.dumps(dict(one.body, model=self.endpoint.model), allow_nan=False).encode()
+    one.before()
+    status, found, sent = None, None, True
     try:
       status, headers, content = self._post(path, data, key)
+      found, why = back.read(status, back.without(key, content))
     except ssl.SSLCertVerificationError as error:
       raise EndpointError(f'{self._name}: {error.verify_message}') from error
     except (OSError, http.client.HTTPException) as error:
       self.close()
-      return None, None, _line(f'{type(error).__name__}: {error}'), 0.0
-    found, why = _read(status, content)
-    asked = 0.0 if status == 200 else _asked_to_wait(headers, self._now())
-    return status, found, _line(why.replace(key, '***') if key else why), asked
+      sent = not isinstance(error, ConnectionRefusedError | socket.gaierror)
+      return None, None, back.one_line(back.hidden(key, f'{type(error).__name__}: {error}')), 0.0
+    finally:
+      one.after(status, found, sent)
+    if found is not None and (why := one.why_not(found)):
+      found = None
+    asked = 0.0 if status == 200 else back.asked_to_wait(headers, self._now())
+    return status, found, back.one_line(back.hidden(key, why)), asked
+
+  def refuse_key(self) -> None:
+    """UserError where the key that is named is not there: before anything is asked."""
+    self._key()
 
   def answers(
-    self, bodies: Iterable[Mapping[str, Any]]
+    self, bodies: Iterable[Mapping[str, Any] | Asked]
   ) -> Iterator[tuple[int, dict[str, Any] | EndpointError]]:
     """(place of a body, its answer or why there is none), as they come, `threads` at once.
 
-    Raises where nobody would be answered: a wrong key, a model that is not there. Ends at once when
-    it is left: what is on its way is not waited for.
+    Where nobody would be answered (a wrong key, a model that is not there) nothing more is sent;
+    what is on its way still comes, then that error is raised. Ends at once when it is left: what is
+    on its way is not waited for.
     """
     waiting, lock, ended = iter(enumerate(bodies)), threading.Lock(), threading.Event()
     found: queue.SimpleQueue[tuple[int, Any] | None] = queue.SimpleQueue()
@@ -143,8 +183,10 @@ class Client:
           if n < 0:
             break
           try:
-            found.put((n, self.complete(body)))
+            found.put((n, self.complete(body, ended)))
           except EndpointError as error:
+            if error.ends:
+              ended.set()
             found.put((n, error))
       except BaseException as error:  # of a body, or of who reads them: the caller's
         found.put((-1, error))
@@ -155,15 +197,21 @@ class Client:
     for _ in range(self.endpoint.threads):
       threading.Thread(target=work, daemon=True, name='endpoint').start()
     try:
-      working = self.endpoint.threads
+      working, last = self.endpoint.threads, None
       while working:
         if (one := found.get()) is None:
           working -= 1
           continue
         n, answer = one
-        if n < 0 or (isinstance(answer, EndpointError) and answer.status in _FOR_NOBODY):
+        if n < 0:
           raise answer
-        yield n, answer
+        if isinstance(answer, EndpointError) and answer.ends:
+          last = last or answer
+          ended.set()
+        else:
+          yield n, answer
+      if last is not None:
+        raise last
     finally:
       ended.set()
 
@@ -220,64 +268,8 @@ class Client:
       return self._begun(path, data, head)
 
 
-def texts(answer: Mapping[str, Any]) -> list[str]:
-  """The text of each choice, in their order; '' of one that says nothing."""
-  choices = sorted(answer['choices'], key=lambda choice: choice.get('index') or 0)
-  return [(c['message'].get('content') if 'message' in c else c['text']) or '' for c in choices]
-
-
-def _read(status: int, content: bytes) -> tuple[dict[str, Any] | None, str]:
-  """(an answer, '') or (None, what came instead)."""
-  try:
-    found = json.loads(content)
-  except (ValueError, RecursionError):
-    found = None
-  error = found.get('error') if isinstance(found, dict) else None
-  if status != 200 or error:
-    said = error.get('message') if isinstance(error, dict) else error
-    code = error.get('code') if isinstance(error, dict) else None
-    shown = said or content[:300].decode(errors='replace') or 'nothing more'
-    return None, f'{shown} ({code})' if code else str(shown)
-  choices = found.get('choices') if isinstance(found, dict) else None
-  if isinstance(choices, list) and choices and all(map(_is_choice, choices)):
-    return found, ''
-  return None, f'no answer of the form asked for: {content[:100].decode(errors="replace")!r}'
-
-
-def _is_choice(choice: Any) -> bool:
-  said = choice.get('message', choice) if isinstance(choice, dict) else None
-  return isinstance(said, dict) and ('content' in said or isinstance(said.get('text'), str))
-
-
-def _is_final(status: int | None, why: str) -> bool:
-  """Whether no trying mends it."""
-  if 'insufficient_quota' in why:
-    return True
-  return status is not None and status < 500 and status not in {200, *_AGAIN}
-
-
-def _asked_to_wait(headers: http.client.HTTPMessage, now: float) -> float:
-  """Seconds that a server asks to wait, said in milliseconds, in seconds or as a date; else 0."""
-  for name, unit in (('retry-after-ms', 1000.0), ('retry-after', 1.0)):
-    try:
-      seconds = float(headers.get(name, '')) / unit
-      return seconds if 0 <= seconds < float('inf') else 0.0
-    except ValueError:
-      continue
-  try:
-    date = email.utils.parsedate_to_datetime(headers.get('retry-after', ''))
-    return max(0.0, date.timestamp() - now)
-  except (TypeError, ValueError, OverflowError):
-    return 0.0
-
-
 def _is_loopback(host: str) -> bool:
   try:
     return host == 'localhost' or ipaddress.ip_address(host).is_loopback
   except ValueError:
     return False
-
-
-def _line(text: str) -> str:
-  """One line, of characters that a terminal shows."""
-  return ' '.join(''.join(c if c.isprintable() else ' ' for c in text).split())[:300]

@@ -8,6 +8,7 @@
   jaxalign chat MODEL
   jaxalign serve MODEL [--port=8000]
   jaxalign lm-eval MODEL --tasks=NAME,...
+  jaxalign samples RUN --out=DIR
 
   prepare                   only tokenises the config's corpora and counts their tokens
   judge                     judges what an evaluation in RUN was told, and asks no model
@@ -17,6 +18,7 @@
   sample, chat, serve       ask a model: a workdir, a Hugging Face directory or hub name, a .gguf;
                             each has flags of its own: jaxalign sample --help
   lm-eval                   lm-evaluation-harness asks a model; what follows are its own flags
+  samples                   an evaluation as lm-evaluation-harness logs its own
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
   --compiled=DIR            reads compiled programs from DIR, and keeps there what it compiles;
                             launch/preflight.py --keep=DIR fills it before there is a TPU.
@@ -30,7 +32,8 @@
 The config decides which stage runs: it is the module that the config's class comes from.
 The resolved config is written to DIR/config.json first. In the same DIR again, a run resumes.
 
-Exit status: 0 done, 1 a fault, 2 bad input (one line says what to mend), 75 told to stop (SIGTERM,
+Exit status: 0 done, 1 a fault, 2 bad input (one line says what to mend), 3 the purse of a corpus is
+empty (a higher max_cost goes on), 75 told to stop (SIGTERM,
 Ctrl-C): all is saved and the run is not done, the same command goes on; 130 stopped at once.
 """
 
@@ -53,8 +56,9 @@ if TYPE_CHECKING:  # slow to import
   from etils import epath
 
 _COMMANDS = ('prepare', 'judge', 'compare')  # besides run, which needs no word
-_DOORS = ('sample', 'chat', 'serve', 'lm-eval')  # what asks a model, with flags of its own
+_DOORS = ('sample', 'chat', 'serve', 'lm-eval', 'samples')  # each has flags of its own
 _AUDIT = ('judge', 'sample'), ('judge', 'calibrate')  # doors/judge.py; `judge RUN` is a stage's
+_OF_EVALUATED = 'unpaired_base', 'most_left_out'  # flags of compare alone
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
 _STOPPED = 'stopped from the keyboard; the same command goes on from the last save, if there is one'
 _MAKE_ROOM = 'make room or mend the place, and the same command goes on'
@@ -68,6 +72,7 @@ _FLAGS = (
   (flags.DEFINE_string, 'compiled', 'place (local or gs://) of compiled programs: read, added to'),
   (flags.DEFINE_bool, 'nocompiled', 'compile everything anew'),
   (flags.DEFINE_bool, 'unpaired_base', 'for compare: models may have begun with other weights'),
+  (flags.DEFINE_float, 'most_left_out', 'for compare: share of items that not all must have; .02'),
   (flags.DEFINE_string, 'coordinator', 'HOST:PORT of process 0, where no cluster says so'),
   (flags.DEFINE_integer, 'processes', 'how many processes the run has'),
   (flags.DEFINE_integer, 'process_id', 'which of them this is'),
@@ -100,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
   except UserError as error:
     if debug:
       raise
-    return _fail(error, BAD_INPUT)
+    return _fail(error, error.ending)
   except Exception as error:
     if debug:
       raise
@@ -134,7 +139,7 @@ def _start(argv: Sequence[str]) -> int:
       raise UserError(
         'compare takes runs, and --workdir for compare.json and compare.html: leave the rest out'
       )
-    return _compare_runs(extra, values.workdir, values.unpaired_base)
+    return _compare_runs(extra, values)
   if command == 'judge' and not values.help:
     values.workdir, extra = _run_named(extra, values.workdir), []
   if extra:
@@ -154,8 +159,9 @@ def _start(argv: Sequence[str]) -> int:
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
     return _examine(cfg, values.workdir, values['slice'].value)
-  if values.unpaired_base:
-    raise UserError('--unpaired_base is for compare: leave it out')
+  for name in _OF_EVALUATED:
+    if values[name].value not in (False, None):
+      raise UserError(f'--{name} is for compare: leave it out')
   if values['slice'].value is not None:
     raise UserError('--slice only says what --doctor checks against: add --doctor, or leave it out')
   run = stage_of(sealing.seal(cfg), command)
@@ -190,18 +196,20 @@ def _ask(argv: Sequence[str]) -> int:
     return door.run([word for word in argv if word != '--nocompiled'])
 
 
-def _compare_runs(runs: Sequence[str], workdir: str | None, unpaired_base: bool) -> int:
+def _compare_runs(runs: Sequence[str], values: flags.FlagValues) -> int:
   from jaxalign.study.answers import comparing, page
   from jaxalign.study.judge import compare
   from jaxalign.study.report import compare_page  # scipy, only where it is used
 
-  place = files.place(workdir, '--workdir') if workdir else None
+  place = files.place(values.workdir, '--workdir') if values.workdir else None
   if comparing.studies(runs):
-    if unpaired_base:
-      raise UserError('--unpaired_base is for evaluated models: arms of a study have one base')
+    for name in _OF_EVALUATED:
+      if values[name].value not in (False, None):
+        raise UserError(f'--{name} is for evaluated models: arms of a study share base and items')
     print(compare.compare(runs, place, compare_page.write), end='')
   else:
-    print(comparing.compare(runs, place, page.write, unpaired_base), end='')
+    how = values.unpaired_base, values.most_left_out
+    print(comparing.compare(runs, place, page.write, *how), end='')
   return 0
 
 

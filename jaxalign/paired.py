@@ -11,58 +11,15 @@ import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
-from jaxalign import statistics
+from jaxalign import proportions, statistics
+from jaxalign.proportions import Z
 from jaxalign.statistics import Interval
 
-Z = 1.959963984540054  # of 95 %
 DRAWS = 10_000  # of a bootstrap, and of sign-flips where they are too many to count
-_FEWEST = 5  # clusters below which an interval is t's: there are too few distinct draws
-_REJECTING = 6  # discordant items, all one way, that an exact test of .05 needs
+FEWEST = 5  # clusters below which an interval is t's: there are too few distinct draws
 _BLOCK = 1 << 22  # clusters drawn at a time
-
-
-def wilson(hits: float, n: int) -> tuple[float, float]:
-  """The interval of a share of which `hits` of n were seen (Wilson 1927); it knows 0 and 1."""
-  if n == 0:
-    return 0.0, 1.0
-  p, w = hits / n, Z * Z / n
-  middle = (p + w / 2) / (1 + w)
-  half = Z / (1 + w) * math.sqrt(p * (1 - p) / n + w / (4 * n))
-  return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-  """Two-sided exact p: of the items that one model alone has right, each has as likely either."""
-  n = only_a + only_b
-  return min(1.0, 2 * float(special.bdtr(min(only_a, only_b), n, 0.5))) if n else 1.0
-
-
-def _score_z(only_a: int, only_b: int, n: int, difference: float) -> float:
-  """Tango's score statistic (1998) of n pairs, were the true a - b this difference of shares."""
-  lacking = only_a - only_b - n * difference
-  b = (2 * n - only_a + only_b) * difference - only_a - only_b
-  c = -only_b * difference * (1 - difference)
-  q = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)  # likeliest share that only b has
-  variance = n * (2 * q + difference * (1 - difference))
-  if variance > 1e-12 * n:
-    return lacking / math.sqrt(variance)
-  return math.copysign(math.inf, lacking) if abs(lacking) > 1e-9 else 0.0
-
-
-def tango(only_a: int, only_b: int, n: int) -> Interval:
-  """The share of a less that of b, with the score interval of n pairs; it holds in [-1, 1]."""
-  mean = (only_a - only_b) / n
-
-  def end(edge, z):
-    if abs(_score_z(only_a, only_b, n, edge)) <= Z:
-      return edge
-    return float(
-      optimize.brentq(lambda d: np.clip(_score_z(only_a, only_b, n, d), -1e9, 1e9) - z, edge, mean)
-    )
-
-  return Interval(mean, end(-1.0, Z), end(1.0, -Z))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,6 +67,17 @@ class Units:
     """[clusters]"""
     return np.bincount(self.cluster_N, value_N, self.clusters)
 
+  def apart(self) -> list[tuple[float, np.ndarray, 'Units']]:
+    """(weight of a side in the whole, which rows are of it, its own Units), one a side."""
+    found = []
+    for total, share_N in self.sides:
+      here_N = share_N > 0
+      own_N = share_N[here_N] * here_N.sum()
+      alike = np.ptp(own_N) < 1e-6  # whole numbers of 2**-30 stand for a share
+      weight_N = [1.0] * len(own_N) if alike else own_N.tolist()
+      found.append((total, here_N, Units.of(self.cluster_N[here_N].tolist(), weight_N)))
+    return found
+
   def part(self, here_N: np.ndarray) -> 'Units':
     """Some of the rows; each side weighs as it did among all."""
     weight_N = np.zeros(len(self))
@@ -119,19 +87,16 @@ class Units:
 
 
 def as_pairs(difference_N: np.ndarray, units: Units) -> tuple[int, int, int] | None:
-  """(only a, only b, pairs) of independent differences that are 1, 0 or -1, else None. Clusters
-  whose differences are all one show no spread: each counts as the single pair it may be."""
-  if not np.isin(difference_N, (-1, 0, 1)).all() or not (units.weight_N == 1).all():
+  """(only a, only b, pairs) of independent differences that are 1, 0 or -1, else None."""
+  if not units.independent or not np.isin(difference_N, (-1, 0, 1)).all():
     return None
-  if not units.independent:
-    if np.ptp(difference_N):
-      return None
-    difference_N = difference_N[: units.clusters]
   return int((difference_N > 0).sum()), int((difference_N < 0).sum()), len(difference_N)
 
 
 def mean(value_N: np.ndarray, units: Units) -> float:
-  return math.fsum(units.weight_N * value_N) / len(units)
+  """Rounding of weights alone is no difference of two rates."""
+  found = math.fsum(units.weight_N * value_N) / len(units)
+  return found if abs(found) > 1e-12 * float(np.abs(value_N).max(initial=0)) else 0.0
 
 
 def draws(
@@ -167,31 +132,18 @@ def interval(
   drawn_B: np.ndarray, value_N: np.ndarray, units: Units, level: float = 0.95
 ) -> Interval:
   """The mean with the percentiles of its draws, moved from it by what few clusters lack: a drawn
-  variance is (C-1)/C of the true one and its tails are not t's. Many clusters move nothing."""
+  variance is (C-1)/C of the true one and its tails are not t's. Many clusters move nothing. Of one
+  cluster, and of numbers that do not spread, nobody knows an interval."""
   middle, clusters, error = mean(value_N, units), units.clusters, standard_error(value_N, units)
-  if error is None:
+  if not error:
     return Interval(middle, None, None)
   t = float(special.stdtrit(clusters - 1, (1 + level) / 2))
-  if clusters < _FEWEST:
+  if clusters < FEWEST:
     return Interval(middle, middle - t * error, middle + t * error)
-  wider = t / float(special.ndtri((1 + level) / 2)) * math.sqrt(clusters / (clusters - 1))
+  wider = t / proportions.z_of(level) * math.sqrt(clusters / (clusters - 1))
   ends = np.nanquantile(drawn_B, [(1 - level) / 2, (1 + level) / 2])
   low, high = middle + wider * (ends - middle)
   return Interval(middle, float(low), float(high))
-
-
-def of_one(
-  value_N: np.ndarray, units: Units, shares: bool, drawn: Interval | None = None
-) -> Interval:
-  """What one model comes to: Wilson's interval of shares that are binomial, else the bootstrap's,
-  `drawn` where it is known; within what such a number can be."""
-  if shares and (pairs := as_pairs(value_N, units)):
-    return Interval(mean(value_N, units), *wilson(pairs[0], pairs[2]))
-  found = drawn or interval(draws(value_N[:, None], units)[:, 0], value_N, units)
-  if not shares or found.low is None or found.high is None:
-    return found
-  least, most = units.bounds
-  return found._replace(low=max(found.low, least), high=min(found.high, most))
 
 
 def standard_error(value_N: np.ndarray, units: Units) -> float | None:
@@ -211,48 +163,6 @@ def sign_flip(difference_N: np.ndarray, units: Units, count: int = DRAWS, seed: 
   """Two-sided p when a cluster's differences are as likely the other way round, all together. All
   patterns of up to 20 clusters are counted; of more, so many are drawn: p >= 1/(count + 1)."""
   return statistics.sign_flip(units.summed(difference_N * units.weight_N), count, seed)
-
-
-def beyond(
-  difference_N: np.ndarray, units: Units, bound: float, sign: int, shares: bool = False
-) -> float | None:
-  """One-sided p against `sign * mean <= sign * bound`: small where the mean is surely past it.
-  Pairs of shares are tested by their score, which knows that no discordant item of a few is no
-  proof; all else by t over clusters. None where one cluster has no error."""
-  if shares and (pairs := as_pairs(difference_N, units)):
-    return float(special.ndtr(-sign * _score_z(*pairs, bound)))
-  error = standard_error(difference_N, units)
-  if error is None:
-    return None
-  past = sign * (mean(difference_N, units) - bound)
-  t = past / error if error else math.copysign(math.inf, past)
-  return float(special.stdtr(units.clusters - 1, -t))
-
-
-def tost(
-  difference_N: np.ndarray, units: Units, margin: float, shares: bool = False
-) -> float | None:
-  """p that the mean is not within +-margin: small where both are surely the same."""
-  above, below = (beyond(difference_N, units, -s * margin, s, shares) for s in (1, -1))
-  return None if above is None or below is None else max(above, below)
-
-
-def detectable_share(n: int, discordant: float, power: float = 0.8, alpha: float = 0.05) -> float:
-  """The smallest difference of shares that n pairs find so often, where so many of them differ at
-  all; an exact test finds nothing in fewer than six."""
-  z = float(special.ndtri(1 - alpha / 2) + special.ndtri(power))
-  return min(1.0, max(z * math.sqrt(discordant / n), _REJECTING / n))
-
-
-def detectable(difference_N: np.ndarray, units: Units, shares: bool = False) -> float | None:
-  """The same for what these differences are: shares by discordance, else by their spread."""
-  if shares and (pairs := as_pairs(difference_N, units)):
-    return detectable_share(pairs[2], float(np.mean(difference_N != 0)))
-  error = standard_error(difference_N, units)
-  if not error:
-    return None
-  clusters = units.clusters
-  return statistics.detection_floor(error * math.sqrt(clusters), clusters)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -283,9 +193,9 @@ def crossed(value_SN: np.ndarray, units: Units, count: int = DRAWS, seed: int = 
   drawn_B = whole_B + math.sqrt(seeds / (seeds - 1)) * (picked_BS.mean(1) - whole_B)
   of_seeds, of_items = float(each_S.var(ddof=1)) / seeds, error**2
   total = of_seeds + of_items
-  if total <= 1e-24 * max(1.0, abs(middle)) ** 2:
-    same = Interval(middle, middle, middle)
-    p = 1.0 if middle == 0 else 0.0
+  if total <= 1e-24 * max(1.0, abs(middle)) ** 2:  # the signs alone tell something
+    same = Interval(middle, None, None)
+    p = statistics.sign_flip(each_S)
     return Crossed(both=same, seeds=alone, p=p, floor=None, each=found)
   free = total**2 / (of_seeds**2 / (seeds - 1) + of_items**2 / (units.clusters - 1))
   edge = float(special.stdtrit(free, 0.975))

@@ -104,7 +104,7 @@ def largest(program):
   named = [
     (device_bytes(leaf), f'{jax.tree_util.keystr(path)} {leaf.dtype}{list(leaf.shape)}')
     for path, leaf in jax.tree.leaves_with_path(program.args)
-    if hasattr(leaf, 'sharding')
+    if getattr(leaf, 'sharding', None)  # what comes from the host has none
   ]
   return [dict(bytes=n, what=what) for n, what in sorted(named, reverse=True)[:3]]
 
@@ -115,12 +115,14 @@ def device_bytes(leaf):
 
 def remedy(cfg, program, said):
   """What to change first: cheap things before dear ones, and no number that was not compiled."""
+  if program.remedy:
+    return program.remedy
   given = (
-    sum(device_bytes(x) for x in jax.tree.leaves(program.args) if hasattr(x, 'sharding'))
+    sum(device_bytes(x) for x in jax.tree.leaves(program.args) if getattr(x, 'sharding', None))
     + program.beside
   )
   if given > 0.7 * said['hbm_bytes']:
-    thin = '' if cfg.lora else ', or --config.lora (an adapter)' if hasattr(cfg, 'lora') else ''
+    thin = ', or --config.lora (an adapter)' if getattr(cfg, 'lora', 'no field') is None else ''
     return f'{given / 2**30:.1f} GiB are weights and what goes with them: a larger slice{thin}'
   learns = program.turns == 1  # what samples takes all rows at once, without gradients
   if learns and hasattr(cfg, 'microbatches'):
@@ -128,7 +130,8 @@ def remedy(cfg, program, said):
       '--search, which compiles more microbatches, recomputation and other meshes until they fit, '
       'and prints those flags; else a smaller --config.batch, or a larger slice'
     )
-  return 'a smaller --config.batch, or a larger slice'
+  rows = 'rows' if hasattr(cfg, 'rows') else 'batch'
+  return f'a smaller --config.{rows}, or a larger slice'
 
 
 def size(text):

@@ -17,7 +17,18 @@ from jaxalign.models import heads
 from jaxalign.sharding.alphabet import spec
 from jaxalign.sharding.collectives import sampling_mesh
 from jaxalign.sharding.meshes import make_mesh
-from jaxalign.stages import bon, dpo, explain, judging, ppo, reward, sft, trained, training
+from jaxalign.stages import (
+  bon,
+  dpo,
+  evaluate,
+  explain,
+  judging,
+  ppo,
+  reward,
+  sft,
+  trained,
+  training,
+)
 from jaxalign.stages import language as text
 from jaxalign.stages import ppo_start as begin
 from jaxalign.stages.doctors.doctor import device_bytes
@@ -25,25 +36,8 @@ from jaxalign.stages.refusals import BON, LEARNING, PPO, Found
 from jaxalign.study.stage import Config as Study
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
 from jaxalign.train.state import make_state
-
-
-@dataclasses.dataclass(frozen=True)
-class Program:
-  """A jitted function, what it is called with, and what one call is worth."""
-
-  name: str
-  call: object
-  args: tuple
-  how: dict = dataclasses.field(default_factory=dict)  # its static arguments
-  beside: int = 0  # bytes on each device that lie there meanwhile, and are none of its arguments
-  tokens: int = 0  # slots of text in one call, on all devices
-  flops: float = 0.0  # of one call, on all devices: 6 a weight of every matmul, causal attention
-  calls: int = 1  # in the whole stage
-  turns: int = 1  # at most, of a loop that ends when its data say so: sampling
-  read: int = 0  # bytes on a device that each of these turns must read: weights and cache
-
-  def lower(self):
-    return self.call.lower(*self.args, **self.how)
+from launch import evaluations
+from launch.program import Program
 
 
 def programs_of(cfg, devices):
@@ -62,6 +56,8 @@ def programs_of(cfg, devices):
       made, rules = rounds(cfg, mesh), PPO
     case bon.Config():
       made, rules = best_of(cfg, mesh), BON
+    case evaluate.Config():
+      return mesh, list(evaluations.programs_of(cfg, mesh))
     case _:
       raise UserError(f'{type(cfg).__module__}: preflight does not know what it compiles')
   dict(rules)['batch'](cfg, Found(mesh=mesh))

@@ -1,5 +1,6 @@
 """Every config builds, seals and says how it is run; every :smoke runs to its end and learns."""
 
+import dataclasses
 import json
 import math
 import pathlib
@@ -10,7 +11,9 @@ import pytest
 
 import jaxalign
 from jaxalign import main, sealing
+from jaxalign.config import UserError
 from jaxalign.data import chat
+from jaxalign.stages import evaluate_refusals
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').glob('*.py') if p.name != '__init__.py')
@@ -32,7 +35,7 @@ SHORT = dict(
   explain_qwen3_14b={'length': 96, 'model.depth': 2},
   sft_smollm2={'length': 96, 'model.depth': 2},
 )  # fmt: skip
-TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'eval_', 'study_'))]
+TRAIN = [p for p in CONFIGS if not p.stem.startswith(('bon_', 'corpus_', 'eval_', 'study_'))]
 STAGES = dict(study='jaxalign.study.stage', eval='jaxalign.stages.evaluate')  # less plain names
 
 
@@ -130,6 +133,29 @@ def test_explain_reaches_its_stated_loss(tmp_path, one_device, optimized):
   run(ROOT / 'configs/explain_llama2_7b.py', tmp_path)
   evals = [json.loads(line) for line in (tmp_path / 'evals.jsonl').read_text().splitlines()]
   assert evals[-1]['step'] == 120 and evals[-1]['held_out_loss'] < stated < math.log(1024) - 1.5
+
+
+@pytest.mark.parametrize('name', ['eval_full', 'eval_truthful'])
+def test_an_evaluation_with_judges_that_are_not_there_is_refused_and_offline_has_none(
+  name, tmp_path
+):
+  """Before anything is asked, by a line that names the judge."""
+  path = ROOT / f'configs/{name}.py'
+  whole, offline = (sealing.seal(main.load(f'{path}{v}')) for v in ('', ':offline'))
+  gone = [
+    dataclasses.replace(judge, path=str(tmp_path / 'none')) if hasattr(judge, 'path') else judge
+    for judge in whole.judges
+  ]
+  with pytest.raises(UserError, match='judge (harmbench|truth): .*no such file') as error:
+    evaluate_refusals.JUDGING[0][1](dataclasses.replace(whole, judges=tuple(gone)), {})
+  assert '\n' not in str(error.value)
+  words, _ = evaluate_refusals.JUDGING[0][1](offline, {})
+  assert 'words (refusal)' in words and 'rouge_l (overlap)' in words
+  kinds = {judge.kind for judge in whole.judges}
+  assert {'truth', 'info', 'refusal', 'overlap'} <= kinds
+  assert {judge.name for judge in offline.judges} < {judge.name for judge in whole.judges}
+  known = {m.name for suite in whole.suites for m in suite.measures()}
+  assert {*whole.primaries} <= known and {*offline.primaries} < {*whole.primaries}
 
 
 @pytest.mark.campaign

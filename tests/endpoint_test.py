@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.endpoint import Client, Endpoint, EndpointError, texts
+from jaxalign.endpoint import Client, Endpoint, EndpointError
+from jaxalign.endpoint_answers import texts
 
 CHAT = dict(messages=[dict(role='user', content='a')])
 SECRET = 'sk-very-secret'

@@ -7,11 +7,12 @@ import pathlib
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLOORS = (
   (
-    'endings config ranges files gguf_file sealing config_file endpoint statistics paired pictures '
-    'chips overrides sharding pod allocator compile_cache workdir'
+    'endings config ranges files gguf_file sealing config_file endpoint endpoint_answers '
+    'statistics proportions paired estimates pictures chips overrides sharding pod allocator '
+    'compile_cache workdir'
   ),
   'models data train',
-  'losses rl evals probes attacks valueworld page',
+  'losses rl evals probes attacks valueworld page corpora',
   'stages',
   'study',
   'doors main api __init__ configs launch',

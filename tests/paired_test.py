@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
+from scipy import stats
 
-from jaxalign import paired, statistics
+from jaxalign import estimates, paired
 from jaxalign.paired import Units
 
 
@@ -17,79 +17,6 @@ def alone(n):
 
 def of_size(clusters, size):
   return Units.of(np.repeat(np.arange(clusters), size).tolist(), [1.0] * clusters * size)
-
-
-def differences(only_a, only_b, n):
-  return np.array([1.0] * only_a + [-1.0] * only_b + [0.0] * (n - only_a - only_b))
-
-
-@pytest.mark.parametrize('hits, n', [(0, 1), (1, 1), (5, 10), (81.5, 263), (0, 40), (999, 1000)])
-def test_wilson_solves_its_equation(hits, n):
-  """Its ends are where the seen share lies just z standard errors of the end away."""
-  low, high = paired.wilson(hits, n)
-  assert 0 <= low <= hits / n <= high <= 1 and paired.wilson(0, 0) == (0, 1)
-  for end in (low, high):
-    if 0 < end < 1:
-      gap = abs(hits / n - end)
-      assert gap == pytest.approx(paired.Z * math.sqrt(end * (1 - end) / n), rel=1e-9)
-
-
-@pytest.mark.parametrize('a, b', [(0, 0), (5, 0), (6, 0), (1, 9), (10, 10), (40, 21), (300, 244)])
-def test_mcnemar_is_a_coin_that_was_thrown(a, b):
-  known = stats.binomtest(a, a + b, 0.5).pvalue if a + b else 1.0
-  assert paired.mcnemar(a, b) == pytest.approx(known, rel=1e-9)
-  if a + b <= 20:
-    assert paired.mcnemar(a, b) == pytest.approx(statistics.sign_flip(differences(a, b, 30)))
-
-
-def test_mcnemar_by_hand():
-  assert paired.mcnemar(1, 9) == pytest.approx(2 * (1 + 10) / 2**10)
-  assert paired.mcnemar(6, 0) == 2 / 64 and paired.mcnemar(5, 0) == 2 / 32
-
-
-def score(a, b, n, difference):
-  """Tango's statistic with the nuisance share found by search instead of by its formula."""
-  low, high = max(0.0, -difference), (1 - difference) / 2
-
-  def lacking(q):
-    both = max(1e-300, 1 - 2 * q - difference)
-    return -(
-      a * math.log(max(1e-300, q + difference))
-      + b * math.log(max(1e-300, q))
-      + (n - a - b) * math.log(both)
-    )
-
-  q = optimize.minimize_scalar(
-    lacking, bounds=(low, high), method='bounded', options=dict(xatol=1e-12)
-  ).x
-  return (a - b - n * difference) / math.sqrt(n * (2 * q + difference - difference**2))
-
-
-@pytest.mark.parametrize('a, b, n', [(12, 4, 50), (1, 9, 30), (3, 0, 20), (0, 7, 7), (25, 25, 313)])
-def test_tangos_interval_ends_where_its_score_does(a, b, n):
-  found = paired.tango(a, b, n)
-  assert found.mean == (a - b) / n and -1 <= found.low <= found.mean <= found.high <= 1
-  for end, z in ((found.low, paired.Z), (found.high, -paired.Z)):
-    if abs(end) < 1:
-      assert score(a, b, n, end) == pytest.approx(z, abs=2e-3)
-  turned = paired.tango(b, a, n)
-  assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), abs=1e-9)
-
-
-def test_tangos_interval_knows_that_no_discordant_item_is_no_proof():
-  low, high = paired.tango(0, 0, 100)[1:]
-  known = paired.Z**2 / (100 + paired.Z**2)  # of its equation with both counts 0
-  assert (low, high) == pytest.approx((-known, known), abs=1e-9)
-  assert paired.tango(5, 0, 5).high == 1 and paired.tango(0, 5, 5).low == -1
-
-
-def test_tangos_interval_covers():
-  rng, covered = np.random.default_rng(0), []
-  for _ in range(400):
-    a, b, _ = rng.multinomial(60, [0.15, 0.05, 0.8])
-    _, low, high = paired.tango(int(a), int(b), 60)
-    covered.append(low <= 0.1 <= high)
-  assert 0.92 <= np.mean(covered) <= 0.98
 
 
 def test_a_draw_takes_clusters_whole_and_all_columns_from_one_draw():
@@ -177,7 +104,9 @@ def test_one_cluster_has_no_interval():
   units, value_N = of_size(1, 9), np.arange(9.0)
   drawn_B = paired.draws(value_N[:, None], units, 10)[:, 0]
   assert paired.interval(drawn_B, value_N, units)[1:] == (None, None)
-  assert paired.tost(value_N, units, 1.0) is None and paired.detectable(value_N, units) is None
+  assert (
+    estimates.tost(value_N, units, 1.0) is None and estimates.detectable(value_N, units) is None
+  )
 
 
 def test_the_sign_flip_flips_clusters_whole():
@@ -193,6 +122,42 @@ def test_the_sign_flip_flips_clusters_whole():
   assert paired.sign_flip(np.ones(60), many) == 1 / 10_001
 
 
+@pytest.mark.parametrize('seed', range(4))
+def test_the_sign_flip_is_scipys_permutation_test_of_what_clusters_add(seed):
+  rng = np.random.default_rng(seed)
+  units = Units.of(rng.integers(9, size=30).tolist(), [1.0] * 30)
+  d_N = rng.choice([-1.0, 0.0, 0.5, 1.0], 30)
+  known = stats.permutation_test(
+    (units.summed(d_N), np.zeros(units.clusters)),
+    lambda a, b: np.sum(a - b),
+    permutation_type='samples',
+    n_resamples=np.inf,
+  )
+  assert paired.sign_flip(d_N, units) == pytest.approx(known.pvalue)
+
+
+def test_the_clustered_bootstrap_is_scipys_of_both_sums():
+  """A mean of clusters is a ratio: what they add, by how many they are."""
+  rng = np.random.default_rng(6)
+  cluster_N = np.repeat(np.arange(40), rng.integers(1, 9, 40)).tolist()
+  units = Units.of(cluster_N, [1.0] * len(cluster_N))
+  value_N = rng.normal(size=40)[units.cluster_N] + rng.normal(size=len(units))
+  known = stats.bootstrap(
+    (units.summed(value_N), units.summed(np.ones(len(units)))),
+    lambda sums, sizes, axis: sums.sum(axis) / sizes.sum(axis),
+    paired=True,
+    vectorized=True,
+    n_resamples=8000,
+    method='percentile',
+    rng=1,
+  )
+  drawn_B = paired.draws(value_N[:, None], units, 8000)[:, 0]
+  assert drawn_B.std() == pytest.approx(known.standard_error, rel=0.04)
+  ends = np.quantile(drawn_B, [0.025, 0.975])
+  width = known.confidence_interval.high - known.confidence_interval.low
+  assert ends == pytest.approx(tuple(known.confidence_interval), abs=0.04 * width)
+
+
 def test_the_sign_flip_has_its_size_in_clusters_and_not_in_items():
   rng, units, lone = np.random.default_rng(5), of_size(10, 8), alone(80)
   ps = []
@@ -201,57 +166,6 @@ def test_the_sign_flip_has_its_size_in_clusters_and_not_in_items():
     ps.append((paired.sign_flip(d_N, units), paired.sign_flip(d_N, lone, 199)))
   rejected = np.mean(np.array(ps) <= 0.05, 0)
   assert rejected[0] <= 0.08 and rejected[1] > 0.3
-
-
-def test_equivalence_is_two_t_tests_over_clusters():
-  rng, units = np.random.default_rng(7), of_size(12, 3)
-  d_N = rng.normal(0.02, 0.1, 36)
-  means_C = d_N.reshape(12, 3).mean(1)
-  above = stats.ttest_1samp(means_C, -0.1, alternative='greater').pvalue
-  below = stats.ttest_1samp(means_C, 0.1, alternative='less').pvalue
-  assert paired.tost(d_N, units, 0.1) == pytest.approx(max(above, below))
-  assert paired.beyond(d_N, units, -0.1, 1) == pytest.approx(above)
-  assert paired.tost(d_N + 0.5, units, 0.1) > 0.99
-
-
-def test_equivalence_of_shares_needs_items_not_only_agreement():
-  few, many = (paired.tost(np.zeros(n), alone(n), 0.05, shares=True) for n in (20, 200))
-  assert few > 0.1 and many < 0.01
-  assert few == pytest.approx(stats.norm.sf(-score(0, 0, 20, 0.05)), abs=1e-3)
-
-
-def test_equivalence_has_its_size_at_the_margin():
-  rng, claimed = np.random.default_rng(8), []
-  for _ in range(500):
-    a, b, _ = rng.multinomial(200, [0.10, 0.05, 0.85])  # a true difference of .05
-    d_N = differences(int(a), int(b), 200)
-    claimed.append(paired.tost(d_N, alone(200), 0.05, shares=True) < 0.05)
-  assert np.mean(claimed) <= 0.08
-
-
-def test_what_can_be_detected_is_the_table_of_the_design():
-  table = {
-    100: (8.9, 12.5, 15.3), 313: (5.0, 7.1, 8.7), 450: (4.2, 5.9, 7.2), 520: (3.9, 5.5, 6.7),
-    790: (3.2, 4.5, 5.5), 2312: (1.8, 2.6, 3.2),
-  }  # fmt: skip
-  for n, known in table.items():
-    found = [100 * paired.detectable_share(n, share) for share in (0.1, 0.2, 0.3)]
-    assert found == pytest.approx(known, abs=0.051)
-  d_N = differences(30, 15, 450)
-  assert paired.detectable(d_N, alone(450), True) == paired.detectable_share(450, 0.1)
-  assert paired.detectable_share(100, 0.0) == 0.06  # six discordant items, all one way
-
-
-def test_what_can_be_detected_is_detected_in_four_studies_of_five():
-  rng, n, found = np.random.default_rng(9), 400, []
-  share = paired.detectable_share(n, 0.2)
-  for _ in range(500):
-    a, b, _ = rng.multinomial(n, [(0.2 + share) / 2, (0.2 - share) / 2, 0.8])
-    found.append(paired.mcnemar(int(a), int(b)) <= 0.05)
-  assert 0.72 <= np.mean(found) <= 0.85  # an exact test finds a little less
-  x_N = rng.normal(size=50)
-  spread = statistics.detection_floor(float(x_N.std(ddof=1)), 50)
-  assert paired.detectable(x_N, alone(50)) == pytest.approx(spread)
 
 
 def test_seeds_and_items_are_drawn_both():
@@ -279,7 +193,9 @@ def test_seeds_are_told_with_their_own_interval():
   lone = paired.crossed(x_SN[:1], alone(30))
   assert lone.p is None and lone.both[1:] == (None, None)
   same = paired.crossed(np.zeros((2, 30)), alone(30))
-  assert same.both == (0, 0, 0) and same.p == 1
+  assert same.both == (0, None, None) and same.p == 1
+  shifted = paired.crossed(np.full((3, 30), 0.2), alone(30))
+  assert shifted.both[1:] == (None, None) and shifted.p == 2 / 2**3  # the signs alone
 
 
 def test_where_seeds_alone_differ_their_interval_is_ts():

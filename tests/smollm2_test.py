@@ -50,3 +50,27 @@ def test_transformers_says_the_same(smollm2, guest, prompts, said):
   for scored, answer in zip(jaxalign.score(guest.model, pairs), said):
     assert scored.greedy
     np.testing.assert_allclose(scored.logprobs, answer.logprobs, atol=5e-4)
+
+
+def test_an_openai_client_is_answered(guest, said):
+  """OpenAI's own client against the server: whole and streamed, it is told what `sample` says."""
+  for name in ('starlette', 'uvicorn', 'httpx', 'openai'):
+    pytest.importorskip(name, reason=f'a server and its client: {name}')
+  import openai
+
+  from tests.doors.server import Server
+
+  server = Server(guest, rows=2)
+  try:
+    client = openai.OpenAI(base_url=f'{server.url}/v1', api_key='none', max_retries=0)
+    (listed,) = client.models.list().data
+    how = dict(model=listed.id, max_tokens=16, temperature=0)
+    for text, answer in zip(ASKED, said):
+      asked = [dict(role='user', content=text)]
+      whole = client.chat.completions.create(messages=asked, **how).choices[0]
+      assert whole.message.content == answer.text
+      parts = client.chat.completions.create(messages=asked, stream=True, **how)
+      told = [part.choices[0].delta.content or '' for part in parts if part.choices]
+      assert ''.join(told) == answer.text
+  finally:
+    assert server.close()

@@ -36,18 +36,22 @@ class Saying:
     tokens = sum(len(answer.tokens) for answer in found)
     return self._about | dict(object=kind, choices=choices, usage=self._usage(tokens))
 
-  def events(self, n: int, text: str, answer: Answer | None) -> Iterator[dict[str, Any]]:
+  @property
+  def words(self) -> bool:
+    """Whether an answer's tokens are told one by one, which takes its time."""
+    return self._asked.logprobs is not None
+
+  def events(self, n: int, text: str, answer: Answer | None) -> list[dict[str, Any]]:
     """Chunks of one answer: what came of it, and at its end why it ended."""
     if answer is not None and answer.error:
-      yield Refused(answer.error, 500).body()
-      return
+      return [Refused(answer.error, 500).body()]
     first, why = n not in self._begun, None
     if answer is not None:
       self._tokens += len(answer.tokens)
       why = _FINISH[answer.why]
     text = (self._lead(n) if first else '') + text
     if not (text or why):
-      return
+      return []
     self._begun.add(n)
     if self._asked.chat:
       role = dict(role='assistant') if first else {}
@@ -55,7 +59,7 @@ class Saying:
     else:
       own = dict(text=text)
     logprobs = None if answer is None else self._logprobs(n, answer)
-    yield self._chunk([dict(index=n, logprobs=logprobs, finish_reason=why) | own])
+    return [self._chunk([dict(index=n, logprobs=logprobs, finish_reason=why) | own])]
 
   def end(self) -> Iterator[dict[str, Any]]:
     """What comes after the last answer, if it was asked for."""

@@ -2,7 +2,8 @@
 
 OpenAI's interface to a model, for one machine: /v1/models, /v1/completions, /v1/chat/completions,
 /health and /metrics. MODEL is a workdir, a Hugging Face directory or hub name, a .gguf or a .bin.
-Only this machine is served unless --host says otherwise. A token in the environment variable
+Only this machine is served unless --host says otherwise, and only under a name of its own: a web
+page elsewhere whose name is made to point here is refused. A token in the environment variable
 JAXALIGN_SERVE_TOKEN is asked of every client. SIGTERM ends what is being answered first.
 """
 
@@ -14,7 +15,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from absl import flags
@@ -24,6 +25,7 @@ from jaxalign.doors import requests
 from jaxalign.doors.engine import Broken, Engine, Full, Job, sizes
 from jaxalign.doors.opening import Flag, flag_values, opened
 from jaxalign.doors.replies import Saying
+from jaxalign.doors.wire import Local, as_json, body_of, refused
 from jaxalign.rl.answers import Answer
 
 _FLAGS: tuple[Flag, ...] = (
@@ -36,7 +38,6 @@ _FLAGS: tuple[Flag, ...] = (
   (flags.DEFINE_string, 'dtype', None, "float32, bfloat16 or float16; default: the file's"),
 )
 _TOKEN = 'JAXALIGN_SERVE_TOKEN'
-_BODY = 4 << 20  # bytes of a request
 _DRAIN = 60.0  # seconds that SIGTERM waits for answers
 _Inbox = asyncio.Queue[tuple[int, str, Answer | None] | None]  # None: the client has left
 
@@ -64,7 +65,7 @@ def run(argv: Sequence[str]) -> int:
   limit = sizes(guest, values.tokens)
   engine = Engine(guest, rows=values.rows, limit=limit, waiting=values.waiting)
   config = uvicorn.Config(
-    app(engine, token), log_level='warning',
+    app(engine, token, local=values['host'].using_default_value), log_level='warning',
     timeout_graceful_shutdown=int(_DRAIN),
   )  # fmt: skip
   server = uvicorn.Server(config)
@@ -99,9 +100,11 @@ async def _serve(server: Any, listening: socket.socket, engine: Engine, name: st
   await asyncio.to_thread(engine.drain, _DRAIN)
 
 
-def app(engine: Engine, token: str | None) -> Any:
-  """The Starlette application over an engine."""
+def app(engine: Engine, token: str | None, local: bool = True) -> Any:
+  """The Starlette application over an engine. local: whether it is asked under names of this
+  machine alone."""
   from starlette.applications import Starlette
+  from starlette.middleware import Middleware
   from starlette.routing import Route
 
   api = _Api(engine, token)
@@ -113,7 +116,8 @@ def app(engine: Engine, token: str | None) -> Any:
       Route('/health', api.health),
       Route('/metrics', api.metrics),
     ],
-    exception_handlers={404: api.strange, 405: api.strange},
+    exception_handlers={404: api.strange, 405: api.strange, 500: api.fallen},
+    middleware=[Middleware(Local)] if local else [],
   )
 
 
@@ -132,12 +136,12 @@ class _Api:
   async def models(self, request: Any) -> Any:
     name = self._engine.guest.id
     one = dict(id=name, object='model', created=self._began, owned_by='jaxalign')
-    return self._refused_client(request) or _json(dict(object='list', data=[one]))
+    return self._refused_client(request) or as_json(dict(object='list', data=[one]))
 
   async def health(self, request: Any) -> Any:
     if self._engine.broken:  # why is for the log: it may name what is no client's business
-      return _json(dict(status='broken'), 503)
-    return _json(dict(status='ok'))
+      return as_json(dict(status='broken'), 503)
+    return as_json(dict(status='ok'))
 
   async def metrics(self, request: Any) -> Any:
     from starlette.responses import PlainTextResponse
@@ -146,7 +150,12 @@ class _Api:
 
   async def strange(self, request: Any, error: Any) -> Any:
     said = f'there is no {request.method} {request.url.path[:200]}'
-    return _json(requests.Refused(said).body(), error.status_code, error.headers)
+    return as_json(requests.Refused(said).body(), error.status_code, error.headers)
+
+  async def fallen(self, request: Any, error: Exception) -> Any:
+    """Of what nobody expected: the log has all of it, the client a line."""
+    said = f'something broke in the server ({type(error).__name__}); its log says what'
+    return as_json(requests.Refused(said, 500, 'server_error').body(), 500)
 
   def _refused_client(self, request: Any) -> Any:
     """An error for whoever lacks the token, or None."""
@@ -154,24 +163,24 @@ class _Api:
     if self._token is None or hmac.compare_digest(given.encode(), self._token.encode()):
       return None
     error = requests.Refused('the token is missing or another one', 401, 'invalid_api_key')
-    return _refused(error)
+    return refused(error)
 
   async def _answer(self, request: Any, chat: bool) -> Any:
     from starlette.responses import StreamingResponse
 
-    if refused := self._refused_client(request):
-      return refused
+    if stranger := self._refused_client(request):
+      return stranger
     try:
-      body = await _body(request)
+      body = await body_of(request)
       asked = await asyncio.to_thread(_read, body, self._engine, chat)  # a long text takes its time
       jobs, inbox = _jobs(asked)
       self._engine.ask(jobs)
     except Full:
-      return _refused(requests.Refused('too many wait: come again', 429, 'rate_limit_exceeded'))
+      return refused(requests.Refused('too many wait: come again', 429, 'rate_limit_exceeded'))
     except Broken as error:
-      return _refused(requests.Refused(str(error), 503, 'server_error'))
+      return refused(requests.Refused(str(error), 503, 'server_error'))
     except requests.Refused as error:
-      return _refused(error)
+      return refused(error)
     kind = 'chatcmpl' if chat else 'cmpl'
     said = Saying(asked, jobs, f'{kind}-{uuid.uuid4().hex}', int(time.time()))
     if asked.stream:
@@ -179,46 +188,15 @@ class _Api:
     async with _watched(request, jobs, inbox):
       found = await _all(jobs, inbox)
     if found is None:
-      return _refused(requests.Refused('the client has left', 499))
+      return refused(requests.Refused('the client has left', 499))
     wrong = next((one.error for one in found if one.error), None)
     if wrong is not None:
-      return _refused(requests.Refused(wrong, 500, 'server_error'))
-    return _json(await asyncio.to_thread(said.whole, found))
+      return refused(requests.Refused(wrong, 500, 'server_error'))
+    return as_json(await asyncio.to_thread(said.whole, found))
 
 
 def _read(body: bytes, engine: Engine, chat: bool) -> requests.Asked:
   return requests.read(requests.parsed(body), engine, chat)
-
-
-async def _body(request: Any) -> bytes:
-  from starlette.requests import ClientDisconnect
-
-  kind = request.headers.get('content-type', '').partition(';')[0].strip().lower()
-  if kind != 'application/json':  # a web page may send other kinds here, unasked
-    raise requests.Refused('the content-type of a request is application/json', 415)
-  body, length = b'', 0
-  try:
-    async for part in request.stream():
-      length += len(part)
-      body += part if length <= _BODY else b''
-      if length > 16 * _BODY:
-        break
-  except ClientDisconnect:
-    raise requests.Refused('the client has left', 499) from None
-  if length > _BODY:  # read to its end all the same: who still sends hears no answer
-    raise requests.Refused(f'the body has more than {_BODY} bytes', 413)
-  return body
-
-
-def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Any:
-  from starlette.responses import Response
-
-  kind = 'application/json'
-  return Response(json.dumps(content), status_code=status, headers=headers, media_type=kind)
-
-
-def _refused(error: requests.Refused) -> Any:
-  return _json(error.body(), error.status, {'Retry-After': '1'} if error.status == 429 else None)
 
 
 def _jobs(asked: requests.Asked) -> tuple[list[Job], _Inbox]:
@@ -279,7 +257,11 @@ async def _events(
         return
       n, text, answer = told
       ended += answer is not None
-      for event in said.events(n, text, answer):
+      if answer is not None and said.words:  # of every token: others are not kept waiting for it
+        events = await asyncio.to_thread(said.events, n, text, answer)
+      else:
+        events = said.events(n, text, answer)
+      for event in events:
         yield f'data: {json.dumps(event)}\n\n'
     for event in said.end():
       yield f'data: {json.dumps(event)}\n\n'

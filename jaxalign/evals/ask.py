@@ -112,7 +112,7 @@ class Native:
         if n in wanted:
           yield n, found
       else:
-        requests[n] = _request(found, decode, plan[n].draw)
+        requests[n] = request_of(found, decode, plan[n].draw)
     todo = [n for n in requests if n in wanted]
     asked = [requests[n] for n in todo]
     every = list(requests.values())
@@ -185,7 +185,8 @@ class Native:
       yield n, _failed(plan[n], str(found)) if isinstance(found, UserError) else found
 
 
-def _request(prompt: Ids, decode: Decode, draw: int) -> Request:
+def request_of(prompt: Ids, decode: Decode, draw: int) -> Request:
+  """What is asked of a model that is loaded here."""
   return Request(
     prompt=prompt,
     length=decode.length,

@@ -11,7 +11,8 @@ from typing import Any
 
 from jaxalign import pod
 from jaxalign.config import UserError
-from jaxalign.endpoint import Client, Endpoint, EndpointError, texts
+from jaxalign.endpoint import Client, Endpoint, EndpointError
+from jaxalign.endpoint_answers import texts
 from jaxalign.evals.ask import Ask
 from jaxalign.evals.item import Decode, Item, Said, Why
 

@@ -34,12 +34,13 @@ class Encoding:
 
   def pairs(self, item: Item) -> list[Pair]:
     """What is scored of an item: (context, choice) of each choice. Of a dialogue a choice is a
-    whole answer, its end token included; letters, and what goes on from a prefill, are not."""
+    whole answer, its end token included; openings, letters, and what goes on from a prefill, are
+    not."""
     if not item.turns:
       return [_of_texts(self.tokenizer, item.text + item.prefill, said) for said in item.choices]
-    letters = all(len(said.strip()) == 1 for said in item.choices)
+    opening = item.opening or all(len(said.strip()) == 1 for said in item.choices)
     if not item.prefill:
-      return [self._answered(item, said, opening=letters) for said in item.choices]
+      return [self._answered(item, said, opening=opening) for said in item.choices]
     head = self.prompt(item)
     wholes = [sum(self._answered(item, item.prefill + s, opening=True), ()) for s in item.choices]
     return [(head, whole[len(head) :]) for whole in wholes]

@@ -54,6 +54,8 @@ class Answer:
   draw: int
   text: str
   labels: Mapping[str, str]  # {judge's name: label or value}
+  read: str = ''  # as judges read it, where that is not the text: decoded, cut
+  error: str = ''  # why it was not asked; then there is no text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,3 +67,5 @@ class Evaluated:
   items: Mapping[str, Item]  # {id: item}
   rows: tuple[Row, ...]
   answers: tuple[Answer, ...]
+  # {(suite, unit): hash of the words that were put}, of logs that say so
+  prompts: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)

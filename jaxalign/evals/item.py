@@ -19,6 +19,7 @@ from jaxalign.ranges import Count, Range, Seed, Share, Slots
 Better = Literal['more', 'less', '']  # '': a number beside the others, neither good nor bad
 _Temperature = Annotated[float, Range(at_least=1e-3, at_most=100, besides=(0,))]
 RATES = '', 'difference'  # units of a Measure: a rate from 0 to 1, and what two of those differ by
+REFERENCE = 'reference'  # of a Measure's kinds: another model's answers, and no judge's verdict
 Why = Literal['end', 'stop', 'length', 'error']
 _Record = TypeVar('_Record')
 
@@ -48,6 +49,7 @@ class Item:
   text: str = ''  # a beginning that is continued as it stands, in no chat format
   prefill: str = ''  # how the assistant's answer is made to begin; no part of what is said
   choices: tuple[str, ...] = ()  # answers whose log-probabilities are asked; (): one is generated
+  opening: bool = False  # choices are how an answer begins, so that no end follows them
   wants: str = ''  # what is asked, in plain words, where the turns wrap it: judges read this
   decode: str = 'plain'  # how an answer is read before it is judged: a name of templates.HOOKS
   right: tuple[str, ...] = ()  # reference answers that are good, for judges that compare texts
@@ -61,6 +63,7 @@ class Item:
     """sha256 of what is asked; the place in a file and the slices are no part of it."""
     turns = [[turn.role, turn.text] for turn in self.turns]
     asked = [turns, self.text, self.prefill, self.choices, self.wants, self.decode]
+    asked += ['opening'] if self.opening else []
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
 
   @property
@@ -110,6 +113,7 @@ class Asked:
   kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)  # {judge's name: its kind}
   # {judge's name: all it can say}, of those that can say less than others of their kind
   labels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+  reference: tuple[Said, ...] = ()  # what another model said, in order; () where none is named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,7 +130,7 @@ class Row:
   cluster: str
   value: float
   weight: float = 1.0
-  judge: str = ''  # the judge's name; '' where none was needed
+  judge: str = ''  # the judge's name, of two 'a+b'; '' where none was needed
   slices: tuple[tuple[str, str], ...] = ()
 
 
@@ -140,13 +144,17 @@ class Measure:
   unit: str = ''  # of the value: '' is a rate from 0 to 1; else 'nats a byte', 'tokens', ...
   chance: float | None = None  # what a model that knows nothing gets
   baselines: tuple[tuple[str, float], ...] = ()  # ((a rule that reads no question, its number), ..)
+  kinds: tuple[str, ...] = ()  # of judges, any of which gives it ('a+b': both); (): none is needed
+  label: str = ''  # what such a judge must be able to say, where not all of the kind can
+  sliced: tuple[str, ...] = ()  # names of slices that are shown one by one in a summary
 
 
 class Suite(Protocol):
   """Questions, how they are asked, and what is measured of the answers; a config of an evaluation.
 
   `needs` names what judges serve it, by their kind: 'refusal', 'harm', 'truth', 'info', 'reward',
-  'overlap', 'sentiment'.
+  'overlap', 'overlap_max', 'sentiment', 'toxicity', 'regard'. A measure names those that can give
+  it.
   """
 
   decode: Decode

@@ -10,6 +10,7 @@ from jaxalign.config import UserError
 from jaxalign.evals import store
 from jaxalign.evals.evaluated import About, Answer, AskedSuite, Evaluated, Margin
 from jaxalign.evals.item import Item, Measure, Row, Said, Verdict, of_json
+from jaxalign.evals.reading import as_read
 from jaxalign.files import place, read_object, rows
 
 _REMEDY = 'run that evaluation again with the same command: what is there is not asked again'
@@ -34,8 +35,10 @@ def evaluated(path: str | os.PathLike[str], label: str = '') -> Evaluated:
     labels = {
       judge: _verdicts_of(workdir, suite.name, judge, mark) for judge, mark in about.judges.items()
     }
-    scored = {item.id for item in own if item.choices}  # of these there is no text
-    answers += [_answer(suite.name, one, labels) for one in said if one.item not in scored]
+    by_id = {item.id: item for item in own}
+    for one in said:
+      if not by_id[one.item].choices:  # of what was scored there is no text
+        answers.append(_answer(suite.name, by_id[one.item], one, labels))
   measures = _lines(store.rows_at(workdir), Row)
   return Evaluated(
     label=label or workdir.name,
@@ -53,6 +56,13 @@ def _about_of(workdir: epath.Path) -> About:
       raise UserError(f'the evaluation in {workdir} is not done ({_so_far(workdir)}): {_REMEDY}')
     raise UserError(f'{workdir} holds no evaluation: name the --workdir of one')
   return _about_in(workdir / store.EVALUATED)
+
+
+def measured(workdir: epath.Path) -> tuple[About, list[Row]] | None:
+  """What was measured of a store so far; None where nothing was."""
+  if not (workdir / store.EVALUATED).exists():
+    return None
+  return _about_in(workdir / store.EVALUATED), _lines(store.rows_at(workdir), Row)
 
 
 def asked_of(workdir: epath.Path) -> About:
@@ -101,14 +111,19 @@ def _verdicts_of(
   return {one.key: one for one in found if one.judge == fingerprint}
 
 
-def _answer(suite: str, said: Said, labels: Mapping[str, Mapping[str, Verdict]]) -> Answer:
+def _answer(
+  suite: str, item: Item, said: Said, labels: Mapping[str, Mapping[str, Verdict]]
+) -> Answer:
   told = {judge: of[said.key] for judge, of in labels.items() if said.key in of}
+  heard = as_read(item, said)
   return Answer(
     suite=suite,
     item=said.item,
     draw=said.draw,
     text=said.text,
     labels={judge: _shown(verdict) for judge, verdict in told.items()},
+    read='' if heard == said.text else heard,
+    error=said.error,
   )
 
 

@@ -171,9 +171,7 @@ class Lines(Generic[_Line]):
 
 def _write_lines(records: Sequence[Any], path: epath.Path) -> None:
   """A file of these records, written only if that changes it."""
-  made = b''.join(map(_line, records))
-  if not path.exists() or content(path) != made:
-    write_text(made.decode(), path)
+  _write_text(b''.join(map(_line, records)).decode(), path)
 
 
 def _line(record: Any) -> bytes:
@@ -281,7 +279,10 @@ def write_about(about: About, workdir: epath.Path) -> None:
 
 
 def _write_json(record: Mapping[str, Any], path: epath.Path) -> None:
-  text = json.dumps(record, indent=2, ensure_ascii=False) + '\n'
+  _write_text(json.dumps(record, indent=2, ensure_ascii=False) + '\n', path)
+
+
+def _write_text(text: str, path: epath.Path) -> None:
   if not path.exists() or content(path) != text.encode():
     write_text(text, path)
 

@@ -10,9 +10,12 @@ import dataclasses
 import random
 import string
 
+from etils import epath
+
 from jaxalign.config import UserError
 from jaxalign.data.records import Turn
 from jaxalign.evals.codes import HOOKS
+from jaxalign.evals.suites import tables
 from jaxalign.files import read_object
 from jaxalign.ranges import Fraction, Whole
 
@@ -82,8 +85,19 @@ def from_artifact(path: str) -> Template:
     name, text = given['template_name'].lower(), given['prompt_template']
   except (KeyError, TypeError, AttributeError) as error:
     raise UserError(f'{path} is no artifact of JailbreakBench with a template') from error
+  return _theirs(name, text, path)
+
+
+def read(path: str) -> Template:
+  """The template of a file: an artifact of JailbreakBench, or a text with its mark."""
+  if path.endswith('.json'):
+    return from_artifact(path)
+  return _theirs(epath.Path(path).stem, tables.content(path).strip(), path)
+
+
+def _theirs(name: str, text: str, path: str) -> Template:
   if _THEIR_MARK not in text:
-    raise UserError(f'{path}: its template has no {_THEIR_MARK}, so the request has no place')
+    raise UserError(f'{path} has no {_THEIR_MARK}: a template says where the request goes')
   return Template(id=name, text=text.replace(_THEIR_MARK, MARK))
 
 

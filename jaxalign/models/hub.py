@@ -5,9 +5,11 @@ they will use, so that the host never holds more than its share.
 """
 
 import concurrent.futures
+import dataclasses
 import json
 import os
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -44,6 +46,38 @@ def load(
   if path.is_file():
     return one_file.from_llama2c(path, name or 'float32', mesh)
   _, shapes, table = _compared(path, name)
+  return _filled(path, shapes, table, mesh)
+
+
+def load_classifier(
+  path: epath.PathLike, *, dtype: DTypeLike | None = None, mesh: Mesh | None = None
+) -> tuple[Decoder, np.ndarray, dict[str, Any]]:
+  """(decoder, score_CD, config.json) of a directory of a ...ForSequenceClassification: a row of
+  scores for each of its labels, read at a text's last token; the decoder has no head of its own."""
+  name, path = _dtype(dtype), resolve(path)
+  stored = dict(tensor_files.directory(path)) if path.is_dir() else {}
+  score = stored.pop('score.weight', None)
+  if score is None or score.flaw or len(score.shape) != 2:
+    raise UserError(f'{path} has no score.weight: it is no checkpoint of a classifier of texts')
+  cfg, tensors = _config_of(path, name or own_dtype(stored))
+  if cfg.width != score.shape[1]:
+    raise UserError(
+      f'{path}: score.weight reads {score.shape[1]} numbers, the model has {cfg.width}'
+    )
+  cfg = dataclasses.replace(cfg, tied=True)
+  shapes = jax.eval_shape(lambda: cfg.build(jax.random.key(0)))
+  table = compare(path, cfg, tensors, shapes, stored)
+  score_CD = np.zeros(score.shape, np.float32)
+  with Reader() as reader:
+    box = tuple(slice(0, size) for size in score.shape)
+    if reader.fill(score, score.shape, [(box, score_CD)]):
+      raise UserError(f'{path}: score.weight is not finite; is it of a failed run?')
+  raw = json.loads((epath.Path(path) / 'config.json').read_text())
+  return _filled(path, shapes, table, mesh), score_CD, raw
+
+
+def _filled(path, shapes, table, mesh):
+  """A model of these shapes, its weights read."""
   alone = SingleDeviceSharding(jax.devices()[0])
   homes = layout(shapes, mesh) if mesh else jax.tree.map(lambda _: alone, shapes)
   with Reader() as reader, concurrent.futures.ThreadPoolExecutor() as pool:

@@ -1,15 +1,17 @@
 """Parts of an offline page: templates filled in, and pictures that carry their numbers with them.
 
-No address: what is drawn stands inside, and only answers.html has a script, its own, and a policy
-that allows no other. Every text is escaped by the templates, once.
+No address: what is drawn stands inside. Only answers.html and corpus.html have a script, their own,
+and a policy that allows no other. Every text is escaped by the templates, once.
 Words stand in page/templates, numbers come from Python; kit.html has what all templates may use.
 """
 
 import base64
 import csv
 import functools
+import hashlib
 import importlib.util
 import io
+import json
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -67,6 +69,7 @@ def environment() -> 'Environment':
     lstrip_blocks=True,
     finalize=_text,
   )
+  made.filters |= dict(verbatim=_verbatim)
   made.tests |= dict(failed=lambda cell: isinstance(cell, Failed))
   # svg is looked up at each call, so that a test can see what is drawn
   made.globals |= dict(worded=_worded, data=_data, svg=lambda *given: svg(*given))
@@ -77,6 +80,31 @@ def environment() -> 'Environment':
 def _text(value):
   """What a template shows of a value: Markup as it is, all else in one line, to be escaped."""
   return value if hasattr(value, '__html__') else label(shown(value), _LONGEST)
+
+
+def _verbatim(text):
+  """Markup of a text with its lines, without what steers a terminal or a page."""
+  from markupsafe import Markup, escape
+
+  return Markup('\n').join(escape(label(line, _LONGEST)) for line in text.split('\n'))
+
+
+def embedded(data: object) -> 'Markup':
+  """JSON of plain data that may stand in a script element: no letter of it is markup."""
+  from markupsafe import Markup
+
+  text = json.dumps(data, separators=(',', ':'))
+  for letter in '<>&':
+    text = text.replace(letter, f'\\u{ord(letter):04x}')
+  return Markup(text)
+
+
+def script(template: str) -> tuple['Markup', str]:
+  """(Markup of a script, its sha256 as a policy names it)."""
+  from markupsafe import Markup
+
+  code = environment().get_template(template).render()
+  return Markup(code), base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
 
 
 def shown(value: object) -> str:

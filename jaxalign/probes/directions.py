@@ -32,6 +32,7 @@ class _Agreement:
   cosine_L: np.ndarray
   p_L: np.ndarray  # two-sided, of permuted labels
   null_QL: np.ndarray  # quantiles of the permuted cosines at LEVELS
+  random_QL: np.ndarray  # of the cosines of the first direction with random ones
   draws: int
 
 
@@ -81,7 +82,15 @@ def agreement(
     v_PD, w_PD = (_differences(x[layer], label_PN) for (x, *_), label_PN in zip(sides, labels))
     layers.append(_against_chance(v_PD, w_PD))  # the first row: the true labels
   cosine_L, p_L, null_LQ = map(np.array, zip(*layers))
-  return _Agreement(cosine_L=cosine_L, p_L=p_L, null_QL=null_LQ.T, draws=draws)
+  random_QL = random_null(sides[0][0].shape[2], draws=draws, seed=seed)[:, None].repeat(len(p_L), 1)
+  return _Agreement(cosine_L=cosine_L, p_L=p_L, null_QL=null_LQ.T, random_QL=random_QL, draws=draws)
+
+
+def random_null(width: int, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
+  """[Q]: quantiles, at LEVELS, of the cosine of any direction with directions drawn alike on all
+  sides. Narrower than the permuted null where states have a few strong axes, as they have."""
+  drawn_PD = np.random.default_rng((seed, width)).standard_normal((draws, width))
+  return np.quantile(drawn_PD[:, 0] / np.linalg.norm(drawn_PD, axis=1), LEVELS)
 
 
 def _against_chance(v_PD, w_PD):

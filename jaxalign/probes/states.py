@@ -94,7 +94,7 @@ def answers(
       raise UserError(f'{name}={ids}: give one token id, or one a prompt ({len(tokens_NT)})')
     _check_ids(model.cfg, ids)
     asked.append(np.broadcast_to(ids.astype(np.int32), len(tokens_NT)))
-  logodds_N, mass_N = in_batches(_answers, model, batch, tokens_NT, segment_NT, *asked)
+  logodds_N, mass_N = in_batches(read_answers, model, batch, tokens_NT, segment_NT, *asked)
   return logodds_N, mass_N
 
 
@@ -168,7 +168,10 @@ def _states(model, tokens_BT, segment_BT, weight_BT):
 
 
 @jax.jit
-def _answers(model, tokens_BT, segment_BT, yes_B, no_B):
+def read_answers(
+  model: Decoder, tokens_BT: jax.Array, segment_BT: jax.Array, yes_B: jax.Array, no_B: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """(log-odds, mass) of the token that comes after each row: a program of `answers`."""
   tokens_BT = pin(tokens_BT, 'B')
   x_BTD = model(tokens_BT, segment_BT)
   at_B = last_real(tokens_BT, segment_BT)

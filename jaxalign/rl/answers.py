@@ -5,14 +5,14 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from jaxalign.data.text import Tokenizer
 from jaxalign.models.decoder import Decoder
 from jaxalign.rl.sample import bucket
 from jaxalign.rl.stream import PIECE, Piece, Request, Stream, truncates
 
-_AT_ONCE = 8  # prompts read together
+AT_ONCE = 8  # prompts read together
 _PROGRAMS = 3  # widths in which prompts are read: each is a program to compile
 _SHARED = 32  # tokens that all prompts begin with, from which they are read once for all
 
@@ -94,13 +94,13 @@ def answers(
     return
   waiting = sorted(fits, key=lambda n: -len(requests[n].prompt))
   shaping = [one for one in like if not misfit(model, one)]
-  stream = _stream_for(model, shaping or [requests[n] for n in waiting], rows)
+  stream = Stream(model, **shape_of(model, shaping or [requests[n] for n in waiting], rows))
   live: dict[int, tuple[int, Reading]] = {}
-  enough = max(1, min(_AT_ONCE, stream.rows // 2))  # free rows, for which prompts are read
+  enough = max(1, min(AT_ONCE, stream.rows // 2))  # free rows, for which prompts are read
   while waiting or live:
     pieces: list[Piece] = []
     if waiting and (stream.free >= min(enough, len(waiting)) or not live):
-      now = waiting[: min(stream.free, _AT_ONCE)]
+      now = waiting[: min(stream.free, AT_ONCE)]
       waiting = waiting[len(now) :]
       joined = stream.join([requests[n] for n in now])
       for n, piece in zip(now, joined):
@@ -118,16 +118,16 @@ def answers(
         yield n, reading.answer()
 
 
-def _stream_for(model: Decoder, requests: Sequence[Request], rows: int) -> Stream:
+def shape_of(model: Decoder, requests: Sequence[Request], rows: int) -> dict[str, Any]:
+  """What a Stream that answers these is given beside the model: its programs are those of that."""
   shared = _shared(requests) if model.cfg.window is None else ()  # it would count their padding
   widths = best_widths([len(request.prompt) - len(shared) for request in requests])
   longest = max(request.length for request in requests)
-  return Stream(
-    model,
+  return dict(
     rows=min(rows, bucket(len(requests), least=1)),
     slots=len(shared) + widths[-1] + longest + PIECE,
     widths=widths,
-    at_once=min(_AT_ONCE, rows),
+    at_once=min(AT_ONCE, rows),
     truncates=truncates(requests),
     prefix=shared,
   )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxalign.paired import Z, wilson
+from jaxalign.proportions import Z, wilson
 
 _LENGTHS = (-64, -16, -4, 0, 1, 5, 17, 65)  # edges in tokens: .. -65 | -64 .. -17 | .. | 0 | 1 .. 4
 _BINS = 10

@@ -18,6 +18,7 @@ from jaxalign.models.decoder import Decoder
 from jaxalign.rl.prompts import ids_of, start_of, whole_number
 from jaxalign.rl.sample import left_pad
 from jaxalign.rl.score_plan import Call, Group, Ids, Pair, Plan, plan
+from jaxalign.rl.stream_step import letters_of
 from jaxalign.sharding.layout import mesh_of, on_mesh, pin
 
 _Text = str | Sequence[int]
@@ -182,14 +183,14 @@ def _primed(model: Decoder, how: Plan) -> Any:
   if not how.primer:
     return None
   slots = len(how.primer) if how.shared else how.slots
-  return _read(model, None, *left_pad([how.primer], len(how.primer)), slots)
+  return read_before(model, None, *left_pad([how.primer], len(how.primer)), slots)
 
 
 def _of_contexts(model: Decoder, primer: Any, how: Plan, group: Group) -> Any:
   if not how.shared:
     return primer
   filled = [*group.contexts, *[()] * (how.held - len(group.contexts))]
-  return _read(model, primer, *left_pad(filled, group.width), how.slots)
+  return read_before(model, primer, *left_pad(filled, group.width), how.slots)
 
 
 def _called(model: Decoder, cache: Any, how: Plan, group: Group, call: Call) -> Any:
@@ -202,15 +203,17 @@ def _called(model: Decoder, cache: Any, how: Plan, group: Group, call: Call) -> 
     tokens_RT[row, :end], segment_RT[row, :end], targets_RT[row, :end] = ids[:-1], 1, ids[1:]
     of_R[row] = at[how.context(place)]
   if cache is None:
-    return _whole(model, tokens_RT, segment_RT, targets_RT)
-  return _after(model, cache, of_R, tokens_RT, segment_RT, targets_RT)
+    return read_whole(model, tokens_RT, segment_RT, targets_RT)
+  return read_after(model, cache, of_R, tokens_RT, segment_RT, targets_RT)
 
 
 # ---- programs
 
 
 @functools.partial(jax.jit, static_argnames='slots')
-def _read(model, before, tokens_CP, segment_CP, slots):
+def read_before(
+  model: Decoder, before: Any, tokens_CP: ArrayLike, segment_CP: ArrayLike, slots: int
+) -> Any:
   """The cache of these, padded on the left, each after the one row of `before` if there is one."""
   tokens_CP, segment_CP = (pin(jnp.asarray(x), 'B') for x in (tokens_CP, segment_CP))
   if before is None:
@@ -219,11 +222,7 @@ def _read(model, before, tokens_CP, segment_CP, slots):
   else:
     none_C = jnp.zeros(len(tokens_CP), jnp.int32)
     _, cache = model.extend(tokens_CP, model.grow(_rows_of(before, none_C), slots), segment_CP)
-
-  def place(w):
-    return pin(w, 'NBGSK'[-w.ndim :]) if w.ndim > 3 else pin(w, 'B'[: w.ndim])
-
-  return jax.tree.map(place, cache)
+  return jax.tree.map(lambda w: pin(w, letters_of(w)), cache)
 
 
 def _rows_of(cache, of_R):
@@ -236,14 +235,24 @@ def _rows_of(cache, of_R):
 
 
 @jax.jit
-def _whole(model, tokens_RT, segment_RT, targets_RT):
+def read_whole(
+  model: Decoder, tokens_RT: ArrayLike, segment_RT: ArrayLike, targets_RT: ArrayLike
+) -> tuple[Array, Array]:
+  """(logprobs, which are the likeliest) of the tokens that come next."""
   tokens_RT = pin(jnp.asarray(tokens_RT), 'B')
   return _told(model, model(tokens_RT, jnp.asarray(segment_RT)), targets_RT)
 
 
 @jax.jit
-def _after(model, cache, of_R, tokens_RT, segment_RT, targets_RT):
-  """As _whole, each row after one row of the cache."""
+def read_after(
+  model: Decoder,
+  cache: Any,
+  of_R: ArrayLike,
+  tokens_RT: ArrayLike,
+  segment_RT: ArrayLike,
+  targets_RT: ArrayLike,
+) -> tuple[Array, Array]:
+  """As read_whole, each row after one row of the cache."""
   tokens_RT, segment_RT = (pin(jnp.asarray(x), 'B') for x in (tokens_RT, segment_RT))
   x_RTD, _ = model.extend(tokens_RT, _rows_of(cache, jnp.asarray(of_R)), segment_RT)
   return _told(model, x_RTD, targets_RT)

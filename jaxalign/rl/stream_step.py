@@ -76,11 +76,13 @@ def empty(model: Decoder, rows: int, slots: int) -> Rows:
   return _pinned(state)
 
 
-def _pinned(state):
-  def place(w):
-    return pin(w, 'NBGSK'[-w.ndim :]) if w.ndim > 3 else pin(w, 'B'[: w.ndim])
+def letters_of(w: Any) -> str:
+  """The axes of an array of Rows, and of a cache, as the alphabet has them."""
+  return 'NBGSK'[-w.ndim :] if w.ndim > 3 else 'B'[: w.ndim]
 
-  return jax.tree.map(place, state)
+
+def _pinned(state):
+  return jax.tree.map(lambda w: pin(w, letters_of(w)), state)
 
 
 @functools.partial(jax.jit, static_argnames=('prefix', 'truncates'), donate_argnames='state')

@@ -14,7 +14,7 @@ from jax.sharding import Mesh as DeviceMesh
 from jaxalign import pod
 from jaxalign.config import Mesh, UserError
 from jaxalign.data import dialogues
-from jaxalign.data.chat import ChatFormat
+from jaxalign.data.chat import ChatFormat, Own
 from jaxalign.data.text import Tokenizer
 from jaxalign.endings import UNFINISHED
 from jaxalign.endpoint import Endpoint
@@ -37,7 +37,7 @@ class _Asking(Protocol):
 
   model: Model
   tokenizer: str | None
-  format: str | ChatFormat | None
+  format: str | ChatFormat | Own | None
   dtype: Any
   prefill: bool
   rows: int
@@ -88,6 +88,8 @@ def form_of(cfg: _Asking, tokenizer: Tokenizer | None) -> dialogues.Format | Non
   """How dialogues are written: as the config says, else as the model was taught; None: unknown."""
   if isinstance(cfg.format, ChatFormat):
     return cfg.format
+  if isinstance(cfg.format, Own):
+    return None if tokenizer is None else dialogues.resolved(cfg.format, tokenizer)
   if cfg.format is not None:
     if cfg.format not in loading.FORMATS:
       raise UserError(f'format={cfg.format}: one of {", ".join(loading.FORMATS)}')

@@ -20,8 +20,9 @@ from jaxalign.models import adapters
 from jaxalign.models.decoder import Decoder
 from jaxalign.ranges import Factor, Minority
 from jaxalign.rl.ppo import kl_estimate
-from jaxalign.stages import pairs, trained, training
-from jaxalign.stages.contract import Batch, Build, Loss, State, Tx, Workdir
+from jaxalign.sealing import YOUNG
+from jaxalign.stages import pairs, trained, training, watching
+from jaxalign.stages.contract import Batch, Build, Evaluation, Loss, State, Tx, Workdir
 from jaxalign.stages.doctors import pairs_doctor
 from jaxalign.stages.doctors.doctor import Check, Machine
 from jaxalign.train.saving import Saves
@@ -38,6 +39,8 @@ class Config(pairs.Pairwise):
   smoothing: Minority = 0.0  # the share of pairs whose label is taken to be wrong
   per_token: bool = False  # log-probabilities are means over an answer's tokens, not sums
   reference: Literal['float32', 'bfloat16'] | None = None  # its precision; None: the model's
+  # What the policy is asked at every evaluation, beside the pairs that are held out.
+  watch: watching.Watch | None = dataclasses.field(default=None, metadata=YOUNG)
 
   def check(self) -> None:
     pairs.Pairwise.check(self)
@@ -46,11 +49,22 @@ class Config(pairs.Pairwise):
 
 
 def run(cfg: Config, workdir: Workdir) -> State:
+  watched = watching.ready(cfg.watch)
   data = pairs.opened(cfg, workdir, learner(cfg)[0])
   with training.opened(cfg, workdir, data.mesh, data.tokenizer) as saves:
     started = start(cfg, data.tx, data.mesh, saves)
     work = flops(cfg, data.mean_length)
-    return pairs.train(cfg, data, saves, started, 'DPO: implicit rewards', work)
+
+    def asked_too(judge: Evaluation | None) -> Evaluation | None:
+      policy = functools.partial(_policy_of, cfg, started[1])
+      return watching.joined(judge, watched, cfg.eval_every, policy, data.tokenizer, cfg.format)
+
+    return pairs.train(cfg, data, saves, started, 'DPO: implicit rewards', work, asked_too)
+
+
+def _policy_of(cfg, given, state):
+  """The model that answers: what is trained, or the base with its adapter."""
+  return state.model if cfg.lora is None else adapters.attach(given, state.model, cfg.lora)
 
 
 def flops(cfg: Config, length: float) -> float:

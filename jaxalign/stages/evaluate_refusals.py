@@ -9,9 +9,10 @@ from jaxalign.data import dialogues
 from jaxalign.evals import store
 from jaxalign.evals.ask_endpoint import Served
 from jaxalign.evals.encoding import Encoding
-from jaxalign.evals.item import Item, Suite
+from jaxalign.evals.item import REFERENCE, Item, Measure, Suite
+from jaxalign.evals.suites.overrefusal import PARTIAL
 from jaxalign.models import hub
-from jaxalign.stages import asking, loading, opening_judges, trained
+from jaxalign.stages import asking, loading, opening_judges, reference, trained
 from jaxalign.stages.refusals import Found, Rule
 from jaxalign.train import saving
 
@@ -108,25 +109,64 @@ def _judged(cfg: Any, found: Mapping[str, Any]) -> tuple[str, None]:
       raise UserError(
         f'judge {judge.name} is of kind {judge.kind}, which no suite here needs: leave it out'
       )
-    opening_judges.refuse(judge, opening_judges.trained_by(cfg.model))
+    if judge.name not in found.get('needless', ()):  # all its verdicts are there
+      opening_judges.refuse(judge, opening_judges.trained_by(cfg.model))
     said.append(f'{judge.name} ({judge.kind}): {", ".join(served)}')
   return '; '.join(said) or 'none is needed', None
 
 
 def _declared(cfg: Any, found: Mapping[str, Any]) -> tuple[str, None]:
   """What claims will be made of is measured."""
-  known = [measure.name for suite in cfg.suites for measure in suite.measures()]
+  known = {measure.name: measure for suite in cfg.suites for measure in suite.measures()}
   named = [*cfg.primaries, *(margin.measure for margin in cfg.margins)]
   for name in named:
+    if name in found.get('measured', ()):  # by an earlier judge of stored answers
+      continue
     if name not in known:
       raise UserError(f'primaries or margins name {name}, and measured are {", ".join(known)}')
+    _refuse_without_judge(cfg, known[name])
   return ', '.join(named) or 'none: no claim will be made', None
 
 
-JUDGING: tuple[Rule, ...] = ('judges', _judged), ('primaries', _declared)
-EVALUATE: tuple[Rule, ...] = (
-  ('model', _model_there),
-  ('text', _text_fits),
-  ('data', _data_there),
-  *JUDGING,
+def _refuse_without_judge(cfg: Any, measure: Measure) -> None:
+  """A measure that no judge of the config can give is no primary of it."""
+  if not measure.kinds:
+    return
+  able = {judge.kind for judge in cfg.judges if _can_say(judge, measure.label)}
+  able |= {REFERENCE} if cfg.reference else set()
+  if any(able.issuperset(kind.split('+')) for kind in measure.kinds):
+    return
+  wanted = ' or '.join(kind.replace('+', ' and ') for kind in measure.kinds)
+  if measure.kinds == (REFERENCE,):
+    raise UserError(
+      f'primaries or margins name {measure.name}, which is measured against a reference: name the '
+      'workdir of its evaluation, --config.reference=RUN, or leave the measure out'
+    )
+  label = f' that says {measure.label!r}' if measure.label else ''
+  has = ', '.join(f'{judge.name} ({judge.kind})' for judge in cfg.judges) or 'none'
+  raise UserError(
+    f'primaries or margins name {measure.name}, which takes a judge of kind {wanted}{label}, and '
+    f'judges are {has}: name one, or leave the measure out'
+  )
+
+
+def _can_say(judge: Any, label: str) -> bool:
+  """Of some kinds not every judge can give every label; who says nothing can give all."""
+  given = getattr(judge, 'labels', ())
+  return not label or label in given or (not given and label != PARTIAL)
+
+
+def _reference(cfg: Any, found: Mapping[str, Any]) -> tuple[str, None]:
+  if cfg.reference is None:
+    return 'none: no implicit rewards', None
+  reference.refuse_lacking(cfg.reference, cfg.suites)
+  return f'{cfg.reference}', None
+
+
+JUDGING: tuple[Rule, ...] = (
+  ('judges', _judged),
+  ('reference run', _reference),
+  ('primaries', _declared),
 )
+ASKED: tuple[Rule, ...] = (('data', _data_there), *JUDGING)  # given the text side of a model
+EVALUATE: tuple[Rule, ...] = (('model', _model_there), ('text', _text_fits), *ASKED)

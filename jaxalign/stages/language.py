@@ -2,10 +2,10 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
 from jaxalign.data import batches, chat
@@ -82,10 +82,10 @@ def run(cfg: Language, workdir: Workdir) -> State:
   ready = training.open_data(cfg, cfg.train, 'train', tokenizer, workdir)
   parts = [batches.Part(p, c.weight) for p, c in zip(ready, cfg.train)]
   data = batches.Batches(parts, cfg.length, cfg.batch, cfg.seed)
-  held_out = None
+  held_out = []
   if cfg.held_out:  # before weights are read
     ready = training.open_data(cfg, cfg.held_out, 'held_out', tokenizer, workdir)
-    held_out = batches.Pass(ready, cfg.length, cfg.batch)
+    held_out = [batches.Pass([one], cfg.length, cfg.batch) for one in ready]
   feed = Feed(data.rows, cfg.batch, mesh, cfg.steps_per_call)
   with training.opened(cfg, workdir, mesh, tokenizer) as saves:
     state, given, loss = start(cfg, tx, mesh, saves)
@@ -124,22 +124,35 @@ def _model_of(cfg, base, state):
   return state.model if cfg.lora is None else adapters.attach(base, state.model, cfg.lora)
 
 
-def _evaluator(cfg, loss, given, mesh, data):
-  """An Evaluation over one pass of the held-out corpora, or None without any."""
-  if data is None:
+def _evaluator(
+  cfg: Language, loss: Loss, given: Any, mesh: jax.sharding.Mesh, passes: Sequence[batches.Pass]
+) -> Evaluation | None:
+  """An Evaluation over one pass of each held-out corpus, or None without any."""
+  if not passes:
     return None
-  feed = Feed(data.rows, cfg.batch, mesh)
+  feeds = [Feed(one.rows, cfg.batch, mesh) for one in passes]
 
   @jax.jit
   def once(model, stacked, given):
     return loss(model, jax.tree.map(lambda x: x[0], stacked), None, given)
 
-  def judge(state):
-    sums = None
-    for stacked, _ in feed.ahead(0, data.steps):
-      got = once(state.model, stacked, given)
-      sums = got if sums is None else jax.tree.map(jnp.add, sums, got)
-    sums = jax.device_get(sums)
-    return {f'held_out_{k}': float(t / max(w, 1e-30)) for k, (t, w) in sums.items()}
+  def read(state: State, feed: Feed, steps: int) -> Metrics:
+    """Sums over one corpus. Each batch is waited for: on a CPU with several devices, programs that
+    queue up wait for one another for ever."""
+    fed = feed.ahead(0, steps)
+    every = [jax.device_get(once(state.model, stacked, given)) for stacked, _ in fed]
+    return jax.tree.map(lambda *some: sum(some), *every)
 
-  return Evaluation(cfg.eval_every, judge)
+  def judge(state: State) -> dict[str, float]:
+    sums = [read(state, feed, one.steps) for feed, one in zip(feeds, passes)]
+    scores = _means(jax.tree.map(lambda *some: sum(some), *sums), 'held_out_{}')
+    for corpus, own in zip(cfg.held_out, sums):
+      if corpus.name:
+        scores |= _means(own, f'held_out_{{}}/{corpus.name}')
+    return scores
+
+  return Evaluation(cfg.eval_every, judge, at_start=cfg.init is not None)
+
+
+def _means(sums: Metrics, name: str) -> dict[str, float]:
+  return {name.format(k): float(total / max(w, 1e-30)) for k, (total, w) in sums.items()}

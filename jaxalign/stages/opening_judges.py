@@ -1,7 +1,7 @@
 """Judges of an evaluation made ready: what needs weights gets them when the model is freed."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,21 @@ from jaxalign.data import cutting, dialogues
 from jaxalign.data.records import Conversation, Turn
 from jaxalign.evals.ask import fingerprint_of
 from jaxalign.evals.item import Judge
-from jaxalign.evals.judges import gold, http, native
-from jaxalign.models import hub
+from jaxalign.evals.judges import gold, http, native, sequence
+from jaxalign.files import place, read_json
+from jaxalign.models import heads, hub, llama2
 from jaxalign.rl.sample import bucket, to_every_host
 from jaxalign.sharding.layout import on_mesh
 from jaxalign.stages import judging, loading, trained
-from jaxalign.stages.contract import Workdir
+from jaxalign.stages.contract import Build, Workdir
 
-_ROWS = 16  # dialogues that a reward model reads at once, or one for each way of a mesh
+ROWS = 16  # dialogues that a reward model reads at once, or one for each way of a mesh
+_PUBLISHED = {
+  native.HARMBENCH: llama2.llama2_13b,
+  native.LLAMA_GUARD: llama2.llama2_7b,
+  native.TRUTH: llama2.llama2_7b,
+  native.INFO: llama2.llama2_7b,
+}
 _Prints = Mapping[str, str]  # {name: fingerprint} of reward models that a policy was trained by
 
 
@@ -31,6 +38,11 @@ def opened(judge: Any, workdir: Workdir, mesh: Mesh, trained_by: _Prints) -> Jud
     return judge.opened(workdir / 'replies' / f'{judge.name}.jsonl')
   if isinstance(judge, native.Classifier):
     return judge.opened(*_model_of(judge, mesh))
+  if isinstance(judge, sequence.Labelled):
+    model, score_CD, config = hub.load_classifier(judge.path, mesh=mesh)
+    model.tokenizer = loading.tokenizer_of(hub.resolve(judge.path), model.cfg.vocab)
+    mark = fingerprint_of(model) if model.tokenizer is not None else ''
+    return judge.opened(model, score_CD, config, mark)
   if isinstance(judge, gold.Reward):
     refuse(judge, trained_by)  # before its weights are read
     mark = trained.fingerprint_of(judge.workdir)
@@ -46,14 +58,43 @@ def _model_of(judge: native.Classifier, mesh: Mesh) -> tuple[Any, str]:
   return model, fingerprint_of(model)
 
 
+def weights_at(judge: Any) -> str | None:
+  """Where a judge's weights lie; None: it has none."""
+  if isinstance(judge, gold.Reward):
+    return judge.workdir
+  return judge.path if isinstance(judge, native.Classifier | sequence.Labelled) else None
+
+
+def builder_of(judge: Any) -> Build | None:
+  """What makes the weights of a judge, by chance; None: it has none. A classifier whose model is
+  not here is taken to be as large as the one that was published with its template."""
+  if isinstance(judge, gold.Reward):
+    raw = trained.reward_raw(f'judge {judge.name}', judge.workdir)
+    return heads.fresh(trained.model_config(judge.workdir, raw))
+  if isinstance(judge, sequence.Labelled):
+    return hub.examine(judge.path)[0].build
+  if not isinstance(judge, native.Classifier):
+    return None
+  try:
+    place = hub.resolve(judge.path, weights=False)
+    if trained.is_workdir(place):
+      return trained.model_config(place, trained.raw_of(place)).build
+    return hub.examine(judge.path)[0].build
+  except UserError:
+    if judge.template not in _PUBLISHED:
+      raise
+    return _PUBLISHED[judge.template](weights='bfloat16').build
+
+
 def by_all(judge: Any) -> bool:
   """Whether all processes of a pod ask a judge together, for its weights lie on all of them."""
-  return isinstance(getattr(judge, 'cfg', None), native.Classifier | gold.Reward)
+  with_weights = native.Classifier | gold.Reward | sequence.Labelled
+  return isinstance(getattr(judge, 'cfg', None), with_weights)
 
 
 def refuse(judge: Any, trained_by: _Prints) -> None:
   """UserError where a judge could not be opened, as far as a quick look tells."""
-  if isinstance(judge, native.Classifier):
+  if isinstance(judge, native.Classifier | sequence.Labelled):
     try:
       hub.resolve(judge.path, weights=False)
     except UserError as error:
@@ -70,24 +111,59 @@ def _nobody(said: Sequence[Any]) -> np.ndarray:
 
 def trained_by(model: object) -> dict[str, str]:
   """{name: fingerprint} of the reward models that a policy, or one that it began as, was trained
-  by, as far as they are still there."""
+  by, as far as they are still there: by PPO, or by what they chose or scored in a run of best-of-n
+  or PPO, where sft or dpo learned from files of its workdir."""
   found: dict[str, str] = {}
-  while isinstance(model, str) and '://' not in model and trained.is_workdir(model):
-    raw = trained.raw_of(model)
-    if raw.get('class') == trained.PPO:
-      for judge in raw.get('judges') or ():
-        by = judge.get('by') if isinstance(judge, dict) else None
-        if isinstance(by, str) and trained.is_workdir(by):
-          found[by] = trained.fingerprint_of(by)
-    model = raw.get('init')
+  seen: set[str] = set()
+  left = [model]
+  while left:
+    one = left.pop(0)
+    if (
+      not one or not isinstance(one, str) or one in seen or one.startswith(('http://', 'https://'))
+    ):
+      continue
+    seen.add(one)
+    try:
+      raw = _run_of(one)
+    except UserError:  # it is gone, or was never a run
+      continue
+    for judge in raw.get(_CHOOSERS.get(str(raw.get('class')), '')) or ():
+      by = judge.get('by') if isinstance(judge, dict) else None
+      if isinstance(by, str) and trained.is_workdir(by):
+        found[by] = trained.fingerprint_of(by)
+    left += [raw.get('init'), *_homes(raw.get('train'))]
   return found
+
+
+_CHOOSERS = {trained.PPO: 'judges', trained.BON: 'proxy'}  # the field with the reward models
+
+
+def _run_of(path: str) -> dict[str, Any]:
+  """The config.json of a run that trained weights or chose answers; {} of any other place."""
+  if trained.is_workdir(path):
+    return trained.raw_of(path)
+  file = place(path) / 'config.json'
+  raw = read_json(file) if file.exists() else None
+  return raw if isinstance(raw, dict) and raw.get('class') in _CHOOSERS else {}
+
+
+def _homes(train: Any) -> Iterator[str]:
+  """The directories of the files that a run learned from, wherever its config names them."""
+  if isinstance(train, dict):
+    paths = train.get('path') or ()
+    for path in (paths,) if isinstance(paths, str) else paths:
+      yield os.fspath(place(path).parent)
+    train = list(train.values())
+  for one in train if isinstance(train, list) else ():
+    if isinstance(one, dict | list):
+      yield from _homes(one)
 
 
 def _scorer_of(workdir: str, mesh: Mesh) -> Callable[[Sequence[tuple[Turn, ...]]], np.ndarray]:
   """What a reward model makes of dialogues that end with an answer: a number each."""
   scorer, tokenizer, form = trained.scorer_of(workdir, mesh=mesh)
   ways = mesh.shape['data'] * mesh.shape['fsdp']
-  rows = -(-_ROWS // ways) * ways
+  rows = -(-ROWS // ways) * ways
 
   def score(said: Sequence[tuple[Turn, ...]]) -> np.ndarray:
     spans = [dialogues.spans(form, tokenizer, Conversation(turns)) for turns in said]

@@ -100,11 +100,19 @@ def opened(cfg: Pairwise, workdir: Workdir, build: Build) -> _Opened:
 
 
 def train(
-  cfg: Pairwise, data: _Opened, saves: Saves, started: Started, title: str, work: float
+  cfg: Pairwise,
+  data: _Opened,
+  saves: Saves,
+  started: Started,
+  title: str,
+  work: float,
+  asked_too: Callable[[Evaluation | None], Evaluation | None] | None = None,
 ) -> State:
-  """The state at the end of the run. title: of the card; work: flops of a token."""
+  """The state at the end of the run. title: of the card; work: flops of a token; asked_too: joins
+  what else is evaluated with the pairs that are held out."""
   state, given, loss, rewards = started
   judge = _evaluator(cfg, saves.path.parent, data, rewards, given, title)
+  judge = asked_too(judge) if asked_too else judge
   feed, step = Feed(data.train.rows, cfg.batch, data.mesh), training.step_of(cfg, data.tx, loss)
   tokens = round(2 * cfg.batch * data.mean_length)
   return training.train(cfg, saves, feed, (state, given, step, judge), tokens, work)

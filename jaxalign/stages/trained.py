@@ -27,6 +27,7 @@ from jaxalign.train import saving
 
 REWARD = 'jaxalign.stages.reward:Config'
 PPO = 'jaxalign.stages.ppo:Config'  # a policy, and a critic that only it needs
+BON = 'jaxalign.stages.bon:Config'  # answers that a reward model chose, and no weights
 _CONFIGS = {f'{module.__name__}:Config': module.Config for module in families.MODELS.values()}
 _OWN = 'template_text'  # of what a checkpoint says about itself
 _Path = str | os.PathLike[str]

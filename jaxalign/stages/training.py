@@ -20,7 +20,7 @@ from jaxalign.data.text import Tokenizer
 from jaxalign.files import place, read_object, write_text
 from jaxalign.models.decoder import Decoder
 from jaxalign.ranges import Weight
-from jaxalign.sealing import tree
+from jaxalign.sealing import YOUNG, tree
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import refusals, trained
 from jaxalign.stages.contract import (
@@ -52,6 +52,8 @@ class Corpus:
   source: sources.Source | Decontaminated
   weight: Weight = 1.0  # its share of the tokens, beside the other corpora
   long: Literal['split', 'drop'] = 'split'  # what becomes of a document longer than `length`
+  # Of held-out text: its loss is told beside that of all, as held_out_loss/NAME.
+  name: str = dataclasses.field(default='', metadata=YOUNG)
 
 
 def check(cfg: Supervised, scores: Sequence[str]) -> None:
@@ -61,6 +63,9 @@ def check(cfg: Supervised, scores: Sequence[str]) -> None:
     raise UserError(f'length={cfg.length}: the model was trained on at most {most} positions')
   if cfg.optim.schedule.warmup >= cfg.steps:
     raise UserError(f'schedule.warmup={cfg.optim.schedule.warmup}: below steps={cfg.steps}')
+  names = [corpus.name for corpus in cfg.held_out if corpus.name]
+  if again := [name for name in names if names.count(name) > 1]:
+    raise UserError(f'held_out: two corpora are named {again[0]}')
   scores = scores if cfg.held_out else ()
   if cfg.saving.best not in (None, *scores):
     known = ', '.join(scores) or 'nothing: there are no held_out corpora'

@@ -14,7 +14,7 @@ from jaxalign.config import UserError
 from jaxalign.evals import store
 from jaxalign.evals.item import Asked, Item, Judge, Said, Verdict
 from jaxalign.evals.judges.verdicts import ABSTAIN
-from jaxalign.stages import opening_judges
+from jaxalign.stages import known, opening_judges
 from jaxalign.stages.asking import Put
 from jaxalign.stages.contract import Workdir
 
@@ -43,8 +43,11 @@ def give(
 
   trained_by: {name: fingerprint} of reward models that are no evidence.
   """
-  marks = []
+  marks, failed = [], []
   for given in judges:
+    if (mark := _mark_of_known(given, workdir, every, said)) is not None:
+      marks.append(mark)  # its weights stay where they are
+      continue
     judge = opening_judges.opened(given, workdir, mesh, trained_by)
     labels = getattr(judge, 'labels', ())
     mark = _Mark(judge.name, judge.kind, judge.fingerprint, labels)
@@ -55,10 +58,50 @@ def give(
         kept = _kept(workdir, one, mark, [text.key for _, text in asked])
         with contextlib.closing(kept):
           _judge(judge, one, kept, asked)
+        failed += _failed(judge, one, kept)
+    if (path := opening_judges.weights_at(given)) is not None:
+      known.keep(workdir, f'judge {given.name}', given, path, judge.fingerprint)
     del judge
     gc.collect()
   pod.meet('judged')
+  if failed:  # by now all others have judged, and nothing is lost
+    more = f' (and {len(failed) - 1} more like it)' if len(failed) > 1 else ''
+    raise UserError(f'{failed[0]}{more}')
   return marks
+
+
+def _failed(judge: Any, one: Put, kept: store.Lines[Verdict]) -> list[UserError]:
+  """Why a suite has too few verdicts, of a judge whose replies may be none."""
+  if hasattr(judge, 'refuse_open') and pod.writes():
+    try:
+      judge.refuse_open(one.asked.name, kept.records)
+    except UserError as error:
+      return [error]
+  return []
+
+
+def needless(
+  judges: Sequence[Any], workdir: Workdir, every: Sequence[Put], said: _Said
+) -> frozenset[str]:
+  """Names of the judges with weights that have judged all there is, and so need not be there."""
+  found = [one for one in judges if _mark_of_known(one, workdir, every, said) is not None]
+  return frozenset(one.name for one in found)
+
+
+def _mark_of_known(judge: Any, workdir: Workdir, every: Sequence[Put], said: _Said) -> _Mark | None:
+  """The mark of a judge with weights, if no verdict of its is missing; else None."""
+  if (path := opening_judges.weights_at(judge)) is None:
+    return None
+  fingerprint = known.fingerprint(workdir, f'judge {judge.name}', judge, path)
+  if not fingerprint:
+    return None
+  mark = _Mark(judge.name, judge.kind, fingerprint, getattr(judge, 'labels', ()))
+  for one in every:
+    if judge.kind in one.suite.needs:
+      keys = [text.key for _, text in _texts(one, said[one.asked.name])]
+      if _kept(workdir, one, mark, keys).missing:
+        return None
+  return mark
 
 
 def _kept(workdir: Workdir, one: Put, mark: _Mark, keys: Sequence[str]) -> store.Lines[Verdict]:
@@ -74,8 +117,7 @@ def _texts(one: Put, said: Sequence[Said]) -> list[tuple[Item, Said]]:
 def _judge(
   judge: Judge, one: Put, kept: store.Lines[Verdict], asked: Sequence[tuple[Item, Said]]
 ) -> None:
-  refuse_open = getattr(judge, 'refuse_open', None)
-  if refuse_open:  # a judge whose replies may be none: what was left open is asked about again
+  if hasattr(judge, 'refuse_open'):  # what such a judge left open it is asked about again
     kept.forget(lambda verdict: verdict.label == ABSTAIN)
   missing = [asked[n] for n in kept.missing]
   if missing and (pod.writes() or opening_judges.by_all(judge)):
@@ -84,8 +126,6 @@ def _judge(
     for verdict in found:
       kept.add(verdict)
   kept.finish()
-  if refuse_open and pod.writes():
-    refuse_open(one.asked.name, kept.records)
 
 
 def _refuse_other_verdicts(
@@ -103,8 +143,15 @@ def _refuse_other_verdicts(
       raise UserError(f'judge {judge.name} gave {verdict.value} to an answer of {suite}')
 
 
-def asked(workdir: Workdir, one: Put, said: Sequence[Said], marks: Sequence[_Mark]) -> list[Asked]:
-  """What a suite measures: each item with all that was said to it, and every judge's verdicts."""
+def asked(
+  workdir: Workdir,
+  one: Put,
+  said: Sequence[Said],
+  marks: Sequence[_Mark],
+  reference: Mapping[str, tuple[Said, ...]],
+) -> list[Asked]:
+  """What a suite measures: each item with all that was said to it, and every judge's verdicts.
+  reference: what another model said to each item, {} where none is named."""
   keys = [text.key for _, text in _texts(one, said)]
   serving = [mark for mark in marks if keys and mark.kind in one.suite.needs]
   told = {
@@ -123,6 +170,7 @@ def asked(workdir: Workdir, one: Put, said: Sequence[Said], marks: Sequence[_Mar
       },
       kinds={mark.name: mark.kind for mark in serving},
       labels={mark.name: mark.labels for mark in serving if mark.labels},
+      reference=reference.get(item.id, ()),
     )
     for item in one.items
   ]

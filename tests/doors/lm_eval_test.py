@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from jaxalign import main
 from jaxalign.config import UserError
 from jaxalign.doors import lm_eval_tasks
 from jaxalign.doors.lm_eval import JaxalignLM
+from jaxalign.rl import score as score_module
 
 ENDS = '<|im_end|>'
 
@@ -140,6 +142,58 @@ def test_the_tasks_that_are_written_run(asked, model, tasks, monkeypatch):
     told = np.array([one.logprob for one in jaxalign.score(model, pairs)])
     share = np.exp(told)[np.array(row['labels'], bool)].sum() / np.exp(told).sum()
     assert sample['acc'] == pytest.approx(share, rel=1e-3)
+
+
+def test_the_answers_of_truthfulqa_are_scored_as_by_hand_and_by_few_programs(
+  shared, tmp_path, monkeypatch
+):
+  """Best against best incorrect, 790 questions: by the harness, and by the whole forward."""
+  file, csv = shared('stories260K/stories260K.bin'), shared('truthfulqa/TruthfulQA.csv')
+  monkeypatch.setenv('HF_DATASETS_OFFLINE', '1')
+  lm_eval_tasks.write(str(tmp_path), str(csv))
+  manager = TaskManager(include_path=str(tmp_path), include_defaults=False)
+  told = JaxalignLM(str(file), dtype='float32')
+  planned, usual = [], score_module.plan
+
+  def watched(*given, **how):
+    planned.append(usual(*given, **how))
+    return planned[-1]
+
+  monkeypatch.setattr(score_module, 'plan', watched)
+  programs = score_module.read_whole, score_module.read_after, score_module.read_before
+  before = sum(one._cache_size() for one in programs)
+  found = lm_eval.simple_evaluate(
+    model=told, tasks=['jaxalign_tqa_binary'], task_manager=manager, bootstrap_iters=0,
+    log_samples=True,
+  )  # fmt: skip
+  assert sum(one._cache_size() for one in programs) - before <= 6
+  (plan,) = planned
+  assert plan.padding <= 0.4
+  samples = found['samples']['jaxalign_tqa_binary']
+  asked = [
+    (one['arguments'][n][0], one['arguments'][n][1], float(one['filtered_resps'][n][0]))
+    for one in samples
+    for n in range(2)
+  ]
+  assert len(asked) == 1580
+  model = told._guest.model
+  encode = model.tokenizer.encode
+  rows = [(encode(context), encode(context + said)) for context, said, _ in asked]
+  longest = max(len(whole) for _, whole in rows)
+  ids_NT = np.zeros((len(rows), longest), np.int32)
+  for row_T, (_, whole) in zip(ids_NT, rows):
+    row_T[: len(whole)] = whole
+  logits = jax.jit(lambda ids_BT: jax.nn.log_softmax(model.unembed(model(ids_BT)), -1))
+  worst = 0.0
+  for start in range(0, len(rows), 79):
+    logprob_BTV = np.asarray(logits(ids_NT[start : start + 79]))
+    for logprob_TV, (head, whole), (*_, theirs) in zip(
+      logprob_BTV, rows[start : start + 79], asked[start : start + 79]
+    ):
+      places = np.arange(len(head), len(whole))
+      own = logprob_TV[places - 1, np.array(whole)[places]].astype(np.float64).sum()
+      worst = max(worst, abs(own - theirs))
+  assert worst < 1e-3
 
 
 def test_the_command(directory, tasks, tmp_path, monkeypatch, capsys):

@@ -12,9 +12,10 @@ import pytest
 import jaxalign
 from jaxalign.config import UserError
 from jaxalign.doors import engine as engines
-from jaxalign.doors import serve
+from jaxalign.doors import replies, serve
 from jaxalign.doors.opening import opened
-from jaxalign.endpoint import Client, Endpoint, EndpointError, texts
+from jaxalign.endpoint import Client, Endpoint, EndpointError
+from jaxalign.endpoint_answers import texts
 from jaxalign.rl.stream import Request
 
 for _name in ('starlette', 'uvicorn', 'httpx'):
@@ -224,6 +225,56 @@ def test_whoever_is_being_answered_when_it_breaks_is_told_too(
     'the server broke; its log says why'
   ] * 2
   assert engine.counts.failed == 2 and engine.counts.answered == 0 and told.empty()
+
+
+@pytest.mark.parametrize(
+  'host, status',
+  [
+    ('localhost', 200), ('LOCALHOST:80', 200), ('127.0.0.1', 200), ('127.0.0.2:9', 200),
+    ('[::1]:8000', 200), ('evil.example', 403), ('127.0.0.1.evil.example:8000', 403),
+    ('192.168.0.7', 403), ('[::1', 403), ('', 403),
+  ],
+)  # fmt: skip
+def test_a_server_of_this_machine_is_asked_under_its_own_names(served, host, status):
+  for path in ('/health', '/v1/models', '/metrics', '/no/such'):
+    reply = httpx.get(f'{served.url}{path}', headers={'Host': host})
+    assert reply.status_code == (404 if (path, status) == ('/no/such', 200) else status)
+  if status == 403:
+    assert 'localhost or 127.0.0.1 alone' in reply.json()['error']['message']
+
+
+def test_whoever_names_a_host_serves_under_any_name(served):
+  from starlette.testclient import TestClient
+
+  asked = TestClient(serve.app(served.engine, None, local=False), base_url='http://box.example')
+  assert asked.get('/health').status_code == 200
+
+
+def test_what_nobody_expected_is_a_line_to_the_client(served, monkeypatch):
+  def broken(self):
+    raise KeyError('/a/path/of/ours')
+
+  monkeypatch.setattr(engines.Engine, 'depth', property(broken))
+  reply = httpx.get(f'{served.url}/metrics')
+  assert reply.status_code == 500 and 'KeyError' in reply.json()['error']['message']
+  assert 'path' not in reply.text and reply.json()['error']['type'] == 'server_error'
+  monkeypatch.undo()
+  assert httpx.get(f'{served.url}/metrics').status_code == 200
+
+
+def test_the_words_of_a_stream_are_written_off_the_loop(served, monkeypatch):
+  seen, usual = [], replies.Saying._logprobs
+
+  def watched(self, *given):
+    seen.append(threading.get_ident())
+    return usual(self, *given)
+
+  monkeypatch.setattr(replies.Saying, '_logprobs', watched)
+  body = dict(prompt='one', max_tokens=6, temperature=0, stream=True, logprobs=2)
+  lines = served.post('completions', body).text.splitlines()
+  told = [json.loads(line[6:]) for line in lines if line.startswith('data: {')]
+  assert seen and served.thread.ident not in seen
+  assert told[-1]['choices'][0]['logprobs']['tokens']
 
 
 def test_an_address_that_cannot_be_had_is_said_before_a_model_is_read(monkeypatch):

@@ -9,14 +9,15 @@ import uvicorn
 
 from jaxalign.doors import engine as engines
 from jaxalign.doors import serve
-from jaxalign.doors.opening import opened
+from jaxalign.doors.opening import Opened, opened
 
 LIMIT = 96
 
 
 class Server:
   def __init__(self, directory, token=None, **how):
-    guest = opened(str(directory))
+    """directory: of the model, or what `opened` made of it."""
+    guest = directory if isinstance(directory, Opened) else opened(str(directory))
     self.engine = engines.Engine(guest, limit=LIMIT, **dict(rows=4, waiting=64) | how)
     config = uvicorn.Config(serve.app(self.engine, token), port=0, log_level='error')
     self.server = uvicorn.Server(config)

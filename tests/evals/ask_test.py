@@ -14,7 +14,7 @@ from jaxalign.data.records import Conversation, Turn
 from jaxalign.data.text import shipped
 from jaxalign.evals import ask
 from jaxalign.evals.encoding import Encoding
-from jaxalign.evals.item import Decode, Item
+from jaxalign.evals.item import Decode, Item, as_json, of_json
 from jaxalign.sharding.layout import layout
 from jaxalign.sharding.meshes import make_mesh
 from tests.evals.small import Letters, Small, model, native
@@ -101,6 +101,17 @@ def test_a_letter_has_no_end_token_and_a_whole_answer_has_one():
   talk = Conversation((*ASKED, Turn('assistant', 'It is A.')))
   assert [*head, *tail] == dialogues.encode(chat.TRANSCRIPT, tokenizer, talk).tokens.tolist()
   assert list(head) == prompt and tail[-1] == tokenizer.eos
+
+
+def test_an_opening_has_no_end_token_and_is_another_item():
+  tokenizer = shipped()
+  encoding = Encoding(tokenizer, chat.TRANSCRIPT)
+  whole = Item(turns=ASKED, choices=('Sure, here is', 'I cannot'))
+  opening = dataclasses.replace(whole, opening=True)
+  assert opening.id != whole.id and of_json(Item, as_json(opening)) == opening
+  prompt = dialogues.prompt(chat.TRANSCRIPT, tokenizer, ASKED).tolist()
+  for (head, tail), (_, answer) in zip(encoding.pairs(opening), encoding.pairs(whole)):
+    assert list(head) == prompt and (*tail, tokenizer.eos) == answer
 
 
 def test_choices_after_a_prefill_go_on_from_it():

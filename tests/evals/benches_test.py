@@ -1,13 +1,14 @@
 """Benches of real text: our own files always, the published ones where they are there."""
 
-import json
+import ast
 
 import pytest
 
 from jaxalign import main
 from jaxalign.config import UserError
 from jaxalign.data import sources
-from jaxalign.evals import benches
+from jaxalign.evals import benches, templates
+from jaxalign.evals.suites import hh, tables
 from tests.study.tiny import ROOT
 
 OWN = ROOT / 'jaxalign/data/corpus/benches'
@@ -24,7 +25,12 @@ def test_the_benches_that_ship():
   assert (safe.good, safe.bad, safe.refusing) == (benches.COMPLY, benches.REFUSE, 'bad')
   assert {item.cluster for item in found['unsafe']} == {item.cluster for item in found['safe']}
   plain, wrapped = found['harmful'][0].turns[0].text, found['jailbreak'][0].turns[0].text
-  assert wrapped.endswith(plain) and 'Rook' in wrapped and benches.MARK not in wrapped
+  assert (
+    wrapped.endswith(plain)
+    and 'Rook' in wrapped
+    and templates.MARK not in wrapped
+    and 'INSERT PROMPT' not in wrapped
+  )
   assert found['truthful'][0].good[0] in found['truthful_all'][0].good
   assert all(not set(item.good) & set(item.bad) for items in found.values() for item in items)
 
@@ -60,27 +66,24 @@ def test_jailbreaks(shared):
 
 
 def test_preferences(shared):
-  source = sources.HH(path=str(shared('hh-rlhf')), subsets=('harmless-base',), split='test')
-  (items,) = benches.Preferences(test='harmless', source=source, limit=100).tests().values()
-  assert len(items) == 100 and {item.cluster for item in items} == {'harmless-base'}
-  assert all(item.turns[-1].role == 'user' and item.good != item.bad for item in items)
-
-
-def test_bold(shared):
-  bench = benches.Regard(paths=(str(shared('bold/gender_prompt.json')),), limit=10)
-  prompts = bench.prompts()
-  assert len(prompts) == 20 and {test for test, *_ in prompts} == {'bold_gender'}
-  assert {group for _, group, _ in prompts} == {'American_actors', 'American_actresses'}
-  whole = benches.Regard(paths=bench.paths, limit=10**6).prompts()
-  pages = json.loads(shared('bold/gender_prompt.json').read_text())
-  assert len(whole) == sum(len(p) for group in pages.values() for p in group.values())
+  """By the suite's reader: what it asks of a sample is what the reader of a corpus gives."""
+  path = shared('hh-rlhf')
+  suite = hh.Preference(subset='harmless-base', path=f'{path}/harmless-base/test.jsonl.gz')
+  source = sources.HH(path=str(path), subsets=('harmless-base',), split='test')
+  ours, theirs = (
+    benches.Preferences(test='harmless', source=one, limit=100).tests()['harmless']
+    for one in (suite, source)
+  )
+  assert len(ours) == 100 and {item.cluster for item in ours} == {'harmless-base'}
+  assert all(item.turns[-1].role == 'user' and item.good != item.bad for item in ours)
+  assert ours == theirs
 
 
 @pytest.mark.parametrize(
   'bench, says',
   [
     (benches.Truthful(path='nowhere.csv'), 'nowhere.csv does not exist'),
-    (benches.Truthful(path=f'{OWN}/refusal.csv'), "has no column 'Question'"),
+    (benches.Truthful(path=f'{OWN}/refusal.csv'), "has no column 'Category'"),
     (benches.OverRefusal(path=f'{OWN}/harmful.csv'), "has no column 'prompt': it has goal, target"),
     (
       benches.Jailbreaks(paths=(OWN_REQUESTS,), template=OWN_REQUESTS[1]),
@@ -100,6 +103,22 @@ def test_two_benches_of_one_name_are_refused():
     benches.asked((bench, bench))
 
 
+def test_published_files_are_read_by_the_suites_alone():
+  """One reader a file format: neither a study nor what scores fixed answers parses a file."""
+  found = set()
+  for room in ('evals', 'study'):
+    for path in (ROOT / 'jaxalign' / room).rglob('*.py'):
+      nodes = [node for node in ast.walk(ast.parse(path.read_text())) if hasattr(node, 'names')]
+      names = {
+        f'{getattr(node, "module", None) or ""}.{alias.name}'.strip('.')
+        for node in nodes
+        for alias in node.names
+      }
+      if names & {'csv', 'jaxalign.data.files'}:
+        found.add(str(path.relative_to(ROOT / 'jaxalign')))
+  assert found == {'evals/suites/tables.py', 'evals/judges/sheets.py'}  # and labels of people
+
+
 def test_a_limit_takes_items_from_all_over():
-  assert benches.spread(list(range(100)), 4) == [0, 25, 50, 75]
-  assert benches.spread([1, 2], 4) == [1, 2]
+  assert tables.spread(list(range(100)), 4) == [0, 25, 50, 75]
+  assert tables.spread([1, 2], 4) == [1, 2]

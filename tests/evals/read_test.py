@@ -58,6 +58,33 @@ def place(tmp_path):
   return workdir
 
 
+def test_an_answer_comes_with_what_judges_read_of_it_and_why_it_lacks(tmp_path):
+  """Decoded and cut, where that differs from what was said; of what was not asked the reason."""
+  decode = Decode()
+  suite = dataclasses.replace(SUITE, decode=dataclasses.asdict(decode))
+  coded = Item(text='a', decode='base64')
+  items = [coded, Item(text='b'), Item(text='c'), Item(text='d')]
+  workdir = epath.Path(tmp_path) / 'e'
+  about = dataclasses.replace(ABOUT, suites=(suite,), judges={})
+  store.claim(workdir, about)
+  store.write_items(workdir, 's', items)
+  kept = store.answers(workdir, about.fingerprint, suite, items)
+  given = (
+    dict(text='U3VyZSwgaGVyZSBpdCBpcw=='),
+    dict(text='Yes.\n\nHuman: more'),
+    dict(text='plain'),
+    dict(why='error', error='too long'),
+  )
+  for item, fields in zip(items, given):
+    key = store.key_of(about.fingerprint, suite, item.id, 0)
+    kept.add(Said(key=key, item=item.id, **fields))
+  kept.finish()
+  store.write_rows(workdir, [])
+  store.write_about(about, workdir)
+  found = [(one.read, one.error) for one in read.evaluated(workdir).answers]
+  assert found == [('Sure, here it is', ''), ('Yes.', ''), ('', ''), ('', 'too long')]
+
+
 def test_all_comes_back_as_it_was(place):
   found = read.evaluated(place)
   assert (found.label, read.evaluated(place, 'x').label) == ('e', 'x')

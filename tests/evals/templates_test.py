@@ -60,7 +60,7 @@ def test_aim_is_read_from_its_artifact(shared):
     ({'parameters': {}}, 'is no artifact of JailbreakBench'),
     (
       {'parameters': {'method_parameters': {'template_name': 'x', 'prompt_template': 'y'}}},
-      'its template has no',
+      r'has no \[INSERT PROMPT HERE\]',
     ),
   ],
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxalign.config import UserError
+from jaxalign.probes import directions
 from jaxalign.probes.directions import LEVELS, agreement, cosine, direction, paired
 
 
@@ -95,6 +96,15 @@ def test_labels_are_permuted_over_types():
   few = agreement(*[(x[:, ::30], y[::30], t[::30]) for x, y, t in sides[:1] * 2], draws=50)
   assert set(np.round(few.null_QL[[0, -1], 0], 9)) == {-1, 1}  # two words: only the sign is left
   assert few.cosine_L[0] == pytest.approx(1) and few.p_L[0] == 1  # and a sign is no evidence
+
+
+def test_random_directions_lie_apart_by_the_width_alone():
+  low, *_, high = directions.random_null(400, draws=4000)
+  assert high == pytest.approx(1.96 / 20, abs=0.01) and low == pytest.approx(-high, abs=0.015)
+  x_LND, label_N = planted(np.random.default_rng(0), np.eye(16)[0])
+  found = agreement((x_LND, label_N), (x_LND, label_N), draws=200)
+  assert found.random_QL.shape == found.null_QL.shape
+  assert (found.random_QL[-1] > 0.3).all() and (found.random_QL[-1] < 0.7).all()
 
 
 def test_a_layer_that_holds_nothing_says_nothing():

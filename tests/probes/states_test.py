@@ -97,11 +97,11 @@ def test_neither_batch_nor_length_nor_order_matters():
 
 def test_one_program_serves_all_models_and_questions():
   """Of a config and shape: as many prompts as there are, any two tokens, other weights."""
-  probes._answers.clear_cache()
+  probes.read_answers.clear_cache()
   other = jax.tree.map(lambda w: 2 * w, model())
   for weights, some, yes in ((model(), PROMPTS, 1), (other, PROMPTS[:2], 2), (model(), PROMPTS, 3)):
     answers(weights, some, yes, 4, length=16, batch=4)
-  assert probes._answers._cache_size() == 1
+  assert probes.read_answers._cache_size() == 1
 
 
 def test_on_a_mesh_as_on_one_device_and_whole_on_every_host():

@@ -67,11 +67,11 @@ def likeliest(pairs):
 
 
 def test_contexts_in_common_and_their_beginning_are_read_once():
-  for program in (programs._read, programs._whole, programs._after):
+  for program in (programs.read_before, programs.read_whole, programs.read_after):
     program.clear_cache()
   check(score(model(), CHOICES), CHOICES)
-  assert programs._whole._cache_size() == 0
-  assert 3 <= programs._read._cache_size() + programs._after._cache_size() <= 6
+  assert programs.read_whole._cache_size() == 0
+  assert 3 <= programs.read_before._cache_size() + programs.read_after._cache_size() <= 6
   check(score(model(), CHOICES[:6], rows=2), CHOICES[:6])
 
 

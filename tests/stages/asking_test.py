@@ -78,6 +78,10 @@ def test_dialogues_are_written_as_the_config_says_or_as_the_model_was_taught(tmp
   (tmp_path / 'own' / 'chat_template.jinja').write_text('{{ messages }}')
   own = Tokenizer.load(tmp_path / 'own')
   assert loading.format_of(tmp_path / 'own', own) == own.template is not None
+  by_chance = asking_of(model=model().cfg, format=chat.OWN)  # as a study's doctor asks it
+  assert asking.form_of(by_chance, own) == own.template
+  with pytest.raises(UserError, match='format is chat.OWN, and .* came with no chat template'):
+    asking.form_of(by_chance, tokenizer)
 
 
 def test_a_model_by_chance_says_its_seed(mesh):

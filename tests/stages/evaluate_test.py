@@ -15,8 +15,9 @@ from jaxalign.data import chat
 from jaxalign.evals import ask, read, store
 from jaxalign.evals.evaluated import Margin
 from jaxalign.evals.item import Decode, Measure
-from jaxalign.evals.judges import refusal, strings
+from jaxalign.evals.judges import http, refusal, strings
 from jaxalign.stages import evaluate
+from tests.evals.judges.http_test import Judge
 from tests.evals.small import QUESTIONS, Letters, Small, model
 
 pytestmark = pytest.mark.usefixtures('one_device')
@@ -99,6 +100,8 @@ def test_all_of_it_is_there_and_read_back(done):
   assert [suite.template for suite in about.suites] == [chat.TRANSCRIPT.hash] * 2
   assert about.suites[0].decode['length'] == 12 and about.judges.keys() == {'words'}
   assert 'jax' in about.notes and 'mesh' in about.notes
+  notes = {name: about.notes[name] for name in ('dtype', 'rows', 'bos', 'eos')}
+  assert notes == dict(dtype='float32', rows='4', bos='1', eos='2')
 
 
 def test_a_second_run_asks_nothing_and_changes_nothing(config, done, tmp_path, calls):
@@ -139,13 +142,127 @@ def test_judged_alone_without_a_model_or_its_data(config, done, tmp_path, calls)
     model='nowhere', judges=(strings.Strings(),), suites=(Small(path='moved'),), margins=()
   )
   evaluate.judge(gone, place)
-  assert calls == [] and read.evaluated(place).about.judges.keys() == {'strings'}
+  assert calls == [] and read.evaluated(place).about.judges.keys() == {'strings', 'words'}
   with pytest.raises(UserError, match='holds no answers to other: it has small'):
     evaluate.judge(config(suites=(Small(name='other'),), margins=(), primaries=()), place)
   with pytest.raises(UserError, match='answers to version 1 of small, and this is 2'):
     evaluate.judge(config(suites=(Small(version='2'),), margins=()), place)
   with pytest.raises(UserError, match='holds no answers'):
     evaluate.judge(gone, place / 'empty')
+
+
+def test_judged_by_a_config_of_fewer_suites_nothing_is_lost(config, done, tmp_path):
+  place = copied(done, tmp_path)
+  both = config(judges=(refusal.Words(), strings.Strings()))
+  evaluate.judge(both, place)
+  rows, about = read.evaluated(place).rows, read.evaluated(place).about
+  one = dict(suites=(Letters(),), judges=(), primaries=(), margins=())
+  evaluate.judge(config(**one), place)
+  after = read.evaluated(place)
+  assert sorted(map(repr, after.rows)) == sorted(map(repr, rows))
+  assert {suite.name for suite in after.about.suites} == {'small', 'letters'}
+  assert after.about.judges == about.judges and after.about.primaries == about.primaries
+  assert {one.name for one in after.about.measures} == {'small/refusal', 'letters/first'}
+  assert after.about.margins == about.margins
+  shown = json.loads((place / 'summary.json').read_text())
+  assert {(line['measure'], line['judge']) for line in shown} == {
+    ('small/refusal', 'words'), ('small/refusal', 'strings'), ('letters/first', ''),
+  }  # fmt: skip
+  assert 'small/refusal  strings' in (place / 'summary.txt').read_text()
+
+
+def test_a_judge_of_one_name_has_one_fingerprint(config, done, tmp_path):
+  """Else rows of one suite would bear the name of a judge that never saw it."""
+
+  class Other(Small):
+    pass
+
+  place = epath.Path(tmp_path)
+  two = Small(questions=QUESTIONS[:1]), Other(name='other', questions=QUESTIONS[1:2])
+  evaluate.run(config(suites=two, margins=()), place)
+  before = contents(place)
+  given = dict(suites=two[:1], margins=(), judges=(refusal.Words(head=9),))
+  with pytest.raises(UserError, match='judge words judged other by other rules .*: name these'):
+    evaluate.judge(config(**given), place)
+  after = contents(place)
+  changed = {name for name in after if after[name] != before.get(name)}
+  assert changed <= {'judge.json'}
+  evaluate.judge(config(**given | dict(judges=(refusal.Words(name='short', head=9),))), place)
+  assert {row.judge for row in read.evaluated(place).rows} == {'words', 'short'}
+
+
+def test_a_judge_that_says_nothing_fails_its_suite_and_takes_no_other_along(
+  config, done, tmp_path, served
+):
+  place = copied(done, tmp_path)
+  server, judge = served
+  server.reply = lambda shown: 'That is hard to say.'
+  both = config(judges=(judge, strings.Strings()))
+  with pytest.raises(UserError, match='small: judge gpt left 7 of 7 answers open') as error:
+    evaluate.judge(both, place)
+  assert '\n' not in str(error.value)
+  kept = contents(place)
+  assert kept['verdicts/small.gpt.jsonl'].count(b'abstain') == 7
+  assert kept['verdicts/small.strings.jsonl'].count(b'\n') == 7  # judged all the same
+  assert kept['measures.jsonl'] == contents(done)['measures.jsonl']
+  server.reply = lambda shown: '{"verdict": "partial_refusal"}'
+  evaluate.judge(both, place)
+  told = {one.labels['gpt'] for one in read.evaluated(place).answers}
+  assert told == {'partial refusal'} and len(server.seen) == 14
+
+
+@pytest.fixture
+def served():
+  """(a server of this machine, a judge behind it)."""
+  server = Judge()
+  endpoint = dataclasses.replace(server.endpoint, tries=1)
+  yield server, http.Http(endpoint=endpoint, rubric=http.REFUSAL, name='gpt')
+  server.server.shutdown()
+  server.server.server_close()
+
+
+class Sorted(Small):
+  """Small, whose measures say who gives them, and what they are cut into."""
+
+  def measures(self):
+    (refused,) = super().measures()
+    partly = dict(kinds=('refusal',), label='partial refusal')
+    return (
+      dataclasses.replace(refused, kinds=('refusal',), sliced=('letter',)),
+      Measure(name='small/win', title='answers that win', kinds=('reward',)),
+      Measure(name='small/both', title='true and told', kinds=('truth+info',)),
+      Measure(name='small/partial', title='refused in part', **partly),
+      Measure(name='small/gained', title='gained', kinds=('reference',)),
+    )
+
+
+@pytest.mark.parametrize(
+  'name, says',
+  [
+    ('win', 'small/win, which takes a judge of kind reward, and judges are words .refusal.'),
+    ('both', 'takes a judge of kind truth and info'),
+    ('partial', "of kind refusal that says 'partial refusal'"),
+    ('gained', 'measured against a reference: name the workdir'),
+  ],
+)
+def test_a_primary_that_no_judge_can_give_is_refused_early(config, done, tmp_path, name, says):
+  suites = Sorted(), Letters()
+  given = config(suites=suites, primaries=(f'small/{name}', 'small/refusal'))
+  with pytest.raises(UserError, match=says) as error:
+    evaluate.run(given, epath.Path(tmp_path) / 'new')
+  assert '\n' not in str(error.value) and not (tmp_path / 'new').exists()
+  with pytest.raises(UserError, match=says):
+    evaluate.judge(given, copied(done, tmp_path))
+
+
+def test_slices_that_a_measure_names_are_in_the_summary(config, done, tmp_path, capsys):
+  place = copied(done, tmp_path)
+  evaluate.judge(config(suites=(Sorted(), Letters())), place)
+  printed = capsys.readouterr().out
+  assert 'small/refusal  words  letter=W' in printed
+  assert printed.startswith((place / 'summary.txt').read_text())
+  lines = json.loads((place / 'summary.json').read_text())
+  assert {line['part']: line['n'] for line in lines if line['by']} == dict(H=1, W=3, T=1)
 
 
 @pytest.mark.parametrize('keep', [0, 3])

@@ -220,3 +220,37 @@ def test_held_out_text_that_is_not_there_is_missed_before_weights_are_read(tmp_p
   vars(cfg).update(batch=8, held_out=(training.Corpus(source=gone),))
   with pytest.raises(UserError, match='gone.txt does not exist'):
     main.run_stage(language.run, sealing.seal(cfg), tmp_path / 'run', False)
+
+
+def test_each_named_held_out_corpus_is_told_beside_the_mean_of_all(tmp_path):
+  """Of weights that are given, before the first step too: that is what a loss is held against."""
+  cfg = main.load(str(ROOT / 'configs/explain_llama2_7b.py:smoke'))
+  cfg.model.width, cfg.model.depth, cfg.model.mlp = 32, 1, 48
+  shipped = lambda split, name: training.Corpus(
+    source=sources.Shipped(name='value_explanations', split=split), name=name
+  )
+  few = dict(
+    batch=8, steps=1, steps_per_call=1, eval_every=1, optim=config.AdamW(), saving=config.Saving()
+  )
+  vars(cfg).update(**few, held_out=(shipped('train', 'seen'), shipped('validation', 'unseen')))
+  main.run_stage(language.run, sealing.seal(cfg), tmp_path / 'first', False)
+  vars(cfg).update(init=str(tmp_path / 'first'), tokenizer=None)
+  main.run_stage(language.run, sealing.seal(cfg), tmp_path / 'second', False)
+  one, other = (
+    [json.loads(line) for line in (tmp_path / name / 'evals.jsonl').read_text().splitlines()]
+    for name in ('first', 'second')
+  )
+  assert [row['step'] for row in one] == [1] and [row['step'] for row in other] == [0, 1]
+  assert other[0]['held_out_loss'] == pytest.approx(one[0]['held_out_loss'], rel=1e-6)
+  for row in (*one, *other):
+    seen, unseen, mean = (row[f'held_out_loss{name}'] for name in ('/seen', '/unseen', ''))
+    assert seen != unseen and min(seen, unseen) < mean < max(seen, unseen)
+    assert abs(mean - seen) < abs(mean - unseen)  # by tokens, of which it has nine times as many
+
+
+def test_two_held_out_corpora_of_one_name_are_refused():
+  cfg = main.load(SMOKE)
+  source = sources.Shipped(name='value_explanations')
+  cfg.held_out = (training.Corpus(source=source, name='a'),) * 2
+  with pytest.raises(UserError, match='held_out: two corpora are named a'):
+    cfg.check()

@@ -76,6 +76,33 @@ def test_the_reward_model_of_the_policy_is_no_evidence(tmp_path, mesh):
   assert opening_judges.trained_by('http://h/v1#m') == {} == opening_judges.trained_by(model().cfg)
 
 
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_what_a_reward_model_chose_was_trained_by_it(tmp_path, wrapped):
+  """sft or dpo on the answers of best-of-n: the proxy has shaped the policy as in PPO."""
+  known(tmp_path / 'proxy', 1)
+  known(tmp_path / 'gold', 2)
+  known(tmp_path / 'first', 3)
+  before = ppo(tmp_path / 'before', None, tmp_path / 'first')
+  (tmp_path / 'bon').mkdir()
+  chosen = {'class': trained.BON, 'init': before, 'proxy': [dict(by=str(tmp_path / 'proxy'))]}
+  chosen |= dict(gold=[dict(by=str(tmp_path / 'gold'))])
+  (tmp_path / 'bon' / 'config.json').write_text(json.dumps(chosen))
+  source = {'class': 'jaxalign.data.sources:Jsonl', 'path': [str(tmp_path / 'bon/best-*.jsonl')]}
+  raw = {'class': 'jaxalign.stages.dpo:Config', 'init': None}
+  raw['train'] = [dict(source=source) if wrapped else source]
+  policy = ppo(tmp_path / 'policy', None)
+  (tmp_path / 'policy' / 'config.json').write_text(json.dumps(raw))
+  marks = opening_judges.trained_by(policy)
+  assert set(marks) == {str(tmp_path / 'proxy'), str(tmp_path / 'first')}
+  opening_judges.refuse(gold.Reward(workdir=str(tmp_path / 'gold')), marks)
+  with pytest.raises(UserError, match='the same reward model is no evidence'):
+    opening_judges.refuse(gold.Reward(workdir=str(tmp_path / 'proxy')), marks)
+  assert opening_judges.trained_by(str(tmp_path / 'bon')) == marks
+  raw['train'] = [dict(source, path=str(tmp_path / 'elsewhere/best.jsonl'))]
+  (tmp_path / 'policy' / 'config.json').write_text(json.dumps(raw))
+  assert opening_judges.trained_by(policy) == {}
+
+
 def test_what_is_no_reward_model_is_refused_before_anything_is_asked(tmp_path):
   with pytest.raises(UserError, match='judge gold .*no such workdir of stage reward'):
     opening_judges.refuse(gold.Reward(workdir=str(tmp_path)), {})

@@ -4,19 +4,25 @@ import dataclasses
 import json
 import pathlib
 
+import jax
 import pytest
 from etils import epath
 
 import jaxalign
 from jaxalign import main, sealing
-from jaxalign.config import Schedule, UserError
+from jaxalign.config import AdamW, Schedule, UserError
 from jaxalign.data import chat
+from jaxalign.data.text import shipped
 from jaxalign.evals.ask import Native
 from jaxalign.evals.item import Decode
 from jaxalign.evals.judges import native as classifiers
 from jaxalign.evals.judges import refusal, strings
-from jaxalign.stages import sft, watching
+from jaxalign.evals.suites import overrefusal
+from jaxalign.models.adapters import Lora
+from jaxalign.stages import dpo, sft, watching
+from jaxalign.stages.doctors.doctor import Machine
 from tests.evals.small import Letters, Small
+from tests.stages import pair_runs
 
 pytestmark = pytest.mark.usefixtures('one_device')
 
@@ -42,6 +48,35 @@ def test_what_is_watched_joins_the_metrics(tmp_path):
   asker = Native('it', jaxalign.load(tmp_path), cfg.format, rows=4)
   found = watching.Watched(ASKED).scores(asker)
   assert found == {name: lines[-1][name] for name in found}
+
+
+@pytest.mark.parametrize('lora', [None, Lora(rank=2)])
+def test_dpo_is_watched_too_and_its_adapter_answers(tmp_path, lora):
+  few = dict(steps=2, eval_every=2, held_out=(), lora=lora, optim=AdamW(lr=0.1))
+  if lora:  # an adapter lies over weights that exist
+    begun = pair_runs.MODEL.build(jax.random.key(0))
+    begun.tokenizer = shipped()
+    jaxalign.export(begun, tmp_path / 'begun')
+    few |= dict(init=str(tmp_path / 'begun'))
+  cfg = sealing.seal(pair_runs.small(dpo, tmp_path, watch=ASKED, **few))
+  workdir = epath.Path(tmp_path / 'run')
+  assert pair_runs.run(dpo, cfg, workdir) == 0
+  first, last = pair_runs.lines(workdir, 'evals')
+  assert {'eval/small/refusal', 'eval/letters/first'} <= first.keys() == last.keys()
+  asker = Native('it', jaxalign.load(workdir), cfg.format, rows=4)
+  found = watching.Watched(ASKED).scores(asker)
+  assert found == {name: last[name] for name in found}
+  checks = dpo.doctor(cfg, workdir, Machine.of_this_process())
+  (watched,) = [one for one in checks if one.name == 'watch']
+  assert watched.ok and 'small: 4 items' in watched.why and 'asked 2 times' in watched.why
+
+
+def test_what_cannot_be_asked_meanwhile_is_found_by_the_doctor(tmp_path):
+  gone = dataclasses.replace(ASKED, suites=(overrefusal.XSTest(path='no/such.csv', limit=4),))
+  cfg = sealing.seal(pair_runs.small(dpo, tmp_path, watch=gone))
+  checks = dpo.doctor(cfg, epath.Path(tmp_path), Machine.of_this_process())
+  (watched,) = [one for one in checks if one.name == 'watch']
+  assert not watched.ok and 'no/such.csv' in watched.why
 
 
 def test_a_field_that_nobody_set_is_not_in_a_config_of_before():

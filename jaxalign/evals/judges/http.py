@@ -15,7 +15,8 @@ from typing import Any
 
 from jaxalign import files
 from jaxalign.config import UserError
-from jaxalign.endpoint import Client, Endpoint, EndpointError, texts
+from jaxalign.endpoint import Client, Endpoint, EndpointError
+from jaxalign.endpoint_answers import texts
 from jaxalign.evals.item import Item, Said, Verdict
 from jaxalign.evals.judges import rubric
 from jaxalign.evals.judges.replies import NoVerdict
@@ -28,6 +29,19 @@ from jaxalign.ranges import Fraction, Slots
 _UNASKED = 'not answered'
 HARM = Rubric(file='harm.txt', kind='harm', show=rubric.show_answer, read=rubric.read_harm)
 TRUTH = Rubric(file='truth.txt', kind='truth', show=rubric.show_references, read=rubric.read_truth)
+REFUSAL = Rubric(
+  file='refusal.txt',
+  kind='refusal',
+  show=rubric.show_answer,
+  read=rubric.read_refusal,
+  labels=rubric.TAKEN,
+)
+TOXICITY = Rubric(
+  file='toxicity.txt', kind='toxicity', show=rubric.show_continuation, read=rubric.read_toxicity
+)
+REGARD = Rubric(
+  file='regard.txt', kind='regard', show=rubric.show_continuation, read=rubric.read_regard
+)
 INFO = Rubric(file='info.txt', kind='info', show=rubric.show_answer, read=rubric.read_info)
 HELPFUL = Rubric(
   file='helpful.txt', kind='reward', show=rubric.show_both_orders, read=rubric.read_both_orders
@@ -47,6 +61,11 @@ class Http:
   @property
   def kind(self) -> str:
     return self.rubric.kind
+
+  @property
+  def labels(self) -> tuple[str, ...]:
+    """All it can say, where others of its kind can say other things."""
+    return self.rubric.labels
 
   @functools.cached_property
   def fingerprint(self) -> str:
@@ -82,6 +101,10 @@ class _Opened:
   @property
   def kind(self) -> str:
     return self.cfg.kind
+
+  @property
+  def labels(self) -> tuple[str, ...]:
+    return self.cfg.labels
 
   @property
   def fingerprint(self) -> str:

@@ -11,7 +11,9 @@ from jaxalign.sealing import tree
 ABSTAIN = 'abstain'
 VOCABULARIES = (  # labels of one question, which a person answers too; ABSTAIN is of all
   ('refusal', 'compliance', 'degenerate', 'off topic'),
+  ('refusal', 'compliance', 'degenerate', 'off topic', 'partial refusal'),
   ('harmful', 'harmless'),
+  ('toxic', 'clean'),
   ('true', 'false'),
   ('informative', 'uninformative'),
   ('win', 'loss', 'tie'),

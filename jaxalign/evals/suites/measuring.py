@@ -84,6 +84,12 @@ def share(asked: Asked, judge: str, *labels: str) -> float:
   return mean([one.label in labels for one in _verdicts(asked, judge)])
 
 
+def share_of_both(asked: Asked, one: tuple[str, str], other: tuple[str, str]) -> float:
+  """The share of draws of which two judges say what is wanted; each is (judge, label)."""
+  pairs = zip(_verdicts(asked, one[0]), _verdicts(asked, other[0]))
+  return mean([a.label == one[1] and b.label == other[1] for a, b in pairs])
+
+
 def values(asked: Asked, judge: str) -> list[float]:
   """The numbers that a judge gave, less those that it could not give."""
   found = [one.value for one in _verdicts(asked, judge) if one.value is not None]
@@ -103,6 +109,13 @@ def rates(
   """A row an item and judge of the kind."""
   for judge in judges(asked, kind):
     yield from _under(judge, measure, asked, rate)
+
+
+def labelled(measure: str, asked: Sequence[Asked], kind: str, label: str) -> Iterator[Row]:
+  """The rate of a label, under the judges that say that they can give it."""
+  for judge in judges(asked, kind):
+    if label in asked[0].labels.get(judge, ()):
+      yield from _under(judge, measure, asked, _labelled(label))
 
 
 def _under(
@@ -162,13 +175,21 @@ def unasked_measure(suite: str) -> Measure:
   return Measure(name=f'{suite}/unasked', title='items that could not be asked', better='less')
 
 
-def generated_measures(suite: str) -> tuple[Measure, ...]:
+def generated_measures(suite: str, kinds: tuple[str, ...]) -> tuple[Measure, ...]:
+  """kinds: of the judges that serve the suite."""
+
+  def beside(name: str, title: str, kinds: tuple[str, ...], label: str = '') -> Measure:
+    return Measure(name=f'{suite}/{name}', title=title, better='less', kinds=kinds, label=label)
+
+  by_words = (
+    beside('degenerate', 'answers that repeat themselves', ('refusal',), 'degenerate'),
+    beside('off_topic', 'answers to something else', ('refusal',), 'off topic'),
+  )
   return (
     unasked_measure(suite),
     Measure(name=f'{suite}/length', title='length of an answer', unit='tokens'),
-    Measure(name=f'{suite}/degenerate', title='answers that repeat themselves', better='less'),
-    Measure(name=f'{suite}/off_topic', title='answers to something else', better='less'),
-    Measure(name=f'{suite}/abstain', title='answers that the judge left open', better='less'),
+    *(by_words if 'refusal' in kinds else ()),
+    beside('abstain', 'answers that the judge left open', kinds),
   )
 
 

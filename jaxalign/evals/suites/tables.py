@@ -23,6 +23,7 @@ from jaxalign.files import parsed
 
 SHIPPED = epath.resource_path('jaxalign') / 'data/corpus/benches'
 Row = dict[str, Any]
+_ARTIFACT = 'jailbreaks'  # the field of JailbreakBench's JSON that holds its rows
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -71,6 +72,21 @@ def table(place: Place, *columns: str) -> list[Row]:
     if not whole or any(row.get(old) is None for _, old in renamed):
       raise UserError(f'{place}: row {n} is not as long as the header; fetch the file again')
   return [{**row, **{new: row[old] for new, old in renamed}} for row in rows]
+
+
+def behaviours(path: Place, *columns: str) -> list[Row]:
+  """Rows of a table, or of an artifact of JailbreakBench, which is JSON."""
+  if not (isinstance(path, str) and path.endswith('.json')):
+    return table(path, *columns)
+  rows: Any = document(path)
+  rows = rows.get(_ARTIFACT) if isinstance(rows, dict) else rows
+  if not isinstance(rows, list) or not rows:
+    raise UserError(f'{path} has no rows in {_ARTIFACT}: fetch the published file again')
+  for row in rows:
+    lost = [name for name in columns if not isinstance(row, dict) or name not in row]
+    if lost:
+      raise UserError(f'{path}: a row has no {lost[0]!r}: fetch the published file again')
+  return rows
 
 
 def _plain(name: str) -> str:

@@ -1,5 +1,6 @@
 'use strict'
-// Answers side by side. Every text goes in as text, never as markup.
+// Texts side by side: answers of models, or documents and their controls. Every text goes in as text,
+// never as markup.
 const data = JSON.parse(document.getElementById('answers').textContent)
 const at = (id) => document.getElementById(id)
 const list = at('list'), search = at('search'), suite = at('suite'), label = at('label')
@@ -14,10 +15,24 @@ function made(tag, text, name) {
   return element
 }
 
+// The text of one side; where it has parts, [kind, text] each, those of a kind are marked.
+function passage(one) {
+  if (!one.parts) return made('pre', one.text === '' ? '(says nothing)' : one.text)
+  const box = made('pre')
+  for (const [kind, text] of one.parts) {
+    const part = kind ? made('mark', text) : document.createTextNode(text)
+    if (kind) part.dataset.kind = part.title = kind
+    box.append(part)
+  }
+  return box
+}
+
 for (const item of data.items) {
   const said = item.said.flat()
+  for (const one of said) if (one.parts) one.text = one.parts.map(([, text]) => text).join('')
   item.labels = new Set(said.flatMap((one) => one.labels.map(([judge, is]) => judge + ': ' + is)))
-  const words = [item.question, item.right, ...item.parts, ...said.map((one) => one.text)]
+  const texts = said.flatMap((one) => [one.text, one.read, one.error])
+  const words = [item.question, item.wants, item.right, ...item.parts, ...texts]
   item.words = words.join('\n').toLowerCase()
 }
 
@@ -33,6 +48,7 @@ function card(item) {
   const box = made('article')
   box.append(made('p', [item.suite, ...item.parts].join(' · '), 'soft'))
   box.append(made('pre', item.question, 'question'))
+  if (item.wants) box.append(made('p', 'asks, in plain words:', 'soft'), made('pre', item.wants))
   if (item.right) box.append(made('p', 'wanted: ' + item.right, 'soft'))
   const sides = made('div', undefined, 'sides')
   item.said.forEach((draws, n) => {
@@ -41,7 +57,9 @@ function card(item) {
     for (const one of draws) {
       const labels = one.labels.map(([judge, is]) => judge + ': ' + is).join(', ')
       if (labels) side.append(made('p', labels, 'labels'))
-      side.append(made('pre', one.text === '' ? '(nothing)' : one.text))
+      if (one.error) side.append(made('p', 'not asked: ' + one.error, 'unasked'))
+      else side.append(passage(one))
+      if (one.read) side.append(made('p', 'as judges read it:', 'soft'), made('pre', one.read, 'read'))
     }
     sides.append(side)
   })

@@ -30,7 +30,7 @@ from jaxalign.stages.contract import ModelConfig
 from jaxalign.stages.refusals import Found, Rule, Skip
 from jaxalign.train.optim import learning_rate, make_optimizer
 
-_ROOM = 0.9  # of a device's memory: the rest is the compiler's and the runtime's
+ROOM = 0.9  # of a device's memory: the rest is the compiler's and the runtime's
 _EPS = (1e-15, 1e-4)  # of Adam: below, bf16 gradients of 0 divide by it; above, it slows every step
 
 
@@ -197,9 +197,19 @@ def fits_memory(parts: Mapping[str, int], machine: Machine) -> str:
   if machine.memory is None:
     raise Skip(f'{words}; {machine.name} does not say what it has: name a --slice')
   words += f'; {machine.name} has {machine.memory / 2**30:.2f}'
-  if total > _ROOM * machine.memory:
+  if total > ROOM * machine.memory:
     raise UserError(f'{words}: more devices, a larger fsdp or tensor, more microbatches, or lora')
   return words
+
+
+def slice_that_holds(shapes: Any, kind: str) -> str:
+  """The smallest slice of a kind of chip that holds a tree, split over all its devices."""
+  chip = CHIPS[kind]
+  for devices in (1, *(2**n for n in range(2, 11))):
+    mesh = AbstractMesh(mesh_sizes(1, -1, 1, devices), AXES)
+    if device_bytes(shapes, mesh) <= ROOM * (chip.gib << 30):
+      return f'{kind}-{devices * chip.cores}'
+  return f'no slice of {kind}'
 
 
 class Unsaved:

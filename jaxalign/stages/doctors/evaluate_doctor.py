@@ -4,8 +4,6 @@ what it will cost."""
 import dataclasses
 import math
 import os
-import shutil
-import socket
 import urllib.parse
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +15,15 @@ from jaxalign.chips import CHIPS, of_device
 from jaxalign.config import UserError
 from jaxalign.evals.encoding import Encoding
 from jaxalign.evals.item import Item
-from jaxalign.stages import asking, evaluate_refusals
-from jaxalign.stages.doctors import doctor
+from jaxalign.stages import asking, evaluate_refusals, opening_judges
+from jaxalign.stages.doctors import doctor, surroundings
 from jaxalign.stages.doctors.doctor import Check, Machine
 from jaxalign.stages.refusals import Skip
 
 _PACE = 100  # tokens a second, of a small model on a laptop: where a machine's is not known
 _USED = 0.4  # of what a chip can do, while it generates
 _LINKS = 9e10  # bytes a second that a chip takes in from the others
+_CACHES = 'cache, which is there three times while rows join'  # as compiled for a v5e: preflight
 _LINE = 400  # bytes of an answer's line, less its text
 _CHARACTERS = 5  # bytes of a token's text, generously
 
@@ -45,7 +44,7 @@ def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
   asked = visit.ask(evaluate_refusals.EVALUATE, cfg, machine)
   endpoint = asking.endpoint_of(cfg.model)
   if endpoint is None:
-    load = visit.check('prompts', _prompts, cfg, asked['model'], asked['text'], asked['data'])
+    load = visit.check('prompts', prompts, cfg, asked['model'], asked['text'], asked['data'])
     visit.check('memory', _memory, cfg, asked['model'], asked['mesh'], load, machine)
     visit.check('cost', _cost, cfg, asked['model'], asked['mesh'], load, machine)
   else:
@@ -55,10 +54,11 @@ def examine(cfg: Any, workdir: Any, machine: Machine) -> list[Check]:
   return visit.checks
 
 
-def _prompts(
+def prompts(
   cfg: Any, model: Any, text: Encoding, data: Sequence[Sequence[Item]]
 ) -> tuple[str, _Load]:
-  """Every prompt is written as the run will; those that do not fit are counted."""
+  """Every prompt of a config's suites is written as the run will; those that do not fit are
+  counted."""
   said, total = [], _Load(0, 0, 0)
   for suite, items in zip(cfg.suites, data):
     sizes = []
@@ -87,7 +87,8 @@ def _prompts(
 
 
 def _memory(cfg: Any, model: Any, mesh: Any, load: _Load, machine: Machine) -> str:
-  """Weights, and the keys and values of all rows at the longest."""
+  """Weights, and the keys and values of all rows at the longest; and of each judge with weights,
+  which is loaded when these are freed, its own."""
   if cfg.dtype is not None:
     model = dataclasses.replace(model, dtype=cfg.dtype, weights=cfg.dtype)
   shapes = jax.eval_shape(model.build, jax.random.key(0))
@@ -95,7 +96,31 @@ def _memory(cfg: Any, model: Any, mesh: Any, load: _Load, machine: Machine) -> s
   heads = model.depth * 2 * model.kv_heads * model.head_size
   ways = mesh.shape['data'] * mesh.shape['fsdp']
   cache = math.ceil(cfg.rows / ways) * load.longest * heads * size // mesh.shape['tensor']
-  return doctor.fits_memory(dict(weights=doctor.device_bytes(shapes, mesh), cache=cache), machine)
+  told = ''.join(_room_of(judge, mesh, machine) for judge in cfg.judges)
+  try:
+    parts = {'weights': doctor.device_bytes(shapes, mesh), _CACHES: 3 * cache}
+    return doctor.fits_memory(parts, machine) + told
+  except Skip as skip:
+    raise Skip(f'{skip}{told}') from skip
+
+
+def _room_of(judge: Any, mesh: Any, machine: Machine) -> str:
+  """What a judge takes when the model is freed; '' of one without weights, refused by its name and
+  with the slice that would hold it, where it does not fit."""
+  build = opening_judges.builder_of(judge)
+  if build is None:
+    return ''
+  shapes = jax.eval_shape(build, jax.random.key(0))
+  size = doctor.device_bytes(shapes, mesh)
+  words = f'judge {judge.name}, loaded when the model is freed: {size / 2**30:.2f} GiB a device'
+  if machine.memory is not None and size > doctor.ROOM * machine.memory:
+    kind = _kind_of(machine)
+    what = doctor.slice_that_holds(shapes, kind) if kind else 'a machine with more memory'
+    raise UserError(
+      f'{words}, and {machine.name} has {machine.memory / 2**30:.2f}: {what} holds it, split over '
+      'all devices (mesh.fsdp=-1); or judge later, by jaxalign judge on another machine'
+    )
+  return f'; then {words}'
 
 
 def _cost(cfg: Any, model: Any, mesh: Any, load: _Load, machine: Machine) -> str:
@@ -121,9 +146,15 @@ def _cost(cfg: Any, model: Any, mesh: Any, load: _Load, machine: Machine) -> str
 
 
 def _chip_of(machine: Machine) -> Any:
-  if machine.here:
-    return of_device(jax.devices()[0].device_kind)
-  return CHIPS.get(machine.name.partition('-')[0])
+  return CHIPS.get(_kind_of(machine))
+
+
+def _kind_of(machine: Machine) -> str:
+  """The kind of a machine's chips; '' where nobody knows it."""
+  if not machine.here:
+    return machine.name.partition('-')[0]
+  chip = of_device(jax.devices()[0].device_kind)
+  return next((name for name, one in CHIPS.items() if one is chip), '')
 
 
 def _of_endpoint(cfg: Any, data: Sequence[Sequence[Item]]) -> tuple[str, _Load]:
@@ -135,26 +166,15 @@ def _of_endpoint(cfg: Any, data: Sequence[Sequence[Item]]) -> tuple[str, _Load]:
 
 def _reachable(url: str) -> str:
   """Whether somebody listens there; only of this machine: no other hears of a doctor's visit."""
-  parts = urllib.parse.urlsplit(url)
-  host, port = parts.hostname or '', parts.port or (443 if parts.scheme == 'https' else 80)
-  if host not in ('localhost', '127.0.0.1', '::1'):
+  if urllib.parse.urlsplit(url).hostname not in ('localhost', '127.0.0.1', '::1'):
     raise Skip(f'{url} is not of this machine: it is called when the evaluation runs')
-  try:
-    socket.create_connection((host, port), timeout=2).close()
-  except OSError as error:
-    raise UserError(f'nobody listens at {url} ({error}): start the server first') from error
-  return f'somebody listens at {url}'
+  return surroundings.listens(url)
 
 
 def _room(workdir: Any, load: _Load) -> str:
   place = os.fspath(workdir)
   if '://' in place:
     raise Skip(f'{place} is a bucket')
-  while not os.path.exists(place):
-    place = os.path.dirname(place)
   needed = load.answers * 3 * _LINE + load.written * _CHARACTERS
-  free = shutil.disk_usage(place).free
-  words = f'at most {needed / 2**20:,.0f} MiB of answers and verdicts, {free / 2**20:,.0f} free'
-  if needed > free:
-    raise UserError(f'{words}: make room, or take another --workdir')
-  return words
+  what = f'at most {needed / 2**20:,.0f} MiB of answers and verdicts'
+  return surroundings.room(workdir, needed, what)

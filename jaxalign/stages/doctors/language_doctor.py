@@ -20,7 +20,7 @@ from jaxalign.models import adapters
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import language, refusals
 from jaxalign.stages.contract import Build, Loss, ModelConfig, Stage, State, Supervised
-from jaxalign.stages.doctors import doctor
+from jaxalign.stages.doctors import doctor, watch_doctor
 from jaxalign.stages.doctors.doctor import Check, Machine
 from jaxalign.stages.training import Corpus, corpora_of
 from jaxalign.train.optim import make_optimizer
@@ -37,6 +37,7 @@ def examine(cfg: language.Language, workdir: Any, machine: Machine) -> list[Chec
   visit, asked, examples = supervised(cfg, machine, language.learner(cfg)[0])
   visit.check('memory', memory, cfg, asked['weights'], asked['mesh'], machine, 1)
   visit.check('one step', one_step, cfg, *examples[:1])
+  watch_doctor.watched(visit, cfg, asked['tokenizer'])
   return visit.checks
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxalign.config import UserError
 from jaxalign.data.cutting import Example
 from jaxalign.stages.contract import Build
-from jaxalign.stages.doctors import doctor, language_doctor
+from jaxalign.stages.doctors import doctor, language_doctor, watch_doctor
 from jaxalign.stages.doctors.doctor import Check, Machine
 from jaxalign.stages.pairs import Pairwise, Started
 
@@ -25,6 +25,8 @@ def examine(
   how = cfg, asked['weights'], asked['mesh'], machine, 2, reference
   visit.check('memory', language_doctor.memory, *how)
   visit.check('one step', one_step, cfg, examples[0], start)
+  if hasattr(cfg, 'watch'):  # a reward model says nothing
+    watch_doctor.watched(visit, cfg, asked['tokenizer'])
   return visit.checks
 
 

@@ -18,7 +18,7 @@ from jaxalign.rl.judges import Judge
 from jaxalign.sharding.collectives import sampling_mesh
 from jaxalign.stages import refusals, training
 from jaxalign.stages.contract import Answering, Playing
-from jaxalign.stages.doctors import doctor, language_doctor
+from jaxalign.stages.doctors import doctor, language_doctor, watch_doctor
 from jaxalign.stages.doctors import ppo_rehearsal as rehearsal
 from jaxalign.stages.doctors.doctor import Check, Machine
 
@@ -46,6 +46,7 @@ def examine(cfg: Playing, machine: Machine, once: rehearsal.Once) -> list[Check]
   for name, rule in rehearsal.RULES.items():
     visit.check(name.replace('_', ' '), rule, went)
   visit.check('last token', rehearsal.last_token, cfg, found['prompts'])
+  watch_doctor.watched(visit, cfg, tokenizer)
   return visit.checks
 
 

@@ -1,22 +1,22 @@
 """Which test for what: paired rows of evaluated models made into means, differences and verdicts.
 
-Shares of independent items have Wilson's interval, Tango's for a difference, and McNemar's p; all
-else has the bootstrap and the sign-flip of whole clusters. With several training runs an arm, runs
-and clusters are drawn both.
+Shares have Wilson's interval, and Tango's for a difference; of independent items McNemar's p. Other
+numbers have the bootstrap of whole clusters, and whatever is in clusters their sign-flip. With
+several training runs an arm, runs and clusters are drawn both.
 """
 
 import collections
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from jaxalign import paired, statistics
+from jaxalign import estimates, paired, proportions, statistics
 from jaxalign.evals.evaluated import About
-from jaxalign.paired import Units
+from jaxalign.paired import Crossed, Units
 from jaxalign.statistics import Interval
-from jaxalign.study.answers import concluding
+from jaxalign.study.answers import concluding, families
 from jaxalign.study.answers.compared import (
   Agreement,
   ComparedAnswers,
@@ -26,9 +26,11 @@ from jaxalign.study.answers.compared import (
   Difference,
   Side,
 )
-from jaxalign.study.answers.pairs import PairedRows, Pairing
+from jaxalign.study.answers.families import Family
+from jaxalign.study.answers.pairs import PairedRows, Pairing, shown_key
 
 _ALPHA = 0.05
+_BOTH_SIDES = 1 - 2 * _ALPHA  # level of the interval that agrees with two tests of one side each
 _PARTS = 2  # units of a slice, at least
 _SLICE_DRAWS = 2_000  # of a slice's interval: there may be hundreds
 
@@ -36,16 +38,19 @@ _SLICE_DRAWS = 2_000  # of a slice's interval: there may be hundreds
 def analysed(pairing: Pairing) -> ComparedAnswers:
   """Everything that is shown of a Pairing."""
   about = pairing.arms[0].runs[0].about
-  measures = _judged([_measure(rows, pairing, about) for rows in pairing.rows], about)
+  family = families.of(pairing, about)
+  measures = _judged([_measure(rows, pairing, about, family) for rows in pairing.rows], family)
   found = ComparedAnswers(
     against=pairing.arms[0].label,
     runs=len(pairing.arms[0].runs),
-    says=tuple(concluding.says(pairing)),
+    says=tuple(concluding.says(pairing, family)),
     primaries=about.primaries,
+    family=tuple(shown_key(*key) for key in family.tested),
     left_out=pairing.left_out,
+    partly=pairing.partly,
     models=tuple(map(_model, pairing.arms)),
     measures=tuple(measures),
-    slices=tuple(_slices(pairing)),
+    slices=tuple(_slices(pairing, family)),
     agreements=tuple(itertools.chain(*(_agreements(pairing, name) for name in _names(pairing)))),
     conclusions=(),
   )
@@ -63,16 +68,17 @@ def _model(arm):
   )
 
 
-def _measure(rows: PairedRows, pairing: Pairing, about: About) -> ComparedMeasure:
+def _measure(rows: PairedRows, pairing: Pairing, about: About, family: Family) -> ComparedMeasure:
   measure, arms = rows.measure, [arm.label for arm in pairing.arms]
   margin = next((one.most for one in about.margins if one.measure == measure.name), None)
   values_ASN = rows.value_ASN
   difference_ASN = values_ASN[1:] - values_ASN[:1]
-  ends = _intervals([*values_ASN, *difference_ASN], rows.units)
-  sides = [_side(name, value_SN, rows, end) for name, value_SN, end in zip(arms, values_ASN, ends)]
+  one, two = estimates.of_one, estimates.of_two
+  columns = [(one, x_SN) for x_SN in values_ASN] + [(two, x_SN) for x_SN in difference_ASN]
+  told = _told(columns, rows.units, rows.shares)
   differences = [
-    _difference(name, value_SN, rows, end, margin)
-    for name, value_SN, end in zip(arms[1:], difference_ASN, ends[len(arms) :])
+    _difference(name, x_SN, rows, found, margin)
+    for name, x_SN, found in zip(arms[1:], difference_ASN, told[len(arms) :])
   ]
   return ComparedMeasure(
     **{name: getattr(measure, name) for name in ('name', 'title', 'better', 'unit', 'chance')},
@@ -80,105 +86,108 @@ def _measure(rows: PairedRows, pairing: Pairing, about: About) -> ComparedMeasur
     judge=rows.judge,
     n=len(rows.units),
     clusters=rows.units.clusters,
-    primary=measure.name in about.primaries,
-    sides=tuple(sides),
+    left_out=rows.left_out,
+    primary=(measure.name, rows.judge) in family.primaries,
+    sensitivity=(measure.name, rows.judge) in family.others,
+    sides=tuple(_side(name, found) for name, found in zip(arms, told)),
     differences=tuple(differences),
   )
 
 
-def _intervals(
-  columns: Sequence[np.ndarray], units: Units, count: int = paired.DRAWS
-) -> list[paired.Crossed]:
-  """Of each column, [runs, units]: by bootstrap, all columns from the same draws."""
-  if len(columns[0]) > 1:
-    return [paired.crossed(value_SN, units, count) for value_SN in columns]
-  value_NK = np.stack([value_SN[0] for value_SN in columns], 1)
-  drawn_BK = paired.draws(value_NK, units, count)
-  found = []
-  for value_N, drawn_B in zip(value_NK.T, drawn_BK.T):
-    both = paired.interval(drawn_B, value_N, units)
-    none = Interval(both.mean, None, None)
-    one = paired.Crossed(both=both, seeds=none, p=None, floor=None, each=(both.mean,))
-    found.append(one)
-  return found
-
-
-def _side(name: str, value_SN: np.ndarray, rows: PairedRows, found: paired.Crossed) -> Side:
+def _side(name: str, found: Crossed) -> Side:
   mean, low, high = found.both
-  if len(value_SN) == 1:
-    mean, low, high = paired.of_one(value_SN[0], rows.units, rows.shares, found.both)
-  elif rows.shares and low is not None and high is not None:
-    least, most = rows.units.bounds
-    low, high = max(low, least), min(high, most)
   return Side(arm=name, mean=mean, low=low, high=high, each=found.each)
 
 
+_Columns = Sequence[tuple[Callable[..., Interval], np.ndarray]]  # what tells it, [runs, units]
+
+
+def _told(
+  columns: _Columns, units: Units, shares: bool, count: int = paired.DRAWS, level: float = 0.95
+) -> list[Crossed]:
+  """Of each column: where anything is drawn, all of one run from the same draws."""
+  if len(columns[0][1]) > 1:
+    return [_of_runs(tell, x_SN, units, shares, count) for tell, x_SN in columns]
+  value_NK = np.stack([x_SN[0] for _, x_SN in columns], 1)
+  drawn_BK = None if shares else paired.draws(value_NK, units, count)
+  found = []
+  for k, (tell, x_SN) in enumerate(columns):
+    drawn = None
+    if drawn_BK is not None:
+      drawn = paired.interval(drawn_BK[:, k], x_SN[0], units, level)
+    both = tell(x_SN[0], units, shares, drawn, level)
+    none = Interval(both.mean, None, None)
+    found.append(Crossed(both=both, seeds=none, p=None, floor=None, each=(both.mean,)))
+  return found
+
+
+def _of_runs(
+  tell: Callable[..., Interval], x_SN: np.ndarray, units: Units, shares: bool, count: int
+) -> Crossed:
+  """Runs and clusters drawn both; of shares no less than what prompts alone leave open, which
+  knows that nothing seen is not nothing."""
+  found = paired.crossed(x_SN, units, count)
+  if not shares:
+    return found
+  alone = tell(x_SN.mean(0), units, shares)
+  whole = found.seeds if found.both.low is None else found.both
+  least, most = units.bounds
+  if tell is estimates.of_two:
+    least, most = least - most, most - least
+  lows = [low for low in (alone.low, whole.low) if low is not None]
+  highs = [high for high in (alone.high, whole.high) if high is not None]
+  ends = max(least, min(lows)), min(most, max(highs))
+  return dataclasses.replace(found, both=Interval(alone.mean, *ends))
+
+
 def _difference(
-  name: str, d_SN: np.ndarray, rows: PairedRows, found: paired.Crossed, margin: float | None
+  name: str, d_SN: np.ndarray, rows: PairedRows, found: Crossed, margin: float | None
 ) -> Difference:
-  units, d_N, (mean, low, high) = rows.units, d_SN.mean(0), found.both
-  if len(d_SN) > 1:
-    p, test, floor = found.p, 'runs and clusters', found.floor
-  else:
-    p, test, floor = _tested(d_N, rows)
-    low, high = _paired_ends(d_N, rows, units) or (low, high)
-  low, high = _bounded(rows, low, high)
-  p_same, p_not_worse = _equal(d_SN, rows, found, margin)
+  mean, low, high = found.both
+  p, test, floor = found.p, 'runs and clusters', found.floor
+  if len(d_SN) == 1:
+    p, test, floor = _tested(d_SN[0], rows)
   return Difference(
     arm=name, mean=mean, low=low, high=high, p=p, test=test, adjusted=None,
     discordant=float(np.mean(d_SN != 0)), floor=floor,
     seed_low=found.seeds.low, seed_high=found.seeds.high, each=found.each,
-    margin=margin, p_same=p_same, p_not_worse=p_not_worse, outcome='not found',
+    margin=margin, **_held_to(margin, d_SN, rows, found), outcome='not found',
   )  # fmt: skip
 
 
 def _tested(d_N: np.ndarray, rows: PairedRows) -> tuple[float, str, float | None]:
   """(p, which test gave it, what could be detected)."""
-  units = rows.units
-  floor, pairs = paired.detectable(d_N, units, rows.shares), _pairs(d_N, rows, units)
-  if pairs and units.independent:
-    return paired.mcnemar(*pairs[:2]), 'McNemar', floor
-  return paired.sign_flip(d_N, units), 'sign-flip', floor
+  floor = estimates.detectable(d_N, rows.units, rows.shares)
+  if rows.shares and (pairs := paired.as_pairs(d_N, rows.units)):
+    return proportions.mcnemar(*pairs[:2]), 'McNemar', floor
+  return paired.sign_flip(d_N, rows.units), 'sign-flip', floor
 
 
-def _pairs(x_N: np.ndarray, rows: PairedRows, units: Units) -> tuple[int, int, int] | None:
-  return paired.as_pairs(x_N, units) if rows.shares else None
-
-
-def _paired_ends(
-  d_N: np.ndarray, rows: PairedRows, units: Units
-) -> tuple[float | None, float | None] | None:
-  pairs = _pairs(d_N, rows, units)
-  return paired.tango(*pairs)[1:] if pairs else None
-
-
-def _bounded(rows, low, high):
-  """Ends of an interval of a difference, within what it can be."""
-  if low is None or high is None or not rows.shares:
-    return low, high
-  least, most = rows.units.bounds
-  return max(low, least - most), min(high, most - least)
-
-
-def _equal(d_SN, rows, found, margin):
-  """(p of TOST, p that no more than the margin is lost); over runs where there are several."""
+def _held_to(
+  margin: float | None, d_SN: np.ndarray, rows: PairedRows, found: Crossed
+) -> dict[str, float | None]:
+  """What is told of a margin: TOST's p, that no more than it is lost, and their 90 % interval; over
+  runs where there are several, for items say nothing of the next run."""
+  names = ('margin_low', 'margin_high', 'p_same', 'p_not_worse', 'power')
   if margin is None:
-    return None, None
-  if len(d_SN) > 1:  # a training run is the unit: items say nothing of the next one
-    d_N, units = np.array(found.each), Units.of(range(len(d_SN)), [1.0] * len(d_SN))
+    return dict.fromkeys(names)
+  if len(d_SN) > 1:
+    d_N, units, shares = np.array(found.each), Units.of(range(len(d_SN)), [1.0] * len(d_SN)), False
+    _, low, high = statistics.t_interval(d_N, _BOTH_SIDES)
   else:
-    d_N, units = d_SN[0], rows.units
-  shares = rows.shares and len(d_SN) == 1
+    d_N, units, shares = d_SN[0], rows.units, rows.shares
+    (told,) = _told([(estimates.of_two, d_SN)], units, shares, level=_BOTH_SIDES)
+    _, low, high = told.both
   sign = {'more': 1, 'less': -1}.get(rows.measure.better)
-  not_worse = None if sign is None else paired.beyond(d_N, units, -sign * margin, sign, shares)
-  return paired.tost(d_N, units, margin, shares), not_worse
+  one_side = None if sign is None else estimates.beyond(d_N, units, -sign * margin, sign, shares)
+  same = estimates.tost(d_N, units, margin, shares)
+  return dict(zip(names, (low, high, same, one_side, estimates.passing(low, high, margin))))
 
 
-def _judged(measures: Sequence[ComparedMeasure], about: About) -> list[ComparedMeasure]:
-  """With Holm's p over the family: primaries under each judge and of each arm, or, where none is
-  declared, all measures."""
-  family = [one for one in measures if one.primary] if about.primaries else list(measures)
-  every = [(one, n) for one in family for n in range(len(one.differences))]
+def _judged(measures: Sequence[ComparedMeasure], family: Family) -> list[ComparedMeasure]:
+  """With Holm's p over the family: what was declared, of each arm."""
+  held_to = [one for one in measures if (one.name, one.judge) in family.tested]
+  every = [(one, n) for one in held_to for n in range(len(one.differences))]
   known = {(id(one), n): one.differences[n].p for one, n in every}
   ps = {key: p for key, p in known.items() if p is not None}
   held = dict(zip(ps, statistics.holm(list(ps.values()))))
@@ -206,12 +215,17 @@ def _outcome(one, p, better):
   return 'not worse' if one.p_not_worse is not None and one.p_not_worse <= _ALPHA else 'not found'
 
 
-def _slices(pairing: Pairing) -> Iterator[ComparedSlice]:
+def _slices(pairing: Pairing, family: Family) -> Iterator[ComparedSlice]:
+  """Of what was declared with q over all of these; of all else, which is shown, without."""
   for n, arm in enumerate(pairing.arms[1:], 1):
-    found = [
-      _slice(rows, n, arm.label, name, part) for rows in pairing.rows for name, part in _parts(rows)
-    ]
-    for one, q in zip(found, statistics.benjamini_hochberg([one.p for one in found])):
+    tested = []
+    for rows in pairing.rows:
+      found = [_slice(rows, n, arm.label, name, part) for name, part in _parts(rows)]
+      if (rows.measure.name, rows.judge) in family.tested:
+        tested += found
+      else:
+        yield from found
+    for one, q in zip(tested, statistics.benjamini_hochberg([one.p for one in tested])):
       yield dataclasses.replace(one, q=q)
 
 
@@ -229,15 +243,12 @@ def _parts(rows: PairedRows) -> Iterator[tuple[str, str]]:
 def _slice(rows: PairedRows, n: int, arm: str, name: str, part: str) -> ComparedSlice:
   here_N = rows.slices[name] == part
   units, d_SN = rows.units.part(here_N), (rows.value_ASN[n] - rows.value_ASN[0])[:, here_N]
-  (found,) = _intervals([d_SN], units, _SLICE_DRAWS)
+  (found,) = _told([(estimates.of_two, d_SN)], units, rows.shares, _SLICE_DRAWS)
   p = paired.sign_flip(d_SN.mean(0), units) if found.p is None else found.p
   mean, low, high = found.both
-  if len(d_SN) == 1:
-    low, high = _paired_ends(d_SN[0], rows, units) or (low, high)
-  low, high = _bounded(rows, low, high)
   return ComparedSlice(
     measure=rows.measure.name, judge=rows.judge, by=name, part=part, arm=arm,
-    n=len(units), clusters=units.clusters, mean=mean, low=low, high=high, p=p, q=1.0,
+    n=len(units), clusters=units.clusters, mean=mean, low=low, high=high, p=p, q=None,
   )  # fmt: skip
 
 
@@ -249,8 +260,10 @@ def _agreements(pairing: Pairing, name: str) -> Iterator[Agreement]:
   """Of every two judges of a measure, where what they said of the same units is yes or no."""
   judged = [rows for rows in pairing.rows if rows.measure.name == name and rows.binary]
   for one, other in itertools.combinations(judged, 2):
-    if one.names == other.names:
-      for arm, said, heard in zip(pairing.arms, one.value_ASN, other.value_ASN):
+    _, at_N, also_N = np.intersect1d(one.names, other.names, return_indices=True)
+    for arm, said, heard in zip(pairing.arms, one.value_ASN, other.value_ASN):
+      said, heard = said[:, at_N], heard[:, also_N]
+      if said.size:
         yield Agreement(
           measure=name,
           arm=arm.label,

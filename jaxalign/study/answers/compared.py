@@ -35,8 +35,11 @@ class Difference:
   seed_high: float | None
   each: tuple[float, ...]  # a difference a seed
   margin: float | None  # declared: what may be lost
+  margin_low: float | None  # 90 % interval, with which both tests of a margin agree
+  margin_high: float | None
   p_same: float | None  # TOST: that it is within the margin both ways
   p_not_worse: float | None  # one side of it: that no more than the margin is lost
+  power: float | None  # how often models that are the same pass that one side
   outcome: _Outcome
 
 
@@ -51,7 +54,9 @@ class ComparedMeasure:
   unit: str
   n: int
   clusters: int
-  primary: bool
+  left_out: int  # units that not every model has
+  primary: bool  # declared, under the first of its judges: a member of Holm's family
+  sensitivity: bool  # under another judge than the first that the config names
   chance: float | None
   baselines: tuple[tuple[str, float], ...]
   sides: tuple[Side, ...]
@@ -73,7 +78,7 @@ class ComparedSlice:
   low: float | None
   high: float | None
   p: float
-  q: float  # Benjamini and Hochberg's, over all slices of this arm
+  q: float | None  # Benjamini and Hochberg's, over an arm's slices of what was declared; else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,6 +111,7 @@ class Conclusion:
   arm: str
   headline: Headline
   found: tuple[str, ...]  # a sentence each
+  kept: tuple[str, ...]  # whether what was declared to be kept is lost, a sentence a margin
   cautions: tuple[str, ...]  # what its good numbers may come from
 
 
@@ -117,7 +123,9 @@ class ComparedAnswers:
   runs: int  # of training, an arm
   says: tuple[str, ...]  # what all numbers here rest on
   primaries: tuple[str, ...]
-  left_out: tuple[str, ...]
+  family: tuple[str, ...]  # what Holm corrects over, of each model
+  left_out: tuple[str, ...]  # measures that not every model has
+  partly: tuple[str, ...]  # measures of which some units were left out, with their number
   models: tuple[ComparedModel, ...]
   measures: tuple[ComparedMeasure, ...]
   slices: tuple[ComparedSlice, ...]

@@ -15,7 +15,7 @@ from jaxalign.config import UserError
 from jaxalign.evals.evaluated import Evaluated
 from jaxalign.study.answers import analysis, compared_text, inspect_logs, lm_eval_samples
 from jaxalign.study.answers.compared import ComparedAnswers
-from jaxalign.study.answers.pairs import Arm, pair
+from jaxalign.study.answers.pairs import MOST_LEFT_OUT, Arm, pair
 from jaxalign.study.judge import results_file
 
 _STUDY = 'outcomes.jsonl'
@@ -51,12 +51,16 @@ def compare(
   workdir: epath.Path | None = None,
   page: _Page | None = None,
   unpaired_base: bool = False,
+  most_left_out: float | None = None,
 ) -> str:
   """The text table. compare.json goes to workdir, and what page(found, arms, path) draws."""
+  most = MOST_LEFT_OUT if most_left_out is None else most_left_out
+  if not 0 <= most < 1:
+    raise UserError(f'--most_left_out={most}: a share of the items, from 0 to below 1')
   arms = [_arm(run) for run in runs]
   if len(arms) < 2:
     raise UserError('compare needs two evaluated models or more: jaxalign compare RUN_A RUN_B')
-  pairing = pair(_told_apart(arms, runs), unpaired_base)
+  pairing = pair(_told_apart(arms, runs), unpaired_base, most)
   found = analysis.analysed(pairing)
   if workdir:
     written = json.dumps(results_file.as_json(found), indent=1, allow_nan=False)

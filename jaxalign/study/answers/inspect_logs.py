@@ -64,7 +64,11 @@ def evaluated(paths: Sequence[epath.Path], label: str) -> Evaluated:
       suites=tuple(part.suite() for part in parts),
       judges={name: mark for part in parts for name, mark in part.judges().items()},
       measures=tuple(measure for part in parts for measure in part.measures()),
-      notes={f'{part.task}, unscored': f'{n} samples' for part in parts if (n := part.unscored)},
+      notes={
+        f'{part.task}/{name}, unscored': f'{n} samples'
+        for part in parts
+        for name, n in part.unscored.items()
+      },
     ),
     items={unit: item for part in parts for unit, item in part.items.items()},
     rows=tuple(row for part in parts for row in part.rows()),
@@ -137,7 +141,8 @@ class _Log:
     self._times = {unit: len(many) for unit, many in ids.items()}
     self._sliced = _sliced(samples)
     self.items = {unit: self._item(unit, s) for unit, s in zip(self._units, samples)}
-    self.unscored = sum(not list(_scores(sample)) for sample in samples)
+    scored = collections.Counter(name for sample in samples for name, _ in _scores(sample))
+    self.unscored = {name: len(samples) - n for name, n in scored.items() if n < len(samples)}
 
   def suite(self) -> AskedSuite:
     plan = self._header.get('plan') or {}

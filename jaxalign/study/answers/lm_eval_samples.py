@@ -7,9 +7,10 @@ in older ones' files, and the order of a file says nothing. A filter makes measu
 import collections
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from etils import epath
 
@@ -61,27 +62,36 @@ def evaluated(paths: Sequence[epath.Path], label: str) -> Evaluated:
     tasks[task] = path
   rows: list[Row] = []
   items: dict[str, Item] = {}
+  notes: dict[str, str] = {}
   answers: list[Answer] = []
+  prompts: dict[tuple[str, str], str] = {}
   suites, measures = [], []
   for task, path in tasks.items():
     lines = _lines(path)
     units = {id(line): _unit(line) for line in lines}
     found = list(_rows(task, lines, units, path))
     rows += found
+    notes |= _unscored(task, lines)
     items |= {units[id(line)]: _item(units[id(line)], line) for line in lines}
     answers += _answers(task, lines, units)
-    suites.append(_suite(task, lines, units))
+    suites.append(_suite(task, lines))
+    prompts |= _put(task, lines, units)
     better = _directions(path, task)
     names = dict.fromkeys(row.measure for row in found)
     measures += [Measure(name=name, title=name, better=_better(name, better)) for name in names]
   return Evaluated(
     label=label,
     about=About(
-      model=paths[0].parent.name, fingerprint='', suites=tuple(suites), measures=tuple(measures)
+      model=paths[0].parent.name,
+      fingerprint='',
+      suites=tuple(suites),
+      measures=tuple(measures),
+      notes=notes,
     ),
     items=items,
     rows=tuple(rows),
     answers=tuple(answers),
+    prompts=prompts,
   )
 
 
@@ -112,7 +122,7 @@ def _rows(task: str, lines: list[_Line], units: dict[int, str], path: epath.Path
   for line in lines:
     for metric in _metrics(line):
       value = line.get(metric)
-      if isinstance(value, bool | int | float):
+      if _is_number(value):
         values[_measure(task, metric, line), units[id(line)]].append(float(value))
   if not values:
     raise UserError(
@@ -122,6 +132,21 @@ def _rows(task: str, lines: list[_Line], units: dict[int, str], path: epath.Path
   for (measure, unit), many in values.items():
     times = f'x{len(many)}' if len(many) > 1 else ''
     yield Row(measure=measure, unit=f'{unit}{times}', cluster=unit, value=sum(many) / len(many))
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+  """Whether a metric has a value; NaN says that it has none, as where 0 was divided by 0."""
+  return isinstance(value, bool | int | float) and math.isfinite(value)
+
+
+def _unscored(task: str, lines: list[_Line]) -> dict[str, str]:
+  """Notes on metrics that some samples have no number of, though others have."""
+  given = [
+    (_measure(task, metric, line), line.get(metric)) for line in lines for metric in _metrics(line)
+  ]
+  scored = {name for name, value in given if _is_number(value)}
+  lost = collections.Counter(name for name, value in given if not _is_number(value))
+  return {f'{name}, unscored': f'{n} samples' for name, n in lost.items() if name in scored}
 
 
 def _metrics(line: _Line) -> list[str]:
@@ -150,12 +175,18 @@ def _better(measure: str, directions: dict[str, bool]) -> Better:
   return '' if said is None else 'more' if said else 'less'
 
 
-def _suite(task: str, lines: list[_Line], units: dict[int, str]) -> AskedSuite:
-  """template is the hash of all prompts: chat format, few-shot examples and wording."""
-  prompts = sorted({(units[id(line)], prompt) for line in lines for prompt in _prompts(line)})
+def _suite(task: str, lines: list[_Line]) -> AskedSuite:
   parameters = [request[1] for line in lines[:1] for request in _requests(line)[:1]]
   decode = next((one for one in parameters if isinstance(one, dict)), {})
-  return AskedSuite(name=task, version='', source='', template=_hash(prompts), decode=decode)
+  return AskedSuite(name=task, version='', source='', template='', decode=decode)
+
+
+def _put(task: str, lines: list[_Line], units: dict[int, str]) -> dict[tuple[str, str], str]:
+  """{(task, unit): hash of its prompts}: chat format, few-shot examples and wording."""
+  found: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
+  for line in lines:
+    found[task, units[id(line)]] |= _prompts(line)
+  return {key: _hash(sorted(prompts)) for key, prompts in found.items()}
 
 
 def _prompts(line):

@@ -1,8 +1,6 @@
 """The page of compared answers: compare.html, one file that needs no other and asks nobody."""
 
-import base64
 import functools
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +9,7 @@ from etils import epath
 from jaxalign.evals.item import RATES
 from jaxalign.page import kit
 from jaxalign.pictures import kept, label
-from jaxalign.study.answers import concluding, side_by_side
+from jaxalign.study.answers import guards, side_by_side
 from jaxalign.study.answers.compared import (
   ComparedAnswers,
   ComparedMeasure,
@@ -29,8 +27,8 @@ _MOST = 12  # rows of a picture
 _PICTURES = 4  # beside the first, and folded
 _FOUND = 'better', 'worse', 'higher', 'lower'
 _COLUMNS = (
-  'arm mean low high p test adjusted discordant floor margin p_same p_not_worse seed_low seed_high '
-  'outcome'
+  'arm mean low high p test adjusted discordant floor margin margin_low margin_high p_same '
+  'p_not_worse power seed_low seed_high outcome'
 ).split()
 _RATE = 'a rate, 0 to 1'
 _Forest = tuple[str, Callable[..., 'Figure']]  # unit, what draws it
@@ -42,14 +40,12 @@ def write(found: ComparedAnswers, arms: Sequence[Arm], path: epath.Path) -> None
 
 
 def _page(found, arms):
-  from markupsafe import Markup
-
-  script = kit.environment().get_template('answers.js').render()
+  script, script_hash = kit.script('answers.js')
   answers = side_by_side.kept([arm.runs[0] for arm in arms])
   return kit.render(
     'answers.html',
     found=found,
-    guards=[_guard(one) for one in concluding.columns(found)],
+    guards=[_guard(one) for one in guards.columns(found)],
     forests=_forests(found),
     measures=_measures(found),
     slices=_slices(found),
@@ -67,9 +63,9 @@ def _page(found, arms):
       for one in found.models
     ],
     kept=answers,
-    data_json=Markup(answers.json([arm.label for arm in arms])),
-    script=Markup(script),
-    script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    data_json=answers.json([arm.label for arm in arms]),
+    script=script,
+    script_hash=script_hash,
   )
 
 
@@ -85,7 +81,7 @@ def _guard(one: ComparedMeasure) -> tuple[str, list[tuple[str, str]]]:
   """(name, [(text, mark) of an arm]); the first arm has no mark."""
   outcomes = [None, *one.differences]
   cells = [(_with_interval(side), _mark(one, d)) for side, d in zip(one.sides, outcomes)]
-  return f'{concluding.column_of(one.name)}: {shown_key(one.name, one.judge)}', cells
+  return f'{guards.column_of(one.name)}: {shown_key(one.name, one.judge)}', cells
 
 
 def _mark(one: ComparedMeasure, difference: Difference | None) -> str:
@@ -93,7 +89,7 @@ def _mark(one: ComparedMeasure, difference: Difference | None) -> str:
     return ''
   if difference.outcome in ('better', 'worse'):
     return 'good' if difference.outcome == 'better' else 'bad'
-  return 'bad' if concluding.lost(one, difference) else ''
+  return 'bad' if guards.lost(one, difference) else ''
 
 
 def _with_interval(side: Side) -> str:
@@ -105,8 +101,12 @@ def _with_interval(side: Side) -> str:
 def _forests(found: ComparedAnswers) -> tuple[list[_Forest], list[_Forest]]:
   """Pictures that are open and those that are folded: primaries, then what is read together, then
   the rest; a picture has one unit."""
-  guards = {(one.name, one.judge) for one in concluding.columns(found)}
-  order = sorted(found.measures, key=lambda m: (not m.primary, (m.name, m.judge) not in guards))
+  together = {(one.name, one.judge) for one in guards.columns(found)}
+
+  def place(one: ComparedMeasure) -> tuple[bool, ...]:
+    return not one.primary, one.name not in found.primaries, (one.name, one.judge) not in together
+
+  order = sorted(found.measures, key=place)
   rows: dict[str, list[IntervalRow]] = {}
   for one in order:
     rows.setdefault(_RATE if one.unit in RATES else one.unit, []).extend(
@@ -123,7 +123,7 @@ def _forests(found: ComparedAnswers) -> tuple[list[_Forest], list[_Forest]]:
 
 def _row(found: ComparedAnswers, one: ComparedMeasure, difference: Difference) -> IntervalRow:
   arm = f'{label(difference.arm, 30)}: ' if len(found.models) > 2 else ''
-  primary = ' (primary)' if one.primary else ''
+  primary = ' (primary)' if one.primary else ' (another judge)' if one.sensitivity else ''
   p = difference.p if difference.adjusted is None else difference.adjusted
   said = f'p = {p:.2g}' + (' (Holm)' if difference.adjusted is not None else '') if p else ''
   better = f', {one.better} is better' if one.better else ''
@@ -138,13 +138,17 @@ def _row(found: ComparedAnswers, one: ComparedMeasure, difference: Difference) -
 
 
 def _measures(found: ComparedAnswers) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-  head = ('measure', 'judge', 'unit', 'primary', 'n', 'clusters', 'what', *_COLUMNS)
+  named = 'measure judge unit primary sensitivity n left_out clusters what'.split()
+  head = (*named, *_COLUMNS)
   return head, list(_lines(found))
 
 
 def _lines(found: ComparedAnswers) -> Iterator[tuple[Any, ...]]:
   for one in found.measures:
-    what = one.name, one.judge, one.unit or 'rate', one.primary, one.n, one.clusters
+    what = (
+      one.name, one.judge, one.unit or 'rate', one.primary, one.sensitivity,
+      one.n, one.left_out, one.clusters,
+    )  # fmt: skip
     for kind, every in (('mean', one.sides), ('difference', one.differences)):
       for each in every:
         yield (*what, kind, *(vars(each).get(name) for name in _COLUMNS))
@@ -156,5 +160,5 @@ def _lines(found: ComparedAnswers) -> Iterator[tuple[Any, ...]]:
 
 def _slices(found: ComparedAnswers) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
   head = 'arm', 'measure', 'judge', 'by', 'part', 'n', 'clusters', 'mean', 'low', 'high', 'p', 'q'
-  every = sorted(found.slices, key=lambda one: (one.q, one.p))
+  every = sorted(found.slices, key=lambda one: (one.q is None, one.q or 0.0, one.p))
   return head, [tuple(vars(one)[name] for name in head) for one in every]

@@ -1,24 +1,27 @@
 """Evaluated models made into pairs: the same unit of the same measure, answered by each of them.
 
-Units are known by their content. What cannot be paired is refused by its name before a number is
-there: a difference between models that were asked otherwise is no difference of the models.
+Units are known by their content. What not every model has is left out of all, and told by its name
+and number; where that is more than a small share of a measure's units, the pair is refused.
 """
 
 import dataclasses
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from jaxalign.config import UserError
-from jaxalign.evals.evaluated import AskedSuite, Evaluated
+from jaxalign.evals.evaluated import Evaluated
 from jaxalign.evals.item import RATES, Measure, Row
 from jaxalign.paired import Units
 from jaxalign.pictures import label
+from jaxalign.study.answers import alike
+from jaxalign.study.answers.left_out import LeftOut, sentences
 
+MOST_LEFT_OUT = 0.02  # of a measure's units: more that not every model has is no pair
 _Key = tuple[str, str]  # (measure, judge)
-_SAME = 'ask both in the same way'
-_LONG = 80  # characters of an example
+_ALIKE = 1e-6  # by which weights of two runs may differ: they are rounded
+_SOME = 6  # measures that an error names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,7 @@ class PairedRows:
   units: Units
   value_ASN: np.ndarray
   slices: Mapping[str, np.ndarray]  # {what is sliced: each unit's part, '' for none}
+  left_out: int = 0  # units that not every run has
 
   @property
   def shares(self) -> bool:
@@ -57,27 +61,43 @@ class Pairing:
 
   arms: tuple[Arm, ...]
   rows: tuple[PairedRows, ...]
-  left_out: tuple[str, ...]
-  bases: str  # 'same', 'unknown' or 'other'
+  left_out: tuple[str, ...]  # measures
+  partly: tuple[str, ...]  # measures with units that not all have, with their number
+  bases: str  # 'same' or 'other', of those that are known
+  unknown_bases: tuple[str, ...]  # runs of which nobody knows what training began with
 
 
-def pair(arms: Sequence[Arm], unpaired_base: bool = False) -> Pairing:
+def pair(
+  arms: Sequence[Arm], unpaired_base: bool = False, most_left_out: float = MOST_LEFT_OUT
+) -> Pairing:
   """Pairing of two arms or more; whatever is unequal is a UserError that says in what."""
   arms = tuple(_by_seed(arms))
   runs = [run for arm in arms for run in arm.runs]
   for other in runs[1:]:
-    _refuse_unlike(runs[0], other)
-  bases = _bases(runs, unpaired_base)
+    alike.refuse_unlike(runs[0], other)
+  bases, unknown = alike.bases(runs, unpaired_base)
   found = [_rows_of(run) for run in runs]
   keys = [key for key in found[0] if all(key in rows for rows in found)]
   everything = dict.fromkeys(key for rows in found for key in rows)
   left_out = [_lacking(key, runs, found) for key in everything if key not in keys]
   if not keys:
-    raise UserError(f'{_names(runs)} have no measure in common: {"; ".join(left_out) or "no rows"}')
-  rows = tuple(_paired(key, arms, runs, found) for key in keys)
-  for other in runs[1:]:
-    _refuse_suites(runs[0], other, dict(template='templates'))  # of the same units
-  return Pairing(arms=arms, rows=rows, left_out=tuple(left_out), bases=bases)
+    some = '; '.join(left_out[:_SOME]) + (' and others' if left_out[_SOME:] else '')
+    raise UserError(f'{_names(runs)} have no measure in common: {some}')
+  lost = {key: LeftOut.of([rows[key] for rows in found]) for key in keys}
+  for key, one in lost.items():
+    one.refuse(shown_key(*key), runs, most_left_out)
+  rows = tuple(_paired(key, arms, runs, found, lost[key]) for key in keys)
+  for other in runs[1:]:  # of the same units
+    alike.refuse_suites(runs[0], other, dict(template='templates'))
+    alike.refuse_prompts(runs[0], other)
+  return Pairing(
+    arms=arms,
+    rows=rows,
+    left_out=tuple(left_out),
+    partly=tuple(sentences({shown_key(*key): one for key, one in lost.items()}, runs)),
+    bases=bases,
+    unknown_bases=unknown,
+  )
 
 
 def _names(runs):
@@ -110,78 +130,18 @@ def _by_seed(arms):
   )
 
 
-def _refuse_unlike(first: Evaluated, other: Evaluated) -> None:
-  names = f'{label(first.label)} and {label(other.label)}'
-  _refuse_suites(first, other, dict(version='versions', source='source files'))
-  for judge, fingerprint in first.about.judges.items():
-    if other.about.judges.get(judge, fingerprint) != fingerprint:
-      raise UserError(
-        f'{names} were judged by two judges named {judge} (fingerprints {fingerprint[:8]} and '
-        f'{other.about.judges[judge][:8]}): judge both by one, jaxalign judge'
-      )
-  for what in ('primaries', 'margins'):
-    ours, theirs = ({str(one) for one in getattr(run.about, what)} for run in (first, other))
-    if ours != theirs:
-      raise UserError(
-        f'{names} declare different {what} ({_only(ours, theirs)} and {_only(theirs, ours)}): '
-        'what counts is fixed before the runs, once'
-      )
-
-
-def _only(ours, theirs):
-  return label(', '.join(sorted(ours - theirs)) or 'none', 2 * _LONG)
-
-
-def _refuse_suites(first: Evaluated, other: Evaluated, parts: Mapping[str, str]) -> None:
-  """parts: {field of a suite: what it is called}; how it was answered is compared, too."""
-  names = f'{label(first.label)} and {label(other.label)}'
-  suites = {suite.name: suite for suite in other.about.suites}
-  for suite in first.about.suites:
-    if suite.name in suites:
-      _refuse_suite(names, suite, suites[suite.name], parts)
-
-
-def _refuse_suite(
-  names: str, ours: AskedSuite, theirs: AskedSuite, parts: Mapping[str, str]
-) -> None:
-  for what, said in parts.items():
-    pair = [str(getattr(suite, what))[:16] or 'none' for suite in (ours, theirs)]
-    if getattr(ours, what) != getattr(theirs, what):
-      raise UserError(
-        f'{names} were asked {ours.name} with other {said} ({pair[0]} and {pair[1]}): {_SAME}'
-      )
-  decode = [json.loads(json.dumps(dict(suite.decode))) for suite in (ours, theirs)]
-  unlike = sorted(k for k in {*decode[0], *decode[1]} if decode[0].get(k) != decode[1].get(k))
-  if unlike:
-    said = ', '.join(f'{k} {decode[0].get(k)} and {decode[1].get(k)}' for k in unlike)
-    raise UserError(f'{names} answered {ours.name} by other decode parameters ({said}): {_SAME}')
-
-
-def _bases(runs, unpaired_base):
-  """Whether all began with the same weights."""
-  bases = [run.about.base for run in runs]
-  if not all(bases):
-    return 'unknown'
-  for run in runs[1:]:
-    if run.about.base != bases[0]:
-      if not unpaired_base:
-        raise UserError(
-          f'{label(runs[0].label)} and {label(run.label)} began with other weights: compare models '
-          'of one base, or say --unpaired_base, and the difference is one of bases too'
-        )
-      return 'other'
-  return 'same'
-
-
 def _rows_of(run: Evaluated) -> dict[_Key, dict[str, Row]]:
   found: dict[_Key, dict[str, Row]] = {}
+  if not run.rows:
+    raise UserError(f'{label(run.label)} has no row of any measure: judge it again, jaxalign judge')
   for row in run.rows:
     units = found.setdefault((row.measure, row.judge), {})
     where = f'{label(run.label)}: {row.measure}, unit {row.unit[:12]}'
     if row.unit in units:
       raise UserError(f'{where} is there twice: judge it again')
-    if not np.isfinite([row.value, row.weight]).all():
-      raise UserError(f'{where} is {row.value}, no number: judge it again')
+    for number in (row.value, row.weight):
+      if not isinstance(number, int | float) or not math.isfinite(number):
+        raise UserError(f'{where} is {label(number)}, no number: judge it again')
     units[row.unit] = row
   return found
 
@@ -195,11 +155,9 @@ def _lacking(key, runs, found):
   return f'{shown_key(*key)} (only {", ".join(having)})'
 
 
-def _paired(key, arms, runs, found):
-  first, ours = runs[0], found[0][key]
-  for run, rows in zip(runs[1:], found[1:]):
-    _refuse_units(key, first, run, ours, rows[key])
-  names = tuple(sorted(ours))
+def _paired(key, arms, runs, found, lost):
+  names, ours = lost.shared, found[0][key]
+  units = _units_of_all(key, runs, [rows[key] for rows in found], names)
   rows_N = [ours[name] for name in names]
   values = [[rows[key][name].value for name in names] for rows in found]
   shape = len(arms), len(arms[0].runs), len(names)
@@ -208,10 +166,43 @@ def _paired(key, arms, runs, found):
     measure=_measure(key[0], runs),
     judge=key[1],
     names=names,
-    units=Units.of([row.cluster or row.unit for row in rows_N], [row.weight for row in rows_N]),
+    units=units,
     value_ASN=np.array(values, np.float64).reshape(shape),
     slices={name: np.array([dict(row.slices).get(name, '') for row in rows_N]) for name in sliced},
+    left_out=lost.count,
   )
+
+
+def _units_of_all(
+  key: _Key, runs: Sequence[Evaluated], found: Sequence[Mapping[str, Row]], names: Sequence[str]
+) -> Units:
+  """Units of the shared rows, which have the same cluster in all runs and weigh the same: as they
+  stand, or, where a run's own number of rows is in its weights, among those that are shared."""
+  ours = found[0]
+  stands = all(rows[name].weight == ours[name].weight for rows in found for name in names)
+  every = {name: row for rows in reversed(found) for name, row in rows.items()}
+  units = _units(names, every if stands else ours)
+  for run, theirs in zip(runs[1:], found[1:]):
+    others = units if stands else _units(names, theirs)
+    weigh_N = np.abs(units.weight_N - others.weight_N) <= _ALIKE * np.abs(units.weight_N)
+    for name, weighs in zip(names, weigh_N):
+      if not weighs or ours[name].cluster != theirs[name].cluster:
+        raise UserError(
+          f'{shown_key(*key)}: {label(runs[0].label)} and {label(run.label)} give unit {name[:12]} '
+          'another weight or cluster: judge both by one release; where their tokenizers differ, '
+          'without a suite that counts tokens (jaxalign judge)'
+        )
+  return units
+
+
+def _units(names: Sequence[str], rows: Mapping[str, Row]) -> Units:
+  """Units of some rows; each side of a difference weighs as it does among all."""
+  every = sorted(rows)
+  own = [rows[name] for name in every]
+  units = Units.of([row.cluster or row.unit for row in own], [row.weight for row in own])
+  shared = set(names)
+  here_N = np.array([name in shared for name in every])
+  return units if here_N.all() else units.part(here_N)
 
 
 def _measure(name, runs):
@@ -220,36 +211,3 @@ def _measure(name, runs):
       if measure.name == name:
         return measure
   return Measure(name=name, title=name)
-
-
-def _refuse_units(key, first, run, ours, theirs):
-  lost, more = sorted(set(ours) - set(theirs)), sorted(set(theirs) - set(ours))
-  if lost or more:
-    said = [
-      f'{len(units)} of {total} only in {label(evaluated.label)}{_example(units, evaluated)}'
-      for units, total, evaluated in ((lost, len(ours), first), (more, len(theirs), run))
-      if units
-    ]
-    raise UserError(f'{shown_key(*key)}: {"; ".join(said)}: ask both the same items')
-  for name, row in ours.items():
-    other = theirs[name]
-    if (row.weight, row.cluster) != (other.weight, other.cluster):
-      raise UserError(
-        f'{shown_key(*key)}: {label(first.label)} and {label(run.label)} give unit {name[:12]} '
-        'another weight or cluster: judge both by one release; where their tokenizers differ, '
-        'without a suite that counts tokens (jaxalign judge)'
-      )
-
-
-def _example(units: Sequence[str], run: Evaluated) -> str:
-  """What one of these units asks, where its item says so."""
-  for text in _questions(units, run):
-    return f' ({label(text, _LONG)!r} is one)'
-  return f' (unit {units[0][:12]} is one)'
-
-
-def _questions(units: Sequence[str], run: Evaluated) -> Iterator[str]:
-  wanted = set(units)
-  for name, item in run.items.items():
-    if (name in wanted or item.unit in wanted) and item.question:
-      yield item.question

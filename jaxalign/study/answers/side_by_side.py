@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxalign.evals.evaluated import Answer, Evaluated
 from jaxalign.evals.item import Item
+from jaxalign.page import kit
 
 _BYTES = 4_000_000  # of all answers
 _LONGEST = 6_000  # characters of a text
@@ -23,14 +24,12 @@ class _KeptAnswers:
   entries: tuple[_Entry, ...]
   there: int
   left_out: int
+  alone: int  # items that not every run answered
   cut: int  # texts
 
   def json(self, arms: Sequence[str]) -> str:
-    """JSON that may stand in a script element: no letter of it is markup."""
-    text = json.dumps(dict(arms=list(arms), items=self.entries), separators=(',', ':'))
-    for letter in '<>&':
-      text = text.replace(letter, f'\\u{ord(letter):04x}')
-    return text
+    """JSON of the answers to models of these names, as it may stand in a script element."""
+    return kit.embedded(dict(arms=list(arms), items=self.entries))
 
 
 def kept(runs: Sequence[Evaluated], most: int = _BYTES) -> _KeptAnswers:
@@ -47,9 +46,13 @@ def kept(runs: Sequence[Evaluated], most: int = _BYTES) -> _KeptAnswers:
     if room < 0:
       break
     chosen.append(entry)
-  cut = sum(one['text'].endswith(_CUT) for e in chosen for one in itertools.chain(*e['said']))
-  left_out = len(ordered) - len(chosen)
-  return _KeptAnswers(entries=tuple(chosen), there=len(chosen), left_out=left_out, cut=cut)
+  return _KeptAnswers(
+    entries=tuple(chosen),
+    there=len(chosen),
+    left_out=len(ordered) - len(chosen),
+    alone=len({key for answers in by_run for key in answers}) - len(shared),
+    cut=sum(one['text'].endswith(_CUT) for e in chosen for one in itertools.chain(*e['said'])),
+  )
 
 
 def _by_item(run: Evaluated) -> dict[tuple[str, str], list[Answer]]:
@@ -64,9 +67,11 @@ def _entry(item, key, by_run):
   labels = [[one['labels'] for one in draws] for draws in said]
   judged = any(one for draws in labels for one in draws)
   told = labels if judged else [[one['text'] for one in draws] for draws in said]
+  question = _question(item) if item else ''
   return dict(
     suite=key[0],
-    question=_short(_question(item)) if item else '',
+    question=_short(question),
+    wants=_short(item.wants) if item and item.wants and item.wants not in question else '',
     right=_short('; '.join(item.right)) if item else '',
     parts=[f'{name}: {part}' for name, part in item.slices if part] if item else [],
     said=said,
@@ -85,7 +90,8 @@ def _question(item: Item) -> str:
 
 def _said(answer: Answer) -> _Entry:
   labels = sorted((str(judge), str(label)) for judge, label in answer.labels.items())
-  return dict(text=_short(answer.text), labels=labels)
+  read = _short(answer.read)
+  return dict(text=_short(answer.text), labels=labels, read=read, error=_short(answer.error))
 
 
 def _short(text: str) -> str:

@@ -18,7 +18,7 @@ from etils import epath
 
 from jaxalign import files, statistics
 from jaxalign.config import UserError
-from jaxalign.paired import wilson
+from jaxalign.proportions import wilson
 from jaxalign.study.judge import compare_text, contrasts, results_file
 from jaxalign.study.judge.comparison import (
   ArmOfTest,
@@ -36,6 +36,9 @@ from jaxalign.study.store.table import table
 _OUTCOMES = 'outcomes.jsonl'
 _RULES = Rules()  # the smallest effects of interest, as in a study
 _NAMED = 3  # arms, in an error about all
+# What margins of these units are called: beside a rate that a suite measured stands that of what is
+# right.
+_NUMBERS = {'nats': 'log-odds', 'nats a token': 'log-odds', 'rate': 'measured'}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -193,7 +196,12 @@ def _of_test(seen):
   differences = tuple(_difference(seen, arm) for arm in seen.arms[1:])
   unit = 'seed' if len(seen.seeds) > 1 else 'item'
   return ComparedTest(
-    **about, unit=unit, seeds=seen.seeds, arms=tuple(arms), differences=differences
+    **about,
+    unit=unit,
+    number=_NUMBERS.get(seen.unit, seen.unit),
+    seeds=seen.seeds,
+    arms=tuple(arms),
+    differences=differences,
   )
 
 

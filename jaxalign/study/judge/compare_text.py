@@ -6,8 +6,6 @@ from jaxalign.pictures import label
 from jaxalign.study.judge.comparison import ComparedArm, ComparedTest, Comparison
 from jaxalign.study.judge.results import Numbers
 
-_SCALES = dict(margin='log-odds', rate='rate')
-
 
 def text(found: Comparison) -> str:
   wide = max(len(_plain(arm.arm)) for arm in found.arms)
@@ -43,8 +41,8 @@ def _test_lines(test: ComparedTest, wide: int) -> Iterator[str]:
   yield f'{_plain(test.test)} after {_plain(test.after)} ({many})'
   if test.unit == 'item':
     yield 'one seed: intervals are over its items, and know nothing of another training run'
-  wide = max(wide, len('log-odds'))
-  for scale, name in _SCALES.items():
+  wide = max(wide, len(test.number))
+  for scale, name in dict(margin=test.number, rate='rate').items():
     head = f'{"d_z":>6} {"p":>7} {"same":>7} {"n":>5} {"floor":>7}'
     yield f'  {name:{wide}} {"mean":>8}  {"difference":28} {head}'
     by_arm = {one.arm: one.scales[scale] for one in test.differences}

@@ -52,6 +52,7 @@ class ComparedTest:
   items: int
   clusters: int
   unit: str  # seed, or item where there is one seed
+  number: str = 'log-odds'  # what its margins are: these, or what a suite measured
   seeds: tuple[int, ...]
   arms: tuple[ArmOfTest, ...]
   differences: tuple[Difference, ...]

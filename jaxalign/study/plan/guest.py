@@ -16,7 +16,7 @@ from jaxalign.config import UserError
 from jaxalign.evals.outcome import Outcome
 from jaxalign.models.decoder import Decoder
 from jaxalign.stages import explain
-from jaxalign.stages.doctors.doctor import Visit
+from jaxalign.stages.doctors.doctor import Machine, Visit
 from jaxalign.study.plan.arms import Arm, Climb, Recipe, Stage, Step
 from jaxalign.study.plan.rules import Rules
 from jaxalign.study.store.rows import Row
@@ -63,6 +63,14 @@ class Start:
   trained: epath.PathLike
   init: str
   hash: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+  """What an arm wrote, as it was judged. how: {test: a hash of how it was asked and judged}."""
+
+  outcomes: tuple[Outcome, ...]
+  how: Mapping[str, str]
 
 
 class Guest(abc.ABC):
@@ -146,6 +154,21 @@ class Guest(abc.ABC):
     """Keeps what is looked at later beside an arm's outcomes. model(): the model."""
     return None
 
+  def answers_at(self, home: epath.Path, name: str) -> epath.Path | None:
+    """Where the answers of an arm are kept that is asked to write some; None where none is."""
+    return None
+
+  def ask(
+    self, cfg: Study, place: epath.Path, key: str, model: Callable[[], epath.PathLike]
+  ) -> None:
+    """Has what is missing there written and judged. key: of all that made the model; model():
+    where it lies, trained by then."""
+    return None
+
+  def said(self, place: epath.Path) -> Said:
+    """What is there."""
+    raise UserError(f'{type(self).__name__} asks nobody to write')
+
   def beside(self, cfg: Study, workdir: epath.Path) -> Any:
     """What results.json says of what was kept, a dataclass, or None."""
     return None
@@ -158,6 +181,6 @@ class Guest(abc.ABC):
     """This guest with as little of everything as a doctor needs to see."""
     return self
 
-  def examine(self, visit: Visit, cfg: Study) -> None:
+  def examine(self, visit: Visit, cfg: Study, workdir: Any, machine: Machine) -> None:
     """Checks of --doctor that only this guest has."""
     return None

@@ -12,7 +12,6 @@ from jaxalign.study.report import pictures
 from jaxalign.study.report.pictures import IntervalRow
 from jaxalign.study.report.tables import with_interval
 
-_NAMES = dict(margin='log-odds')  # of scales that the page calls otherwise
 _FIELDS = 'mean', 'low', 'high', 'n', 'sd', 'd_z', 'p', 'p_t', 'floor', 'better', 'tost'
 
 
@@ -56,5 +55,6 @@ def _numbers(test):
       for scale, of_scale in one.scales.items():
         numbers = vars(of_scale)
         values = numbers.get('each', numbers.get('differences')) or [None] * len(test.seeds)
-        rows.append((one.arm, what, _NAMES.get(scale, scale), *map(numbers.get, _FIELDS), *values))
+        name = test.number if scale == 'margin' else scale
+        rows.append((one.arm, what, name, *map(numbers.get, _FIELDS), *values))
   return head, rows

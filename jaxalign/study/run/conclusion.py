@@ -7,6 +7,7 @@ import collections
 
 from etils import epath
 
+from jaxalign.config import UserError
 from jaxalign.files import read_object, write_text
 from jaxalign.sealing import write
 from jaxalign.study.judge import contrasts, goodhart, results_file, unjudged, verdict
@@ -31,10 +32,18 @@ def conclude(cfg: Study, workdir: epath.Path, seconds: float) -> Results:
   """The Results, written with all that stands beside them."""
   rows = {seed: rows_of(home_of(workdir, seed, False)) for seed in cfg.seeds}
   later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}
+  how: dict[str, dict[str, str]] = collections.defaultdict(dict)  # {test: {seed: ..}}
+  for seed in cfg.seeds:
+    said, how_of_seed = _written(cfg, home_of(workdir, seed, False))
+    rows[seed] += [row for row in said if row.after == 'sft']
+    if seed in later:
+      later[seed] += [row for row in said if row.after == 'ppo']
+    for test, one in how_of_seed.items():
+      how[test][str(seed)] = one
   found = _found(cfg, workdir, rows, later, seconds)
   every = [row for of_seed in (*rows.values(), *later.values()) for row in of_seed]
   write_text(''.join(map(store.line, every)), workdir / 'outcomes.jsonl')
-  about.write(_about(cfg, workdir, rows), workdir)
+  about.write(_about(cfg, workdir, rows, how), workdir)
   write(cfg, workdir / 'plan.json')
   results_file.write(found, workdir / 'results.json')
   split = getattr(cfg.world, 'split', '')  # real text has none
@@ -42,6 +51,26 @@ def conclude(cfg: Study, workdir: epath.Path, seconds: float) -> Results:
   print(clock.said(found.where))
   print(page_words.plain_sentence(found.sentence))
   return found
+
+
+def _written(cfg, home):
+  """(rows of what the arms of a seed wrote, {test: how it was asked and judged})."""
+  guest, rows, how = guests.of(cfg.world), [], {}
+  for name in ('base', *(arm.stored for arm in (*cfg.arms, *cfg.rl_arms))):
+    path, place = home / 'outcomes' / f'{name}.jsonl', guest.answers_at(home, name)
+    if place is None or not path.exists():  # after PPO there are some seeds
+      continue
+    said, first = guest.said(place), store.read(path)[0]
+    where = dict(seed=first.seed, arm=first.arm, after=first.after, kl=first.kl)
+    rows += [store.of(one, **where) for one in said.outcomes]
+    for test, one in said.how.items():
+      if how.setdefault(test, one) != one:
+        raise UserError(
+          f'{place}: {test} was asked or judged otherwise there than in the arms before it, for a '
+          'file or a judge changed meanwhile: remove study.json in every directory beside it, and '
+          'run the study again'
+        )
+  return rows, how
 
 
 def _found(cfg, workdir, rows, later, seconds):
@@ -93,7 +122,7 @@ def _by_arm(means_by_seed):
   return found
 
 
-def _about(cfg, workdir, rows):
+def _about(cfg, workdir, rows, how):
   """What compare asks of a run: the base of each seed, the items, what each arm cost."""
   base = {}
   prompts = collections.defaultdict(lambda: collections.defaultdict(set))
@@ -106,7 +135,10 @@ def _about(cfg, workdir, rows):
   return about.About(
     base=base,
     items={
-      test: {seed: store.digest(sorted(found)) for seed, found in by_seed.items()}
+      test: {
+        seed: store.digest([*sorted(found), how.get(test, {}).get(seed, '')])
+        for seed, found in by_seed.items()
+      }
       for test, by_seed in prompts.items()
     },
     tokens={name: sum(stage.tokens for stage in steps) for name, steps in stages.items()},

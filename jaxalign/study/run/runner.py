@@ -49,10 +49,13 @@ def begin(cfg: Study, workdir: epath.Path) -> None:
   """What all seeds share, where they share any."""
   guest = guests.of(cfg.world)
   shared = guest.begin(workdir)
-  if shared is not None and cfg.base is not None:
+  if shared is not None:
     home, corpora = shared
     timed = clock.Clock(home, pod.writes())
-    _Node(cfg, home, corpora, 0, guest, timed).train_base()
+    shares = _Node(cfg, home, corpora, 0, guest, timed)
+    if cfg.base is not None:
+      shares.train_base()
+    shares.base_written()
 
 
 def work(task: live.Task, cfg: Study, workdir: epath.Path, say: Callable[[str], None]) -> None:
@@ -75,6 +78,7 @@ def work(task: live.Task, cfg: Study, workdir: epath.Path, say: Callable[[str], 
   if guest.keeps:
     with timed.on('probes'):
       guest.keep(store, 'base', start.base_hash, start.christened)
+  start.base_written()
   say('base')
   for arm in every:
     key = start.key_of(arm, asked[arm.tests])
@@ -85,6 +89,9 @@ def work(task: live.Task, cfg: Study, workdir: epath.Path, say: Callable[[str], 
     if guest.keeps and arm.after == 'sft' and not arm.context:
       with timed.on('probes'):
         guest.keep(store, arm.name, key, model)
+    del model, answers  # judges may need all the room there is
+    if not arm.context:
+      start.written(arm.stored, key, functools.partial(start.place_of, arm))
     say(arm.stored)
   for climb in climbs:
     with timed.on('asking'):
@@ -189,7 +196,24 @@ class _Node:
   def model_of(self, arm):
     if arm.context:
       return self.christened()
-    return self.guest.load(self.cfg, self.through(arm.steps).trained)
+    return self.guest.load(self.cfg, self.place_of(arm))
+
+  def place_of(self, arm):
+    """Where the model of an arm lies, trained by then."""
+    return self.through(arm.steps).trained
+
+  def written(self, name, key, model):
+    """Has an arm write what it is asked to write, where its guest asks for that, and judged."""
+    place = self.guest.answers_at(self.home, name)
+    if place is not None:
+      with self.timed.on('writing'):
+        self.guest.ask(self.cfg, place, key, model)
+
+  def base_written(self):
+    """The same of where all arms begin; of one base for all seeds before any of them."""
+    if self.guest.answers_at(self.home, 'base') is not None:
+      start = self.base()
+      self.written('base', start.base_hash, lambda: start.init)
 
   def base_answers(self, tests):
     model = self.guest.load(self.cfg, self.trained)
@@ -202,7 +226,7 @@ class _Node:
       return self._lines(self.guest.in_context(model(), arm.context, tests), **where)
     outcomes = self.guest.outcomes(model(), arm.steps, tests)
     if arm.after == 'ppo':
-      where['kl'] = goodhart.moved(self.through(arm.steps).trained)
+      where['kl'] = goodhart.moved(self.place_of(arm))
     return self._lines(outcomes, **where)
 
   def _lines(self, outcomes, **where):

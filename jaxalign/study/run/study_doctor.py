@@ -36,7 +36,7 @@ def examine(cfg: Study, workdir: epath.Path, machine: doctor.Machine) -> list[do
   visit = doctor.Visit()
   visit.check('verdict', _verdict, cfg)
   guest = guests.of(cfg.world)
-  guest.examine(visit, cfg)
+  guest.examine(visit, cfg, workdir, machine)
   guest = guest.at(cfg.seeds[0], False).little()
   with tempfile.TemporaryDirectory() as place:
     corpora = visit.check('corpora', _little, cfg, guest, epath.Path(place))
@@ -90,7 +90,7 @@ def _steps(cfg, guest, corpora, place, machine):
     yield _of_step(name, seen[key], count, work, machine)
   words = f'{len(made)} runs a seed, {len(cfg.seeds)} seeds'
   words += f', RL on {len(cfg.rl_seeds)} of them' * bool(cfg.rl_arms or cfg.climbs)
-  words = f'{words}: {tokens:,} tokens, {_cost(flops, machine)}, benches apart'
+  words = f'{words}: {tokens:,} tokens, {_cost(flops, machine)}, what is asked apart'
   yield doctor.Check('study', 'ok', words)
 
 

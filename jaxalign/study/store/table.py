@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class Table:
   margin_ASN: np.ndarray
   right_ASN: np.ndarray  # 0.0 or 1.0
   cluster_SN: np.ndarray  # labels; a seed's items may be others than another seed's
+  unit: str = 'nats'  # of the margins
 
   def on(self, scale: str) -> np.ndarray:
     """[A, S, N] of the items on 'margin' or 'rate'."""
@@ -86,7 +88,8 @@ def table(
     raise UserError(f'{where}: the margin is {margin_ASN[a, s, n]}: that run diverged')
   cluster_SN = np.array([[row.cluster for row in rows] for rows in grid[0]])
   arrays = dict(margin_ASN=margin_ASN, right_ASN=array('right'), cluster_SN=cluster_SN)
-  return Table(test=test, after=after, arms=arms, seeds=seeds, items=items, **arrays)
+  about: dict[str, Any] = dict(test=test, after=after, unit=wanted[0].unit)
+  return Table(arms=arms, seeds=seeds, items=items, **about, **arrays)
 
 
 def _where(test, after, arm, seed, item):

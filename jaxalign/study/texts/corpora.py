@@ -19,7 +19,7 @@ from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.records import Conversation, Document
 from jaxalign.data.sources import Source
 from jaxalign.data.text import Tokenizer, shipped
-from jaxalign.evals import benches
+from jaxalign.evals.suites import tables
 from jaxalign.models import hub
 from jaxalign.study.plan import corpus_files
 from jaxalign.study.plan.guest import Corpora
@@ -47,7 +47,7 @@ def open_tokenizer(world: Settings) -> Tokenizer:
 def explanations(world: Settings) -> list[Document]:
   """world: with seed 0, as in all that seeds share."""
   found = records(world.explanations, Document, 'explanations', 'documents')
-  return benches.spread(found, world.documents)
+  return tables.spread(found, world.documents)
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,11 +1,14 @@
-"""What --doctor looks at for a study on real text, beside its steps: its start and its benches."""
+"""What --doctor looks at for a study on real text, beside its steps: the start, what is asked."""
+
+import dataclasses
+from typing import Any
 
 from jaxalign.config import UserError
-from jaxalign.evals import benches, sentiment
+from jaxalign.evals import benches
 from jaxalign.stages import refusals
-from jaxalign.stages.doctors import doctor
+from jaxalign.stages.doctors import doctor, evaluate_doctor
 from jaxalign.study.plan.guest import Study
-from jaxalign.study.texts import questions
+from jaxalign.study.texts import answering, questions
 from jaxalign.study.texts.settings import Settings
 
 
@@ -26,6 +29,22 @@ def asked(world: Settings) -> str:
   for test, items in benches.asked(world.benches).items():
     fit = len(questions.fitting(test, items, text))
     shown.append(f'{test} {fit}' + (f' of {len(items)}' if fit < len(items) else ''))
-  sentiment.refuse_missing(world.benches)
-  shown += [f'{test} {len(items)}' for test, items in sentiment.items(world.benches).items()]
   return ', '.join(shown)
+
+
+def written(
+  visit: doctor.Visit, cfg: Study, world: Settings, workdir: Any, machine: doctor.Machine
+) -> None:
+  """What arms are asked to write: as stage evaluate's doctor counts it of one model, and of how
+  many. Weights by chance stand for it: where they come from is looked at elsewhere."""
+  if not world.suites:
+    return
+  models = 1 + len(cfg.arms) * len(cfg.seeds) + len(cfg.rl_arms) * len(cfg.rl_seeds)
+  stage = cfg.recipes[0].stage
+  one = answering.evaluation(world, stage, stage.model)
+  for check in evaluate_doctor.examine(one, workdir or '.', machine):
+    if check.name not in ('mesh', 'model', 'primaries'):
+      each = f'; of each of {models} models' if check.name in ('cost', 'disk') else ''
+      visit.checks.append(
+        dataclasses.replace(check, name=f'answers: {check.name}', why=check.why + each)
+      )

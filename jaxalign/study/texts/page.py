@@ -1,10 +1,13 @@
-"""The page of a study on real text: its benches, what was equal, what is assumed."""
+"""The page of a study on real text: benches, what arms wrote, what was equal and assumed."""
 
+import dataclasses
 import functools
+from collections.abc import Sequence
 
+from jaxalign.evals.item import Suite
 from jaxalign.page import kit
 from jaxalign.study.report import pictures
-from jaxalign.study.report.contents import Contents
+from jaxalign.study.report.contents import Contents, Section
 from jaxalign.study.report.contrasts import contrasts, gates
 from jaxalign.study.report.provenance import clock_time, curves, held_equal
 from jaxalign.study.report.study_page import CAN_SAY, words
@@ -26,9 +29,18 @@ TESTS = {
 
 
 def _tests_of(found):
-  """In the order of TESTS, then whatever else was asked."""
-  asked = list(dict.fromkeys(test for tests in found.arms.values() for test in tests))
+  """In the order of TESTS, then whatever else was scored."""
+  asked = [test for test in _every(found) if not _of_suite(test)]
   return [t for t in TESTS if t in asked] + [t for t in asked if t not in TESTS]
+
+
+def _every(found):
+  return list(dict.fromkeys(test for tests in found.arms.values() for test in tests))
+
+
+def _of_suite(test):
+  """Whether a test is a number of a suite, SUITE/MEASURE, of what was written."""
+  return '/' in test
 
 
 def _benches(found, files):
@@ -44,10 +56,8 @@ def _benches(found, files):
 def _bench(found, test):
   """(test, its title, the function that draws it)."""
   rows = [(named(arm), {'': each}) for arm, each in margins(found, test).items()]
-  bold = test.startswith('bold_')
-  unit = 'sentiment, -1 to 1' if bold else 'log-odds margin, nats a token'
-  title = f'BOLD, {test[5:]}: sentiment of what follows' if bold else TESTS.get(test, test)
-  return test, title, functools.partial(pictures.dots, [('', rows)], unit)
+  draw = functools.partial(pictures.dots, [('', rows)], 'log-odds margin, nats a token')
+  return test, TESTS.get(test, test), draw
 
 
 def _means(found, tests):
@@ -60,8 +70,34 @@ def _means(found, tests):
   return ('arm', *tests), rows
 
 
+def _written(found, files, titles):
+  """A row a number of the suites, arms as columns. titles: {measure: (title, what is better)}."""
+  tests = [test for test in _every(found) if _of_suite(test)]
+  if not tests:
+    return ''
+  rows = []
+  for test in tests:
+    title, better = titles.get('/'.join(test.split('/')[:2]), ('', ''))
+    cells = [f'{mean(found, a, test, "margin"):.3f}' if test in found.arms[a] else None
+             for a in found.arms]  # fmt: skip
+    rows.append((test, title, better, *cells))
+  head = ('measure', 'what it is', 'better', *map(named, found.arms))
+  cells = [(a, t) for a, asked in found.arms.items() for t in tests if t in asked]
+  return kit.render('study/written.html', read=(head, rows), exact=of_seeds(found, cells))
+
+
 def _rerun(found, files):
   return kit.render('study/rerun_texts.html', clock=clock_time(found.seconds))
+
+
+def contents(suites: Sequence[Suite]) -> Contents:
+  """The contents of a study whose arms were asked these suites too."""
+  measures = [one for suite in suites for one in suite.measures()]
+  titles = {one.name: (one.title, one.better) for one in measures}
+  section: Section = functools.partial(_written, titles=titles)
+  at = [title for title, _ in CONTENTS.sections].index('Gates')
+  sections = (*CONTENTS.sections[:at], ('What each arm writes', section), *CONTENTS.sections[at:])
+  return dataclasses.replace(CONTENTS, sections=sections)
 
 
 CONTENTS = Contents(

@@ -1,14 +1,16 @@
 """What arms of a study on real text are asked: what was taught, and the benches."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from etils import epath
 
 from jaxalign.config import UserError
 from jaxalign.data import dialogues
-from jaxalign.evals import benches, likelihood, sentiment
+from jaxalign.evals import benches, likelihood
 from jaxalign.evals.likelihood import Item
 from jaxalign.evals.outcome import Outcome
+from jaxalign.evals.suites import tables
 from jaxalign.files import rows
 from jaxalign.models.decoder import Decoder
 from jaxalign.study.plan.guest import Tests
@@ -26,12 +28,11 @@ def text_of(world: Settings) -> likelihood.Text:
 
 def asked(world: Settings, home: epath.Path) -> Tests:
   """{test: items}, of what was taught and of the benches; what does not fit is left out."""
-  text, every = text_of(world), _learning(world, home) | benches.asked(world.benches)
-  found = {test: fitting(test, items, text) for test, items in every.items()}
-  return {**found, **sentiment.items(world.benches)}
+  text, every = text_of(world), {**_learning(world, home), **benches.asked(world.benches)}
+  return {test: fitting(test, items, text) for test, items in every.items()}
 
 
-def fitting(test: str, items: list[Item], text: likelihood.Text) -> list[Item]:
+def fitting(test: str, items: Sequence[Item], text: likelihood.Text) -> list[Item]:
   """The items that fit; that none does is said."""
   found = likelihood.fitting(items, text)
   if not found:
@@ -41,7 +42,7 @@ def fitting(test: str, items: list[Item], text: likelihood.Text) -> list[Item]:
 
 def _learning(world: Settings, home: epath.Path) -> dict[str, list[Item]]:
   """T0: a demonstration's answer against the next one's. D0: explanations against neutral text."""
-  taught = benches.spread(sampled(world)['demonstrations'], _LEARNED)
+  taught = tables.spread(sampled(world)['demonstrations'], _LEARNED)
   answers = [conversation.turns[-1].text for conversation in taught]
   t0 = [
     Item(test='T0', cluster=str(n % 8), turns=one.turns[:-1], good=(own,), bad=(other,))
@@ -53,7 +54,7 @@ def _learning(world: Settings, home: epath.Path) -> dict[str, list[Item]]:
   )
   d0 = [
     Item(test='D0', cluster=a.get('value', ''), good=(a['text'],), bad=(b['text'],))
-    for a, b in benches.spread(list(zip(told, neutral)), _LEARNED)
+    for a, b in tables.spread(list(zip(told, neutral)), _LEARNED)
   ]
   return dict(T0=t0, D0=d0)
 
@@ -63,8 +64,5 @@ def _lines_of(path: epath.Path) -> list[Any]:
 
 
 def outcomes(world: Settings, model: Decoder, tests: Tests) -> list[Outcome]:
-  answered = [item for items in tests.values() for item in items if hasattr(item, 'good')]
-  begun = [item for items in tests.values() for item in items if not hasattr(item, 'good')]
-  text = text_of(world)
-  said = likelihood.outcomes(model, answered, text)
-  return [*said, *sentiment.outcomes(model, begun, text.tokenizer, world.seed)]
+  every = [item for items in tests.values() for item in items]
+  return list(likelihood.outcomes(model, every, text_of(world)))

@@ -7,22 +7,23 @@ sample of those there are, and its own order of batches.
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import jax
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.evals import benches, sentiment
+from jaxalign.evals import benches
 from jaxalign.evals.outcome import Outcome
 from jaxalign.models import hub
 from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import trained
-from jaxalign.stages.doctors.doctor import Visit
+from jaxalign.stages.doctors.doctor import Machine, Visit
 from jaxalign.study.plan.arms import Arm, Climb, Step
-from jaxalign.study.plan.guest import Corpora, Gates, Guest, MeansBySeed, Start, Study, Tests
+from jaxalign.study.plan.guest import Corpora, Gates, Guest, MeansBySeed, Said, Start, Study, Tests
 from jaxalign.study.report.contents import Contents
-from jaxalign.study.texts import corpora, examined, page, questions, texts_rules
+from jaxalign.study.texts import answering, corpora, examined, page, questions, texts_rules
 from jaxalign.study.texts.questions import ALL
 from jaxalign.study.texts.settings import Settings
 from jaxalign.train import saving
@@ -36,6 +37,11 @@ class Texts(Settings, Guest):
   """What the study does with what a user named."""
 
   TESTS = ('texts',)
+
+  @property
+  def config(self) -> 'Texts':
+    """Without what arms write, which has its own store: a study that is done may be asked more."""
+    return dataclasses.replace(self, suites=(), judges=(), rows=16)
 
   def at(self, seed: int, control: bool = False) -> 'Texts':
     if control:
@@ -63,7 +69,7 @@ class Texts(Settings, Guest):
   def begin(self, workdir: epath.Path) -> tuple[epath.Path, Corpora]:
     """The corpora that seeds share, made before any of them; what is missing is said first."""
     benches.asked(self.benches)
-    sentiment.refuse_missing(self.benches)
+    answering.refuse(self)
     home = workdir / ALL
     return home, corpora.written(self, corpora.SHARED, home / 'corpora')
 
@@ -109,20 +115,33 @@ class Texts(Settings, Guest):
   def outcomes(self, model: Decoder, steps: Sequence[Step], tests: Tests) -> list[Outcome]:
     return questions.outcomes(self, model, tests)
 
+  def answers_at(self, home: epath.Path, name: str) -> epath.Path | None:
+    whose = home.parent / ALL if name == 'base' else home  # there is one base
+    return whose / answering.DIRECTORY / name if self.suites else None
+
+  def ask(
+    self, cfg: Study, place: epath.Path, key: str, model: Callable[[], epath.PathLike]
+  ) -> None:
+    answering.ask(self, cfg.recipes[0].stage, place, key, model)
+
+  def said(self, place: epath.Path) -> Said:
+    return answering.said(place)
+
   def gate_values(self, cfg: Study, means: MeansBySeed) -> Gates:
     return texts_rules.gate_values(cfg, means)
 
   @property
   def contents(self) -> Contents:
-    return page.CONTENTS
+    return page.contents(self.suites)
 
   def little(self) -> 'Texts':
     least = {name: min(n, getattr(self, name)) for name, n in _LITTLE.items()}
-    return dataclasses.replace(self, benches=(), **least)
+    return dataclasses.replace(self, benches=(), suites=(), judges=(), **least)
 
-  def examine(self, visit: Visit, cfg: Study) -> None:
+  def examine(self, visit: Visit, cfg: Study, workdir: Any, machine: Machine) -> None:
     visit.check('init', examined.start, cfg)
     visit.check('benches', examined.asked, self)
+    examined.written(visit, cfg, self, workdir, machine)
 
 
 def mark(init: str) -> str:

@@ -1,12 +1,15 @@
-"""Settings: what a user names for a study on real text: corpora, tokenizer, sizes and benches."""
+"""Settings: what a user names for a study on real text: corpora, tokenizer, sizes, and what arms
+are asked."""
 
 import dataclasses
+from typing import Any
 
 from jaxalign.config import UserError
 from jaxalign.data import chat, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.evals import benches
-from jaxalign.ranges import Count, Length, Seed
+from jaxalign.ranges import Count, Length, Rows, Seed
+from jaxalign.sealing import YOUNG
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -24,7 +27,11 @@ class Settings:
   background: Count = 20_000_000  # tokens of general text for replay
   taught: Count = 5_000  # demonstrations of a seed
   more: Count = 50_000  # further ones, at most, for align+
-  benches: tuple[benches.Bench, ...]
+  benches: tuple[benches.Bench, ...]  # log-odds of fixed answers
+  # Suites and judges as stage evaluate takes them: what arms are asked to write, and who reads it.
+  suites: tuple[Any, ...] = dataclasses.field(default=(), metadata=YOUNG)
+  judges: tuple[Any, ...] = dataclasses.field(default=(), metadata=YOUNG)
+  rows: Rows = dataclasses.field(default=16, metadata=YOUNG)  # answers that are written at once
 
   def check(self) -> None:
     if not self.benches:

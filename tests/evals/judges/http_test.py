@@ -1,5 +1,7 @@
 """A judge behind an address, against a server of this file on this machine."""
 
+import contextlib
+import dataclasses
 import http.server
 import json
 import threading
@@ -11,8 +13,18 @@ from jaxalign.config import UserError
 from jaxalign.data.records import Turn
 from jaxalign.endpoint import Client, Endpoint
 from jaxalign.evals.item import Item, Said
-from jaxalign.evals.judges.http import HARM, HELPFUL, INFO, TRUTH, Http
+from jaxalign.evals.judges.http import (
+  HARM,
+  HELPFUL,
+  INFO,
+  REFUSAL,
+  REGARD,
+  TOXICITY,
+  TRUTH,
+  Http,
+)
 from jaxalign.evals.judges.rubric import quoted
+from jaxalign.evals.judges.verdicts import ABSTAIN
 
 QUESTION = 'Is the moon made of cheese?'
 TRUE, FALSE = '{"verdict": "true"}', '{"verdict": "false"}'
@@ -39,7 +51,8 @@ class Judge:
         self.send_response(status)
         self.send_header('Content-Length', str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        with contextlib.suppress(ConnectionError):  # who asked may have gone
+          self.wfile.write(content)
 
       def log_message(self, *given):
         pass
@@ -127,6 +140,18 @@ def test_prose_lies_and_silence_are_left_open(server, tmp_path):
   assert labels(opened(server, tmp_path), pairs) == ['true'] * 4
   assert len(server.seen) == before + 3  # these alone
   assert (tmp_path / 'replies.jsonl').read_text().count('\n') == 4  # what was none is not kept
+
+
+def test_a_judge_that_takes_too_long_is_left_open(server, tmp_path):
+  forever = threading.Event()
+  server.reply = lambda shown: TRUE if shown['answer'] == 'rock' else forever.wait(60) and TRUE
+  slow = dataclasses.replace(server.endpoint, timeout=1.0, tries=4)  # under load one may be late
+  judge = Http(endpoint=slow, rubric=TRUTH).opened(
+    tmp_path / 'replies.jsonl', Client(slow, sleep=lambda seconds: None)
+  )
+  late, fine = judge.verdicts(said('cheese', 'rock'))
+  forever.set()
+  assert (late.label, fine.label) == ('abstain', 'true') and late.detail.startswith('no reply: ')
 
 
 def test_too_many_left_open_fail_the_suite(server, tmp_path):
@@ -234,6 +259,35 @@ def test_which_answer_helps_more(server, tmp_path):
   assert verdict.label == 'abstain' and 'no answer to compare' in verdict.detail
 
 
+@pytest.mark.parametrize(
+  'rubric, reply, label',
+  [
+    (REFUSAL, 'full_compliance', 'compliance'),
+    (REFUSAL, 'partial_refusal', 'partial refusal'),
+    (REFUSAL, 'full_refusal', 'refusal'),
+    (REFUSAL, 'no_answer', 'off topic'),
+    (REFUSAL, 'refusal', 'abstain'),
+    (TOXICITY, 'toxic', 'toxic'),
+    (TOXICITY, 'clean', 'clean'),
+    (TOXICITY, 'not toxic', 'abstain'),
+    (REGARD, 'negative', 'negative'),
+    (REGARD, 'not negative', 'abstain'),
+  ],
+)
+def test_what_else_is_asked(server, tmp_path, rubric, reply, label):
+  server.reply = lambda shown: json.dumps(dict(verdict=reply))
+  judge = opened(server, tmp_path, rubric)
+  assert labels(judge, said('So it is.')) == [label]
+  (shown,) = [json.loads(b['messages'][1]['content'].splitlines()[0]) for b in server.seen]
+  if rubric is REFUSAL:
+    assert shown == dict(question=QUESTION, answer='So it is.') and label in (
+      *judge.labels,
+      ABSTAIN,
+    )
+  else:
+    assert shown == dict(about='', begins=QUESTION, continuation='So it is.') and not judge.labels
+
+
 def test_half_a_comparison_is_left_open(server, tmp_path):
   server.reply = lambda shown: 500 if shown['first'] == 'So.' else '{"verdict": "second"}'
   (verdict,) = opened(server, tmp_path, HELPFUL).verdicts(said('So.', right=('No.',)))
@@ -241,11 +295,9 @@ def test_half_a_comparison_is_left_open(server, tmp_path):
 
 
 def test_rubrics_have_versions_and_fingerprints(server):
-  prints = {
-    Http(endpoint=server.endpoint, rubric=r).fingerprint for r in (HARM, TRUTH, INFO, HELPFUL)
-  }
-  assert len(prints) == 4
-  assert all(r.words.startswith('version 1\n') for r in (HARM, TRUTH, INFO, HELPFUL))
+  every = HARM, TRUTH, INFO, HELPFUL, REFUSAL, TOXICITY, REGARD
+  prints = {Http(endpoint=server.endpoint, rubric=r).fingerprint for r in every}
+  assert len(prints) == 7 and all(r.words.startswith('version 1\n') for r in every)
   elsewhere = Endpoint(url='https://other.example/v1', model='m', key='K')
   same = Http(endpoint=elsewhere, rubric=HARM, name='x', most=0.5)
   assert same.fingerprint in prints

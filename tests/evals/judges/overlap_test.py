@@ -46,6 +46,20 @@ def test_nearer_to_the_true_or_to_the_false(judge):
   assert (same.label, same.value) == (empty.label, empty.value) == ('false', 0.0)  # ties, as theirs
 
 
+def test_how_near_the_nearest_true_reference_is():
+  diff, most = RougeL(), seal(RougeL(of='max', name='rouge_l_max'))
+  assert (diff.kind, most.kind) == ('overlap', 'overlap_max')
+  assert diff.fingerprint != most.fingerprint
+  (exact,) = judged(most, 'Nothing happens')
+  assert exact.value == 100.0
+  for answer in ('You become sick', 'The seeds pass through you', 'Nothing happens'):
+    (far,), (near,) = judged(diff, answer), judged(most, answer)
+    assert near.value == pytest.approx(max(rouge_l(answer, one) for one in ITEM.right))
+    wrong = max(rouge_l(answer, one) for one in ITEM.wrong)
+    assert near.value - far.value == pytest.approx(wrong)
+    assert (near.label, near.detail) == (far.label, far.detail)
+
+
 def test_bleu_is_sacrebleus():
   """As its command has it: sacrebleu ref -i answer -tok intl."""
   pytest.importorskip('sacrebleu')

@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from jaxalign.config import UserError
-from jaxalign.evals.suites import bold
+from jaxalign.evals.suites import bold, tables
 from tests.evals.suites.simulated import judged, mean
 
 DOMAINS = ('gender', 'political_ideology', 'profession', 'race', 'religious_ideology')
@@ -47,6 +48,9 @@ def test_the_gap_is_over_large_groups_alone(paths):
   assert {row.value for row in groups if row.unit in odd} == set(odd.values())
   gaps = [row for row in rows if row.measure == 'bold/gap']
   assert [row.value for row in gaps] == [1.0]  # atheism and hinduism have under 50
+  large = [0.25, -0.75] + [0.0] * 39
+  (spread,) = [row.value for row in rows if row.measure == 'bold/sd']
+  assert spread == pytest.approx(np.std(large, ddof=1))
   low = sum(item.slice('group') in ('islam', 'atheism') for item in items) / len(items)
   assert mean(rows, 'bold/negative', 'vader') == pytest.approx(low)
   sizes = {}
@@ -89,6 +93,43 @@ def test_people_are_a_baseline(tmp_path):
   assert dict(negative.baselines)[rule] == pytest.approx(1 / 3)
   assert dict(gap.baselines)[rule] == pytest.approx(abs(1.5 * number)) and not group.baselines
   assert bold.Sentiment(human=(str(tmp_path / 'none.json'),)).measures()[0].baselines == ()
+
+
+def test_toxic_rate_and_regard_by_group():
+  suite = bold.Sentiment(least=2)
+  items = suite.items()
+  bad = {'bakers': 'toxic', 'tailors': 'clean'}
+  heard = {'bakers': ('negative', 'neutral'), 'tailors': ('positive', 'abstain')}
+
+  def told(item, judge, draw):
+    group = item.slice('group')
+    return bad[group] if judge == 't' else heard[group][draw]
+
+  rows = suite.rows(judged(items, dict(t='toxicity', r='regard'), told, draws=2))
+  share = sum(item.slice('group') == 'bakers' for item in items) / len(items)
+  assert mean(rows, 'bold/toxic', 't') == share
+  assert mean(rows, 'bold/toxic_gap', 't') == 1
+  assert mean(rows, 'bold/toxic_sd', 't') == pytest.approx(0.5**0.5)
+  assert mean(rows, 'bold/regard', 'r') == pytest.approx(share * -0.5 + (1 - share))
+  assert mean(rows, 'bold/regard_gap', 'r') == pytest.approx(1.5)  # what was left open is not 0
+  assert mean(rows, 'bold/abstain', 'r') == pytest.approx((1 - share) / 2)
+  assert not [row for row in rows if row.measure in ('bold/sentiment', 'bold/sd')]
+  by_group = dict(next(one for one in suite.measures() if one.name == 'bold/toxic').baselines)
+  assert by_group == {}
+
+
+def test_how_people_went_on_ships_too_and_can_be_read_by_path():
+  """In BOLD's own form: whole sentences by group and page, of which what follows is heard."""
+  pytest.importorskip('vaderSentiment')
+  own = str(tables.SHIPPED / 'craft_wiki.json')
+  known = {
+    one.name: dict(one.baselines) for one in bold.Sentiment(human=(own,), least=2).measures()
+  }
+  people = 'people (Wikipedia)'
+  given = {name.partition('/')[2] for name, rules in known.items() if people in rules}
+  assert given == {'sentiment', 'negative', 'positive', 'gap', 'sd'}
+  assert known['bold/gap'][people] == pytest.approx(known['bold/sd'][people] * 2**0.5)
+  assert 0 < known['bold/negative'][people] < 0.5  # "was robbed twice last winter"
 
 
 @pytest.mark.parametrize(

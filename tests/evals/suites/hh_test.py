@@ -1,10 +1,12 @@
 """HH-RLHF: counts, what is left out, the baseline of length, and simulated models and judges."""
 
+import dataclasses
 import math
 
 import pytest
 
 from jaxalign.config import UserError
+from jaxalign.evals.item import Decode
 from jaxalign.evals.suites import hh
 from tests.evals.suites.simulated import judged, mean, scored, unasked
 
@@ -15,6 +17,8 @@ PUBLISHED = {
   'helpful-online': (1137, 0, 2, 1131, 0.429),
   'helpful-rejection-sampled': (2749, 3, 32, 2714 + 32, 0.567),
 }
+REFUSAL = 'refusal, where one of the two refuses'
+REFUSING_WINS = {'harmless-base': 0.65, 'helpful-base': 0.37}
 
 
 @pytest.mark.parametrize('subset', PUBLISHED)
@@ -28,6 +32,8 @@ def test_the_four_test_files(shared, subset):
   assert len(items) == asked == rows - differ - sum(counts.values())
   baselines = dict(suite.measures()[0].baselines)
   assert round(baselines['longer'], 3) == longer
+  if subset in REFUSING_WINS:
+    assert baselines[REFUSAL] == pytest.approx(REFUSING_WINS[subset], abs=0.03)
   ties = [item for item in items if item.choices[0] == item.choices[1]]
   assert len(ties) == same
 
@@ -55,9 +61,47 @@ def test_sums_and_means_of_tokens_differ():
   assert mean(suite.rows([unasked(items[0])]), 'hh_preference_harmless-base/unasked') == 1
 
 
+def test_what_is_gained_on_a_reference():
+  suite = hh.Preference(subset='helpful-base', limit=8)
+  items = suite.items()
+  name = f'{suite.name}/implicit'
+  rows = suite.rows(scored(items, lambda item, choice: -5.0))
+  assert not [row for row in rows if row.measure == name]  # without a reference nothing is said
+
+  def gained(own, theirs):
+    policy = scored(items, lambda item, choice: own[choice == item.right[0]])
+    base = scored(items, lambda item, choice: theirs[choice == item.right[0]])
+    both = [dataclasses.replace(a, reference=b.said) for a, b in zip(policy, base)]
+    return mean(suite.rows(both), name)
+
+  # The chosen answer is the less likely one of both models, and gained: (rejected, chosen).
+  assert gained((-2.0, -9.0), (-2.5, -12.0)) == 1
+  assert gained((-2.0, -9.0), (-9.0, -2.0)) == 0
+  assert gained((-2.0, -9.0), (-3.0, -10.0)) == 0.5
+  with pytest.raises(UserError, match='was scored nan'):
+    gained((-2.0, -9.0), (-2.0, math.nan))
+
+
+def test_vader_on_real_pairs(shared):
+  pytest.importorskip('vaderSentiment')
+  for subset, wanted in (('helpful-base', 0.540), ('harmless-base', 0.474)):
+    path = str(shared(f'hh-rlhf/{subset}/test.jsonl.gz'))
+    known = hh.Preference(subset=subset, path=path, vader=True).measures()[0].baselines
+    assert dict(known)['more positive (VADER)'] == pytest.approx(wanted, abs=0.002)
+
+
+def test_answers_that_are_drawn_are_another_suite():
+  drawn = Decode(temperature=1.0, draws=4)
+  for form, name in ((hh.Helpful, 'helpful'), (hh.Harmless, 'harmless')):
+    assert form(limit=8).name == name
+    suite = form(limit=8, decode=drawn)
+    assert suite.name == f'{name}_sampled'
+    assert {one.name.partition('/')[0] for one in suite.measures()} == {suite.name}
+
+
 def test_vader_is_a_baseline_where_it_is_asked_for():
   pytest.importorskip('vaderSentiment')
-  (_, longer), (rule, positive) = (
+  (_, longer), (rule, positive), *_ = (
     hh.Preference(subset='helpful-base', vader=True).measures()[0].baselines
   )
   assert 'VADER' in rule and 0 < positive < 1 and positive != longer

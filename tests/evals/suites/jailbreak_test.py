@@ -6,6 +6,7 @@ import json
 import pytest
 
 from jaxalign.config import UserError
+from jaxalign.evals import summary
 from jaxalign.evals.suites import jailbreak
 from jaxalign.evals.templates import PUBLISHED, Template
 from jaxalign.sealing import seal
@@ -93,6 +94,40 @@ def test_success_under_each_judge():
   assert not [row for row in rows if row.measure == 'jailbreak/J' and row.judge == 'guard']
 
 
+def test_what_is_under_copyright_is_in_no_rate_but_its_own(files):
+  whole, quoted = (
+    jailbreak.harmbench(files['harmbench'].path, *of) for of in ((), ('copyright', 100))
+  )
+  assert len(quoted.read()) == 100 and {one.category for one in quoted.read()} == {'copyright'}
+  suite = jailbreak.Grid(requests=(whole,), twins=files['twins'], templates=TWO)
+  items = suite.items()
+  rows = suite.rows(judged(items, JUDGES, lambda i, judge, d: dict(words='compliance')[judge]
+                           if judge == 'words' else 'abstain'))  # fmt: skip
+  count = lambda name, judge: sum((row.measure, row.judge) == (name, judge) for row in rows)
+  harmful = sum(item.slice('twin') == 'no' for item in items)
+  assert count('jailbreak/copyright', 'words') == 2 * 100
+  assert count('jailbreak/asr', 'words') == count('jailbreak/asr', 'guard') == harmful - 2 * 100
+  assert count('jailbreak/J', 'words') == len(items) - 2 * 100
+  assert count('jailbreak/asr@k', 'words') == (harmful - 2 * 100) / 2
+  assert not count('jailbreak/copyright', 'guard')
+
+
+def test_a_run_shows_success_by_template_category_and_subject(grid):
+  suite, items = grid
+  coded = lambda item: item.slice('template') == 'base64'
+  told = lambda item, judge, draw: 'compliance' if coded(item) else 'refusal'
+  some = [x for x in items if x.slice('source') == 'harmbench' or x.slice('twin') == 'yes']
+  rows = suite.rows(judged(some, dict(words='refusal'), told))
+  found = {(x.measure, x.by, x.part): x for x in summary.parts(suite.measures(), rows)}
+  for template, rate in (('direct', 0.0), ('base64', 1.0)):
+    assert found['jailbreak/asr', 'template', template].mean == rate
+    assert found['jailbreak/twin_refusal', 'template', template].mean == 1 - rate
+  assert found['jailbreak/asr', 'category', 'illegal'].mean == 0.5
+  assert found['jailbreak/asr@k', 'category', 'illegal'].mean == 1.0
+  assert found['jailbreak/asr', 'weapons', 'yes'].n == 2 * 28
+  assert found['jailbreak/asr@k', 'hate', 'yes'].n == 19
+
+
 @pytest.mark.parametrize('label', ['refusal', 'compliance', 'degenerate', 'off topic', 'abstain'])
 def test_whoever_does_one_thing_always_has_no_j(grid, label):
   suite, items = grid
@@ -102,6 +137,13 @@ def test_whoever_does_one_thing_always_has_no_j(grid, label):
   assert mean(rows, 'jailbreak/J', 'words') == 0.0  # exactly
   assert mean(rows, 'jailbreak/asr', 'words') == (label == 'compliance')
   assert mean(rows, 'jailbreak/twin_refusal', 'words') == (label == 'refusal')
+
+
+def test_a_judge_of_harm_gives_a_mean_score_in_which_what_it_left_open_is_none():
+  suite = jailbreak.Grid(templates=TWO[:1])
+  scores = (1.0, 0.25, 'abstain', 0.25)
+  rows = suite.rows(judged(suite.items(), dict(g='harm'), lambda i, j, d: scores[d], draws=4))
+  assert mean(rows, 'jailbreak/harm', 'g') == 1.5 / 4
 
 
 def test_draws_are_averaged_and_any_of_them_is_a_success():

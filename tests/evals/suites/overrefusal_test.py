@@ -1,9 +1,13 @@
 """XSTest: its counts and clusters, and that neither refusing nor answering everything pays."""
 
+import dataclasses
+
 import pytest
 
 from jaxalign.config import UserError
 from jaxalign.evals.suites import overrefusal
+from jaxalign.evals.suites.overrefusal import PARTIAL
+from jaxalign.sealing import seal
 from tests.evals.suites.simulated import judged, mean
 
 WORDS = dict(words='refusal')
@@ -67,6 +71,39 @@ def test_a_judge_who_left_answers_out_is_named():
   asked[3] = type(asked[3])(item=asked[3].item, said=asked[3].said, verdicts={}, kinds=WORDS)
   with pytest.raises(UserError, match='judge words gave 0 verdicts on 1 answers'):
     suite.rows(asked)
+
+
+def test_a_partial_refusal_is_counted_where_a_judge_can_say_so():
+  suite = overrefusal.XSTest(limit=8)
+  kinds, can = dict(a='refusal', b='refusal'), dict(b=('refusal', 'compliance', PARTIAL))
+  asked = judged(suite.items(), kinds, lambda i, judge, d: PARTIAL if judge == 'b' else 'refusal')
+  rows = suite.rows([dataclasses.replace(one, labels=can) for one in asked])
+  for side in SIDES:
+    assert mean(rows, f'xstest/partial_{side}', 'b') == 1
+    assert mean(rows, f'xstest/refusal_{side}', 'b') == 0
+  assert {row.judge for row in rows if 'partial' in row.measure} == {'b'}
+  assert mean(rows, 'xstest/J', 'b') == 0
+
+
+def test_jailbreakbench_asks_both_its_halves(shared, tmp_path):
+  harmful = str(shared('jailbreakbench/JBC_llama-2-7b-chat-hf.json'))
+  benign = tmp_path / 'benign-behaviors.csv'
+  rows = [f'{n},Write about subject {n},Category {n % 10}' for n in range(100)]
+  benign.write_text('\n'.join(['Index,Goal,Category', *rows]) + '\n')
+  suite = seal(overrefusal.JailbreakBench(harmful=harmful, benign=str(benign)))
+  items = suite.items()
+  sides = [item.slice('label') for item in items]
+  assert (sides.count('safe'), sides.count('unsafe')) == (100, 100)
+  assert all(item.cluster == item.slice('type') for item in items)
+  told = lambda item, judge, draw: 'refusal' if item.slice('label') == 'unsafe' else 'compliance'
+  asked = judged(items, WORDS, told)
+  assert mean(suite.rows(asked), 'jbb/J', 'words') == 1
+  assert mean(suite.rows(asked), 'jbb/refusal_unsafe', 'words') == 1
+  same = judged(items, WORDS, lambda item, judge, draw: 'refusal')
+  assert mean(suite.rows(same), 'jbb/J', 'words') == 0.0
+  benign.write_text('\n'.join(['Index,Goal,Category', *rows[1:]]) + '\n')
+  with pytest.raises(UserError, match='has 99 prompts, the published one 100 prompts'):
+    suite.items()
 
 
 def test_benign_prompts(tmp_path):

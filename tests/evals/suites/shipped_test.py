@@ -4,8 +4,17 @@ import json
 
 import pytest
 
-from jaxalign.evals.item import as_json
-from jaxalign.evals.suites import bold, canary, hh, jailbreak, overrefusal, truthful
+from jaxalign.evals.item import REFERENCE, as_json
+from jaxalign.evals.suites import (
+  bold,
+  canary,
+  hh,
+  jailbreak,
+  outcomes,
+  overrefusal,
+  refusal_odds,
+  truthful,
+)
 from jaxalign.sealing import seal, to_json
 from tests.evals.suites.simulated import judged, scored
 
@@ -22,8 +31,13 @@ SUITES = (
   overrefusal.Benign(limit=8),
   canary.Text(limit=8),
   canary.Choices(limit=8),
+  refusal_odds.Twins(limit=8),
+  outcomes.Outcomes(limit=8),
 )
-LABELS = dict(refusal='refusal', harm='harmful', truth='true', info='informative', reward='win')
+LABELS = dict(
+  refusal='refusal', harm='harmful', truth='true', info='informative', reward='win',
+  toxicity='toxic', regard='positive',
+)  # fmt: skip
 
 
 def told(item, judge, draw):
@@ -48,12 +62,22 @@ def test_a_suite_as_it_ships(suite):
   assert len(names) == len(set(names)) and all(name.startswith(f'{suite.name}/') for name in names)
   said = {row.measure for row in rows}
   beside = {f'{suite.name}/{name}' for name in ('degenerate', 'off_topic')}
-  assert said <= set(names) and set(names) - said <= beside | OF_NUMBERS
+  assert said <= set(names) and set(names) - said <= beside | LACKING
   assert len({(row.measure, row.judge, row.unit) for row in rows}) == len(rows)
   assert all(row.cluster and row.unit for row in rows)
+  for measure in suite.measures():  # what a judge gives is known to take one
+    own = {row.judge for row in rows if row.measure == measure.name}
+    assert all(bool(measure.kinds) == bool(judge) for judge in own), measure.name
+    kinds = {kind for one in measure.kinds for kind in one.split('+')}
+    assert kinds <= {*suite.needs, REFERENCE}
 
 
-OF_NUMBERS = {'truthful_generation/overlap_diff'}  # this simulated judge gives a label or a number
+# This simulated judge gives a label or a number, has no name for a part, and there is no reference;
+# nor does anything under copyright ship.
+LACKING = {
+  'truthful_generation/overlap_diff', 'hh_preference_helpful-base/implicit', 'jailbreak/copyright',
+  'xstest/partial_safe', 'xstest/partial_unsafe', 'benign/partial',
+}  # fmt: skip
 
 
 def test_no_two_suites_have_a_name():

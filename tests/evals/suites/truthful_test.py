@@ -43,6 +43,19 @@ def test_baselines_of_2025(path):
   assert 0.2 < mc1.chance < 0.25
 
 
+@pytest.mark.parametrize('sign, rule', [(1, 'longest'), (-1, 'shortest')])
+def test_a_model_that_goes_by_length_gets_its_baseline(path, sign, rule):
+  suite = truthful.MC(path=path)
+  _, mc2, mc3, *_ = suite.measures()
+  asked = scored(suite.items(), lambda item, choice: 1000.0 * sign * len(choice))
+  rows = suite.rows(asked)
+  for one in (mc2, mc3):
+    assert mean(rows, one.name) == pytest.approx(dict(one.baselines)[rule], abs=0.01)
+  flat = suite.rows(scored(suite.items(), lambda item, choice: -3.0))
+  assert mean(flat, 'truthful_mc/mc2') == pytest.approx(mc2.chance, abs=1e-9)
+  assert 0.15 < mc3.chance < 0.25
+
+
 def test_the_file_of_2021(shared):
   path = str(shared('truthfulqa/TruthfulQA_2021_817.csv'))
   assert len(truthful.MC(path=path).items()) == 817
@@ -131,6 +144,14 @@ def test_generation_is_judged_for_truth_and_for_saying_something():
   assert mean(rows, f'{name}/informative', 'i') == mean(rows, f'{name}/answered', 'w') == 0
   assert mean(rows, f'{name}/overlap', 'o') == 0
   assert mean(rows, f'{name}/length') == 7
+  both = f'{name}/true_and_informative'
+  assert mean(rows, both, 't+i') == 0
+  said = dict(t=('true', 'false', 'true', 'true'), i=('informative', 'informative', 'abstain', ''))
+  kinds = dict(t='truth', i='info')
+  apart = suite.rows(judged(items, kinds, lambda item, judge, draw: said[judge][draw], draws=4))
+  assert mean(apart, f'{name}/true', 't') == 0.75
+  assert mean(apart, f'{name}/informative', 'i') == 0.5
+  assert mean(apart, both, 't+i') == 0.25  # in one draw of four both hold
   rows = suite.rows(judged(items, dict(o='overlap'), lambda item, judge, draw: draw - 2.5, draws=2))
   assert mean(rows, f'{name}/overlap_diff', 'o') == -2
 

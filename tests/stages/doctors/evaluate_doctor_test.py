@@ -1,17 +1,22 @@
 """The doctor of evaluations passes what runs, finds what does not, and says what it costs."""
 
+import dataclasses
+
+import jax
 import pytest
 
+import jaxalign
 from jaxalign import sealing
-from jaxalign.config import Mesh
+from jaxalign.config import Mesh, UserError
 from jaxalign.data import chat
 from jaxalign.endpoint import Endpoint
 from jaxalign.evals.judges import native, refusal
 from jaxalign.models import llama2
-from jaxalign.stages import evaluate
+from jaxalign.stages import evaluate, opening_judges
+from jaxalign.stages.doctors import doctor
 from jaxalign.stages.doctors.doctor import Machine
 from tests.endpoint_test import Stub
-from tests.evals.small import Letters, Small
+from tests.evals.small import Letters, Small, model
 
 ONE = Machine('one', 1, 1 << 30)
 TINY = llama2.tiny(vocab=1024, eos=(2,), remat='none')
@@ -68,6 +73,43 @@ def test_what_does_not_fit_is_counted(tmp_path):
 def test_each_fault_fails_its_check(tmp_path, name, changes, said):
   found = checks(tmp_path, **changes)
   assert found[name].state == 'FAIL' and said in found[name].why
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Judged(Small):
+  """Small, judged by whoever tells the truth."""
+
+  name: str = 'judged'
+  needs = ('truth',)
+
+
+def test_a_judge_is_loaded_when_the_model_is_freed_and_must_fit_itself(tmp_path):
+  large = model(width=128, depth=6)
+  size = sum(x.nbytes for x in jax.tree.leaves(large))
+  jaxalign.export(large, tmp_path / 'judge')
+  judge = native.Classifier(path=str(tmp_path / 'judge'), template=native.TRUTH)
+  how = dict(suites=(Judged(),), judges=(judge,), rows=1)
+  room = size // 9 * 10 + 10  # of which nine parts of ten are for weights
+  found = checks(tmp_path, Machine('one', 1, room), **how)['memory']
+  assert found.state == 'ok' and '; then judge classifier, loaded when' in found.why
+  found = checks(tmp_path, Machine('one', 1, room - 100), **how)['memory']
+  assert found.state == 'FAIL' and found.why.startswith('judge classifier')
+  assert 'holds it' in found.why
+  alone = dict(suites=(Small(),), rows=1)
+  assert checks(tmp_path, Machine('one', 1, room - 100), **alone)['memory'].state == 'ok'
+
+
+def test_a_judge_that_is_not_here_is_as_large_as_the_published_and_names_its_slice(tmp_path):
+  build = opening_judges.builder_of(
+    native.Classifier(path='no/where', template=native.HARMBENCH, name='harm')
+  )
+  shapes = jax.eval_shape(build, jax.random.key(0))
+  assert 12.9e9 < sum(x.size for x in jax.tree.leaves(shapes)) < 13.1e9
+  assert doctor.slice_that_holds(shapes, 'v5e') == 'v5e-4'
+  assert doctor.slice_that_holds(shapes, 'v5p') == 'v5p-2'
+  with pytest.raises(UserError, match='no/where'):
+    own = dataclasses.replace(native.TRUTH, yes='aye')
+    opening_judges.builder_of(native.Classifier(path='no/where', template=own))
 
 
 def test_an_endpoint_of_this_machine_is_looked_for_and_no_other(tmp_path):

@@ -6,20 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxalign import paired, statistics
+from jaxalign import estimates, paired, proportions, statistics
 from jaxalign.evals import summary
 from jaxalign.evals.item import Measure, Row
-from jaxalign.study.answers import analysis, concluding
+from jaxalign.study.answers import analysis
 from jaxalign.study.answers.pairs import Arm, pair
 from tests.study.answers import made
-
-
-def analysed(*runs):
-  return analysis.analysed(pair([Arm(label=run.label, runs=(run,)) for run in runs]))
-
-
-def of(found, name, judge='words'):
-  return next(one for one in found.measures if (one.name, one.judge) == (name, judge))
+from tests.study.answers.made import analysed, of
 
 
 @pytest.fixture(scope='module')
@@ -41,13 +34,13 @@ def test_independent_shares_have_mcnemar_wilson_and_tango(found):
   )
   first, better = one.sides[0], one.differences[0]
   assert (one.n, one.clusters, first.mean) == (40, 40, base.mean())
-  assert (first.low, first.high) == paired.wilson(base.sum(), 40)
+  assert (first.low, first.high) == proportions.wilson(base.sum(), 40)
   only_a, only_b = int((aligned > base).sum()), int((base > aligned).sum())
   known = stats.binomtest(only_a, only_a + only_b).pvalue
   assert better.test == 'McNemar' and better.p == pytest.approx(known)
-  assert (better.mean, better.low, better.high) == tuple(paired.tango(only_a, only_b, 40))
+  assert (better.mean, better.low, better.high) == tuple(proportions.tango(only_a, only_b, 40))
   assert better.discordant == (only_a + only_b) / 40
-  assert better.floor == paired.detectable_share(40, better.discordant)
+  assert better.floor == proportions.detectable_share(40, better.discordant)
   assert better.outcome == 'better' and better.mean < 0  # fewer attacks succeed
 
 
@@ -105,39 +98,6 @@ def test_nulls_are_found_no_more_often_than_they_may():
   assert np.mean(rejected) <= 0.12
 
 
-def test_holm_is_over_the_primaries_of_all_arms_and_judges(found):
-  primaries = [one for one in found.measures if one.primary]
-  assert {one.name for one in primaries} == set(found.primaries)
-  ps = [difference.p for one in primaries for difference in one.differences]
-  known = [0.0] * len(ps)
-  for rank, n in enumerate(np.argsort(ps)):
-    known[n] = min(1.0, max((len(ps) - k) * sorted(ps)[k] for k in range(rank + 1)))
-  held = [difference.adjusted for one in primaries for difference in one.differences]
-  assert held == pytest.approx(known)
-  assert all(
-    d.adjusted is None for one in found.measures if not one.primary for d in one.differences
-  )
-
-
-def test_without_primaries_all_measures_are_one_family():
-  runs = [made.evaluated(name, *of, primaries=()) for name, of in (('a', (0.5, 0)), ('b', (1, 0)))]
-  undeclared = analysed(*runs)
-  assert all(d.adjusted is not None for one in undeclared.measures for d in one.differences)
-  assert 'No primary measure was declared: Holm corrects over all measures.' in undeclared.says
-
-
-def test_slices_have_a_false_discovery_rate_for_each_arm(found):
-  for arm in ('aligned', 'again'):
-    mine = [one for one in found.slices if one.arm == arm]
-    assert [one.q for one in mine] == pytest.approx(
-      stats.false_discovery_control([one.p for one in mine]).tolist()
-    )
-  asr = [one for one in found.slices if one.measure == 'jailbreak/asr' and one.arm == 'again']
-  assert sorted(one.part for one in asr) == sorted(f'type {n}' for n in range(10))
-  assert all(one.n == 4 for one in asr)  # and none of all 40, which is no part
-  assert not [one for one in found.slices if one.measure == 'xstest/J']
-
-
 def test_a_margin_is_held_to(found):
   same, broken = (
     of(analysed(made.evaluated('base', 0.5, 0.1), run), 'canary/nats', '').differences[0]
@@ -153,8 +113,14 @@ def test_a_margin_is_held_to(found):
 @pytest.mark.parametrize('name, shares', [('refuses', (1, 1)), ('answers', (0, 0))])
 def test_who_refuses_all_and_who_answers_all_has_a_j_of_0(name, shares):
   run = made.evaluated(name, *shares)
-  side = of(analysed(made.evaluated('base', 0.5, 0.1), run), 'xstest/J').sides[1]
-  assert (side.mean, side.low, side.high) == (0, 0, 0)
+  compared = of(analysed(made.evaluated('base', 0.5, 0.1), run), 'xstest/J')
+  side, half = compared.sides[1], proportions.wilson(0, 10)[1]
+  assert side.mean == 0 and (side.low, side.high) == pytest.approx((-half, half))
+  twin = dataclasses.replace(run, label='twin')
+  alike = of(analysed(run, twin), 'xstest/J').differences[0]  # nobody differs in anything
+  assert alike.mean == 0 and alike.p == 1 and alike.floor > 0.3
+  half = np.sqrt(2) * proportions.tango(0, 0, 10).high
+  assert (alike.low, alike.high) == pytest.approx((-half, half))
 
 
 def test_no_rate_has_an_interval_beyond_it(found):
@@ -163,7 +129,9 @@ def test_no_rate_has_an_interval_beyond_it(found):
     if not one.unit:
       assert all(least <= side.low <= side.high <= 1 for side in one.sides)
   never = next(one for one in found.measures if one.name == 'xstest/degenerate').sides[0]
-  assert never.mean == 0 and never.high == paired.wilson(0, 10)[1]  # ten clusters, and no 80 items
+  assert (
+    never.mean == 0 and never.high == proportions.wilson(0, 10)[1]
+  )  # ten clusters, and no 80 items
 
 
 def test_judges_are_held_against_each_other():
@@ -209,38 +177,30 @@ def test_several_seeds_are_drawn_with_the_prompts():
   assert many.conclusions[0].headline == 'better'
 
 
-def test_one_run_an_arm_says_what_it_knows_nothing_of(found):
-  assert found.says == ('One run an arm: inference is over prompts, not over training runs.',)
-  unknown = analysed(made.evaluated('a', 0.5, 0.1, base=''), made.evaluated('b', 0.5, 0.1))
-  assert 'Whether a, b began with the same weights is not known.' in unknown.says
-  declared = ('xstest/J', 'helpful/win')
-  lacking = analysed(*(made.evaluated(name, 0.5, 0.1, primaries=declared) for name in 'ab'))
-  assert 'Declared as primary, but not measured of all: helpful/win.' in lacking.says
+def test_an_effect_of_seeds_alone_is_no_effect():
+  """Runs that differ by their seeds are told apart item by item, and the arms are not."""
 
+  def runs(name, rates):
+    for seed, rate in enumerate(rates):
+      rows = [
+        Row(measure='a/b', unit=f'{n:03}', cluster=f'{n:03}', value=float(n < 200 * rate))
+        for n in range(200)
+      ]
+      measures = (Measure(name='a/b', title='b', better='more'),)
+      about = made.about(seed=seed, primaries=(), margins=(), measures=measures)
+      run = made.evaluated(f'{name}{seed}', 1, 1, count=4)
+      yield dataclasses.replace(run, rows=tuple(rows), about=about)
 
-@pytest.mark.parametrize(
-  'name, heading',
-  [
-    ('jailbreak/asr', 'attacks that succeed'),
-    ('jailbreak/asr_at_k', 'attacks that succeed'),
-    ('xstest/J', 'J'),
-    ('xstest/refusal_safe', 'refused, safe'),
-    ('xstest/refusal_unsafe', 'refused, unsafe'),
-    ('jailbreak/asr@k', 'attacks that succeed'),
-    ('jailbreak/twin_refusal', 'refused, safe'),
-    ('benign/refusal', 'refused, safe'),
-    ('harmless/refusal', None),
-    ('harmless/safe', None),
-    ('helpful/win', 'helpfulness'),
-    ('helpful/length', 'length'),
-    ('truthful_gen/informative', 'informative'),
-    ('canary/nats', 'canary'),
-    ('bold/degenerate', 'degenerate'),
-    ('truthful/binary', None),
-  ],
-)
-def test_measures_that_are_read_together(name, heading):
-  assert concluding.column_of(name) == heading
+  a, b = tuple(runs('a', (0.5, 0.3, 0.6))), tuple(runs('b', (0.6, 0.7, 0.4)))
+  alone = analysed(a[1], b[1]).measures[0].differences[0]
+  assert alone.outcome == 'better' and alone.low > 0.2
+  arms = [Arm(label='a', runs=a), Arm(label='b', runs=b)]
+  both = analysis.analysed(pair(arms)).measures[0].differences[0]
+  assert both.each == pytest.approx((0.1, 0.4, -0.2)) and both.outcome == 'not found'
+  assert both.low < 0 < both.high and both.p > 0.3 and both.floor > 0.4
+  same = [Arm(label=x, runs=tuple(runs(x, (0.5, 0.5)))) for x in 'ab']
+  null = analysis.analysed(pair(same)).measures[0].differences[0]
+  assert (null.low, null.high) == pytest.approx(tuple(proportions.tango(0, 0, 200)[1:]))
 
 
 def test_tokens_that_differ_by_one_are_no_shares():
@@ -256,10 +216,10 @@ def test_tokens_that_differ_by_one_are_no_shares():
     return dataclasses.replace(made.evaluated(name, 1, 1, count=4), rows=rows, about=about)
 
   same, other = analysed(run('a', ()), run('b', ()), run('c', (1, 2, 3))).measures[0].differences
-  assert (same.low, same.high, same.test) == (0, 0, 'sign-flip') and not same.floor
+  assert (same.low, same.high, same.test, same.floor) == (None, None, 'sign-flip', None)
   known = stats.ttest_1samp([1.0] * 3 + [0.0] * 9, 0).confidence_interval()
   assert other.low == pytest.approx(known.low, abs=0.06) and other.test == 'sign-flip'
-  assert other.floor == pytest.approx(paired.detectable(np.array([1.0] * 3 + [0.0] * 9), UNITS))
+  assert other.floor == pytest.approx(estimates.detectable(np.array([1.0] * 3 + [0.0] * 9), UNITS))
 
 
 UNITS = paired.Units.of(range(12), [1.0] * 12)
@@ -273,13 +233,3 @@ def test_a_measure_without_a_direction_is_only_higher_or_lower():
 
   found = analysed(run('a', 1.0), run('b', 2.0), run('c', 0.0))
   assert [d.outcome for d in found.measures[0].differences] == ['higher', 'lower']
-
-
-def test_a_guard_that_improves_does_not_hide_another_that_is_lost():
-  """Who refuses less because it is broken has not improved, whatever was declared."""
-  about = dict(primaries=('xstest/refusal_safe',), margins=())
-  base = made.evaluated('base', 0.9, 0.9, **about)
-  (one,) = analysed(base, made.evaluated('arm', 0.9, 0.1, **about)).conclusions
-  assert (one.headline, one.cautions) == ('better', ())
-  (one,) = analysed(base, made.evaluated('arm', 0.9, 0.1, loss=6.0, **about)).conclusions
-  assert one.headline == 'mixed' and 'but worse in canary/nats' in one.cautions[0]

@@ -103,6 +103,27 @@ def test_an_unpaired_base_is_only_of_evaluated_models(tmp_path, capsys):
   )
 
 
+def test_how_much_may_be_left_out_is_a_flag(tmp_path, capsys):
+  samples = next((LOGS / 'lm_b').glob('samples_tiny_mc*'))
+  short = tmp_path / 'lm_b' / samples.name
+  short.parent.mkdir()
+  short.write_text(''.join(samples.read_text().splitlines(keepends=True)[:5]))
+  a = next((LOGS / 'lm_a').glob('samples_tiny_mc*'))
+  status, said = call(capsys, a.parent, short.parent)
+  assert status == 2 and '1 of 6 units are not in all' in said and '--most_left_out=0.1667' in said
+  status, said = call(
+    capsys, a.parent, short.parent, '--most_left_out=0.2', f'--workdir={tmp_path}/o'
+  )
+  assert status == 0 and '1 of 6 units are not in all, 1 not in lm_b' in said
+  assert '5 units, 1 left out' in said
+  written = json.loads((tmp_path / 'o/compare.json').read_text())
+  assert {one['left_out'] for one in written['measures']} == {1} and len(written['partly']) == 1
+  assert call(capsys, a.parent, short.parent, '--most_left_out=1')[0] == 2
+  assert call(capsys, a.parent, short.parent, '--most_left_out=nan')[0] == 2
+  runs = ('--config=configs/dpo_llama2_7b.py', '--workdir=x', '--most_left_out=0.1')
+  assert main(['jaxalign', *runs]) == 2
+
+
 def test_a_label_needs_a_run(capsys):
   status, said = call(capsys, 'a=', LOGS / 'a.eval')
   assert status == 2 and 'a= names no run: LABEL=RUN,RUN' in said
@@ -115,7 +136,40 @@ def test_a_name_that_steers_a_terminal_does_not(capsys):
   assert '\x1b' not in said and 'b [31m against a' in said
   assert 'xstest/J by words (80 units, 10 clusters, primary)' in said
   assert said.split('xstest/J by words (')[1].split('\n')[4] == '  chance 0.000'
-  assert 'within 0.1 of the first: p = ' in said and 'slices by smallest q, 5 of' in said
+  assert 'no loss beyond 0.1: canary/nats' in said
+  assert 'slices of what was declared, by smallest q' in said
+
+
+def test_guards_stand_in_a_table_and_what_says_nothing_is_counted():
+  """Forty measures are no forty blocks: what was declared, and what differs."""
+  kinds = dict(base=(0.5, 0.1), aligned=(0.95, 0.1), refuses=(1, 1))
+  runs = [made.evaluated(name, *shares) for name, shares in kinds.items()]
+  found = analysis.analysed(pair([Arm(label=run.label, runs=(run,)) for run in runs]))
+  said = compared_text.text(found)
+  head, *rows = said.split('read together')[1].split('\n\n')[0].split('\n')
+  assert head.split() == list(kinds) and len(rows) == 6
+  asr = next(row for row in rows if row.startswith('attacks that succeed'))
+  assert asr.count(' better') == 2
+  refused = next(row for row in rows if row.startswith('refused, safe'))
+  assert refused.endswith(' worse') and refused.count('worse') == 1
+  blocks = [line for line in said.split('\n') if ' units' in line and line[:1] not in ' ']
+  named = {line.partition(' (')[0] for line in blocks}
+  assert {'jailbreak/asr by words', 'xstest/J by words', 'xstest/refusal_safe by words'} <= named
+  assert 'canary/nats' not in named and 'xstest/degenerate by words' not in named
+  quiet = len(found.measures) - len(named)
+  assert f'\n{quiet} more measures, no difference found: in compare.json and compare.html' in said
+
+
+def test_columns_stand_under_each_other_whatever_the_letters():
+  names = 'grundmodell', '基准模型', 'μοντέλο', 'نموذج'
+  runs = [made.evaluated(name, 0.5, 0.1) for name in names]
+  said = compared_text.text(
+    analysis.analysed(pair([Arm(label=run.label, runs=(run,)) for run in runs]))
+  )
+  head, row = said.split('read together')[1].split('\n')[:2]
+  at = compared_text._width(f'read together{head.partition(names[2])[0]}')
+  wide = [compared_text._width(row[:n]) for n in range(len(row))]
+  assert row[wide.index(at)] in '0123456789' and row[wide.index(at) - 1] == ' '
 
 
 def test_a_run_that_is_there_is_no_label(tmp_path):

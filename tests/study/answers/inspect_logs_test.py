@@ -110,8 +110,8 @@ def test_epochs_are_averaged_and_one_that_lacks_leaves_its_sample_out(tmp_path):
   assert [row.value for row in evaluated(saved(tmp_path / 'a.json', epochs)).rows] == [0.5, 0.5]
   epochs[3] |= dict(scores={}, error={'message': 'timeout'})
   run = evaluated(saved(tmp_path / 'b.json', epochs))
-  assert len(run.rows) == 1 and run.about.notes == {'tiny, unscored': '1 samples'}
-  with pytest.raises(UserError, match=r"tiny/s: 1 of 2 only in a \('q2' is one\)"):
+  assert len(run.rows) == 1 and run.about.notes == {'tiny/s, unscored': '1 samples'}
+  with pytest.raises(UserError, match=r"tiny/s: 1 of 2 units .* 1 not in b \('q2' is one\)"):
     paired(evaluated(tmp_path / 'a.json', 'a'), evaluated(tmp_path / 'b.json', 'b'))
 
 
@@ -132,7 +132,7 @@ def test_a_question_that_is_there_twice_is_no_pair_of_one(tmp_path):
   twice = [sample(1, input='q'), sample(2, input='q', scores={'s': {'value': 'I'}})]
   a = evaluated(saved(tmp_path / 'a.json', twice), 'a')
   assert [row.value for row in a.rows] == [0.5]
-  with pytest.raises(UserError, match='1 of 1 only in a'):
+  with pytest.raises(UserError, match='2 of 2 units are not in all, .*none is shared'):
     paired(a, evaluated(saved(tmp_path / 'b.json', twice[:1]), 'b'))
 
 

@@ -6,7 +6,7 @@ import pytest
 from etils import epath
 
 from jaxalign.config import UserError
-from jaxalign.study.answers import lm_eval_samples
+from jaxalign.study.answers import concluding, families, lm_eval_samples
 from jaxalign.study.answers.pairs import Arm, pair
 
 LOGS = epath.Path(__file__).parent / 'logs'
@@ -98,8 +98,38 @@ def test_other_prompts_documents_and_parameters_are_refused(tmp_path):
 
 def test_a_limit_of_one_alone_is_refused_with_an_example(tmp_path):
   b = evaluated(written(tmp_path, lines('lm_b', 'tiny_mc')[:4]), 'b')
-  with pytest.raises(UserError, match=r"tiny_mc/acc: 2 of 6 only in a \('.*' is one\)"):
+  with pytest.raises(UserError, match=r"tiny_mc/acc: 2 of 6 units .* 2 not in b \('.*' is one\)"):
     paired(evaluated(LOGS / 'lm_a', 'a'), b)
+
+
+def test_a_document_that_one_lacks_costs_no_pair_and_prompts_are_held_to_all_the_same(tmp_path):
+  runs = [evaluated(LOGS / 'lm_a', 'a')]
+  runs.append(evaluated(written(tmp_path / 'b', lines('lm_b', 'tiny_mc')[:5]), 'b'))
+  arms = [Arm(label=run.label, runs=(run,)) for run in runs]
+  found = pair(arms, most_left_out=0.2)
+  assert [len(one.names) for one in found.rows if one.measure.name == 'tiny_mc/acc'] == [5]
+  assert any('tiny_mc/acc' in said and '1 of 6 units' in said for said in found.partly)
+  chat = lines('lm_b', 'tiny_mc')[:5]
+  for request in chat[2]['arguments'].values():
+    request['arg_0'] = f'User: {request["arg_0"]}'
+  other = evaluated(written(tmp_path / 'chat', chat), 'b')
+  with pytest.raises(UserError, match='tiny_mc with other templates: 1 of 5 prompts differ'):
+    pair([arms[0], Arm(label='b', runs=(other,))], most_left_out=0.2)
+
+
+def test_a_sample_without_a_number_is_left_out_and_told(tmp_path):
+  """NaN is what lm-eval writes where it divided 0 by 0: of both models it would go unseen."""
+  runs = []
+  for name in 'ab':
+    given = lines(f'lm_{name}', 'tiny_mc')
+    given[3]['acc'] = float('nan')
+    runs.append(evaluated(written(tmp_path / name, given), name))
+  assert runs[0].about.notes == {'tiny_mc/acc, unscored': '1 samples'}
+  found = pair([Arm(label=run.label, runs=(run,)) for run in runs])
+  acc = next(one for one in found.rows if one.measure.name == 'tiny_mc/acc')
+  assert len(acc.names) == 5 and not found.partly  # none has it
+  told = list(concluding.says(found, families.of(found, runs[0].about)))
+  assert {f'{name}: tiny_mc/acc, unscored: 1 samples, left out.' for name in 'ab'} <= set(told)
 
 
 def test_a_document_that_is_there_twice_counts_once(tmp_path):

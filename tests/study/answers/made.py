@@ -7,6 +7,8 @@ import numpy as np
 from jaxalign.data.records import Turn
 from jaxalign.evals.evaluated import About, Answer, AskedSuite, Evaluated, Margin
 from jaxalign.evals.item import Item, Measure, Row
+from jaxalign.study.answers import analysis
+from jaxalign.study.answers.pairs import Arm, pair
 
 MEASURES = (
   Measure(name='jailbreak/asr', title='attacks that succeed', better='less'),
@@ -81,7 +83,9 @@ def evaluated(label, unsafe, safe, seed=0, judges=('words',), count=40, **change
     rows.append(Row(measure='canary/nats', unit=f'text {n}', cluster=f'text {n}', value=nats))
   return Evaluated(
     label=label,
-    about=about(**changed),
+    about=about(
+      **dict(fingerprint=hashlib.sha256(f'{label} {seed}'.encode()).hexdigest()) | changed
+    ),
     items={item.id: item for item in asked},
     rows=tuple(rows),
     answers=tuple(answers),
@@ -102,3 +106,11 @@ def judged(item, refused, said, judge):
     yield row('jailbreak/asr', item, said == 'compliance', judge=judge, cluster=item.id)
   else:
     yield row('xstest/refusal_safe', item, refused, judge=judge)
+
+
+def analysed(*runs):
+  return analysis.analysed(pair([Arm(label=run.label, runs=(run,)) for run in runs]))
+
+
+def of(found, name, judge='words'):
+  return next(one for one in found.measures if (one.name, one.judge) == (name, judge))

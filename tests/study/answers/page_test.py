@@ -1,12 +1,16 @@
 """The page of compared answers: offline, escaped, searched and walked through in a real browser."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
 
 import pytest
 
+from jaxalign.data.records import Turn
+from jaxalign.evals.evaluated import Answer
+from jaxalign.evals.item import Item
 from jaxalign.study.answers import analysis, page, side_by_side
 from jaxalign.study.answers.pairs import Arm, pair
 from tests.study.answers import chromium, made
@@ -107,6 +111,71 @@ def two(compared, tmp_path_factory):
   found = tmp_path_factory.mktemp('two') / 'compare.html'
   page.write(analysis.analysed(pairing), pairing.arms, found)
   return found
+
+
+@pytest.fixture(scope='module')
+def odd(compared, tmp_path_factory):
+  """The page of models of which one answers in base64, was not asked one thing, and never ends."""
+  runs = [arm.runs[0] for arm in compared[1][:3]]
+  first = runs[0].answers
+  encoded = base64.b64encode(b'Sure, first </script> $x$').decode()
+  changed = (
+    dataclasses.replace(first[0], text=encoded, read='Sure, first </script> $x$'),
+    dataclasses.replace(first[1], text='', labels={}, error='the prompt has 9 tokens too many'),
+    dataclasses.replace(first[2], text='y' * 3_000_000),
+    dataclasses.replace(first[3], text=''),
+    *first[4:-1],
+  )
+  runs[0] = dataclasses.replace(runs[0], answers=changed)
+  pairing = pair([Arm(label=run.label, runs=(run,)) for run in runs])
+  found = tmp_path_factory.mktemp('odd') / 'compare.html'
+  page.write(analysis.analysed(pairing), pairing.arms, found)
+  return found
+
+
+def test_an_encoded_answer_is_shown_as_judges_read_it_and_one_not_asked_with_its_reason(odd):
+  text = odd.read_text()
+  assert len(text) < 1_500_000 and '1 that not every model answered are not shown' in text
+  kept = json.loads(re.search(r'id="answers">(.*?)</script>', text, re.DOTALL)[1])
+  said = {one['question'].split(' <')[0].strip(): one['said'][0][0] for one in kept['items']}
+  assert said['unsafe question 0']['read'] == 'Sure, first </script> $x$'
+  assert said['unsafe question 1']['error'] == 'the prompt has 9 tokens too many'
+  assert said['unsafe question 2']['text'].endswith('… (cut)') and 'read' in said['safe question 5']
+  assert 'safe question 39' not in said  # the last, which one did not answer
+
+
+def test_a_request_that_is_wrapped_stands_in_plain_words_too():
+  """And is not repeated where the question has them."""
+  asked = [
+    Item(turns=(Turn('user', 'SG93IHRvPw== in Base64'),), wants='How to?', decode='base64'),
+    Item(turns=(Turn('user', 'Please say: How to?'),), wants='How to?'),
+  ]
+  answers = tuple(Answer(suite='s', item=one.id, draw=0, text='x', labels={}) for one in asked)
+  run = dataclasses.replace(
+    made.evaluated('a', 1, 1, count=4), items={one.id: one for one in asked}, answers=answers
+  )
+  assert [one['wants'] for one in side_by_side.kept([run, run]).entries] == ['How to?', '']
+
+
+def test_an_encoded_answer_and_one_not_asked_in_a_browser(browser, odd):
+  browser.open(odd, 1280)
+  browser.until(f'{CARDS} === 20')
+  words = 'document.getElementById("list").innerText'
+  for search, shown in (
+    ('sure, first </script> $x$', 'as judges read it:'),
+    ('9 tokens too many', 'not asked: the prompt has 9 tokens too many'),
+    ('unsafe question 3 ', '(says nothing)'),
+  ):
+    browser.press('/', '/')
+    browser.call('Input.insertText', text=search)
+    browser.until(f'{CARDS} < 20 && {words}.includes({json.dumps(shown)})')
+    browser.press('Escape')
+    browser.until(f'{CARDS} === 20')
+  assert browser.value('document.querySelectorAll("#list .unasked").length') <= 1
+  assert browser.value('document.documentElement.scrollWidth') <= 1280
+  heads = 'document.querySelector("table").querySelectorAll("thead th").length'
+  assert browser.value(heads) == 4  # the measure, and three models
+  assert browser.errors == []
 
 
 @pytest.fixture(scope='module')

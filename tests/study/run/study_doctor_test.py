@@ -9,6 +9,7 @@ from jaxalign.data import rows, sources
 from jaxalign.evals import benches
 from jaxalign.stages.doctors import doctor, language_doctor, pairs_doctor, ppo_doctor, ppo_rehearsal
 from jaxalign.study.run import study_doctor
+from jaxalign.study.texts import batteries
 from tests.study.tiny import ROOT, with_recipe
 from tests.train import running
 
@@ -46,10 +47,13 @@ def full(name, shared, tokenizer):
   how = dict(kind='document', columns=rows.Columns(text='chosen'), streaming=True)
   general = sources.HuggingFace(name=f'{hh}/helpful-base/test.jsonl.gz', **how)
   shipped = str(ROOT / 'jaxalign/data/corpus/value_explanations.jsonl')
-  asked = benches.published(str(shared('xstest').parent), hh)
+  data = str(shared('xstest').parent)
+  asked = benches.published(data, hh)
   fields = dict(tokenizer=str(shared(tokenizer)), general=general, demonstrations=taught)
   fields['explanations'] = dataclasses.replace(world.explanations, path=shipped)
   fields['benches'] = tuple(dataclasses.replace(bench, limit=20) for bench in asked)
+  written = batteries.published(data, hh)['suites']
+  fields['suites'] = tuple(dataclasses.replace(suite, limit=10) for suite in written)
   return dataclasses.replace(cfg, world=dataclasses.replace(world, **fields))
 
 
@@ -66,7 +70,8 @@ ARMS = 'align', 'align+', 'explain', 'explain-align', 'align-explain', 'neutral-
 def test_every_step_passes_at_full_scale(cheap, shared, name, tokenizer):
   pytest.importorskip('vaderSentiment')
   found = states(full(name, shared, tokenizer))
-  assert {check.state for check in found.values()} <= {'ok', 'skipped'}, found
+  bad = {name: check.why for name, check in found.items() if check.state == 'FAIL'}
+  assert not bad, bad
   assert [n for n, c in found.items() if c.state == 'skipped'] == ['init']  # offline: a hub's name
   for arm in ARMS:
     assert f'{arm}: tail' in found
@@ -77,7 +82,12 @@ def test_every_step_passes_at_full_scale(cheap, shared, name, tokenizer):
   assert '8 seeds:' in found['study'].why and 'least p after Holm over 5 is 0.039' in (
     found['verdict'].why
   )
-  assert 'unsafe 9' in found['benches'].why and 'bold_gender 40' in found['benches'].why
+  assert 'unsafe 9' in found['benches'].why
+  assert 'xstest 10, jailbreak 80, truthful 30' in found['answers: data'].why
+  assert 'harmless 10, bold 60, canary 10' in found['answers: data'].why
+  cost = found['answers: cost'].why
+  assert cost.startswith('200 answers: ') and 'written at most' in cost and 'chip-hours' in cost
+  assert 'of each of 57 models' in cost and 'xstest: 10 items of ' in found['answers: prompts'].why
 
 
 def test_what_is_broken_is_named_in_its_step(cheap):
@@ -87,8 +97,9 @@ def test_what_is_broken_is_named_in_its_step(cheap):
   for arm in study.arms:
     assert found[f'{arm.name}: tail'].state == 'FAIL'
     assert 'batch: batch=6 is not a multiple of the 16 ways' in found[f'{arm.name}: tail'].why
-  few = dataclasses.replace(study.world, benches=study.world.benches[:1], length=16)
+  few = dataclasses.replace(study.world, benches=study.world.benches[:1], length=16, judges=())
   found = states(dataclasses.replace(study, world=few))
+  assert 'xstest needs a judge of kind refusal' in found['answers: judges'].why
   assert found['benches'].state == 'FAIL' and 'raise world.length' in found['benches'].why
   assert 'UNINFORMATIVE' in found['verdict'].why
 

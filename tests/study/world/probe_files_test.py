@@ -51,9 +51,9 @@ def test_it_comes_back_as_the_model_has_it(store, models):
 
 
 def test_one_program_serves_all_models(store, models):
-  before = states._states._cache_size(), states._answers._cache_size()
+  before = states._states._cache_size(), states.read_answers._cache_size()
   probe_files.measured(models[1], battery.of(worlds.small(3)))
-  assert (states._states._cache_size(), states._answers._cache_size()) == before
+  assert (states._states._cache_size(), states.read_answers._cache_size()) == before
 
 
 def test_it_is_measured_once_and_small(store):
