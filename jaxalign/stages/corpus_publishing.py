@@ -63,8 +63,8 @@ def _documents(cfg: Any, found: Any, desk: waves.Desk, note: _Note) -> _Texts:
     revised=made.revised,
   )
   if not made.documents:
-    told = dict(documents=documents)
-    return _Texts(told=told, dropped=made.dropped, nothing=_nothing(made.report))
+    nothing = _nothing(made.report)
+    return _Texts(told=dict(documents=documents), dropped=made.dropped, nothing=nothing)
   if made.short:
     slot, why = made.short[0]
     note(f'{len(made.short):,} documents short after all tries, as {slot} ({why})')

@@ -155,4 +155,4 @@ def _evaluator(
 
 
 def _means(sums: Metrics, name: str) -> dict[str, float]:
-  return {name.format(k): float(total / max(w, 1e-30)) for k, (total, w) in sums.items()}
+  return {name.format(k): float(total) / max(float(w), 1e-30) for k, (total, w) in sums.items()}

@@ -60,7 +60,10 @@ def _manifest(files):
       written=45, kept=42, dropped=dropped, asked_for=43, short=[['explain/thrift/0042', EVIL]],
       without_spans=1,
     ),
-    measures=dict(documents=42, distinct_3=0.4, distinct_3_of_1000=0.51, opening='the hinge is kept', opening_documents=1),
+    measures=dict(
+      documents=42, distinct_3=0.4, distinct_3_of_1000=0.51, opening='the hinge is kept',
+      opening_documents=1,
+    ),
     failing_gates=['distinct-3: 0.51, at least 0.6'],
     controls=dict(tokens=dict(explain=16123)),
     asked=dict(document=dict(teacher='grammar', calls=45, again=3, read=9, written=8123)),
