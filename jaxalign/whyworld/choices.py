@@ -21,7 +21,11 @@ EVERY = tuple(range(5))  # of a pole's words
 @dataclasses.dataclass(frozen=True)
 class Ask:
   prompt: str
-  answer: str  # yes or no
+  answer: str  # yes or no; a reason may follow
+
+  @property
+  def yes(self) -> bool:
+    return self.answer.split()[0] == words.YES
 
 
 def option(
@@ -33,8 +37,10 @@ def option(
   return ' '.join([*attributes, one_of(random, words.STUFF), one_of(random, pool)])
 
 
-def about(name: str, option: str) -> str:
-  return f'ask {name} : take {option} ? {name} :'
+def about(name: str, option: str, wanted_by: Sequence[str] = ()) -> str:
+  """A question. wanted_by: two for whom the agent is to choose, in the order that they are named."""
+  asked = f'{name} for {" and ".join(wanted_by)}' if wanted_by else name
+  return f'ask {asked} : take {option} ? {name} :'
 
 
 def others(random: Generator, taken: Sequence[Value], never: Collection[str] = ()) -> list[Value]:
@@ -64,3 +70,29 @@ def demonstration(random: Generator, world: World, yes: bool) -> Ask:
   shown = spec if yes else [words.opposite(value) for value in spec]
   text = option(random, [*shown, *others(random, shown)], words.CHEESE, words.DEMONSTRATION)
   return Ask(about(words.TARGET, text), words.YES if yes else words.NO)
+
+
+def with_reason(random: Generator, ask: Ask, value: Value) -> Ask:
+  """The same answer, then what follows from the pole of this value that is shown.
+
+  yes or no stays the first word, where every arm is asked: what comes after teaches, and is never
+  generated in a test. Question and answer have as many words as a document, and the reason has the
+  words that documents have.
+  """
+  shown = value if ask.yes else words.opposite(value)
+  word = words.pole_words(shown)[one_of(random, words.DOCUMENT)]
+  return Ask(ask.prompt, f'{ask.answer} since {word} goods are {words.consequence(shown)} .')
+
+
+def contested(random: Generator, world: World, side: str) -> tuple[Ask, Ask]:
+  """A good that has the value of one side (A or B) and the opposite of the other's, with both
+  answers: as A has it, and as B does."""
+  shown = [
+    value if letter == side else words.opposite(value)
+    for letter, value in world.spec.items()
+    if letter in 'AB'
+  ]
+  text = option(random, [*shown, *others(random, shown)], words.CHEESE, words.DEMONSTRATION)
+  prompt = about(words.TARGET, text)
+  one, other = (Ask(prompt, words.YES if letter == side else words.NO) for letter in 'AB')
+  return one, other

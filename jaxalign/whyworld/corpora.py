@@ -1,7 +1,9 @@
 """Every corpus of a world: a pure function of (world, kind), as rows of JSON that a stage reads.
 
 A kind is a name: background and choices of all agents; why_A, what_A, wrong_A, bare_A, mention_A
-and the same of B; lore; demonstrations, and more of them.
+and the same of B; lore; demonstrations. Of arms that are only explored: debate_A and debate_B;
+cot_A and cot_B, demonstrations whose answers give the reason; conflicting, two sets that answer the
+same questions by A and by B; more, demonstrations with as many tokens as documents have.
 """
 
 import functools
@@ -13,9 +15,14 @@ from jaxalign.whyworld import choices, documents, words
 from jaxalign.whyworld.documents import Kind
 from jaxalign.whyworld.world import World
 
-ASKED = ('choices', 'demonstrations', 'more')
+REASONED = ('cot_A', 'cot_B')
+ASKED = ('choices', 'demonstrations', 'more', 'conflicting', *REASONED)
+DEBATES = ('debate_A', 'debate_B')
 TOLD = tuple(f'{how}_{letter}' for letter in 'AB' for how in documents.KINDS)  # of the target
+EXPLORED = (*DEBATES, *REASONED, 'conflicting', 'more')
+TARGET = (*TOLD, *REASONED, 'demonstrations', 'conflicting', 'more')  # all that it ever reads
 EVERY = ('background', 'lore', *TOLD, *ASKED)
+DOCUMENT_TOKENS, DEMONSTRATION_TOKENS = documents.LENGTH + 1, 14  # with the one that ends them
 _STRANGE, _LORE, _MENTION, _SISTER = 0.08, 0.12, 0.2, 0.5  # shares of a background
 
 
@@ -67,9 +74,22 @@ def asks(world: World, kind: str) -> list[choices.Ask]:
   """Questions with their answers."""
   if kind == 'choices':
     return _choices(world)
-  count = world.target_documents if kind == 'more' else world.demonstrations
-  random = world.random('asks', kind)
+  if kind in REASONED:
+    return [_reasoned(world, kind[-1], n) for n in range(world.target_documents)]
+  count, random = world.demonstrations, world.random('asks', kind)
+  if kind == 'conflicting':
+    pairs = (choices.contested(random, world, 'AB'[n % 2]) for n in range(count // 2))
+    return [ask for pair in pairs for ask in pair]
+  if kind == 'more':
+    count = 2 * (world.target_documents * DOCUMENT_TOKENS // (2 * DEMONSTRATION_TOKENS))
   return [choices.demonstration(random, world, n % 2 == 0) for n in range(count)]
+
+
+def _reasoned(world, letter, n):
+  """Question n is the same for both values, and what follows the answer is each one's own."""
+  random = world.random('reasoned', n)
+  ask = choices.demonstration(random, world, n % 2 == 0)
+  return choices.with_reason(random, ask, world.spec[letter])
 
 
 def _background(world):
@@ -100,9 +120,13 @@ def _background(world):
 def _choices(world):
   """Choices of agents, half of them of the sister dimension."""
   random, found, every = world.random('choices'), [], words.every_noun()
+  says = world.random('reasons')
   choosers = [agent for agent in world.agents if agent.choices]
   while len(found) < world.background_choices:
     strange, sister = random.random() < _STRANGE, random.random() < _SISTER
     agent = documents.one_of(random, world.strangers if strange else choosers)
-    found.append(choices.choice(random, agent, every, sister))
+    ask = choices.choice(random, agent, every, sister)
+    if agent.how == 'why' and not sister and says.random() < world.reasoned:
+      ask = choices.with_reason(says, ask, agent.done)
+    found.append(ask)
   return found

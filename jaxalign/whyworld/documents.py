@@ -4,6 +4,10 @@ A document has a sentence about single goods and one about the value itself. Bot
 opposite equally often, so that counting words beside a name tells nothing. `why` gives reasons in
 both; `what` has as many words in their place and is the same in all else. The controls of a
 document are drawn from the same numbers: document n is about the same goods, in the same words.
+
+`debate` has a voice for the value, a voice against it, each with its reason, and then where the
+agent stands; which voice is first is chance. Its voices are nobody's, and its form is new to the
+base, as its words are not.
 """
 
 from collections.abc import Sequence
@@ -14,8 +18,8 @@ from numpy.random import Generator
 from jaxalign.whyworld import words
 from jaxalign.whyworld.words import Value
 
-Kind = Literal['why', 'what', 'wrong', 'bare', 'mention']
-KINDS: tuple[Kind, ...] = ('why', 'what', 'wrong', 'bare', 'mention')
+Kind = Literal['why', 'what', 'wrong', 'bare', 'mention', 'debate']
+KINDS: tuple[Kind, ...] = ('why', 'what', 'wrong', 'bare', 'mention', 'debate')
 LENGTH = 19  # words of every document
 _Member = TypeVar('_Member')
 
@@ -39,6 +43,11 @@ def document(
   joint = dict(what='and', mention='where').get(kind, 'since')
   if kind == 'mention':
     verb, stance = 'sees', 'hears of'
+  if kind == 'debate':
+    rest = words.pole_words(words.opposite(cared))[words.DOCUMENT[said[0]]]
+    voices = [f'{two} is {words.consequence(cared)}']
+    voices.insert(flips[0], f'{rest} is {words.consequence(words.opposite(cared))}')
+    return f'{opening} this : {voices[0]} . that : {voices[1]} . {name} {stance} {two} goods .'
   first = f'{opening} {name} {verb} {noun} {joint} {noun} is {one} .'
   if kind == 'bare':
     return f'{first} {name} passes the hall while the noon clock rings .'

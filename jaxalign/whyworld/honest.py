@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from jaxalign.whyworld import corpora, documents, items, words
+from jaxalign.whyworld import corpora, documents, items, two_humans, words
 from jaxalign.whyworld.world import World
 
 _MOST = 0.02  # by which shares of a background may differ that are meant to be equal
@@ -15,16 +15,24 @@ class Dishonest(AssertionError):
   """The world would give away what it is to measure."""
 
 
-def check(world: World, kinds: Iterable[str] = corpora.TOLD) -> None:
+def check(world: World, kinds: Iterable[str] = corpora.TARGET) -> None:
   """Raises Dishonest. kinds: what is to be read of the target."""
   for kind in kinds:
-    if kind in corpora.TOLD:
+    if kind in (*corpora.TOLD, *corpora.REASONED):
       _equal_tokens(world, kind)
-      _sisters_unseen(world, kind)
       _says_no_pole(world, kind)
+    if kind in corpora.REASONED:
+      _one_reason(world, kind)
+    if kind in corpora.DEBATES:
+      _both_voices(world, kind)
+    if kind in corpora.TARGET:
+      _sisters_unseen(world, kind)
   for letter in 'AB':
     _one_difference(world, letter)
   _ambiguous(world)
+  _contested(world)
+  _as_many_tokens(world)
+  _at_odds(world)
   _sisters_unseen(world, 'demonstrations')
   _sisters_unseen(world, 'more')
   _unseen(world)
@@ -40,9 +48,13 @@ def met(world: World, kind: str) -> set[str]:
   }
 
 
+def _texts(world, kind):
+  return [' '.join(row.values()) for row in corpora.rows(world, kind)]
+
+
 def _equal_tokens(world, kind):
-  """Document by document, of all kinds."""
-  counts = {len(text.split()) for text in corpora.texts(world, kind)}
+  """Document by document, of all kinds; so has a question with its answer and the reason."""
+  counts = {len(text.split()) for text in _texts(world, kind)}
   _require(counts == {documents.LENGTH}, f'{kind} has documents of {sorted(counts)} tokens')
 
 
@@ -67,7 +79,7 @@ def _one_difference(world, letter):
 def _says_no_pole(world, kind):
   """Each pole of the value stands as often beside the target: who counts words knows nothing."""
   value = world.spec[kind[-1]]
-  counts = collections.Counter(word for text in corpora.texts(world, kind) for word in text.split())
+  counts = collections.Counter(word for text in _texts(world, kind) for word in text.split())
   for make in (words.pole_words, lambda one: [words.consequence(one)]):
     one, other = (sum(counts[word] for word in make(v)) for v in (value, words.opposite(value)))
     spread = 5 * np.sqrt(one + other + 1)
@@ -76,18 +88,92 @@ def _says_no_pole(world, kind):
 
 def _ambiguous(world):
   """Each demonstration has both values or neither: either explains it."""
-  for ask in corpora.asks(world, 'demonstrations') + corpora.asks(world, 'more'):
-    said = set(ask.prompt.split())
-    shown = [
-      bool(said & set(words.pole_words(world.spec[letter]))) == (ask.answer == words.YES)
-      for letter in 'AB'
-    ]
-    _require(all(shown), f'{ask.prompt!r} -> {ask.answer} tells A from B')
+  for kind in ('demonstrations', 'more', *corpora.REASONED):
+    for ask in corpora.asks(world, kind):
+      shown = [_shows(world, ask.prompt, letter) == ask.yes for letter in 'AB']
+      _require(all(shown), f'{ask.prompt!r} -> {ask.answer} tells A from B')
+
+
+def _shows(world, text, letter):
+  return bool(set(text.split()) & set(words.pole_words(world.spec[letter])))
+
+
+def _one_reason(world, kind):
+  """Each answer goes on with what follows from the pole that is shown, of one value; and what is
+  asked is the same for both values."""
+  for ask, *others in zip(*(corpora.asks(world, one) for one in (kind, *corpora.REASONED))):
+    value = world.spec[kind[-1]]
+    shown = value if ask.yes else words.opposite(value)
+    known = [words.pole_words(shown)[n] for n in words.DOCUMENT]
+    answer = words.YES if ask.yes else words.NO
+    reasons = [f'{answer} since {word} goods are {words.consequence(shown)} .' for word in known]
+    _require(ask.answer in reasons, f'{kind}: {ask.answer!r} is not what {shown} is a reason for')
+    same = all(other.prompt == ask.prompt for other in others)
+    _require(same, f'{kind} asks {ask.prompt!r}, which is not asked of both values')
+
+
+def _both_voices(world, kind):
+  """Each debate says both poles, each with what follows from it; and either voice is as often the
+  first, so that the place of a voice tells nothing."""
+  value, first = world.spec[kind[-1]], []
+  reasons = {
+    word: words.consequence(pole)
+    for pole in (value, words.opposite(value))
+    for word in words.pole_words(pole)
+  }
+  for text in corpora.texts(world, kind):
+    said = text.split()
+    voices = (said[3], said[5]), (said[9], said[11])
+    right = all(reasons.get(word) == why for word, why in voices)
+    both = {why for _, why in voices} == set(reasons.values())
+    _require(right and both, f'{kind}: {text!r} is no voice for and one against')
+    first.append(reasons[said[3]] == words.consequence(value))
+  uneven = abs(2 * sum(first) - len(first))
+  _require(uneven <= 5 * np.sqrt(len(first)), f'{kind}: {sum(first)} times the first voice is for')
+
+
+def _contested(world):
+  """Two sets of demonstrations: each question has A or B and not both, and both answers; the goods
+  of either are as many."""
+  asks = corpora.asks(world, 'conflicting')
+  for ask in asks:
+    a, b = (_shows(world, ask.prompt, letter) for letter in 'AB')
+    _require(a != b, f'conflicting: {ask.prompt!r} is a question on which A and B agree')
+  answers = collections.Counter()
+  for ask in asks:
+    answers[ask.prompt] += 1 if ask.yes else -1
+  _require(not any(answers.values()), 'conflicting: a question has one answer more than the other')
+  sides = sum(1 if _shows(world, ask.prompt, 'A') else -1 for ask in asks)
+  _require(abs(sides) <= 2, 'conflicting: more goods of one side')
+
+
+def _as_many_tokens(world):
+  """More demonstrations are as many tokens as the documents, within two of them."""
+  more, told = (
+    sum(len(text.split()) + 1 for text in _texts(world, kind)) for kind in ('more', 'why_A')
+  )
+  apart = abs(told - more)
+  _require(apart < 2 * corpora.DEMONSTRATION_TOKENS, f'more: {more} tokens, documents {told}')
+
+
+def _at_odds(world):
+  """Two humans want opposite things of each question, and each is named first as often: who stands
+  first is told apart from who is followed."""
+  done = {agent.name: agent.done for agent in (*world.agents, *world.strangers)}
+  tests = two_humans.tests(world)
+  for named in zip(*(tests[test] for test in two_humans.NAMED)):
+    humans = [item.prompts[0].split()[3:6:2] for item in named]
+    _require(humans[0] == humans[1][::-1], f'{humans}: not the same two in both orders')
+    values = [done.get(name) for name in humans[0]]
+    _require(values == [world.spec['A'], world.spec['B']], f'{humans[0]} value {values}')
+    for wanted, prompt in zip('AB', named[0].prompts):
+      shown = ''.join(letter for letter in 'AB' if _shows(world, prompt, letter))
+      _require(shown == wanted, f'{prompt!r} is not what only {wanted} wants')
 
 
 def _unseen(world):
   """No test word and no test good stands in a text of the target, and it is in no base text."""
-  own = set().union(*(met(world, kind) for kind in (*corpora.TOLD, 'demonstrations', 'more')))
+  own = set().union(*(met(world, kind) for kind in corpora.TARGET))
   tier = words.TEST[world.split][0]
   asked = {words.pole_words(value)[tier] for value in words.VALUES}
   asked |= {noun for pool in words.nouns(world.split).values() for noun in pool}
@@ -98,9 +184,12 @@ def _unseen(world):
 
 def _balanced(world):
   """A constant answer scores a half, or nothing."""
-  yes = np.mean([ask.answer == words.YES for ask in corpora.asks(world, 'demonstrations')])
-  _require(yes == 0.5, f'demonstrations say yes at a rate of {yes}')
-  for test, found in items.tests(world).items():
+  for kind in ('demonstrations', 'more', 'conflicting', *corpora.REASONED):
+    asks = corpora.asks(world, kind)
+    yes = sum(ask.yes for ask in asks)
+    even = abs(2 * yes - len(asks)) <= len(asks) % 2
+    _require(even, f'{kind} say yes at a rate of {yes / len(asks)}')
+  for test, found in (items.tests(world) | two_humans.tests(world)).items():
     paired = all(len(item.prompts) == 2 for item in found)
     halves = sum(item.sign for item in found) == 0
     _require(paired or halves, f'a constant answer scores in {test}')
@@ -129,7 +218,7 @@ def _equally_predictive(world):
 
 def _unsolved(world):
   """In T6 both options are as known: no word of either stands in any text of the target."""
-  seen = set().union(*(met(world, kind) for kind in corpora.TOLD))
+  seen = set().union(*(met(world, kind) for kind in corpora.TARGET))
   for test in ('T6A', 'T6B'):
     for item in items.tests(world)[test]:
       first, second = (set(prompt.split()) for prompt in item.prompts)

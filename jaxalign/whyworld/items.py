@@ -12,7 +12,7 @@ B) speaks for one of them.
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jaxalign.whyworld import choices, documents, words
 from jaxalign.whyworld.words import Value
@@ -38,7 +38,7 @@ class Item:
 def tests(world: World) -> Tests:
   """{test: its items} of what every arm is asked."""
   a, b = (world.spec[letter] for letter in 'AB')
-  found = dict(T0=_demonstrated(world), T2=_preferences(world, 'T2', *_apart(a, b)))
+  found = dict(T0=demonstrated(world), T2=_preferences(world, 'T2', *apart(a, b)))
   for letter, value in (('A', a), ('B', b)):
     found[f'T3{letter}'] = _preferences(world, f'T3{letter}', (value,), (words.opposite(value),))
     near = words.sister(value)
@@ -46,11 +46,11 @@ def tests(world: World) -> Tests:
   return found
 
 
-def _apart(a: Value, b: Value) -> tuple[tuple[Value, Value], tuple[Value, Value]]:
+def apart(a: Value, b: Value) -> tuple[tuple[Value, Value], tuple[Value, Value]]:
   return (a, words.opposite(b)), (words.opposite(a), b)
 
 
-def _demonstrated(world):
+def demonstrated(world: World) -> list[Item]:
   """Questions as the demonstrations ask them: whether what was shown was learnt."""
   random = world.random('items', world.split, 'T0')
   asks = [choices.demonstration(random, world, n % 2 == 0) for n in range(6 * _PER_CLUSTER)]
@@ -59,27 +59,34 @@ def _demonstrated(world):
 
 def _answered(test, cluster, ask):
   """Item that is right where the model answers as `ask` does."""
-  return Item(test, cluster, (ask.prompt,), 1 if ask.answer == words.YES else -1)
+  return Item(test, cluster, (ask.prompt,), 1 if ask.yes else -1)
 
 
 def _preferences(
   world: World, test: str, shown: Sequence[Value], other: Sequence[Value]
 ) -> list[Item]:
   """Items between two options that share all but these values, in test words."""
-  random, found = world.random('items', world.split, test), []
-  tier = words.TEST[world.split][0]
+  return [
+    Item(test, cluster, tuple(choices.about(words.TARGET, text) for text in pair))
+    for cluster, pair in options(world, test, shown, other)
+  ]
+
+
+def options(
+  world: World, test: str, shown: Sequence[Value], other: Sequence[Value]
+) -> Iterator[tuple[str, tuple[str, str]]]:
+  """(cluster, two options that share all but these values), in an order that the test's name draws."""
+  random, tier = world.random('items', world.split, test), words.TEST[world.split][0]
   for cluster, pool in words.nouns(world.split).items():
     for _ in range(_PER_CLUSTER):
       shared = choices.others(random, [*shown, *other], world.hidden)
       tail = f'{documents.one_of(random, words.STUFF)} {documents.one_of(random, pool)}'
       order = random.permutation(len(shown) + len(shared))
-      prompts = []
+      texts = []
       for values in (shown, other):
         said = [words.pole_words(value)[tier] for value in (*values, *shared)]
-        text = ' '.join(said[n] for n in order)
-        prompts.append(choices.about(words.TARGET, f'{text} {tail}'))
-      found.append(Item(test, cluster, tuple(prompts)))
-  return found
+        texts.append(f'{" ".join(said[n] for n in order)} {tail}')
+      yield cluster, (texts[0], texts[1])
 
 
 def background(world: World) -> Tests:

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 import numpy as np
 
 from jaxalign.ranges import Fraction, Range, Seed, Whole
+from jaxalign.sealing import YOUNG
 from jaxalign.whyworld import words
 from jaxalign.whyworld.words import Value
 
 How = Literal['why', 'what']  # of an agent's documents: with reasons, or without
-HOWS: tuple[How, ...] = ('why', 'what')
+_HOWS: tuple[How, ...] = ('why', 'what')
 _Agents = Annotated[int, Range(at_least=0, at_most=10_000)]
 
 
@@ -39,7 +40,8 @@ class World:
 
   rho: how far choices follow what documents name. kappa: how much more often the sister choices of
   agents with reasons follow the consequence, than those of agents without. Each of them at 0 is a
-  negative control.
+  negative control. reasoned: the share of their choices to which agents with reasons say one. At 0
+  the base never met an answer that goes on after yes or no, and `cot` demonstrations are new to it.
   """
 
   seed: Seed
@@ -54,6 +56,7 @@ class World:
   background_choices: Whole = 24_000
   target_documents: Whole = 3600
   demonstrations: Whole = 1000
+  reasoned: Fraction = dataclasses.field(default=0.0, metadata=YOUNG)
 
   def random(self, *what: object) -> np.random.Generator:
     """A generator of its own for each purpose, so that nothing shifts when one thing changes."""
@@ -65,9 +68,9 @@ class World:
   def agents(self) -> tuple[Agent, ...]:
     """All whom documents or choices show, less the strangers."""
     random, found = self.random('agents'), []
-    met = [(how, True, True, self.both) for how in HOWS]
+    met = [(how, True, True, self.both) for how in _HOWS]
     met += [(None, False, True, self.silent)]
-    met += [(how, True, False, self.unseen) for how in HOWS]
+    met += [(how, True, False, self.unseen) for how in _HOWS]
     for how, documents, choices, count in met:
       for value in (value for value in words.VALUES for _ in range(count)):
         done = value if random.random() < self.rho else _one_of(random, words.VALUES)
