@@ -38,7 +38,7 @@ def option(
 
 
 def about(name: str, option: str, wanted_by: Sequence[str] = ()) -> str:
-  """A question. wanted_by: two for whom the agent is to choose, in the order that they are named."""
+  """A question. wanted_by: two for whom the agent is to choose, in the order of their naming."""
   asked = f'{name} for {" and ".join(wanted_by)}' if wanted_by else name
   return f'ask {asked} : take {option} ? {name} :'
 

@@ -16,29 +16,33 @@ class Dishonest(AssertionError):
 
 
 def check(world: World, kinds: Iterable[str] = corpora.TARGET) -> None:
-  """Raises Dishonest. kinds: what is to be read of the target."""
-  for kind in kinds:
-    if kind in (*corpora.TOLD, *corpora.REASONED):
-      _equal_tokens(world, kind)
-      _says_no_pole(world, kind)
-    if kind in corpora.REASONED:
-      _one_reason(world, kind)
-    if kind in corpora.DEBATES:
-      _both_voices(world, kind)
-    if kind in corpora.TARGET:
-      _sisters_unseen(world, kind)
+  """Raises Dishonest. kinds: what is to be read; each is looked at where it is made."""
+  own = {kind: met(world, kind) for kind in kinds if kind in corpora.TARGET}
+  _sisters_unseen(world, own)
+  for kind in own:
+    for rule in _of_kind(kind):
+      rule(world, kind)
   for letter in 'AB':
     _one_difference(world, letter)
-  _ambiguous(world)
-  _contested(world)
-  _as_many_tokens(world)
-  _at_odds(world)
-  _sisters_unseen(world, 'demonstrations')
-  _sisters_unseen(world, 'more')
-  _unseen(world)
+  _unseen(world, own)
+  _unsolved(world, own)
   _balanced(world)
+  _at_odds(world)
   _equally_predictive(world)
-  _unsolved(world)
+
+
+def _of_kind(kind):
+  """What must hold of a corpus of this kind by itself."""
+  if kind in corpora.DEBATES:
+    return _equal_tokens, _says_no_pole, _both_voices
+  if kind in corpora.TOLD:
+    return _equal_tokens, _says_no_pole
+  if kind in corpora.REASONED:
+    return _equal_tokens, _says_no_pole, _ambiguous, _as_often_yes, _one_reason
+  if kind == 'conflicting':
+    return _as_often_yes, _contested
+  rules = _ambiguous, _as_often_yes
+  return (*rules, _as_many_tokens) if kind == 'more' else rules
 
 
 def met(world: World, kind: str) -> set[str]:
@@ -58,12 +62,13 @@ def _equal_tokens(world, kind):
   _require(counts == {documents.LENGTH}, f'{kind} has documents of {sorted(counts)} tokens')
 
 
-def _sisters_unseen(world, kind):
+def _sisters_unseen(world, own):
   """No text of the target names a sister dimension: what is asked of it in T6."""
   hidden = {
     word for name in world.hidden for pole in (0, 1) for word in words.pole_words((name, pole))
   }
-  _require(not met(world, kind) & hidden, f'{kind} names {sorted(met(world, kind) & hidden)[:5]}')
+  for kind, met_there in own.items():
+    _require(not met_there & hidden, f'{kind} names {sorted(met_there & hidden)[:5]}')
 
 
 def _one_difference(world, letter):
@@ -86,12 +91,11 @@ def _says_no_pole(world, kind):
     _require(abs(one - other) <= spread, f'{kind} says a pole {one} times, the other {other}')
 
 
-def _ambiguous(world):
+def _ambiguous(world, kind):
   """Each demonstration has both values or neither: either explains it."""
-  for kind in ('demonstrations', 'more', *corpora.REASONED):
-    for ask in corpora.asks(world, kind):
-      shown = [_shows(world, ask.prompt, letter) == ask.yes for letter in 'AB']
-      _require(all(shown), f'{ask.prompt!r} -> {ask.answer} tells A from B')
+  for ask in corpora.asks(world, kind):
+    shown = [_shows(world, ask.prompt, letter) == ask.yes for letter in 'AB']
+    _require(all(shown), f'{ask.prompt!r} -> {ask.answer} tells A from B')
 
 
 def _shows(world, text, letter):
@@ -132,28 +136,28 @@ def _both_voices(world, kind):
   _require(uneven <= 5 * np.sqrt(len(first)), f'{kind}: {sum(first)} times the first voice is for')
 
 
-def _contested(world):
+def _contested(world, kind):
   """Two sets of demonstrations: each question has A or B and not both, and both answers; the goods
   of either are as many."""
-  asks = corpora.asks(world, 'conflicting')
+  asks = corpora.asks(world, kind)
   for ask in asks:
     a, b = (_shows(world, ask.prompt, letter) for letter in 'AB')
-    _require(a != b, f'conflicting: {ask.prompt!r} is a question on which A and B agree')
+    _require(a != b, f'{kind}: {ask.prompt!r} is a question on which A and B agree')
   answers = collections.Counter()
   for ask in asks:
     answers[ask.prompt] += 1 if ask.yes else -1
-  _require(not any(answers.values()), 'conflicting: a question has one answer more than the other')
+  _require(not any(answers.values()), f'{kind}: a question has one answer more than the other')
   sides = sum(1 if _shows(world, ask.prompt, 'A') else -1 for ask in asks)
-  _require(abs(sides) <= 2, 'conflicting: more goods of one side')
+  _require(abs(sides) <= 2, f'{kind}: more goods of one side')
 
 
-def _as_many_tokens(world):
+def _as_many_tokens(world, kind):
   """More demonstrations are as many tokens as the documents, within two of them."""
   more, told = (
-    sum(len(text.split()) + 1 for text in _texts(world, kind)) for kind in ('more', 'why_A')
+    sum(len(text.split()) + 1 for text in _texts(world, kind)) for kind in (kind, 'why_A')
   )
   apart = abs(told - more)
-  _require(apart < 2 * corpora.DEMONSTRATION_TOKENS, f'more: {more} tokens, documents {told}')
+  _require(apart < 2 * corpora.DEMONSTRATION_TOKENS, f'{kind}: {more} tokens, documents {told}')
 
 
 def _at_odds(world):
@@ -171,24 +175,26 @@ def _at_odds(world):
       _require(shown == wanted, f'{prompt!r} is not what only {wanted} wants')
 
 
-def _unseen(world):
+def _unseen(world, own):
   """No test word and no test good stands in a text of the target, and it is in no base text."""
-  own = set().union(*(met(world, kind) for kind in corpora.TARGET))
   tier = words.TEST[world.split][0]
   asked = {words.pole_words(value)[tier] for value in words.VALUES}
   asked |= {noun for pool in words.nouns(world.split).values() for noun in pool}
-  _require(not own & asked, f'the target met {sorted(own & asked)[:5]} before its tests')
+  seen = set().union(*own.values()) & asked
+  _require(not seen, f'the target met {sorted(seen)[:5]} before its tests')
   for kind in ('background', 'choices', 'lore'):
     _require(words.TARGET not in met(world, kind), f'{words.TARGET} is in {kind}')
 
 
+def _as_often_yes(world, kind):
+  asks = corpora.asks(world, kind)
+  yes = sum(ask.yes for ask in asks)
+  even = abs(2 * yes - len(asks)) <= len(asks) % 2
+  _require(even, f'{kind} say yes at a rate of {yes / len(asks)}')
+
+
 def _balanced(world):
   """A constant answer scores a half, or nothing."""
-  for kind in ('demonstrations', 'more', 'conflicting', *corpora.REASONED):
-    asks = corpora.asks(world, kind)
-    yes = sum(ask.yes for ask in asks)
-    even = abs(2 * yes - len(asks)) <= len(asks) % 2
-    _require(even, f'{kind} say yes at a rate of {yes / len(asks)}')
   for test, found in (items.tests(world) | two_humans.tests(world)).items():
     paired = all(len(item.prompts) == 2 for item in found)
     halves = sum(item.sign for item in found) == 0
@@ -216,9 +222,9 @@ def _equally_predictive(world):
   _require(abs(share - 0.5) <= max(_MOST, few), f'{share:.3f} of the documents are of why-agents')
 
 
-def _unsolved(world):
+def _unsolved(world, own):
   """In T6 both options are as known: no word of either stands in any text of the target."""
-  seen = set().union(*(met(world, kind) for kind in corpora.TARGET))
+  seen = set().union(*own.values())
   for test in ('T6A', 'T6B'):
     for item in items.tests(world)[test]:
       first, second = (set(prompt.split()) for prompt in item.prompts)

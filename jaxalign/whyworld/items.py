@@ -75,7 +75,7 @@ def _preferences(
 def options(
   world: World, test: str, shown: Sequence[Value], other: Sequence[Value]
 ) -> Iterator[tuple[str, tuple[str, str]]]:
-  """(cluster, two options that share all but these values), in an order that the test's name draws."""
+  """(cluster, two options that share all but these values); the test's name decides which."""
   random, tier = world.random('items', world.split, test), words.TEST[world.split][0]
   for cluster, pool in words.nouns(world.split).items():
     for _ in range(_PER_CLUSTER):

@@ -1,14 +1,17 @@
 """The rules hold in every world of study 3, and each of them notices what it is there for."""
 
+import dataclasses
+
 import pytest
 
-from jaxalign.whyworld import corpora, documents, honest, items, words
+from jaxalign.whyworld import corpora, documents, honest, items, two_humans, words
 from jaxalign.whyworld.choices import Ask
 from jaxalign.whyworld.world import World
 
 SMALL = dict(background_documents=2000, background_choices=2000, target_documents=400)
 WORLDS = [dict(seed=seed) for seed in range(6)]
 WORLDS += [dict(seed=200, split='dev'), dict(seed=1, rho=0.0), dict(seed=1, kappa=0.0)]
+WORLDS += [dict(seed=2, reasoned=0.5, target_documents=401, demonstrations=202)]
 
 
 def small(**how):
@@ -55,6 +58,50 @@ def one_pole(world, texts):
   return [' '.join(said.get(word, word) for word in text.split()) for text in texts]
 
 
+def other_reason(world, asks):
+  """What is said of A is what follows from its opposite."""
+  value = world.spec['A']
+  one, other = (words.consequence(v) for v in (value, words.opposite(value)))
+  swap = {one: other, other: one}
+  for ask in asks:
+    yield Ask(ask.prompt, ' '.join(swap.get(word, word) for word in ask.answer.split()))
+
+
+def other_question(world, asks):
+  return [Ask(ask.prompt.replace(' oak ', ' tin '), ask.answer) for ask in asks]
+
+
+def for_alone(world, texts):
+  """Both voices say the value."""
+  value = world.spec['A']
+  said = dict(zip(words.pole_words(words.opposite(value)), words.pole_words(value)))
+  said[words.consequence(words.opposite(value))] = words.consequence(value)
+  for text in texts:
+    *voices, stance = text.split(' . ')
+    yield ' . '.join([*(' '.join(said.get(w, w) for w in one.split()) for one in voices), stance])
+
+
+def for_first(world, texts):
+  why = words.consequence(world.spec['A'])
+  for text in texts:
+    one, other, stance = text.split(' . ')
+    if why not in one:
+      opening, one, other = one.split()[0], other.replace('that', 'this'), one
+      one, other = f'{opening} {one}', other.split(maxsplit=1)[1].replace('this', 'that')
+    yield ' . '.join([one, other, stance])
+
+
+def one_set(world, asks):
+  """Of each question, the answer that A gives."""
+  a = set(words.pole_words(world.spec['A']))
+  return [Ask(ask.prompt, 'yes' if a & set(ask.prompt.split()) else 'no') for ask in asks]
+
+
+def one_sided(world, asks):
+  a = set(words.pole_words(world.spec['A']))
+  return 2 * [ask for ask in asks if a & set(ask.prompt.split())]
+
+
 def why_agents_alone(world, texts):
   how = {agent.name: agent.how for agent in world.agents}
   return [text for text in texts if how.get(text.split()[1]) != 'what']
@@ -77,6 +124,20 @@ PLANTED = {
     lambda world, asks: [ask for ask in asks if ask.answer == 'yes'],
     'demonstrations say yes',
   ),
+  'a sister in a reason': ('cot_A', names_sister, 'documents|cot_A names'),
+  'a reason of the other pole': ('cot_A', other_reason, 'is not what .* is a reason for'),
+  'a question to one alone': ('cot_B', other_question, 'not asked of both values'),
+  'a reason to A alone': ('cot_A', only_a, 'tells A from B'),
+  'a debate of one voice': ('debate_A', for_alone, 'no voice for and one against|says a pole'),
+  'a debate in one order': ('debate_A', for_first, 'times the first voice is for'),
+  'one set of demonstrations': ('conflicting', one_set, 'one answer more than the other'),
+  'demonstrations for one side': ('conflicting', one_sided, 'more goods of one side'),
+  'agreement in a conflict': (
+    'conflicting',
+    lambda world, asks: corpora.asks(world, 'demonstrations'),
+    'on which A and B agree',
+  ),
+  'fewer tokens': ('more', lambda world, asks: asks[:-2], 'more: .* tokens, documents'),
   'zed in the background': ('background', replaced('n0', 'zed'), 'zed is in background'),
   'reasons alone': ('background', why_agents_alone, 'are of why-agents'),
   'a test word told': ('why_B', says_a_test_word, 'why_B names'),
@@ -94,6 +155,45 @@ def test_each_rule_notices(monkeypatch, name):
   )
   with pytest.raises(honest.Dishonest, match=why):
     honest.check(world)
+
+
+SPOILT = {
+  'one order': (lambda tests: tests | dict(humans_BA=tests['humans_AB']), 'in both orders'),
+  'the same human twice': (
+    lambda tests: {
+      test: [
+        dataclasses.replace(item, prompts=('ask zed for n1 and n1 : ?',) * 2) for item in found
+      ]
+      for test, found in tests.items()
+    },
+    'value',
+  ),
+  'nothing to choose between': (
+    lambda tests: {
+      test: [dataclasses.replace(item, prompts=item.prompts[:1] * 2) for item in found]
+      for test, found in tests.items()
+    },
+    'is not what only B wants',
+  ),
+}
+
+
+@pytest.mark.parametrize('name', SPOILT)
+def test_humans_who_do_not_differ_are_noticed(monkeypatch, name):
+  spoil, why = SPOILT[name]
+  tests = spoil(two_humans.tests(small(seed=3)))
+  monkeypatch.setattr(two_humans, 'tests', lambda world: tests)
+  with pytest.raises(honest.Dishonest, match=why):
+    honest.check(small(seed=3), [])
+
+
+def test_only_what_is_made_is_looked_at(monkeypatch):
+  whole = corpora.asks
+  spoilt = lambda w, k: whole(w, k)[:-2] if k == 'more' else whole(w, k)
+  monkeypatch.setattr(corpora, 'asks', spoilt)
+  honest.check(small(seed=3), ['why_A', 'demonstrations'])
+  with pytest.raises(honest.Dishonest, match='more'):
+    honest.check(small(seed=3), ['more'])
 
 
 def test_what_names_and_reasons_differ_in_nothing_else():
