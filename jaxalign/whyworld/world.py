@@ -67,7 +67,9 @@ class World:
   @functools.cached_property
   def agents(self) -> tuple[Agent, ...]:
     """All whom documents or choices show, less the strangers."""
-    random, found = self.random('agents'), []
+    random = self.random('agents')
+    found: list[Agent] = []
+    met: list[tuple[How | None, bool, bool, int]]
     met = [(how, True, True, self.both) for how in _HOWS]
     met += [(None, False, True, self.silent)]
     met += [(how, True, False, self.unseen) for how in _HOWS]

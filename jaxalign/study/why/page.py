@@ -5,6 +5,7 @@ import functools
 from jaxalign.study.report.contents import Contents
 from jaxalign.study.report.contrasts import contrasts, control, gates, unjudged
 from jaxalign.study.report.provenance import curves, rerun
+from jaxalign.study.why import exploratory
 
 CONTENTS = Contents(
   subject='WhyWorld',
@@ -13,6 +14,7 @@ CONTENTS = Contents(
     ('The contrasts', contrasts),
     ('Gates', gates),
     ('Contrasts beside them', unjudged),
+    ('Arms that are only explored', exploratory.section),
     ('Training', functools.partial(curves, template='study/training_world.html')),
     ('Negative control', control),
     ('How to run it again', rerun),

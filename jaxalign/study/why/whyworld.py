@@ -17,10 +17,10 @@ from jaxalign.study.plan.guest import Corpora, Gates, Guest, MeansBySeed, Start,
 from jaxalign.study.report.contents import Contents
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import means
-from jaxalign.study.why import gates, page
+from jaxalign.study.why import followed, gates, page
 from jaxalign.study.world import answers, files
 from jaxalign.train import saving
-from jaxalign.whyworld import corpora, honest, items, words
+from jaxalign.whyworld import corpora, honest, items, two_humans, words
 from jaxalign.whyworld.world import World
 
 
@@ -30,7 +30,7 @@ class WhyWorld(Guest):
 
   world: World
 
-  TESTS = ('goods',)
+  TESTS = ('goods', 'humans')
 
   @property
   def split(self) -> str:
@@ -75,6 +75,9 @@ class WhyWorld(Guest):
     return trained.load(place, mesh=make_mesh() if pod.several() else None)[0]
 
   def asked(self, name: str, home: epath.Path) -> Tests:
+    """Of `humans` also T0, which says whether such an arm learnt what it was shown."""
+    if name == 'humans':
+      return dict(T0=items.demonstrated(self.world)) | two_humans.tests(self.world)
     return items.tests(self.world)
 
   def base_tests(self, asked: Mapping[str, Tests]) -> Tests:
@@ -85,6 +88,9 @@ class WhyWorld(Guest):
 
   def gate_values(self, cfg: Study, means: MeansBySeed) -> Gates:
     return gates.values(cfg, means)
+
+  def beside(self, cfg: Study, workdir: epath.Path) -> followed.Explored | None:
+    return followed.explored(cfg, workdir)
 
   def progress(self, rows: Iterable[Row]) -> str:
     """How far each kind of document steered, in nats."""
