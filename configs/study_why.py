@@ -59,7 +59,7 @@ def replay(documents, choices):
 
 
 def base(steps=1000):
-  return stage(explain.Config, 5e-3, steps, 96, **replay(1, 2))
+  return stage(explain.Config, 4e-3, steps, 24, length=42, **replay(2, 3))
 
 
 def recipes(told=200, aligned=60):
@@ -128,7 +128,7 @@ def get_config(variant: Literal['', 'develop'] = 'develop'):
   world = dataclasses.replace(world, **eval(os.environ.get('WHY_WORLD', '{}')))
   study = Config(
     world=WhyWorld(world=world),
-    base=base(int(os.environ.get('WHY_BASE', 1000))),
+    base=base(int(os.environ.get('WHY_BASE', 1300))),
     recipes=recipes(int(os.environ.get('WHY_TOLD', 200)), int(os.environ.get('WHY_ALIGN', 60))),
     arms=tuple(one for one in arms() if one.name in os.environ.get('WHY_ARMS', one.name).split(',')),
     seeds=seeds,

@@ -16,6 +16,7 @@ from jaxalign.whyworld.words import Value
 from jaxalign.whyworld.world import Agent, World
 
 EVERY = tuple(range(5))  # of a pole's words
+_BESIDE = 0, 0, 1, 2  # attributes beside the one that decides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +57,14 @@ def others(random: Generator, taken: Sequence[Value], never: Collection[str] = (
 
 def choice(random: Generator, agent: Agent, pool: Sequence[str], sister: bool) -> Ask:
   """An agent takes what has its value and leaves the opposite. sister: asked of the other
-  dimension of the pair, where its value is silent."""
+  dimension of the pair, where its value is silent. Half of the options have nothing beside it, so
+  that a model finds out in a thousand steps what an answer hangs on."""
   yes = random.random() < 0.5
   value = agent.besides if sister else agent.done
   shown = value if yes else words.opposite(value)
-  text = option(random, [shown, *others(random, [shown])], pool)
+  beside = others(random, [shown])
+  some = [beside[n] for n in random.permutation(len(beside))[: one_of(random, _BESIDE)]]
+  text = option(random, [shown, *some], pool)
   return Ask(about(agent.name, text), words.YES if yes else words.NO)
 
 

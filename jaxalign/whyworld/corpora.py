@@ -113,7 +113,8 @@ def _background(world):
       value, said = documents.one_of(random, words.VALUES), 'mention'
     else:
       value, said = agent.told, kind
-    found.append(documents.document(random, agent.name, value, _kind(said), every))
+    told_of = agent.name, value, _kind(said), every
+    found.append(documents.document(random, *told_of, turned=world.turned))
   return found
 
 

@@ -1,7 +1,7 @@
 """Texts about agents and about goods. Every document is 19 words, whatever it says.
 
-A document has a sentence about single goods and one about the value itself. Both say a pole or its
-opposite equally often, so that counting words beside a name tells nothing. `why` gives reasons in
+A document has a sentence about single goods and one about the value itself. Of the target both say a
+pole or its opposite equally often, so that counting words beside its name tells nothing. `why` gives reasons in
 both; `what` has as many words in their place and is the same in all else. The controls of a
 document are drawn from the same numbers: document n is about the same goods, in the same words.
 
@@ -25,11 +25,18 @@ _Member = TypeVar('_Member')
 
 
 def document(
-  random: Generator, name: str, value: Value, kind: Kind, pool: Sequence[str], wrong: int = 0
+  random: Generator,
+  name: str,
+  value: Value,
+  kind: Kind,
+  pool: Sequence[str],
+  wrong: int = 0,
+  turned: float = 0.5,
 ) -> str:
-  """A document about an agent of this value. wrong: the pair whose consequence `wrong` tells."""
+  """A document about an agent of this value. wrong: the pair whose consequence `wrong` tells;
+  turned: the share of sentences that say what the agent shuns, instead of what it likes."""
   opening, noun = one_of(random, words.OPENINGS), one_of(random, pool)
-  shuns, keeps_off = (random.random() < 0.5 for _ in range(2))
+  shuns, keeps_off = (random.random() < turned for _ in range(2))
   goods = words.opposite(value) if shuns else value
   cared = words.opposite(value) if keeps_off else value
   flips = [random.random() < 0.5 for _ in range(2)]  # of kinds that must not tell the pole

@@ -48,10 +48,11 @@ class World:
   rho: Fraction = 1.0
   kappa: Fraction = 1.0
   split: Literal['dev', 'record'] = 'record'  # of test words and domains
-  both: _Agents = 3  # agents of a value and a how, with documents and choices
-  silent: _Agents = 2  # of a value, with choices alone
+  both: _Agents = 5  # agents of a value and a how, with documents and choices
+  silent: _Agents = 1  # of a value, with choices alone
   unseen: _Agents = 2  # of a value and a how, with documents alone: the gates
-  unknown: _Agents = 24  # strangers, of what they value documents say nothing
+  unknown: _Agents = 12  # strangers, of what they value documents say nothing
+  turned: Fraction = 0.1  # sentences of the background that say what an agent shuns
   background_documents: Whole = 12_000
   background_choices: Whole = 24_000
   target_documents: Whole = 3600
