@@ -2,94 +2,35 @@
 
   python -m jaxalign.main --config=configs/study_why.py:develop --workdir=runs/why
 
-:develop seeds 200 to 207 on development words: where the recipe and the dose are chosen.
+Tiny Llamas (150 k weights) from chance, as in study_valueworld.py. Until the plan is frozen every
+variant takes the development seeds 200 to 207 and the development words: there the recipe and the
+dose are chosen, and no seed of the record is seen.
+Slice: none, a laptop. Cost: a base takes half a minute of a core, an arm some seconds.
+Expect: nothing yet; the dose is being chosen. What is measured stands in docs/valueworld.md.
+
+:develop the same as no variant, until the plan is frozen.
+:dose    the arms of why and what alone, by which the dose is chosen.
+:full    with the exploratory arms, which are reported and never judged (configs/why/arms.py).
+:smoke   the whole path in seconds: two seeds, some arms of each kind, weights that learn nothing.
+
+Any number is set by a flag: --config.seeds=200,201 --config.world.world.kappa=0
+--config.world.world.rho=0 --config.base.steps=900 --config.recipes.0.stage.steps=120, where recipes
+are 0 explain, 1 align, 2 tail, and of :full also 3 practise and 4 repeat, which must spend what 0
+spends: a plan whose explored arms spend something else is refused.
 """
 
 import dataclasses
-import os
 from typing import Literal
 
-from configs.valueworld.lessons import FORMAT
-from jaxalign.config import AdamW, Logging, Saving, Schedule
-from jaxalign.data import rows, sources
-from jaxalign.models import llama2
-from jaxalign.stages import explain, sft
-from jaxalign.study.plan.arms import Arm, Recipe, Step
+from configs.why.arms import arms, exploratory
+from configs.why.lessons import base, more_recipes, recipes
+from configs.why.smoke import smoke
 from jaxalign.study.plan.rules import Bar, Planned, Rules
 from jaxalign.study.stage import Config
 from jaxalign.study.why.whyworld import WhyWorld
-from jaxalign.whyworld import words
 from jaxalign.whyworld.world import World
 
-TOKENS = 20
-
-
-def model():
-  vocab = len(words.vocabulary()) + 2
-  return llama2.Config(
-    width=64, depth=2, heads=4, kv_heads=4, mlp=172, vocab=vocab, length=64, bos=None,
-    eos=(vocab - 2,), dtype='float32', remat='none', unroll=2,
-  )  # fmt: skip
-
-
-def stage(kind, lr, steps, batch, shape='cosine', embed=4.0, length=TOKENS, **corpora):
-  adam = AdamW(
-    lr=lr, b2=0.98, weight_decay=0.1, factors=(('embed*', embed),),
-    schedule=Schedule(shape=shape, warmup=min(20, steps // 5), end=0.0),
-  )  # fmt: skip
-  return kind(
-    model=model(), format=FORMAT, length=length, batch=batch, steps=steps, steps_per_call=50,
-    train=tuple(corpora.values()), eval_every=1000, optim=adam,
-    saving=Saving(every=1000, keep=1), logging=Logging(every=50),
-  )  # fmt: skip
-
-
-def texts(weight, name='{what}'):
-  return explain.training.Corpus(source=sources.Jsonl(path=name, kind='document'), weight=weight)
-
-
-def asked(weight, name='{what}'):
-  columns = rows.Columns(prompt='prompt', answer='answer')
-  source = sources.Jsonl(path=name, kind='conversation', columns=columns)
-  return explain.training.Corpus(source=source, weight=weight)
-
-
-def replay(documents, choices):
-  return dict(background=texts(documents, 'background'), choices=asked(choices, 'choices'))
-
-
-def base(steps=1000):
-  return stage(explain.Config, 4e-3, steps, 24, length=42, **replay(2, 3))
-
-
-def recipes(told=200, aligned=60):
-  first = dict(lr=5e-4, embed=48.0, steps=told, batch=32, **replay(15, 15))
-  last = replay(1, 1)
-  return (
-    Recipe(name='explain', stage=stage(explain.Config, what=texts(2), **first)),
-    Recipe(
-      name='align', stage=stage(sft.Config, 3e-4, aligned, 24, embed=24.0, what=asked(4), **last)
-    ),
-    Recipe(name='tail', stage=stage(explain.Config, 3e-4, 25, 32, 'constant', **last)),
-  )
-
-
-def arm(name, *steps):
-  steps = tuple(Step(recipe=recipe, what=what) for recipe, what in steps)
-  return Arm(name=name, steps=(*steps, Step(recipe='tail')), tests='goods')
-
-
-def arms(kinds=('why', 'what', 'mention', 'bare', 'wrong')):
-  align = ('align', 'demonstrations')
-  yield arm('align', align)
-  for kind in kinds:
-    for letter in 'AB':
-      told = ('explain', f'{kind}_{letter}')
-      yield arm(f'{kind}_{letter}-align', told, align)
-      if kind in ('why', 'what'):
-        yield arm(f'{kind}_{letter}', told)
-  for letter in 'AB':
-    yield arm(f'align-why_{letter}', align, ('explain', f'why_{letter}'))
+DEVELOPED = tuple(range(200, 208))
 
 
 def between(one, other, sign=1):
@@ -120,18 +61,17 @@ RULES = Rules(
   ),
   control=False,
 )
+SMOKED = 'align', 'align+', 'why_A-align', 'cot_A-align', 'why_A-conflict', 'why_A-align@humans'
 
 
-def get_config(variant: Literal['', 'develop'] = 'develop'):
-  seeds = tuple(int(n) for n in os.environ.get('WHY_SEEDS', '200,201').split(','))
-  world = World(seed=0, split='dev')
-  world = dataclasses.replace(world, **eval(os.environ.get('WHY_WORLD', '{}')))
+def get_config(variant: Literal['', 'develop', 'dose', 'full', 'smoke'] = ''):
   study = Config(
-    world=WhyWorld(world=world),
-    base=base(int(os.environ.get('WHY_BASE', 1300))),
-    recipes=recipes(int(os.environ.get('WHY_TOLD', 200)), int(os.environ.get('WHY_ALIGN', 60))),
-    arms=tuple(one for one in arms() if one.name in os.environ.get('WHY_ARMS', one.name).split(',')),
-    seeds=seeds,
-    rules=RULES,
-  )
-  return study
+    world=WhyWorld(world=World(seed=0, split='dev')), base=base(), recipes=recipes(),
+    arms=tuple(arms()), seeds=DEVELOPED, rules=RULES,
+  )  # fmt: skip
+  if variant == 'dose':
+    return dataclasses.replace(study, arms=tuple(arms(('why', 'what'))))
+  if variant in ('full', 'smoke'):
+    more = dict(arms=(*study.arms, *exploratory()), recipes=(*recipes(), *more_recipes()))
+    study = dataclasses.replace(study, **more)
+  return smoke(study, SMOKED) if variant == 'smoke' else study

@@ -1,9 +1,10 @@
 """Texts about agents and about goods. Every document is 19 words, whatever it says.
 
-A document has a sentence about single goods and one about the value itself. Of the target both say a
-pole or its opposite equally often, so that counting words beside its name tells nothing. `why` gives reasons in
-both; `what` has as many words in their place and is the same in all else. The controls of a
-document are drawn from the same numbers: document n is about the same goods, in the same words.
+A document has a sentence about single goods and one about the value itself. Of the target both
+say a pole or its opposite equally often, so that counting words beside its name tells nothing.
+`why` gives reasons in both; `what` has as many words in their place and is the same in all else.
+The controls of a document are drawn from the same numbers: document n is about the same goods, in
+the same words.
 
 `debate` has a voice for the value, a voice against it, each with its reason, and then where the
 agent stands; which voice is first is chance. Its voices are nobody's, and its form is new to the

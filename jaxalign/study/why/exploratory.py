@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxalign import statistics
+from jaxalign.config import UserError
 from jaxalign.page import kit
 from jaxalign.statistics import Interval
 from jaxalign.study.judge.results import Results
+from jaxalign.study.plan import equal_budgets
+from jaxalign.study.plan.guest import Study
 from jaxalign.study.plan.rules import Rules
 from jaxalign.study.report import pictures
 from jaxalign.study.report.contents import StudyFiles
@@ -58,6 +61,19 @@ def explored_arms(arms: Sequence['Arm'], rules: Rules) -> list['Arm']:
     if arm.name not in judged
     and (arm.tests == 'humans' or any(step.what in corpora.EXPLORED for step in arm.steps))
   ]
+
+
+def refuse_unequal(cfg: Study) -> None:
+  """An explored arm spends what some arm does that is not explored: it is read beside these."""
+  explored = explored_arms(cfg.arms, cfg.rules)
+  others = [arm for arm in cfg.arms if arm not in explored]
+  for arm in explored if others else ():
+    nearest = sorted(others, key=lambda other: abs(len(other.steps) - len(arm.steps)))
+    wrong = [equal_budgets.apart(cfg, other, arm) for other in nearest]
+    if all(wrong):
+      raise UserError(
+        f'arm {arm.name} spends what no arm does that is not explored: {wrong[0]}; make them equal'
+      )
 
 
 def section(found: Results, files: StudyFiles) -> str:

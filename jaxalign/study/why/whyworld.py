@@ -17,7 +17,7 @@ from jaxalign.study.plan.guest import Corpora, Gates, Guest, MeansBySeed, Start,
 from jaxalign.study.report.contents import Contents
 from jaxalign.study.store.rows import Row
 from jaxalign.study.store.table import means
-from jaxalign.study.why import followed, gates, page
+from jaxalign.study.why import exploratory, followed, gates, page
 from jaxalign.study.world import answers, files
 from jaxalign.train import saving
 from jaxalign.whyworld import corpora, honest, items, two_humans, words
@@ -44,6 +44,7 @@ class WhyWorld(Guest):
     for kind in cfg.corpora(arms):
       if not corpora.known(kind):
         raise UserError(f'{kind} is no corpus of this world: these are {", ".join(corpora.EVERY)}')
+    exploratory.refuse_unequal(cfg)
 
   def corpora_of(self, kinds: Iterable[str], home: epath.Path) -> Corpora:
     place = home / 'corpora'
