@@ -106,13 +106,13 @@ def _deciding(found):
 
 
 def _sides(arms: Sequence[str]) -> dict[str, tuple[str, ...]]:
-  """{a kind of arm: its arm of A and its arm of B, or the arm that has no sides}."""
+  """{a kind of arm: its arm of A and its arm of B, or the arm alone that lacks the other}."""
   found: dict[str, tuple[str, ...]] = {}
   for arm in arms:
-    other = arm.replace('_A', '_B')
-    if other == arm and '_B' not in arm:
+    one, other = arm.replace('_B', '_A'), arm.replace('_A', '_B')
+    if one not in arms or other not in arms or one == other:
       found[arm] = (arm,)
-    elif other != arm and other in arms:
+    elif arm == one:
       found[arm.replace('_A', '')] = (arm, other)
   return found
 
