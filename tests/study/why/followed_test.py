@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+from jaxalign.study.judge import results_file
 from jaxalign.study.plan.arms import Arm
 from jaxalign.study.plan.directories import home_of
 from jaxalign.study.store.rows import line
@@ -53,4 +54,5 @@ def test_every_seed_has_its_shares_and_other_arms_have_none(tmp_path):
   assert found.abstains == followed.ABSTAINS and [*found.humans] == ['x@humans']
   assert found.humans['x@humans']['humans_AB']['B'] == {3: 0.5, 4: 0.0}
   assert found.humans['x@humans'][followed.BOTH]['first'] == {3: 0.5, 4: 0.5}
+  assert results_file.made(followed.Explored, results_file.as_json(found)) == found
   assert followed.explored(study(tmp_path / 'other', 'goods'), tmp_path / 'other') is None
