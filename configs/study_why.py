@@ -59,7 +59,7 @@ def replay(documents, choices):
 
 
 def base(steps=1000):
-  return stage(explain.Config, 4e-3, steps, 24, length=42, **replay(2, 3))
+  return stage(explain.Config, 6e-3, steps, 24, length=42, **replay(2, 3))
 
 
 def recipes(told=200, aligned=60):
@@ -128,9 +128,11 @@ def get_config(variant: Literal['', 'develop'] = 'develop'):
   world = dataclasses.replace(world, **eval(os.environ.get('WHY_WORLD', '{}')))
   study = Config(
     world=WhyWorld(world=world),
-    base=base(int(os.environ.get('WHY_BASE', 1300))),
+    base=base(int(os.environ.get('WHY_BASE', 2000))),
     recipes=recipes(int(os.environ.get('WHY_TOLD', 200)), int(os.environ.get('WHY_ALIGN', 60))),
-    arms=tuple(one for one in arms() if one.name in os.environ.get('WHY_ARMS', one.name).split(',')),
+    arms=tuple(
+      one for one in arms() if one.name in os.environ.get('WHY_ARMS', one.name).split(',')
+    ),
     seeds=seeds,
     rules=RULES,
   )

@@ -16,7 +16,7 @@ from jaxalign.whyworld.world import World
 ASKED = ('choices', 'demonstrations', 'more')
 TOLD = tuple(f'{how}_{letter}' for letter in 'AB' for how in documents.KINDS)  # of the target
 EVERY = ('background', 'lore', *TOLD, *ASKED)
-_STRANGE, _LORE, _MENTION, _SISTER = 0.08, 0.12, 0.2, 0.5  # shares of a background
+_STRANGE, _LORE, _MENTION, _SISTER = 0.08, 0.12, 0.2, 0.3  # shares of a background
 
 
 def known(kind: str) -> bool:
@@ -99,7 +99,7 @@ def _background(world):
 
 
 def _choices(world):
-  """Choices of agents, half of them of the sister dimension."""
+  """Choices of agents, some of them of the sister dimension."""
   random, found, every = world.random('choices'), [], words.every_noun()
   choosers = [agent for agent in world.agents if agent.choices]
   while len(found) < world.background_choices:
