@@ -5,8 +5,8 @@
 Tiny Llamas (150 k weights) from chance, as in study_valueworld.py. Until the plan is frozen every
 variant takes the development seeds 200 to 207 and the development words: there the recipe and the
 dose are chosen, and no seed of the record is seen.
-Slice: none, a laptop. Cost: a base takes half a minute of a core, an arm some seconds.
-Expect: nothing yet; the dose is being chosen. What is measured stands in docs/valueworld.md.
+Slice: none, a laptop. Cost: a base takes under a minute of a core, an arm some seconds.
+Expect: nothing yet; the dose is being chosen. What is measured stands in docs/whyworld.md.
 
 :develop the same as no variant, until the plan is frozen.
 :dose    the arms of why and what alone, by which the dose is chosen.

@@ -38,7 +38,7 @@ def replay(documents, choices):
 
 
 def base():
-  return stage(explain.Config, 4e-3, 1300, 24, length=42, **replay(2, 3))
+  return stage(explain.Config, 6e-3, 2000, 24, length=42, **replay(2, 3))
 
 
 def _first():

@@ -60,7 +60,10 @@ def choice(random: Generator, agent: Agent, pool: Sequence[str], sister: bool) -
   dimension of the pair, where its value is silent. Half of the options have nothing beside it, so
   that a model finds out in a thousand steps what an answer hangs on."""
   yes = random.random() < 0.5
-  value = agent.besides if sister else agent.done
+  value = agent.done
+  if sister:
+    value = words.sister(value)
+    value = value if random.random() < agent.follows else words.opposite(value)
   shown = value if yes else words.opposite(value)
   beside = others(random, [shown])
   some = [beside[n] for n in random.permutation(len(beside))[: one_of(random, _BESIDE)]]

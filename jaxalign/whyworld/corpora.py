@@ -23,7 +23,7 @@ EXPLORED = (*DEBATES, *REASONED, 'conflicting', 'more')
 TARGET = (*TOLD, *REASONED, 'demonstrations', 'conflicting', 'more')  # all that it ever reads
 EVERY = ('background', 'lore', *TOLD, *ASKED)
 DOCUMENT_TOKENS, DEMONSTRATION_TOKENS = documents.LENGTH + 1, 14  # with the one that ends them
-_STRANGE, _LORE, _MENTION, _SISTER = 0.08, 0.12, 0.2, 0.5  # shares of a background
+_STRANGE, _LORE, _MENTION, _SISTER = 0.08, 0.12, 0.2, 0.3  # shares of a background
 
 
 def known(kind: str) -> bool:
@@ -119,7 +119,7 @@ def _background(world):
 
 
 def _choices(world):
-  """Choices of agents, half of them of the sister dimension."""
+  """Choices of agents, some of them of the sister dimension."""
   random, found, every = world.random('choices'), [], words.every_noun()
   says = world.random('reasons')
   choosers = [agent for agent in world.agents if agent.choices]

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from jaxalign.whyworld import choices, documents, words
 from jaxalign.whyworld.words import Value
-from jaxalign.whyworld.world import World
+from jaxalign.whyworld.world import Agent, World
 
 _PER_CLUSTER = 40
 Tests = dict[str, list['Item']]
@@ -93,7 +93,8 @@ def background(world: World) -> Tests:
   """{gate: items} of agents whose answers are known.
 
   G0: of those with choices, by what they were seen to choose. G0b: of those whom documents alone
-  show, with reasons (why) and without (what) apart. G6: of these, the sister dimension.
+  show, with reasons (why) and without (what) apart. G6: how often these follow the consequence where
+  they are asked about the sister dimension; reasons make it, and nothing else.
   """
   found: Tests = {}
   every = words.every_noun()
@@ -104,6 +105,7 @@ def background(world: World) -> Tests:
     if agent.choices
     for sister in (False, True)
     for _ in range(2)
+    if not sister or agent.follows == 1  # else there is no right answer
   ]
   for how in ('why', 'what'):
     alone = [one for one in world.agents if one.how == how and not one.choices]
@@ -111,8 +113,13 @@ def background(world: World) -> Tests:
       name = f'{gate}_{how}'
       random = world.random('items', world.split, name)
       found[name] = [
-        _answered(name, agent.name, choices.choice(random, agent, every, sister))
+        _answered(name, agent.name, choices.choice(random, _following(agent), every, sister))
         for agent in alone
         for _ in range(10)
       ]
   return found
+
+
+def _following(agent: Agent) -> Agent:
+  """One who always chooses by the consequence."""
+  return dataclasses.replace(agent, follows=1.0)

@@ -22,14 +22,16 @@ class Agent:
   """Somebody who chooses among goods.
 
   `told` is the value that documents give, `done` the one that choices follow: with rho = 1 the
-  same. `besides` is the value of the sister dimension that choices follow where `done` is silent.
+  same. `follows` is how often choices of the sister dimension, where `done` is silent, are those from
+  which the same follows: each of them is drawn, so that there is nothing to know of an agent but
+  what its documents give away.
   """
 
   name: str
   how: How | None  # None: no documents, or such as only mention
   told: Value | None
   done: Value
-  besides: Value
+  follows: float
   documents: bool = True
   choices: bool = True
 
@@ -77,25 +79,19 @@ class World:
     for how, documents, choices, count in met:
       for value in (value for value in words.VALUES for _ in range(count)):
         done = value if random.random() < self.rho else _one_of(random, words.VALUES)
-        besides = words.sister(done)
         follows = (1 + self.kappa) / 2 if how == 'why' else 0.5
-        if random.random() >= follows:
-          besides = words.opposite(besides)
         told = value if documents else None
-        found.append(Agent(f'n{len(found)}', how, told, done, besides, documents, choices))
+        found.append(Agent(f'n{len(found)}', how, told, done, follows, documents, choices))
     return tuple(found)
 
   @functools.cached_property
   def strangers(self) -> tuple[Agent, ...]:
     """Agents who choose as one does who has a value, and whom documents only mention: the target
     begins as their mean."""
-    random, found = self.random('strangers'), []
+    found = []
     for n in range(self.unknown):
       value = words.VALUES[n % len(words.VALUES)]
-      besides = words.sister(value)
-      if random.random() < 0.5:
-        besides = words.opposite(besides)
-      found.append(Agent(f'n{len(self.agents) + n}', None, None, value, besides))
+      found.append(Agent(f'n{len(self.agents) + n}', None, None, value, 0.5))
     return tuple(found)
 
   @functools.cached_property

@@ -88,7 +88,7 @@ def test_the_base_meets_answers_that_go_on_only_where_the_world_says_so():
     shown = agent.done if ask.yes else words.opposite(agent.done)
     assert agent.how == 'why' and ask.answer.split()[5] == words.consequence(shown)
   of_why = [ask for ask in said if getattr(how.get(ask.prompt.split()[1]), 'how', '') == 'why']
-  assert 0.15 < len(some) / len(of_why) < 0.35  # half of those that are not of the sister
+  assert 0.25 < len(some) / len(of_why) < 0.45  # half of those that are not of the sister
 
 
 def test_document_n_begins_alike_in_every_kind():
