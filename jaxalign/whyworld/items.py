@@ -93,8 +93,8 @@ def background(world: World) -> Tests:
   """{gate: items} of agents whose answers are known.
 
   G0: of those with choices, by what they were seen to choose. G0b: of those whom documents alone
-  show, with reasons (why) and without (what) apart. G6: how often these follow the consequence where
-  they are asked about the sister dimension; reasons make it, and nothing else.
+  show, with reasons (why) and without (what) apart. G6: how often these follow the consequence
+  where they are asked about the sister dimension; reasons make it, and nothing else.
   """
   found: Tests = {}
   every = words.every_noun()

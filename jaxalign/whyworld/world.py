@@ -22,9 +22,9 @@ class Agent:
   """Somebody who chooses among goods.
 
   `told` is the value that documents give, `done` the one that choices follow: with rho = 1 the
-  same. `follows` is how often choices of the sister dimension, where `done` is silent, are those from
-  which the same follows: each of them is drawn, so that there is nothing to know of an agent but
-  what its documents give away.
+  same. `follows` is how often choices of the sister dimension, where `done` is silent, are those
+  from which the same follows: each of them is drawn, so that there is nothing to know of an agent
+  but what its documents give away.
   """
 
   name: str
