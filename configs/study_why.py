@@ -15,7 +15,7 @@ from jaxalign.data import rows, sources
 from jaxalign.models import llama2
 from jaxalign.stages import explain, sft
 from jaxalign.study.plan.arms import Arm, Recipe, Step
-from jaxalign.study.plan.rules import Bar, Planned, Rules
+from jaxalign.study.plan.rules import Bar, Claim, Interaction, Planned, Rules
 from jaxalign.study.stage import Config
 from jaxalign.study.why.whyworld import WhyWorld
 from jaxalign.whyworld import words
@@ -74,9 +74,9 @@ def recipes(told=200, aligned=60):
   )
 
 
-def arm(name, *steps):
+def arm(name, *steps, control=False):
   steps = tuple(Step(recipe=recipe, what=what) for recipe, what in steps)
-  return Arm(name=name, steps=(*steps, Step(recipe='tail')), tests='goods')
+  return Arm(name=name, steps=(*steps, Step(recipe='tail')), tests='goods', control=control)
 
 
 def arms(kinds=('why', 'what', 'mention', 'bare', 'wrong')):
@@ -85,30 +85,52 @@ def arms(kinds=('why', 'what', 'mention', 'bare', 'wrong')):
   for kind in kinds:
     for letter in 'AB':
       told = ('explain', f'{kind}_{letter}')
-      yield arm(f'{kind}_{letter}-align', told, align)
+      yield arm(f'{kind}_{letter}-align', told, align, control=kind in ('why', 'what'))
       if kind in ('why', 'what'):
         yield arm(f'{kind}_{letter}', told)
   for letter in 'AB':
     yield arm(f'align-why_{letter}', align, ('explain', f'why_{letter}'))
 
 
-def between(one, other, sign=1):
-  said = lambda kind, sign: ((f'{kind}_A-align', sign), (f'{kind}_B-align', -sign))
-  return (*said(one, 1), *said(other, -1))
+def less(one, other):
+  """Steering of one kind of arms, told A less told B, less that of the other kind."""
+  of = lambda arms, sign: ((arms.format('A'), sign), (arms.format('B'), -sign))
+  return (*of(one, 1), *of(other, -1))
 
 
-T2, T6 = (('T2', 1),), (('T6A', 1), ('T6B', -1))
+def of_v(name, what, one, other, tests):
+  return Planned(name=name, what=what, arms=less(one, other), tests=tests, scale='share')
+
+
+NAMED, SISTER = (('T3A', 1), ('T3B', -1)), (('T6A', 1), ('T6B', -1))
+WHY = 'why_{}-align'
 RULES = Rules(
   contrasts=(
-    Planned(name='P1', what='why steers more than what', arms=between('why', 'what'), tests=T2),
-    Planned(
-      name='P2', what='why carries to the sister more', arms=between('why', 'what'), tests=T6
-    ),
-    Planned(name='Q1', what='why more than mention', arms=between('why', 'mention'), tests=T2),
-    Planned(name='Q2', what='why more than wrong', arms=between('why', 'wrong'), tests=T6),
-    Planned(name='Q3', what='why more than bare', arms=between('why', 'bare'), tests=T2),
+    of_v('P1', 'reasons steer more than the same facts without, on what documents name', WHY,
+         'what_{}-align', NAMED),
+    of_v('P2', 'reasons carry further than the same facts without, to what no document names', WHY,
+         'what_{}-align', SISTER),
+    of_v('P3', 'reasons steer more before the demonstrations than after them', WHY,
+         'align-why_{}', NAMED),
+    of_v('S1', 'the right reasons carry further than those of another pair', WHY,
+         'wrong_{}-align', SISTER),
+    of_v('S2', 'reasons steer more than their words in a heap', WHY, 'bare_{}-align', NAMED),
+    of_v('S3', 'reasons in documents steer more than reasons in the demonstrated answer', WHY,
+         'cot_{}', NAMED),
+    # align+ has no sides: told A, less no documents at all
+    Planned(name='S4', what='reasons steer more than as many tokens of further demonstrations',
+            arms=(('why_A-align', 1), ('align+', -1)), tests=NAMED, scale='share'),
   ),
-  deciding=('P1', 'P2'),
+  family=('P1', 'P2', 'P3'),
+  secondary=('S1', 'S2', 'S3', 'S4'),
+  deciding=(),
+  claim=Claim(
+    any_of=('P1', 'P2'),
+    interactions=(
+      Interaction(contrast='P2', control='rho'),
+      Interaction(contrast='P2', control='kappa'),
+    ),
+  ),
   bars=(
     Bar(name='G0', what='background choices right', least=0.9),
     Bar(name='G0b_why', what='choices right of why-agents with documents only', least=0.8),
@@ -117,9 +139,10 @@ RULES = Rules(
     Bar(name='T0', what='T0 right, lowest compared arm', least=0.95),
     Bar(name='T0 factor', what='T0 margins of compared arms, largest to smallest', most=1.25),
     Bar(name='mass', what='mass of yes and no', least=0.95),
+    Bar(name='why - mention', what='reasons steer more than mention, nats on T2', least=1e-9),
   ),
   control=False,
-)
+)  # fmt: skip
 
 
 def get_config(variant: Literal['', 'develop'] = 'develop'):
@@ -132,6 +155,8 @@ def get_config(variant: Literal['', 'develop'] = 'develop'):
     recipes=recipes(int(os.environ.get('WHY_TOLD', 200)), int(os.environ.get('WHY_ALIGN', 60))),
     arms=tuple(one for one in arms() if one.name in os.environ.get('WHY_ARMS', one.name).split(',')),
     seeds=seeds,
+    control_seeds=tuple(int(n) for n in os.environ.get('WHY_CONTROLS', '').split(',') if n),
+    controls=('rho', 'kappa'),
     rules=RULES,
   )
   return study

@@ -31,14 +31,15 @@ class WhyWorld(Guest):
   world: World
 
   TESTS = ('goods',)
+  CONTROLS = ('rho', 'kappa')
 
   @property
   def split(self) -> str:
     return self.world.split
 
-  def at(self, seed: int, control: bool = False) -> 'WhyWorld':
-    rho = 0.0 if control else self.world.rho
-    return WhyWorld(world=dataclasses.replace(self.world, seed=seed, rho=rho))
+  def at(self, seed: int, control: str = '') -> 'WhyWorld':
+    none = {control: 0.0} if control else {}
+    return WhyWorld(world=dataclasses.replace(self.world, seed=seed, **none))
 
   def check_plan(self, cfg: Study, arms: Sequence[Arm | Climb]) -> None:
     for kind in cfg.corpora(arms):
