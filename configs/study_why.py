@@ -153,7 +153,7 @@ def get_config(variant: Literal['', 'develop'] = 'develop'):
     world=WhyWorld(world=world),
     base=base(int(os.environ.get('WHY_BASE', 1000))),
     recipes=recipes(int(os.environ.get('WHY_TOLD', 200)), int(os.environ.get('WHY_ALIGN', 60))),
-    arms=tuple(one for one in arms() if one.name in os.environ.get('WHY_ARMS', one.name).split(',')),
+    arms=tuple(a for a in arms() if a.name in os.environ.get('WHY_ARMS', a.name).split(',')),
     seeds=seeds,
     control_seeds=tuple(int(n) for n in os.environ.get('WHY_CONTROLS', '').split(',') if n),
     controls=('rho', 'kappa'),

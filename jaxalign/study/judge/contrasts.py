@@ -116,7 +116,7 @@ def _weighted(x_A, planned, sign):
 def adjusted(contrasts: Iterable[Contrast], rules: Rules) -> dict[str, float]:
   """{name: Holm's p} over its whole planned family; what was not measured counts as p = 1."""
   ps = {one.name: one.primary.p for one in contrasts}
-  found = {}
+  found: dict[str, float] = {}
   for family in rules.families:
     found |= zip(family, statistics.holm([ps.get(name, 1.0) for name in family]))
   return {planned.name: found[planned.name] for planned in rules.contrasts}

@@ -5,6 +5,7 @@ from jaxalign.study.judge import contrasts as effects
 from jaxalign.study.judge.results import Contrast, InteractionResult
 from jaxalign.study.plan.rules import Interaction, Rules
 
+_NULL = 'not shown: that'
 _UNITS = dict(margin=' nats', share=' of V')
 
 
@@ -13,6 +14,11 @@ def of(one: Contrast, rules: Rules) -> str:
   if one.holds:
     return f'{one.what} ({one.name} {effects.said(one, one.p_holm)})'
   return _missed(one, rules)
+
+
+def is_null(clause: str) -> bool:
+  """Whether a clause says that something is not shown."""
+  return clause.startswith(_NULL)
 
 
 def alone(name: str, one: Contrast | None, rules: Rules) -> str:
@@ -25,7 +31,7 @@ def of_interaction(one: InteractionResult | None, planned: Interaction, rules: R
   """A clause on what a control leaves of a contrast. one: None, where it was not run."""
   where = f'{planned.contrast} is more than with {planned.control} = 0'
   if one is None:
-    return f'not shown: that {where} (no such worlds were run with a seed of the study)'
+    return f'{_NULL} {where} (no such worlds were run with a seed of the study)'
   if one.holds:
     return f'{where} (by {effects.said(one)})'
   n, why = one.primary.n, []
@@ -37,7 +43,7 @@ def of_interaction(one: InteractionResult | None, planned: Interaction, rules: R
     # one-sided alpha is two-sided twice alpha, but for the wrong way, which such an effect has not
     floor = statistics.detection_floor(one.primary.sd, n, alpha=2 * rules.alpha)
     why.append(_findable(n, floor, one.scale))
-  return f'not shown: that {where} ({"; ".join([effects.said(one), *why])})'
+  return f'{_NULL} {where} ({"; ".join([effects.said(one), *why])})'
 
 
 def _missed(one, rules):
@@ -56,7 +62,7 @@ def _missed(one, rules):
   if floor is not None:
     why.append(f'{_findable(numbers.n, floor, one.scale)}{step}')
   said = effects.said(one, one.p_holm)
-  return f'not shown: that {one.what} ({one.name} {said}; {"; ".join(why)})'
+  return f'{_NULL} {one.what} ({one.name} {said}; {"; ".join(why)})'
 
 
 def _uncounted(one, family, rules):

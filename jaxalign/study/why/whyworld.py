@@ -38,8 +38,8 @@ class WhyWorld(Guest):
     return self.world.split
 
   def at(self, seed: int, control: str = '') -> 'WhyWorld':
-    none = {control: 0.0} if control else {}
-    return WhyWorld(world=dataclasses.replace(self.world, seed=seed, **none))
+    rho, kappa = (0.0 if control == name else getattr(self.world, name) for name in self.CONTROLS)
+    return WhyWorld(world=dataclasses.replace(self.world, seed=seed, rho=rho, kappa=kappa))
 
   def check_plan(self, cfg: Study, arms: Sequence[Arm | Climb]) -> None:
     for kind in cfg.corpora(arms):

