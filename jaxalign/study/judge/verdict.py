@@ -130,7 +130,7 @@ def _claimed(contrasts, interactions, claim, rules):
     sentences.of_interaction(one, planned, rules) for planned, one in zip(claim.interactions, found)
   ]
   reasons.sort(key=sentences.is_null)  # what is shown stands first
-  rest = [name for name in rules.families[0] if name not in claim.contrasts]
+  rest = [name for name in rules.main_family if name not in claim.contrasts]
   apart = [f' {sentences.alone(name, by_name.get(name), rules)}.' for name in rest]
   sentence = f'{word}: {"; ".join(reasons)}.{"".join(apart)}'
   return _Verdict(word=word, sentence=sentence, reasons=tuple(reasons))

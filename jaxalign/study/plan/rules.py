@@ -175,12 +175,16 @@ class Rules:
     return self.claim.contrasts if self.claim else self.deciding
 
   @property
+  def main_family(self) -> tuple[str, ...]:
+    """Names of the contrasts over which Holm runs, but for secondary ones."""
+    apart = {*self.secondary, *(self.claim.all_of if self.claim else ())}
+    return self.family or tuple(one.name for one in self.contrasts if one.name not in apart)
+
+  @property
   def families(self) -> tuple[tuple[str, ...], ...]:
-    """Names over which Holm runs. What holds together with others is a family of its own."""
+    """All families of Holm's. What must hold together with others is a family of its own."""
     alone = self.claim.all_of if self.claim else ()
-    apart = {*self.secondary, *alone}
-    rest = tuple(one.name for one in self.contrasts if one.name not in apart)
-    return tuple(filter(None, (self.family or rest, self.secondary, *((one,) for one in alone))))
+    return tuple(filter(None, (self.main_family, self.secondary, *((one,) for one in alone))))
 
   @property
   def compared(self) -> tuple[Planned, ...]:
@@ -227,5 +231,5 @@ class Rules:
     if self.deciding or not claim.contrasts:
       raise UserError('rules.claim: it names contrasts, and then deciding is ()')
     for name in claim.any_of:
-      if name not in self.families[0] or name in self.secondary:
+      if name not in self.main_family:
         raise UserError(f'rules.claim.any_of: {name} is not in the family that Holm runs over')

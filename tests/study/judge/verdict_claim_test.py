@@ -84,6 +84,9 @@ def test_what_must_hold_together_is_not_corrected():
   assert found.word == 'SUPPORTED' and [one.p_holm for one in contrasts[:2]] == [2 / 64] * 2
   found, *_ = judge(six | dict(P2=NULL[:6]), {}, rules)
   assert found.word == 'PARTIAL'
+  none_left = dataclasses.replace(rules, claim=Claim(all_of=('P1', 'P2', 'P3')))
+  found, *_ = judge(six | dict(P3=UP[:6], S1=UP[:6]), {}, sealing.seal(none_left))
+  assert found.word == 'SUPPORTED' and 'Apart' not in found.sentence  # secondary ones are no part
   both = dataclasses.replace(
     rules, claim=Claim(all_of=('P1',), any_of=('P3',)), family=('P2', 'P3')
   )
