@@ -19,9 +19,8 @@ from jaxalign.stages import explain
 from jaxalign.stages.doctors.doctor import Check, Machine
 from jaxalign.study.plan import equal_budgets, placeholders
 from jaxalign.study.plan.arms import Arm, Climb, Recipe, Stage, Step
-from jaxalign.study.plan.directories import RHO
 from jaxalign.study.plan.guest import Guest
-from jaxalign.study.plan.rules import Rules
+from jaxalign.study.plan.rules import RHO, Rules
 from jaxalign.study.run import guests, runner, study_doctor
 from jaxalign.valueworld.world import World
 

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from jaxalign.sealing import YOUNG
 from jaxalign.statistics import Estimate, Interval
-from jaxalign.study.plan.directories import RHO
-from jaxalign.study.plan.rules import Rules
+from jaxalign.study.plan.rules import RHO, Rules
 from jaxalign.study.store.table import Means
 
 ArmMeans = Mapping[str, Mapping[str, Mapping[int, Means]]]  # {arm: {test: {seed: its means}}}

@@ -9,8 +9,6 @@ from etils import epath
 from jaxalign.study.plan.arms import Arm, Climb
 from jaxalign.study.plan.guest import Study
 
-RHO = 'rho'  # worlds in which documents say nothing about conduct
-
 
 def worlds_of(cfg: Study) -> list[tuple[int, str]]:
   """[(seed, control)] of all that a study runs in."""

@@ -17,6 +17,7 @@ PRIMARY_SCALES = 'margin', 'rate'  # a contrast is on logit and arcsine besides
 # One on V is on these, and its sign must be one on all: relative is the margins over twice the
 # arm's own margin on what was demonstrated.
 SHARE_SCALES = 'share', 'margin', 'rate', 'relative'
+RHO = 'rho'  # the control in whose worlds documents say nothing about conduct
 _Sign = Annotated[int, Range(at_least=-1000, at_most=1000)]  # of an arm or a test in a sum
 Weights = tuple[tuple[str, _Sign], ...]  # of arms, or of tests
 _Seeds = Annotated[int, Range(at_least=2, at_most=1_000_000)]

@@ -7,7 +7,7 @@ from jaxalign.page import kit
 from jaxalign.study.judge.contrasts import said as said_of
 from jaxalign.study.judge.results import Contrast, Results
 from jaxalign.study.judge.unjudged import lean_masses
-from jaxalign.study.plan.directories import RHO
+from jaxalign.study.plan.rules import RHO
 from jaxalign.study.report import pictures, tables
 from jaxalign.study.report.contents import StudyFiles
 from jaxalign.study.report.pictures import IntervalRow

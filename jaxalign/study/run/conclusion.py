@@ -19,8 +19,9 @@ from jaxalign.study.judge import (
   verdict,
 )
 from jaxalign.study.judge.results import Results
-from jaxalign.study.plan.directories import RHO, home_of
+from jaxalign.study.plan.directories import home_of
 from jaxalign.study.plan.guest import Study
+from jaxalign.study.plan.rules import RHO
 from jaxalign.study.report import page_words, study_page
 from jaxalign.study.run import guests
 from jaxalign.study.store import about, clock

@@ -12,8 +12,8 @@ from jaxalign.models.decoder import Decoder
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import trained
 from jaxalign.study.plan.arms import Arm, Climb, Step
-from jaxalign.study.plan.directories import RHO
 from jaxalign.study.plan.guest import Corpora, Gates, Guest, MeansBySeed, Start, Study, Tests
+from jaxalign.study.plan.rules import RHO
 from jaxalign.study.report.contents import Contents
 from jaxalign.study.store.rows import Row
 from jaxalign.study.world import answers, files, gates, page, probe_files, probing
