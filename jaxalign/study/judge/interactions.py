@@ -13,11 +13,11 @@ from jaxalign.study.judge.contrasts import needed_scales, numbers
 from jaxalign.study.judge.results import Contrast, InteractionResult
 from jaxalign.study.plan.rules import Claim, Rules
 
-Controls = Mapping[str, Iterable[Contrast]]  # of each control: its contrasts
+_Controls = Mapping[str, Iterable[Contrast]]  # of each control: its contrasts
 
 
 def measured(
-  contrasts: Iterable[Contrast], controls: Controls, rules: Rules
+  contrasts: Iterable[Contrast], controls: _Controls, rules: Rules
 ) -> tuple[InteractionResult, ...]:
   """The interactions that the claim names, of the seeds that both have; without any, none."""
   ours = {one.name: one for one in contrasts}
