@@ -5,10 +5,11 @@ from jaxalign.study.plan.arms import Arm, Step
 _ALIGN = ('align', 'demonstrations')
 
 
-def arm(name, *steps, tests='goods'):
-  """Every arm ends with the same replay, so that none is judged right after another format."""
+def arm(name, *steps, tests='goods', control=False):
+  """Every arm ends with the same replay, so that none is judged right after another format.
+  control: whether the negative controls run it too."""
   steps = tuple(Step(recipe=recipe, what=what) for recipe, what in steps)
-  return Arm(name=name, steps=(*steps, Step(recipe='tail')), tests=tests)
+  return Arm(name=name, steps=(*steps, Step(recipe='tail')), tests=tests, control=control)
 
 
 def arms(kinds=('why', 'what', 'mention', 'bare', 'wrong')):
@@ -16,7 +17,7 @@ def arms(kinds=('why', 'what', 'mention', 'bare', 'wrong')):
   for kind in kinds:
     for letter in 'AB':
       told = ('explain', f'{kind}_{letter}')
-      yield arm(f'{kind}_{letter}-align', told, _ALIGN)
+      yield arm(f'{kind}_{letter}-align', told, _ALIGN, control=kind in ('why', 'what'))
       if kind in ('why', 'what'):
         yield arm(f'{kind}_{letter}', told)
   for letter in 'AB':

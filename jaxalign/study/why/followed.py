@@ -38,7 +38,7 @@ def explored(cfg: Study, workdir: epath.Path) -> Explored | None:
   humans: dict[str, dict[str, dict[str, dict[int, float]]]] = {}
   for arm in (arm.stored for arm in cfg.arms if arm.tests == 'humans'):
     for seed in cfg.seeds:
-      said = shares(store.read(home_of(workdir, seed, False) / 'outcomes' / f'{arm}.jsonl'))
+      said = shares(store.read(home_of(workdir, seed) / 'outcomes' / f'{arm}.jsonl'))
       for test, of_test in said.items():
         for who, share in of_test.items():
           humans.setdefault(arm, {}).setdefault(test, {}).setdefault(who, {})[seed] = share

@@ -31,14 +31,15 @@ class WhyWorld(Guest):
   world: World
 
   TESTS = ('goods', 'humans')
+  CONTROLS = ('rho', 'kappa')
 
   @property
   def split(self) -> str:
     return self.world.split
 
-  def at(self, seed: int, control: bool = False) -> 'WhyWorld':
-    rho = 0.0 if control else self.world.rho
-    return WhyWorld(world=dataclasses.replace(self.world, seed=seed, rho=rho))
+  def at(self, seed: int, control: str = '') -> 'WhyWorld':
+    rho, kappa = (0.0 if control == name else getattr(self.world, name) for name in self.CONTROLS)
+    return WhyWorld(world=dataclasses.replace(self.world, seed=seed, rho=rho, kappa=kappa))
 
   def check_plan(self, cfg: Study, arms: Sequence[Arm | Climb]) -> None:
     for kind in cfg.corpora(arms):
