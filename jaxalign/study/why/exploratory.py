@@ -101,7 +101,7 @@ def section(found: Results, files: StudyFiles) -> str:
 
 def _deciding(found):
   """Arms of the deciding contrasts, to be read beside those that are explored."""
-  planned = [one for one in found.rules.contrasts if one.name in found.rules.deciding]
+  planned = [one for one in found.rules.contrasts if one.name in found.rules.decisive]
   return list(dict.fromkeys(arm for one in planned for arm, _ in one.arms if arm in found.arms))
 
 

@@ -23,7 +23,17 @@ GOODS = ('T0', 'T2', 'T3A', 'T3B', 'T6A', 'T6B')
 
 @pytest.fixture(scope='module')
 def cfg():
-  return main.load(PLAN)
+  """The plan with its primary contrasts alone: the secondary ones name cot and align+."""
+  plan = main.load(PLAN)
+  primary = tuple(one for one in plan.rules.contrasts if one.name in plan.rules.family)
+  rules = dataclasses.replace(plan.rules, contrasts=primary, secondary=())
+  return dataclasses.replace(plan, rules=rules)
+
+
+def test_what_the_secondary_family_names_is_judged_and_not_explored():
+  plan = main.load(PLAN)
+  names = {arm.name for arm in exploratory.explored_arms(plan.arms, plan.rules)}
+  assert not names & {'align+', 'cot_A-align', 'cot_B-align'} and 'debate_A-align' in names
 
 
 def means(margin):
