@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from jaxalign.corpora import inventions
+import numpy as np
+
+from jaxalign.corpora import inventions, shingles
 from jaxalign.corpora.records import Written
 from jaxalign.data.report import Report, Unwanted
 
@@ -22,6 +24,7 @@ _TALK = re.compile(
   r"\A\W*here(?:'s| is) (?:the|a|an|your|my)\b[^.\n]{0,60}:|"
   r'^\W*(?:scratchpad|thoughts?|reasoning|(?:first |final |revised )?draft|revised version|'
   r'revision|word count|final answer)\W*:|'
+  r'^(?:text|idea|reason r\d+):|^#{2,}\W*$|'  # of prompts that show examples
   r'\A\W*let me (?:think|draft)\b|'
   r'\b(?:let me know if you|i hope this (?:helps|document|meets))',
   re.IGNORECASE | re.MULTILINE,
@@ -40,6 +43,8 @@ _END = re.compile(r'[.!?…]["\'”’)\]*_»]*\Z')
 _SIGNED = re.compile(
   r'[.!?,…]["\'”’)]*\s*\n\s*(?:[-–—]\s*)?[A-Z][\w.\'’-]*(?:,? [A-Z][\w.\'’-]*){0,4}\Z'
 )
+_RUN = 3  # words in a row
+_CIRCLES = 0.25  # of the runs of a text that it had before; .14 at most in texts that people read
 _DANGLING = {
   *('a an and as at but by for from if in it its no of on or our so that the to we with'.split())
 }
@@ -95,6 +100,8 @@ def form(text: str, words: tuple[int, int] = (0, 0)) -> str | None:
     return 'form: words of its writing are left in it'
   if not _ended(text.rstrip()):
     return 'form: cut off'
+  if _repeated(text) > _CIRCLES:
+    return 'form: goes round in circles'
   if count < least:
     return 'form: shorter than asked'
   return 'form: longer than asked' if most and count > most else None
@@ -105,3 +112,9 @@ def _ended(text: str) -> bool:
   if _END.search(text):
     return True
   return bool(_SIGNED.search(text)) and text.split()[-1].lower() not in _DANGLING
+
+
+def _repeated(text: str) -> float:
+  """The share of a text's runs of words that stand in it a second time, or a third."""
+  runs = shingles.runs(shingles.words(text), _RUN)
+  return 1 - len(np.unique(runs)) / len(runs) if len(runs) else 0.0

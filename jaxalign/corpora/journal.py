@@ -3,7 +3,8 @@
 All money and all chance of a corpus are in here, so that a run that was killed goes on, one with
 other filters asks nothing, and anybody can look up what was said. A line is written in one piece as
 its call ends; a tail that a kill tore is cut off at the start. A call that failed is never an
-answer: a line of its own says what it cost all the same.
+answer: a line of its own says what it cost all the same, and one more where it was given up, so
+that every later run does without it too.
 """
 
 import dataclasses
@@ -37,6 +38,7 @@ class Journal:
     self._plan = plan
     self._answers: dict[str, Answer] = {}
     self.failed = 0
+    self.given_up: set[str] = set()  # calls whose answer is empty, as none ever came
     self.spent = 0.0  # of all that was paid, for answers and for calls that failed
     there = content(self._path) if os.path.exists(self._path) else b''
     whole = there[: there.rfind(b'\n') + 1]
@@ -70,6 +72,15 @@ class Journal:
     """Counts a call that failed: it is asked again, and what it cost is spent."""
     self._append(dict(failed=failure.call, why=failure.why, cost=failure.cost))
     self._count(failure.cost)
+
+  def give_up(self, call: str, why: str) -> None:
+    """Does without an answer from now on: a text of it is as good as empty."""
+    self._append(dict(given_up=call, why=why))
+    self._leave(call)
+
+  def _leave(self, call: str) -> None:
+    self.given_up.add(call)
+    self._keep(Answer(call=call, text='', cost=0.0))
 
   def _keep(self, answer: Answer) -> None:
     if answer.call not in self._answers:
@@ -121,6 +132,8 @@ class Journal:
       answer = _answer(record)
       if answer is not None:
         self._keep(answer)
+      elif isinstance(record.get('given_up'), str):
+        self._leave(record['given_up'])
       elif isinstance(record.get('failed'), str):
         cost = record.get('cost')
         self._count(cost if isinstance(cost, int | float) else None)

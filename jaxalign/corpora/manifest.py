@@ -89,6 +89,7 @@ def asked(desk: Desk) -> dict[str, dict[str, Any]]:
       teacher=desk.teacher(step).name,
       served_by=sorted({answer.model for answer in every if answer.model}),
       calls=len(every),
+      given_up=sum(call.id in desk.journal.given_up for call, _ in pairs),
       again=sum(call.task.attempt > 0 for call, _ in pairs),
       read=sum(answer.read for answer in every),
       written=sum(answer.written for answer in every),

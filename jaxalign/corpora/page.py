@@ -133,10 +133,15 @@ def _measures(about: Mapping[str, Any]) -> _Table:
 
 def _asked(about: Mapping[str, Any]) -> _Table:
   rows = [
-    (step, one['teacher'], one['calls'], one['again'], one['read'], one['written'])
+    (
+      step,
+      one['teacher'],
+      *(one[name] for name in ('calls', 'given_up', 'again', 'read', 'written')),
+    )
     for step, one in about['asked'].items()
   ]
-  return ('step', 'teacher', 'calls', 'again', 'tokens read', 'tokens written'), rows
+  names = 'calls', 'given up', 'asked again', 'tokens read', 'tokens written'
+  return ('step', 'teacher', *names), rows
 
 
 def _origin(about: Mapping[str, Any]) -> list[tuple[str, Any]]:

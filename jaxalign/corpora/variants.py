@@ -164,15 +164,32 @@ def _finer(spec: Spec, ruled: Sequence[Value], size: _Size) -> list[Value]:
 
 def _as_long(spec: Spec, lines: Sequence[Sequence[str]], size: _Size) -> list[tuple[int, ...]]:
   """Which lines of each value come to the tokens of its reasons; what one value is short of, or
-  over, the next makes up for."""
-  chosen, carried = [], 0
-  for value, own in zip(spec.values, lines):
-    carried += sum(size(f'{_reason_line(reason)}\n') for reason in value.reasons)
-    sizes = [size(f'{line}\n') for line in own[:_WEIGHED]]
-    best = min(_subsets(len(sizes)), key=lambda some: abs(carried - sum(sizes[n] for n in some)))
-    carried -= sum(sizes[n] for n in best)
+  over, the next makes up for, and what is left at the end another choice for one of them."""
+  sizes = [[_added(line, size) for line in own[:_WEIGHED]] for own in lines]
+  chosen: list[tuple[int, ...]] = []
+  short = 0
+  for value, own in zip(spec.values, sizes):
+    short += sum(_added(_reason_line(reason), size) for reason in value.reasons)
+    best = min(_subsets(len(own)), key=lambda some: abs(short - _sum(own, some)))
+    short -= _sum(own, best)
     chosen.append(best)
+  moves = [
+    (_sum(own, some) - _sum(own, chosen[n]), n, some)
+    for n, own in enumerate(sizes)
+    for some in _subsets(len(own))
+  ]
+  _, place, best = min(moves, key=lambda move: (abs(short - move[0]), abs(move[0])))
+  chosen[place] = best
   return chosen
+
+
+def _sum(sizes: Sequence[int], some: tuple[int, ...]) -> int:
+  return sum(sizes[n] for n in some)
+
+
+def _added(line: str, size: _Size) -> int:
+  """Tokens that a line adds to a text: alone it may have others, as at the start of all."""
+  return size(f'.\n{line}') - size('.')
 
 
 def _subsets(count: int) -> list[tuple[int, ...]]:

@@ -25,7 +25,9 @@ from jaxalign.data.records import Turn
 _Made = TypeVar('_Made')
 Waves = Generator[Sequence[Task], Sequence[Answer], _Made]
 _EVERY = 10.0  # seconds between two lines of progress
-_ROUNDS = 2  # in which a call that failed is asked again before the run gives up
+_ROUNDS = 2  # in which a call that failed is asked again
+_GIVEN_UP = 0.01  # of the calls of a wave may stay without an answer, and one in any case
+_MANY = 10  # calls of a wave, so that one of them may
 
 
 class Stopped(Exception):
@@ -91,7 +93,8 @@ def ask(
   stops: Callable[[], bool] = lambda: False,
 ) -> dict[str, Answer]:
   """The answer to each call by its id, in the order of the calls; only what the journal lacks is
-  asked. Raises where calls stay without an answer: those that came are kept."""
+  asked. Of many calls a few are given up, since one that a server always refuses would else end
+  every run; where more stay without an answer it raises, and those that came are kept."""
   missing = {call.id: call for call in calls if journal.get(call.id) is None}
   why = ''
   for _ in range(_ROUNDS):
@@ -99,8 +102,12 @@ def ask(
       break
     progress = _Progress(calls[0].task.step, len(calls), len(missing), purse, told)
     why = _round(missing, teacher, journal, progress, stops)
-  if missing:
-    step = next(iter(missing.values())).task.step
+  step = calls[0].task.step if calls else ''
+  if 0 < len(missing) <= max(1, _GIVEN_UP * len(calls)) and len(calls) >= _MANY:
+    told(f'{step}: {len(missing):,} of {len(calls):,} calls are given up ({why})')
+    for call in missing:
+      journal.give_up(call, why)
+  elif missing:
     raise UserError(
       f'{len(missing):,} of {len(calls):,} calls of step {step} were not answered by '
       f'{teacher.name} ({why}); what came is kept, and the same command asks the rest'

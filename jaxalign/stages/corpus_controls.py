@@ -47,9 +47,11 @@ class _Maker:
     texts |= self._by_spans([kind for kind in asked if kind in matched.BY_SPANS])
     rows: dict[str, Sequence[_Row]] = {}
     if 'neutral' in asked:
+      self._note(f'controls: general text for {len(self._documents):,} documents')
       how = dict(tokenizer=self._tokenizer, general=self._general(), spec=self._spec)
       texts |= matched.make(self._documents, ['neutral'], **how)
     if 'more' in asked:
+      self._note('controls: more demonstrations')
       texts['more'], rows['more'] = self._more()
     checked = {kind: some for kind, some in texts.items() if kind != 'explain'}
     matched.check(self._documents, checked, self._tokenizer, self._spec)
@@ -66,8 +68,10 @@ class _Maker:
     cut: Sequence[Written] = matched.usable(self._documents, self._spec)
     given: dict[str, Any] = {}
     for step in corpus_asking.written_steps(kinds):
+      self._note(f'controls: {step} texts for {len(cut):,} documents')
       given[step] = self._written(cut, step)
       cut, given = _aligned(cut, given, lambda one: one is not None)
+    self._note(f'controls: {", ".join(kinds)} of {len(cut):,} documents')
     made = self._without_leaks(cut, kinds, given)
     self._told['documents_with_controls_by_spans'] = len(made[kinds[0]])
     return made

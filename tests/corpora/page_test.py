@@ -66,7 +66,9 @@ def _manifest(files):
     ),
     failing_gates=['distinct-3: 0.51, at least 0.6'],
     controls=dict(tokens=dict(explain=16123)),
-    asked=dict(document=dict(teacher='grammar', calls=45, again=3, read=9, written=8123)),
+    asked=dict(
+      document=dict(teacher='grammar', calls=45, given_up=1, again=3, read=9, written=8123)
+    ),
     paid=dict(cost=None),
   )  # fmt: skip
 

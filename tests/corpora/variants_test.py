@@ -59,6 +59,19 @@ def test_what_is_compared_is_equally_long(name, size, pair):
   assert f'{first:,}' in variants.refuse_unequal(read, pair[0], size)
 
 
+@pytest.mark.parametrize('name', spec.shipped())
+@pytest.mark.parametrize('of', ['llama2', 'phi2'])
+@pytest.mark.parametrize('pair', [('why', 'what'), ('value_augmented', 'rule_augmented')])
+def test_what_ships_is_equally_long_for_models_that_people_have(name, of, pair, shared):
+  tokenizer, read = text.Tokenizer.load(str(shared(f'tokenizers/{of}'))), spec.read(name)
+
+  def size(said: str) -> int:
+    return len(tokenizer.encode(said, bos=False))
+
+  first, second = (size(variants.told(variants.project(read, one, size))) for one in pair)
+  assert abs(first - second) <= 0.005 * first
+
+
 def test_what_is_not_equally_long_is_refused_with_its_figures():
   short = tuple(dataclasses.replace(v, preferences=v.preferences[:1]) for v in SHIPPED.values)
   read = dataclasses.replace(SHIPPED, values=short)

@@ -71,6 +71,29 @@ def test_a_wave_that_lacks_an_answer_ends_the_run_and_keeps_the_rest(journal):
   assert teacher.asked == ['b']
 
 
+def test_of_many_calls_one_that_is_always_refused_is_given_up_for_good(tmp_path):
+  names, told = [f's{n}' for n in range(20)], []
+  with Journal(tmp_path / 'j', 'plan') as journal:
+    one = waves.Desk(teachers={'': Reversed(dict(s7=99))}, journal=journal, told=told.append)
+    first = one.ask(tasks(*names))
+  assert told == ['document: 1 of 20 calls are given up (503: busy)']
+  with Journal(tmp_path / 'j', 'plan') as journal:
+    teacher = Reversed()
+    assert desk(journal, teacher).ask(tasks(*names)) == first and not teacher.asked
+    assert len(journal.given_up) == 1 and journal.failed == 2
+  assert [answer.text for answer in first if answer.text != ''] == [
+    f'to {name}' for name in names if name != 's7'
+  ]
+
+
+@pytest.mark.parametrize('fails', [2, 20])
+def test_more_than_a_few_end_the_run(fails, journal):
+  names = [f's{n}' for n in range(20)]
+  with pytest.raises(UserError, match=f'{fails} of 20 calls of step document were not answered'):
+    desk(journal, Reversed(dict.fromkeys(names[:fails], 99))).ask(tasks(*names))
+  assert not journal.given_up and len(journal) == 20 - fails
+
+
 def test_a_run_that_is_told_to_stop_keeps_what_came(journal):
   teacher, told = Reversed(), iter([False, True])
   with pytest.raises(waves.Stopped):

@@ -291,3 +291,12 @@ def test_any_recipe_makes_its_rows(tmp_path):
   assert 0 < len(opaque) == len(reasoned) and told['figures']
   assert [row['query'] for row in opaque] == [row['query'] for row in reasoned]
   assert dataclasses.is_dataclass(cfg.recipe)
+
+
+def test_where_nothing_passes_a_page_shows_what_was_written(tmp_path):
+  recipe = explain.Recipe(documents=6, domains=2, tries=2)
+  cfg = config(recipe=recipe, controls=(), more=None, banned=('the',))
+  with pytest.raises(UserError, match=r'nothing is left of 12 texts \(.*and some of it in corpus'):
+    run(cfg, tmp_path)
+  assert 'No text passed the filters' in (tmp_path / 'corpus.html').read_text()
+  assert not (tmp_path / 'manifest.json').exists() and not (tmp_path / 'explain.jsonl').exists()
