@@ -16,9 +16,9 @@ from scipy import optimize, special, stats
 
 from jaxalign.config import UserError
 
-EXACT = 20  # seeds: up to here every sign pattern is counted
+EXACT = 32  # seeds: up to here every sign pattern is counted
 FLIPS = 100_000  # above, so many are drawn
-_LEAST_DRAWN = 5  # seeds below which a bootstrap has too few distinct draws for an interval
+LEAST_DRAWN = 5  # seeds below which a bootstrap has too few distinct draws for an interval
 _BLOCK = 1 << 22  # items resampled at a time
 _Label = TypeVar('_Label', bound=Hashable)
 _Part = Sequence[Sequence[np.ndarray]]  # of each seed, of each cluster: differences item by item
@@ -99,22 +99,54 @@ def sign_flip(differences_S: ArrayLike, draws: int = FLIPS, seed: int = 0) -> fl
   """Two-sided p of the mean when every seed's sign is as likely the other one.
 
   Like scipy.stats.permutation_test(permutation_type='samples'), which goes pattern by pattern in
-  Python; here all sums of n + 1 seeds are those of n, once plus and once minus the last.
+  Python.
   """
+  d_S, rounding = _unequal(differences_S)
+  least = abs(d_S.sum()) - rounding
+  if len(d_S) <= EXACT:
+    return 2 * _exact_tail(d_S, least) if least > 0 else 1.0
+  hits = sum(int(np.sum(np.abs(sum_N) >= least)) for sum_N in _drawn_sums(d_S, draws, seed))
+  return (1 + hits) / (1 + draws)
+
+
+def sign_flip_above(differences_S: ArrayLike, draws: int = FLIPS, seed: int = 0) -> float:
+  """One-sided p of a mean above 0: the share of sign patterns whose mean is as high, or higher."""
+  d_S, rounding = _unequal(differences_S)
+  least = d_S.sum() - rounding
+  if len(d_S) <= EXACT:
+    return _exact_tail(d_S, least)
+  hits = sum(int(np.sum(sum_N >= least)) for sum_N in _drawn_sums(d_S, draws, seed))
+  return (1 + hits) / (1 + draws)
+
+
+def _unequal(differences_S):
   d_S = _checked(differences_S)
   d_S = d_S[d_S != 0]  # flipped or not, a 0 is the same
-  least = abs(d_S.sum()) - 1e-9 * np.abs(d_S).sum()  # equal sums differ by rounding
-  if len(d_S) <= EXACT:
-    sums = np.zeros(1)
-    for d in d_S:
-      sums = np.concatenate([sums + d, sums - d])
-    return float(np.mean(np.abs(sums) >= least))
-  rng, hits = np.random.default_rng(seed), 0
+  return d_S, 1e-9 * np.abs(d_S).sum()  # by so much equal sums may differ
+
+
+def _exact_tail(d_S, least):
+  """The share of all sign patterns whose sum is at least this. Sums of one half of the seeds meet
+  the sorted sums of the other half: 32 seeds have 2**32 patterns, and 2 x 2**16 sums."""
+  half = len(d_S) // 2
+  one_N, other_M = _signed_sums(d_S[:half]), np.sort(_signed_sums(d_S[half:]))
+  below = np.searchsorted(other_M, np.sort(least - one_N), 'left')
+  return float(np.sum(len(other_M) - below)) / 2.0 ** len(d_S)
+
+
+def _signed_sums(d_S):
+  sums = np.zeros(1)
+  for d in d_S:
+    sums = np.concatenate([sums + d, sums - d])
+  return sums
+
+
+def _drawn_sums(d_S, draws, seed):
+  rng = np.random.default_rng(seed)
   for size in _blocks(draws, len(d_S)):
     bytes_NB = rng.integers(0, 256, (size, -(-len(d_S) // 8)), np.uint8)
     plus_NS = np.unpackbits(bytes_NB, axis=1, count=len(d_S))
-    hits += int(np.sum(np.abs(2 * (plus_NS @ d_S) - d_S.sum()) >= least))
-  return (1 + hits) / (1 + draws)
+    yield 2 * (plus_NS @ d_S) - d_S.sum()
 
 
 def detection_floor(sd: float, n: int, power: float = 0.8, alpha: float = 0.05) -> float:
@@ -212,9 +244,14 @@ def bootstrap(
   seeds = len(parts[0])
   seed_S = np.array([sum(np.concatenate(part[s]).mean() for part in parts) for s in range(seeds)])
   mean = float(_checked(seed_S).mean())
-  if seeds < _LEAST_DRAWN:
+  if seeds < LEAST_DRAWN:
     return Interval(mean, None, None)
-  drawn_N = resampled(parts, draws, np.random.default_rng(seed))
+  return around_t(seed_S, resampled(parts, draws, np.random.default_rng(seed)), level)
+
+
+def around_t(seed_S: np.ndarray, drawn_N: np.ndarray, level: float) -> Interval:
+  """The seeds' mean with percentiles of its draws, scaled as `bootstrap` says."""
+  mean, seeds = float(seed_S.mean()), len(seed_S)
   width = drawn_N.std()
   if width <= 1e-12 * np.abs(seed_S).max():
     return Interval(mean, mean, mean)

@@ -12,7 +12,7 @@ FLOORS = (
     'compile_cache workdir'
   ),
   'models data train',
-  'losses rl evals probes attacks valueworld page corpora',
+  'losses rl evals probes attacks valueworld whyworld page corpora',
   'stages',
   'study',
   'doors main api __init__ configs launch',

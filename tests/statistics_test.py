@@ -64,13 +64,28 @@ def test_the_least_p_of_eight_seeds_and_what_is_drawn_above_EXACT(monkeypatch):
     2 / 64, 2 / 128, 2 / 256,
   ]  # fmt: skip
   d_S = draws(21, 3, 0.35)
+  exact = statistics.sign_flip(d_S)
+  monkeypatch.setattr(statistics, 'EXACT', 20)
   drawn = statistics.sign_flip(d_S)
   assert drawn == statistics.sign_flip(d_S), 'the flips are fixed'
-  monkeypatch.setattr(statistics, 'EXACT', 21)
-  exact = statistics.sign_flip(d_S)
+  above = statistics.sign_flip_above(d_S)
+  monkeypatch.undo()
+  assert above == pytest.approx(exact / 2, abs=4 * np.sqrt(exact / statistics.FLIPS))
   assert 0.02 < exact < 0.5 and exact != drawn
   assert drawn == pytest.approx(exact, abs=4 * np.sqrt(exact / statistics.FLIPS))
   assert statistics.sign_flip(np.concatenate([d_S, np.zeros(50)])) == exact  # and 0s cost nothing
+
+
+def test_one_side_counts_the_patterns_that_are_as_high():
+  for n in (1, 2, 5, 8):
+    rng = np.random.default_rng(n)
+    for d_S in (draws(n, n, 0.5), draws(n, n, -0.5), rng.integers(-2, 3, n) / 10):
+      sums = [np.dot(signs, d_S) for signs in itertools.product((1, -1), repeat=n)]
+      oracle = np.mean([total >= d_S.sum() - 1e-12 for total in sums])
+      assert statistics.sign_flip_above(d_S) == oracle
+  assert statistics.sign_flip_above(np.arange(1.0, 25)) == 2.0**-24  # study 3's seeds, exactly
+  assert statistics.sign_flip(np.arange(1.0, 33)) == 2.0**-31
+  assert statistics.sign_flip_above([0.0, 0.0]) == 1.0
 
 
 def test_the_floor_is_the_designs_and_is_found_in_four_studies_of_five():

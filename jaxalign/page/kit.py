@@ -13,7 +13,7 @@ import importlib.util
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from absl import logging
@@ -47,6 +47,13 @@ def drawable(name: str) -> bool:
 
 def _extra_is_there():
   return all(map(importlib.util.find_spec, _EXTRA))
+
+
+def joined(parts: Iterable[str]) -> 'Markup':
+  """Markup of these, one after the other."""
+  from markupsafe import Markup
+
+  return Markup('').join(parts)
 
 
 def render(template: str, **values: Any) -> 'Markup':

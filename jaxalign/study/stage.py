@@ -14,12 +14,13 @@ from etils import epath
 from jaxalign.config import UserError
 from jaxalign.pictures import label
 from jaxalign.ranges import Range
+from jaxalign.sealing import YOUNG
 from jaxalign.stages import explain
 from jaxalign.stages.doctors.doctor import Check, Machine
 from jaxalign.study.plan import equal_budgets, placeholders
 from jaxalign.study.plan.arms import Arm, Climb, Recipe, Stage, Step
 from jaxalign.study.plan.guest import Guest
-from jaxalign.study.plan.rules import Rules
+from jaxalign.study.plan.rules import RHO, Rules
 from jaxalign.study.run import guests, runner, study_doctor
 from jaxalign.valueworld.world import World
 
@@ -35,7 +36,9 @@ class Config:
   recipes: tuple[Recipe, ...]
   arms: tuple[Arm, ...]
   seeds: tuple[_StudySeed, ...]
-  control_seeds: tuple[_StudySeed, ...] = ()  # of the negative control, rho = 0
+  control_seeds: tuple[_StudySeed, ...] = ()  # of the negative controls
+  # What is 0 in them, one after the other: their guest knows these names
+  controls: tuple[str, ...] = dataclasses.field(default=(RHO,), metadata=YOUNG)
   rl_arms: tuple[Arm, ...] = ()  # arms that go on through reward and PPO, and are tested again
   climbs: tuple[Climb, ...] = ()
   rl_seeds: tuple[_StudySeed, ...] = ()  # of the seeds, those on which these two are run
@@ -51,7 +54,17 @@ class Config:
       raise UserError('seeds: at least one; arms: at least one, and recipes')
     if strange := set(self.rl_seeds) - set(self.seeds):
       raise UserError(f'rl_seeds={self.rl_seeds}: {min(strange)} is none of the seeds')
+    self._check_controls()
     self._check_arms()
+
+  def _check_controls(self) -> None:
+    known = guests.of(self.world).CONTROLS
+    if len(set(self.controls)) < len(self.controls):
+      raise UserError(f'controls={self.controls}: each once')
+    strange = [control for control in self.controls if control not in known]
+    if strange and self.control_seeds:
+      here = f'these are {", ".join(known)}' if known else 'it has none, so leave control_seeds out'
+      raise UserError(f'controls: {type(self.world).__name__} has no {strange[0]} to be 0: {here}')
 
   def _check_arms(self) -> None:
     every: list[Arm | Climb] = [*self.arms, *self.rl_arms, *self.climbs]

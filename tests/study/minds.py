@@ -44,7 +44,7 @@ def finished(workdir):
   cfg = tiny.plan(seeds=SEEDS, arms=tuple(arms))
   for seed in SEEDS:
     asked = battery.of(dataclasses.replace(cfg.world, seed=seed))
-    store = home_of(workdir, seed, False) / 'outcomes'
+    store = home_of(workdir, seed) / 'outcomes'
     store.mkdir(parents=True)
     for name in ('base', *NAMES, 'value-align'):
       lean = LEANS.get(name, 0.0) + seed / 10 * (name == 'explain_A-align')

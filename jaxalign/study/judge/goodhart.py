@@ -83,7 +83,7 @@ def line(point: Point) -> str:
 
 def read(cfg: Study, workdir: epath.Path) -> list[Point]:
   """All points of the seeds that were to be climbed on."""
-  folders = [home_of(workdir, seed, False) / 'goodhart' for seed in cfg.rl_seeds]
+  folders = [home_of(workdir, seed) / 'goodhart' for seed in cfg.rl_seeds]
   paths = [folder / f'{climb.stored}.jsonl' for folder in folders for climb in cfg.climbs]
   again = 'remove that file and run the study again'
   return [results_file.made(Point, row) for path in paths for _, row in rows_of(path, again)]

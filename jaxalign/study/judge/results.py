@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from jaxalign.sealing import YOUNG
 from jaxalign.statistics import Estimate, Interval
-from jaxalign.study.plan.rules import Rules
+from jaxalign.study.plan.rules import RHO, Rules
 from jaxalign.study.store.table import Means
 
 ArmMeans = Mapping[str, Mapping[str, Mapping[int, Means]]]  # {arm: {test: {seed: its means}}}
@@ -47,6 +48,24 @@ class Contrast:
   seeds: Mapping[int, float]  # {seed: its difference on the primary scale}
   scales: Mapping[str, Numbers]
   mass: LeastMass | None = None  # of a contrast that is only shown, where masses are measured
+
+  @property
+  def primary(self) -> Numbers:
+    return self.scales[self.scale]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InteractionResult:
+  """A contrast less the same in a control's worlds, on every scale."""
+
+  contrast: str
+  control: str
+  scale: str  # the primary one
+  p: float  # exact and one-sided, that it is above 0; the scales' own are two-sided
+  agree: bool  # one sign on all scales
+  holds: bool
+  seeds: Mapping[int, float]  # {seed: its difference on the primary scale}
+  scales: Mapping[str, Numbers]
 
   @property
   def primary(self) -> Numbers:
@@ -178,3 +197,14 @@ class Results:
   goodhart: Goodhart | None = None
   after_ppo: AfterPpo | None = None
   where: Mapping[str, float] = dataclasses.field(default_factory=dict)  # {kind of work: seconds}
+  # of controls other than rho; these two stand in the file where there are any
+  more_controls: Mapping[str, tuple[Contrast, ...]] = dataclasses.field(
+    default_factory=dict, metadata=YOUNG
+  )
+  interactions: tuple[InteractionResult, ...] = dataclasses.field(default=(), metadata=YOUNG)
+
+  @property
+  def controls(self) -> Mapping[str, tuple[Contrast, ...]]:
+    """{control: its contrasts} of all that were run."""
+    first = {} if self.control is None else {RHO: self.control}
+    return {**first, **self.more_controls}

@@ -48,6 +48,8 @@ def _fields(value):
   found = {}
   for field in dataclasses.fields(value):
     one = as_json(getattr(value, field.name))
+    if field.metadata == sealing.YOUNG and not one:
+      continue
     found |= one if field.metadata.get('flat') else {field.name: one}
   return found
 

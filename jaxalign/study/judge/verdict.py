@@ -11,15 +11,20 @@ To hold is to have a Holm-adjusted exact p below alpha over the whole family, a 
 of a difference of differences, the same sign on every scale. Eight seeds can: .0078 x 5 = .039. Six
 and seven cannot (.031 x 5, .016 x 5): by the rule their verdict is NOT SUPPORTED whatever they
 show, and the sentence says so.
+
+Rules may have a claim in place of deciding contrasts. Then SUPPORTED takes all of claim.all_of, one
+at least of claim.any_of and every interaction; PARTIAL is one contrast of these that holds, and
+something of the rest that does not. What else the family has is said in a sentence of its own.
 """
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from jaxalign import config
 from jaxalign.study.judge import contrasts as effects
-from jaxalign.study.judge.results import Contrast, Gate
+from jaxalign.study.judge import sentences
+from jaxalign.study.judge.results import Contrast, Gate, InteractionResult
 from jaxalign.study.plan.rules import Rules
 
 SUPPORTED, PARTIAL = 'SUPPORTED', 'PARTIAL'
@@ -63,14 +68,19 @@ def _enough(failed, seeds, rules):
   return len(seeds) - len(failed) >= rules.needed_share * len(seeds) - 1e-9
 
 
-def foretold(n: int, rules: Rules) -> str:
-  """What stands against a verdict of n seeds before any is run, or ''."""
+def foretold(n: int, rules: Rules, controls: Collection[str] | None = None) -> str:
+  """What stands against a verdict of n seeds before any is run, or ''. controls: that will run."""
   if n < rules.least_seeds:
     return f'{n} seeds of the {rules.least_seeds} that a verdict needs: it will be {UNINFORMATIVE}'
-  least = effects.least_p(n) * len(rules.contrasts)
-  if least < rules.alpha:
-    return ''
-  return f'{n} seeds; the least p after Holm is {least:.2g}: no contrast can hold, take more seeds'
+  family = max((len(rules.family_of(name)) for name in rules.decisive), default=1)
+  least = effects.least_p(n) * family
+  if least >= rules.alpha:
+    why = f'the least p after Holm is {least:.2g}'
+    return f'{n} seeds; {why}: no contrast can hold, take more seeds'
+  wanted = [one.control for one in rules.claim.interactions] if rules.claim else []
+  if controls is not None and (missing := [one for one in wanted if one not in controls]):
+    return f'without worlds of the control {missing[0]} it can be {PARTIAL} at the most'
+  return ''
 
 
 def judge(
@@ -78,34 +88,58 @@ def judge(
   gates: Sequence[Gate],
   control: Sequence[Contrast] | None,
   rules: Rules,
+  interactions: Sequence[InteractionResult] = (),
 ) -> _Verdict:
-  """The verdict of judged contrasts. control: those of the rho = 0 run; None: there was none."""
-  deciding = [one for one in contrasts if one.name in rules.deciding]
+  """The verdict of judged contrasts. control: those of the rho = 0 run; None: there was none.
+  interactions: what was measured of those that the rules' claim names."""
+  deciding = [one for one in contrasts if one.name in rules.decisive]
   wrong = [*_short(deciding, rules), *_shut(deciding, gates, rules)]
-  wrong += _shown_in(control or (), rules)
+  if rules.claim is None:
+    wrong += _shown_in(control or (), rules)
   if wrong:
     record = '; '.join(f'{one.name} {effects.said(one)}' for one in deciding)
     beside = f' (for the record: {record})' if record else ''
     sentence = f'{UNINFORMATIVE}: this study cannot tell, since {"; ".join(wrong)}{beside}.'
     return _Verdict(word=UNINFORMATIVE, sentence=sentence, reasons=tuple(wrong))
+  if rules.claim is not None:
+    return _claimed(contrasts, interactions, rules.claim, rules)
   held = [one.holds for one in deciding]
   doubt = _doubted(control, rules) if rules.control else None
   word = PARTIAL if any(held) else _NOT_SUPPORTED
   if all(held) and not doubt:
     word = SUPPORTED
-  reasons = [
-    f'{one.what} ({one.name} {effects.said(one, one.p_holm)})' if one.holds else _missed(one, rules)
-    for one in deciding
-  ]
+  reasons = [sentences.of(one, rules) for one in deciding]
   if rules.control:
     reasons.append(doubt or 'with rho = 0 neither shows')
   return _Verdict(word=word, sentence=f'{word}: {"; ".join(reasons)}.', reasons=tuple(reasons))
 
 
+def _claimed(contrasts, interactions, claim, rules):
+  """The verdict by a claim: its parts hold together, so none is corrected for the others."""
+  by_name = {one.name: one for one in contrasts}
+  held = {name: bool(by_name[name].holds) for name in claim.contrasts}
+  shown = all(held[name] for name in claim.all_of)
+  shown = shown and (not claim.any_of or any(held[name] for name in claim.any_of))
+  over = {(one.contrast, one.control): one for one in interactions}
+  found = [over.get((one.contrast, one.control)) for one in claim.interactions]
+  word = PARTIAL if any(held.values()) else _NOT_SUPPORTED
+  if shown and all(one is not None and one.holds for one in found):
+    word = SUPPORTED
+  reasons = [sentences.of(by_name[name], rules) for name in claim.contrasts]
+  reasons += [
+    sentences.of_interaction(one, planned, rules) for planned, one in zip(claim.interactions, found)
+  ]
+  reasons.sort(key=sentences.is_null)  # what is shown stands first
+  rest = [name for name in rules.main_family if name not in claim.contrasts]
+  apart = [f' {sentences.alone(name, by_name.get(name), rules)}.' for name in rest]
+  sentence = f'{word}: {"; ".join(reasons)}.{"".join(apart)}'
+  return _Verdict(word=word, sentence=sentence, reasons=tuple(reasons))
+
+
 def _short(deciding, rules):
   """What a verdict cannot do without."""
   there = {one.name: one.primary.n for one in deciding}
-  for name in rules.deciding:
+  for name in rules.decisive:
     n = there.get(name, 0)
     if n == 0:
       yield f'{name} was not measured'
@@ -147,28 +181,3 @@ def _doubted(control, rules):
     if there[name] < rules.least_seeds:
       return f'the negative control has too few seeds on {name}, {there[name]}, to show an effect'
   return None
-
-
-def _missed(one, rules):
-  """A null or a failed claim with what kept it from holding, and what could have been found."""
-  least, family = effects.least_p(one.primary.n), len(rules.contrasts)
-  equal, why = one.primary.tost, []
-  if least * family >= rules.alpha:
-    why.append(
-      f'too few seeds to survive Holm over {family}: {one.primary.n} have a least p of '
-      f'{least:.2g}, so {least * family:.2g}'
-    )
-  elif one.primary.p < rules.alpha and one.primary.mean > 0 and one.p_holm >= rules.alpha:
-    why.append(f'it does not survive Holm over {family}')
-  if one.primary.p < rules.alpha and one.primary.mean < 0:
-    why.append('the effect is the other way')
-  if one.primary.mean > 0 and effects.bound(one, rules):
-    why.append('its sign is not the same on every scale')
-  if equal is not None and equal < rules.alpha:
-    n, needed = one.primary.n, rules.null_seeds
-    few = f' ({n} of the {needed} seeds that such a claim takes)' if n < needed else ''
-    why.append(f'it is within {rules.sesoi_of(one.scale):g} of none{few}')
-  unit = ' nats' if one.scale == 'margin' else ''
-  why.append(f'{one.primary.n} such seeds find {one.primary.floor:.3g}{unit} in 4 studies of 5')
-  said = effects.said(one, one.p_holm)
-  return f'not shown: that {one.what} ({one.name} {said}; {"; ".join(why)})'

@@ -1,27 +1,35 @@
-"""Where a study keeps what it makes of each world, and which arms a world has."""
+"""Where a study keeps what it makes of each world, and which arms a world has.
+
+A world is of a seed and of a control: '' is the study itself; 'rho', 'kappa' and the like name what
+is 0 in it, and which its guest knows (Guest.CONTROLS).
+"""
 
 from etils import epath
 
 from jaxalign.study.plan.arms import Arm, Climb
 from jaxalign.study.plan.guest import Study
 
-_CONTROL = 'rho0'  # worlds in which documents say nothing about conduct
+
+def worlds_of(cfg: Study) -> list[tuple[int, str]]:
+  """[(seed, control)] of all that a study runs in."""
+  controlled = [(seed, control) for control in cfg.controls for seed in cfg.control_seeds]
+  return [(seed, '') for seed in cfg.seeds] + controlled
 
 
-def home_of(workdir: epath.Path, seed: int, control: bool) -> epath.Path:
-  return workdir / f'{_CONTROL}-{seed}' if control else workdir / f'seed-{seed}'
+def home_of(workdir: epath.Path, seed: int, control: str = '') -> epath.Path:
+  return workdir / (f'{control}0-{seed}' if control else f'seed-{seed}')
 
 
-def arms_of(cfg: Study, control: bool) -> tuple[Arm, ...]:
+def arms_of(cfg: Study, control: str) -> tuple[Arm, ...]:
   return tuple(arm for arm in cfg.arms if arm.control or not control)
 
 
-def rl_of(cfg: Study, seed: int, control: bool) -> tuple[tuple[Arm, ...], tuple[Climb, ...]]:
+def rl_of(cfg: Study, seed: int, control: str) -> tuple[tuple[Arm, ...], tuple[Climb, ...]]:
   """(arms that go on through PPO, climbs) of a world: the seeds for them are named."""
   return (cfg.rl_arms, cfg.climbs) if seed in cfg.rl_seeds and not control else ((), ())
 
 
-def parts_of(cfg: Study, seed: int, control: bool) -> int:
+def parts_of(cfg: Study, seed: int, control: str) -> int:
   """How many things are made of a world: a base, its arms, what comes after PPO, climbs."""
   return 1 + len(arms_of(cfg, control)) + sum(map(len, rl_of(cfg, seed, control)))
 

@@ -19,12 +19,17 @@ def check(cfg: Study) -> None:
   for planned in cfg.rules.contrasts:
     there = [arms[name] for name, _ in planned.arms if name in arms]
     for arm in () if planned.unequal else there[1:]:
-      wrong = _apart(_spent(cfg, there[0]), _spent(cfg, arm))
+      wrong = apart(cfg, there[0], arm)
       if wrong:
         raise UserError(
           f'contrast {planned.name}: {there[0].name} and {arm.name} differ in more than their '
           f'texts: {wrong}; make them equal, or declare it (unequal=True)'
         )
+
+
+def apart(cfg: Study, one: Arm, other: Arm) -> str:
+  """The first number in which the budgets of two arms differ, in words, or ''."""
+  return _apart(_spent(cfg, one), _spent(cfg, other))
 
 
 def _spent(cfg: Study, arm: Arm) -> list[tuple[str, dict[str, Any]]]:

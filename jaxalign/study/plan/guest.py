@@ -42,6 +42,7 @@ class Study(Protocol):
   arms: tuple[Arm, ...]
   seeds: tuple[int, ...]
   control_seeds: tuple[int, ...]
+  controls: tuple[str, ...]
   rl_arms: tuple[Arm, ...]
   climbs: tuple[Climb, ...]
   rl_seeds: tuple[int, ...]
@@ -78,6 +79,7 @@ class Guest(abc.ABC):
 
   TESTS: tuple[str, ...] = ()  # the names that an arm's `tests` may take
   CONTEXTS = False  # whether a document can stand before a question: in_context
+  CONTROLS: tuple[str, ...] = ()  # what can be 0 in its worlds: names that `at` takes
 
   @property
   def config(self) -> Any:
@@ -90,8 +92,8 @@ class Guest(abc.ABC):
     return False
 
   @abc.abstractmethod
-  def at(self, seed: int, control: bool = False) -> 'Guest':
-    """This guest for a seed. control: where documents say nothing about conduct."""
+  def at(self, seed: int, control: str = '') -> 'Guest':
+    """This guest for a seed. control: one of CONTROLS, or '' for the study itself."""
 
   @abc.abstractmethod
   def check_plan(self, cfg: Study, arms: Sequence[Arm | Climb]) -> None:

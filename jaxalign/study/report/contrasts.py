@@ -4,13 +4,16 @@ import functools
 import itertools
 
 from jaxalign.page import kit
+from jaxalign.study.judge.contrasts import said as said_of
 from jaxalign.study.judge.results import Contrast, Results
 from jaxalign.study.judge.unjudged import lean_masses
+from jaxalign.study.plan.rules import RHO
 from jaxalign.study.report import pictures, tables
 from jaxalign.study.report.contents import StudyFiles
 from jaxalign.study.report.pictures import IntervalRow
 
 _UNREAD = 'sd', 'p_t', 'claim'  # columns that are in the download alone
+_OF_INTERACTION = 'n', 'mean', 'low', 'high', 'sd', 'floor'
 _JUDGED = 'p Holm', 'holds'  # columns that contrasts which are only shown do not have
 
 
@@ -19,16 +22,42 @@ def contrasts(found: Results, files: StudyFiles) -> str:
 
 
 def control(found: Results, files: StudyFiles) -> str:
-  if found.control is None:
+  if not found.controls:
     return kit.render('study/no_control.html')
-  return _judged('control', found.control, found, files, len(found.control_seeds))
+  worlds, shown = len(found.control_seeds), []
+  for of, every in found.controls.items():
+    name = 'control' if of == RHO else f'control-{of}'
+    shown.append(_judged(name, every, found, files, worlds, of))
+  return kit.joined(shown)
 
 
-def _judged(name, every, found, files, worlds=None):
-  scale = files.contents.scales[found.rules.scale]
+def interactions(found: Results, files: StudyFiles) -> str:
+  """What controls leave of contrasts, seed by seed; '' where the claim names none."""
+  if not found.interactions:
+    return ''
+  head = 'contrast', 'less with', 'scale', *_OF_INTERACTION, 'one-sided p', 'holds', 'signs agree'
+  seeds = list(dict.fromkeys(seed for one in found.interactions for seed in one.seeds))
+  rows = []
+  for one in found.interactions:
+    for scale in (one.scale, *(scale for scale in one.scales if scale != one.scale)):
+      numbers = one.scales[scale]
+      judged = (one.p, one.holds, one.agree) if scale == one.scale else (None,) * 3
+      by_seed = dict(zip(one.seeds, numbers.differences or ()))
+      fields = (getattr(numbers, field) for field in _OF_INTERACTION)
+      about = one.contrast, f'{one.control} = 0', scale
+      rows.append((*about, *fields, *judged, *map(by_seed.get, seeds)))
+  exact = (*head, *(f'seed {seed}' for seed in seeds)), rows
+  read = [row[: len(head)] for row in rows]
+  said = [(one.contrast, one.control, said_of(one)) for one in found.interactions]
+  return kit.render('study/interactions.html', said=said, exact=exact, head=head, read=read)
+
+
+def _judged(name, every, found, files, worlds=None, of=RHO):
+  primary = every[0].scale if every else found.rules.scale
+  scale = files.contents.scales[primary]
   said = [told(one, found.rules.alpha) for one in every]
   picture = _picture(every, said, _UNREAD)
-  about = dict(name=name, rules=found.rules, worlds=worlds, scale=scale)
+  about = dict(name=name, rules=found.rules, worlds=worlds, scale=scale, of=of)
   return kit.render('study/contrasts.html', exact=tables.estimates(every), **about, **picture)
 
 

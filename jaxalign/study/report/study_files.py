@@ -24,7 +24,7 @@ def read(
   arms: Sequence['Arm'] = (),
   split: str = '',
 ) -> StudyFiles:
-  directories = {seed: home_of(workdir, seed, False) for seed in seeds}
+  directories = {seed: home_of(workdir, seed) for seed in seeds}
   paths = {seed: home / 'corpora' / 'sums.json' for seed, home in directories.items()}
   return StudyFiles(
     contents=contents,

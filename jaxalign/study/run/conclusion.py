@@ -10,10 +10,18 @@ from etils import epath
 from jaxalign.config import UserError
 from jaxalign.files import read_object, write_text
 from jaxalign.sealing import write
-from jaxalign.study.judge import contrasts, goodhart, results_file, unjudged, verdict
+from jaxalign.study.judge import (
+  contrasts,
+  goodhart,
+  interactions,
+  results_file,
+  unjudged,
+  verdict,
+)
 from jaxalign.study.judge.results import Results
 from jaxalign.study.plan.directories import home_of
 from jaxalign.study.plan.guest import Study
+from jaxalign.study.plan.rules import RHO
 from jaxalign.study.report import page_words, study_page
 from jaxalign.study.run import guests
 from jaxalign.study.store import about, clock
@@ -30,11 +38,11 @@ def rows_of(home: epath.Path, after: str = 'sft') -> list[Row]:
 
 def conclude(cfg: Study, workdir: epath.Path, seconds: float) -> Results:
   """The Results, written with all that stands beside them."""
-  rows = {seed: rows_of(home_of(workdir, seed, False)) for seed in cfg.seeds}
-  later = {seed: rows_of(home_of(workdir, seed, False), after='ppo') for seed in cfg.rl_seeds}
+  rows = {seed: rows_of(home_of(workdir, seed)) for seed in cfg.seeds}
+  later = {seed: rows_of(home_of(workdir, seed), after='ppo') for seed in cfg.rl_seeds}
   how: dict[str, dict[str, str]] = collections.defaultdict(dict)  # {test: {seed: ..}}
   for seed in cfg.seeds:
-    said, how_of_seed = _written(cfg, home_of(workdir, seed, False))
+    said, how_of_seed = _written(cfg, home_of(workdir, seed))
     rows[seed] += [row for row in said if row.after == 'sft']
     if seed in later:
       later[seed] += [row for row in said if row.after == 'ppo']
@@ -80,16 +88,17 @@ def _found(cfg, workdir, rows, later, seconds):
   seen = {seed: means(of_seed) for seed, of_seed in rows.items()}
   after = _by_arm({seed: means(of_seed) for seed, of_seed in later.items()})
   judged = contrasts.judged(contrasts.measured(every, cfg.rules), cfg.rules)
-  control = _control(cfg, workdir)
+  controls = _controls(cfg, workdir)
+  over = interactions.measured(judged, controls, cfg.rules)
   gates = verdict.gates(guest.gate_values(cfg, seen), cfg.rules)
-  said = verdict.judge(judged, gates, control, cfg.rules)
+  said = verdict.judge(judged, gates, controls.get(RHO), cfg.rules, over)
   points = goodhart.read(cfg, workdir)
   return Results(
     verdict=said.word,
     sentence=said.sentence,
     reasons=said.reasons,
     contrasts=judged,
-    control=control,
+    control=controls.get(RHO),
     gates=gates,
     rules=cfg.rules,
     arms=_by_arm(seen),
@@ -101,16 +110,19 @@ def _found(cfg, workdir, rows, later, seconds):
     goodhart=goodhart.summary(points) if points else None,
     after_ppo=goodhart.after_ppo(again, {arm.name: after.get(arm.name, {}) for arm in cfg.rl_arms}),
     where=clock.total(path.parent for path in sorted(workdir.glob(f'*/{clock.FILE}'))),
+    more_controls={name: found for name, found in controls.items() if name != RHO},
+    interactions=over,
   )
 
 
-def _control(cfg, workdir):
-  """The contrasts of the rho = 0 worlds, judged; None where there are none."""
-  if not cfg.control_seeds:
-    return None
-  seeds = cfg.control_seeds
-  rows = [row for seed in seeds for row in rows_of(home_of(workdir, seed, True))]
-  return contrasts.judged(contrasts.measured(rows, cfg.rules), cfg.rules)
+def _controls(cfg, workdir):
+  """{control: the contrasts of its worlds, judged}; none where no seeds are of controls."""
+  found = {}
+  for control in cfg.controls if cfg.control_seeds else ():
+    homes = [home_of(workdir, seed, control) for seed in cfg.control_seeds]
+    rows = [row for home in homes for row in rows_of(home)]
+    found[control] = contrasts.judged(contrasts.measured(rows, cfg.rules), cfg.rules)
+  return found
 
 
 def _by_arm(means_by_seed):
@@ -127,7 +139,7 @@ def _about(cfg, workdir, rows, how):
   base = {}
   prompts = collections.defaultdict(lambda: collections.defaultdict(set))
   for seed, of_seed in rows.items():
-    outcomes = home_of(workdir, seed, False) / 'outcomes'
+    outcomes = home_of(workdir, seed) / 'outcomes'
     base[str(seed)] = read_object(outcomes / 'base.json', 'key')['key']
     for row in of_seed:
       prompts[row.test][str(seed)].add(row.prompt)

@@ -10,12 +10,12 @@ from etils import epath
 from jaxalign import pod
 from jaxalign.files import read_json, write_text
 from jaxalign.study.judge import verdict
-from jaxalign.study.plan.directories import home_of, parts_of
+from jaxalign.study.plan.directories import home_of, parts_of, worlds_of
 from jaxalign.study.plan.guest import Study
 from jaxalign.study.run import guests
 from jaxalign.study.run.conclusion import rows_of
 
-Task = tuple[int, bool]  # a seed, and whether it is of the negative control
+Task = tuple[int, str]  # a seed and a control, '' for the study itself
 _SHOW = 5.0  # seconds between two lines where no terminal is
 
 
@@ -24,15 +24,15 @@ class Live:
 
   def __init__(self, cfg: Study, workdir: epath.Path):
     self.cfg, self.workdir = cfg, workdir
-    worlds = [(s, False) for s in cfg.seeds] + [(s, True) for s in cfg.control_seeds]
-    self.steps = sum(parts_of(cfg, *world) for world in worlds)
+    self.steps = sum(parts_of(cfg, *world) for world in worlds_of(cfg))
     self.began, self.shown, self.done = time.monotonic(), 0.0, 0
     self.left: collections.Counter[Task] = collections.Counter()
     self.before = _seconds_before(workdir)
 
   def foretell(self) -> None:
     """Too few seeds are a line before the time is spent, and no error: trial runs have few."""
-    doubt = verdict.foretold(len(self.cfg.seeds), self.cfg.rules)
+    controls = self.cfg.controls if self.cfg.control_seeds else ()
+    doubt = verdict.foretold(len(self.cfg.seeds), self.cfg.rules, controls)
     if doubt and pod.writes():
       self._print(f'{doubt}\n')
 
@@ -50,7 +50,7 @@ class Live:
     rows = rows_of(home_of(self.workdir, seed, control))
     if not pod.writes():
       return
-    kind = f'seed {seed}' + (' with rho = 0' if control else '')
+    kind = f'seed {seed}' + (f' with {control} = 0' if control else '')
     said = guests.of(self.cfg.world).progress(rows)
     self._print(f'{kind} is done{": " * bool(said)}{said}\n')
 

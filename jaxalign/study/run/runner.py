@@ -23,7 +23,7 @@ from jaxalign.sealing import diff, seal, tree, write
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import placeholders
-from jaxalign.study.plan.directories import arms_of, home_of, rl_of
+from jaxalign.study.plan.directories import arms_of, home_of, rl_of, worlds_of
 from jaxalign.study.plan.guest import Corpora, Guest, Study
 from jaxalign.study.run import conclusion, guests, live, worker_pool
 from jaxalign.study.store import clock
@@ -33,13 +33,12 @@ from jaxalign.workdir import FREE, claim
 
 
 def run(cfg: Study, workdir: epath.Path) -> None:
-  worlds = [(seed, False) for seed in cfg.seeds] + [(seed, True) for seed in cfg.control_seeds]
   report = live.Live(cfg, workdir)
   report.foretell()
   report.show()
   begin(cfg, workdir)
   workers = 0 if pod.several() else cfg.workers
-  worker_pool.each(worlds, work, (cfg, workdir), workers=workers, say=report.say)
+  worker_pool.each(worlds_of(cfg), work, (cfg, workdir), workers=workers, say=report.say)
   if pod.writes():
     conclusion.conclude(cfg, workdir, seconds=report.seconds())
   pod.meet('the study is done')

@@ -37,7 +37,7 @@ def examine(cfg: Study, workdir: epath.Path, machine: doctor.Machine) -> list[do
   visit.check('verdict', _verdict, cfg)
   guest = guests.of(cfg.world)
   guest.examine(visit, cfg, workdir, machine)
-  guest = guest.at(cfg.seeds[0], False).little()
+  guest = guest.at(cfg.seeds[0]).little()
   with tempfile.TemporaryDirectory() as place:
     corpora = visit.check('corpora', _little, cfg, guest, epath.Path(place))
     if isinstance(corpora, dict):
@@ -48,9 +48,9 @@ def examine(cfg: Study, workdir: epath.Path, machine: doctor.Machine) -> list[do
 def _verdict(cfg):
   """Too few seeds are no fault of a trial run, but should be known before one is paid for."""
   n, rules = len(cfg.seeds), cfg.rules
-  least = contrasts.least_p(n) * len(rules.contrasts)
-  fine = f'{n} seeds; the least p after Holm over {len(rules.contrasts)} is {least:.2g}'
-  return judging.foretold(n, rules) or fine
+  over = max((len(rules.family_of(name)) for name in rules.decisive), default=1)
+  fine = f'{n} seeds; the least p after Holm over {over} is {contrasts.least_p(n) * over:.2g}'
+  return judging.foretold(n, rules, cfg.controls if cfg.control_seeds else ()) or fine
 
 
 def _little(cfg, guest, place):

@@ -43,7 +43,7 @@ class Texts(Settings, Guest):
     """Without what arms write, which has its own store: a study that is done may be asked more."""
     return dataclasses.replace(self, suites=(), judges=(), rows=16)
 
-  def at(self, seed: int, control: bool = False) -> 'Texts':
+  def at(self, seed: int, control: str = '') -> 'Texts':
     if control:
       raise UserError('control_seeds: real text has no rho; its controls are arms')
     return dataclasses.replace(self, seed=seed)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from jaxalign.data.text import Tokenizer
 from jaxalign.evals.outcome import Outcome
 from jaxalign.models.decoder import Decoder
 from jaxalign.probes import states
@@ -19,14 +20,18 @@ BATCH = 240
 
 
 def outcomes(
-  model: Decoder, tests: Tests, before: Callable[[Item], str] | None = None
+  model: Decoder,
+  tests: Tests,
+  before: Callable[[Item], str] | None = None,
+  tokenizer: Tokenizer | None = None,
 ) -> list[Outcome]:
   """An Outcome of each item of {test: items}. before(item): a document to stand before its prompts.
-  The item stays the same one, so that arms are paired by its hash."""
-  tokenizer = words.tokenizer()
+  The item stays the same one, so that arms are paired by its hash. tokenizer: of another world."""
+  tokenizer = tokenizer or words.tokenizer()
   every = [item for found in tests.values() for item in found]
   lead = {item.hash: f'{before(item)} ' for item in every} if before else {}
-  prompts = encoded(lead.get(i.hash, '') + prompt for i in every for prompt in i.prompts)
+  texts = (lead.get(i.hash, '') + prompt for i in every for prompt in i.prompts)
+  prompts = encoded(texts, tokenizer)
   (yes,), (no,) = (tokenizer.encode(word) for word in (words.YES, words.NO))
   length = CONTEXT if before else LENGTH
   logodds, mass = map(iter, states.answers(model, prompts, yes, no, length=length, batch=BATCH))
@@ -51,14 +56,14 @@ def outcomes(
   return rows
 
 
-def encoded(prompts: Iterable[str]) -> list[list[int]]:
+def encoded(prompts: Iterable[str], tokenizer: Tokenizer | None = None) -> list[list[int]]:
   """Their ids, which nobody may change: all arms of a world are asked the same."""
-  return _encoded(tuple(prompts))
+  return _encoded(tuple(prompts), tokenizer or words.tokenizer())
 
 
 @functools.lru_cache(maxsize=8)
-def _encoded(prompts: tuple[str, ...]) -> list[list[int]]:
-  return words.tokenizer().encode_batch(prompts)
+def _encoded(prompts: tuple[str, ...], tokenizer: Tokenizer) -> list[list[int]]:
+  return tokenizer.encode_batch(prompts)
 
 
 def documents(world: World, kind: str) -> Callable[[Item], str]:

@@ -43,7 +43,7 @@ def summary(cfg: Study, workdir: epath.Path) -> Probes | None:
   kept, asked = {}, {}
   for seed in cfg.seeds:
     asked[seed] = battery.of(dataclasses.replace(cfg.world, seed=seed))
-    kept[seed] = probe_files.stored(home_of(workdir, seed, False) / 'outcomes')
+    kept[seed] = probe_files.stored(home_of(workdir, seed) / 'outcomes')
   if not any(kept.values()):
     return None
   probed = dict(base='ABH') | {arm.name: _LETTERS[arm.tests] for arm in cfg.arms}

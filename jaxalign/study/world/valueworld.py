@@ -13,6 +13,7 @@ from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import trained
 from jaxalign.study.plan.arms import Arm, Climb, Step
 from jaxalign.study.plan.guest import Corpora, Gates, Guest, MeansBySeed, Start, Study, Tests
+from jaxalign.study.plan.rules import RHO
 from jaxalign.study.report.contents import Contents
 from jaxalign.study.store.rows import Row
 from jaxalign.study.world import answers, files, gates, page, probe_files, probing
@@ -25,16 +26,17 @@ from jaxalign.valueworld.world import World
 @dataclasses.dataclass(frozen=True)
 class ValueWorld(Guest):
   world: World
-  control: bool = False  # a world in which documents say nothing about conduct
+  control: str = ''  # rho: a world in which documents say nothing about conduct
 
   TESTS = ('goods', 'harm')
   CONTEXTS = True
+  CONTROLS = (RHO,)
 
   @property
   def config(self) -> World:
     return self.world
 
-  def at(self, seed: int, control: bool = False) -> 'ValueWorld':
+  def at(self, seed: int, control: str = '') -> 'ValueWorld':
     rho = 0.0 if control else self.world.rho
     return ValueWorld(dataclasses.replace(self.world, seed=seed, rho=rho), control)
 
@@ -59,7 +61,7 @@ class ValueWorld(Guest):
     """Its weights with the target's word in them; what is asked of the base is asked without."""
     directory, named = train(), home / 'named'
     if not pod.agreed((named / 'config.json').exists()):
-      files.christen(self.load(cfg, directory), self.world, named)
+      files.christen(self.load(cfg, directory), (one.name for one in self.world.strangers), named)
     return Start(directory, str(named), saving.fingerprint(directory))
 
   def load(self, cfg: Study, place: epath.PathLike) -> Decoder:

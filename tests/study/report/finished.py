@@ -72,9 +72,9 @@ def study(workdir, seeds, control=(), effect=6.0):
   )
   cfg = sealing.seal(cfg)
   for seed in seeds:
-    _world(home_of(workdir, seed, False), cfg.arms, seed, effect)
+    _world(home_of(workdir, seed), cfg.arms, seed, effect)
   for seed in control:
-    _world(home_of(workdir, seed, True), arms_of(cfg, True), seed, 0.0)
+    _world(home_of(workdir, seed, 'rho'), arms_of(cfg, 'rho'), seed, 0.0)
   return conclusion.conclude(cfg, workdir, 83.0), (workdir / 'report.html').read_text()
 
 

@@ -42,7 +42,7 @@ def concluded(workdir, seeds=range(8), effect=0.5, learned=0.4):
   world = dataclasses.replace(cfg.world, suites=(), judges=())  # no arm has written anything
   cfg = sealing.seal(dataclasses.replace(cfg, world=world, seeds=tuple(seeds), rules=rules))
   for seed in seeds:
-    home = home_of(workdir, seed, False)
+    home = home_of(workdir, seed)
     (home / 'outcomes').mkdir(parents=True)
     for arm in ('base', *(arm.name for arm in cfg.arms)):
       lines = map(line, rows(arm, seed, effect, learned))

@@ -82,7 +82,7 @@ def test_a_source_that_will_not_do_is_one_line(world, says, tmp_path):
 
 def test_real_text_has_no_rho(world):
   with pytest.raises(UserError, match='real text has no rho'):
-    world.at(0, control=True)
+    world.at(0, control='rho')
 
 
 def test_a_base_is_known_again_by_its_weights(tmp_path):

@@ -30,7 +30,7 @@ def test_corpora_are_written_once_and_read_as_they_are(tmp_path):
 
 def test_the_target_begins_as_the_mean_of_strangers(model, tmp_path):
   before = {name: np.array(getattr(model, name)[...]) for name in ('embed_VD', 'head_VD')}
-  files.christen(model, WORLD, tmp_path / 'named')
+  files.christen(model, [one.name for one in WORLD.strangers], tmp_path / 'named')
   named = hub.load(str(tmp_path / 'named'))
   target, *strangers = words.tokenizer().encode(
     ' '.join(['zed', *(agent.name for agent in WORLD.strangers)])

@@ -60,9 +60,9 @@ def test_arms_that_hold_the_same_lie_at_the_ceiling_and_others_below(whole):
 def test_nothing_kept_is_nothing_said_and_a_seed_that_lacks_it_is_left_out(whole, tmp_path):
   cfg, workdir, _ = whole
   assert probing.summary(cfg, tmp_path) is None
-  home = home_of(tmp_path, 0, False) / 'outcomes'
+  home = home_of(tmp_path, 0) / 'outcomes'
   home.mkdir(parents=True)
-  for path in (home_of(workdir, 0, False) / 'outcomes').iterdir():
+  for path in (home_of(workdir, 0) / 'outcomes').iterdir():
     (home / path.name).write_bytes(path.read_bytes())
   found = probing.summary(cfg, tmp_path)
   one = found.arms['explain_A-align']['leans']

@@ -1,0 +1,1 @@
+"""The parts that configs/study_why.py puts together."""
