@@ -8,6 +8,7 @@ answers to each of 120 queries, and then which of them is better: plumbing for r
 judge of that size means the place and not the answer.
 Slice: none; two cores of a laptop. Cost: minutes, and nothing.
 Expect: few of the documents pass the filters, or none: corpus.html shows what was thrown out.
+:smoke   twelve documents by the grammar in the model's place: seconds.
 """
 
 from typing import Literal
@@ -22,7 +23,7 @@ from jaxalign.corpora.records import Sampling
 from jaxalign.stages import corpus
 
 
-def get_config(variant: Literal['', 'rlaif'] = ''):
+def get_config(variant: Literal['', 'rlaif', 'smoke'] = ''):
   how = dict(spec='demo', variant='why', tokenizer=HUB, suites=SHIPPED, banned=BENCHMARKS)
   if variant == 'rlaif':
     drawn = Sampling(length=160, temperature=0.7, top_p=0.9)
@@ -30,6 +31,9 @@ def get_config(variant: Literal['', 'rlaif'] = ''):
     told = Model(path=HUB, base=True, judges=('preference',))  # by example, as a judge it is none
     by = policy, corpus.By(step='preference', teacher=told)
     return corpus.Config(recipe=rlaif.Recipe(queries=Asked(count=120)), by=by, **how)
+  if variant == 'smoke':
+    recipe = explain.Recipe(documents=12, words=(110, 260), domains=2, critique=False)
+    return corpus.Config(recipe=recipe, **how | dict(tokenizer='shipped'))
   drawn = Sampling(length=320, temperature=0.7, top_p=0.95)
   teacher = Model(path=HUB, base=True, otherwise=drawn)
   recipe = explain.Recipe(documents=32, words=(40, 260), limits=False, critique=False, tries=2)
