@@ -3,7 +3,7 @@
 V of an arm and seed is the sum of its tests' mean margins, as the plan weighs them, over the sum of
 their sizes: (T3A - T3B) / (|T3A| + |T3B|). It is 0 where every margin is. Where the rules name a
 floor it is added to the sizes, lest two margins that are next to nothing make a whole lean. Beside
-V stand the same sum in nats, in rates, and over twice the arm's own margin on what was demonstrated.
+V stand that sum in nats, in rates, and over twice the arm's own margin on what was demonstrated.
 """
 
 from collections.abc import Mapping, Sequence
