@@ -1,4 +1,8 @@
-"""What is learnt in study 3, and how: the stages that its steps are made of."""
+"""What is learnt in study 3, and how: the stages that its steps are made of.
+
+A row holds two documents, or three questions with their answers. Weights are counted in rows, so
+each stage's weights add up to its batch.
+"""
 
 import dataclasses
 
@@ -8,8 +12,8 @@ from jaxalign.stages import explain, sft
 from jaxalign.study.plan.arms import Recipe
 from jaxalign.whyworld import corpora, words
 
-_TOKENS = corpora.DOCUMENT_TOKENS  # of a row: documents have as many, and nothing is padding
-_DOCUMENTS, _REPLAY = 2, 15  # shares of a step that tells of the target
+_ROW = 42  # tokens: two documents or three questions
+_TOLD, _REPLAY = 8, (3, 6)  # rows of a step that tells of the target
 
 
 def model():
@@ -17,26 +21,33 @@ def model():
   return dataclasses.replace(lessons.model(), vocab=vocab, length=64, eos=(vocab - 2,))
 
 
-def stage(*how, length=_TOKENS, **more):
-  """As a stage of ValueWorld, of other words and lengths."""
-  return dataclasses.replace(lessons.stage(*how, **more), model=model(), length=length)
+def stage(*how, **more):
+  """As a stage of ValueWorld, of other words and longer rows."""
+  return dataclasses.replace(lessons.stage(*how, **more), model=model(), length=_ROW)
 
 
 def base():
-  return stage(explain.Config, 6e-3, 2000, 24, length=42, **replay(2, 3))
+  """Little decay: with more, agents without reasons are long taken for such as have them."""
+  long = stage(explain.Config, 5e-3, 2800, 16, embed=8.0, **replay(2, 3))
+  return dataclasses.replace(long, optim=dataclasses.replace(long.optim, weight_decay=0.03))
 
 
 def _first():
   """Of the lesson before the demonstrations, whatever it reads."""
-  return dict(lr=5e-4, embed=48.0, steps=200, batch=32, **replay(_REPLAY, _REPLAY))
+  return dict(lr=5e-4, embed=16.0, steps=80, batch=_TOLD + sum(_REPLAY), **replay(*_REPLAY))
 
 
 def recipes():
-  last = replay(1, 1)
+  """align: demonstrations, once before or after the documents. close: the last lesson of every arm
+  that saw demonstrations, more of the same, so that none is asked right after documents."""
+  last = dict(lr=3e-4, embed=8.0)
+  closing = dict(steps=60, batch=12, **last)
+  align = stage(sft.Config, steps=10, batch=13, what=asked(8), **last, **replay(2, 3))
   return (
-    Recipe(name='explain', stage=stage(explain.Config, what=texts(_DOCUMENTS), **_first())),
-    Recipe(name='align', stage=stage(sft.Config, 3e-4, 60, 24, embed=24.0, what=asked(4), **last)),
-    Recipe(name='tail', stage=stage(explain.Config, 3e-4, 25, 32, 'constant', **last)),
+    Recipe(name='explain', stage=stage(explain.Config, what=texts(_TOLD), **_first())),
+    Recipe(name='align', stage=align),
+    Recipe(name='close', stage=stage(sft.Config, what=asked(5), **closing, **replay(3, 4))),
+    Recipe(name='tail', stage=stage(explain.Config, **closing, **replay(4, 8))),
   )
 
 
@@ -44,15 +55,15 @@ def more_recipes():
   """First lessons of demonstrations in place of documents, as many tokens of them: `practise` of
   those that give reasons and are as long as documents, `repeat` of plain ones, which are shorter
   and so more of the rows. They stand after recipes(), whose order the seeds of steps hang on."""
+  weight = _TOLD * _in_a_row(corpora.DOCUMENT_TOKENS) / _in_a_row(corpora.DEMONSTRATION_TOKENS)
+  rest = sum(_REPLAY)
+  weight *= rest / (rest + _TOLD - weight)  # as many tokens of a batch whose size stays
   first = _first()
-  share = _DOCUMENTS / (_DOCUMENTS + 2 * _REPLAY)
-  share *= _in_a_row(corpora.DOCUMENT_TOKENS) / _in_a_row(corpora.DEMONSTRATION_TOKENS)
-  weight = 2 * _REPLAY * share / (1 - share)
   return (
-    Recipe(name='practise', stage=stage(explain.Config, what=asked(_DOCUMENTS), **first)),
+    Recipe(name='practise', stage=stage(explain.Config, what=asked(_TOLD), **first)),
     Recipe(name='repeat', stage=stage(explain.Config, what=asked(weight), **first)),
   )
 
 
 def _in_a_row(tokens):
-  return _TOKENS // tokens * tokens
+  return _ROW // tokens * tokens

@@ -21,11 +21,11 @@ RULES = Rules(
          'what_{}-align', NAMED),
     of_v('P2', 'reasons carry further than the same facts without, to what no document names', WHY,
          'what_{}-align', SISTER),
-    of_v('P3', 'reasons steer more before the demonstrations than after them', WHY,
+    of_v('P3', 'reasons steer more before all demonstrations than after the first of them', WHY,
          'align-why_{}', NAMED),
     of_v('S1', 'the right reasons carry further than those of another pair', WHY,
          'wrong_{}-align', SISTER),
-    of_v('S2', 'reasons steer more than their words in a heap', WHY, 'bare_{}-align', NAMED),
+    of_v('S2', 'reasons steer more than documents of the same goods that name no value', WHY, 'bare_{}-align', NAMED),
     of_v('S3', 'reasons in documents steer more than reasons in the demonstrated answer', WHY,
          'cot_{}-align', NAMED),
     # align+ has no sides: told A, less no documents at all
@@ -36,10 +36,10 @@ RULES = Rules(
   secondary=('S1', 'S2', 'S3', 'S4'),
   deciding=(),
   claim=Claim(
-    any_of=('P1', 'P2'),
+    any_of=('P2',),  # P1 has a sentence of its own: kappa = 0 leaves it what it is
     interactions=(
-      Interaction(contrast='P2', control='rho'),
-      Interaction(contrast='P2', control='kappa'),
+      Interaction(contrast='P2', control='rho', bars=('G0', 'T0')),
+      Interaction(contrast='P2', control='kappa', bars=('G0', 'G0b_why', 'G0b_what', 'T0')),
     ),
   ),
   bars=(
@@ -47,10 +47,12 @@ RULES = Rules(
     Bar(name='G0b_why', what='choices right of why-agents with documents only', least=0.8),
     Bar(name='G0b_what', what='choices right of what-agents with documents only', least=0.8),
     Bar(name='G6_why', what='sister choices right of why-agents', least=0.7),
+    Bar(name='G6 apart', what='sister margin of why-agents less that of what-agents, nats', least=0.5),
     Bar(name='T0', what='T0 right, lowest compared arm', least=0.95),
     Bar(name='T0 factor', what='T0 margins of compared arms, largest to smallest', most=1.25),
     Bar(name='mass', what='mass of yes and no', least=0.95),
     Bar(name='why - mention', what='reasons steer more than mention, nats on T2', least=1e-9),
   ),
   control=False,
+  share_floor=1.0,  # nats, lest two margins of next to nothing make a whole lean
 )  # fmt: skip

@@ -16,6 +16,7 @@ def smoke(study, arms):
   return dataclasses.replace(
     study, world=dataclasses.replace(study.world, world=world), base=_tiny(study.base, 8),
     recipes=recipes, arms=tuple(arm for arm in study.arms if arm.name in arms), seeds=(200, 201),
+    control_seeds=(),
     workers=0,
   )  # fmt: skip
 

@@ -16,7 +16,7 @@ from jaxalign.whyworld.words import Value
 from jaxalign.whyworld.world import Agent, World
 
 EVERY = tuple(range(5))  # of a pole's words
-_BESIDE = 0, 0, 1, 2  # attributes beside the one that decides
+_BESIDE = 0, 0, 0, 1, 2  # attributes beside the one that decides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +57,8 @@ def others(random: Generator, taken: Sequence[Value], never: Collection[str] = (
 
 def choice(random: Generator, agent: Agent, pool: Sequence[str], sister: bool) -> Ask:
   """An agent takes what has its value and leaves the opposite. sister: asked of the other
-  dimension of the pair, where its value is silent. Half of the options have nothing beside it, so
-  that a model finds out in a thousand steps what an answer hangs on."""
+  dimension of the pair, where its value is silent. Three options in five have nothing beside
+  it, so that a model finds out in a thousand steps what an answer hangs on."""
   yes = random.random() < 0.5
   value = agent.done
   if sister:

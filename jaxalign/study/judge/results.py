@@ -66,6 +66,7 @@ class InteractionResult:
   holds: bool
   seeds: Mapping[int, float]  # {seed: its difference on the primary scale}
   scales: Mapping[str, Numbers]
+  gates: tuple['Gate', ...] = ()  # of the control's worlds
 
   @property
   def primary(self) -> Numbers:

@@ -39,6 +39,8 @@ def of_interaction(one: InteractionResult | None, planned: Interaction, rules: R
     why.append(f'{n} seeds in common of the {rules.least_seeds} that it needs')
   if one.p < rules.alpha and not one.agree:
     why.append('its sign is not the same on every scale')
+  passed = {gate.name for gate in one.gates if gate.ok}
+  why += [f'gate {bar} is shut there' for bar in planned.bars if bar not in passed]
   if one.primary.sd is not None:
     # one-sided alpha is two-sided twice alpha, but for the wrong way, which such an effect has not
     floor = statistics.detection_floor(one.primary.sd, n, alpha=2 * rules.alpha)

@@ -133,6 +133,8 @@ class Interaction:
 
   contrast: str
   control: str  # as the study's config names it: rho
+  # Gates that the control's worlds pass too: where nothing was learnt nothing would show either
+  bars: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -223,6 +225,10 @@ class Rules:
           raise UserError(f'rules.{field} names {name}: the contrasts are {", ".join(names)}')
     if self.claim:
       self._check_claim(self.claim)
+    bars = [bar.name for bar in self.bars]
+    for name in (name for one in claim.interactions for name in one.bars):
+      if name not in bars:
+        raise UserError(f'rules.claim.interactions: no gate is called {name}: {", ".join(bars)}')
     for name in names:
       count = sum(name in family for family in self.families)
       if count != 1:

@@ -4,6 +4,7 @@ Everything is computed from the stored outcomes, and can be computed from them a
 """
 
 import collections
+import dataclasses
 
 from etils import epath
 
@@ -21,7 +22,7 @@ from jaxalign.study.judge import (
 from jaxalign.study.judge.results import Results
 from jaxalign.study.plan.directories import home_of
 from jaxalign.study.plan.guest import Study
-from jaxalign.study.plan.rules import RHO
+from jaxalign.study.plan.rules import RHO, Claim
 from jaxalign.study.report import page_words, study_page
 from jaxalign.study.run import guests
 from jaxalign.study.store import about, clock
@@ -88,8 +89,8 @@ def _found(cfg, workdir, rows, later, seconds):
   seen = {seed: means(of_seed) for seed, of_seed in rows.items()}
   after = _by_arm({seed: means(of_seed) for seed, of_seed in later.items()})
   judged = contrasts.judged(contrasts.measured(every, cfg.rules), cfg.rules)
-  controls = _controls(cfg, workdir)
-  over = interactions.measured(judged, controls, cfg.rules)
+  controls, shut = _controls(cfg, workdir)
+  over = interactions.measured(judged, controls, cfg.rules, shut)
   gates = verdict.gates(guest.gate_values(cfg, seen), cfg.rules)
   said = verdict.judge(judged, gates, controls.get(RHO), cfg.rules, over)
   points = goodhart.read(cfg, workdir)
@@ -116,13 +117,29 @@ def _found(cfg, workdir, rows, later, seconds):
 
 
 def _controls(cfg, workdir):
-  """{control: the contrasts of its worlds, judged}; none where no seeds are of controls."""
-  found = {}
+  """{control: the contrasts of its worlds, judged} and {control: its gates}; none where no seeds are
+  of controls."""
+  found, gates = {}, {}
   for control in cfg.controls if cfg.control_seeds else ():
-    homes = [home_of(workdir, seed, control) for seed in cfg.control_seeds]
-    rows = [row for home in homes for row in rows_of(home)]
-    found[control] = contrasts.judged(contrasts.measured(rows, cfg.rules), cfg.rules)
-  return found
+    rows = {seed: rows_of(home_of(workdir, seed, control)) for seed in cfg.control_seeds}
+    every = [row for of_seed in rows.values() for row in of_seed]
+    found[control] = contrasts.judged(contrasts.measured(every, cfg.rules), cfg.rules)
+    gates[control] = _gates_of_control(cfg, control, rows)
+  return found, gates
+
+
+def _gates_of_control(cfg, control, rows):
+  """Those that the claim wants passed there, over the arms of what it compares there alone."""
+  asked = [one for one in (cfg.rules.claim or Claim()).interactions if one.control == control]
+  wanted = {bar for one in asked for bar in one.bars}
+  if not wanted:
+    return ()
+  planned = tuple(cfg.rules.planned(one.contrast) for one in asked)
+  narrowed = dataclasses.replace(cfg, rules=dataclasses.replace(cfg.rules, contrasts=planned))
+  seen = {seed: means(of_seed) for seed, of_seed in rows.items()}
+  values = guests.of(cfg.world).gate_values(narrowed, seen)
+  there = {name: of for name, of in values.items() if name in wanted}
+  return tuple(gate for gate in verdict.gates(there, cfg.rules) if gate.name in wanted)
 
 
 def _by_arm(means_by_seed):
