@@ -42,7 +42,16 @@ def page(found: Results, files: StudyFiles) -> str:
   found = dataclasses.replace(page_words.in_page_words(found), arms=_in_order(found.arms, files))
   made = [(title, section(found, files)) for title, section in files.contents.sections]
   sections = [(title, section) for title, section in made if section]
-  return kit.render('study/report.html', found=found, files=files, sections=sections)
+  lead = files.contents.lead(found, files) if files.contents.lead else ''
+  about = dict(found=found, files=files, sections=sections, lead=lead)
+  return kit.render('study/report.html', answer=said(found, files.contents), **about)
+
+
+def said(found: Results, contents: Contents) -> str:
+  """The sentence that a study ends with, on its page and in the terminal."""
+  if contents.answer:
+    return contents.answer(found)
+  return page_words.plain_sentence(found.sentence)
 
 
 def _in_order(arms, files):

@@ -22,7 +22,7 @@ from jaxalign.study.judge.results import Results
 from jaxalign.study.plan.directories import home_of
 from jaxalign.study.plan.guest import Study
 from jaxalign.study.plan.rules import RHO
-from jaxalign.study.report import page_words, study_page
+from jaxalign.study.report import study_page
 from jaxalign.study.run import guests
 from jaxalign.study.store import about, clock
 from jaxalign.study.store import rows as store
@@ -55,9 +55,10 @@ def conclude(cfg: Study, workdir: epath.Path, seconds: float) -> Results:
   write(cfg, workdir / 'plan.json')
   results_file.write(found, workdir / 'results.json')
   split = getattr(cfg.world, 'split', '')  # real text has none
-  study_page.write(found, workdir, guests.of(cfg.world).contents, cfg.arms, split)
+  contents = guests.of(cfg.world).contents
   print(clock.said(found.where))
-  print(page_words.plain_sentence(found.sentence))
+  print(study_page.said(found, contents))
+  study_page.write(found, workdir, contents, cfg.arms, split)
   return found
 
 

@@ -49,11 +49,11 @@ def test_controls_run_their_own_arms_and_keep_no_probes(tmp_path):
 def test_climbs_and_arms_after_ppo_are_pieces(tmp_path):
   cfg = sealing.seal(main.load(f'{tiny.ROOT}/configs/study_valueworld.py:smoke_rl'))
   (with_rl,) = cfg.rl_seeds
-  found = kinds(pieces.left_of(cfg, tmp_path, with_rl, ''))
-  assert {'reward', 'ppo', 'bon'} <= found.keys()
-  assert found['reading climbs'] == len(cfg.climbs)
-  without = next(seed for seed in cfg.seeds if seed != with_rl)
-  assert (
-    not {'reward', 'ppo', 'reading climbs'}
-    & kinds(pieces.left_of(cfg, tmp_path, without, '')).keys()
+  with_climbs, without = (
+    kinds(pieces.left_of(cfg, tmp_path, seed, ''))
+    for seed in (with_rl, next(seed for seed in cfg.seeds if seed != with_rl))
   )
+  late = {step.recipe for arm in (*cfg.rl_arms, *cfg.climbs) for step in arm.steps}
+  late -= {step.recipe for arm in cfg.arms for step in arm.steps}
+  assert late and late <= with_climbs.keys() and not late & without.keys()
+  assert with_climbs['reading climbs'] == len(cfg.climbs) and 'reading climbs' not in without

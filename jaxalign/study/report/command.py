@@ -1,0 +1,104 @@
+"""The command that makes a study again: which config of this release its sealed plan comes from, in
+which variant, and the flags by which the plan differs from it."""
+
+import dataclasses
+import pathlib
+import shlex
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jaxalign import config_file, overrides, sealing
+from jaxalign.config import UserError
+
+_CONFIGS = pathlib.Path(__file__).parents[3] / 'configs'
+_Plan = Mapping[str, Any]  # plan.json
+_FREE = ('workers',)  # how a study is run, and not what it is
+_ABSENT = '(absent)'  # as sealing.diff says it
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+  """flags: of jaxalign.main, fit for a shell. besides: fields of the plan in which it differs too, and
+  no flag can say it."""
+
+  flags: tuple[str, ...]
+  besides: tuple[str, ...]
+
+
+def of_plan(plan: _Plan, configs: pathlib.Path = _CONFIGS) -> Command | None:
+  """The Command nearest to a plan: what no flag says weighs most, then how many flags it takes.
+  None: none of these configs is of such a study."""
+  found = [_from(spec, plan) for spec in _specs(configs)]
+  every = [one for one in found if one is not None]
+  return min(every, key=lambda one: (len(one.besides), len(one.flags)), default=None)
+
+
+def _specs(configs: pathlib.Path) -> Iterator[str]:
+  """FILE.py[:VARIANT] of all studies, the plain one of each first."""
+  for path in sorted(configs.glob('study_*.py')):
+    yield str(path)
+    for variant in config_file.variants(str(path)) or ():
+      yield f'{path}:{variant}'
+
+
+def _from(spec: str, plan: _Plan) -> Command | None:
+  try:
+    cfg = config_file.load(spec)
+    sealed = sealing.tree(cfg)
+  except UserError:  # it needs something that is not here: so it is not this one
+    return None
+  if not _same_kind(sealed, plan):
+    return None
+  file, colon, variant = spec.partition(':')
+  name = f'configs/{pathlib.Path(file).name}{colon}{variant}'
+  workdir = f'runs/{pathlib.Path(file).stem.removeprefix("study_")}'
+  flags, besides = [f'--config={name}', f'--workdir={workdir}'], []
+  for field, ours, theirs in sealing.diff(sealed, plan):
+    if field in _FREE:
+      continue
+    text = None if _ABSENT in (ours, theirs) else _text(theirs)
+    if text is None or not _takes(cfg, field, text, theirs):
+      besides.append(field)
+    else:
+      flags.append(f'--config.{field}={shlex.quote(text)}')
+  parts = dict.fromkeys(field.split('.')[0] for field in besides)
+  return Command(tuple(flags), tuple(parts))
+
+
+def _same_kind(ours: _Plan, theirs: _Plan) -> bool:
+  worlds = [side.get('world') for side in (ours, theirs)]
+  if not all(isinstance(world, dict) for world in worlds):
+    return False
+  kinds = [dict(world={'class': world['class']}) for world in worlds]
+  return not sealing.diff(*kinds)
+
+
+def _text(value: Any) -> str | None:
+  """A value as a flag says it; None: none can."""
+  if isinstance(value, list):
+    items = [_text(one) for one in value]
+    if None in items:
+      return None
+    texts = [f'({text})' if isinstance(one, list) else text for one, text in zip(value, items)]
+    return ','.join(typing.cast(list[str], texts)) + ',' * (len(texts) == 1) if texts else '()'
+  if isinstance(value, bool):
+    return str(value).lower()
+  if isinstance(value, dict):
+    return None
+  return 'none' if value is None else str(value)
+
+
+def _takes(cfg: Any, field: str, text: str, value: Any) -> bool:
+  """Whether the flag makes of the config what the plan has there."""
+  try:
+    overrides.override(cfg, field, text)
+  except UserError:
+    return False
+  return not [one for one in sealing.diff({'': _at(cfg, field)}, {'': value}) if one]
+
+
+def _at(cfg: Any, field: str) -> Any:
+  for part in field.split('.'):
+    cfg = cfg[int(part)] if isinstance(cfg, tuple) else getattr(cfg, part)
+  return sealing.tree(cfg)
