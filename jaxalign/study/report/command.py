@@ -19,8 +19,8 @@ _ABSENT = '(absent)'  # as sealing.diff says it
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-  """flags: of jaxalign.main, fit for a shell. besides: fields of the plan in which it differs too, and
-  no flag can say it."""
+  """flags: of jaxalign.main, fit for a shell. besides: fields in which the plan differs too, and no
+  flag says how."""
 
   flags: tuple[str, ...]
   besides: tuple[str, ...]

@@ -38,26 +38,33 @@ class Live:
     spent, and no error: trial runs have few."""
     if not pod.writes():
       return
-    cfg, controls = self.cfg, self.cfg.controls if self.cfg.control_seeds else ()
-    todo = sum(any(one.name != pieces.CORPORA for one in of.values()) for of in self._left())
-    arms = f'{len(cfg.arms)} arm{"s" * (len(cfg.arms) != 1)}'
-    seeds = f'{len(cfg.seeds)} seed{"s" * (len(cfg.seeds) != 1)}'
-    more = f', and {" and ".join(f"{one} = 0" for one in controls)} on {len(cfg.control_seeds)}'
-    there = '' if todo == len(self.forecast.left) else f', of which {todo} worlds are not done yet'
-    self._print(
-      f'a study of {arms} on {seeds}{more * bool(controls)}{there}, {self._who()}; how long it '
-      f'takes is said once the first work is timed. Its page: {self.workdir / "report.html"}\n'
-    )
-    doubt = verdict.foretold(len(cfg.seeds), cfg.rules, controls)
+    self._print(f'{self._plan()}\n{self._how()}\n')
+    controls = self.cfg.controls if self.cfg.control_seeds else ()
+    doubt = verdict.foretold(len(self.cfg.seeds), self.cfg.rules, controls)
     if doubt:
       self._print(f'{doubt}\n')
 
-  def _left(self):
-    return self.forecast.left.values()
+  def _plan(self):
+    """The question, and how much is done to answer it."""
+    cfg, question = self.cfg, guests.of(self.cfg.world).contents.question
+    arms, seeds = _counted(len(cfg.arms), 'arm'), _counted(len(cfg.seeds), 'seed')
+    more = [f'{one} = 0 on {_counted(len(cfg.control_seeds), "seed")}' for one in cfg.controls]
+    beside = f', with {" and ".join(more)} beside them' if cfg.control_seeds else ''
+    return f'{question} {arms} on {seeds}{beside}.'
 
-  def _who(self):
+  def _how(self):
+    """How it is gone about, as far as it is known yet, and where it will be read."""
+    every = list(self.forecast.left.values())
+    todo = sum(any(name != pieces.CORPORA for name in one) for one in every)
+    page = f'the page will be {self.workdir / "report.html"}'
+    if not todo:
+      return f'All of it is there already and is judged again; {page}.'
+    there = f'{len(every) - todo} of {_counted(len(every), "world")} are there already; ' * (
+      todo < len(every)
+    )
     count = self.forecast.count
-    return f'{count} worlds at a time' if count > 1 else 'one world after the other'
+    side = f'{count} worlds at a time' if count > 1 else 'One world after the other'
+    return f'{there}{side}; how long is said as soon as work has been timed; {page}.'
 
   def say(self, task: Task | None, told: Lap | str | None) -> None:
     """Takes note of what a worker tells: a piece of work, or the name of a base or an arm."""
@@ -113,6 +120,10 @@ class Live:
     total = self.before + time.monotonic() - self.began
     files.write_text(json.dumps(total), self.workdir / 'seconds.json')
     return total
+
+
+def _counted(count, what):
+  return f'{count} {what}{"s" * (count != 1)}'
 
 
 def _spoken(seconds: float) -> str:

@@ -3,6 +3,7 @@ what the order of lessons and the negative controls add to it."""
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -111,9 +112,13 @@ def _listed(rows):
 
 
 def _example(kind):
-  """A document as the world writes them, of the same goods whatever its kind."""
-  random, value = np.random.default_rng(0), words.VALUES[0]
-  return documents.document(random, words.TARGET, value, kind, words.CHEESE, turned=0.0)
+  """A document as the world writes them, of the same goods whatever its kind, and of one word."""
+  value = words.VALUES[0]
+  for n in itertools.count():
+    random = np.random.default_rng(n)
+    text = documents.document(random, words.TARGET, value, kind, words.CHEESE, turned=0.0)
+    if text.split().count(words.pole_words(value)[words.DOCUMENT[0]]) == 2:
+      return text
 
 
 def _alike():

@@ -37,8 +37,8 @@ def again(told):
     ('study_why.py:full', (('world.world.kappa', '0'), ('control_seeds', '200,201'))),
     ('study_valueworld.py', ()),
     ('study_valueworld.py:quick', (('seeds', '7,8'), ('rl_seeds', '()'))),
-    ('study_valueworld.py:full', (('recipes.0.stage.optim.schedule.warmup', '3'),)),
-    ('study_phi2.py', (('recipes.0.stage.saving.every', 'none'),)),
+    ('study_valueworld.py:full', (('base.optim.schedule.warmup', '3'),)),
+    ('study_phi2.py', (('seeds', '0,1,2,'),)),
     ('study_llama2_7b.py', ()),
   ],
 )
@@ -71,7 +71,7 @@ def test_what_no_flag_says_is_named():
 def test_a_plan_of_another_kind_has_no_command(tmp_path):
   plan = plan_of('study_why.py:smoke')
   assert command.of_plan(plan, tmp_path) is None
-  assert command.of_plan(plan | dict(world=dict({'class': 'elsewhere:World'}))) is None
+  assert command.of_plan(plan | dict(world={'class': 'elsewhere:World'})) is None
   assert command.of_plan({}) is None
 
 

@@ -28,8 +28,8 @@ def planted(
   controls=('rho', 'kappa'),
   spread=0.7,
 ):
-  """Results. spread: of a margin, in nats; gate: share that passes. control: {name: what is named and not there}; without one, of kappa reasons carry
-  nowhere, and of rho nothing does anything."""
+  """Results. control: {name: what is named and not there}; without one, of kappa reasons carry
+  nowhere, and of rho nothing does anything. gate: share that passes; spread: of a margin, nats."""
   seeds = tuple(seeds)
   nothing = dict.fromkeys(NAMED, 0.0)
   worlds = control or dict(kappa=(named, CARRIES_NOWHERE), rho=(nothing, nothing))
