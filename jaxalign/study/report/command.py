@@ -1,6 +1,7 @@
 """The command that makes a study again: which config of this release its sealed plan comes from, in
 which variant, and the flags by which the plan differs from it."""
 
+import contextlib
 import dataclasses
 import pathlib
 import shlex
@@ -38,8 +39,8 @@ def _specs(configs: pathlib.Path) -> Iterator[str]:
   """FILE.py[:VARIANT] of all studies, the plain one of each first."""
   for path in sorted(configs.glob('study_*.py')):
     yield str(path)
-    for variant in config_file.variants(str(path)) or ():
-      yield f'{path}:{variant}'
+    with contextlib.suppress(UserError):  # of a file that cannot be read
+      yield from [f'{path}:{variant}' for variant in config_file.variants(str(path))]
 
 
 def _from(spec: str, plan: _Plan) -> Command | None:
@@ -54,11 +55,12 @@ def _from(spec: str, plan: _Plan) -> Command | None:
   name = f'configs/{pathlib.Path(file).name}{colon}{variant}'
   workdir = f'runs/{pathlib.Path(file).stem.removeprefix("study_")}'
   flags, besides = [f'--config={name}', f'--workdir={workdir}'], []
-  for field, ours, theirs in sealing.diff(sealed, plan):
+  for field, _, theirs in sealing.diff(sealed, plan):
     if field in _FREE:
       continue
-    text = None if _ABSENT in (ours, theirs) else _text(theirs)
-    if text is None or not _takes(cfg, field, text, theirs):
+    value = _young(cfg, field) if theirs == _ABSENT else theirs
+    text = None if value == _ABSENT else _text(value)
+    if text is None or not _takes(cfg, field, text, value):
       besides.append(field)
     else:
       flags.append(f'--config.{field}={shlex.quote(text)}')
@@ -67,11 +69,13 @@ def _from(spec: str, plan: _Plan) -> Command | None:
 
 
 def _same_kind(ours: _Plan, theirs: _Plan) -> bool:
-  worlds = [side.get('world') for side in (ours, theirs)]
-  if not all(isinstance(world, dict) for world in worlds):
-    return False
-  kinds = [dict(world={'class': world['class']}) for world in worlds]
-  return not sealing.diff(*kinds)
+  worlds = [{'class': world.get('class')} for world in (_world(ours), _world(theirs))]
+  return None not in worlds[0].values() and not sealing.diff(*worlds)
+
+
+def _world(plan: _Plan) -> _Plan:
+  found = plan.get('world')
+  return found if isinstance(found, dict) else {}
 
 
 def _text(value: Any) -> str | None:
@@ -89,16 +93,28 @@ def _text(value: Any) -> str | None:
   return 'none' if value is None else str(value)
 
 
+def _young(cfg: Any, field: str) -> Any:
+  """What a plan means that does not say a field: the default of one that is younger."""
+  above, _, name = field.rpartition('.')
+  try:
+    owner = _at(cfg, above)
+  except (AttributeError, IndexError, ValueError):
+    return _ABSENT
+  fields = dataclasses.fields(owner) if sealing.is_config(owner) else ()
+  young = [one.default for one in fields if one.name == name and one.metadata == sealing.YOUNG]
+  return sealing.tree(young[0]) if young else _ABSENT
+
+
 def _takes(cfg: Any, field: str, text: str, value: Any) -> bool:
   """Whether the flag makes of the config what the plan has there."""
   try:
     overrides.override(cfg, field, text)
   except UserError:
     return False
-  return not [one for one in sealing.diff({'': _at(cfg, field)}, {'': value}) if one]
+  return not sealing.diff({'': sealing.tree(_at(cfg, field))}, {'': value})
 
 
 def _at(cfg: Any, field: str) -> Any:
-  for part in field.split('.'):
+  for part in filter(None, field.split('.')):
     cfg = cfg[int(part)] if isinstance(cfg, tuple) else getattr(cfg, part)
-  return sealing.tree(cfg)
+  return cfg

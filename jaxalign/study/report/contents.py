@@ -23,7 +23,7 @@ class StudyFiles:
   split: str  # of a world's words
   about: About | None
   sums: Mapping[int, Mapping[str, str]]  # {seed: {corpus: sha256}}
-  plan: Mapping[str, Any] | None  # as it is sealed
+  plan: Mapping[str, Any] | None = None  # as it is sealed
   curves: Mapping[tuple[str, str], Mapping[str, Mapping[int, _Curve]]]  # by (tests, recipe), lesson
 
 

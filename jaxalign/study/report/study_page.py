@@ -43,8 +43,15 @@ def page(found: Results, files: StudyFiles) -> str:
   made = [(title, section(found, files)) for title, section in files.contents.sections]
   sections = [(title, section) for title, section in made if section]
   lead = files.contents.lead(found, files) if files.contents.lead else ''
-  about = dict(found=found, files=files, sections=sections, lead=lead)
+  about = dict(found=found, files=files, sections=sections, lead=lead, seeds=_span(found.seeds))
   return kit.render('study/report.html', answer=said(found, files.contents), **about)
+
+
+def _span(seeds):
+  """'16 to 31' of seeds in a row."""
+  if len(seeds) > 2 and [*seeds] == [*range(seeds[0], seeds[0] + len(seeds))]:
+    return f'{seeds[0]} to {seeds[-1]}'
+  return ', '.join(map(str, seeds))
 
 
 def said(found: Results, contents: Contents) -> str:

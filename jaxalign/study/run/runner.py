@@ -38,8 +38,8 @@ def run(cfg: Study, workdir: epath.Path) -> None:
   report = live.Live(cfg, workdir, there, kept=compile_cache.in_use() is not None)
   report.foretell()
   begin(cfg, workdir)
-  how = dict(workers=workers, say=report.say, logged=not pod.several())
-  worker_pool.each(worlds, work, (cfg, workdir), **how)
+  alone = not pod.several()
+  worker_pool.each(worlds, work, (cfg, workdir), workers=workers, say=report.say, logged=alone)
   if pod.writes():
     conclusion.conclude(cfg, workdir, seconds=report.seconds())
   pod.meet('the study is done')

@@ -40,9 +40,9 @@ def of_this_process() -> Compiling:
   """The Compiling that hears of all that is compiled from now on."""
   found = Compiling()
 
-  def hear(event, seconds, **_):
+  def hear(event: str, duration_secs: float, **_: str | int) -> None:
     if event.startswith(_MAKING):
-      found.ended(time.perf_counter(), seconds)
+      found.ended(time.perf_counter(), duration_secs)
 
   jax.monitoring.register_event_duration_secs_listener(hear)
   return found

@@ -111,7 +111,7 @@ def _left(name: str, there: Contrast | None, over: InteractionResult | None) -> 
   if there is None or over is None:
     return f'not run: nothing vouches that {name} comes of what the documents predict'
   less = f'{_LEAD.get(name, name)} is {_number(there)} there, and in the study {_number(over)} more'
-  seeds = f'{_seeds(over.primary.n)}, one-sided p = {over.p:.2g}'
+  seeds = f'{_seeds(over.primary.n)}, one-sided p {_small(over.p)}'
   if over.holds:
     return f'{less} ({seeds})'
   return f'{less} ({seeds}); that it is more in the study is not shown'
@@ -172,8 +172,12 @@ def _equal(one: Contrast, rules: Rules) -> bool:
 
 def _told(one: Contrast) -> str:
   """'P2 +0.85 of V [0.61, 1.09], p = 0.0003 after Holm'."""
-  p = '' if one.p_holm is None else f', p = {one.p_holm:.2g} after Holm'
+  p = '' if one.p_holm is None else f', p {_small(one.p_holm)} after Holm'
   return f'{one.name} {_number(one)}{p}'
+
+
+def _small(p: float) -> str:
+  return f'= {p:.2g}' if p >= 0.001 else '< 0.001'
 
 
 def _number(one: Contrast | InteractionResult) -> str:

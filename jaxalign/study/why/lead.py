@@ -150,8 +150,8 @@ def _height(rows):
 def _draw(ax: 'Axes', y: float, row: _Row) -> None:
   color = next((hue for kind, hue in _HUES.items() if row.kind.startswith(kind)), figures.GREEN)
   for at in _ENDS:  # nowhere through the words
-    ink = dict(color=figures.GREY, lw=0.5) if at else dict(color=figures.INK, lw=0.8)
-    ax.plot([at, at], [y - 0.16, y + 0.26], '-', **ink)
+    ink, wide = (figures.GREY, 0.5) if at else (figures.INK, 0.8)
+    ax.plot([at, at], [y - 0.16, y + 0.26], '-', color=ink, lw=wide)
   words_at = ax.get_yaxis_transform()
   ax.text(0, y + 0.36, row.kind, transform=words_at, fontsize=8.5)
   ax.text(1, y + 0.36, row.said, transform=words_at, fontsize=8, ha='right')

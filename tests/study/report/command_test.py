@@ -35,6 +35,8 @@ def again(told):
     ('study_why.py:dose', (('seeds', '200,'), ('base.steps', '400'))),
     ('study_why.py:smoke', (('workers', '2'),)),
     ('study_why.py:full', (('world.world.kappa', '0'), ('control_seeds', '200,201'))),
+    ('study_why.py', (('world.world.reasoned', '0.25'), ('rules.share_floor', '0.5'))),
+    ('study_why.py:dose', (('rules.share_floor', '0'), ('controls', 'rho,'))),
     ('study_valueworld.py', ()),
     ('study_valueworld.py:quick', (('seeds', '7,8'), ('rl_seeds', '()'))),
     ('study_valueworld.py:full', (('base.optim.schedule.warmup', '3'),)),

@@ -45,6 +45,7 @@ def test_the_page_leads_with_question_answer_and_picture(found, shown):
            '<figure>', 'Where reasons predict nothing beyond', '<details id="s0">']  # fmt: skip
   places = [text.index(part) for part in order]
   assert places == sorted(places)
+  assert '16 seeds (0 to 15)' in said(text)
   assert '<nav>' not in text and '<h2' not in text
   titles = re.findall(r'<details id="s\d+"><summary class="part">([^<]*)</summary>', text)
   assert titles[:2] == ['The contrasts', 'Gates'] and titles[-1] == 'How to run it again'
