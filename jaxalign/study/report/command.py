@@ -19,7 +19,7 @@ _ABSENT = '(absent)'  # as sealing.diff says it
 
 
 @dataclasses.dataclass(frozen=True)
-class Command:
+class _Command:
   """flags: of jaxalign.main, fit for a shell. besides: fields in which the plan differs too, and no
   flag says how."""
 
@@ -27,8 +27,8 @@ class Command:
   besides: tuple[str, ...]
 
 
-def of_plan(plan: _Plan, configs: pathlib.Path = _CONFIGS) -> Command | None:
-  """The Command nearest to a plan: what no flag says weighs most, then how many flags it takes.
+def of_plan(plan: _Plan, configs: pathlib.Path = _CONFIGS) -> _Command | None:
+  """The _Command nearest to a plan: what no flag says weighs most, then how many flags it takes.
   None: none of these configs is of such a study."""
   found = [_from(spec, plan) for spec in _specs(configs)]
   every = [one for one in found if one is not None]
@@ -43,7 +43,7 @@ def _specs(configs: pathlib.Path) -> Iterator[str]:
       yield from [f'{path}:{variant}' for variant in config_file.variants(str(path))]
 
 
-def _from(spec: str, plan: _Plan) -> Command | None:
+def _from(spec: str, plan: _Plan) -> _Command | None:
   try:
     cfg = config_file.load(spec)
     sealed = sealing.tree(cfg)
@@ -65,7 +65,7 @@ def _from(spec: str, plan: _Plan) -> Command | None:
     else:
       flags.append(f'--config.{field}={shlex.quote(text)}')
   parts = dict.fromkeys(field.split('.')[0] for field in besides)
-  return Command(tuple(flags), tuple(parts))
+  return _Command(tuple(flags), tuple(parts))
 
 
 def _same_kind(ours: _Plan, theirs: _Plan) -> bool:

@@ -55,9 +55,9 @@ def _span(seeds):
 
 
 def said(found: Results, contents: Contents) -> str:
-  """The sentence that a study ends with, on its page and in the terminal."""
+  """The verdict in a sentence, as a study ends with it, on its page and in the terminal."""
   if contents.answer:
-    return contents.answer(found)
+    return f'{found.verdict}: {contents.answer(found)}'
   return page_words.plain_sentence(found.sentence)
 
 

@@ -16,7 +16,7 @@ _World = tuple[int, str]  # a seed and a control
 
 
 @dataclasses.dataclass(frozen=True)
-class Left:
+class _Left:
   """Seconds that are left. whole: whether all kinds of work are in them; else they are a least."""
 
   seconds: float
@@ -82,7 +82,7 @@ class Forecast:
     """Takes note of how far a piece is that is going on, as a _Pace has it."""
     self.paces[world, piece.name] = _Pace(piece, share, seconds, making)
 
-  def seconds(self, now: float) -> Left | None:
+  def seconds(self, now: float) -> _Left | None:
     """What is left; None: it is not known, for nothing was measured that most of it is like."""
     every = [piece for pieces in self.left.values() for piece in pieces.values()]
     costs = _Costs(self.done, self.paces.values(), self.kept)
@@ -98,7 +98,7 @@ class Forecast:
       if world not in begun:
         free = min(ends, key=ends.__getitem__)
         ends[free] += sum(costs.of(piece, known[free]) for piece in pieces.values())
-    return Left(max(ends.values(), default=0.0), whole=not costs.unknown)
+    return _Left(max(ends.values(), default=0.0), whole=not costs.unknown)
 
   def _end(self, worker, costs, now):
     """Seconds until a worker is done with its world."""
