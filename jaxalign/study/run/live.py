@@ -59,12 +59,13 @@ class Live:
     page = f'the page will be {self.workdir / "report.html"}'
     if not todo:
       return f'All of it is there already and is judged again; {page}.'
-    there = f'{len(every) - todo} of {_counted(len(every), "world")} are there already; ' * (
-      todo < len(every)
-    )
-    count = self.forecast.count
-    side = f'{count} worlds at a time' if count > 1 else 'One world after the other'
-    return f'{there}{side}; how long is said as soon as work has been timed; {page}.'
+    done, count = len(every) - todo, self.forecast.count
+    verb = 'is' if done == 1 else 'are'
+    there = f'{done} of {_counted(len(every), "world")} {verb} there already; ' if done else ''
+    train = sum(bool(piece.arithmetic) for one in every for piece in one.values())
+    side = f'{count} worlds at a time' if count > 1 else 'one world after the other'
+    when = 'how long is said as soon as work has been timed'
+    return f'{there}{_counted(train, "lesson")} to train, {side}; {when}; {page}.'
 
   def say(self, task: Task | None, told: Lap | str | None) -> None:
     """Takes note of what a worker tells: a piece of work, or the name of a base or an arm."""

@@ -33,7 +33,8 @@ def each(
     if count(workers, len(tasks)):
       _spread(tasks, work, args, workers, say)
       return
-    with _logged(args[1], say) if logged else contextlib.nullcontext():
+    here = logged and '://' not in str(args[1])  # a bucket's files cannot grow
+    with _logged(args[1], say) if here else contextlib.nullcontext():
       for task in tasks:
         work(task, *args, lambda told, task=task: say(task, told))
 
@@ -48,6 +49,7 @@ def _logged(workdir, say):
       say(None, None)
 
   looking = threading.Thread(target=look, daemon=True)
+  os.makedirs(workdir, exist_ok=True)
   with open(_log(workdir, 0), 'a', 1, encoding='utf-8') as log:
     with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
       looking.start()

@@ -36,8 +36,8 @@ def test_the_first_lines_say_what_is_done_and_where_its_page_will_be(tmp_path, c
     'beside them.'
   )
   assert second == (
-    '2 worlds at a time; how long is said as soon as work has been timed; the page will be '
-    f'{tmp_path / "report.html"}.'
+    '18 lessons to train, 2 worlds at a time; how long is said as soon as work has been timed; '
+    f'the page will be {tmp_path / "report.html"}.'
   )
 
 
@@ -46,7 +46,7 @@ def test_what_is_there_is_said_to_be_there(tmp_path, capsys):
   corpora = shown.forecast.left[0, '']['corpora and tests']
   shown.forecast.left[0, ''] = {corpora.name: corpora}
   shown.foretell()
-  assert '1 of 2 worlds are there already; One world' in capsys.readouterr().err
+  assert '1 of 2 worlds is there already; 7 lessons to train, one world' in capsys.readouterr().err
   shown.forecast.left[1, ''] = {corpora.name: corpora}
   shown.foretell()
   assert 'All of it is there already and is judged again' in capsys.readouterr().err
