@@ -15,6 +15,7 @@ from jaxalign.config import UserError
 _CONFIGS = pathlib.Path(__file__).parents[3] / 'configs'
 _Plan = Mapping[str, Any]  # plan.json
 _FREE = ('workers',)  # how a study is run, and not what it is
+_BUILT = {'arms', 'base', 'climbs', 'recipes', 'rl_arms'}  # which hang on one another
 _ABSENT = '(absent)'  # as sealing.diff says it
 
 
@@ -54,18 +55,22 @@ def _from(spec: str, plan: _Plan) -> _Command | None:
   file, colon, variant = spec.partition(':')
   name = f'configs/{pathlib.Path(file).name}{colon}{variant}'
   workdir = f'runs/{pathlib.Path(file).stem.removeprefix("study_")}'
-  flags, besides = [f'--config={name}', f'--workdir={workdir}'], []
+  flags, besides = {}, set()
   for field, _, theirs in sealing.diff(sealed, plan):
-    if field in _FREE:
+    top = field.split('.')[0]
+    if top in _FREE:
       continue
     value = _young(cfg, field) if theirs == _ABSENT else theirs
     text = None if value == _ABSENT else _text(value)
     if text is None or not _takes(cfg, field, text, value):
-      besides.append(field)
+      besides.add(top)
     else:
-      flags.append(f'--config.{field}={shlex.quote(text)}')
-  parts = dict.fromkeys(field.split('.')[0] for field in besides)
-  return _Command(tuple(flags), tuple(parts))
+      flags[field] = f'--config.{field}={shlex.quote(text)}'
+  if besides:  # half of such a part would be no plan at all
+    besides |= {field.split('.')[0] for field in flags} & _BUILT
+    flags = {field: flag for field, flag in flags.items() if field.split('.')[0] not in besides}
+  first = f'--config={name}', f'--workdir={workdir}'
+  return _Command((*first, *flags.values()), tuple(sorted(besides)))
 
 
 def _same_kind(ours: _Plan, theirs: _Plan) -> bool:
