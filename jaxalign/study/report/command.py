@@ -46,7 +46,7 @@ def _specs(configs: pathlib.Path) -> Iterator[str]:
 
 def _from(spec: str, plan: _Plan) -> _Command | None:
   try:
-    cfg = config_file.load(spec)
+    cfg = _open(config_file.load(spec))
     sealed = sealing.tree(cfg)
   except UserError:  # it needs something that is not here: so it is not this one
     return None
@@ -71,6 +71,16 @@ def _from(spec: str, plan: _Plan) -> _Command | None:
     flags = {field: flag for field, flag in flags.items() if field.split('.')[0] not in besides}
   first = f'--config={name}', f'--workdir={workdir}'
   return _Command((*first, *flags.values()), tuple(sorted(besides)))
+
+
+def _open(part: Any) -> Any:
+  """A copy that can be set: parts that a module shares are sealed once a run has used them."""
+  if isinstance(part, tuple):
+    return tuple(map(_open, part))
+  if not sealing.is_config(part):
+    return part
+  fields = {one.name: _open(getattr(part, one.name)) for one in dataclasses.fields(part)}
+  return dataclasses.replace(part, **fields)
 
 
 def _same_kind(ours: _Plan, theirs: _Plan) -> bool:

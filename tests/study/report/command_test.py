@@ -35,8 +35,7 @@ def again(told):
     ('study_why.py:dose', (('seeds', '200,'), ('base.steps', '400'))),
     ('study_why.py:smoke', (('workers', '2'),)),
     ('study_why.py:full', (('world.world.kappa', '0'), ('control_seeds', '200,201'))),
-    ('study_why.py', (('world.world.reasoned', '0.25'), ('rules.share_floor', '0.5'))),
-    ('study_why.py:dose', (('rules.share_floor', '0'), ('controls', 'rho,'))),
+    ('study_why.py', (('world.world.reasoned', '0.25'), ('controls', 'rho,'))),
     ('study_valueworld.py', ()),
     ('study_valueworld.py:quick', (('seeds', '7,8'), ('rl_seeds', '()'))),
     ('study_valueworld.py:full', (('base.optim.schedule.warmup', '3'),)),
@@ -83,6 +82,31 @@ def test_a_plan_of_an_older_release_is_read():
   old = json.loads(text.replace('jaxalign.study.plan.rules', 'jaxalign.study.rules'))
   assert command.of_plan(old).flags[0] == '--config=configs/study_valueworld.py'
   assert command.of_plan(old).besides == ()
+
+
+MINE = """
+import dataclasses
+from configs import study_why
+
+
+def get_config():
+  study = study_why.get_config()
+  return dataclasses.replace(study, rules=dataclasses.replace(study.rules, share_floor=0.25))
+"""
+
+
+def test_a_young_field_at_its_default_is_in_no_plan_and_yet_a_flag(tmp_path):
+  (tmp_path / 'study_mine.py').write_text(MINE)
+  plan = plan_of('study_why.py:develop')
+  default = dataclasses.replace(main.load(f'{CONFIGS}/study_why.py').rules, share_floor=0.0)
+  plan['rules'] = json.loads(sealing.to_json(default))
+  assert 'share_floor' not in plan['rules']
+  told = command.of_plan(plan, tmp_path)
+  assert told.flags[2:] == ('--config.rules.share_floor=0.0',) and told.besides == ()
+  plan['rules']['share_floor'] = 0.75
+  assert command.of_plan(plan, tmp_path).flags[2:] == ('--config.rules.share_floor=0.75',)
+  (tmp_path / 'study_broken.py').write_text('1 / 0')
+  assert command.of_plan(plan, tmp_path).flags[0] == '--config=configs/study_mine.py'
 
 
 def test_values_fit_for_a_shell():

@@ -36,7 +36,7 @@ def test_the_first_lines_say_what_is_done_and_where_its_page_will_be(tmp_path, c
     'beside them.'
   )
   assert second == (
-    '18 lessons to train, 2 worlds at a time; how long is said as soon as work has been timed; '
+    '22 lessons to train, 2 worlds at a time; how long is said as soon as work has been timed; '
     f'the page will be {tmp_path / "report.html"}.'
   )
 
