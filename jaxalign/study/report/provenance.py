@@ -70,10 +70,10 @@ def rerun(found: Results, files: StudyFiles, template: str) -> str:
   """How to make the study again: the config and the flags that its plan is made of, as far as any
   config of this release tells."""
   told = command.of_plan(files.plan) if files.plan else None
-  spent, clock = said(found.where), clock_time(found.seconds)
+  spent, clock = said(found.where), _clock_time(found.seconds)
   return kit.render(template, command=told, clock=clock, spent=spent)
 
 
-def clock_time(seconds: float) -> str:
+def _clock_time(seconds: float) -> str:
   minutes, rest = divmod(round(seconds), 60)
   return f'{minutes} min {rest} s' if minutes else f'{rest} s'
