@@ -13,6 +13,27 @@ from jaxalign.config import UserError
 
 def load(spec: str) -> Any:
   """The config that FILE.py[:VARIANT] names, not sealed yet."""
+  module, variant = _loaded(spec)
+  if variant:
+    known = _with_blame(spec, 'get_config cannot be called', lambda: _variants(module.get_config))
+    _check_variant(spec, variant, known)
+  given = (variant,) if variant else ()
+  cfg = _with_blame(spec, 'get_config failed', lambda: module.get_config(*given))
+  if not sealing.is_config(cfg):
+    raise UserError(f'--config={spec}: get_config returned {type(cfg).__name__}, not a dataclass')
+  return cfg
+
+
+def variants(spec: str) -> list[str]:
+  """The names that FILE.py says it takes after a colon; [] where it says none."""
+  module, _ = _loaded(spec)
+  return (
+    _with_blame(spec, 'get_config cannot be called', lambda: _variants(module.get_config)) or []
+  )
+
+
+def _loaded(spec):
+  """(module of the file, variant)."""
   file, _, variant = spec.partition(':')
   path = pathlib.Path(file)
   if not _is_file(path) or path.suffix != '.py':
@@ -27,14 +48,7 @@ def load(spec: str) -> Any:
   _with_blame(spec, 'cannot be read', lambda: found.loader.exec_module(module))
   if not hasattr(module, 'get_config'):
     raise UserError(f"--config={spec}: {file} has no get_config(variant='')")
-  if variant:
-    known = _with_blame(spec, 'get_config cannot be called', lambda: _variants(module.get_config))
-    _check_variant(spec, variant, known)
-  given = (variant,) if variant else ()
-  cfg = _with_blame(spec, 'get_config failed', lambda: module.get_config(*given))
-  if not sealing.is_config(cfg):
-    raise UserError(f'--config={spec}: get_config returned {type(cfg).__name__}, not a dataclass')
-  return cfg
+  return module, variant
 
 
 def _with_blame(spec, what, call):

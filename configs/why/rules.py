@@ -25,7 +25,8 @@ RULES = Rules(
          'align-why_{}', NAMED),
     of_v('S1', 'the right reasons carry further than those of another pair', WHY,
          'wrong_{}-align', SISTER),
-    of_v('S2', 'reasons steer more than documents of the same goods that name no value', WHY, 'bare_{}-align', NAMED),
+    of_v('S2', 'reasons steer more than documents that name no value', WHY,
+         'bare_{}-align', NAMED),
     of_v('S3', 'reasons in documents steer more than reasons in the demonstrated answer', WHY,
          'cot_{}-align', NAMED),
     # align+ has no sides: told A, less no documents at all
@@ -47,7 +48,7 @@ RULES = Rules(
     Bar(name='G0b_why', what='choices right of why-agents with documents only', least=0.8),
     Bar(name='G0b_what', what='choices right of what-agents with documents only', least=0.8),
     Bar(name='G6_why', what='sister choices right of why-agents', least=0.7),
-    Bar(name='G6 apart', what='sister margin of why-agents less that of what-agents, nats', least=0.5),
+    Bar(name='G6 apart', what='sister margin, why-agents less what-agents, nats', least=0.5),
     Bar(name='T0', what='T0 right, lowest compared arm', least=0.95),
     Bar(name='T0 factor', what='T0 margins of compared arms, largest to smallest', most=1.25),
     Bar(name='mass', what='mass of yes and no', least=0.95),

@@ -80,6 +80,7 @@ class Guest(abc.ABC):
   TESTS: tuple[str, ...] = ()  # the names that an arm's `tests` may take
   CONTEXTS = False  # whether a document can stand before a question: in_context
   CONTROLS: tuple[str, ...] = ()  # what can be 0 in its worlds: names that `at` takes
+  SHARED: bool = False  # whether all seeds start from one base, which `begin` has made
 
   @property
   def config(self) -> Any:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxalign.study.judge.results import Results
 from jaxalign.study.store.about import About
@@ -23,6 +23,7 @@ class StudyFiles:
   split: str  # of a world's words
   about: About | None
   sums: Mapping[int, Mapping[str, str]]  # {seed: {corpus: sha256}}
+  plan: Mapping[str, Any] | None = None  # as it is sealed
   curves: Mapping[tuple[str, str], Mapping[str, Mapping[int, _Curve]]]  # by (tests, recipe), lesson
 
 
@@ -32,8 +33,15 @@ Section = Callable[[Results, StudyFiles], str]  # its HTML as Markup; '': there 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contents:
   """The words that differ between kinds of study, and the sections in their order. What a section
-  gives that is no Markup is escaped."""
+  gives that is no Markup is escaped.
+
+  answer: one sentence in place of the verdict's own; lead: what stands right below it, and then all
+  sections are closed at first.
+  """
 
   subject: str
   scales: Mapping[str, str]  # {scale: what its axis says}
   sections: Sequence[tuple[str, Section]]
+  question: str = 'What do documents add to the same demonstrations?'
+  answer: Callable[[Results], str] | None = None
+  lead: Section | None = None

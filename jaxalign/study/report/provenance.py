@@ -1,14 +1,13 @@
 """Sections of the report: where the results come from."""
 
 import functools
-import shlex
 from collections.abc import Sequence
 
 import numpy as np
 
 from jaxalign.page import kit
 from jaxalign.study.judge.results import Results
-from jaxalign.study.report import pictures
+from jaxalign.study.report import command, pictures
 from jaxalign.study.report.contents import StudyFiles
 from jaxalign.study.report.pictures import LossLine
 from jaxalign.study.report.tables import named, side_of
@@ -67,20 +66,14 @@ def held_equal(found: Results, files: StudyFiles, template: str, kinds: Sequence
   return kit.render(template, costs=costs, sums=sums, kinds=list(kinds))
 
 
-def rerun(found: Results, files: StudyFiles) -> str:
-  full = ':full' if any(arm.context for arm in files.arms) else ''
-  flags = [f'--config=configs/study_valueworld.py{full}', '--workdir=runs/valueworld']
-  for name, seeds in (('seeds', found.seeds), ('control_seeds', found.control_seeds)):
-    if seeds:
-      value = ','.join(map(str, seeds)) + ',' * (len(seeds) == 1)
-      flags.append(f'--config.{name}={shlex.quote(value)}')
-  if files.split:
-    flags.append(f'--config.world.split={shlex.quote(files.split)}')
-  spent = said(found.where)
-  clock = clock_time(found.seconds)
-  return kit.render('study/rerun_world.html', flags=flags, clock=clock, spent=spent)
+def rerun(found: Results, files: StudyFiles, template: str) -> str:
+  """How to make the study again: the config and the flags that its plan is made of, as far as any
+  config of this release tells."""
+  told = command.of_plan(files.plan) if files.plan else None
+  spent, clock = said(found.where), _clock_time(found.seconds)
+  return kit.render(template, command=told, clock=clock, spent=spent)
 
 
-def clock_time(seconds: float) -> str:
+def _clock_time(seconds: float) -> str:
   minutes, rest = divmod(round(seconds), 60)
   return f'{minutes} min {rest} s' if minutes else f'{rest} s'

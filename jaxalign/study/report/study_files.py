@@ -30,6 +30,7 @@ def read(
     contents=contents,
     arms=arms,
     split=split,
+    plan=files.read_object(plan, 'world') if (plan := workdir / 'plan.json').exists() else None,
     about=about.read(workdir) if (workdir / about.FILE).exists() else None,
     sums={seed: files.read_json(path) for seed, path in paths.items() if path.exists()},
     curves=_curves(directories, arms),

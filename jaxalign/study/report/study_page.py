@@ -42,7 +42,23 @@ def page(found: Results, files: StudyFiles) -> str:
   found = dataclasses.replace(page_words.in_page_words(found), arms=_in_order(found.arms, files))
   made = [(title, section(found, files)) for title, section in files.contents.sections]
   sections = [(title, section) for title, section in made if section]
-  return kit.render('study/report.html', found=found, files=files, sections=sections)
+  lead = files.contents.lead(found, files) if files.contents.lead else ''
+  about = dict(found=found, files=files, sections=sections, lead=lead, seeds=_span(found.seeds))
+  return kit.render('study/report.html', answer=said(found, files.contents), **about)
+
+
+def _span(seeds):
+  """'16 to 31' of seeds in a row."""
+  if len(seeds) > 2 and [*seeds] == [*range(seeds[0], seeds[0] + len(seeds))]:
+    return f'{seeds[0]} to {seeds[-1]}'
+  return ', '.join(map(str, seeds))
+
+
+def said(found: Results, contents: Contents) -> str:
+  """The verdict in a sentence, as a study ends with it, on its page and in the terminal."""
+  if contents.answer:
+    return f'{found.verdict}: {contents.answer(found)}'
+  return page_words.plain_sentence(found.sentence)
 
 
 def _in_order(arms, files):

@@ -23,7 +23,7 @@ from jaxalign.study.judge.results import Results
 from jaxalign.study.plan.directories import home_of
 from jaxalign.study.plan.guest import Study
 from jaxalign.study.plan.rules import RHO, Claim
-from jaxalign.study.report import page_words, study_page
+from jaxalign.study.report import study_page
 from jaxalign.study.run import guests
 from jaxalign.study.store import about, clock
 from jaxalign.study.store import rows as store
@@ -56,9 +56,10 @@ def conclude(cfg: Study, workdir: epath.Path, seconds: float) -> Results:
   write(cfg, workdir / 'plan.json')
   results_file.write(found, workdir / 'results.json')
   split = getattr(cfg.world, 'split', '')  # real text has none
-  study_page.write(found, workdir, guests.of(cfg.world).contents, cfg.arms, split)
+  contents = guests.of(cfg.world).contents
   print(clock.said(found.where))
-  print(page_words.plain_sentence(found.sentence))
+  print(study_page.said(found, contents))
+  study_page.write(found, workdir, contents, cfg.arms, split)
   return found
 
 
@@ -117,8 +118,8 @@ def _found(cfg, workdir, rows, later, seconds):
 
 
 def _controls(cfg, workdir):
-  """{control: the contrasts of its worlds, judged} and {control: its gates}; none where no seeds are
-  of controls."""
+  """{control: the contrasts of its worlds, judged} and {control: its gates}; empty where no seeds
+  are of controls."""
   found, gates = {}, {}
   for control in cfg.controls if cfg.control_seeds else ():
     rows = {seed: rows_of(home_of(workdir, seed, control)) for seed in cfg.control_seeds}

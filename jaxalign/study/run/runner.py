@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from etils import epath
 
-from jaxalign import pod
+from jaxalign import compile_cache, pod
 from jaxalign.config import UserError
 from jaxalign.files import read_json, write_text
 from jaxalign.models import hub
@@ -25,7 +25,7 @@ from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import placeholders
 from jaxalign.study.plan.directories import arms_of, home_of, rl_of, worlds_of
 from jaxalign.study.plan.guest import Corpora, Guest, Study
-from jaxalign.study.run import conclusion, guests, live, worker_pool
+from jaxalign.study.run import conclusion, guests, live, pieces, worker_pool
 from jaxalign.study.store import clock
 from jaxalign.study.store.rows import items_hash, line
 from jaxalign.study.store.rows import of as row_of
@@ -33,12 +33,13 @@ from jaxalign.workdir import FREE, claim
 
 
 def run(cfg: Study, workdir: epath.Path) -> None:
-  report = live.Live(cfg, workdir)
+  worlds, workers = worlds_of(cfg), 0 if pod.several() else cfg.workers
+  there = worker_pool.count(workers, len(worlds))
+  report = live.Live(cfg, workdir, there, kept=compile_cache.in_use() is not None)
   report.foretell()
-  report.show()
   begin(cfg, workdir)
-  workers = 0 if pod.several() else cfg.workers
-  worker_pool.each(worlds_of(cfg), work, (cfg, workdir), workers=workers, say=report.say)
+  alone = not pod.several()
+  worker_pool.each(worlds, work, (cfg, workdir), workers=workers, say=report.say, logged=alone)
   if pod.writes():
     conclusion.conclude(cfg, workdir, seconds=report.seconds())
   pod.meet('the study is done')
@@ -57,8 +58,10 @@ def begin(cfg: Study, workdir: epath.Path) -> None:
     shares.base_written()
 
 
-def work(task: live.Task, cfg: Study, workdir: epath.Path, say: Callable[[str], None]) -> None:
-  """One world: all its arms. say(text): for the live line."""
+def work(
+  task: live.Task, cfg: Study, workdir: epath.Path, say: Callable[[str | clock.Lap], None]
+) -> None:
+  """One world: all its arms. say(told): for the live line, the name of what is done or a Lap."""
   seed, control = task
   guest = guests.of(cfg.world).at(seed, control)
   home, arms = home_of(workdir, seed, control), arms_of(cfg, control)
@@ -66,34 +69,34 @@ def work(task: live.Task, cfg: Study, workdir: epath.Path, say: Callable[[str], 
   every = (*arms, *rl_arms)
   store = home / 'outcomes'
   store.mkdir(parents=True, exist_ok=True)
-  timed = clock.Clock(home, pod.writes())
-  with timed.on('corpora and tests'):
+  timed = clock.Clock(home, pod.writes(), say)
+  with timed.on(pieces.CORPORA, pieces.CORPORA):
     corpora = guest.corpora_of(cfg.corpora((*every, *climbs)), home)
     _refuse_other_corpora(guest, corpora, home)
     asked = {name: guest.asked(name, home) for name in {arm.tests for arm in every}}
   start = _Node(cfg, home, corpora, seed, guest, timed).base()
-  with timed.on('asking'):
+  with timed.on('asking', pieces.asked(None)):
     _measure_base(store, start, guest.base_tests(asked), asked)
   if guest.keeps:
-    with timed.on('probes'):
+    with timed.on('probes', pieces.probed('base')):
       guest.keep(store, 'base', start.base_hash, start.christened)
   start.base_written()
   say('base')
   for arm in every:
     key = start.key_of(arm, asked[arm.tests])
     model = functools.cache(functools.partial(start.model_of, arm))
-    with timed.on('asking'):
+    with timed.on('asking', pieces.asked(arm)):
       answers = functools.partial(start.answers_of, arm, asked[arm.tests], model)
       _keep(store, arm.stored, key, answers)
     if guest.keeps and arm.after == 'sft' and not arm.context:
-      with timed.on('probes'):
+      with timed.on('probes', pieces.probed(arm.name)):
         guest.keep(store, arm.name, key, model)
     del model, answers  # judges may need all the room there is
     if not arm.context:
       start.written(arm.stored, key, functools.partial(start.place_of, arm))
     say(arm.stored)
   for climb in climbs:
-    with timed.on('asking'):
+    with timed.on('asking', pieces.asked(climb)):
       points = functools.partial(start.points_of, climb)
       _keep(home / 'goodhart', climb.stored, start.key_of(climb, {}), points)
     say(climb.stored)
@@ -205,7 +208,7 @@ class _Node:
     """Has an arm write what it is asked to write, where its guest asks for that, and judged."""
     place = self.guest.answers_at(self.home, name)
     if place is not None:
-      with self.timed.on('writing'):
+      with self.timed.on('writing', pieces.written(name)):
         self.guest.ask(self.cfg, place, key, model)
 
   def base_written(self):
@@ -254,7 +257,8 @@ class _Node:
       _refuse_changed(stage, directory)
       return directory
     claim(stage, directory, writes=pod.writes())
-    with self.timed.on(name.rpartition('.')[2].partition('-')[0].partition('@')[0]):  # the recipe
+    recipe = name.rpartition('.')[2].partition('-')[0].partition('@')[0]
+    with self.timed.on(recipe, pieces.trained(name)):
       sys.modules[type(stage).__module__].run(stage, directory)  # as main finds it
     return directory
 

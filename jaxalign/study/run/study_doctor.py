@@ -25,11 +25,10 @@ from jaxalign.study.judge import verdict as judging
 from jaxalign.study.plan import placeholders
 from jaxalign.study.plan.arms import Stage
 from jaxalign.study.plan.guest import Study
-from jaxalign.study.run import guests
+from jaxalign.study.run import guests, pieces
 from jaxalign.train import fingerprint, saving
 
 _SHARE = 0.4  # of the peak that training reaches, as peers report
-_FROZEN = 2 / 3  # of the arithmetic: an adapter's base has no gradient of its own
 
 
 def examine(cfg: Study, workdir: epath.Path, machine: doctor.Machine) -> list[doctor.Check]:
@@ -125,8 +124,7 @@ def _stand_in(stage, tokenizer, place):
 
 def _spent(stage: Stage) -> tuple[int, float]:
   """(tokens, arithmetic) of a step."""
-  flops = stage.tokens * stage.model.flops(stage.length) * stage.passes
-  return stage.tokens, flops * (_FROZEN if getattr(stage, 'lora', None) else 1)
+  return stage.tokens, pieces.arithmetic(stage)
 
 
 def _of_step(name, checks, tokens, flops, machine):

@@ -23,11 +23,45 @@ def each(
   args: tuple,
   *,
   workers: int,
-  say: Callable[[Any, str | None], None],
+  say: Callable[[Any, Any], None],
+  logged: bool = False,
 ) -> None:
-  """work(task, *args, tell) for every task; say(task, text) here for each tell(text) there."""
+  """work(task, *args, tell) for every task; say(task, told) here for each tell(told) there, and
+  say(None, None) now and then. logged: whether what is printed goes to a file, as a worker's does,
+  where there are no workers."""
   with _told_to_stop():
-    _spread(tasks, work, args, workers, say)
+    if count(workers, len(tasks)):
+      _spread(tasks, work, args, workers, say)
+      return
+    here = logged and '://' not in str(args[1])  # a bucket's files cannot grow
+    with _logged(args[1], say) if here else contextlib.nullcontext():
+      for task in tasks:
+        work(task, *args, lambda told, task=task: say(task, told))
+
+
+@contextlib.contextmanager
+def _logged(workdir, say):
+  """What is printed meanwhile goes to a file; who looks on hears now and then, as of workers."""
+  over = threading.Event()
+
+  def look():
+    while not over.wait(1):
+      say(None, None)
+
+  looking = threading.Thread(target=look, daemon=True)
+  os.makedirs(workdir, exist_ok=True)
+  with open(_log(workdir, 0), 'a', 1, encoding='utf-8') as log:
+    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+      looking.start()
+      try:
+        yield
+      finally:
+        over.set()
+        looking.join()
+
+
+def _log(workdir, number):
+  return os.path.join(workdir, f'worker-{number}.log')
 
 
 @contextlib.contextmanager
@@ -35,8 +69,10 @@ def _told_to_stop():
   """SIGTERM ends a study as unfinished wherever it stands, for every file is written whole. What
   trains hears it first, and saves. (Several hosts must agree; there only what trains hears it.)"""
 
+  terminal = sys.stderr
+
   def hear(kind, frame):
-    print('told to stop: what is done is kept; the same command goes on', file=sys.stderr)
+    print('told to stop: what is done is kept; the same command goes on', file=terminal)
     raise SystemExit(UNFINISHED)
 
   if threading.current_thread() is not threading.main_thread() or jax.distributed.is_initialized():
@@ -49,13 +85,17 @@ def _told_to_stop():
     signal.signal(signal.SIGTERM, before)
 
 
+def count(workers: int, tasks: int) -> int:
+  """How many worker processes there will be of those wished for; 0: this process does it all."""
+  return min(workers, tasks, max(len(_cores()), 1))
+
+
+def _cores():
+  return sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
+
+
 def _spread(tasks, work, args, workers, say):
-  cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
-  workers = min(workers, len(tasks), max(len(cores), 1))
-  if workers < 1:
-    for task in tasks:
-      work(task, *args, lambda text, task=task: say(task, text))
-    return
+  cores, workers = _cores(), count(workers, len(tasks))
   spawn = multiprocessing.get_context('spawn')  # not fork: jax has threads
   todo, told, compiled = spawn.Queue(), spawn.Queue(), compile_cache.in_use()
   for task in tasks:
@@ -111,7 +151,7 @@ def _serve(number, cores, parent, workdir, compiled, todo, told, work, args):
   threading.Thread(target=_follow, args=(parent,), daemon=True).start()
   if cores:
     os.sched_setaffinity(0, set(cores))  # before jax makes as many threads as there are cores
-  with open(os.path.join(workdir, f'worker-{number}.log'), 'a', 1, encoding='utf-8') as log:
+  with open(_log(workdir, number), 'a', 1, encoding='utf-8') as log:
     sys.stdout = sys.stderr = log
     allocator.keep_freed()
     task = None

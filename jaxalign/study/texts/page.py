@@ -9,7 +9,7 @@ from jaxalign.page import kit
 from jaxalign.study.report import pictures
 from jaxalign.study.report.contents import Contents, Section
 from jaxalign.study.report.contrasts import contrasts, gates
-from jaxalign.study.report.provenance import clock_time, curves, held_equal
+from jaxalign.study.report.provenance import curves, held_equal, rerun
 from jaxalign.study.report.study_page import CAN_SAY, words
 from jaxalign.study.report.tables import margins, mean, named, of_seeds
 
@@ -86,10 +86,6 @@ def _written(found, files, titles):
   return kit.render('study/written.html', read=(head, rows), exact=of_seeds(found, cells))
 
 
-def _rerun(found, files):
-  return kit.render('study/rerun_texts.html', clock=clock_time(found.seconds))
-
-
 def contents(suites: Sequence[Suite]) -> Contents:
   """The contents of a study whose arms were asked these suites too."""
   measures = [one for suite in suites for one in suite.measures()]
@@ -112,6 +108,6 @@ CONTENTS = Contents(
     ('What was held equal', functools.partial(
       held_equal, template='study/equal_texts.html', kinds=('demonstrations',))),
     ('What is assumed', words('study/assumed_texts.html')),
-    ('How to run it again', _rerun),
+    ('How to run it again', functools.partial(rerun, template='study/rerun_texts.html')),
   ),
 )  # fmt: skip

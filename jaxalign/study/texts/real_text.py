@@ -37,6 +37,7 @@ class Texts(Settings, Guest):
   """What the study does with what a user named."""
 
   TESTS = ('texts',)
+  SHARED = True
 
   @property
   def config(self) -> 'Texts':

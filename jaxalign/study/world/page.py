@@ -33,6 +33,6 @@ CONTENTS = Contents(
     ('What was held equal', functools.partial(
       held_equal, template='study/equal_world.html', kinds=('demonstrations', 'refusals'))),
     ('What is assumed', words('study/assumed_world.html')),
-    ('How to run it again', rerun),
+    ('How to run it again', functools.partial(rerun, template='study/rerun_world.html')),
   ),
 )  # fmt: skip

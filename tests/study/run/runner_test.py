@@ -13,7 +13,7 @@ from jaxalign.models import phi2
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import bon, ppo, training
 from jaxalign.study.plan.arms import Arm
-from jaxalign.study.run import runner
+from jaxalign.study.run import pieces, runner
 from jaxalign.study.store import clock
 from jaxalign.valueworld import words
 from tests.study import tiny, watched
@@ -124,6 +124,24 @@ def test_what_is_lost_is_made_again_to_the_same_bytes(whole, copy):
     lost.unlink()
   assert study(tiny.sealed(), copy).runs == ['seed-0/runs/explain-explain_A.tail']
   assert outcomes(copy) == outcomes(whole[0]) and results(copy) == results(whole[0])
+
+
+def test_what_is_left_is_what_is_then_done(whole, copy):
+  """Pieces of work as the forecast counts them are the laps that a world tells."""
+  cfg, lost = tiny.sealed(), 'runs/explain-explain_A.tail'
+  empty = {piece.name for piece in pieces.left_of(cfg, copy / 'none', 0, '')}
+  assert [piece.name for piece in pieces.left_of(cfg, copy, 0, '')] == ['corpora and tests']
+  shutil.rmtree(copy / 'seed-0' / lost)
+  for path in (copy / 'seed-0/outcomes').glob('explain_A.*'):
+    path.unlink()
+  left = {piece.name for piece in pieces.left_of(cfg, copy, 0, '')}
+  assert left == {'corpora and tests', lost, 'outcomes/explain_A', 'probes/explain_A'}
+  told = []
+  runner.work((0, ''), cfg, copy, told.append)
+  ended = [one.name for one in told if isinstance(one, clock.Lap) and not one.begins]
+  assert left <= {*ended} <= empty and len({*ended}) == len(ended)
+  assert [one for one in told if isinstance(one, str)] == ['base', *(arm.name for arm in cfg.arms)]
+  assert [piece.name for piece in pieces.left_of(cfg, copy, 0, '')] == ['corpora and tests']
 
 
 def test_an_arm_with_a_document_in_the_prompt_trains_nothing(copy):

@@ -66,6 +66,27 @@ def test_without_workers_errors_are_as_they_are(tmp_path):
     each('fault', tmp_path, 0)
 
 
+def test_what_is_printed_goes_to_a_file_where_nobody_else_works(tmp_path, capsys):
+  def work(task, how, workdir, tell):
+    print('step 1 of 2')
+    print('loss 3', file=sys.stderr)
+    tell(f'{how} is done')
+
+  said = []
+  tell = lambda *what: said.append(what)
+  args = 'world', tmp_path / 'new'
+  worker_pool.each([7], work, args, workers=0, say=tell, logged=True)
+  assert (7, 'world is done') in said and capsys.readouterr() == ('', '')
+  assert (tmp_path / 'new/worker-0.log').read_text() == 'step 1 of 2\nloss 3\n'
+  worker_pool.each([7], work, args, workers=0, say=tell)
+  assert capsys.readouterr() == ('step 1 of 2\n', 'loss 3\n')
+
+
+def test_there_are_no_more_workers_than_tasks():
+  assert worker_pool.count(0, 5) == 0 and worker_pool.count(9, 1) == 1
+  assert 1 <= worker_pool.count(10_000, 10_000) <= 10_000
+
+
 def test_sigterm_ends_a_study_as_unfinished_and_is_given_back(tmp_path):
   old = signal.getsignal(signal.SIGTERM)
   with pytest.raises(SystemExit, match='75'):

@@ -1,0 +1,201 @@
+"""The answer of study 3 in plain sentences, each of which claims no more than its plan allows.
+
+P1: reasons against the same facts without, on what documents name. P2: the same on what no document
+names. P3: reasons before the demonstrations against after them. A null is said with the effect that
+such seeds would have found; what an outcome means is said in the plan's own words.
+"""
+
+from collections.abc import Mapping
+
+from jaxalign import statistics
+from jaxalign.study.judge import verdict
+from jaxalign.study.judge.results import Contrast, InteractionResult, Results
+from jaxalign.study.plan.rules import Rules
+
+_NAMED, _SISTER, _ORDER = 'P1', 'P2', 'P3'
+_HOLDS = {
+  _NAMED: 'reasons steered choices about what documents name more than the same facts without did',
+  _SISTER: 'reasons carried to what no document names, further than the same facts without did',
+}
+_MISSED = {
+  _NAMED: 'that reasons add anything on what documents name',
+  _SISTER: 'that reasons carry further to what no document names',
+}
+_LESS = {
+  _NAMED: 'on what documents name, reasons steered less than the same facts without did',
+  _SISTER: 'on what no document names, reasons carried less than the same facts without did',
+}
+_LEAD = {
+  _NAMED: 'the lead of reasons on what documents name (P1)',
+  _SISTER: 'the lead of reasons on what no document names (P2)',
+}
+_CONTROLS = {  # in the words of a row
+  'kappa': 'reasons predict nothing beyond what they name',
+  'rho': 'documents say nothing about what their agent chooses',
+}
+
+
+def answer(found: Results) -> str:
+  """One sentence: what was found, with its n, interval and power."""
+  seeds = _seeds(len(found.seeds))
+  if found.verdict == verdict.UNINFORMATIVE:
+    return f'This run of {seeds} cannot tell, since {"; ".join(_failed(found))}.'
+  asked = [one for one in found.contrasts if one.name in found.rules.decisive]
+  against = [_less(one) for one in asked if _other_way(one, found.rules)]
+  missed = [
+    _missed(one, found.rules) for one in asked if not one.holds and not _other_way(one, found.rules)
+  ]
+  facts = [*(_held(one, found.rules) for one in asked if one.holds), *against]
+  if not facts:
+    return f'Not shown on {seeds}: {"; nor ".join(missed)}.'
+  said = f'{" and ".join(facts)}{"".join(f"; not shown: {one}" for one in missed)}'
+  if found.verdict == verdict.SUPPORTED:
+    return f'Yes, in this world, on {seeds}: {said}.'
+  if len(facts) == len(against):
+    return f'No, on {seeds}: {said}.'
+  return f'In part, on {seeds}: {said}; {_unvouched(found)}, so what it comes from is not shown.'
+
+
+def order(found: Results) -> str:
+  """P3's own sentence; '' where it is not planned."""
+  one = next((one for one in found.contrasts if one.name == _ORDER), None)
+  if one is None:
+    planned = any(planned.name == _ORDER for planned in found.rules.contrasts)
+    return 'The order of the two lessons was not measured.' * planned
+  if found.verdict == verdict.UNINFORMATIVE:
+    return f'Order, first less last: {_number(one)}; for the record, since this run cannot tell.'
+  if one.holds:
+    return f'Order: reasons steer more before the demonstrations than after them ({_told(one)}).'
+  if _other_way(one, found.rules):
+    return f'Order: reasons steer less before the demonstrations than after them ({_told(one)}).'
+  words = 'that reasons steer more before the demonstrations than after them'
+  return f'Order: not shown {words} ({_told(one)}; {_power(one, found.rules)}).'
+
+
+def meaning(found: Results) -> str:
+  """What the outcome would mean and what it would not, by the plan."""
+  by_name = {one.name: one for one in found.contrasts}
+  if found.verdict == verdict.UNINFORMATIVE:
+    return ''
+  said = []
+  if found.verdict == verdict.SUPPORTED and _holds(by_name, _SISTER):
+    said.append(
+      'It shows a mechanism that suffices: where reasons predict conduct beyond what they name, '
+      'training on reasons carries there, through demonstrations that say nothing of it. Where '
+      'they predict nothing more (kappa = 0) it is less: it comes of that regularity.'
+    )
+  if _NAMED in by_name and not _holds(by_name, _NAMED) and _equal(by_name[_NAMED], found.rules):
+    said.append('On what documents name, why adds nothing that would matter: that is a finding.')
+  said.append(
+    'It says nothing of how language models come to have such a regularity, or whether they do: '
+    'here it was put into the world.'
+  )
+  return ' '.join(said)
+
+
+def controls(found: Results) -> list[tuple[str, str]]:
+  """[(where, what is left there)] of the negative controls, a row each in words."""
+  rows = []
+  claim = found.rules.claim
+  for planned in claim.interactions if claim else ():
+    known = _CONTROLS.get(planned.control, '')
+    where = f'Where {known} ({planned.control} = 0)' if known else f'Where {planned.control} = 0'
+    over = {(one.contrast, one.control): one for one in found.interactions}
+    one = over.get((planned.contrast, planned.control))
+    there = {one.name: one for one in found.controls.get(planned.control, ())}
+    rows.append((where, _left(planned.contrast, there.get(planned.contrast), one)))
+  return rows
+
+
+def _left(name: str, there: Contrast | None, over: InteractionResult | None) -> str:
+  if there is None or over is None:
+    return f'not run: nothing vouches that {name} comes of what the documents predict'
+  less = f'{_LEAD.get(name, name)} is {_number(there)} there, and in the study {_number(over)} more'
+  seeds = f'{_seeds(over.primary.n)}, one-sided p {_small(over.p)}'
+  if over.holds:
+    return f'{less} ({seeds})'
+  return f'{less} ({seeds}); that it is more in the study is not shown'
+
+
+def _unvouched(found: Results) -> str:
+  """What kept a claim that holds in part from being supported."""
+  over = {(one.contrast, one.control): one for one in found.interactions}
+  claim = found.rules.claim
+  lacking = [
+    f'{one.contrast} is not shown to be more than with {one.control} = 0'
+    if (one.contrast, one.control) in over
+    else f'worlds with {one.control} = 0 were not run'
+    for one in (claim.interactions if claim else ())
+    if not ((there := over.get((one.contrast, one.control))) and there.holds)
+  ]
+  return ' and '.join(lacking) or 'not all that the claim takes holds'
+
+
+def _failed(found: Results) -> list[str]:
+  """Why there is no verdict, with all gates that too few seeds passed in one."""
+  shut = [
+    f'{one.what} ({f"{one.passed} of {one.of} seeds" if one.of else "not measured"})'
+    for one in found.gates
+    if not one.ok
+  ]
+  others = [reason for reason in found.reasons if not reason.startswith('gate ')]
+  return [*others, *([f'checks of the instrument failed: {", ".join(shut)}'] if shut else [])]
+
+
+def _holds(by_name: Mapping[str, Contrast], name: str) -> bool:
+  return name in by_name and bool(by_name[name].holds)
+
+
+def _held(one: Contrast, rules: Rules) -> str:
+  return f'{_HOLDS.get(one.name, one.what)} ({_told(one)}; {_power(one, rules)})'
+
+
+def _less(one: Contrast) -> str:
+  return f'{_LESS.get(one.name, f"the other way than that {one.what}")} ({_told(one)})'
+
+
+def _missed(one: Contrast, rules: Rules) -> str:
+  why = 'not of one sign on all scales, ' * (one.p_holm is not None and one.p_holm < rules.alpha)
+  words = _MISSED.get(one.name, f'that {one.what}')
+  return f'{words} ({_told(one)}; {why}{_power(one, rules)})'
+
+
+def _other_way(one: Contrast, rules: Rules) -> bool:
+  return one.p_holm is not None and one.p_holm < rules.alpha and one.primary.mean < 0 and one.agree
+
+
+def _equal(one: Contrast, rules: Rules) -> bool:
+  """Whether it is shown to be smaller than what would matter."""
+  numbers = one.primary
+  return numbers.tost is not None and numbers.tost < rules.alpha and numbers.n >= rules.null_seeds
+
+
+def _told(one: Contrast) -> str:
+  """'P2 +0.85 of V [0.61, 1.09], p = 0.0003 after Holm'."""
+  p = '' if one.p_holm is None else f', p {_small(one.p_holm)} after Holm'
+  return f'{one.name} {_number(one)}{p}'
+
+
+def _small(p: float) -> str:
+  return f'= {p:.2g}' if p >= 0.001 else '< 0.001'
+
+
+def _number(one: Contrast | InteractionResult) -> str:
+  unit = dict(share=' of V', margin=' nats').get(one.scale, '')
+  numbers = one.primary
+  between = '' if numbers.low is None else f' [{numbers.low:.2f}, {numbers.high:.2f}]'
+  return f'{numbers.mean:+.2f}{unit}{between}'
+
+
+def _power(one: Contrast, rules: Rules) -> str:
+  """The effect that such seeds find at Holm's first step, in four studies of five."""
+  numbers, family = one.primary, len(rules.family_of(one.name))
+  if numbers.sd is None:
+    return 'one seed finds nothing'
+  floor = statistics.detection_floor(numbers.sd, numbers.n, alpha=rules.alpha / family)
+  small = f', and it is within {rules.sesoi_share:g} of none' * _equal(one, rules)
+  return f'{numbers.n} such seeds find an effect of {floor:.2g} in 4 studies of 5{small}'
+
+
+def _seeds(count: int) -> str:
+  return f'{count} seed{"s" * (count != 1)}'
