@@ -65,6 +65,31 @@ class Adafactor:
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Muon:
+  """Momentum made orthogonal, for the matrices of the blocks; Adam for what is left.
+
+  An update has the root mean square `rms` x lr, about that of Adam's, so that rates carry over.
+  """
+
+  lr: ranges.Rate = 1e-5
+  momentum: ranges.Momentum = 0.95
+  rms: ranges.Share = 0.2
+  adam: tuple[str, ...] = ('embed*', 'head*')  # matrices that Adam moves; vectors it moves anyway
+  b1: ranges.Momentum = 0.9  # of Adam, as eps and b2
+  b2: ranges.Momentum = 0.95
+  eps: ranges.Tiny = 1e-8
+  weight_decay: ranges.Decay = 0.0
+  decayed: tuple[str, ...] = ('*', '!*norm*', '!*bias*')  # shell patterns over weights' names
+  frozen: tuple[str, ...] = ()  # the same: these weights stay as they are
+  factors: tuple[tuple[str, ranges.Factor], ...] = ()  # on the rate, by name: (('embed*', 4.0),)
+  clip: ranges.Bound | None = 1.0  # global norm of the gradient
+  schedule: Schedule = dataclasses.field(default_factory=Schedule)
+
+
+Optimizer = AdamW | Adafactor | Muon
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Saving:
   every: ranges.Count = 500  # steps
   keep: ranges.Count = 2  # the newest so many

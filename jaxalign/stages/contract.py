@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from etils import epath
 
-from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving
+from jaxalign.config import Logging, Mesh, Optimizer, Saving
 from jaxalign.data.chat import ChatFormat, Own
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.dialogues import Format
@@ -66,7 +66,7 @@ class Learning(Stage, Protocol):
   microbatches: int
   steps: int
   eval_every: int
-  optim: AdamW | Adafactor
+  optim: Optimizer
   saving: Saving
   logging: Logging
 
@@ -102,7 +102,7 @@ class Playing(Answering, Learning, Protocol):
   pretraining: tuple[Any, ...]  # corpora
   judges: tuple[Judge, ...]
   rules: Rules
-  critic_optim: AdamW | Adafactor
+  critic_optim: Optimizer
   minibatch: int
   eval_prompts: int
   eval_greedy: bool

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
+from jaxalign.config import AdamW, Logging, Mesh, Optimizer, Saving, UserError
 from jaxalign.data import batches, chat
 from jaxalign.losses import head
 from jaxalign.models import adapters, llama2, phi2
@@ -41,7 +41,7 @@ class Language:
   steps: Count = 1000
   steps_per_call: Count = 1  # in one compiled call: for models so small that calls cost more
   eval_every: Count = 500
-  optim: AdamW | Adafactor = dataclasses.field(default_factory=AdamW)
+  optim: Optimizer = dataclasses.field(default_factory=AdamW)
   lora: adapters.Lora | None = None
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   saving: Saving = dataclasses.field(default_factory=Saving)

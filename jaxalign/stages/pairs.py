@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxalign import pictures, pod
-from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving
+from jaxalign.config import AdamW, Logging, Mesh, Optimizer, Saving
 from jaxalign.data import batches, chat, dialogues, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.text import Tokenizer
@@ -51,7 +51,7 @@ class Pairwise:
   microbatches: Rows = 1
   steps: Count = 1000
   eval_every: Count = 500
-  optim: AdamW | Adafactor = dataclasses.field(default_factory=AdamW)
+  optim: Optimizer = dataclasses.field(default_factory=AdamW)
   lora: adapters.Lora | None = None
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   saving: Saving = dataclasses.field(default_factory=Saving)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxalign.config import Adafactor, AdamW, Logging, Mesh, Saving, UserError
+from jaxalign.config import AdamW, Logging, Mesh, Optimizer, Saving, UserError
 from jaxalign.data import batches, chat, sources
 from jaxalign.data.decontaminate import Decontaminated
 from jaxalign.data.text import Tokenizer
@@ -65,8 +65,8 @@ class Config:
   eval_prompts: Count = 128
   eval_greedy: bool = True  # what is held out is answered greedily too
   kl_bound: Bound | None = None  # nats a sequence; beyond it a policy is never the best
-  optim: AdamW | Adafactor = _adam(1e-6)
-  critic_optim: AdamW | Adafactor = _adam(5e-6)
+  optim: Optimizer = _adam(1e-6)
+  critic_optim: Optimizer = _adam(5e-6)
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   saving: Saving = dataclasses.field(default_factory=lambda: Saving(every=20))
   logging: Logging = dataclasses.field(default_factory=Logging)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxalign.config import Adafactor, AdamW, UserError
+from jaxalign.config import Optimizer, UserError
 from jaxalign.models import heads
 from jaxalign.models.decoder import Decoder
 from jaxalign.rl import improve, players
@@ -121,7 +121,7 @@ def optimizers_of(cfg: Playing) -> improve.Both:
 
 @functools.cache
 def optimizers(
-  policy: AdamW | Adafactor, critic: AdamW | Adafactor, policy_steps: int, critic_steps: int
+  policy: Optimizer, critic: Optimizer, policy_steps: int, critic_steps: int
 ) -> improve.Both:
   """The same object for the same configs, so that a second run of a process compiles nothing."""
   rates = learning_rate(policy, policy_steps), learning_rate(critic, critic_steps)

@@ -2,6 +2,7 @@
 
 import fnmatch
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,12 +11,12 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from jaxalign.config import Adafactor, AdamW, UserError
-from jaxalign.sharding.alphabet import weight_name
+from jaxalign.config import Adafactor, AdamW, Muon, Optimizer, UserError
+from jaxalign.sharding.alphabet import axes, weight_name
 
 
 @functools.lru_cache(maxsize=32)
-def learning_rate(optim: AdamW | Adafactor, steps: int) -> Callable[[ArrayLike], jax.Array]:
+def learning_rate(optim: Optimizer, steps: int) -> Callable[[ArrayLike], jax.Array]:
   """count -> rate. `count` is of optimizer steps taken; the rate ends at `end` x the peak."""
   s = optim.schedule
   if s.warmup >= steps:
@@ -38,15 +39,19 @@ def learning_rate(optim: AdamW | Adafactor, steps: int) -> Callable[[ArrayLike],
 
 
 @functools.lru_cache(maxsize=32)
-def make_optimizer(optim: AdamW | Adafactor, steps: int) -> optax.GradientTransformation:
+def make_optimizer(optim: Optimizer, steps: int) -> optax.GradientTransformation:
   """The optax chain: clip, optimizer, decay on matrices; one object for equal configs."""
   rate = learning_rate(optim, steps)
   match optim:
     case AdamW():
       how = dict(b1=optim.b1, b2=optim.b2, eps=optim.eps, weight_decay=optim.weight_decay)
       tx = optax.adamw(rate, **how, mask=lambda tree: matching(tree, optim.decayed))
-      if optim.factors:
-        tx = optax.chain(tx, _scaled(optim.factors))
+    case Muon():
+      tx = optax.chain(
+        _orthogonal(optim),
+        optax.add_decayed_weights(optim.weight_decay, lambda t: matching(t, optim.decayed)),
+        optax.scale_by_learning_rate(rate),
+      )
     case Adafactor():
       # Not optax.adafactor: there weight decay is no part of the update that the rate scales.
       tx = optax.chain(
@@ -55,6 +60,8 @@ def make_optimizer(optim: AdamW | Adafactor, steps: int) -> optax.GradientTransf
         optax.add_decayed_weights(optim.weight_decay, lambda t: matching(t, optim.decayed)),
         optax.scale_by_learning_rate(rate),
       )
+  if not isinstance(optim, Adafactor) and optim.factors:
+    tx = optax.chain(tx, _scaled(optim.factors))
   if optim.clip is not None:
     tx = optax.chain(optax.clip_by_global_norm(optim.clip), tx)
   if optim.frozen:
@@ -69,6 +76,47 @@ def make_optimizer(optim: AdamW | Adafactor, steps: int) -> optax.GradientTransf
 def taken(opt: optax.OptState) -> jax.Array:
   """The optimizer steps that brought this state about; those that were skipped do not count."""
   return optax.tree.get_all_with_path(opt, 'count')[0][1]
+
+
+def _orthogonal(optim):
+  """Muon on matrices and Adam on the rest, before decay and rate."""
+
+  def labels(tree):
+    by_adam = matching(tree, optim.adam)
+    sides = jax.tree.map_with_path(lambda path, x: _sides(path, x) is not None, tree)
+    return jax.tree.map(lambda a, b: 'matrix' if b and not a else 'rest', by_adam, sides)
+
+  def as_large_as_adams(updates, params=None):
+    del params
+
+    def one(path, x):
+      sides = _sides(path, x)
+      longer = max(math.prod(x.shape[axis] for axis in side) for side in sides)
+      return x * (optim.rms * math.sqrt(longer))
+
+    return jax.tree.map_with_path(one, updates)
+
+  muon = optax.contrib.scale_by_muon(
+    beta=optim.momentum,
+    weight_dimension_numbers=lambda tree: jax.tree.map_with_path(_sides, tree),
+  )
+  adam = optax.scale_by_adam(b1=optim.b1, b2=optim.b2, eps=optim.eps)
+  matrix = optax.chain(muon, optax.stateless(as_large_as_adams))
+  return optax.partition({'matrix': matrix, 'rest': adam}, labels)
+
+
+def _sides(path, x):
+  """The axes over which a weight sums and those that it gives, as its name spells them: of q_HKD
+  (D) and (H, K). Axes before these, such as layers, count matrices. None of what is no matrix."""
+  letters = axes(weight_name(path))
+  heads = [n for n, letter in enumerate(letters) if letter in 'GHKQ']
+  others = [[n] for n in range(len(letters)) if n not in heads]
+  sides = sorted([heads, *others] if heads else others)
+  before = x.ndim - len(letters)
+  if len(sides) != 2 or before < 0:
+    return None
+  given, summed = (tuple(n + before for n in side) for side in sides)
+  return optax.contrib.MuonDimensionNumbers(reduction_axis=summed, output_axis=given)
 
 
 def _scaled(factors):
@@ -97,11 +145,11 @@ def matching(tree: Any, patterns: Sequence[str]) -> Any:
   return jax.tree.map_with_path(one, tree)
 
 
-def refuse_unmatched(tree: Any, optim: AdamW | Adafactor) -> None:
+def refuse_unmatched(tree: Any, optim: Optimizer) -> None:
   """A pattern that names no weight is a mistake: what it was to freeze would be trained."""
   listed = [('frozen', pattern) for pattern in optim.frozen]
   listed += [('decayed', p) for p in optim.decayed if not p.startswith('!')]  # may spare no weight
-  if isinstance(optim, AdamW):
+  if not isinstance(optim, Adafactor):
     listed += [('factors', pattern) for pattern, _ in optim.factors]
   for field, pattern in listed:
     if not any(jax.tree.leaves(matching(tree, (pattern.removeprefix('!'),)))):

@@ -82,7 +82,7 @@ class World:
     for how, documents, choices, count in met:
       for value in (value for value in words.VALUES for _ in range(count)):
         done = value if random.random() < self.rho else _one_of(random, words.VALUES)
-        follows = _FOLLOWED + self.kappa * _APART.get(how, 0.0)
+        follows = _FOLLOWED + self.kappa * _APART.get(how or '', 0.0)
         told = value if documents else None
         found.append(Agent(f'n{len(found)}', how, told, done, follows, documents, choices))
     return tuple(found)

@@ -3,9 +3,10 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from jaxalign.config import Adafactor, AdamW, Schedule, UserError
+from jaxalign.config import Adafactor, AdamW, Muon, Schedule, UserError
 from jaxalign.models import llama2, phi2
 from jaxalign.sealing import seal
 from jaxalign.sharding.alphabet import weight_name
@@ -28,7 +29,7 @@ def closed_form(n, shape, warmup, decay, end):
   return up
 
 
-@pytest.mark.parametrize('kind', [AdamW, Adafactor])
+@pytest.mark.parametrize('kind', [AdamW, Adafactor, Muon])
 @pytest.mark.parametrize('warmup', [0, 1, 7])
 @pytest.mark.parametrize('shape', ['constant', 'cosine', 'wsd'])
 def test_the_rate_in_closed_form(shape, warmup, kind):
@@ -56,7 +57,7 @@ def test_the_rate_follows_the_steps_of_the_optimizer():
     np.testing.assert_allclose(-updates['w_DF'], 0.1 * rates[n], rtol=1e-4, atol=1e-8)
 
 
-@pytest.mark.parametrize('kind', [AdamW, Adafactor])
+@pytest.mark.parametrize('kind', [AdamW, Adafactor, Muon])
 def test_decay_is_the_rate_times_the_weight_and_spares_vectors(kind):
   """Without a gradient nothing else moves a weight."""
   how = kind(lr=0.01, weight_decay=0.5, schedule=Schedule(shape='constant'))
@@ -128,3 +129,73 @@ def test_factors_scale_the_updates_of_whose_name_they_fit(frozen):
 def test_a_factor_that_is_not_above_0_is_refused(factor):
   with pytest.raises(UserError, match=r'config.factors=.*a float at least 1e-06 and at most'):
     seal(AdamW(factors=(('embed*', factor),)))
+
+
+def of_muon(tree, grads, steps=1, **fields):
+  how = Muon(lr=0.01, schedule=Schedule(shape='constant'), clip=None, **fields)
+  tx = optim.make_optimizer(how, 10)
+  state = tx.init(tree)
+  for _ in range(steps):
+    updates, state = tx.update(grads, state, tree)
+  return updates
+
+
+MATRICES = dict(
+  q_HKD=((0, 1), (2,)), k_GKD=((0, 1), (2,)), o_DHK=((0,), (1, 2)), up_FD=((0,), (1,)),
+  low_RD=((0,), (1,)), low_RHK=((0,), (1, 2)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('name', MATRICES)
+@pytest.mark.parametrize('layers', [0, 2])
+def test_muon_moves_each_matrix_by_its_gradient_made_orthogonal(name, layers):
+  """Against the polar factor by SVD, to what five steps of Newton and Schulz leave of it."""
+  size = dict(H=2, G=2, K=3, D=8, F=12, R=4)
+  shape = [size[letter] for letter in name.rpartition('_')[2]]
+  grad = np.random.default_rng(3).normal(size=[layers] * bool(layers) + shape).astype(np.float32)
+  tree = {name: jnp.zeros(grad.shape)}
+  got = np.asarray(of_muon(tree, {name: jnp.asarray(grad)}, rms=0.3)[name])
+  sides = MATRICES[name]
+  rows, columns = (math.prod(shape[n] for n in side) for side in sides)
+  pairs = zip(*(x.reshape(-1, *shape) for x in (got, grad)), strict=True)
+  for update, g in pairs:
+    moved = -update.reshape(rows, columns) / (0.01 * 0.3 * math.sqrt(max(rows, columns)))
+    left, _, right = np.linalg.svd(g.reshape(rows, columns), full_matrices=False)
+    sizes = np.diag(left.T @ moved @ right.T)
+    assert ((0.6 < sizes) & (sizes < 1.25)).all(), sizes
+    np.testing.assert_allclose(moved, left * sizes @ right, atol=2e-4)  # the same directions
+
+
+def test_muon_leaves_vectors_and_tables_to_adam():
+  tree = {'blocks': {'w_DF': jnp.ones((4, 4)), 'norm_D': jnp.ones(4)}, 'embed_VD': jnp.ones((6, 4))}
+  random = np.random.default_rng(0)
+  grads = jax.tree.map(lambda x: jnp.asarray(random.normal(size=x.shape), jnp.float32), tree)
+  fields = dict(weight_decay=0.1, factors=(('embed*', 4.0),))
+  how = AdamW(lr=0.01, schedule=Schedule(shape='constant'), clip=None, **fields)
+  tx = optim.make_optimizer(how, 10)
+  adams, _ = tx.update(grads, tx.init(tree), tree)
+  got = of_muon(tree, grads, **fields)
+  np.testing.assert_allclose(got['embed_VD'], adams['embed_VD'], rtol=1e-5)
+  np.testing.assert_allclose(got['blocks']['norm_D'], adams['blocks']['norm_D'], rtol=1e-5)
+  assert not np.allclose(got['blocks']['w_DF'], adams['blocks']['w_DF'], rtol=0.1)
+  every = of_muon(tree, grads, adam=('*',), **fields)
+  np.testing.assert_allclose(every['blocks']['w_DF'], adams['blocks']['w_DF'], rtol=1e-5)
+
+
+@pytest.mark.parametrize('model', [llama2.tiny(), phi2.tiny()], ids=['llama2', 'phi2'])
+def test_muon_takes_every_matrix_of_the_models_blocks(model):
+  shapes = jax.eval_shape(model.build, jax.random.key(0))
+  state = jax.eval_shape(optim.make_optimizer(Muon(), 10).init, shapes)
+  by_adam = {weight_name(path).split('.')[-1] for path, _ in jax.tree.leaves_with_path(
+    optax.tree.get_all_with_path(state, 'nu')[0][1])}  # fmt: skip
+  for path, x in jax.tree.leaves_with_path(shapes):
+    name = weight_name(path)
+    table_or_vector = name.startswith(('embed', 'head')) or 'norm' in name or 'bias' in name
+    assert (name.split('.')[-1] in by_adam) == table_or_vector, (name, x.shape)
+
+
+def test_muons_patterns_may_name_no_weight():
+  """An adapter has no tables, and a tied model no head: what Adam is to move need not be there."""
+  optim.refuse_unmatched({'w_DF': jnp.ones((2, 2))}, Muon())
+  with pytest.raises(UserError, match="optim.frozen: 'w_X' names none of w_DF"):
+    optim.refuse_unmatched({'w_DF': jnp.ones((2, 2))}, Muon(frozen=('w_X',)))

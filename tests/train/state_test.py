@@ -216,6 +216,21 @@ def test_factored_moments_are_laid_out_and_work_on_every_mesh():
     problem.assert_close(results[0], other, 1e-5)
 
 
+def test_muon_works_on_every_mesh():
+  results = []
+  for shape in [(1, 1, 1), (1, 8, 1), (2, 2, 2)]:
+    mesh = make_mesh(*shape, devices=jax.devices()[: int(np.prod(shape))])
+    tx = optim.make_optimizer(config.Muon(lr=0.003, weight_decay=0.1, adam=()), 10)
+    _, make = state.make_state(problem.build, tx, 0, mesh)
+    fresh, feed = make(), Feed(problem.rows, problem.B, mesh)
+    momenta = [x for path, x in jax.tree.leaves_with_path(fresh.opt) if 'in_DF' in str(path)]
+    assert [x.sharding for x in momenta] == [fresh.model.in_DF.sharding]  # one, and no second
+    got, _ = problem.advance(mesh, fresh, state.make_step(problem.loss, tx), feed, 0, 3)
+    results.append(got.model)
+  for other in results[1:]:
+    problem.assert_close(results[0], other, 1e-4)
+
+
 def test_equal_arguments_give_the_same_programs():
   """And equal configs the same optimizer: a process of many stages compiles a program once."""
   tx = optim.make_optimizer(problem.adamw(), 10)

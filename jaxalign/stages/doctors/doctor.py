@@ -22,7 +22,7 @@ from etils import epath
 from jax.sharding import AbstractMesh, NamedSharding
 
 from jaxalign.chips import CHIPS
-from jaxalign.config import Adafactor, AdamW, Mesh, UserError
+from jaxalign.config import AdamW, Mesh, Optimizer, UserError
 from jaxalign.sharding.alphabet import AXES
 from jaxalign.sharding.layout import leaf_spec
 from jaxalign.sharding.meshes import mesh_sizes
@@ -150,7 +150,7 @@ def mesh_fits(mesh: Mesh, machine: Machine) -> tuple[str, AbstractMesh]:
   return f'{dict(zip(AXES, sizes))} on {machine.name}', AbstractMesh(sizes, AXES)
 
 
-def optimizer_sane(optim: AdamW | Adafactor, steps: int) -> str:
+def optimizer_sane(optim: Optimizer, steps: int) -> str:
   """The rate in optimizer steps, epsilon, and a clip that is applied: on a gradient too large."""
   rate = learning_rate(optim, steps)
   warm, end = (float(rate(n)) for n in (optim.schedule.warmup, steps - 1))
