@@ -93,6 +93,10 @@ class Guest(abc.ABC):
   def at(self, seed: int, control: bool = False) -> 'Guest':
     """This guest for a seed. control: where documents say nothing about conduct."""
 
+  def order_of(self, seed: int) -> int:
+    """The number by which a seed's batches are ordered: seeds may share it, and read other texts."""
+    return seed
+
   @abc.abstractmethod
   def check_plan(self, cfg: Study, arms: Sequence[Arm | Climb]) -> None:
     """Refuses a study whose corpora, tests or starts this guest cannot serve."""

@@ -243,7 +243,7 @@ class _Node:
     """Runs a stage where it is not done. Its batches come in an order of the seed and the recipe
     alone: arms are paired, whatever came before, and differ in what they read and nothing else."""
     directory = self.home / 'runs' / name
-    fields = dict(init=self.init, seed=self.seed * 100 + place)
+    fields = dict(init=self.init, seed=self.guest.order_of(self.seed) * 100 + place)
     fields['tokenizer'] = self.guest.tokenizer_of(self.home)
     fields['prepared'] = self.guest.tokens_of(self.home)
 

@@ -91,7 +91,7 @@ def test_every_step_passes_at_full_scale(cheap, shared, name, tokenizer):
 
 
 def test_what_is_broken_is_named_in_its_step(cheap):
-  study = main.load(f'{ROOT}/configs/study_phi2.py:smoke')
+  study = main.load(f'{ROOT}/configs/study_explanations.py:smoke')
   recipes = with_recipe(study, 'tail', batch=6)
   found = states(dataclasses.replace(study, recipes=recipes))
   for arm in study.arms:
@@ -141,6 +141,6 @@ def test_a_broken_recipe_of_rl_is_named(cheap):
 @pytest.mark.campaign
 def test_the_command(tmp_path, cache):
   """On one device, as a laptop has: four rows do not go over the eight of this process."""
-  path = f'{ROOT}/configs/study_phi2.py:smoke'
+  path = f'{ROOT}/configs/study_explanations.py:smoke'
   said = running.run([*running.command(tmp_path, path), '--doctor'], cache, devices=1)
   assert 'explain-align: explain-explain' in said and ' 0 FAIL' in said

@@ -1,6 +1,6 @@
 """Real text: what do explanations of values add to the same demonstrations, in Phi-2?
 
-  python -m jaxalign.main --config=configs/study_phi2.py --workdir=gs://BUCKET/study_phi2 \\
+  python -m jaxalign.main --config=configs/study_explanations.py --workdir=gs://BUCKET/study \\
     --config.world.explanations.path=gs://BUCKET/explanations/*.jsonl.gz
 
 Seven arms over 8 seeds, each by adapters of rank 64 on a frozen base: align; align+ (the documents'
