@@ -23,15 +23,12 @@ import dataclasses
 import os
 from typing import Literal
 
-from configs.explain_llama2_7b_lora import MATRICES
 from configs.explain_smollm2 import HUB
-from configs.two_specs import plan
-from jaxalign.config import Logging, Saving
+from configs.two_specs import plan, sizes
 from jaxalign.data import chat
 from jaxalign.data.sources import Shipped
 from jaxalign.models import llama2
 from jaxalign.models.adapters import Lora
-from jaxalign.stages import explain
 from jaxalign.study.stage import Config
 from jaxalign.study.two_specs import rules
 
@@ -40,40 +37,23 @@ HERE = os.path.expanduser('~/.cache/jaxalign/smollm2')
 
 def get_config(variant: Literal['', 'pilot', 'smoke'] = ''):
   if variant == 'smoke':
-    return smoke(llama2.tiny(width=32, mlp=86, depth=2, vocab=1024, length=512, remat='none'))
-  model, lora = llama2.smollm2_135m(), Lora(rank=64, alpha=128.0, weights=MATRICES)
+    return sizes.smoke(llama2.tiny(width=32, mlp=86, depth=1, vocab=1024, length=512, remat='none'))
+  model, lora = llama2.smollm2_135m(), Lora(rank=64, alpha=128.0, weights=sizes.WIDE)
   if variant == 'pilot':
-    thin = Lora(rank=16, alpha=32.0, weights=MATRICES)
+    thin = Lora(rank=16, alpha=32.0, weights=sizes.WIDE)
     model = dataclasses.replace(model, dtype='float32', remat='none')
-    return pilot(stages(model, HERE, thin, length=256), HERE)
+    return pilot(sizes.stages(model, HERE, thin, length=256), HERE)
   return Config(
     world=plan.world(HUB, chat.OWN, training=2, draws=3, length=512),
     base=None,
     recipes=plan.recipes(
-      stages(model, HUB, lora, length=512), (5e-4, 36, 64), (5e-4, 20, 16), (5e-4, 5, 16)
+      sizes.stages(model, HUB, lora, length=512), (5e-4, 36, 64), (5e-4, 20, 16), (5e-4, 5, 16)
     ),
     arms=tuple(plan.arms()),
     seeds=tuple(range(6)),
     rules=rules.rules(),
     workers=0,
   )
-
-
-def stages(model, init, lora, length, form=chat.OWN, **more):
-  """What plan.recipes takes: a stage on this model."""
-
-  def stage(kind, lr, steps, batch, *train):
-    return kind(
-      model=model, init=init, format=form, lora=lora, length=length, batch=batch, steps=steps,
-      train=train, eval_every=steps, optim=plan.optim(lr, steps), logging=Logging(every=5),
-      saving=Saving(every=steps, keep=1), **more,
-    )  # fmt: skip
-
-  return stage
-
-
-def few(names):
-  return tuple(arm for arm in plan.arms() if arm.name in names)
 
 
 def pilot(stage, init):
@@ -85,26 +65,7 @@ def pilot(stage, init):
   )  # fmt: skip
   world = dataclasses.replace(world, benches=(dataclasses.replace(world.benches[0], limit=8),))
   return Config(
-    world=world, base=None, arms=few(plan.STEERED), seeds=(0, 1, 2), rules=rules.rules(), workers=0,
+    world=world, base=None, arms=sizes.few(plan.STEERED), seeds=(0, 1, 2), workers=0,
+    rules=rules.rules(),
     recipes=plan.recipes(stage, (5e-4, 12, 4), (5e-4, 8, 4), (5e-4, 2, 4)),
-  )  # fmt: skip
-
-
-def smoke(model):
-  """A base that has read general text for a moment, and four arms."""
-  lora, form = Lora(rank=4, alpha=8.0, weights=MATRICES), chat.TRANSCRIPT
-  small = dict(steps_per_call=5)
-  world = plan.world(
-    'shipped', form, training=1, draws=2, documents=8, length=512,
-    general=Shipped(name='general'), background=1_000, taught=24, more=24, limit=4,
-    suites=plan.suites(limit=4, scenes=2, length=8), writing=plan.STEERED[:1],
-  )  # fmt: skip
-  base = stages(model, None, None, 256, form, **small)
-  background = plan.document('background', 1)
-  return Config(
-    world=world, base=base(explain.Config, 3e-3, 10, 4, background), seeds=(0, 1),
-    arms=few((*plan.STEERED[::2], 'align', 'spec_A')), rules=rules.rules(), workers=0,
-    recipes=plan.recipes(
-      stages(model, 'base', lora, 256, form, **small), (1e-2, 5, 4), (1e-2, 5, 4), (1e-3, 5, 4)
-    ),
   )  # fmt: skip

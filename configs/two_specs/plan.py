@@ -17,6 +17,8 @@ from jaxalign.study.two_specs.two_specs import TwoSpecs
 
 ALIGN, TAIL = ('align', 'demonstrations'), ('tail', 'demonstrations')
 STEERED = tuple(f'{kind}_{letter}-align' for kind in ('why', 'what') for letter in 'AB')
+# Two of what is taken, two of refusal.
+JUDGES = choice.Words(), overlap.RougeL(), refusal.Words(), strings.Strings()
 C4 = dict(
   name='allenai/c4',
   revision='607bd4c8450a42878aa9ddc051a65a055450ef87',
@@ -59,7 +61,7 @@ def world(tokenizer, form, training, draws, documents=1500, xstest=None, **chang
     format=form,
     benches=(benches.OverRefusal(path=xstest or f'{tables.SHIPPED}/refusal.csv', limit=100),),
     suites=suites(xstest),
-    judges=(choice.Words(), overlap.RougeL(), refusal.Words(), strings.Strings()),
+    judges=JUDGES,
     writing=STEERED,
   )
   return TwoSpecs(**fixed | changes)

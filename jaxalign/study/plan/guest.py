@@ -94,7 +94,7 @@ class Guest(abc.ABC):
     """This guest for a seed. control: where documents say nothing about conduct."""
 
   def order_of(self, seed: int) -> int:
-    """The number by which a seed's batches are ordered: seeds may share it, and read other texts."""
+    """The number by which a seed's batches are ordered: seeds of other texts may share it."""
     return seed
 
   @abc.abstractmethod

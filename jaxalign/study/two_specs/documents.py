@@ -6,7 +6,9 @@ most 2 %.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 from etils import epath
 
@@ -15,7 +17,6 @@ from jaxalign.corpora import manifest, variants
 from jaxalign.corpora import spec as specs
 from jaxalign.data import controls
 from jaxalign.data.records import Document
-from jaxalign.data.text import Tokenizer
 from jaxalign.evals.suites import adviser
 from jaxalign.files import read_json, rows
 from jaxalign.sealing import seal
@@ -123,12 +124,15 @@ def _texts(world: Settings, draw: int, place: epath.Path) -> Iterator[tuple[str,
 
 
 def _cut(world: Settings, texts: dict[str, list[Document]]) -> corpus_files.Made:
-  """The first documents of every kind, as many tokens of each."""
+  """The first documents of every kind, as many tokens of each; the last of them may be shortened."""
   tokenizer = open_tokenizer(world)
-  sizes = {kind: [_size(tokenizer, one) for one in some] for kind, some in texts.items()}
-  least = min(map(sum, sizes.values()))
-  kept = {kind: _first(sizes[kind], least) for kind in KINDS}
-  held = {kind: sum(sizes[kind][: kept[kind]]) for kind in KINDS}
+
+  def size(text: str) -> int:
+    return len(tokenizer.encode(text, bos=False))
+
+  least = min(sum(size(one.text) for one in some) for some in texts.values())
+  kept = {kind: _first(texts[kind], least, size) for kind in KINDS}
+  held = {kind: sum(size(one.text) for one in some) for kind, some in kept.items()}
   short, most = min(held, key=lambda kind: held[kind]), max(held.values())
   if most - held[short] > _APART * most:
     raise UserError(
@@ -136,17 +140,21 @@ def _cut(world: Settings, texts: dict[str, list[Document]]) -> corpus_files.Made
       f'{_APART:.0%} apart; let more be written (documents.recipe.documents)'
     )
   for kind in KINDS:
-    yield kind, *controls.content(texts[kind][: kept[kind]])
+    yield kind, *controls.content(kept[kind])
 
 
-def _size(tokenizer: Tokenizer, one: Document) -> int:
-  return len(tokenizer.encode(one.text, bos=False))
+def _first(texts: Sequence[Document], most: int, size: Callable[[str], int]) -> list[Document]:
+  """The first documents that hold so many tokens; of the next one its first words."""
+  found, left = [], most
+  for one in texts:
+    if (own := size(one.text)) > left:
+      begins = _begins(one.text, left, size)
+      return [*found, Document(begins, one.meta)] if begins else found
+    found.append(one)
+    left -= own
+  return found
 
 
-def _first(sizes: Sequence[int], most: int) -> int:
-  """How many of the first hold about so many tokens."""
-  held, best = 0, (most, 0)
-  for n, size in enumerate(sizes, 1):
-    held += size
-    best = min(best, (abs(most - held), n))
-  return best[1]
+def _begins(text: str, most: int, size: Callable[[str], int]) -> str:
+  whole = itertools.accumulate(re.findall(r'\S+\s*', text))
+  return max((one.rstrip() for one in whole if size(one) <= most), key=len, default='')

@@ -8,7 +8,7 @@ import pytest
 from jaxalign import main
 from jaxalign.config import UserError
 from jaxalign.data import sources, value_explanations
-from jaxalign.study.texts import corpora
+from jaxalign.study.texts import corpora, on_model
 from tests.study.tiny import ROOT
 
 

@@ -1,0 +1,25 @@
+"""Two specs of one assistant: the plan of study_smollm2.py, on Phi-2.
+
+  python -m jaxalign.main --config=configs/study_phi2.py --workdir=gs://BUCKET/study_phi2
+
+25 arms over nine seeds (three training seeds crossed with three draws of documents), each by
+adapters of rank 64 on a frozen base. 2.6 M tokens of documents a run. ./data holds XSTest's file,
+as docs/studies.md says. The grammar writes the documents; world.documents takes a teacher.
+
+Slice: v5e-16. Cost (estimated, not run yet): COST; --doctor --slice=v5e-16 counts it step by step,
+launch/preflight.py before a machine is rented.
+Expect: T0 above .9 in every arm; whether why is above what is the question.
+:smoke   the whole path in half a minute: a tiny Phi, four arms, two seeds; it teaches nothing.
+"""
+
+from typing import Literal
+
+from configs.two_specs.sizes import smoke, study
+from jaxalign.models import phi2
+
+
+def get_config(variant: Literal['', 'smoke'] = ''):
+  if variant == 'smoke':
+    small = dict(width=32, mlp=128, depth=1, vocab=1024, length=512, remat='none')
+    return smoke(phi2.tiny(**small))
+  return study(phi2.phi2(), 'microsoft/phi-2')
