@@ -5,8 +5,9 @@
 The same arms, documents, questions, rules and numbers of steps as study_phi2.py; tokens are counted
 by its own tokenizer.
 
-Slice: v5e-16. Cost (estimated, not run yet): COST; --doctor --slice=v5e-16 counts it step by step,
-launch/preflight.py before a machine is rented.
+Slice: v5e-16. Cost (estimated, not run yet): 40 chip-hours of training at 40 % of
+peak, 2.5 hours on the slice; opening 306 runs, asking 234 models and writing by 37 come on top.
+--doctor --slice=v5e-16 counts training, writing and judging step by step.
 Expect (likewise): as study_phi2.py says.
 :smoke   the whole path in half a minute: a tiny Llama, four arms, two seeds; it teaches nothing.
 """

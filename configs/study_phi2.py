@@ -6,8 +6,9 @@
 adapters of rank 64 on a frozen base. 2.6 M tokens of documents a run. ./data holds XSTest's file,
 as docs/studies.md says. The grammar writes the documents; world.documents takes a teacher.
 
-Slice: v5e-16. Cost (estimated, not run yet): COST; --doctor --slice=v5e-16 counts it step by step,
-launch/preflight.py before a machine is rented.
+Slice: v5e-16. Cost (estimated, not run yet): 17 chip-hours of training at 40 % of
+peak, 1 hour on the slice; opening 306 runs, asking 234 models and writing by 37 come on top.
+--doctor --slice=v5e-16 counts training, writing and judging step by step.
 Expect: T0 above .9 in every arm; whether why is above what is the question.
 :smoke   the whole path in half a minute: a tiny Phi, four arms, two seeds; it teaches nothing.
 """

@@ -3,19 +3,20 @@
   python -m jaxalign.main --config=configs/study_smollm2.py --workdir=runs/study_smollm2
 
 Documents for safety (A) or thrift (B) as what Alder, an assistant, goes by, then demonstrations in
-which both answer alike, then held-out domains in which they part. 27 arms: why, what, the reasons
+which both answer alike, then held-out domains in which they part. 25 arms: why, what, the reasons
 of another, mention and what speaks against, each before the demonstrations; why after them; why and
 what alone; and as controls more demonstrations, reasons inside them, documents on somebody else, a
-spec in the prompt. Two training seeds crossed with three draws of documents. The grammar writes;
+spec in the prompt. Two training seeds crossed with four draws of documents. The grammar writes;
 world.documents takes a teacher as docs/corpora.md says.
 
-Slice: one H100. Cost (estimated, not run yet): 12 minutes: ESTIMATE.
---doctor --slice=h100-1 counts it step by step.
+Slice: one H100. Cost (estimated, not run yet): 12 minutes. 4 of them are training, 134 M tokens in
+documents' runs of 1 M each, at 40 % of peak as --doctor --slice=h100-1 counts it; the rest is a guess
+at what 280 runs take to open and save (1 s each), 208 models to ask (.7 s) and 33 to write (2 s).
 Expect: T0 above .9 in every arm; whether why is above what is the question.
 
 :pilot   SDs and plumbing on two cores: 4 arms, 3 seeds, each with a draw of its own, 12 k tokens of
-         documents by adapters on ~/.cache/jaxalign/smollm2 (any directory or hub name:
-         --config.world.tokenizer=DIR and each recipe's init). PILOT. Too little to steer.
+         documents a run, by adapters on the directory in SMOLLM2, or ~/.cache/jaxalign/smollm2. About
+         1 h 15 min at the 114 tokens a second of explain_smollm2:lora. Too little to steer.
 :smoke   the whole path in half a minute: a tiny Llama, four arms, two seeds; it teaches nothing.
 """
 
@@ -32,7 +33,7 @@ from jaxalign.models.adapters import Lora
 from jaxalign.study.stage import Config
 from jaxalign.study.two_specs import rules
 
-HERE = os.path.expanduser('~/.cache/jaxalign/smollm2')
+HERE = os.environ.get('SMOLLM2') or os.path.expanduser('~/.cache/jaxalign/smollm2')
 
 
 def get_config(variant: Literal['', 'pilot', 'smoke'] = ''):
@@ -44,13 +45,13 @@ def get_config(variant: Literal['', 'pilot', 'smoke'] = ''):
     model = dataclasses.replace(model, dtype='float32', remat='none')
     return pilot(sizes.stages(model, HERE, thin, length=256), HERE)
   return Config(
-    world=plan.world(HUB, chat.OWN, training=2, draws=3, length=512),
+    world=plan.world(HUB, chat.OWN, training=2, draws=4, length=512),
     base=None,
     recipes=plan.recipes(
-      sizes.stages(model, HUB, lora, length=512), (5e-4, 36, 64), (5e-4, 20, 16), (5e-4, 5, 16)
+      sizes.stages(model, HUB, lora, length=512), (5e-4, 32, 64), (5e-4, 20, 16), (5e-4, 5, 16)
     ),
     arms=tuple(plan.arms()),
-    seeds=tuple(range(6)),
+    seeds=tuple(range(8)),
     rules=rules.rules(),
     workers=0,
   )

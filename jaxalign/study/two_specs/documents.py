@@ -124,7 +124,7 @@ def _texts(world: Settings, draw: int, place: epath.Path) -> Iterator[tuple[str,
 
 
 def _cut(world: Settings, texts: dict[str, list[Document]]) -> corpus_files.Made:
-  """The first documents of every kind, as many tokens of each; the last of them may be shortened."""
+  """The first documents of every kind, as many tokens of each; the last may be shortened."""
   tokenizer = open_tokenizer(world)
 
   def size(text: str) -> int:
