@@ -10,13 +10,13 @@ spec in the prompt. Two training seeds crossed with four draws of documents. The
 world.documents takes a teacher as docs/corpora.md says.
 
 Slice: one H100. Cost (estimated, not run yet): 12 minutes. 4 of them are training, 134 M tokens in
-documents' runs of 1 M each, at 40 % of peak as --doctor --slice=h100-1 counts it; the rest is a guess
-at what 280 runs take to open and save (1 s each), 208 models to ask (.7 s) and 33 to write (2 s).
+documents' runs of 1 M each, at 40 % of peak as --doctor --slice=h100-1 counts it; the rest is a
+guess: 280 runs to open and save (1 s each), 208 models to ask (.7 s), 33 that write (2 s).
 Expect: T0 above .9 in every arm; whether why is above what is the question.
 
 :pilot   SDs and plumbing on two cores: 4 arms, 3 seeds, each with a draw of its own, 12 k tokens of
-         documents a run, by adapters on the directory in SMOLLM2, or ~/.cache/jaxalign/smollm2. About
-         1 h 15 min at the 114 tokens a second of explain_smollm2:lora. Too little to steer.
+         documents a run, by adapters on the directory in SMOLLM2, or ~/.cache/jaxalign/smollm2.
+         About 1 h 15 min at the 114 tokens a second of explain_smollm2:lora. Too little to steer.
 :smoke   the whole path in half a minute: a tiny Llama, four arms, two seeds; it teaches nothing.
 """
 

@@ -57,7 +57,8 @@ def _label(item: Item, answer: str) -> str:
   good, bad = (set(words(plain(side[0]))) - _COMMON for side in (item.right, item.wrong))
   there = set(words(answer))
   for_good, for_bad = (len(own & there) / max(1, len(own)) for own in (good - bad, bad - good))
-  if for_good != for_bad and (not min(for_good, for_bad) or max(for_good, for_bad) >= _ENOUGH):
+  less, more = sorted((for_good, for_bad))
+  if more and (not less or less < _ENOUGH <= more):
     return 'A' if for_good > for_bad else 'B'
   first, second = bool(_FIRST.search(answer)), bool(_SECOND.search(answer))
   if for_good or for_bad or first == second:

@@ -132,7 +132,7 @@ def test_documents_of_another_spec_are_refused(world, written, tmp_path):
 @pytest.mark.parametrize(
   'changes, why',
   [
-    (dict(specs=('adviser_c', 'adviser_b')), 'adviser_c.*did you mean'),
+    (dict(specs=('adviser_c', 'adviser_b')), 'adviser_c.*nearest: adviser_b'),
     (dict(specs=('adviser_a', 'nowhere.toml')), 'nowhere.toml'),
     (dict(against='demo'), 'spec demo has no value safety'),
     (dict(scenes='nowhere.csv'), 'nowhere.csv'),
