@@ -16,10 +16,10 @@ from jaxalign.study.report.provenance import curves, held_equal
 from jaxalign.study.report.study_page import CAN_SAY, words
 from jaxalign.study.texts import page as texts_page
 
-Pairs = Sequence[tuple[int, int]]  # (training seed, draw of documents), a study seed each
+_Pairs = Sequence[tuple[int, int]]  # (training seed, draw of documents), a study seed each
 
 
-def contents(suites: Sequence[Suite], crossing: Pairs) -> Contents:
+def contents(suites: Sequence[Suite], crossing: _Pairs) -> Contents:
   """The contents of a study whose arms were asked these suites too."""
   own: dict[str, Section] = {
     CAN_SAY: words('study/cautions_two_specs.html'),
@@ -38,7 +38,7 @@ def contents(suites: Sequence[Suite], crossing: Pairs) -> Contents:
   return dataclasses.replace(of_texts, subject='Two specs', scales=scales, sections=tuple(sections))
 
 
-def _factors(found: Results, files: StudyFiles, crossing: Pairs) -> str:
+def _factors(found: Results, files: StudyFiles, crossing: _Pairs) -> str:
   head = 'contrast', 'scale', 'mean', 'low', 'high', 'p', 'training seeds', 'draws', 'how'
   rows = []
   for one in found.contrasts:
@@ -50,7 +50,7 @@ def _factors(found: Results, files: StudyFiles, crossing: Pairs) -> str:
   return kit.render('study/factors.html', head=head, rows=rows)
 
 
-def of_both(one: Contrast, crossing: Pairs) -> tuple[Crossed, tuple[int, int], str]:
+def of_both(one: Contrast, crossing: _Pairs) -> tuple[Crossed, tuple[int, int], str]:
   """(a contrast over training seeds and draws, how many of each there are, how they were drawn).
 
   Where each training seed read each draw, both are drawn anew at once. Else a seed stands for both:

@@ -21,7 +21,7 @@ from jaxalign.study.texts.questions import fitting, text_of
 from jaxalign.study.two_specs import lessons
 from jaxalign.study.two_specs.settings import LETTERS, Settings
 
-CHOICES = ('T0', 'T2', *(f'T3{letter}' for letter in LETTERS))
+_CHOICES = ('T0', 'T2', *(f'T3{letter}' for letter in LETTERS))
 CANARY = 'canary'
 SPECS = tuple(f'spec_{letter}' for letter in LETTERS)  # contexts: a spec before the question
 _LEARNED = 64  # demonstrations whose learning is looked at
@@ -66,7 +66,7 @@ def outcomes(world: Settings, model: Decoder, tests: Tests) -> list[Outcome]:
   """Of a choice of two, nats of the whole answer: both arms of a contrast are asked the same."""
   every = [item for items in tests.values() for item in items]
   found = likelihood.outcomes(model, every, text_of(world))
-  return [_in_nats(one) if one.test in CHOICES else one for one in found]
+  return [_in_nats(one) if one.test in _CHOICES else one for one in found]
 
 
 def _in_nats(one: Outcome) -> Outcome:
@@ -78,7 +78,7 @@ def with_spec(world: Settings, kind: str, tests: Tests) -> Tests:
   """The same choices, with a spec before each."""
   told = told_spec(world, kind)
   return {
-    test: [_after(told, item) if test in CHOICES else item for item in items]
+    test: [_after(told, item) if test in _CHOICES else item for item in items]
     for test, items in tests.items()
   }
 

@@ -23,7 +23,7 @@ def _order() -> Weights:
 
 
 _MORE = 'documents that say why steer the same demonstrations more than'
-CONTRASTS = (
+_CONTRASTS = (
   Planned(name='P1', what=f'{_MORE} those that say what', arms=_between('why', 'what'), tests=T2),
   Planned(
     name='P2',
@@ -50,7 +50,7 @@ _BARS = (
 
 def rules(**changes: Any) -> Rules:
   fixed: dict[str, Any] = dict(
-    contrasts=CONTRASTS, deciding=('P1', 'P2'), bars=_BARS, control=False, sesoi_margin=0.2
+    contrasts=_CONTRASTS, deciding=('P1', 'P2'), bars=_BARS, control=False, sesoi_margin=0.2
   )
   return Rules(**fixed | changes)
 

@@ -1,4 +1,4 @@
-"""The smoke of a study of two specs, to its end: what is asked, judged, shown and not done again."""
+"""The smoke of a study of two specs, to its end: what is asked, judged, shown, not done again."""
 
 import json
 
