@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from etils import epath
 
@@ -65,7 +66,7 @@ def runs(world: Settings) -> list[_Run]:
     value = world.value(letter).id
     if value not in [one.id for one in against.values]:
       raise UserError(f'spec {world.against} has no value {value}, against which it is to speak')
-    of = dict(spec=name, value=value)
+    of: dict[str, Any] = dict(spec=name, value=value)
     found += [
       _Run(kind=f'why_{letter}', variant='why', mention=True, **of),
       _Run(kind=f'what_{letter}', variant='what', **of),
@@ -145,7 +146,8 @@ def _cut(world: Settings, texts: dict[str, list[Document]]) -> corpus_files.Made
 
 def _first(texts: Sequence[Document], most: int, size: Callable[[str], int]) -> list[Document]:
   """The first documents that hold so many tokens; of the next one its first words."""
-  found, left = [], most
+  found: list[Document] = []
+  left = most
   for one in texts:
     if (own := size(one.text)) > left:
       begins = _begins(one.text, left, size)

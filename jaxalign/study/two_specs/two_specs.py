@@ -139,8 +139,9 @@ class TwoSpecs(Settings, OnModel):
 
   def little(self) -> 'TwoSpecs':
     """By the grammar, whoever writes in the run, and of this seed's draw alone."""
-    recipe = dataclasses.replace(self.documents.recipe, documents=_FEW)
+    recipe = self.documents.recipe
     assert isinstance(recipe, explain.Recipe)  # check
+    recipe = dataclasses.replace(recipe, documents=_FEW)
     grammar = corpus_teachers.Offline()
     few = dataclasses.replace(self.documents, recipe=recipe, writer=grammar, judge=None, by=())
     least = {name: min(n, getattr(self, name)) for name, n in _LITTLE.items()}
