@@ -103,7 +103,7 @@ def test_rows_that_do_not_divide(monkeypatch):
 def test_a_study_has_a_program_of_each_shape():
   """Seven arms: four runs of explain and one of practise, whose batch is the same, four of align
   after something and one alone; each arm has its own tail, as large as align."""
-  cfg = sealing.seal(main.load(f'{CONFIGS}/study_phi2.py'))
+  cfg = sealing.seal(main.load(f'{CONFIGS}/study_explanations.py'))
   devices = [Far(n, 16) for n in range(16)]
   _, (long, short) = programs.programs_of(cfg, devices)
   assert (long.name, short.name) == ('train of explain, practise', 'train of align, tail')
