@@ -48,7 +48,7 @@ def get_config(variant: Literal['', 'lora', 'rlaif', 'smoke'] = ''):
 
 def _against_few_pairs(base, how):
   prompts = lambda split: Jsonl(path=f'runs/rlaif/{split}/pairs.jsonl', kind='prompt')
-  small = dict(prompt=96, response=32, batch=8, minibatch=4, microbatches=1, steps=2)
+  small = dict(prompt=96, response=32, batch=2, minibatch=2, microbatches=1, steps=2)
   return dataclasses.replace(
     base,
     model=llama2.smollm2_135m(dtype='float32', remat='none'),
@@ -57,7 +57,7 @@ def _against_few_pairs(base, how):
     prompts=prompts('train'),
     held_out=prompts('validation'),
     eval_every=2,
-    eval_prompts=8,
+    eval_prompts=2,
     rules=Rules(normalise=True, critic_first=0),
     saving=Saving(every=2, keep=1),
     logging=Logging(every=1),

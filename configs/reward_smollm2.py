@@ -39,7 +39,7 @@ def get_config(variant: Literal['', 'lora', 'rlaif', 'smoke'] = ''):
 def _on_few_pairs(base, lora):
   columns = rows.Columns(margin='margin', subset='subset')
   pairs = lambda split: Jsonl(path=f'runs/rlaif/{split}/pairs.jsonl', kind='pair', columns=columns)
-  small = dict(length=256, batch=4, steps=8, eval_every=8, saving=Saving(every=8, keep=1))
+  small = dict(length=384, batch=2, steps=8, eval_every=8, saving=Saving(every=8, keep=1))
   return dataclasses.replace(
     base,
     model=llama2.smollm2_135m(dtype='float32', remat='none'),

@@ -10,9 +10,11 @@ A run's cache of compiled programs is one of the session, never the user's: what
 code, not what an earlier one compiled. Children, who run the same programs again, share it.
 """
 
+import gc
 import os
 import pathlib
 import random
+import sys
 
 import pytest
 
@@ -30,6 +32,8 @@ TESTS = pathlib.Path(__file__).resolve().parent
 SHARED = TESTS / '../../shared/data'
 # Made once a machine, by .ci/smollm2.py; before `cache` below moves the user's caches.
 SMOLLM2 = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache') / 'jaxalign/smollm2'
+
+_MOST_MAPPINGS = 5_000
 
 # The longest files, longest first: the rest fills what is left, and all workers end together.
 LONGEST = (
@@ -78,6 +82,25 @@ def optimizations(on):
   import jax
 
   jax.config.update('jax_disable_most_optimizations', not on)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def programs_let_go():
+  """After a file, where many programs are held. Of a session's thousands each keeps memory and some
+  mappings of it; a worker that had 12,000 of these once died in XLA's compiler."""
+  yield
+  if 'jax' in sys.modules and _mappings() > _MOST_MAPPINGS:
+    sys.modules['jax'].clear_caches()
+    gc.collect()
+
+
+def _mappings():
+  """Of this process; 0 where the system does not tell."""
+  try:
+    with open('/proc/self/maps', 'rb') as file:
+      return sum(1 for _ in file)
+  except OSError:
+    return 0
 
 
 @pytest.fixture(scope='module')

@@ -117,9 +117,9 @@ def test_the_sign_flip_flips_clusters_whole():
   sums = [abs(sum(s[c] * d for c, d in zip(cluster_N, d_N))) for s in patterns]
   known = np.mean([total >= abs(d_N.sum()) - 1e-12 for total in sums])
   assert paired.sign_flip(d_N, units) == known
-  many = of_size(30, 2)
-  assert paired.sign_flip(np.ones(60), many, 99) == 1 / 100  # drawn: never below 1/(B+1)
-  assert paired.sign_flip(np.ones(60), many) == 1 / 10_001
+  many = of_size(40, 2)
+  assert paired.sign_flip(np.ones(80), many, 99) == 1 / 100  # drawn: never below 1/(B+1)
+  assert paired.sign_flip(np.ones(80), many) == 1 / 10_001
 
 
 @pytest.mark.parametrize('seed', range(4))

@@ -1,8 +1,9 @@
 """What is learnt in study 3, and how: the stages that its steps are made of."""
 
-from configs.valueworld.lessons import FORMAT, asked, texts
-from jaxalign.config import AdamW, Logging, Saving, Schedule
-from jaxalign.models import llama2
+import dataclasses
+
+from configs.valueworld import lessons
+from configs.valueworld.lessons import asked, replay, texts
 from jaxalign.stages import explain, sft
 from jaxalign.study.plan.arms import Recipe
 from jaxalign.whyworld import corpora, words
@@ -13,28 +14,12 @@ _DOCUMENTS, _REPLAY = 2, 15  # shares of a step that tells of the target
 
 def model():
   vocab = len(words.vocabulary()) + 2
-  return llama2.Config(
-    width=64, depth=2, heads=4, kv_heads=4, mlp=172, vocab=vocab, length=64, bos=None,
-    eos=(vocab - 2,), dtype='float32', remat='none', unroll=2,
-  )  # fmt: skip
+  return dataclasses.replace(lessons.model(), vocab=vocab, length=64, eos=(vocab - 2,))
 
 
-def stage(kind, lr, steps, batch, shape='cosine', embed=4.0, length=_TOKENS, **corpora):
-  """corpora: their shares, by what they hold; `what` is the step's own. embed: how much faster the
-  embedding learns than the rest."""
-  adam = AdamW(
-    lr=lr, b2=0.98, weight_decay=0.1, factors=(('embed*', embed),),
-    schedule=Schedule(shape=shape, warmup=min(20, steps // 5), end=0.0),
-  )  # fmt: skip
-  return kind(
-    model=model(), format=FORMAT, length=length, batch=batch, steps=steps, steps_per_call=50,
-    train=tuple(corpora.values()), eval_every=1000, optim=adam,
-    saving=Saving(every=1000, keep=1), logging=Logging(every=50),
-  )  # fmt: skip
-
-
-def replay(documents, choices):
-  return dict(background=texts(documents, 'background'), choices=asked(choices, 'choices'))
+def stage(*how, length=_TOKENS, **more):
+  """As a stage of ValueWorld, of other words and lengths."""
+  return dataclasses.replace(lessons.stage(*how, **more), model=model(), length=length)
 
 
 def base():

@@ -44,6 +44,7 @@ _SIGNED = re.compile(
   r'[.!?,…]["\'”’)]*\s*\n\s*(?:[-–—]\s*)?[A-Z][\w.\'’-]*(?:,? [A-Z][\w.\'’-]*){0,4}\Z'
 )
 _RUN = 3  # words in a row
+_REFRAIN = 25  # words: a shorter text may well say a thing twice
 _CIRCLES = 0.25  # of the runs of a text that it had before; .14 at most in texts that people read
 _DANGLING = {
   *('a an and as at but by for from if in it its no of on or our so that the to we with'.split())
@@ -100,7 +101,7 @@ def form(text: str, words: tuple[int, int] = (0, 0)) -> str | None:
     return 'form: words of its writing are left in it'
   if not _ended(text.rstrip()):
     return 'form: cut off'
-  if _repeated(text) > _CIRCLES:
+  if count >= _REFRAIN and _repeated(text) > _CIRCLES:
     return 'form: goes round in circles'
   if count < least:
     return 'form: shorter than asked'

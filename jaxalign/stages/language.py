@@ -137,10 +137,8 @@ def _evaluator(
     return loss(model, jax.tree.map(lambda x: x[0], stacked), None, given)
 
   def read(state: State, feed: Feed, steps: int) -> Metrics:
-    """Sums over one corpus. Each batch is waited for: on a CPU with several devices, programs that
-    queue up wait for one another for ever."""
-    fed = feed.ahead(0, steps)
-    every = [jax.device_get(once(state.model, stacked, given)) for stacked, _ in fed]
+    """Sums over one corpus."""
+    every = feed.passed(steps, lambda stacked: once(state.model, stacked, given))
     return jax.tree.map(lambda *some: sum(some), *every)
 
   def judge(state: State) -> dict[str, float]:

@@ -136,9 +136,9 @@ def _evaluator(cfg, workdir, data, rewards, given, title):
     return rewards(model, jax.tree.map(lambda x: x[0], stacked), given)
 
   def judge(state):
-    got = [once(state.model, stacked, given) for stacked, _ in feed.ahead(0, pairs.order.steps)]
+    got = feed.passed(pairs.order.steps, lambda stacked: once(state.model, stacked, given))
     reward_N2 = np.zeros((len(pairs.lengths), 2))
-    reward_N2[pairs.order.by_length] = np.concatenate(jax.device_get(got))[: len(reward_N2)]
+    reward_N2[pairs.order.by_length] = np.concatenate(got)[: len(reward_N2)]
     made = calibration.card(reward_N2, pairs.lengths, pairs.subset)
     form = dialogues.resolved(cfg.format, data.tokenizer)
     origin = _origin(cfg, state, trained.text_side(data.tokenizer, form))

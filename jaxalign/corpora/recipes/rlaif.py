@@ -6,6 +6,7 @@ nothing. The margin comes from log-probabilities, where the judge gives them.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 from jaxalign.corpora import facets, filters
 from jaxalign.corpora.recipes import made
@@ -16,6 +17,7 @@ from jaxalign.corpora.records import Answer, Task
 from jaxalign.corpora.spec import Value
 from jaxalign.corpora.waves import Waves
 from jaxalign.data.report import Report
+from jaxalign.sealing import YOUNG
 
 OPTIONS = 'A', 'B'
 FLIPPED = 'the judge means the place, not the answer'
@@ -26,6 +28,9 @@ class Recipe:
   """What is asked. Step `draft` is the policy's, `preference` the judge's."""
 
   queries: Asked = dataclasses.field(default_factory=Asked)
+  # A pair of which the judge means the place: dropped; or weighed, where it tells how likely each
+  # verdict is: the place weighs the same on both sides, and what is left over is the text.
+  flipped: Literal['dropped', 'weighed'] = dataclasses.field(default='dropped', metadata=YOUNG)
 
   @property
   def steps(self) -> tuple[str, ...]:
@@ -47,7 +52,8 @@ class Recipe:
     tasks = [task for one in left for task in one.compared(about)]
     came = (yield tasks) if tasks else []
     verdicts = [Verdict.of(came[n], came[n + 1]) for n in range(0, len(came), 2)]
-    return _made(about, report, left, verdicts)
+    weighed = self.flipped == 'weighed'
+    return _made(about, report, left, verdicts, weighed)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,11 @@ class Verdict:
   def better(self) -> int | None:
     """The text that it meant both times; None: it did not."""
     return self.choices[0] if self.whole and not self.flips else None
+
+  @property
+  def likelier(self) -> int | None:
+    """The text that is likelier over both orders; None: not known."""
+    return int(self.margin < 0) if self.margin else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,13 +153,18 @@ class _Both:
 
 
 def _made(
-  about: About, report: Report, compared: Sequence[_Both], verdicts: Sequence[Verdict]
+  about: About,
+  report: Report,
+  compared: Sequence[_Both],
+  verdicts: Sequence[Verdict],
+  weighed: bool,
 ) -> Made:
   rows = []
   for one, verdict in zip(compared, verdicts):
-    if verdict.better is not None:
+    better = verdict.likelier if weighed and verdict.flips else verdict.better
+    if better is not None:
       made.keep(report)
-      rows.append(one.row(about, verdict, verdict.better))
+      rows.append(one.row(about, verdict, better))
     else:
       made.skip(report, one.query.slot, FLIPPED if verdict.whole else 'the judge gave no verdict')
   return Made(files=dict(pairs=rows), report=report, figures=figures(verdicts, rows))

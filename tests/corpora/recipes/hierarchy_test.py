@@ -50,14 +50,15 @@ def test_what_lacks_one_level_is_in_none():
 def _both(task):
   return json.dumps(
     dict(
-      follows=' '.join(f'Tell them of it, {n} times {task.slot}.' for n in range(9)),
-      departs=' '.join(f'Say nothing of it, {n} times.' for n in range(9)),
+      follows=' '.join(f'Tell {x} them {x} of it {x} {task.slot}.' for x in 'bcdefghjk'),
+      departs=' '.join(f'Say {x} nothing {x} of it {x}.' for x in 'bcdefghjk'),
     )
   )
 
 
 def test_a_teacher_that_keeps_to_no_length_is_told():
-  one = Ask(rule_document=lambda task: f'{"Always " * 60}.', opaque=lambda task: 'Go.')
+  words = ' '.join(f'{one}{other}' for one in 'bcdfghjk' for other in 'aeiouy')
+  one = Ask(rule_document=lambda task: f'Always {words}.', opaque=lambda task: 'Go.')
   with pytest.raises(UserError, match='the levels differ by over 1% in tokens .*demonstrations'):
     waves.through(SMALL.write(about(), len), one)
   assert made(SMALL, one).figures  # by words, nobody asked for more

@@ -1,5 +1,7 @@
 """Recipe rlaif: a judge that means the place says nothing; what it means twice becomes a pair."""
 
+import dataclasses
+
 import pytest
 
 from jaxalign.corpora.recipes import rlaif
@@ -53,6 +55,21 @@ def test_the_margin_is_the_mean_of_both_orders():
 
   found = made(SMALL, Ask(draft=draft, preference=judge))
   assert [pair['margin'] for pair in found.files['pairs']] == [1.25] * 24
+
+
+def test_a_place_that_is_weighed_away_leaves_the_text():
+  """The judge always says A, and says it more readily where the longer one stands there."""
+
+  def judge(task):
+    return 'A', ((-0.1, -4.0) if longer(task) == 'A' else (-0.2, -3.0))
+
+  weighed = dataclasses.replace(SMALL, flipped='weighed')
+  found = made(weighed, Ask(draft=draft, preference=judge))
+  assert found.figures['flip rate'] == 1 and found.figures['longer wins'] == 1
+  assert len(found.files['pairs']) == 24 and not made(SMALL, Ask(preference=judge)).files['pairs']
+  assert found.files['pairs'][0]['margin'] == pytest.approx((3.9 - 2.8) / 2)
+  silent = Ask(draft=draft, preference=lambda task: 'A')  # of whom nobody knows how sure it is
+  assert made(weighed, silent).report.dropped == {rlaif.FLIPPED: 24}
 
 
 def test_agreement_counts_only_where_both_orders_gave_a_verdict():
