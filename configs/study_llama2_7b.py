@@ -14,11 +14,13 @@ Expect (likewise): as study_phi2.py says.
 
 from typing import Literal
 
+from configs.two_specs import plan
 from configs.two_specs.sizes import smoke, study
 from jaxalign.models import llama2
 
 
-def get_config(variant: Literal['', 'smoke'] = ''):
+def get_config(variant: Literal['', 'crossed', 'smoke'] = ''):
   if variant == 'smoke':
-    return smoke(llama2.tiny(width=32, mlp=86, depth=1, vocab=1024, length=512, remat='none'))
-  return study(llama2.llama2_7b(), 'meta-llama/Llama-2-7b-hf')
+    return smoke(llama2.tiny(width=32, mlp=86, depth=1, vocab=1024, length=2048, remat='none'))
+  crossing = plan.crossed(3, 3) if variant == 'crossed' else plan.own(8)
+  return study(llama2.llama2_7b(), 'meta-llama/Llama-2-7b-hf', crossing)

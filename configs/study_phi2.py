@@ -15,12 +15,14 @@ Expect: T0 above .9 in every arm; whether why is above what is the question.
 
 from typing import Literal
 
+from configs.two_specs import plan
 from configs.two_specs.sizes import smoke, study
 from jaxalign.models import phi2
 
 
-def get_config(variant: Literal['', 'smoke'] = ''):
+def get_config(variant: Literal['', 'crossed', 'smoke'] = ''):
   if variant == 'smoke':
-    small = dict(width=32, mlp=128, depth=1, vocab=1024, length=512, remat='none')
+    small = dict(width=32, mlp=128, depth=1, vocab=1024, length=2048, remat='none')
     return smoke(phi2.tiny(**small))
-  return study(phi2.phi2(), 'microsoft/phi-2')
+  crossing = plan.crossed(3, 3) if variant == 'crossed' else plan.own(8)
+  return study(phi2.phi2(), 'microsoft/phi-2', crossing)

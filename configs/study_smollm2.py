@@ -36,37 +36,52 @@ from jaxalign.study.two_specs import rules
 HERE = os.environ.get('SMOLLM2') or os.path.expanduser('~/.cache/jaxalign/smollm2')
 
 
-def get_config(variant: Literal['', 'pilot', 'smoke'] = ''):
+def get_config(variant: Literal['', 'crossed', 'pilot', 'smoke'] = ''):
   if variant == 'smoke':
-    return sizes.smoke(llama2.tiny(width=32, mlp=86, depth=1, vocab=1024, length=512, remat='none'))
+    return sizes.smoke(
+      llama2.tiny(width=32, mlp=86, depth=1, vocab=1024, length=2048, remat='none')
+    )
   model, lora = llama2.smollm2_135m(), Lora(rank=64, alpha=128.0, weights=sizes.WIDE)
   if variant == 'pilot':
     thin = Lora(rank=16, alpha=32.0, weights=sizes.WIDE)
     model = dataclasses.replace(model, dtype='float32', remat='none')
     return pilot(sizes.stages(model, HERE, thin, length=256), HERE)
+  crossing = plan.crossed(3, 3) if variant == 'crossed' else plan.own(8)
   return Config(
-    world=plan.world(HUB, chat.OWN, training=2, draws=4, length=512),
+    world=plan.world(HUB, chat.OWN, crossing, length=512),
     base=None,
     recipes=plan.recipes(
       sizes.stages(model, HUB, lora, length=512), (5e-4, 32, 64), (5e-4, 20, 16), (5e-4, 5, 16)
     ),
     arms=tuple(plan.arms()),
-    seeds=tuple(range(8)),
+    seeds=tuple(range(len(crossing))),
     rules=rules.rules(),
     workers=0,
   )
 
 
 def pilot(stage, init):
-  """Each seed has a draw of its own: its SD holds both factors."""
+  """Each seed has a training seed and a draw of its own: its SD holds both factors."""
   world = plan.world(
-    init, chat.OWN, 3, 1, documents=60, crossing=((0, 0), (1, 1), (2, 2)), length=256,
-    general=Shipped(name='general'), background=2_000, taught=96, more=96, limit=12,
-    suites=plan.suites(limit=8, scenes=12, length=24),
-  )  # fmt: skip
-  world = dataclasses.replace(world, benches=(dataclasses.replace(world.benches[0], limit=8),))
+    init,
+    chat.OWN,
+    plan.own(3),
+    documents=60,
+    length=256,
+    general=Shipped(name='general'),
+    background=2_000,
+    taught=96,
+    more=96,
+    limit=8,
+    suites=plan.suites(limit=8, scenes=8, length=24),
+  )
+  world = dataclasses.replace(world, benches=(dataclasses.replace(world.benches[0], limit=4),))
   return Config(
-    world=world, base=None, arms=sizes.few(plan.STEERED), seeds=(0, 1, 2), workers=0,
+    world=world,
+    base=None,
+    arms=sizes.few(plan.STEERED),
+    seeds=(0, 1, 2),
     rules=rules.rules(),
-    recipes=plan.recipes(stage, (5e-4, 12, 4), (5e-4, 8, 4), (5e-4, 2, 4)),
-  )  # fmt: skip
+    workers=0,
+    recipes=plan.recipes(stage, (5e-4, 10, 4), (5e-4, 8, 4), (5e-4, 2, 4)),
+  )

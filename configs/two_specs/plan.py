@@ -50,12 +50,24 @@ def _arm(name, *steps):
   return Arm(name=name, steps=steps, tests='texts')
 
 
-def world(tokenizer, form, training, draws, documents=1500, xstest=None, **changes):
-  """training, draws: how many there are of each random factor, each crossed with each; documents:
-  of each kind and draw; xstest: its published file, and none for the prompts that ship."""
+def own(seeds):
+  """(training seed, draw of documents) of seeds that have both to themselves: no two share one, so
+  that they are independent and hold the spread of both factors."""
+  return tuple((seed, seed) for seed in range(seeds))
+
+
+def crossed(training, draws):
+  """The same of seeds by which each training seed reads each draw: it tells the two factors apart,
+  and finds less (docs/studies.md)."""
+  return tuple(itertools.product(range(training), range(draws)))
+
+
+def world(tokenizer, form, crossing, documents=1500, xstest=None, **changes):
+  """documents: of each kind and draw; xstest: its published file, and none for the prompts that
+  ship."""
   fixed = dict(
     documents=written(documents),
-    crossing=tuple(itertools.product(range(training), range(draws))),
+    crossing=crossing,
     general=sources.HuggingFace(**C4, split='train', kind='document', streaming=True),
     tokenizer=tokenizer,
     format=form,

@@ -26,15 +26,20 @@ def stages(model, init, lora, length, form=chat.OWN, **more):
   return stage
 
 
-def study(model, init):
-  """Of a base that knows no chat format, over a slice: 3 training seeds by 3 draws."""
+def study(model, init, crossing):
+  """Of a base that knows no chat format, over a slice."""
   form, lora = chat.TRANSCRIPT, Lora(rank=64, alpha=128.0, weights=WIDE)
   stage = stages(model, init, lora, 512, form)
+  world = plan.world(init, form, crossing, documents=3000, xstest=XSTEST, length=1024, rows=192)
   return Config(
-    world=plan.world(init, form, 3, 3, documents=3000, xstest=XSTEST, length=1024, rows=192),
-    base=None, recipes=plan.recipes(stage, (1e-4, 80, 64), (1e-4, 24, 16), (1e-4, 6, 16)),
-    arms=tuple(plan.arms()), seeds=tuple(range(9)), rules=rules.rules(), workers=0,
-  )  # fmt: skip
+    world=world,
+    base=None,
+    recipes=plan.recipes(stage, (1e-4, 80, 64), (1e-4, 24, 16), (1e-4, 6, 16)),
+    arms=tuple(plan.arms()),
+    seeds=tuple(range(len(crossing))),
+    rules=rules.rules(),
+    workers=0,
+  )
 
 
 def few(names):
@@ -42,17 +47,34 @@ def few(names):
 
 
 def smoke(model):
-  """A base that has read general text for a moment, and four arms."""
-  lora, form = Lora(rank=4, alpha=8.0, weights=WIDE), chat.TRANSCRIPT
+  """A base that has read general text for a moment, and three arms, one of each sort. All of it is
+  one program of training, for compiling is what such a run costs: no adapters, one rate."""
+  form = chat.TRANSCRIPT
+  stage = stages(model, None, None, 128, form, steps_per_call=5)
+  on_base = stages(model, 'base', None, 128, form, steps_per_call=5)
+  few_steps = 1e-2, 5, 4
   world = plan.world(
-    'shipped', form, 1, 2, documents=8, general=Shipped(name='general'), background=1_000,
-    taught=24, more=24, limit=2, length=512, benches=(), suites=plan.suites(scenes=2)[:1],
-    judges=plan.JUDGES[:2], writing=plan.STEERED[:1],
-  )  # fmt: skip
-  made = lambda init, lora: stages(model, init, lora, 128, form, steps_per_call=5)
-  base = made(None, None)(explain.Config, 3e-3, 5, 4, plan.document('background', 1))
+    'shipped',
+    form,
+    plan.crossed(1, 2),
+    documents=8,
+    general=Shipped(name='general'),
+    background=1_000,
+    taught=24,
+    more=24,
+    limit=2,
+    length=2048,  # whose least width holds a spec and its question: one program
+    benches=(),
+    suites=plan.suites(scenes=2)[:1],
+    judges=plan.JUDGES[:2],
+    writing=plan.STEERED[:1],
+  )
   return Config(
-    world=world, base=base, seeds=(0, 1), arms=few((*plan.STEERED[::2], 'align', 'spec_A')),
-    rules=rules.rules(), workers=0,
-    recipes=plan.recipes(made('base', lora), (1e-2, 5, 4), (1e-2, 5, 4), (1e-3, 5, 4)),
-  )  # fmt: skip
+    world=world,
+    base=stage(explain.Config, *few_steps, plan.document('background', 1)),
+    recipes=plan.recipes(on_base, few_steps, few_steps, few_steps),
+    arms=few((plan.STEERED[0], 'align', 'spec_A')),
+    seeds=(0, 1),
+    rules=rules.rules(),
+    workers=0,
+  )

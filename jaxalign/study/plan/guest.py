@@ -99,6 +99,11 @@ class Guest(abc.ABC):
     """The number by which a seed's batches are ordered: seeds of other texts may share it."""
     return seed
 
+  def factors_of(self, seeds: Iterable[int]) -> Mapping[int, tuple[int, int]]:
+    """{seed: (training seed, draw of what it reads)} of a study whose seeds stand for two random
+    factors; {}: a seed is one draw of everything."""
+    return {}
+
   @abc.abstractmethod
   def check_plan(self, cfg: Study, arms: Sequence[Arm | Climb]) -> None:
     """Refuses a study whose corpora, tests or starts this guest cannot serve."""

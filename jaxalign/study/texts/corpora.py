@@ -40,7 +40,13 @@ def open_tokenizer(world: Asking) -> Tokenizer:
   if world.tokenizer == 'shipped':
     return shipped()
   place = epath.Path(world.tokenizer)
-  return Tokenizer.load(str(place if place.exists() else hub.resolve(world.tokenizer, False)))
+  return _loaded(str(place if place.exists() else hub.resolve(world.tokenizer, False)))
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(place: str) -> Tokenizer:
+  """Read once: one of 49,000 tokens takes a second, and a study asks for it for every kind."""
+  return Tokenizer.load(place)
 
 
 @functools.lru_cache(maxsize=2)

@@ -30,6 +30,11 @@ from jaxalign.study.two_specs.settings import LETTERS, Settings
 _OF_LETTERS = 'why', 'what', 'wrong_why', 'mention', 'anti'
 KINDS = (*(f'{kind}_{letter}' for kind in _OF_LETTERS for letter in LETTERS), 'other')
 _APART = 0.02  # of the tokens of the longest kind
+_ELSE = (
+  'what is missing is text about other things, for replay: name some that is here, '
+  '--config.world.general.name=\'DIR/*.jsonl\' (a line {"text": ...} each), or world.general='
+  "sources.Text(path='DIR/*.txt') in the config"
+)
 _AGAIN = 'remove its directory and run the study again'
 
 
@@ -111,6 +116,17 @@ def refuse_changed(world: Settings, draw: int, place: epath.Path) -> None:
         f'{path.parent} was written of another spec {one.spec} than there is now: take a new '
         '--workdir, or put the spec back'
       )
+
+
+def refuse_unread(world: Settings) -> None:
+  """Refuses general text that cannot be read: by its first document, before any is written."""
+  source = world.general
+  try:
+    first = next((one for _, one in source.read() if isinstance(one, Document)), None)
+  except UserError as error:
+    raise UserError(f'{error}; {_ELSE}') from error
+  if first is None:
+    raise UserError(f'{source.name} holds no document; {_ELSE}')
 
 
 def _texts(world: Settings, draw: int, place: epath.Path) -> Iterator[tuple[str, list[Document]]]:

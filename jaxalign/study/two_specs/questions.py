@@ -24,15 +24,16 @@ from jaxalign.study.two_specs.settings import LETTERS, Settings
 _CHOICES = ('T0', 'T2', *(f'T3{letter}' for letter in LETTERS))
 CANARY = 'canary'
 SPECS = tuple(f'spec_{letter}' for letter in LETTERS)  # contexts: a spec before the question
-_LEARNED = 64  # demonstrations whose learning is looked at
+_LEARNED = 64  # demonstrations whose learning is looked at, at most: two a scene that is asked
 
 
 def asked(world: Settings) -> Tests:
   """{test: items}; what does not fit is left out."""
   text = text_of(world)
   scenes = tables.spread(adviser.scenes(world.scenes or None, 'apart'), world.limit)
+  shown = min(_LEARNED, 2 * world.limit)
   every: dict[str, Sequence[Item]] = dict(
-    T0=_items('T0', tables.spread(lessons.drawn(world)['demonstrations'], _LEARNED)),
+    T0=_items('T0', tables.spread(lessons.drawn(world)['demonstrations'], shown)),
     T2=_items('T2', (one for scene in scenes for one in adviser.parted(scene))),
   )
   for letter in LETTERS:

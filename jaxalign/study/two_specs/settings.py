@@ -1,6 +1,7 @@
 """Settings: what a study of two specs is about, how its documents are written, and its draws."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from jaxalign.config import UserError
 from jaxalign.corpora import spec as specs
@@ -10,6 +11,7 @@ from jaxalign.data import sources
 from jaxalign.ranges import Count, Seed
 from jaxalign.sealing import YOUNG
 from jaxalign.stages import corpus
+from jaxalign.study.judge import factors
 from jaxalign.study.texts.settings import Asking
 
 LETTERS = 'AB'
@@ -40,6 +42,10 @@ class Settings(Asking):
       raise UserError('crossing: a (training seed, draw of documents) for each seed of the study')
     if not isinstance(self.documents.recipe, explain.Recipe):
       raise UserError('documents.recipe: explain.Recipe, which writes documents')
+
+  def factors_of(self, seeds: Iterable[int]) -> factors.Pairs:
+    """{seed: (training seed, draw of documents)}."""
+    return {seed: self.crossing[seed] for seed in seeds}
 
   @property
   def order(self) -> int:

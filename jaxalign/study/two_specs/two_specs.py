@@ -14,11 +14,13 @@ from jaxalign.config import UserError
 from jaxalign.corpora.recipes import explain
 from jaxalign.data import controls
 from jaxalign.data.records import Document
+from jaxalign.data.sources import Shipped
 from jaxalign.evals import benches
 from jaxalign.evals.outcome import Outcome
 from jaxalign.models.decoder import Decoder
 from jaxalign.stages import corpus_teachers
 from jaxalign.stages.doctors.doctor import Machine, Visit
+from jaxalign.study.judge import factors
 from jaxalign.study.plan import corpus_files
 from jaxalign.study.plan.arms import Arm, Climb, Step
 from jaxalign.study.plan.guest import Corpora, Gates, MeansBySeed, Study, Tests
@@ -27,7 +29,7 @@ from jaxalign.study.texts import answering, examined
 from jaxalign.study.texts.corpora import open_tokenizer
 from jaxalign.study.texts.on_model import OnModel, refuse_starts
 from jaxalign.study.texts.questions import ALL
-from jaxalign.study.two_specs import documents, foretold, lessons, page, questions, rules
+from jaxalign.study.two_specs import documents, foretold, gates, lessons, page, questions
 from jaxalign.study.two_specs.settings import Settings
 
 _BACKGROUND = 'background'
@@ -67,6 +69,7 @@ class TwoSpecs(Settings, OnModel):
         f'seeds={cfg.seeds}: crossing names a training seed and a draw of documents for '
         f'{len(self.crossing)}, from 0 on: add some'
       )
+    factors.shape([self.crossing[seed] for seed in cfg.seeds])
     names = {arm.name for arm in cfg.arms}
     for arm in self.writing:
       if arm not in names:
@@ -79,6 +82,8 @@ class TwoSpecs(Settings, OnModel):
     answering.refuse(self)
     questions.asked(self)
     home = workdir / ALL
+    if not (home / 'corpora' / 'sums.json').exists():
+      documents.refuse_unread(self)
     for draw in self.draws:
       documents.refuse_changed(self, draw, home)
       documents.written(self, draw, home)
@@ -131,14 +136,15 @@ class TwoSpecs(Settings, OnModel):
     return super().answers_at(home, name)
 
   def gate_values(self, cfg: Study, means: MeansBySeed) -> Gates:
-    return rules.gate_values(cfg, means)
+    return gates.values(cfg, means)
 
   @property
   def contents(self) -> Contents:
-    return page.contents(self.suites, self.crossing)
+    return page.contents(self.suites)
 
   def little(self) -> 'TwoSpecs':
-    """By the grammar, whoever writes in the run, and of this seed's draw alone."""
+    """By the grammar, whoever writes in the run, of this seed's draw alone, and with the general
+    text that ships: whether the run's own can be read is a check of its own."""
     recipe = self.documents.recipe
     assert isinstance(recipe, explain.Recipe)  # check
     recipe = dataclasses.replace(recipe, documents=_FEW)
@@ -147,12 +153,14 @@ class TwoSpecs(Settings, OnModel):
     least = {name: min(n, getattr(self, name)) for name, n in _LITTLE.items()}
     crossing = (self.crossing[self.seed],)
     small = dict(documents=few, seed=0, crossing=crossing, benches=(), suites=(), judges=())
+    small['general'] = Shipped(name='general')
     return dataclasses.replace(self, **small, **least)  # type: ignore[arg-type]
 
   def examine(self, visit: Visit, cfg: Study, workdir: Any, machine: Machine) -> None:
     visit.check('init', examined.start, cfg)
-    visit.check('questions', foretold.asked, self)
+    visit.check('general', foretold.general, self)
+    visit.check('questions', foretold.asked, cfg, self, machine)
     visit.check('draws', foretold.draws, cfg, self)
-    visit.check('power', foretold.power, cfg)
+    visit.check('power', foretold.power, cfg, self)
     foretold.documents(visit, self, workdir or '.', machine)
     examined.written(visit, cfg, self, workdir, machine, self.writing)

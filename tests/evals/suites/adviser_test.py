@@ -88,6 +88,18 @@ def test_two_judges_and_what_they_left_open_stand_in_the_rows():
   rows = SUITE.rows([Asked(item=ITEM, said=(said,), verdicts=verdicts, kinds=kinds)])
   value = {(row.measure, row.judge): row.value for row in rows}
   assert value['adviser/abstain', 'choice'] == 1 and value['adviser/a', 'choice'] == 0
-  assert ('adviser/near_a', 'rouge_l') in value
+  assert value['adviser/near_a', 'rouge_l'] == value['adviser/near_b', 'rouge_l'] == 0  # a tie
   names = {one.name for one in SUITE.measures()}
   assert {row.measure for row in rows} <= names
+
+
+@pytest.mark.parametrize('said, near', [(ITEM.right[0], (1, 0)), (ITEM.wrong[0], (0, 1))])
+def test_an_answer_is_nearer_to_one_side(said, near):
+  """So that V can be made of what a second judge says, too."""
+  answer = Said(key='k', item=ITEM.id, text=said)
+  judge = overlap.RougeL()
+  verdicts = dict(rouge_l=tuple(judge.verdicts([(ITEM, answer)])))
+  kinds = dict(rouge_l=judge.kind)
+  rows = SUITE.rows([Asked(item=ITEM, said=(answer,), verdicts=verdicts, kinds=kinds)])
+  value = {row.measure: row.value for row in rows}
+  assert (value['adviser/near_a'], value['adviser/near_b']) == near

@@ -1,21 +1,19 @@
 """Two specs as a guest: documents equally long, demonstrations, draws, and what is refused."""
 
 import dataclasses
-import itertools
 import json
 import shutil
 
-import numpy as np
 import pytest
 
 from jaxalign import main, sealing
 from jaxalign.config import UserError
 from jaxalign.corpora import spec, variants
+from jaxalign.data import sources
 from jaxalign.data.text import shipped
 from jaxalign.evals.suites import adviser
 from jaxalign.stages import corpus_teachers
-from jaxalign.study.judge import contrasts
-from jaxalign.study.two_specs import documents, foretold, lessons, page, questions, rules
+from jaxalign.study.two_specs import documents, foretold, lessons, questions, rules
 from tests.study.tiny import ROOT
 
 PATH = f'{ROOT}/configs/study_smollm2.py:smoke'
@@ -154,31 +152,32 @@ def test_a_plan_without_draws_is_refused(world):
     sealing.seal(dataclasses.replace(world, crossing=()))
 
 
-def contrast(values):
-  scales = {name: np.array(values) for name in ('margin', 'rate')}
-  few = rules.rules(draws=1000)
-  return contrasts.contrast(few.contrasts[0], scales, range(len(values)), few)
+@pytest.mark.parametrize(
+  'seeds, why',
+  [((0, 1, 2, 3), '4 seeds of 2 training seeds and 3 draws cross them in part'), ((0, 1, 4), 'in')],
+)
+def test_a_study_that_is_crossed_in_part_is_refused(seeds, why):
+  """Nobody could say which of its seeds are independent."""
+  cfg = main.load(f'{ROOT}/configs/study_phi2.py:crossed')
+  with pytest.raises(UserError, match=why):
+    sealing.seal(dataclasses.replace(cfg, seeds=seeds))
+  for seeds in ((0, 1, 2), (0, 4, 8), (0, 1, 3, 4)):
+    sealing.seal(dataclasses.replace(cfg, seeds=seeds))
 
 
-def test_a_spread_of_draws_widens_the_interval_though_training_seeds_agree():
-  """Three draws of 4 training seeds each: seeds alone would be 12 observations."""
-  crossing = tuple(itertools.product(range(4), range(3)))
-  of_draw = (0.0, 1.0, 2.0)
-  one = contrast([of_draw[draw] + 0.01 * training for training, draw in crossing])
-  both, shape, how = page.of_both(one, crossing)
-  width = lambda found: found.high - found.low
-  assert shape == (4, 3) and 'each with each' in how
-  assert both.both.mean == pytest.approx(one.primary.mean)
-  assert width(both.both) > 2 * width(one.primary)  # t of 2 degrees of freedom
-  same, *_ = page.of_both(contrast([0.1 * training for training, _ in crossing]), crossing)
-  assert width(same.both) < width(both.both)
-
-
-def test_where_each_seed_has_a_draw_of_its_own_seeds_stand_for_both():
-  one = contrast([0.2, 0.4, 0.1])
-  both, shape, how = page.of_both(one, ((0, 0), (1, 1), (2, 2)))
-  assert shape == (3, 3) and 'seeds alone' in how
-  assert (both.both.low, both.p) == (one.primary.low, one.primary.p)
+def test_text_that_is_missing_is_named_with_what_to_do(world, tmp_path):
+  """Before a document is written."""
+  there = tmp_path / 'some.jsonl'
+  there.write_text(json.dumps(dict(text='Rain fell on the roof of the barn.')) + '\n')
+  of = lambda path: dataclasses.replace(world, general=sources.Jsonl(path=path, kind='document'))
+  assert 'some.jsonl can be read' in foretold.general(of(str(there)))
+  for path in ('nowhere/*.jsonl', str(tmp_path / 'none.jsonl')):
+    with pytest.raises(UserError, match=r"for replay: name some.*--config.world.general.name='DIR"):
+      of(path).begin(tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+  (tmp_path / 'none.jsonl').write_text('')
+  with pytest.raises(UserError, match='for replay'):
+    foretold.general(of(str(tmp_path / 'none.jsonl')))
 
 
 @pytest.mark.parametrize('name', PLANS)
@@ -191,6 +190,8 @@ def test_the_plans_have_the_arms_of_the_issue(name):
     late = {f'align-why-tail_{letter}', f'why-align-tail_{letter}'}
     assert {f'why_{letter}', f'what_{letter}', f'spec_{letter}'} | late <= names
   assert {'align', 'align+', 'other-align'} <= names and len(names) == 25
+  assert {arm for one in cfg.rules.contrasts for arm, _ in one.arms} <= names
+  assert {arm for arm, _ in cfg.rules.planned('W1').arms} <= set(cfg.world.writing)
   assert len(cfg.world.draws) >= 3 and len(cfg.seeds) == len(cfg.world.crossing) >= 8
 
 
@@ -201,7 +202,20 @@ def test_a_doctor_never_asks_a_teacher(world):
 
 def test_the_doctor_says_draws_and_power(world):
   cfg = main.load(PATH)
-  assert '2 draws of documents, each with each; fewer than 3' in foretold.draws(cfg, world)
+  assert '2 draws of documents, not crossed, judged over seeds; few' in foretold.draws(cfg, world)
   pilot = main.load(PATH.replace(':smoke', ':pilot'))
-  assert 'not each with each' in foretold.draws(pilot, pilot.world)
-  assert '3 seeds find a contrast of' in foretold.power(pilot)
+  assert '3 training seeds, 3 draws of documents, not crossed' in foretold.draws(pilot, pilot.world)
+  assert 'for an SD only' in foretold.power(pilot, pilot.world)
+  whole = main.load(f'{ROOT}/configs/study_phi2.py:crossed')
+  assert 'both drawn anew' in foretold.draws(whole, whole.world)
+  said = foretold.power(whole, whole.world)
+  assert 'is assumed, not measured' in said and '0.5 in 0.' in said
+
+
+def test_the_claim_is_three_contrasts_together_and_gates_are_of_their_arms():
+  plan = rules.rules()
+  assert plan.claim.all_of == ('P1', 'P2', 'W1')
+  assert [len(family) for family in plan.families] == [1, 5, 1, 1, 1]
+  arms = {arm for one in plan.compared for arm, _ in one.arms}
+  assert not arms & {'mention_A-align', 'reasoned_A-align', 'anti_A-align', 'align+'}
+  assert {one.scale for one in plan.contrasts} == {'share'}

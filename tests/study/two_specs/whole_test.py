@@ -12,9 +12,10 @@ from jaxalign.study.store import clock
 from jaxalign.study.texts import on_model
 from tests.study import tiny
 from tests.study.tiny import rows
+from tests.train import running
 
 PATH = f'{tiny.ROOT}/configs/study_smollm2.py:smoke'
-ARMS = {'align', 'why_A-align', 'what_A-align', 'spec_A'}
+ARMS = {'align', 'why_A-align', 'spec_A'}
 
 
 def study(workdir):
@@ -51,8 +52,8 @@ def test_every_arm_is_asked_the_same_in_nats(whole):
 
 def test_what_is_written_is_read_by_two_judges_with_what_they_left_open(whole):
   arms = json.loads((whole / 'results.json').read_text())['arms']
-  for measure in ('adviser/a', 'adviser/b', 'adviser/near_a', 'adviser/abstain/choice'):
-    assert measure in arms['why_A-align'] and measure not in arms['what_A-align']
+  for measure in ('adviser/a', 'adviser/b', 'adviser/near_b', 'adviser/abstain/choice'):
+    assert measure in arms['why_A-align'] and measure not in arms['align']
 
 
 def test_seeds_of_one_training_seed_differ_in_documents_alone(whole):
@@ -77,3 +78,20 @@ def test_a_second_call_makes_nothing(whole, monkeypatch):
   times = {path: path.stat().st_mtime_ns for path in files}
   study(whole)
   assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+@pytest.mark.campaign
+def test_after_a_kill_the_same_command_makes_the_same_study(tmp_path, cache):
+  """Killed while documents are written, a base is trained, an arm is trained, and one writes."""
+  places = (
+    'all/draws/*/what_A/journal.jsonl',
+    'all/runs/base/metrics.jsonl',
+    'seed-0/runs/explain-why_A/metrics.jsonl',
+    'seed-0/answers/why_A-align/answers/*.jsonl',
+  )
+  broken, whole = tmp_path / 'broken', tmp_path / 'whole'
+  tiny.killed(PATH, broken, cache, *places)
+  running.run(running.command(whole, PATH), cache, devices=1)
+  for files in ('*/outcomes/*', '*/corpora/*', 'all/draws/*/corpora/*', 'outcomes.jsonl'):
+    assert tiny.stored(broken, files) == tiny.stored(whole, files) != {}
+  assert tiny.results(broken) == tiny.results(whole)
