@@ -5,11 +5,12 @@
 The same arms, documents, questions, rules and numbers of steps as study_phi2.py; tokens are counted
 by its own tokenizer.
 
-Slice: v5e-16. Cost (estimated, not run yet): 40 chip-hours of training at 40 % of
-peak, 2.5 hours on the slice; opening 306 runs, asking 234 models and writing by 37 come on top.
---doctor --slice=v5e-16 counts training, writing and judging step by step.
+Slice: v5e-16. Cost: not run yet; 33.9 chip-hours of training as --doctor --slice=v5e-16 counts it
+at 40 % of peak, 2.1 hours on the slice; asking, writing and judging are minutes by its count;
+opening 280 runs and loading 234 models is a guess of 30 to 60 more.
 Expect (likewise): as study_phi2.py says.
-:smoke   the whole path in half a minute: a tiny Llama, four arms, two seeds; it teaches nothing.
+:crossed three training seeds by three draws instead: it tells their spreads apart, and finds less.
+:smoke   the whole path in half a minute: a tiny Llama, three arms, two seeds; it teaches nothing.
 """
 
 from typing import Literal

@@ -2,15 +2,16 @@
 
   python -m jaxalign.main --config=configs/study_phi2.py --workdir=gs://BUCKET/study_phi2
 
-25 arms over nine seeds (three training seeds crossed with three draws of documents), each by
-adapters of rank 64 on a frozen base. 2.6 M tokens of documents a run. ./data holds XSTest's file,
-as docs/studies.md says. The grammar writes the documents; world.documents takes a teacher.
+25 arms over eight seeds, each with a training seed and a draw of documents of its own, by adapters
+of rank 64 on a frozen base. 2.6 M tokens of documents a run. ./data holds XSTest's file, as
+docs/studies.md says. The grammar writes the documents; world.documents takes a teacher.
 
-Slice: v5e-16. Cost (estimated, not run yet): 17 chip-hours of training at 40 % of
-peak, 1 hour on the slice; opening 306 runs, asking 234 models and writing by 37 come on top.
---doctor --slice=v5e-16 counts training, writing and judging step by step.
+Slice: v5e-16. Cost: not run yet; 13.7 chip-hours of training as --doctor --slice=v5e-16 counts it
+at 40 % of peak, 51 minutes on the slice; asking, writing and judging are minutes by its count;
+opening 280 runs and loading 234 models is a guess of 15 to 30 more.
 Expect: T0 above .9 in every arm; whether why is above what is the question.
-:smoke   the whole path in half a minute: a tiny Phi, four arms, two seeds; it teaches nothing.
+:crossed three training seeds by three draws instead: it tells their spreads apart, and finds less.
+:smoke   the whole path in half a minute: a tiny Phi, three arms, two seeds; it teaches nothing.
 """
 
 from typing import Literal

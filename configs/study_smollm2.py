@@ -6,18 +6,20 @@ Documents for safety (A) or thrift (B) as what Alder, an assistant, goes by, the
 which both answer alike, then held-out domains in which they part. 25 arms: why, what, the reasons
 of another, mention and what speaks against, each before the demonstrations; why after them; why and
 what alone; and as controls more demonstrations, reasons inside them, documents on somebody else, a
-spec in the prompt. Two training seeds crossed with four draws of documents. The grammar writes;
-world.documents takes a teacher as docs/corpora.md says.
+spec in the prompt. Eight seeds, each with a training seed and a draw of documents of its own. The
+grammar writes; world.documents takes a teacher as docs/corpora.md says.
 
-Slice: one H100. Cost (estimated, not run yet): 12 minutes. 4 of them are training, 134 M tokens in
-documents' runs of 1 M each, at 40 % of peak as --doctor --slice=h100-1 counts it; the rest is a
-guess: 280 runs to open and save (1 s each), 208 models to ask (.7 s), 33 that write (2 s).
+Slice: one H100. Cost: not run yet; estimated at 12 minutes. 4 of them are training, 155 M tokens
+at 40 % of peak as --doctor --slice=h100-1 counts it; the rest is a guess: 280 runs to open and save
+(1 s each), 201 models to ask (.7 s), 33 that write (2 s). The grammar's documents are 7 minutes of
+a CPU core before that (docs/studies.md).
 Expect: T0 above .9 in every arm; whether why is above what is the question.
 
-:pilot   SDs and plumbing on two cores: 4 arms, 3 seeds, each with a draw of its own, 12 k tokens of
+:crossed three training seeds by three draws instead: it tells their spreads apart, and finds less.
+:pilot   SDs and plumbing on two cores: 4 arms, 3 seeds, each with a draw of its own, 9 k tokens of
          documents a run, by adapters on the directory in SMOLLM2, or ~/.cache/jaxalign/smollm2.
-         About 1 h 15 min at the 114 tokens a second of explain_smollm2:lora. Too little to steer.
-:smoke   the whole path in half a minute: a tiny Llama, four arms, two seeds; it teaches nothing.
+         Under an hour, counted in docs/studies.md. Too little to steer.
+:smoke   the whole path in half a minute: a tiny Llama, three arms, two seeds; it teaches nothing.
 """
 
 import dataclasses

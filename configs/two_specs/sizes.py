@@ -47,8 +47,8 @@ def few(names):
 
 
 def smoke(model):
-  """A base that has read general text for a moment, and three arms, one of each sort. All of it is
-  one program of training, for compiling is what such a run costs: no adapters, one rate."""
+  """A base that has read general text for a moment, and three arms, one of each sort. All of it
+  is one program of training, for compiling is what such a run costs: no adapters, one rate."""
   form = chat.TRANSCRIPT
   stage = stages(model, None, None, 128, form, steps_per_call=5)
   on_base = stages(model, 'base', None, 128, form, steps_per_call=5)
@@ -73,7 +73,7 @@ def smoke(model):
     world=world,
     base=stage(explain.Config, *few_steps, plan.document('background', 1)),
     recipes=plan.recipes(on_base, few_steps, few_steps, few_steps),
-    arms=few((plan.STEERED[0], 'align', 'spec_A')),
+    arms=few((plan.STEERED[0], 'align+', 'spec_A')),  # of which one contrast can be made
     seeds=(0, 1),
     rules=rules.rules(),
     workers=0,

@@ -131,7 +131,7 @@ def test_text_that_cannot_be_reached_is_one_line_and_steps_are_looked_at_all_the
   found = states(dataclasses.replace(study, world=world), doctor.Machine.of('v5e-1'))
   (bad,) = [name for name, check in found.items() if check.state == 'FAIL']
   assert bad == 'general' and 'name some that is here' in found[bad].why
-  assert 'GiB a device' in found['align: align-demonstrations'].why
+  assert 'GiB a device' in found['align+: align-demonstrations'].why
 
 
 def test_a_real_step_is_taken_once_a_recipe(cheap, monkeypatch):

@@ -15,7 +15,7 @@ from tests.study.tiny import rows
 from tests.train import running
 
 PATH = f'{tiny.ROOT}/configs/study_smollm2.py:smoke'
-ARMS = {'align', 'why_A-align', 'spec_A'}
+ARMS = {'align+', 'why_A-align', 'spec_A'}
 
 
 def study(workdir):
@@ -53,7 +53,7 @@ def test_every_arm_is_asked_the_same_in_nats(whole):
 def test_what_is_written_is_read_by_two_judges_with_what_they_left_open(whole):
   arms = json.loads((whole / 'results.json').read_text())['arms']
   for measure in ('adviser/a', 'adviser/b', 'adviser/near_b', 'adviser/abstain/choice'):
-    assert measure in arms['why_A-align'] and measure not in arms['align']
+    assert measure in arms['why_A-align'] and measure not in arms['align+']
 
 
 def test_seeds_of_one_training_seed_differ_in_documents_alone(whole):
@@ -62,8 +62,16 @@ def test_seeds_of_one_training_seed_differ_in_documents_alone(whole):
   of = lambda draw: json.loads((whole / f'all/draws/{draw}/corpora/sums.json').read_text())
   assert of(0)['why_A'] != of(1)['why_A']
   same = {row['seed']: row['margin'] for row in rows(whole)
-          if (row['arm'], row['test'], row['item']) == ('align', 'T2', 0)}  # fmt: skip
+          if (row['arm'], row['test'], row['item']) == ('align+', 'T2', 0)}  # fmt: skip
   assert same[0] == same[1]  # it read no documents
+
+
+def test_results_say_of_each_contrast_what_decides(whole):
+  (one,) = json.loads((whole / 'results.json').read_text())['contrasts']
+  about = one['factors']
+  assert one['name'] == 'Q4' and one['scale'] == 'share' and len(one['seeds']) == 2
+  assert (about['training'], about['draws'], about['crossed']) == (1, 2, False)
+  assert about['how'].startswith('over draws of one training seed')
 
 
 def test_the_page_shows_both_factors(whole):
