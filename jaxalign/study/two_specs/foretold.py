@@ -57,9 +57,9 @@ def power(cfg: Study, world: Settings) -> str:
   """Of one contrast, from an SD that is assumed: how much seeds differ only a pilot tells."""
   pairs = world.factors_of(cfg.seeds)
   training, texts, crossed = factors.shape([*pairs.values()])
-  shown = [f'{mean:g} in {_found(mean, training, texts, crossed):.2f}' for mean in _EFFECTS]
   if len(pairs) < cfg.rules.least_seeds:
     return f'{len(pairs)} seeds of the {cfg.rules.least_seeds} that a verdict needs: for an SD only'
+  shown = [f'{mean:g} in {_found(mean, training, texts, crossed):.2f}' for mean in _EFFECTS]
   words = f'an SD of {_SD:g} of V between seeds is assumed, not measured'
   how = ', a third of its variance each from training seed, draw and the rest' * crossed
   return f'{words}{how}: a mean of {", ".join(shown)} of such studies is found at .05, two-sided'

@@ -98,8 +98,8 @@ def test_after_a_kill_the_same_command_makes_the_same_study(tmp_path, cache):
     'seed-0/answers/why_A-align/answers/*.jsonl',
   )
   broken, whole = tmp_path / 'broken', tmp_path / 'whole'
-  tiny.killed(PATH, broken, cache, *places)
-  running.run(running.command(whole, PATH), cache, devices=1)
+  tiny.killed(PATH, broken, cache, *places, seeds='0,')
+  running.run(running.command(whole, PATH, seeds='0,'), cache, devices=1)
   for files in ('*/outcomes/*', '*/corpora/*', 'all/draws/*/corpora/*', 'outcomes.jsonl'):
     assert tiny.stored(broken, files) == tiny.stored(whole, files) != {}
   assert tiny.results(broken) == tiny.results(whole)
