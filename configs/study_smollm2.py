@@ -16,7 +16,7 @@ a CPU core before that (docs/studies.md).
 Expect: T0 above .9 in every arm; whether why is above what is the question.
 
 :crossed three training seeds by three draws instead: it tells their spreads apart, and finds less.
-:pilot   SDs and plumbing on two cores: 4 arms, 3 seeds, each with a draw of its own, 9 k tokens of
+:pilot   SDs and plumbing on two cores: 4 arms, 3 seeds, each with a draw of its own, 11 k tokens of
          documents a run, by adapters on the directory in SMOLLM2, or ~/.cache/jaxalign/smollm2.
          Under an hour, counted in docs/studies.md. Too little to steer.
 :smoke   the whole path in half a minute: a tiny Llama, three arms, two seeds; it teaches nothing.
@@ -85,5 +85,5 @@ def pilot(stage, init):
     seeds=(0, 1, 2),
     rules=rules.rules(),
     workers=0,
-    recipes=plan.recipes(stage, (5e-4, 10, 4), (5e-4, 8, 4), (5e-4, 2, 4)),
+    recipes=plan.recipes(stage, (5e-4, 12, 4), (5e-4, 8, 4), (5e-4, 2, 4)),
   )
