@@ -9,10 +9,10 @@ what alone; and as controls more demonstrations, reasons inside them, documents 
 spec in the prompt. Eight seeds, each with a training seed and a draw of documents of its own. The
 grammar writes; world.documents takes a teacher as docs/corpora.md says.
 
-Slice: one H100. Cost: not run yet; estimated at 12 minutes. 4 of them are training, 155 M tokens
-at 40 % of peak as --doctor --slice=h100-1 counts it; the rest is a guess: 280 runs to open and save
-(1 s each), 201 models to ask (.7 s), 33 that write (2 s). The grammar's documents are 7 minutes of
-a CPU core before that (docs/studies.md).
+Slice: v5e-1, or one H100. Cost: not run yet; on the H100 12 minutes, by estimate. 4 are training,
+155 M tokens at 40 % of peak as --doctor --slice=h100-1 counts it; the rest is a guess: 280 runs to
+open and save (1 s each), 201 models to ask (.7 s), 33 that write (2 s). The grammar's documents are
+7 minutes of a CPU core before that (docs/studies.md).
 Expect: T0 above .9 in every arm; whether why is above what is the question.
 
 :crossed three training seeds by three draws instead: it tells their spreads apart, and finds less.
