@@ -75,6 +75,6 @@ def smoke(model):
     recipes=plan.recipes(on_base, few_steps, few_steps, few_steps),
     arms=few((plan.STEERED[0], 'align+', 'spec_A')),  # of which one contrast can be made
     seeds=(0, 1),
-    rules=rules.rules(),
+    rules=rules.rules(draws=1_000),
     workers=0,
   )
