@@ -76,7 +76,8 @@ def _of_rows(planned, rows, tests, needed, rules):
     return of_tables(planned, tables, rules)
   *tables, shown = tables
   drawn = _drawn(planned, tables, rules) | dict(share=shares.bootstrap(planned, tables, rules))
-  return contrast(planned, shares.values(planned, tables, shown), tables[0].seeds, rules, drawn)
+  values = shares.values(planned, tables, shown, rules.share_floor)
+  return contrast(planned, values, tables[0].seeds, rules, drawn)
 
 
 def of_tables(

@@ -1,8 +1,9 @@
 """Contrasts on V, which is not linear in rows: the share that an arm's margins make of their sizes.
 
 V of an arm and seed is the sum of its tests' mean margins, as the plan weighs them, over the sum of
-their sizes: (T3A - T3B) / (|T3A| + |T3B|). It is 0 where every margin is. Beside it stand the same
-sum in nats, in rates, and over twice the arm's own margin on what was demonstrated.
+their sizes: (T3A - T3B) / (|T3A| + |T3B|). It is 0 where every margin is. Where the rules name a
+floor it is added to the sizes, lest two margins that are next to nothing make a whole lean. Beside
+V stand that sum in nats, in rates, and over twice the arm's own margin on what was demonstrated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +18,16 @@ from jaxalign.study.store.table import Table
 _DRAWS = 500  # of a seed's items, among which every draw of the seed takes one
 
 
-def share(means: Mapping[str, np.ndarray], tests: Weights) -> np.ndarray:
-  """V of arrays of mean margins, a test each."""
+def share(means: Mapping[str, np.ndarray], tests: Weights, floor: float = 0.0) -> np.ndarray:
+  """V of arrays of mean margins, a test each. floor: nats added to the sum of their sizes."""
   signed = [weight * means[test] for test, weight in tests]
-  total, sizes = sum(signed), sum(map(np.abs, signed))
+  total, sizes = sum(signed), sum(map(np.abs, signed)) + floor
   return np.divide(total, sizes, out=np.zeros_like(total), where=sizes > 0)
 
 
-def values(planned: Planned, tables: Sequence[Table], shown: Table) -> dict[str, np.ndarray]:
+def values(
+  planned: Planned, tables: Sequence[Table], shown: Table, floor: float = 0.0
+) -> dict[str, np.ndarray]:
   """{scale: a value a seed}. tables: a Table a test; shown: of what was demonstrated.
 
   An arm whose margin there is not above 0 has not learnt it, and nothing to be relative to: then
@@ -33,7 +36,7 @@ def values(planned: Planned, tables: Sequence[Table], shown: Table) -> dict[str,
   rate = {seen.test: seen.right_ASN.mean(-1) for seen in tables}
   steered_AS = _total(margin, planned.tests)
   own_AS = 2 * shown.margin_ASN.mean(-1)
-  found = dict(share=share(margin, planned.tests), margin=steered_AS)
+  found = dict(share=share(margin, planned.tests, floor), margin=steered_AS)
   found['rate'] = _total(rate, planned.tests)
   if (own_AS > 0).all():
     found['relative'] = steered_AS / own_AS
@@ -56,22 +59,23 @@ def bootstrap(planned: Planned, tables: Sequence[Table], rules: Rules, seed: int
   """
   random, seeds = np.random.default_rng(seed), tables[0].seeds
   whole = {seen.test: seen.margin_ASN.mean(-1) for seen in tables}
-  value_S = _contrasted(planned, share(whole, planned.tests))
+  value_S = _contrasted(planned, share(whole, planned.tests, rules.share_floor))
   if len(seeds) < statistics.LEAST_DRAWN:
     return Interval(float(value_S.mean()), None, None)
-  pool_SK = np.array([_of_items(planned, tables, s, random) for s in range(len(seeds))])
+  floor = rules.share_floor
+  pool_SK = np.array([_of_items(planned, tables, s, random, floor) for s in range(len(seeds))])
   size = rules.draws, len(seeds)
   seed_NS, item_NS = random.integers(len(seeds), size=size), random.integers(_DRAWS, size=size)
   return statistics.around_t(value_S, pool_SK[seed_NS, item_NS].mean(1), rules.level)
 
 
-def _of_items(planned, tables, s, random):
+def _of_items(planned, tables, s, random, floor):
   """[K] values of the contrast of one seed, with its items drawn anew."""
   means = {}
   for seen in tables:
     weight_KN = _weights(seen.cluster_SN[s], random)
     means[seen.test] = seen.margin_ASN[:, s] @ weight_KN.T / weight_KN.sum(1)
-  return _contrasted(planned, share(means, planned.tests))
+  return _contrasted(planned, share(means, planned.tests, floor))
 
 
 def _weights(label_N, random):

@@ -10,7 +10,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from jaxalign.config import UserError
-from jaxalign.ranges import Bound, Count, Open, Range, Share, Signed
+from jaxalign.ranges import Bound, Count, Open, Range, Share, Signed, Weight
 from jaxalign.sealing import YOUNG
 
 PRIMARY_SCALES = 'margin', 'rate'  # a contrast is on logit and arcsine besides
@@ -168,6 +168,7 @@ class Rules:
   secondary: tuple[str, ...] = dataclasses.field(default=(), metadata=YOUNG)  # decide nothing
   claim: Claim | None = dataclasses.field(default=None, metadata=YOUNG)
   sesoi_share: Bound = dataclasses.field(default=0.2, metadata=YOUNG)  # the same of V
+  share_floor: Weight = dataclasses.field(default=0.0, metadata=YOUNG)  # nats under V's fraction
   shown: str = dataclasses.field(default='T0', metadata=YOUNG)  # the test of what was demonstrated
 
   @property

@@ -67,6 +67,21 @@ def test_every_scale_is_the_sum_the_design_writes():
   assert tuple(one.seeds.values()) == one.primary.differences
 
 
+def test_a_floor_leaves_a_whole_lean_and_takes_one_of_noise():
+  rules = dataclasses.replace(RULES, share_floor=1.0)
+
+  def v(arm):
+    a_S, b_S = (noise(arm, test).mean(1) for test in ('T3A', 'T3B'))
+    return (a_S - b_S) / (np.abs(a_S) + np.abs(b_S) + 1)
+
+  one = measured(rules=rules)
+  assert one.scales['share'].differences == pytest.approx(tuple(by_hand(v)))
+  assert one.scales['share'].mean == pytest.approx(by_hand(v).mean())
+  means = dict(T3A=np.array([0.01, 100.0]), T3B=np.array([-0.01, -100.0]))
+  assert shares.share(means, T3) == pytest.approx([1, 1])
+  assert shares.share(means, T3, 1.0) == pytest.approx([0.02 / 1.02, 200 / 201])
+
+
 def test_v_is_of_directions_and_not_of_sizes():
   """Ten times the log-odds are ten times the nats, and the same V; with no margin it is 0."""
   louder = measured(lambda arm, test: noise(arm, test) * (10 if arm == 'why_A' else 1))
