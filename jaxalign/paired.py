@@ -187,20 +187,70 @@ def crossed(value_SN: np.ndarray, units: Units, count: int = DRAWS, seed: int = 
   error = standard_error(average_N, units)
   if seeds == 1 or error is None:
     return Crossed(both=Interval(middle, None, None), seeds=alone, p=None, floor=None, each=found)
-  drawn_BS = draws(value_SN.T, units, count, rng)
-  picked_BS = np.take_along_axis(drawn_BS, rng.integers(seeds, size=drawn_BS.shape), 1)
-  whole_B = drawn_BS.mean(1)
-  drawn_B = whole_B + math.sqrt(seeds / (seeds - 1)) * (picked_BS.mean(1) - whole_B)
-  of_seeds, of_items = float(each_S.var(ddof=1)) / seeds, error**2
-  total = of_seeds + of_items
-  if total <= 1e-24 * max(1.0, abs(middle)) ** 2:  # the signs alone tell something
+  drawn_B = _both_drawn(value_SN, units, count, rng)
+  spread = _spread(each_S, error, units.clusters)
+  if spread is None:  # the signs alone tell something
     same = Interval(middle, None, None)
     p = statistics.sign_flip(each_S)
     return Crossed(both=same, seeds=alone, p=p, floor=None, each=found)
-  free = total**2 / (of_seeds**2 / (seeds - 1) + of_items**2 / (units.clusters - 1))
-  edge = float(special.stdtrit(free, 0.975))
-  wider, floor = edge / Z, (edge + float(special.stdtrit(free, 0.8))) * math.sqrt(total)
+  edge = float(special.stdtrit(spread.free, 0.975))
+  wider, floor = edge / Z, (edge + float(special.stdtrit(spread.free, 0.8))) * spread.error
   low, high = middle + wider * (np.nanquantile(drawn_B, [0.025, 0.975]) - middle)
-  p = min(1.0, 2 * float(special.stdtr(free, -abs(middle) / math.sqrt(total))))
   both = Interval(middle, float(low), float(high))
-  return Crossed(both=both, seeds=alone, p=p, floor=floor, each=found)
+  return Crossed(both=both, seeds=alone, p=spread.p(middle), floor=floor, each=found)
+
+
+def crossed_draws(
+  value_SN: np.ndarray, units: Units, count: int = DRAWS, seed: int = 0
+) -> np.ndarray:
+  """[count] means with seeds and clusters drawn anew at once, as `crossed` takes them."""
+  return _both_drawn(value_SN, units, count, np.random.default_rng(seed))
+
+
+def _both_drawn(value_SN, units, count, rng):
+  seeds, drawn_BS = len(value_SN), draws(value_SN.T, units, count, rng)
+  picked_BS = np.take_along_axis(drawn_BS, rng.integers(seeds, size=drawn_BS.shape), 1)
+  whole_B = drawn_BS.mean(1)
+  return whole_B + math.sqrt(seeds / (seeds - 1)) * (picked_BS.mean(1) - whole_B)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spread:
+  """Of a mean over seeds and clusters: its standard error, and how many degrees of freedom that
+  has (Satterthwaite)."""
+
+  error: float
+  free: float
+
+  def p(self, mean: float) -> float:
+    """Two-sided, that it is 0."""
+    return min(1.0, 2 * self.tail(abs(mean)))
+
+  def tail(self, mean: float) -> float:
+    """P(a mean this high or higher | 0), by t."""
+    return float(special.stdtr(self.free, -mean / self.error))
+
+  def half(self, level: float) -> float:
+    """Half the width of its t interval."""
+    return float(special.stdtrit(self.free, (1 + level) / 2)) * self.error
+
+
+def spread(value_SN: np.ndarray, units: Units) -> Spread | None:
+  """Of both variances, as `crossed` adds them; None where one of both is not known, or both are 0.
+
+  What neither factor has alone is in both, and so counted twice: such an error is rather too large.
+  """
+  error = standard_error(value_SN.mean(0), units)
+  if len(value_SN) == 1 or error is None:
+    return None
+  return _spread(np.array([mean(x_N, units) for x_N in value_SN]), error, units.clusters)
+
+
+def _spread(each_S, error, clusters):
+  seeds, middle = len(each_S), float(each_S.mean())
+  of_seeds, of_items = float(each_S.var(ddof=1)) / seeds, error**2
+  total = of_seeds + of_items
+  if total <= 1e-24 * max(1.0, abs(middle)) ** 2:
+    return None
+  free = total**2 / (of_seeds**2 / (seeds - 1) + of_items**2 / (clusters - 1))
+  return Spread(error=math.sqrt(total), free=free)

@@ -146,7 +146,7 @@ def test_write_leaves_the_old_file_whole_when_it_fails(tmp_path):
 
 def test_a_config_of_a_module_that_moved_is_the_same_config():
   """A study on real text that began before goes on."""
-  now = json.loads(sealing.to_json(main.load(f'{ROOT}/configs/study_phi2.py:smoke').world))
+  now = json.loads(sealing.to_json(main.load(f'{ROOT}/configs/study_explanations.py:smoke').world))
   old = json.dumps(now)
   for before, after in sealing.MOVED.items():
     old = old.replace(f'"{after}:', f'"{before}:')

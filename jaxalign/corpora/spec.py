@@ -159,6 +159,16 @@ def read(name_or_path: str) -> Spec:
   return _of(data, path.stem, str(path))
 
 
+def only(spec: Spec, names: Sequence[str]) -> Spec:
+  """The spec with these of its values alone; () is all of them."""
+  known = [value.id for value in spec.values]
+  for name in names:
+    if name not in known:
+      raise UserError(f'{spec.name} has no value {name!r:.60}: {", ".join(known)}')
+  kept = tuple(value for value in spec.values if value.id in names)
+  return dataclasses.replace(spec, values=kept) if names else spec
+
+
 def _folder() -> epath.Path:
   return epath.resource_path('jaxalign') / 'corpora/specs'
 

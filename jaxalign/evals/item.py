@@ -153,8 +153,8 @@ class Suite(Protocol):
   """Questions, how they are asked, and what is measured of the answers; a config of an evaluation.
 
   `needs` names what judges serve it, by their kind: 'refusal', 'harm', 'truth', 'info', 'reward',
-  'overlap', 'overlap_max', 'sentiment', 'toxicity', 'regard'. A measure names those that can give
-  it.
+  'overlap', 'overlap_max', 'sentiment', 'toxicity', 'regard', 'choice'. A measure names those that
+  can give it.
   """
 
   decode: Decode

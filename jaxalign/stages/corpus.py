@@ -18,6 +18,7 @@ from jaxalign.corpora.spec import Spec
 from jaxalign.data.sources import Shipped, Source
 from jaxalign.endings import UNFINISHED
 from jaxalign.ranges import Seed
+from jaxalign.sealing import YOUNG
 from jaxalign.stages import (
   corpus_asking,
   corpus_publishing,
@@ -61,6 +62,7 @@ class Config:
   max_cost: _Money | None = None  # dollars of all calls; None: no limit
   mesh: Mesh = dataclasses.field(default_factory=Mesh)  # of teachers that are loaded here
   seed: Seed = 0
+  about: tuple[str, ...] = dataclasses.field(default=(), metadata=YOUNG)  # values; (): all
 
   def is_done(self, workdir: Workdir) -> bool:
     return (workdir / manifest.NAME).exists()  # written last

@@ -39,9 +39,9 @@ def _spec(cfg: Any, found: Found) -> tuple[str, Spec]:
     return len(tokenizer.encode(text, bos=False))
 
   figures = variants.refuse_unequal(read, cfg.variant, size)
-  projected = variants.project(read, cfg.variant, size)
+  projected = specs.only(variants.project(read, cfg.variant, size), cfg.about)
   reasons = sum(len(value.reasons) for value in projected.values)
-  words = f'{read.name}: {len(read.values)} values, {reasons} reasons told ({cfg.variant})'
+  words = f'{read.name}: {len(projected.values)} values, {reasons} reasons told ({cfg.variant})'
   return f'{words}; {figures}', projected
 
 

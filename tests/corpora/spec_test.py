@@ -125,3 +125,11 @@ def test_lines_of_texts_that_look_like_keys_are_none():
   text = "[a]\nx = '''\n[b]\ny = 1\n'''\n[[c]]\n[[c]]\n'z' = 2 # w = 3\n"
   lines = toml_lines.Lines(text)
   assert lines.of(('c', 1)) == 7 and lines.of(('c', 1), 'z') == 8 and lines.of(('a',), 'y') == 1
+
+
+def test_some_values_of_a_spec():
+  found = spec.read('demo')
+  assert spec.only(found, ()) == found
+  assert [one.id for one in spec.only(found, ('kindness',)).values] == ['kindness']
+  with pytest.raises(UserError, match="demo has no value 'courage': honesty, kindness"):
+    spec.only(found, ('courage',))

@@ -16,7 +16,7 @@ OWN_REQUESTS = ('own', f'{OWN}/harmful.csv', 'goal')
 
 
 def test_the_benches_that_ship():
-  found = benches.asked(main.load(f'{ROOT}/configs/study_phi2.py:smoke').world.benches)
+  found = benches.asked(main.load(f'{ROOT}/configs/study_explanations.py:smoke').world.benches)
   assert {test: len(items) for test, items in found.items()} == dict(
     preferred=24, truthful=12, truthful_all=12, safe=12, unsafe=12, harmful=8, jailbreak=8
   )

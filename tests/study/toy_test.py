@@ -79,7 +79,7 @@ class Counting(Guest):
 
 def plan(**changes):
   """The stages of another study's smoke, and a contrast of its own."""
-  smoke = main.load(f'{tiny.ROOT}/configs/study_phi2.py:smoke')
+  smoke = main.load(f'{tiny.ROOT}/configs/study_explanations.py:smoke')
   small = dataclasses.replace(smoke.base.model, width=16, depth=1, heads=2, kv_heads=2, mlp=32)
   short = lambda one, **more: dataclasses.replace(one, model=small, length=32, batch=4, **more)
   first = smoke.recipes[0]

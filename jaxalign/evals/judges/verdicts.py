@@ -18,6 +18,7 @@ VOCABULARIES = (  # labels of one question, which a person answers too; ABSTAIN 
   ('informative', 'uninformative'),
   ('win', 'loss', 'tie'),
   ('positive', 'neutral', 'negative'),
+  ('A', 'B'),
 )
 _DETAIL = 200  # characters
 

@@ -26,6 +26,7 @@ from jaxalign.stages.training import Corpus, corpora_of
 from jaxalign.train.optim import make_optimizer
 from jaxalign.train.state import make_state, make_step
 
+OF_ARRAYS = 'memory', 'one step'  # checks that are of sizes and types, whatever is read
 _RECORDS = 64  # of each corpus are read
 _Begin = Callable[..., tuple[State, Any, Loss]]  # of (optimizer, mesh): as a stage's `start`
 ROWS, _TOKENS = 4, 128  # of the tiny twin's batch
@@ -39,6 +40,12 @@ def examine(cfg: language.Language, workdir: Any, machine: Machine) -> list[Chec
   visit.check('one step', one_step, cfg, *examples[:1])
   watch_doctor.watched(visit, cfg, asked['tokenizer'])
   return visit.checks
+
+
+def texts(cfg: language.Language, machine: Machine) -> list[Check]:
+  """Those of them that hang on the texts: of a config like one that was looked at, which reads
+  others. Its checks in OF_ARRAYS are the same."""
+  return supervised(cfg, machine, language.learner(cfg)[0])[0].checks
 
 
 def supervised(

@@ -1,10 +1,12 @@
 """How often a contrast is found that is there: by simulation, with the test that judges it."""
 
+import dataclasses
 import math
 
 import numpy as np
 
 from jaxalign import statistics
+from jaxalign.study.judge import factors
 
 _STUDIES = 1000
 
@@ -51,6 +53,35 @@ def seeds_for(
     else:
       low = n + 1
   return low if low <= most else None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sds:
+  """SDs of a study's differences by where they come from, where its seeds stand for two factors."""
+
+  training: float
+  draw: float
+  rest: float  # of this training seed with this draw
+
+  @classmethod
+  def evenly(cls, sd: float) -> 'Sds':
+    """A third of the variance each: what is assumed where only the SD of all together is known."""
+    part = sd / math.sqrt(3)
+    return cls(training=part, draw=part, rest=part)
+
+
+def crossed_power(
+  mean: float, sds: Sds, training: int, draws: int, alpha: float = 0.05, studies: int = _STUDIES
+) -> float:
+  """The same where each training seed reads each draw of documents: p by t of both variances, of
+  the fewer degrees of freedom."""
+  random, found = np.random.default_rng(0), 0
+  for _ in range(studies):
+    of_S, of_D = sds.training * random.normal(size=training), sds.draw * random.normal(size=draws)
+    x_SD = mean + of_S[:, None] + of_D + sds.rest * random.normal(size=(training, draws))
+    spread = factors.spread_of(x_SD)
+    found += bool(x_SD.mean() > 0) and spread is not None and spread.p(float(x_SD.mean())) < alpha
+  return found / studies
 
 
 def standard_error(share: float, studies: int = _STUDIES) -> float:

@@ -35,6 +35,19 @@ class LeastMass(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Factors:
+  """Two random factors that a study's seeds stand for, and what they make of one contrast."""
+
+  training: int  # how many training seeds
+  draws: int  # how many draws of documents
+  crossed: bool  # each with each: then the contrast's interval, p, floor and tost are over both
+  how: str  # which interval decides and why, in words
+  over_seeds: Interval  # by t on the primary scale, as if all the study's seeds were independent
+  p_over_seeds: float  # by sign-flip, likewise
+  half: float | None  # of the interval at 1 - 2 alpha over both; None: not crossed
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Contrast:
   """A contrast of arms on every scale; in results.json its primary numbers stand at the top."""
 
@@ -48,6 +61,8 @@ class Contrast:
   seeds: Mapping[int, float]  # {seed: its difference on the primary scale}
   scales: Mapping[str, Numbers]
   mass: LeastMass | None = None  # of a contrast that is only shown, where masses are measured
+  # of a study whose seeds stand for two random factors
+  factors: Factors | None = dataclasses.field(default=None, metadata=YOUNG)
 
   @property
   def primary(self) -> Numbers:

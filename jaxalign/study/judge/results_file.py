@@ -64,6 +64,7 @@ def _in_file(value, fields):
   names = ['name', 'what', 'scale', *primary, 'p_holm', 'holds', 'agree', 'seeds', 'scales']
   if value.group:
     names = ['group', *(name for name in names if name not in ('p_holm', 'holds')), 'mass']
+  names += ['factors'] * ('factors' in fields)
   every = fields | primary
   return {name: every[name] for name in names}
 

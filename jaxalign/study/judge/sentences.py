@@ -87,12 +87,18 @@ def _equal(one, rules):
     few = f' ({n} of the {needed} seeds that such a claim takes)' if n < needed else ''
     yield f'it is within {sesoi:g} of none{few}'
   elif rules.claim and equal is not None and one.primary.p >= rules.alpha:
-    ends = statistics.t_interval(one.primary.differences, 1 - 2 * rules.alpha)
     unit = _UNITS.get(one.scale, '')
     yield (
-      f'not told apart from none within {max(-ends.low, ends.high):.2g}{unit}, and {sesoi:g} would '
-      'matter'
+      f'not told apart from none within {_within(one, rules):.2g}{unit}, and {sesoi:g} would matter'
     )
+
+
+def _within(one, rules):
+  """The farther end of the interval at 1 - 2 alpha, over both factors where there are two."""
+  if one.factors is not None and one.factors.half is not None:
+    return abs(one.primary.mean) + one.factors.half
+  ends = statistics.t_interval(one.primary.differences, 1 - 2 * rules.alpha)
+  return max(-ends.low, ends.high)
 
 
 def _findable(n, floor, scale):

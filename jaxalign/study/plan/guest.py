@@ -96,6 +96,15 @@ class Guest(abc.ABC):
   def at(self, seed: int, control: str = '') -> 'Guest':
     """This guest for a seed. control: one of CONTROLS, or '' for the study itself."""
 
+  def order_of(self, seed: int) -> int:
+    """The number by which a seed's batches are ordered: seeds of other texts may share it."""
+    return seed
+
+  def factors_of(self, seeds: Iterable[int]) -> Mapping[int, tuple[int, int]]:
+    """{seed: (training seed, draw of what it reads)} of a study whose seeds stand for two random
+    factors; {}: a seed is one draw of everything."""
+    return {}
+
   @abc.abstractmethod
   def check_plan(self, cfg: Study, arms: Sequence[Arm | Climb]) -> None:
     """Refuses a study whose corpora, tests or starts this guest cannot serve."""

@@ -13,6 +13,7 @@ from jaxalign.files import read_object, write_text
 from jaxalign.sealing import write
 from jaxalign.study.judge import (
   contrasts,
+  factors,
   goodhart,
   interactions,
   results_file,
@@ -89,7 +90,9 @@ def _found(cfg, workdir, rows, later, seconds):
   guest = guests.of(cfg.world)
   seen = {seed: means(of_seed) for seed, of_seed in rows.items()}
   after = _by_arm({seed: means(of_seed) for seed, of_seed in later.items()})
-  judged = contrasts.judged(contrasts.measured(every, cfg.rules), cfg.rules)
+  measured = contrasts.measured(every, cfg.rules)
+  measured = factors.over_both(measured, guest.factors_of(cfg.seeds), cfg.rules)
+  judged = contrasts.judged(measured, cfg.rules)
   controls, shut = _controls(cfg, workdir)
   over = interactions.measured(judged, controls, cfg.rules, shut)
   gates = verdict.gates(guest.gate_values(cfg, seen), cfg.rules)

@@ -21,6 +21,7 @@ from jaxalign.files import read_json, write_text
 from jaxalign.models import hub
 from jaxalign.sealing import diff, seal, tree, write
 from jaxalign.sharding.meshes import make_mesh
+from jaxalign.stages import trained
 from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import placeholders
 from jaxalign.study.plan.directories import arms_of, home_of, rl_of, worlds_of
@@ -192,6 +193,8 @@ class _Node:
   def christened(self):
     """What all arms of a world start from; under the plan's config, so that nothing is compiled
     for it alone."""
+    if trained.is_workdir(self.init):
+      return self.guest.load(self.cfg, self.init)
     mesh = make_mesh() if pod.several() else None
     return hub.load(self.init, mesh=mesh).under(self.cfg.first.model)
 
@@ -245,7 +248,7 @@ class _Node:
     """Runs a stage where it is not done. Its batches come in an order of the seed and the recipe
     alone: arms are paired, whatever came before, and differ in what they read and nothing else."""
     directory = self.home / 'runs' / name
-    fields = dict(init=self.init, seed=self.seed * 100 + place)
+    fields = dict(init=self.init, seed=self.guest.order_of(self.seed) * 100 + place)
     fields['tokenizer'] = self.guest.tokenizer_of(self.home)
     fields['prepared'] = self.guest.tokens_of(self.home)
 

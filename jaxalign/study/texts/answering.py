@@ -27,7 +27,7 @@ from jaxalign.stages import evaluate, evaluate_refusals, refusals
 from jaxalign.stages.asking import Model
 from jaxalign.study.plan.guest import Said
 from jaxalign.study.texts.corpora import open_tokenizer
-from jaxalign.study.texts.settings import Settings
+from jaxalign.study.texts.settings import Asking
 
 DIRECTORY = 'answers'
 _DONE = 'study.json'  # by which plan an arm was asked and judged: written last
@@ -42,7 +42,7 @@ class _Stage(Protocol):
   mesh: Mesh
 
 
-def evaluation(world: Settings, stage: _Stage, model: Model) -> evaluate.Config:
+def evaluation(world: Asking, stage: _Stage, model: Model) -> evaluate.Config:
   """The config by which one model is asked; its tokenizer is that of all arms where it is by
   chance, as a doctor asks it."""
   return evaluate.Config(
@@ -57,7 +57,7 @@ def evaluation(world: Settings, stage: _Stage, model: Model) -> evaluate.Config:
   )
 
 
-def refuse(world: Settings) -> None:
+def refuse(world: Asking) -> None:
   """UserError before anything is trained: a file that is not there, a judge that is missing."""
   if not world.suites and not world.judges:
     return
@@ -78,7 +78,7 @@ def refuse(world: Settings) -> None:
 
 
 def ask(
-  world: Settings,
+  world: Asking,
   stage: _Stage,
   place: epath.Path,
   key: str,

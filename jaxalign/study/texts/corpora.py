@@ -23,7 +23,7 @@ from jaxalign.evals.suites import tables
 from jaxalign.models import hub
 from jaxalign.study.plan import corpus_files
 from jaxalign.study.plan.guest import Corpora
-from jaxalign.study.texts.settings import Settings
+from jaxalign.study.texts.settings import Asking, Settings
 
 _Record = TypeVar('_Record')
 SHARED = ('explain', 'shuffled', 'neutral', 'background')  # of all seeds
@@ -36,11 +36,17 @@ def _of_all(world: Settings) -> Settings:
   return dataclasses.replace(world, seed=0)
 
 
-def open_tokenizer(world: Settings) -> Tokenizer:
+def open_tokenizer(world: Asking) -> Tokenizer:
   if world.tokenizer == 'shipped':
     return shipped()
   place = epath.Path(world.tokenizer)
-  return Tokenizer.load(str(place if place.exists() else hub.resolve(world.tokenizer, False)))
+  return _loaded(str(place if place.exists() else hub.resolve(world.tokenizer, False)))
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(place: str) -> Tokenizer:
+  """Read once: one of 49,000 tokens takes a second, and a study asks for it for every kind."""
+  return Tokenizer.load(place)
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,6 +1,7 @@
 """What --doctor looks at for a study on real text, beside its steps: the start, what is asked."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from jaxalign.config import UserError
@@ -9,7 +10,7 @@ from jaxalign.stages import refusals
 from jaxalign.stages.doctors import doctor, evaluate_doctor
 from jaxalign.study.plan.guest import Study
 from jaxalign.study.texts import answering, questions
-from jaxalign.study.texts.settings import Settings
+from jaxalign.study.texts.settings import Asking, Settings
 
 
 def start(cfg: Study) -> str:
@@ -33,13 +34,20 @@ def asked(world: Settings) -> str:
 
 
 def written(
-  visit: doctor.Visit, cfg: Study, world: Settings, workdir: Any, machine: doctor.Machine
+  visit: doctor.Visit,
+  cfg: Study,
+  world: Asking,
+  workdir: Any,
+  machine: doctor.Machine,
+  writing: Sequence[str] = (),
 ) -> None:
   """What arms are asked to write: as stage evaluate's doctor counts it of one model, and of how
-  many. Weights by chance stand for it: where they come from is looked at elsewhere."""
+  many. Weights by chance stand for it: where they come from is looked at elsewhere. writing: the
+  arms that do; (): all."""
   if not world.suites:
     return
-  models = 1 + len(cfg.arms) * len(cfg.seeds) + len(cfg.rl_arms) * len(cfg.rl_seeds)
+  arms = len(writing) or sum(not arm.context for arm in cfg.arms)
+  models = 1 + arms * len(cfg.seeds) + len(cfg.rl_arms) * len(cfg.rl_seeds)
   stage = cfg.recipes[0].stage
   one = answering.evaluation(world, stage, stage.model)
   for check in evaluate_doctor.examine(one, workdir or '.', machine):

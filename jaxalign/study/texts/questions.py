@@ -15,13 +15,13 @@ from jaxalign.files import rows
 from jaxalign.models.decoder import Decoder
 from jaxalign.study.plan.guest import Tests
 from jaxalign.study.texts.corpora import open_tokenizer, sampled
-from jaxalign.study.texts.settings import Settings
+from jaxalign.study.texts.settings import Asking, Settings
 
 ALL = 'all'  # beside the seeds' directories: of what they share
 _LEARNED = 64  # demonstrations and documents whose learning is looked at
 
 
-def text_of(world: Settings) -> likelihood.Text:
+def text_of(world: Asking) -> likelihood.Text:
   tokenizer = open_tokenizer(world)
   return likelihood.Text(tokenizer, dialogues.resolved(world.format, tokenizer), world.length)
 

@@ -1,5 +1,4 @@
-"""Settings: what a user names for a study on real text: corpora, tokenizer, sizes, and what arms
-are asked."""
+"""Settings: what a user names for a study on real text: how models are asked, corpora and sizes."""
 
 import dataclasses
 from typing import Any
@@ -13,25 +12,31 @@ from jaxalign.sealing import YOUNG
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
-class Settings:
+class Asking:
+  """How models are asked, whatever they were taught."""
+
+  tokenizer: str  # the base's: a directory, file or hub name, or 'shipped'
+  format: chat.ChatFormat | chat.Own
+  length: Length = 2048  # of the longest item
+  benches: tuple[benches.Bench, ...]  # log-odds of fixed answers
+  # Suites and judges as stage evaluate takes them: what arms are asked to write, and who reads it.
+  suites: tuple[Any, ...] = dataclasses.field(default=(), metadata=YOUNG)
+  judges: tuple[Any, ...] = dataclasses.field(default=(), metadata=YOUNG)
+  rows: Rows = dataclasses.field(default=16, metadata=YOUNG)  # answers that are written at once
+
+
+@dataclasses.dataclass(kw_only=True, unsafe_hash=True)
+class Settings(Asking):
   """The fields of Texts, which says what the study does with them."""
 
   seed: Seed = 0  # of the demonstrations
   explanations: sources.Source  # documents with the meta `value`
   general: sources.Source  # documents about other things: replay, and the neutral control
   demonstrations: sources.Source | Decontaminated  # conversations
-  tokenizer: str  # the base's: a directory, file or hub name, or 'shipped'
-  format: chat.ChatFormat | chat.Own
-  length: Length = 2048  # of the longest item
   documents: Count = 200_000  # explanations at most, from all over their corpus
   background: Count = 20_000_000  # tokens of general text for replay
   taught: Count = 5_000  # demonstrations of a seed
   more: Count = 50_000  # further ones, at most, for align+
-  benches: tuple[benches.Bench, ...]  # log-odds of fixed answers
-  # Suites and judges as stage evaluate takes them: what arms are asked to write, and who reads it.
-  suites: tuple[Any, ...] = dataclasses.field(default=(), metadata=YOUNG)
-  judges: tuple[Any, ...] = dataclasses.field(default=(), metadata=YOUNG)
-  rows: Rows = dataclasses.field(default=16, metadata=YOUNG)  # answers that are written at once
 
   def check(self) -> None:
     if not self.benches:

@@ -44,3 +44,19 @@ def test_the_designs_own_count_of_seeds():
   assert power.seeds_for(1.15, 1.04, family=3, most=n - 1) is None
   floor = statistics.detection_floor(1.04, n, alpha=0.05 / 3)
   assert floor == pytest.approx(1.15, rel=0.1)
+
+
+def test_a_crossed_study_finds_nothing_where_nothing_is():
+  """Half the size of the two-sided test is on this side; counting twice what is in neither factor
+  alone makes it rather less."""
+  for training, draws in ((3, 3), (2, 4)):
+    found = power.crossed_power(0.0, power.Sds.evenly(1.0), training, draws)
+    assert found <= 0.025 + 2 * power.standard_error(0.025)
+
+
+def test_a_crossed_study_has_the_power_of_its_few_draws():
+  """Nine seeds that share three draws of documents are no nine observations."""
+  of_draws = power.Sds(training=0.0, draw=1.0, rest=0.05)
+  shared, own = power.crossed_power(1.5, of_draws, 3, 3), power.power(1.5, 1.0, 9)
+  assert shared < 0.6 < 0.9 < own
+  assert power.crossed_power(6.0, of_draws, 3, 3) > 0.9

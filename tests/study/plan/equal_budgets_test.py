@@ -10,7 +10,7 @@ from jaxalign.data import chat
 from jaxalign.study.plan.arms import Arm, Step
 from tests.study.tiny import ROOT, with_recipe
 
-PATH = f'{ROOT}/configs/study_phi2.py'
+PATH = f'{ROOT}/configs/study_explanations.py'
 
 
 def plan(variant=':smoke', **changes):

@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 
+from configs.two_specs import plan
 from jaxalign import main, sealing
-from jaxalign.data import rows, sources
+from jaxalign.data import chat, rows, sources
 from jaxalign.evals import benches
+from jaxalign.evals.suites.tables import SHIPPED
 from jaxalign.stages.doctors import doctor, language_doctor, pairs_doctor, ppo_doctor, ppo_rehearsal
 from jaxalign.study.run import study_doctor
 from jaxalign.study.texts import batteries
@@ -60,16 +62,9 @@ def full(name, shared, tokenizer):
 ARMS = 'align', 'align+', 'explain', 'explain-align', 'align-explain', 'neutral-align'
 
 
-@pytest.mark.parametrize(
-  'name, tokenizer',
-  [
-    ('study_phi2', 'tokenizers/phi2'),
-    ('study_llama2_7b', 'tokenizers/llama2/tokenizer.model'),
-  ],
-)
-def test_every_step_passes_at_full_scale(cheap, shared, name, tokenizer):
+def test_every_step_passes_at_full_scale(cheap, shared):
   pytest.importorskip('vaderSentiment')
-  found = states(full(name, shared, tokenizer))
+  found = states(full('study_explanations', shared, 'tokenizers/phi2'))
   bad = {name: check.why for name, check in found.items() if check.state == 'FAIL'}
   assert not bad, bad
   assert [n for n, c in found.items() if c.state == 'skipped'] == ['init']  # offline: a hub's name
@@ -90,8 +85,72 @@ def test_every_step_passes_at_full_scale(cheap, shared, name, tokenizer):
   assert 'of each of 57 models' in cost and 'xstest: 10 items of ' in found['answers: prompts'].why
 
 
+TWO_SPECS = dict(
+  study_smollm2=('tokenizers/phi2', 'h100-1', 33),
+  study_phi2=('tokenizers/phi2', 'v5e-16', 33),
+  study_llama2_7b=('tokenizers/llama2/tokenizer.model', 'v5e-16', 33),
+)
+
+
+@pytest.mark.parametrize('name', TWO_SPECS)
+def test_two_specs_pass_at_full_scale(cheap, shared, name):
+  """Local files stand for what its user fetches."""
+  tokenizer, chips, writing = TWO_SPECS[name]
+  cfg = main.load(f'{ROOT}/configs/{name}.py')
+  adviser, xstest, canary = cfg.world.suites
+  fields = dict(
+    tokenizer=str(shared(tokenizer)),
+    general=sources.Shipped(name='general'),
+    benches=(dataclasses.replace(cfg.world.benches[0], path=str(SHIPPED / 'refusal.csv')),),
+    suites=(adviser, dataclasses.replace(xstest, path=None), canary),
+    format=chat.TRANSCRIPT,
+  )
+  recipes = [
+    dataclasses.replace(r, stage=dataclasses.replace(r.stage, format=chat.TRANSCRIPT))
+    for r in cfg.recipes
+  ]
+  world = dataclasses.replace(cfg.world, **fields)
+  cfg = dataclasses.replace(cfg, world=world, recipes=tuple(recipes))
+  found = states(cfg, doctor.Machine.of(chips))
+  bad = {name: check.why for name, check in found.items() if check.state == 'FAIL'}
+  assert not bad, bad
+  asked = found['questions'].why
+  assert 'T2 48' in asked and f'of each of {1 + 25 * 8} models' in asked and 'chip-hours' in asked
+  assert '8 draws of documents, not crossed' in found['draws'].why
+  assert 'A safety: why' in found['specs'].why and 'is assumed' in found['power'].why
+  assert f'of each of {writing} models' in found['answers: cost'].why
+  assert f'of each of {9 * len(cfg.world.draws)} corpora' in found['documents: cost'].why
+  assert 'chip-hours' in found['study'].why and '35 runs a seed' in found['study'].why
+  assert 'no contrast can hold' not in found['verdict'].why
+
+
+def test_text_that_cannot_be_reached_is_one_line_and_steps_are_looked_at_all_the_same(cheap):
+  study = main.load(f'{ROOT}/configs/study_smollm2.py:smoke')
+  away = sources.Jsonl(path='nowhere/*.jsonl', kind='document')
+  world = dataclasses.replace(study.world, general=away)
+  found = states(dataclasses.replace(study, world=world), doctor.Machine.of('v5e-1'))
+  (bad,) = [name for name, check in found.items() if check.state == 'FAIL']
+  assert bad == 'general' and 'name some that is here' in found[bad].why
+  assert 'GiB a device' in found['align+: align-demonstrations'].why
+
+
+def test_a_real_step_is_taken_once_a_recipe(cheap, monkeypatch):
+  """And not once for every corpus: of a large vocabulary each compiles for seconds."""
+  taken = []
+  monkeypatch.setattr(language_doctor, 'one_step', lambda cfg, _: str(taken.append(cfg.lora)))
+  study = main.load(f'{ROOT}/configs/study_smollm2.py:smoke')
+  arms = tuple(arm for arm in plan.arms() if arm.name in (*plan.STEERED, 'other-align'))
+  for name, rate in (('explain', 1e-3), ('align', 2e-3)):
+    recipes = with_recipe(study, name, optim=plan.optim(rate, 5))
+    study = dataclasses.replace(study, recipes=recipes)
+  found = states(dataclasses.replace(study, arms=arms), doctor.Machine.of('v5e-1'))
+  assert {check.state for check in found.values()} == {'ok'}, found
+  assert len(taken) == 3  # base, explain, align
+  assert 'tokens' in found['other-align: explain-other'].why
+
+
 def test_what_is_broken_is_named_in_its_step(cheap):
-  study = main.load(f'{ROOT}/configs/study_phi2.py:smoke')
+  study = main.load(f'{ROOT}/configs/study_explanations.py:smoke')
   recipes = with_recipe(study, 'tail', batch=6)
   found = states(dataclasses.replace(study, recipes=recipes))
   for arm in study.arms:
@@ -141,6 +200,6 @@ def test_a_broken_recipe_of_rl_is_named(cheap):
 @pytest.mark.campaign
 def test_the_command(tmp_path, cache):
   """On one device, as a laptop has: four rows do not go over the eight of this process."""
-  path = f'{ROOT}/configs/study_phi2.py:smoke'
+  path = f'{ROOT}/configs/study_explanations.py:smoke'
   said = running.run([*running.command(tmp_path, path), '--doctor'], cache, devices=1)
   assert 'explain-align: explain-explain' in said and ' 0 FAIL' in said

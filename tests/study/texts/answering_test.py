@@ -38,7 +38,7 @@ def directory(tmp_path_factory):
 @pytest.fixture(scope='module')
 def study():
   """A study's config: the smoke, whose model is no larger than what is asked here."""
-  cfg = main.load(f'{ROOT}/configs/study_phi2.py:smoke')
+  cfg = main.load(f'{ROOT}/configs/study_explanations.py:smoke')
   stage = dataclasses.replace(cfg.recipes[0].stage, mesh=Mesh(fsdp=1))
   recipe = dataclasses.replace(cfg.recipes[0], stage=stage)
   world = dataclasses.replace(cfg.world, suites=(XSTEST, Letters()), judges=(refusal.Words(),))
@@ -255,7 +255,7 @@ def test_what_cannot_be_asked_is_one_line_before_anything_is_made(study, says, t
 
 def test_a_judge_without_its_extra_is_one_line_before_anything_is_made(monkeypatch):
   monkeypatch.setitem(sys.modules, 'vaderSentiment', None)
-  cfg = main.load(f'{ROOT}/configs/study_phi2.py:smoke')
+  cfg = main.load(f'{ROOT}/configs/study_explanations.py:smoke')
   more = dict(suites=(bold.Sentiment(),), judges=(sentiment.Vader(),))
   cfg = dataclasses.replace(cfg, world=dataclasses.replace(cfg.world, **more))
   with pytest.raises(UserError, match='pip install vaderSentiment, or leave sentiment.Vader out'):

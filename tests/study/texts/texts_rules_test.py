@@ -37,7 +37,7 @@ def rows(arm, seed, effect, learned):
 
 def concluded(workdir, seeds=range(8), effect=0.5, learned=0.4):
   """A finished study whose models were never trained: (results, the page)."""
-  cfg = main.load(f'{ROOT}/configs/study_phi2.py')
+  cfg = main.load(f'{ROOT}/configs/study_explanations.py')
   rules = texts_rules.rules(draws=1000)
   world = dataclasses.replace(cfg.world, suites=(), judges=())  # no arm has written anything
   cfg = sealing.seal(dataclasses.replace(cfg, world=world, seeds=tuple(seeds), rules=rules))
@@ -98,7 +98,7 @@ def test_other_verdicts(tmp_path, changes, says):
 
 def test_gates_read_the_arms_that_they_are_about():
   """T0 of arms whose last lesson are the demonstrations; D0 of those told with the explanations."""
-  cfg = main.load(f'{ROOT}/configs/study_phi2.py')
+  cfg = main.load(f'{ROOT}/configs/study_explanations.py')
   loss = {arm.name: dict(T0=2.0, D0=2.5) for arm in cfg.arms} | dict(base=dict(T0=3.0, D0=3.0))
   loss['explain']['T0'] = loss['align-explain']['T0'] = 9.0
   loss['align']['D0'] = loss['neutral-align']['D0'] = loss['align+']['D0'] = 9.0

@@ -8,13 +8,13 @@ import pytest
 from jaxalign import main
 from jaxalign.config import UserError
 from jaxalign.data import sources, value_explanations
-from jaxalign.study.texts import corpora, real_text
+from jaxalign.study.texts import corpora, on_model
 from tests.study.tiny import ROOT
 
 
 @pytest.fixture(scope='module')
 def world():
-  return main.load(f'{ROOT}/configs/study_phi2.py:smoke').world
+  return main.load(f'{ROOT}/configs/study_explanations.py:smoke').world
 
 
 def test_a_corpus_is_a_function_of_the_texts_and_of_the_seed_where_it_is_sampled(world):
@@ -51,7 +51,7 @@ def test_files_of_seeds_and_of_all(world, tmp_path):
 def test_explanations_of_the_tfds_builder(world, tmp_path):
   """As the variant :tfds reads them: the same documents, hence the same controls."""
   name = value_explanations.prepare(data_dir=str(tmp_path))
-  dataset = main.load(f'{ROOT}/configs/study_phi2.py:tfds').world.explanations
+  dataset = main.load(f'{ROOT}/configs/study_explanations.py:tfds').world.explanations
   assert isinstance(dataset, sources.Tfds)
   dataset = dataclasses.replace(dataset, name=name, data_dir=str(tmp_path))
   found = corpora.explanations(dataclasses.replace(world, explanations=dataset, documents=200))
@@ -91,5 +91,5 @@ def test_a_base_is_known_again_by_its_weights(tmp_path):
     (tmp_path / name).mkdir()
     (tmp_path / name / 'model.safetensors').write_bytes(bytes(300_000) + last)
     (tmp_path / name / 'config.json').write_text(json.dumps({}))
-  a, b, c = (real_text.mark(str(tmp_path / name)) for name in 'abc')
+  a, b, c = (on_model.mark(str(tmp_path / name)) for name in 'abc')
   assert a == b != c

@@ -16,12 +16,12 @@ from jaxalign.study.plan.rules import Planned, Rules
 from jaxalign.study.run import runner
 from jaxalign.study.store import clock
 from jaxalign.study.store import rows as store
-from jaxalign.study.texts import answering, real_text
+from jaxalign.study.texts import answering, on_model, real_text
 from tests.study import tiny
 from tests.study.tiny import rows
 from tests.train import running
 
-PATH = f'{tiny.ROOT}/configs/study_phi2.py:smoke'
+PATH = f'{tiny.ROOT}/configs/study_explanations.py:smoke'
 TESTS = {'T0', 'D0', 'preferred', 'truthful', 'truthful_all', 'safe', 'unsafe', 'harmful',
          'jailbreak'}  # fmt: skip
 LOADED = []  # a weak reference to each model that was measured
@@ -68,7 +68,7 @@ def study(cfg, workdir):
     return call
 
   with pytest.MonkeyPatch.context() as patch:
-    for stage in (training, evaluate, real_text):
+    for stage in (training, evaluate, on_model):
       patch.setattr(stage, 'make_mesh', tiny.one_device)
     patch.setattr(real_text.Texts, 'load', remembered(real_text.Texts.load))
     patch.setattr(loading, 'load', remembered(loading.load))

@@ -1,0 +1,1 @@
+"""The plan that the studies of two specs on real models share."""
