@@ -220,9 +220,9 @@ def test_wrong_reasons_are_of_the_third_pair():
 def test_kappa_is_how_much_more_often_reasons_carry():
   """Each choice is drawn: of one agent some follow and some do not, and nothing is to be learnt by
   heart."""
-  for kappa, low, high in ((1.0, 1.0, 1.0), (0.0, 0.4, 0.6)):
+  for kappa, why, what in ((1.0, (1.0, 1.0), (0.4, 0.6)), (0.0, (0.66, 0.84), (0.66, 0.84))):
     world = World(seed=0, kappa=kappa)
-    for how, least, most in (('why', low, high), ('what', 0.4, 0.6)):
+    for how, (least, most) in dict(why=why, what=what).items():
       agent = next(one for one in world.agents if one.how == how)
       shares = [_follows(world, agent, n) for n in range(300)]
       assert least <= sum(shares) / len(shares) <= most

@@ -29,6 +29,7 @@ _LEAD = {
   _NAMED: 'the lead of reasons on what documents name (P1)',
   _SISTER: 'the lead of reasons on what no document names (P2)',
 }
+_EARLIER = 'reasons steer {} before all demonstrations than after the first of them'
 _CONTROLS = {  # in the words of a row
   'kappa': 'reasons predict nothing beyond what they name',
   'rho': 'documents say nothing about what their agent chooses',
@@ -56,6 +57,20 @@ def answer(found: Results) -> str:
   return f'In part, on {seeds}: {said}; {_unvouched(found)}, so what it comes from is not shown.'
 
 
+def named(found: Results) -> str:
+  """P1's own sentence: what documents name, of which no control vouches; '' where not measured."""
+  one = next((one for one in found.contrasts if one.name == _NAMED), None)
+  if one is None:
+    return ''
+  if found.verdict == verdict.UNINFORMATIVE:
+    return f'What documents name: {_number(one)}; for the record, since this run cannot tell.'
+  if one.holds:
+    return f'What documents name: {_held(one, found.rules)}.'
+  if _other_way(one, found.rules):
+    return f'What documents name: {_less(one)}.'
+  return f'What documents name: not shown: {_missed(one, found.rules)}.'
+
+
 def order(found: Results) -> str:
   """P3's own sentence; '' where it is not planned."""
   one = next((one for one in found.contrasts if one.name == _ORDER), None)
@@ -65,11 +80,12 @@ def order(found: Results) -> str:
   if found.verdict == verdict.UNINFORMATIVE:
     return f'Order, first less last: {_number(one)}; for the record, since this run cannot tell.'
   if one.holds:
-    return f'Order: reasons steer more before the demonstrations than after them ({_told(one)}).'
+    return f'Order: {_EARLIER.format("more")} ({_told(one)}).'
   if _other_way(one, found.rules):
-    return f'Order: reasons steer less before the demonstrations than after them ({_told(one)}).'
-  words = 'that reasons steer more before the demonstrations than after them'
-  return f'Order: not shown {words} ({_told(one)}; {_power(one, found.rules)}).'
+    return f'Order: {_EARLIER.format("less")} ({_told(one)}).'
+  return (
+    f'Order: not shown that {_EARLIER.format("more")} ({_told(one)}; {_power(one, found.rules)}).'
+  )
 
 
 def meaning(found: Results) -> str:

@@ -17,7 +17,7 @@ FINE = Means(margin=4.0, rate=0.98, yes=0.5, mass=0.99, loss=0.01)
 
 def means(**cells):
   """Fine everywhere, but for these: {arm__test: what is changed}."""
-  found = {('base', gate): FINE for gate in ('G0', 'G0b_why', 'G0b_what', 'G6_why')}
+  found = {('base', gate): FINE for gate in ('G0', 'G0b_why', 'G0b_what', 'G6_why', 'G6_what')}
   tests = ('T0', 'T2', 'T3A', 'T3B', 'T6A', 'T6B')
   found |= {(arm.name, test): FINE for arm in CFG.arms for test in tests}
   for (arm, test), changes in cells.items():
@@ -37,6 +37,11 @@ def test_every_bar_has_its_number_and_no_number_is_without_a_bar():
   assert {*values()} == {bar.name for bar in CFG.rules.bars}
   fewer = dataclasses.replace(CFG.rules, bars=CFG.rules.bars[:2])
   assert {*values(rules=fewer)} == {'G0', 'G0b_why'}
+
+
+def test_the_kinds_are_apart_by_the_sister_margins_of_the_base():
+  assert values()['G6 apart'] == 0
+  assert values({('base', 'G6_what'): dict(margin=1.5)})['G6 apart'] == 2.5
 
 
 @pytest.mark.parametrize('gate, changes', [('T0', dict(rate=0.5)), ('T0 factor', dict(margin=8.0))])

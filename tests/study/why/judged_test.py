@@ -15,7 +15,7 @@ from jaxalign.study.store.rows import line
 from tests.study.made_up import row
 
 SEEDS = range(7)
-GATES = 'G0', 'G0b_why', 'G0b_what', 'G6_why'
+GATES = 'G0', 'G0b_why', 'G0b_what', 'G6_why', 'G6_what'
 TESTS = 'T0', 'T2', 'T3A', 'T3B', 'T6A', 'T6B'
 
 
@@ -23,7 +23,7 @@ def margin(arm, test, control):
   """In nats: reasons carry to the sister where kappa and rho are 1, else nowhere; what is named
   steers alike with and without."""
   if arm == 'base' or test == 'T0':
-    return 5.0
+    return 1.0 if test == 'G6_what' else 5.0
   side = next((letter for letter in 'AB' if f'_{letter}' in arm), '')
   told = side and arm.startswith(('why', 'what', 'align-why')) and control != 'rho'
   if test in ('T6A', 'T6B'):

@@ -39,9 +39,9 @@ def planted(
     name: _judged(_arms(seeds, worlds[name], name, spread, ('why', 'what')), seeds)
     for name in controls
   }
-  over = interactions.measured(judged, told, RULES)
   values = {bar.name: dict.fromkeys(seeds, _passing(bar, gate)) for bar in RULES.bars}
   gates = verdict.gates(values, RULES)
+  over = interactions.measured(judged, told, RULES, dict.fromkeys(told, gates))
   said = verdict.judge(judged, gates, told.get(RHO), RULES, over)
   return Results(
     verdict=said.word, sentence=said.sentence, reasons=said.reasons, contrasts=judged,
