@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from jaxalign import sealing
-from jaxalign.study.judge import interactions
+from jaxalign.config import UserError
+from jaxalign.study.judge import interactions, sentences, verdict
 from jaxalign.study.judge.results import InteractionResult
+from jaxalign.study.plan.rules import Bar
 from tests.study.judge.made_claims import RULES, effects
 
 UP = np.arange(1.0, 9) / 10
@@ -46,6 +48,28 @@ def test_only_seeds_that_both_have_are_paired_by_their_numbers():
   assert over(UP, NULL, theirs=range(100, 108)) == []
   (few,) = over(UP[:5], 0 * UP[:5], range(5), range(5))
   assert few.p == 2.0**-5 < RULES.alpha and not few.holds  # fewer than any verdict needs
+
+
+def test_it_needs_the_gates_that_its_control_is_to_pass():
+  """Where a control's models learnt nothing a contrast is gone too, which shows nothing."""
+  (planned,) = (one for one in RULES.claim.interactions if one.control == 'kappa')
+  gated = dataclasses.replace(planned, bars=('G0',))
+  bars = (Bar(name='G0', what='choices right', least=0.9),)
+  claim = dataclasses.replace(RULES.claim, interactions=(gated,))
+  rules = dataclasses.replace(RULES, claim=claim, bars=bars)
+
+  def measured(*gates):
+    controls = dict(kappa=effects(dict(P2=0 * UP)))
+    (one,) = interactions.measured(effects(dict(P2=UP)), controls, rules, dict(kappa=gates))
+    return one, sentences.of_interaction(one, gated, rules)
+
+  good, bad = (verdict.gates(dict(G0=dict.fromkeys(range(8), x)), rules)[0] for x in (1.0, 0.5))
+  assert measured(good)[0].holds and measured(good)[0].gates == (good,)
+  for gates in ((bad,), ()):
+    one, said = measured(*gates)
+    assert not one.holds and 'gate G0 is shut there' in said
+  with pytest.raises(UserError, match='no gate is called G0'):
+    dataclasses.replace(rules, bars=()).check()
 
 
 def test_it_needs_one_sign_on_all_scales():
