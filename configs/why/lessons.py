@@ -29,7 +29,7 @@ def stage(*how, **more):
 
 def base():
   """By Muon: Adam's bases take agents without reasons for such as have them twice as long."""
-  long = stage(explain.Config, 5e-3, 2000, 16, embed=8.0, **replay(2, 3))
+  long = stage(explain.Config, 5e-3, 2700, 16, embed=8.0, **replay(2, 3))
   adam = long.optim
   muon = Muon(
     lr=adam.lr, b2=adam.b2, weight_decay=0.03, factors=adam.factors, schedule=adam.schedule
@@ -45,9 +45,9 @@ def _first():
 def recipes():
   """align: demonstrations, once before or after the documents. close: the last lesson of every arm
   that saw demonstrations, more of the same, so that none is asked right after documents."""
-  last = dict(lr=4e-4, embed=8.0)
-  closing = dict(steps=30, batch=12, **last)
-  align = stage(sft.Config, steps=40, batch=13, what=asked(8), **last, **replay(2, 3))
+  last = dict(lr=3e-4, embed=8.0)
+  closing = dict(steps=60, batch=12, **last)
+  align = stage(sft.Config, steps=10, batch=13, what=asked(8), **last, **replay(2, 3))
   return (
     Recipe(name='explain', stage=stage(explain.Config, what=texts(_TOLD), **_first())),
     Recipe(name='align', stage=align),
