@@ -32,7 +32,7 @@ def again(told):
   'spec, assigned',
   [
     ('study_why.py', ()),
-    ('study_why.py:dose', (('seeds', '200,'), ('base.steps', '400'))),
+    ('study_why.py:develop', (('seeds', '200,'), ('base.steps', '400'))),
     ('study_why.py:smoke', (('workers', '2'),)),
     ('study_why.py:full', (('world.world.kappa', '0'), ('control_seeds', '200,201'))),
     ('study_why.py', (('world.world.reasoned', '0.25'), ('controls', 'rho,'))),
@@ -53,15 +53,15 @@ def test_the_flags_make_the_same_plan(spec, assigned):
 
 
 def test_a_variant_is_known_by_what_it_makes():
-  plan = plan_of('study_why.py:dose', ('seeds', '200,201,202'))
+  plan = plan_of('study_why.py:develop', ('seeds', '200,201,202'))
   assert command.of_plan(plan).flags == (
-    '--config=configs/study_why.py:dose', '--workdir=runs/why', '--config.seeds=200,201,202',
+    '--config=configs/study_why.py:develop', '--workdir=runs/why', '--config.seeds=200,201,202',
   )  # fmt: skip
 
 
 def test_what_no_flag_says_is_named():
-  plan = plan_of('study_why.py:dose')
-  cfg = main.load(f'{CONFIGS}/study_why.py:dose')
+  plan = plan_of('study_why.py:develop')
+  cfg = main.load(f'{CONFIGS}/study_why.py:develop')
   more = Arm(name='none', steps=(), tests='goods')
   other = dataclasses.replace(cfg, arms=(*cfg.arms, more))
   told = command.of_plan(json.loads(sealing.to_json(other)))
@@ -97,7 +97,7 @@ def get_config():
 
 def test_a_young_field_at_its_default_is_in_no_plan_and_yet_a_flag(tmp_path):
   (tmp_path / 'study_mine.py').write_text(MINE)
-  plan = plan_of('study_why.py:develop')
+  plan = plan_of('study_why.py')
   default = dataclasses.replace(main.load(f'{CONFIGS}/study_why.py').rules, share_floor=0.0)
   plan['rules'] = json.loads(sealing.to_json(default))
   assert 'share_floor' not in plan['rules']

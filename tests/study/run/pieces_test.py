@@ -27,7 +27,7 @@ def test_what_arms_share_is_one_piece(tmp_path):
 
 
 def test_pieces_of_one_kind_cost_alike(tmp_path):
-  cfg = sealing.seal(main.load(f'{tiny.ROOT}/configs/study_why.py:dose'))
+  cfg = sealing.seal(main.load(f'{tiny.ROOT}/configs/study_why.py'))
   left = pieces.left_of(cfg, tmp_path, 200, '')
   found = kinds(left)
   assert found == {
