@@ -86,7 +86,7 @@ def test_every_step_passes_at_full_scale(cheap, shared):
 
 
 TWO_SPECS = dict(
-  study_smollm2=('tokenizers/phi2', 'h100-1', 33),
+  study_smollm2=('tokenizers/llama2/tokenizer.model', 'h100-1', 33),
   study_phi2=('tokenizers/phi2', 'v5e-16', 33),
   study_llama2_7b=('tokenizers/llama2/tokenizer.model', 'v5e-16', 33),
 )
