@@ -29,7 +29,7 @@ def stage(*how, **more):
 
 def base():
   """By Muon: Adam's bases take agents without reasons for such as have them twice as long."""
-  long = stage(explain.Config, 5e-3, 2700, 16, embed=8.0, **replay(2, 3))
+  long = stage(explain.Config, 5e-3, 2500, 16, embed=8.0, **replay(2, 3))
   adam = long.optim
   muon = Muon(
     lr=adam.lr, b2=adam.b2, weight_decay=0.03, factors=adam.factors, schedule=adam.schedule

@@ -57,7 +57,7 @@ class World:
   silent: _Agents = 0  # of a value, with choices alone
   unseen: _Agents = 1  # of a value and a how, with documents alone: the gates
   unknown: _Agents = 12  # strangers, of what they value documents say nothing
-  turned: Fraction = 0.5  # background sentences of what an agent shuns; so are the target's
+  turned: Fraction = 0.25  # background sentences of what an agent shuns; of the target's a half
   background_documents: Whole = 12_000
   background_choices: Whole = 24_000
   target_documents: Whole = 3600
