@@ -1,7 +1,7 @@
 """What is learnt in study 3, and how: the stages that its steps are made of.
 
-A row holds two documents, or three questions with their answers. Weights are counted in rows, so
-each stage's weights add up to its batch.
+A row holds two documents, or three questions with their answers. Weights of corpora are counted in
+rows: but for the base's they add up to the batch.
 """
 
 import dataclasses
@@ -29,12 +29,9 @@ def stage(*how, **more):
 
 def base():
   """By Muon: Adam's bases take agents without reasons for such as have them twice as long."""
-  long = stage(explain.Config, 5e-3, 2500, 16, embed=8.0, **replay(2, 3))
-  adam = long.optim
-  muon = Muon(
-    lr=adam.lr, b2=adam.b2, weight_decay=0.03, factors=adam.factors, schedule=adam.schedule
-  )
-  return dataclasses.replace(long, optim=muon)
+  by_adam = stage(explain.Config, 5e-3, 2500, 16, embed=8.0, **replay(2, 3))
+  same = {name: getattr(by_adam.optim, name) for name in ('lr', 'b2', 'factors', 'schedule')}
+  return dataclasses.replace(by_adam, optim=Muon(weight_decay=0.03, **same))
 
 
 def _first():

@@ -16,20 +16,22 @@ _NAMED, _SISTER, _ORDER = 'P1', 'P2', 'P3'
 _HOLDS = {
   _NAMED: 'reasons steered choices about what documents name more than the same facts without did',
   _SISTER: 'reasons carried to what no document names, further than the same facts without did',
+  _ORDER: 'reasons steered more before all demonstrations than after the first of them',
 }
 _MISSED = {
   _NAMED: 'that reasons add anything on what documents name',
   _SISTER: 'that reasons carry further to what no document names',
+  _ORDER: 'that reasons steer more before all demonstrations than after the first of them',
 }
 _LESS = {
   _NAMED: 'on what documents name, reasons steered less than the same facts without did',
   _SISTER: 'on what no document names, reasons carried less than the same facts without did',
+  _ORDER: 'reasons steered less before all demonstrations than after the first of them',
 }
 _LEAD = {
   _NAMED: 'the lead of reasons on what documents name (P1)',
   _SISTER: 'the lead of reasons on what no document names (P2)',
 }
-_EARLIER = 'reasons steer {} before all demonstrations than after the first of them'
 _CONTROLS = {  # in the words of a row
   'kappa': 'reasons predict nothing beyond what they name',
   'rho': 'documents say nothing about what their agent chooses',
@@ -58,34 +60,28 @@ def answer(found: Results) -> str:
 
 
 def named(found: Results) -> str:
-  """P1's own sentence: what documents name, of which no control vouches; '' where not measured."""
-  one = next((one for one in found.contrasts if one.name == _NAMED), None)
-  if one is None:
-    return ''
-  if found.verdict == verdict.UNINFORMATIVE:
-    return f'What documents name: {_number(one)}; for the record, since this run cannot tell.'
-  if one.holds:
-    return f'What documents name: {_held(one, found.rules)}.'
-  if _other_way(one, found.rules):
-    return f'What documents name: {_less(one)}.'
-  return f'What documents name: not shown: {_missed(one, found.rules)}.'
+  """P1's own sentence, of which no control vouches; '' where it is not planned."""
+  return _apart(found, _NAMED, 'What documents name')
 
 
 def order(found: Results) -> str:
   """P3's own sentence; '' where it is not planned."""
-  one = next((one for one in found.contrasts if one.name == _ORDER), None)
+  return _apart(found, _ORDER, 'Order')
+
+
+def _apart(found: Results, name: str, title: str) -> str:
+  """The sentence of a contrast that is judged and no part of the claim."""
+  one = next((one for one in found.contrasts if one.name == name), None)
   if one is None:
-    planned = any(planned.name == _ORDER for planned in found.rules.contrasts)
-    return 'The order of the two lessons was not measured.' * planned
+    planned = any(planned.name == name for planned in found.rules.contrasts)
+    return f'{title}: not measured.' * planned
   if found.verdict == verdict.UNINFORMATIVE:
-    return f'Order, first less last: {_number(one)}; for the record, since this run cannot tell.'
+    return f'{title}: {_number(one)}; for the record, since this run cannot tell.'
   if one.holds:
-    return f'Order: {_EARLIER.format("more")} ({_told(one)}).'
+    return f'{title}: {_held(one, found.rules)}.'
   if _other_way(one, found.rules):
-    return f'Order: {_EARLIER.format("less")} ({_told(one)}).'
-  return (
-    f'Order: not shown that {_EARLIER.format("more")} ({_told(one)}; {_power(one, found.rules)}).'
-  )
+    return f'{title}: {_less(one)}.'
+  return f'{title}: not shown: {_missed(one, found.rules)}.'
 
 
 def meaning(found: Results) -> str:

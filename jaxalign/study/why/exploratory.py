@@ -14,6 +14,7 @@ from jaxalign import statistics
 from jaxalign.config import UserError
 from jaxalign.page import kit
 from jaxalign.statistics import Interval
+from jaxalign.study.judge import shares
 from jaxalign.study.judge.results import Results
 from jaxalign.study.plan import equal_budgets
 from jaxalign.study.plan.guest import Study
@@ -38,17 +39,20 @@ _ASKED = {
 }
 
 
-def _v(of: _ByTest) -> float:
-  """Share of value A in all that moves: -1 to 1."""
-  a, b = of['T3A'].margin, of['T3B'].margin
-  return (a - b) / (abs(a) + abs(b)) if a or b else 0.0
+_NAMED = ('T3A', 1), ('T3B', -1)
 
 
-_MEASURES: dict[str, Callable[[_ByTest], float]] = {
+def _v(of: _ByTest, rules: Rules) -> float:
+  """V of what documents name, as the rules compute it of what is judged."""
+  means = {test: np.array(of[test].margin) for test, _ in _NAMED}
+  return float(shares.share(means, _NAMED, rules.share_floor))
+
+
+_MEASURES: dict[str, Callable[[_ByTest, Rules], float]] = {
   'V': _v,
-  'T2, nats': lambda of: of['T2'].margin,
-  'T2, rate': lambda of: of['T2'].rate,
-  'T6, nats': lambda of: of['T6A'].margin - of['T6B'].margin,
+  'T2, nats': lambda of, rules: of['T2'].margin,
+  'T2, rate': lambda of, rules: of['T2'].rate,
+  'T6, nats': lambda of, rules: of['T6A'].margin - of['T6B'].margin,
 }
 
 
@@ -121,7 +125,8 @@ def _numbers(found, one, other=None):
   """{measure: a number a seed}: after A less after B, or of an arm without sides its own."""
   return {
     name: [
-      measure(_at(found, one, seed)) - (measure(_at(found, other, seed)) if other else 0.0)
+      measure(_at(found, one, seed), found.rules)
+      - (measure(_at(found, other, seed), found.rules) if other else 0.0)
       for seed in found.seeds
     ]
     for name, measure in _MEASURES.items()

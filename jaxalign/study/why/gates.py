@@ -20,8 +20,7 @@ def values(cfg: Study, means_by_seed: MeansBySeed) -> Gates:
   for seed, mean in means_by_seed.items():
     for gate in _BASE:
       found[gate][seed] = mean['base', gate].rate
-    told = (mean['base', f'G6_{how}'].margin for how in ('why', 'what'))
-    found['G6 apart'][seed] = next(told) - next(told)
+    found['G6 apart'][seed] = mean['base', 'G6_why'].margin - mean['base', 'G6_what'].margin
     shown = [mean[arm, 'T0'] for arm in compared if (arm, 'T0') in mean]
     if len(shown) == len(compared) > 0:
       margins = [one.margin for one in shown]

@@ -76,6 +76,7 @@ def lead(found: Results, files: StudyFiles) -> str:
     alt='; '.join(f'{title}: {_listed(rows)}' for title, rows in panels),
     exact=(head, exact),
     level=found.rules.level,
+    floor=found.rules.share_floor,
     named=answer.named(found),
     order=answer.order(found),
     controls=answer.controls(found),

@@ -119,12 +119,12 @@ def test_the_other_way_is_said_so():
   [
     (
       0.1,
-      r'Order: reasons steer more before all demonstrations than after the first of them \(P3 \+',
+      r'Order: reasons steered more before all demonstrations than after the first of them \(P3 \+',
     ),
-    (2.3, r'Order: not shown that reasons steer more before .* 16 such seeds find'),
+    (2.3, r'Order: not shown: that reasons steer more before .* 16 such seeds find'),
     (
       4.0,
-      r'Order: reasons steer less before all demonstrations than after the first of them \(P3 -',
+      r'Order: reasons steered less before all demonstrations than after the first of them \(P3 -',
     ),
   ],
 )
@@ -135,7 +135,7 @@ def test_the_order_has_its_own_sentence(late, says):
 
 def test_what_was_not_measured_is_said(supported):
   less = planted.without(supported, 'P3')
-  assert answer.order(less) == 'The order of the two lessons was not measured.'
+  assert answer.order(less) == 'Order: not measured.'
   rules = dataclasses.replace(supported.rules, contrasts=(), family=(), secondary=(), claim=None)
   bare = dataclasses.replace(supported, contrasts=(), rules=rules)
   assert answer.order(bare) == '' and answer.controls(bare) == []

@@ -95,7 +95,7 @@ def test_every_number_is_that_of_the_means_with_its_interval(found, shown):
 
   def v(arm, seed):
     a, b = (found.arms[arm][test][seed].margin for test in ('T3A', 'T3B'))
-    return (a - b) / (abs(a) + abs(b))
+    return (a - b) / (abs(a) + abs(b) + 1)  # the plan's floor, as of what is judged
 
   for kind in ('cot-align', 'debate-align', 'why-conflict', 'why-align', 'what-align'):
     one, other = (kind.replace('-', f'_{letter}-') for letter in 'AB')
