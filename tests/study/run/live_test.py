@@ -60,7 +60,7 @@ def lines(shown, capsys):
 
 def test_nothing_is_guessed_before_work_is_timed(tmp_path, capsys):
   shown = live.Live(CFG, tmp_path)
-  assert lines(shown, capsys).endswith('0 s so far, not known yet how much longer\n')
+  assert lines(shown, capsys).endswith(' so far, not known yet how much longer\n')
 
 
 def test_the_line_tells_what_the_forecast_says(tmp_path, capsys):
