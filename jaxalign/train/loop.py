@@ -93,7 +93,11 @@ def _pass_on(*_):
 
 
 class Interrupt:
-  """SIGTERM and SIGINT become a question the loop asks; all hosts get the same answer."""
+  """SIGTERM and SIGINT become a question the loop asks; all hosts get the same answer.
+
+  One that comes after the last question ends the run all the same where the loop is left: whoever
+  runs several of them, as a study, would go on for hours.
+  """
 
   def __enter__(self):
     self._told = False
@@ -105,9 +109,11 @@ class Interrupt:
       self._old[signal.SIGINT] = signal.signal(signal.SIGINT, _pass_on)
     return self
 
-  def __exit__(self, *_):
+  def __exit__(self, failed, *_):
     for kind, old in self._old.items():
       signal.signal(kind, old)
+    if self._told and failed is None:
+      raise SystemExit(UNFINISHED)
 
   def _hear(self, kind, frame):
     if self._told and kind == signal.SIGINT:  # asked twice

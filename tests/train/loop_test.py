@@ -223,3 +223,20 @@ def test_told_to_stop_it_saves_this_step_and_ends_unfinished(tmp_path, capsys, k
 def test_told_twice_is_told_once_but_the_keyboard_does_not_wait(tmp_path, kind, times, ended):
   end, _ = run(tmp_path, before_step=tell(kind, 2, times))
   assert isinstance(end, ended) and saved(tmp_path) == (['2'] if ended is SystemExit else [])
+
+
+@pytest.mark.parametrize('kind', [signal.SIGTERM, signal.SIGINT])
+def test_what_comes_after_the_last_question_ends_the_run_too(kind):
+  """A study runs many: one that lost it would go on with the next."""
+  old = signal.getsignal(kind)
+  with pytest.raises(SystemExit) as end:
+    with loop.Interrupt() as interrupt:
+      assert not interrupt.told(1, 1)
+      signal.raise_signal(kind)
+  assert end.value.code == UNFINISHED and signal.getsignal(kind) == old
+  with pytest.raises(UserError, match='what went wrong'):
+    with loop.Interrupt():
+      signal.raise_signal(kind)
+      raise UserError('what went wrong')
+  with loop.Interrupt():
+    pass
