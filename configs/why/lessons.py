@@ -43,7 +43,7 @@ def recipes():
   """align: demonstrations, once before or after the documents. close: the last lesson of every arm
   that saw demonstrations, more of the same, so that none is asked right after documents."""
   last = dict(lr=3e-4, embed=8.0)
-  closing = dict(steps=60, batch=12, **last)
+  closing = dict(steps=90, batch=12, **last)
   align = stage(sft.Config, steps=10, batch=13, what=asked(8), **last, **replay(2, 3))
   return (
     Recipe(name='explain', stage=stage(explain.Config, what=texts(_TOLD), **_first())),

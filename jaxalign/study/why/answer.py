@@ -7,7 +7,10 @@ such seeds would have found; what an outcome means is said in the plan's own wor
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from jaxalign import statistics
+from jaxalign.statistics import Estimate
 from jaxalign.study.judge import verdict
 from jaxalign.study.judge.results import Contrast, InteractionResult, Results
 from jaxalign.study.plan.rules import Rules
@@ -84,6 +87,25 @@ def _apart(found: Results, name: str, title: str) -> str:
   return f'{title}: not shown: {_missed(one, found.rules)}.'
 
 
+def beyond(found: Results) -> str:
+  """How much of P2 is more than P1, in words: '' where both were not measured on some seeds.
+
+  No control tells the two apart: with kappa = 0 documents without reasons weigh as much as the
+  others, on what they name too. So it is said whatever it is, and judged by no rule.
+  """
+  by_name = {one.name: one for one in found.contrasts}
+  if not {_NAMED, _SISTER} <= by_name.keys():
+    return ''
+  named, sister = (by_name[name].seeds for name in (_NAMED, _SISTER))
+  further = statistics.paired(
+    np.array([sister[seed] - named[seed] for seed in sister if seed in named]), found.rules.level
+  )
+  return (
+    'P2 may ride on P1, if documents without reasons weigh less on everything: P2 less P1, seed by '
+    f'seed, is {_interval(further, " of V")} (p {_small(further.p)}, two-sided; not judged).'
+  )
+
+
 def meaning(found: Results) -> str:
   """What the outcome would mean and what it would not, by the plan."""
   by_name = {one.name: one for one in found.contrasts}
@@ -94,7 +116,9 @@ def meaning(found: Results) -> str:
     said.append(
       'It shows a mechanism that suffices: where reasons predict conduct beyond what they name, '
       'training on reasons carries there, through demonstrations that say nothing of it. Where '
-      'they predict nothing more (kappa = 0) it is less: it comes of that regularity.'
+      'they predict nothing more (kappa = 0) it is less: it comes of what such a world teaches '
+      'about the two kinds of agents, and that documents without reasons weigh less there is a '
+      'part of it.'
     )
   if _NAMED in by_name and not _holds(by_name, _NAMED) and _equal(by_name[_NAMED], found.rules):
     said.append('On what documents name, why adds nothing that would matter: that is a finding.')
@@ -194,7 +218,10 @@ def _small(p: float) -> str:
 
 def _number(one: Contrast | InteractionResult) -> str:
   unit = dict(share=' of V', margin=' nats').get(one.scale, '')
-  numbers = one.primary
+  return _interval(one.primary, unit)
+
+
+def _interval(numbers: Estimate, unit: str) -> str:
   between = '' if numbers.low is None else f' [{numbers.low:.2f}, {numbers.high:.2f}]'
   return f'{numbers.mean:+.2f}{unit}{between}'
 

@@ -35,9 +35,19 @@ def test_supported_by_what_no_document_names(supported):
   assert f'P2 {mean:+.2f} of V' in said and said.count('. ') == 0, 'one sentence'
 
 
+def test_how_much_of_what_is_carried_is_more_than_the_lead_on_what_is_named(supported):
+  by_name = {one.name: one for one in supported.contrasts}
+  further = [by_name['P2'].seeds[seed] - by_name['P1'].seeds[seed] for seed in supported.seeds]
+  said = answer.beyond(supported)
+  assert re.search(rf'P2 less P1, seed by seed, is {NUMBER} \(p [=<] [\d.]+, two-sided', said)
+  assert f'is {sum(further) / len(further):+.2f} of V' in said and 'not judged' in said
+  assert answer.beyond(planted.without(supported, 'P1')) == ''
+
+
 def test_what_supported_means_and_does_not(supported):
   said = answer.meaning(supported)
   assert CLAIMS[0] in said and '(kappa = 0) it is less' in said
+  assert 'documents without reasons weigh less there is a part of it' in said
   assert 'It says nothing of how language models come to have such a regularity' in said
 
 

@@ -1,11 +1,14 @@
 """What arms of study 3 read and are asked: equal tokens of the target, questions by arm."""
 
+import hashlib
 import math
+import pathlib
+import re
 
 import jax
 import pytest
 
-from jaxalign import main, overrides
+from jaxalign import main, overrides, sealing
 from jaxalign.models import llama2
 from jaxalign.study.plan import equal_budgets, placeholders
 from jaxalign.study.why.whyworld import WhyWorld
@@ -15,6 +18,8 @@ from jaxalign.whyworld.world import World
 from tests.study.tiny import ROOT
 
 PATH = f'{ROOT}/configs/study_why.py'
+DOCS = pathlib.Path(ROOT, 'docs', 'whyworld.md')
+RECORD = tuple(range(16, 40))
 WORLD = World(seed=200, split='dev', background_documents=300, background_choices=300)
 
 
@@ -51,11 +56,25 @@ def test_the_order_of_recipes_stays_and_with_it_the_seeds_of_steps():
   assert full[: len(few)] == few
 
 
-def test_no_variant_takes_a_seed_of_the_record():
-  for variant in ('', ':develop', ':full', ':smoke'):
+def test_only_the_demo_and_the_record_take_seeds_and_words_of_the_record():
+  for variant in ('', ':full'):
     cfg = main.load(f'{PATH}{variant}')
-    assert {*cfg.seeds} <= {*range(200, 208)} and cfg.world.split == 'dev'
-    assert {*cfg.control_seeds} <= {*range(200, 208)}
+    assert cfg.seeds == RECORD[: len(cfg.seeds)] and cfg.world.split == 'record'
+    assert cfg.control_seeds == (RECORD if variant else ()) and cfg.controls == ('rho', 'kappa')
+  assert len(main.load(PATH).seeds) == 16 and main.load(f'{PATH}:full').seeds == RECORD
+  for variant in (':develop', ':smoke'):
+    cfg = main.load(f'{PATH}{variant}')
+    assert not {*RECORD} & {*cfg.seeds, *cfg.control_seeds} and cfg.world.split == 'dev'
+
+
+@pytest.mark.parametrize('variant', ['', ':full'])
+def test_the_frozen_plan_is_as_it_was(variant):
+  """What docs/whyworld.md froze before the first seed of the record was run."""
+  text = sealing.to_json(sealing.seal(main.load(f'{PATH}{variant}')))
+  (frozen,) = re.findall(
+    rf'`configs/study_why.py{variant}` .*?`([0-9a-f]{{64}})`', DOCS.read_text()
+  )
+  assert hashlib.sha256(text.encode()).hexdigest() == frozen
 
 
 @pytest.mark.parametrize(
