@@ -226,7 +226,8 @@ def run_stage(
   logging.set_verbosity(logging.INFO if debug else logging.WARNING)  # Orbax says a lot
   flags.FLAGS.mark_as_parsed()  # libraries read absl's global flags: theirs stay at their defaults
   writes = pod.writes()
-  with alone(workdir) if writes else contextlib.nullcontext():
+  own = cfg.own(workdir) if hasattr(cfg, 'own') else workdir
+  with alone(own) if writes else contextlib.nullcontext():
     if claims:
       claim(cfg, workdir, writes)
     run(cfg, workdir)

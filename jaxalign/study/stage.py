@@ -17,7 +17,7 @@ from jaxalign.ranges import Range
 from jaxalign.sealing import YOUNG
 from jaxalign.stages import explain
 from jaxalign.stages.doctors.doctor import Check, Machine
-from jaxalign.study.plan import equal_budgets, placeholders
+from jaxalign.study.plan import directories, equal_budgets, placeholders
 from jaxalign.study.plan.arms import Arm, Climb, Recipe, Stage, Step
 from jaxalign.study.plan.guest import Guest
 from jaxalign.study.plan.rules import RHO, Rules
@@ -27,6 +27,8 @@ from jaxalign.valueworld.world import World
 _SEEDS = 10**7  # a seed's stages draw from 100 seeds of their own, which are below 2**32
 _StudySeed = Annotated[int, Range(at_least=0, below=_SEEDS)]
 _Workers = Annotated[int, Range(at_least=0, at_most=10_000)]
+_Slices = Annotated[int, Range(at_least=1, at_most=10_000)]
+_Slice = Annotated[int, Range(at_least=0, below=10_000)]
 
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
@@ -44,6 +46,9 @@ class Config:
   rl_seeds: tuple[_StudySeed, ...] = ()  # of the seeds, those on which these two are run
   rules: Rules = dataclasses.field(default_factory=Rules)
   workers: _Workers = 2  # processes, each on a core of its own; 0: this one does it all
+  # How many commands share the worlds of this study in one workdir, and which of them this is
+  slices: _Slices = dataclasses.field(default=1, metadata=YOUNG)
+  slice: _Slice = dataclasses.field(default=0, metadata=YOUNG)
 
   def check(self) -> None:
     for name in ('seeds', 'control_seeds', 'rl_seeds'):
@@ -55,6 +60,7 @@ class Config:
     if strange := set(self.rl_seeds) - set(self.seeds):
       raise UserError(f'rl_seeds={self.rl_seeds}: {min(strange)} is none of the seeds')
     self._check_controls()
+    self._check_slices()
     self._check_arms()
 
   def _check_controls(self) -> None:
@@ -65,6 +71,17 @@ class Config:
     if strange and self.control_seeds:
       here = f'these are {", ".join(known)}' if known else 'it has none, so leave control_seeds out'
       raise UserError(f'controls: {type(self.world).__name__} has no {strange[0]} to be 0: {here}')
+
+  def _check_slices(self) -> None:
+    worlds = len(directories.worlds_of(self))
+    if self.slices > worlds:
+      raise UserError(f'slices={self.slices}: there are {worlds} worlds to share, a seed each')
+    if self.slice >= self.slices:
+      raise UserError(f'slice={self.slice}: of {self.slices} the last is {self.slices - 1}')
+
+  def own(self, workdir: epath.Path) -> epath.Path:
+    """Where no second command may be meanwhile: the workdir, but for slices that share it."""
+    return directories.own_of(self, workdir)
 
   def _check_arms(self) -> None:
     every: list[Arm | Climb] = [*self.arms, *self.rl_arms, *self.climbs]

@@ -16,6 +16,16 @@ def worlds_of(cfg: Study) -> list[tuple[int, str]]:
   return [(seed, '') for seed in cfg.seeds] + controlled
 
 
+def mine_of(cfg: Study) -> list[tuple[int, str]]:
+  """Those of them that this slice runs."""
+  return worlds_of(cfg)[cfg.slice :: cfg.slices]
+
+
+def own_of(cfg: Study, workdir: epath.Path) -> epath.Path:
+  """The place of this command alone: the workdir, or where several share it a part of it."""
+  return workdir if cfg.slices == 1 else workdir / 'slices' / str(cfg.slice)
+
+
 def home_of(workdir: epath.Path, seed: int, control: str = '') -> epath.Path:
   return workdir / (f'{control}0-{seed}' if control else f'seed-{seed}')
 

@@ -48,6 +48,8 @@ class Study(Protocol):
   rl_seeds: tuple[int, ...]
   rules: Rules
   workers: int
+  slices: int
+  slice: int
 
   @property
   def first(self) -> Stage: ...

@@ -14,7 +14,7 @@ from jaxalign.config import UserError
 
 _CONFIGS = pathlib.Path(__file__).parents[3] / 'configs'
 _Plan = Mapping[str, Any]  # plan.json
-_FREE = ('workers',)  # how a study is run, and not what it is
+_FREE = ('workers', 'slices', 'slice')  # how a study is run, and not what it is
 _BUILT = {'arms', 'base', 'climbs', 'recipes', 'rl_arms'}  # which hang on one another
 _ABSENT = '(absent)'  # as sealing.diff says it
 

@@ -10,7 +10,7 @@ from etils import epath
 
 from jaxalign import files, pod
 from jaxalign.study.judge import verdict
-from jaxalign.study.plan.directories import home_of, parts_of, worlds_of
+from jaxalign.study.plan.directories import home_of, mine_of, own_of, parts_of, worlds_of
 from jaxalign.study.plan.guest import Study
 from jaxalign.study.run import forecast, guests, pace, pieces
 from jaxalign.study.run.conclusion import rows_of
@@ -26,11 +26,12 @@ class Live:
   def __init__(self, cfg: Study, workdir: epath.Path, workers: int = 1, kept: bool = False):
     """workers: how many there will be; kept: whether they find each other's programs."""
     self.cfg, self.workdir, self.out = cfg, workdir, sys.stderr
-    self.parts = sum(parts_of(cfg, *world) for world in worlds_of(cfg))
+    mine = mine_of(cfg)
+    self.parts = sum(parts_of(cfg, *world) for world in mine)
     self.began, self.shown, self.done = time.monotonic(), 0.0, 0
     self.told: collections.Counter[Task] = collections.Counter()
-    self.before, self.lock = _seconds_before(workdir), threading.Lock()
-    left = {world: pieces.left_of(cfg, workdir, *world) for world in worlds_of(cfg)}
+    self.before, self.lock = _seconds_before(own_of(cfg, workdir)), threading.Lock()
+    left = {world: pieces.left_of(cfg, workdir, *world) for world in mine}
     self.forecast = forecast.Forecast(left, workers, kept)
 
   def foretell(self) -> None:
@@ -50,7 +51,15 @@ class Live:
     arms, seeds = _counted(len(cfg.arms), 'arm'), _counted(len(cfg.seeds), 'seed')
     more = [f'{one} = 0 on {_counted(len(cfg.control_seeds), "seed")}' for one in cfg.controls]
     beside = f', with {" and ".join(more)} beside them' if cfg.control_seeds else ''
-    return f'{question} {arms} on {seeds}{beside}.'
+    return f'{question} {arms} on {seeds}{beside}.{self._share()}'
+
+  def _share(self):
+    """What of it this slice runs, where there are several."""
+    cfg = self.cfg
+    if cfg.slices == 1:
+      return ''
+    whole = _counted(len(worlds_of(cfg)), 'world')
+    return f' Slice {cfg.slice} of {cfg.slices}: {len(mine_of(cfg))} of {whole}.'
 
   def _how(self):
     """How it is gone about, as far as it is known yet, and where it will be read."""
@@ -66,6 +75,16 @@ class Live:
     side = f'{count} worlds at a time' if count > 1 else 'one world after the other'
     when = 'how long is said as soon as work has been timed'
     return f'{there}{_counted(train, "lesson")} to train, {side}; {when}; {page}.'
+
+  def leave(self, others: list[int]) -> None:
+    """This slice has done its part; others: those that have not."""
+    self.seconds()
+    if pod.writes():
+      rest = f'{_counted(len(others), "slice")} ({", ".join(map(str, others))})'
+      self._print(
+        f'slice {self.cfg.slice} of {self.cfg.slices} is done; not done: {rest}, of which the last '
+        'makes the page\n'
+      )
 
   def say(self, task: Task | None, told: Lap | str | None) -> None:
     """Takes note of what a worker tells: a piece of work, or the name of a base or an arm."""
@@ -119,7 +138,7 @@ class Live:
   def seconds(self) -> float:
     """Of this call and of those before it; kept as it grows, for a call may be cut short."""
     total = self.before + time.monotonic() - self.began
-    files.write_text(json.dumps(total), self.workdir / 'seconds.json')
+    files.write_text(json.dumps(total), own_of(self.cfg, self.workdir) / 'seconds.json')
     return total
 
 

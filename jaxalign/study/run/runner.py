@@ -24,9 +24,9 @@ from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import trained
 from jaxalign.study.judge import goodhart
 from jaxalign.study.plan import placeholders
-from jaxalign.study.plan.directories import arms_of, home_of, rl_of, worlds_of
+from jaxalign.study.plan.directories import arms_of, home_of, mine_of, rl_of
 from jaxalign.study.plan.guest import Corpora, Guest, Study
-from jaxalign.study.run import conclusion, guests, live, pieces, worker_pool
+from jaxalign.study.run import conclusion, guests, live, pieces, sharing, worker_pool
 from jaxalign.study.store import clock
 from jaxalign.study.store.rows import items_hash, line
 from jaxalign.study.store.rows import of as row_of
@@ -34,14 +34,17 @@ from jaxalign.workdir import FREE, claim
 
 
 def run(cfg: Study, workdir: epath.Path) -> None:
-  worlds, workers = worlds_of(cfg), 0 if pod.several() else cfg.workers
+  worlds, workers = mine_of(cfg), 0 if pod.several() else cfg.workers
   there = worker_pool.count(workers, len(worlds))
   report = live.Live(cfg, workdir, there, kept=compile_cache.in_use() is not None)
   report.foretell()
-  begin(cfg, workdir)
+  sharing.begin(cfg, workdir, begin)
   alone = not pod.several()
   worker_pool.each(worlds, work, (cfg, workdir), workers=workers, say=report.say, logged=alone)
-  if pod.writes():
+  others = sharing.undone(cfg, workdir)
+  if others:
+    report.leave(others)
+  elif pod.writes():
     conclusion.conclude(cfg, workdir, seconds=report.seconds())
   pod.meet('the study is done')
 

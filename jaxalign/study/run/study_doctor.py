@@ -24,6 +24,7 @@ from jaxalign.study.judge import contrasts
 from jaxalign.study.judge import verdict as judging
 from jaxalign.study.plan import placeholders
 from jaxalign.study.plan.arms import Stage
+from jaxalign.study.plan.directories import worlds_of
 from jaxalign.study.plan.guest import Study
 from jaxalign.study.run import guests, pieces
 from jaxalign.train import fingerprint, saving
@@ -93,6 +94,12 @@ def _steps(cfg, guest, corpora, place, machine):
   words += f', RL on {len(cfg.rl_seeds)} of them' * bool(cfg.rl_arms or cfg.climbs)
   words = f'{words}: {tokens:,} tokens, {cost(flops, machine)}, what is asked apart'
   yield doctor.Check('study', 'ok', words)
+  if cfg.slices > 1:
+    worlds = len(worlds_of(cfg))
+    most = -(-worlds // cfg.slices)
+    fullest = cost(flops * most / worlds, machine)
+    words = f'{cfg.slices} slices, {most} of {worlds} worlds on the fullest: {fullest}'
+    yield doctor.Check('slices', 'ok', f'{words}; slice 0 makes what all of them share')
 
 
 def _examined(cfg, guest, corpora, place, machine, stage, what, before):

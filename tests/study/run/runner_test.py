@@ -74,6 +74,21 @@ def test_a_second_seed_leaves_the_first_as_it_is(one_seed, whole):
   assert {name: now[name] for name in before} == before and len(now) == 2 * len(before)
 
 
+def test_slices_share_a_study_and_the_last_makes_the_page(whole, copy, capfd):
+  (copy / 'results.json').unlink()
+  for ending in ('json', 'jsonl'):
+    (copy / f'seed-1/outcomes/align.{ending}').unlink()
+  slices = [tiny.sealed(slices=2, slice=n) for n in (0, 1)]
+  study(slices[0], copy)
+  assert 'slice 0 of 2 is done; not done: 1 slice (1)' in capfd.readouterr().err
+  assert not (copy / 'results.json').exists() and not (copy / 'seed-1/outcomes/align.json').exists()
+  study(slices[1], copy)
+  assert results(copy) == results(whole[0]) and outcomes(copy) == outcomes(whole[0])
+  (copy / 'results.json').unlink()
+  study(tiny.sealed(), copy)
+  assert results(copy) == results(whole[0])
+
+
 def test_what_arms_share_is_trained_once(whole):
   workdir, seen = whole
   assert sorted(seen.runs) == sorted(f'seed-{s}/runs/{name}' for s in (0, 1) for name in RUNS)
@@ -269,7 +284,8 @@ def test_two_processes_see_the_same_as_one(whole, tmp_path, cache):
 @pytest.mark.campaign
 def test_another_architecture_is_another_line_of_the_config(tmp_path):
   small = dict(width=16, depth=1, heads=2, kv_heads=2, mlp=32, length=64, remat='none')
-  model = phi2.tiny(**small, vocab=len(words.vocabulary()) + 2)
+  known = len(words.vocabulary())
+  model = phi2.tiny(**small, vocab=known + 2, eos=(known,))
   cfg = tiny.plan(seeds=(0,))
   recipes = tuple(
     dataclasses.replace(r, stage=dataclasses.replace(r.stage, model=model)) for r in cfg.recipes
