@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 
-from jaxalign import files, overrides
+from jaxalign import config_file, files, overrides, sealing
 from jaxalign.config import UserError
 from launch import report, slices
 
@@ -58,6 +58,7 @@ def run(argv):
     if args.keep:
       args.keep = files.place(args.keep, '--keep')
     refuse_no_compiler()
+    refuse_bad(args.config, assignments)
     given = [f'--config.{field}={text}' for field, text in assignments]
     found = []
     for where in wheres:
@@ -137,6 +138,14 @@ def refuse_unwritable(path):
 def refuse_no_compiler():
   if importlib.util.find_spec('libtpu') is None:
     raise UserError(f'the TPU compiler (libtpu) is not installed here: {REMEDY}')
+
+
+def refuse_bad(spec, assignments):
+  """A config that cannot be opened or sealed: before anybody waits for another's compiling."""
+  cfg = config_file.load(spec)
+  for name, text in assignments:
+    overrides.override(cfg, name, text)
+  sealing.seal(cfg)
 
 
 def compiled(spec, where, given, timeout=3600, keep=None):

@@ -117,6 +117,26 @@ def test_the_child_says_what_is_wrong_with_a_config(tmp_path):
 
 
 @pytest.mark.parametrize(
+  'argv, words',
+  [
+    (['--config=none.py'], '--config=none.py'),
+    ([EXPLAIN, '--config.batches=3'], 'batch'),
+    ([EXPLAIN, '--config.batch=0'], 'config.batch=0'),
+  ],
+)
+@pytest.mark.usefixtures('with_compiler')
+def test_a_config_is_refused_before_it_waits_for_the_compiler(
+  monkeypatch, tmp_path, capsys, argv, words
+):
+  def waited(*_):
+    raise AssertionError('it waited for another')
+
+  monkeypatch.setattr(preflight, 'alone', waited)
+  assert preflight.run([*argv, '--slice=v5e-16']) == 2
+  assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
   'code, says, words',
   [
     (-11, '', '(signal 11): it said nothing'),
