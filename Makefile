@@ -19,7 +19,7 @@ NEWEST := $(addprefix tests/,models train losses_test.py sharding_test.py compil
 .PHONY: demo test test-newest test-all lint format install clean
 
 demo: install
-	@$(RUN) -m jaxalign.main --config=configs/study_valueworld.py --workdir=runs/valueworld
+	@$(RUN) -m jaxalign.main --config=configs/study_why.py --workdir=runs/why
 
 test: install
 	@$(PYTEST) -m 'not campaign'

@@ -116,9 +116,9 @@ def read_object(path: Place, *fields: str, remedy: str = _MEND) -> dict[str, Any
 
 def rows(path: Place, remedy: str) -> list[tuple[int, Any]]:
   """[(line number, record)] of JSON lines, every one whole."""
-  lines = content(path, remedy).split(b'\n')
+  lines, name = content(path, remedy).split(b'\n'), str(path)  # a path of epath takes long to say
   return [
-    (n, parsed(line, f'{path}, line {n}', remedy))
+    (n, parsed(line, f'{name}, line {n}', remedy))
     for n, line in enumerate(lines, 1)
     if line.strip()
   ]

@@ -76,6 +76,12 @@ class Live:
     when = 'how long is said as soon as work has been timed'
     return f'{there}{_counted(train, "lesson")} to train, {side}; {when}; {page}.'
 
+  def judging(self) -> None:
+    """All of it is there, and what stands on the disk is read and judged, which takes a minute where
+    there are many seeds."""
+    if pod.writes():
+      self._print('all of it is there, and is judged now\n')
+
   def leave(self, others: list[int]) -> None:
     """This slice has done its part; others: those that have not."""
     self.seconds()

@@ -45,6 +45,7 @@ def run(cfg: Study, workdir: epath.Path) -> None:
   if others:
     report.leave(others)
   elif pod.writes():
+    report.judging()
     conclusion.conclude(cfg, workdir, seconds=report.seconds())
   pod.meet('the study is done')
 

@@ -1,8 +1,10 @@
 """The answer of study 3 in plain sentences, each of which claims no more than its plan allows.
 
 P1: reasons against the same facts without, on what documents name. P2: the same on what no document
-names. P3: reasons before the demonstrations against after them. A null is said with the effect that
-such seeds would have found; what an outcome means is said in the plan's own words.
+names. P3: reasons before the demonstrations against after them. S1, which is secondary: the right
+reasons against those of another pair, without which nobody can say that a reason is read. A null is
+said with the effect that such seeds would have found; what an outcome means is said in the plan's
+own words.
 """
 
 from collections.abc import Mapping
@@ -15,21 +17,24 @@ from jaxalign.study.judge import verdict
 from jaxalign.study.judge.results import Contrast, InteractionResult, Results
 from jaxalign.study.plan.rules import Rules
 
-_NAMED, _SISTER, _ORDER = 'P1', 'P2', 'P3'
+_NAMED, _SISTER, _ORDER, _WRONG = 'P1', 'P2', 'P3', 'S1'
 _HOLDS = {
   _NAMED: 'reasons steered choices about what documents name more than the same facts without did',
   _SISTER: 'reasons carried to what no document names, further than the same facts without did',
   _ORDER: 'reasons steered more before all demonstrations than after the first of them',
+  _WRONG: 'the right reasons carried further than those of another pair did',
 }
 _MISSED = {
   _NAMED: 'that reasons add anything on what documents name',
   _SISTER: 'that reasons carry further to what no document names',
   _ORDER: 'that reasons steer more before all demonstrations than after the first of them',
+  _WRONG: 'that the right reasons carry further than those of another pair',
 }
 _LESS = {
   _NAMED: 'on what documents name, reasons steered less than the same facts without did',
   _SISTER: 'on what no document names, reasons carried less than the same facts without did',
   _ORDER: 'reasons steered less before all demonstrations than after the first of them',
+  _WRONG: 'the right reasons carried less than those of another pair did',
 }
 _LEAD = {
   _NAMED: 'the lead of reasons on what documents name (P1)',
@@ -56,10 +61,25 @@ def answer(found: Results) -> str:
     return f'Not shown on {seeds}: {"; nor ".join(missed)}.'
   said = f'{" and ".join(facts)}{"".join(f"; not shown: {one}" for one in missed)}'
   if found.verdict == verdict.SUPPORTED:
-    return f'Yes, in this world, on {seeds}: {said}.'
+    return f'Yes, in this world, on {seeds}: {said}{_unread(found)}.'
   if len(facts) == len(against):
     return f'No, on {seeds}: {said}.'
   return f'In part, on {seeds}: {said}; {_unvouched(found)}, so what it comes from is not shown.'
+
+
+def _unread(found: Results) -> str:
+  """That it is the reason which was read, where that was asked and not shown."""
+  one = next((one for one in found.contrasts if one.name == _WRONG), None)
+  if one is None or one.holds:
+    return ''
+  if _equal(one, found.rules):
+    return '; but reasons of another pair carried as far'
+  return '; but not further, as far as is shown, than reasons of another pair'
+
+
+def read(found: Results) -> str:
+  """S1's own sentence: whether it is the reason that carries, or that one is given."""
+  return _apart(found, _WRONG, 'Whether the reason itself is read')
 
 
 def named(found: Results) -> str:
@@ -120,6 +140,13 @@ def meaning(found: Results) -> str:
       'about the two kinds of agents, and that documents without reasons weigh less there is a '
       'part of it.'
     )
+    if _WRONG in by_name and not _holds(by_name, _WRONG):
+      said.append(
+        'Reasons of another pair carried as far: that documents give reasons was used, and not '
+        'which.'
+        if _equal(by_name[_WRONG], found.rules)
+        else 'That the reasons themselves are read, and not only that some are given, is not shown.'
+      )
   if _NAMED in by_name and not _holds(by_name, _NAMED) and _equal(by_name[_NAMED], found.rules):
     said.append('On what documents name, why adds nothing that would matter: that is a finding.')
   said.append(

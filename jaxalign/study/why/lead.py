@@ -43,6 +43,7 @@ _ENDS = {
   2.0: '2\nwhat was taught',
 }
 _HUES = dict(why=figures.BLUE, late=figures.BLUE, what=figures.ORANGE)  # of controls: green
+_BESIDE = answer.named, answer.beyond, answer.read, answer.order
 _EXAMPLES: dict[str, documents.Kind] = {'why': 'why', 'what': 'what'}
 
 
@@ -77,7 +78,7 @@ def lead(found: Results, files: StudyFiles) -> str:
     exact=(head, exact),
     level=found.rules.level,
     floor=found.rules.share_floor,
-    beside=[*filter(None, (answer.named(found), answer.beyond(found), answer.order(found)))],
+    beside=[*filter(None, (of(found) for of in _BESIDE))],
     controls=answer.controls(found),
     meaning=answer.meaning(found),
     sentence=found.sentence,

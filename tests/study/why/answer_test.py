@@ -51,6 +51,25 @@ def test_what_supported_means_and_does_not(supported):
   assert 'It says nothing of how language models come to have such a regularity' in said
 
 
+def test_reasons_of_another_pair_that_carry_as_far_are_said_in_the_answer(supported):
+  assert 'another pair' not in answer.answer(supported) + answer.meaning(supported)
+  assert re.match(
+    r'Whether the reason itself is read: the right reasons carried further .* \(S1 \+',
+    answer.read(supported),
+  )
+  alike = planted.planted(range(24), sister=SISTER | dict(wrong=SISTER['why']), spread=0.1)
+  assert alike.verdict == 'SUPPORTED'
+  assert answer.answer(alike).endswith('; but reasons of another pair carried as far.')
+  assert 'that documents give reasons was used, and not which' in answer.meaning(alike)
+  assert 'read: not shown: that the right reasons carry further' in answer.read(alike)
+  unsure = planted.planted(sister=SISTER | dict(wrong=SISTER['why']))
+  assert answer.answer(unsure).endswith(
+    'not further, as far as is shown, than reasons of another pair.'
+  )
+  assert 'not only that some are given, is not shown' in answer.meaning(unsure)
+  assert answer.read(planted.without(supported, 'S1')).endswith('not measured.')
+
+
 def test_a_null_is_a_null_with_its_power():
   found = planted.planted(named=NAMED | dict(what=NAMED['why']), sister=CARRIES_NOWHERE)
   assert found.verdict == 'NOT SUPPORTED'
