@@ -43,6 +43,7 @@ Ctrl-C): all is saved and the run is not done, the same command goes on; 130 sto
 import contextlib
 import errno
 import importlib
+import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -130,7 +131,7 @@ def _fail(message: object, status: int) -> int:
 
 def _start(argv: Sequence[str]) -> int:
   if argv[1:2] and (argv[1] in (*_DOORS, *_LOOKS) or tuple(argv[1:3]) in _AUDIT):
-    return _ask(argv[1:])
+    return _look(argv[1:]) if argv[1] in _LOOKS else _ask(argv[1:])
   plain, assignments = overrides.of_arguments(argv)
   values = _defined_flags()
   try:
@@ -206,10 +207,19 @@ def _run_named(words: Sequence[str], workdir: str | None) -> str:
   return words[0]
 
 
+def _look(argv: Sequence[str]) -> int:
+  """A door that only prints: who has read enough of it, as `head`, ends it."""
+  try:
+    status = importlib.import_module(f'jaxalign.doors.{_LOOKS[argv[0]]}').run(argv)
+    sys.stdout.flush()
+    return status
+  except BrokenPipeError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # of what is left to print
+    return 0
+
+
 def _ask(argv: Sequence[str]) -> int:
   """A door: its file has the flags."""
-  if argv[0] in _LOOKS:
-    return importlib.import_module(f'jaxalign.doors.{_LOOKS[argv[0]]}').run(argv)
   from jaxalign import allocator, compile_cache
 
   door = importlib.import_module(f'jaxalign.doors.{argv[0].replace("-", "_")}')

@@ -1,5 +1,6 @@
 """jaxalign list: the configs that ship, read and not run."""
 
+import os
 import subprocess
 import sys
 
@@ -70,6 +71,15 @@ def test_all_are_listed_or_those_that_have_a_word(capsys):
 def test_bad_input_is_one_line(args, says, capsys):
   status, err = listed(capsys, *args)
   assert status == 2 and says in err and err.count('\n') == 1 and '\x1b' not in err
+
+
+def test_who_reads_has_read_enough():
+  reads, writes = os.pipe()
+  os.close(reads)
+  command = [sys.executable, '-m', 'jaxalign.main', 'list']
+  done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE)
+  os.close(writes)
+  assert (done.returncode, done.stderr) == (0, b'')
 
 
 def test_neither_it_nor_the_version_waits_for_jax():
