@@ -18,9 +18,9 @@ from jaxalign.config import UserError
 from jaxalign.doors import curves, workdirs
 from jaxalign.doors.command_line import Flag, flags_and_words
 from jaxalign.doors.workdirs import Shown
-from jaxalign.files import place, write_text
+from jaxalign.files import place
 from jaxalign.page import kit
-from jaxalign.pictures import label
+from jaxalign.pictures import kept, label
 from jaxalign.study.report import command
 
 _FLAGS: tuple[Flag, ...] = (
@@ -36,6 +36,7 @@ _BESIDE = 60  # columns that a curve's name and numbers take
 def run(argv: Sequence[str]) -> int:
   """The command; argv[0] is `show`."""
   logging.use_absl_handler()
+  flags.FLAGS.mark_as_parsed()  # libraries read absl's global flags: theirs stay at their defaults
   given = flags_and_words(argv, __doc__ or '', _FLAGS)
   if given is None:
     return 0
@@ -50,9 +51,7 @@ def run(argv: Sequence[str]) -> int:
   wide = shutil.get_terminal_size().columns - _BESIDE
   for line in _text(found, workdir, origin, min(max(wide, _LEAST), _MOST)):
     print(line)
-  if values.page:
-    print(f'page: {_write(found, workdir, origin)}')
-  return 0
+  return _write(found, workdir, origin) if values.page else 0
 
 
 def _origin_of(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -60,7 +59,7 @@ def _origin_of(config: Mapping[str, Any]) -> tuple[str, ...]:
   this stage."""
   try:
     told = command.of_plan(config)
-  except (AttributeError, TypeError, ValueError):  # of another release, or of somebody else
+  except (AttributeError, LookupError, TypeError, ValueError):  # another release's, or a stranger's
     return ()
   if told is None:
     return ()
@@ -97,13 +96,16 @@ def _laid(rows: Sequence[Any]) -> list[str]:
   return ['  ' + '  '.join(f'{cell:{w}}' for cell, w in zip(row, wide)) for row in cells]
 
 
-def _write(found: Shown, workdir: epath.Path, origin: Sequence[str]) -> epath.Path:
+def _write(found: Shown, workdir: epath.Path, origin: Sequence[str]) -> int:
+  """0, or 1 where the page could not be drawn, of which a line says why."""
   path = workdir / _PAGE
   try:
-    write_text(_page(found, workdir, origin), path)
+    there = kept(lambda: _page(found, workdir, origin), path)
   except OSError as error:
     raise UserError(f'{path} cannot be written ({error.strerror}): show without --page') from error
-  return path
+  if there:
+    print(f'page: {path}')
+  return 0 if there else 1
 
 
 def _page(found: Shown, workdir: epath.Path, origin: Sequence[str]) -> str:

@@ -112,7 +112,8 @@ def _evaluation(workdir: epath.Path, config: _Config) -> Shown:
     so_far = read.so_far(workdir) if there else 'nothing was asked'
     return Shown(stage='', stands=f'unfinished: {so_far}; {_GOES_ON}')
   about = read_object(workdir / store.EVALUATED, 'model', 'fingerprint', remedy=_REMEDY)
-  lines = read_json(workdir / 'summary.json', _REMEDY)
+  path = workdir / 'summary.json'  # not there where an older release measured
+  lines = read_json(path, _REMEDY) if path.exists() else ()
   told = [
     (one['measure'], one['judge'] or None, one['n'], one['mean'], one['low'], one['high'])
     for one in lines

@@ -159,6 +159,17 @@ def test_the_page_says_the_same_and_needs_no_other(show, tmp_path):
   assert '[31m&lt;script&gt;' in page
 
 
+def test_what_cannot_be_drawn_leaves_the_page_that_was(show, tmp_path):
+  pytest.importorskip('jinja2', reason='pages are an extra: jaxalign[report]')
+  pytest.importorskip('matplotlib', reason='pages are an extra: jaxalign[report]')
+  place = workdir_of(tmp_path / 'w', 'explain_llama2_7b.py:smoke')
+  (place / 'metrics.jsonl').write_text('{"step": 1, "loss": 1.7e308}\n')
+  (place / 'show.html').write_text('before')
+  assert show(place)[0] == 0
+  assert show(place, '--page')[0] == 1
+  assert (place / 'show.html').read_text() == 'before'
+
+
 @pytest.mark.parametrize(
   'files, args, says',
   [
