@@ -53,34 +53,39 @@ import sys
 site, here = sys.argv[1:]
 sys.path.insert(0, site)
 from jaxalign import config_file
-assert str(config_file.SHIPPED) == f'{site}/jaxalign/shipped/configs', config_file.SHIPPED
-assert config_file.load('mine.py').steps == 3
+assert config_file.load('mine.py').lr == 3.0
 for name in [name for name in sys.modules if name.partition('.')[0] == 'configs']:
   del sys.modules[name]
 sys.path.insert(0, here)
-assert config_file.load('explain_smollm2:smoke').steps > 3
-assert sys.modules['configs.explain_llama2_7b'].__file__.startswith(site)
+assert config_file.load('adam_small').lr == 2.0
+assert sys.modules['configs.adam'].__file__.startswith(site)
 assert f'{site}/jaxalign' not in sys.path
+print(config_file.SHIPPED)
 """
-MINE = """
-from configs import explain_smollm2
+SMALL = 'from configs import adam\n\n\ndef get_config():\n  return adam.get_config(lr=2.0)\n'
+ADAM = """
+from jaxalign.config import AdamW
 
 
-def get_config():
-  cfg = explain_smollm2.get_config('smoke')
-  cfg.steps = 3
-  return cfg
+def get_config(lr=1.0):
+  return AdamW(lr=lr)
 """
 
 
-def test_where_the_package_alone_is_installed_a_name_is_found(tmp_path):
-  """In a directory with a package of somebody else that is called configs, too."""
+@pytest.mark.parametrize('place', ['jaxalign/shipped/configs', 'configs'])
+def test_where_there_is_no_checkout_a_name_is_found(place, tmp_path):
+  """In a wheel, and in a copy of a checkout that has no links, as a pod's; also in a directory with
+  a package of somebody else that is called configs."""
   site, here = tmp_path / 'site', tmp_path / 'here'
-  skip = shutil.ignore_patterns('__pycache__', 'corpus')
-  shutil.copytree(ROOT / 'jaxalign', site / 'jaxalign', ignore=skip)
-  (here / 'configs').mkdir(parents=True)
-  (here / 'configs' / '__init__.py').write_text('')
-  (here / 'mine.py').write_text(MINE)
-  command = [sys.executable, '-P', '-c', INSTALLED, str(site), str(here)]
+  (site / 'jaxalign').mkdir(parents=True)
+  for path in (ROOT / 'jaxalign').glob('*.py'):
+    shutil.copy(path, site / 'jaxalign')
+  shipped = dict(__init__='', adam=ADAM, adam_small=SMALL)
+  for folder, files in ((here / 'configs', dict(__init__='')), (site / place, shipped)):
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+      (folder / f'{name}.py').write_text(text)
+  (here / 'mine.py').write_text(SMALL.replace('2.0', '3.0'))
+  command = [sys.executable, '-I', '-c', INSTALLED, str(site), str(here)]
   done = subprocess.run(command, cwd=here, capture_output=True, text=True)
-  assert done.returncode == 0, done.stderr
+  assert (done.returncode, done.stdout) == (0, f'{site / place}\n'), done.stderr

@@ -7,6 +7,7 @@ from etils import epath
 
 from jaxalign import main, sealing
 from jaxalign.corpora import manifest
+from jaxalign.doors import workdirs
 from jaxalign.evals import store, summary
 from jaxalign.evals.evaluated import About, AskedSuite
 from tests.train.running import ROOT
@@ -84,10 +85,10 @@ def test_a_study_has_a_verdict_or_says_how_far_it_came(show, tmp_path):
   place = workdir_of(tmp_path / 'w', 'study_valueworld.py:smoke', seeds=(4, 9))
   (place / 'seed-4' / 'outcomes').mkdir(parents=True)
   (place / 'seed-4' / 'outcomes' / 'base.json').write_text('{}')
-  status, out = show(place)
-  assert status == 0 and 'unfinished: 1 worlds were begun' in out
-  assert ['seeds', '4,', '9'] in [line.split() for line in out.splitlines()]
-  assert ['seed-4', '1'] in [line.split() for line in out.splitlines()]
+  found = workdirs.shown(epath.Path(place), json.loads((place / 'config.json').read_text()))
+  assert found.stands.startswith('unfinished: 1 worlds were begun')
+  assert ('seeds', '4, 9') in found.facts and ('arms', 3) in found.facts
+  assert [rows for _, rows in found.tables.values()] == [[('seed-4', 1)]]
   contrast = dict(
     name='C1', what='why more than mention', mean=2.5, low=1.25, high=None, holds=True
   )
