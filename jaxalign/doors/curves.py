@@ -77,19 +77,16 @@ def table(curves: Sequence[Curve], wide: int) -> list[str]:
   drawn = [blocks(curve, wide) for curve in curves]
   middle = max(map(len, drawn))
   return [
-    f'{curve.name:{left}}  {seen:{middle}}  {_number(curve.values[0])} → '
-    f'{_number(curve.values[-1])}{_span(curve)}'
-    for curve, seen in zip(curves, drawn)
+    f'{curve.name:{left}}  {seen:{middle}}  {_ends(curve)}' for curve, seen in zip(curves, drawn)
   ]
 
 
-def _span(curve: Curve) -> str:
-  low, high, ends = min(curve.values), max(curve.values), (curve.values[0], curve.values[-1])
-  return '' if {low, high} <= set(ends) else f'  ({_number(low)} to {_number(high)})'
-
-
-def _number(value: float) -> str:
-  return f'{value:.4g}'
+def _ends(curve: Curve) -> str:
+  of = (curve.values[0], curve.values[-1], min(curve.values), max(curve.values))
+  first, last, low, high = (f'{value:.4g}' for value in of)
+  if low == high:
+    return f'{low} throughout'
+  return f'{first} → {last}' + ('' if {low, high} <= {first, last} else f'  ({low} to {high})')
 
 
 def draw(curve: Curve) -> 'Figure':

@@ -47,4 +47,5 @@ def test_only_finite_numbers_are_points():
 def test_a_table_says_where_each_began_and_ended_and_how_far_it_went():
   lines = curves.table([curve(3.0, 4.0, 1.0, 2.0), curve(1.0, 2.0, name='lr')], 4)
   assert lines == ['loss  ▆█▁▃  3 → 2  (1 to 4)', 'lr    ▁█    1 → 2']
+  assert curves.table([curve(1.0, 1.0 + 1e-9)], 4) == ['loss  ▁█  1 throughout']
   assert curves.table([], 4) == []
