@@ -1,5 +1,7 @@
-"""A config file: FILE.py[:VARIANT] and its `get_config`, loaded with errors that name the file."""
+"""A config file, FILE.py[:VARIANT] or NAME[:VARIANT] of one that ships with the package, and its
+`get_config`, loaded with errors that name the file."""
 
+import difflib
 import importlib.util
 import inspect
 import pathlib
@@ -10,9 +12,19 @@ from typing import Any
 from jaxalign import sealing
 from jaxalign.config import UserError
 
+# The directory of the configs that ship: in a wheel a copy, in a checkout a link to configs/, which
+# a copy of the checkout (a pod's, an archive's) may lack.
+_COPY = pathlib.Path(__file__).resolve().parent / 'shipped' / 'configs'
+SHIPPED = _COPY.resolve() if _COPY.is_dir() else _COPY.parents[2] / 'configs'
+
+
+def shipped() -> dict[str, pathlib.Path]:
+  """{name: file} of the configs that ship, in the order of their names."""
+  return {path.stem: path for path in sorted(SHIPPED.glob('[!_]*.py'))}
+
 
 def load(spec: str) -> Any:
-  """The config that FILE.py[:VARIANT] names, not sealed yet."""
+  """The config that FILE.py[:VARIANT] or NAME[:VARIANT] names, not sealed yet."""
   module, variant = _loaded(spec)
   if variant:
     known = _with_blame(spec, 'get_config cannot be called', lambda: _variants(module.get_config))
@@ -35,13 +47,8 @@ def variants(spec: str) -> list[str]:
 def _loaded(spec):
   """(module of the file, variant)."""
   file, _, variant = spec.partition(':')
-  path = pathlib.Path(file)
-  if not _is_file(path) or path.suffix != '.py':
-    there = [*path.parent.glob('*.py'), *pathlib.Path('configs').glob('*.py')]
-    near = sealing.nearest(str(path), map(str, there))
-    raise UserError(f'--config={spec}: there is no config file {file}{near}')
-  if (path.parent / '__init__.py').exists():  # configs may import one another
-    sys.path.append(str(path.resolve().parent.parent))
+  path = _path_of(spec, file)
+  _let_import(path)
   found: Any = importlib.util.spec_from_file_location(f'configs.{path.stem}', path)  # a .py has one
   module = importlib.util.module_from_spec(found)
   sys.modules[module.__name__] = module  # annotations are resolved there
@@ -49,6 +56,38 @@ def _loaded(spec):
   if not hasattr(module, 'get_config'):
     raise UserError(f"--config={spec}: {file} has no get_config(variant='')")
   return module, variant
+
+
+def _path_of(spec, file):
+  """The file that is meant: what has neither a slash nor .py names one that ships."""
+  path, named = pathlib.Path(file), shipped()
+  if '/' not in file and path.suffix != '.py':
+    if file in named:
+      return named[file]
+    known = [*named, *map(str, pathlib.Path().glob('*.py'))]
+    near = ', '.join(difflib.get_close_matches(file, known)) or 'none'
+    raise UserError(
+      f'--config={spec}: no config that ships is called so; nearest: {near} (`jaxalign list` shows '
+      'all; a file of yours is called FILE.py)'
+    )
+  if not _is_file(path) or path.suffix != '.py':
+    there = [*path.parent.glob('*.py'), *pathlib.Path('configs').glob('*.py'), *named]
+    near = sealing.nearest(str(path), map(str, there))
+    raise UserError(f'--config={spec}: there is no config file {file}{near}')
+  return path
+
+
+def _let_import(path):
+  """Configs import one another as configs.NAME: those of a package of this name their own, all
+  others those that ship."""
+  own = path.resolve().parent
+  places = [own, SHIPPED] if (own / '__init__.py').exists() else [SHIPPED]
+  for place in places:
+    above = str(place.parent)
+    if own == SHIPPED:  # before another package of this name
+      sys.path[:] = [above, *(one for one in sys.path if one != above)]
+    elif above not in sys.path:
+      sys.path.append(above)
 
 
 def _with_blame(spec, what, call):

@@ -9,6 +9,7 @@
   jaxalign serve MODEL [--port=8000]
   jaxalign lm-eval MODEL --tasks=NAME,...
   jaxalign samples RUN --out=DIR
+  jaxalign list [WORD]; jaxalign show WORKDIR [--page]; jaxalign --version
 
   prepare                   only tokenises the config's corpora and counts their tokens
   judge                     judges what an evaluation in RUN was told, and asks no model
@@ -19,6 +20,7 @@
                             each has flags of its own: jaxalign sample --help
   lm-eval                   lm-evaluation-harness asks a model; what follows are its own flags
   samples                   an evaluation as lm-evaluation-harness logs its own
+  list, show                the configs that ship; what ran in a workdir, and how it went
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
   --compiled=DIR            reads compiled programs from DIR, and keeps there what it compiles;
                             launch/preflight.py --keep=DIR fills it before there is a TPU.
@@ -27,6 +29,7 @@
 
   --config.optim.lr=3e-6    sets any field at any depth; its type decides how the text is read:
                             numbers, true/false, a name among choices, none, tuples as 0.9,0.95
+  --config=NAME[:VARIANT]   is a config that ships with the package, as study_why:smoke
   --config=FILE.py --help   lists the fields of that config with their values
 
 The config decides which stage runs: it is the module that the config's class comes from.
@@ -40,6 +43,8 @@ Ctrl-C): all is saved and the run is not done, the same command goes on; 130 sto
 import contextlib
 import errno
 import importlib
+import os
+import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -50,23 +55,25 @@ from jaxalign import files, overrides, sealing
 from jaxalign.config import UserError
 from jaxalign.config_file import load
 from jaxalign.endings import BAD_INPUT, FAULT, KEYBOARD, UNFINISHED
-from jaxalign.workdir import alone, claim, refuse_other_run
+from jaxalign.workdir import alone, claim
 
 if TYPE_CHECKING:  # slow to import
   from etils import epath
 
 _COMMANDS = ('prepare', 'judge', 'compare')  # besides run, which needs no word
 _DOORS = ('sample', 'chat', 'serve', 'lm-eval', 'samples')  # each has flags of its own
+_LOOKS = {'list': 'listing', 'show': 'showing'}  # need no accelerator
 _AUDIT = ('judge', 'sample'), ('judge', 'calibrate')  # doors/judge.py; `judge RUN` is a stage's
 _OF_EVALUATED = 'unpaired_base', 'most_left_out'  # flags of compare alone
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
 _STOPPED = 'stopped from the keyboard; the same command goes on from the last save, if there is one'
 _MAKE_ROOM = 'make room or mend the place, and the same command goes on'
 _FLAGS = (
-  (flags.DEFINE_string, 'config', 'FILE.py[:VARIANT], a config file'),
+  (flags.DEFINE_string, 'config', 'FILE.py[:VARIANT], a config file, or NAME of one that ships'),
   (flags.DEFINE_string, 'workdir', 'where the run lives (local or gs://)'),
   (flags.DEFINE_bool, 'debug', 'show the traceback of an error'),
   (flags.DEFINE_bool, 'help', 'this text; with --config, its fields'),
+  (flags.DEFINE_bool, 'version', 'the version of this package, of jax and of Python'),
   (flags.DEFINE_bool, 'doctor', 'check the config, and run nothing'),
   (flags.DEFINE_string, 'slice', 'for --doctor: KIND-COUNT to be run on, as v5e-64; default: here'),
   (flags.DEFINE_string, 'compiled', 'place (local or gs://) of compiled programs: read, added to'),
@@ -123,8 +130,8 @@ def _fail(message: object, status: int) -> int:
 
 
 def _start(argv: Sequence[str]) -> int:
-  if argv[1:2] and (argv[1] in _DOORS or tuple(argv[1:3]) in _AUDIT):
-    return _ask(argv[1:])
+  if argv[1:2] and (argv[1] in (*_DOORS, *_LOOKS) or tuple(argv[1:3]) in _AUDIT):
+    return _look(argv[1:]) if argv[1] in _LOOKS else _ask(argv[1:])
   plain, assignments = overrides.of_arguments(argv)
   values = _defined_flags()
   try:
@@ -133,6 +140,9 @@ def _start(argv: Sequence[str]) -> int:
     raise UserError(
       f'{error} (--help lists the flags; a field of the config is --config.FIELD=VALUE)'
     ) from error
+  if values.version:
+    print(_versions())
+    return 0
   command = extra.pop(0) if extra and extra[0] in _COMMANDS else 'run'
   if command == 'compare' and not values.help:
     if assignments or any(values[name].value for name in ('config', 'doctor', 'slice')):
@@ -144,8 +154,8 @@ def _start(argv: Sequence[str]) -> int:
     values.workdir, extra = _run_named(extra, values.workdir), []
   if extra:
     raise UserError(
-      f'{extra[0]}: the only words are {", ".join(_COMMANDS + _DOORS)}, first of all; what runs a '
-      'config needs none, and the rest are flags, --name=value (--help lists them)'
+      f'{extra[0]}: the only words are {", ".join((*_COMMANDS, *_DOORS, *_LOOKS))}, first of all; '
+      'what runs a config needs none, and the rest are flags, --name=value (--help lists them)'
     )
   cfg = load(values.config) if values.config else None
   for name, text in assignments:
@@ -158,7 +168,10 @@ def _start(argv: Sequence[str]) -> int:
     if not values[name].value:
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
-    return _examine(cfg, values.workdir, values['slice'].value)
+    found = stage_of(cfg, 'doctor')
+    from jaxalign.doors.examining import examine
+
+    return examine(found, cfg, values.workdir, values['slice'].value)
   for name in _OF_EVALUATED:
     if values[name].value not in (False, None):
       raise UserError(f'--{name} is for compare: leave it out')
@@ -175,11 +188,34 @@ def _start(argv: Sequence[str]) -> int:
     return run_stage(run, cfg, workdir, values.debug, claims=command != 'judge')
 
 
+def _versions() -> str:
+  from importlib import metadata  # jax itself would take a second
+
+  def of(name):
+    try:
+      return f'{name} {metadata.version(name)}'
+    except metadata.PackageNotFoundError:
+      return f'{name} (not installed)'
+
+  return f'{of("jaxalign")}, {of("jax")}, Python {platform.python_version()}'
+
+
 def _run_named(words: Sequence[str], workdir: str | None) -> str:
   """The one RUN of `jaxalign judge RUN`."""
   if len(words) != 1 or workdir:
     raise UserError('judge takes one RUN, the directory of an evaluation: jaxalign judge RUN')
   return words[0]
+
+
+def _look(argv: Sequence[str]) -> int:
+  """A door that only prints: who has read enough of it, as `head`, ends it."""
+  try:
+    status = importlib.import_module(f'jaxalign.doors.{_LOOKS[argv[0]]}').run(argv)
+    sys.stdout.flush()
+    return status
+  except BrokenPipeError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # of what is left to print
+    return 0
 
 
 def _ask(argv: Sequence[str]) -> int:
@@ -232,54 +268,6 @@ def run_stage(
       claim(cfg, workdir, writes)
     run(cfg, workdir)
   return 0
-
-
-def _examine(cfg: Any, workdir: str, slice_name: str | None) -> int:
-  """--doctor: prints a line for each check; 1 if one fails."""
-  found = stage_of(cfg, 'doctor')
-  from jaxalign.stages.doctors import doctor  # jax, only once there is something to check
-
-  logging.use_absl_handler()
-  logging.set_verbosity(logging.WARNING)
-  flags.FLAGS.mark_as_parsed()
-  if slice_name == '':
-    raise UserError('--slice is empty: KIND-COUNT, as v5e-64, or leave it out')
-  place, visit = files.place(workdir, '--workdir'), doctor.Visit()
-  machine = doctor.Machine.of(slice_name) if slice_name else doctor.Machine.of_this_process()
-
-  def sealed():
-    sealing.seal(cfg)
-    sealing.to_json(cfg)
-    return f'{type(cfg).__module__}, every field fits', cfg
-
-  def same_run():
-    said = doctor.writable(place)  # first: it knows what else may be wrong with a place
-    refuse_other_run(cfg, place)
-    return said
-
-  good = visit.check('config', sealed)
-  visit.check('workdir', same_run)
-  checks = visit.checks
-  if good is cfg:
-    with quickly_compiled():
-      checks = checks + list(found(cfg, place, machine))
-  for line in doctor.table(checks):
-    print(line, flush=True)
-  return 0 if all(check.ok for check in checks) else 1
-
-
-@contextlib.contextmanager
-def quickly_compiled() -> Iterator[None]:
-  """Of what runs once and is tiny, most of the time is the compiler's care."""
-  import jax
-
-  name = 'jax_disable_most_optimizations'
-  before = jax.config.read(name)
-  jax.config.update(name, True)
-  try:
-    yield
-  finally:
-    jax.config.update(name, before)
 
 
 def stage_of(cfg: Any, command: str = 'run') -> Callable[..., Any]:

@@ -1,4 +1,6 @@
+import importlib.metadata
 import json
+import platform
 import subprocess
 import sys
 import textwrap
@@ -78,12 +80,14 @@ def test_a_second_call_starts_from_the_file_again(call, tmp_path):
     ('--config=tiny.py', '--workdir is missing'),
     ('--config=tiny.py --wrokdir=w', 'Did you mean: workdir'),
     ('--config=tiny.py --optim.lr=3', 'a field of the config is --config.FIELD=VALUE'),
-    ('--config=tiny.py w', 'w: the only words are prepare, judge, compare, sample, chat, serve'),
+    ('--config=tiny.py w', 'w: the only words are prepare, judge, compare, sample, chat, serve, '),
     ('run --config=tiny.py', 'what runs a config needs none'),
     ('--config=tiny.py --workdir=http://x/y', '--workdir=http://x/y: http:// cannot be opened'),
     ('--config=tiny.py --workdir=w --compiled=ftp://x', '--compiled=ftp://x: ftp:// cannot'),
     ('compare http://x/y b', 'http://x/y: http:// cannot be opened here'),
     ('--config=tin.py --workdir=w', 'there is no config file tin.py; nearest: tiny.py'),
+    ('--config=sft_phi --workdir=w', 'called so; nearest: sft_phi2, '),
+    ('--config=sft_phi2:smok --workdir=w', 'no variant smok: it has smoke; nearest: smoke'),
     ('--config=tiny.py:smok --workdir=w', 'no variant smok: it has smoke; nearest: smoke'),
     ('--config=tiny.py --workdir=w --config.stesp=3', 'no field stesp; nearest: steps'),
     ('--config=tiny.py --workdir=w --config.optim.lr=fast', 'optim.lr=fast: takes a float'),
@@ -199,6 +203,17 @@ def test_help_lists_the_flags_and_the_fields_of_a_config(call):
   status, out = call('--config=tiny.py:smoke', '--help')
   assert '--config.steps=1  (an int)' in out
   assert '--config.optim.b2=0.95  (a float at least 0 and below 1)' in out
+
+
+def test_a_config_that_ships_is_named_where_there_is_no_checkout(call):
+  status, out = call('--config=sft_phi2:smoke', '--help')
+  assert status == 0 and '--config.steps=' in out
+
+
+def test_the_version_is_one_line(call):
+  version, jax = (importlib.metadata.version(name) for name in ('jaxalign', 'jax'))
+  said = f'jaxalign {version}, jax {jax}, Python {platform.python_version()}\n'
+  assert call('--version') == (0, said)
 
 
 def test_the_command_itself(tmp_path):

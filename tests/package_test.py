@@ -1,8 +1,12 @@
 """The four names of the package: import jaxalign; load, sample, score, export."""
 
+import datetime
 import json
+import pathlib
+import re
 import subprocess
 import sys
+import tomllib
 
 import jax
 import jax.numpy as jnp
@@ -82,6 +86,18 @@ def test_transformers_reads_the_tokenizer_and_the_ids(tokenizer, tmp_path):
   assert theirs('the cat sat')['input_ids'] == tokenizer.encode('the cat sat')
   generation = json.loads((tmp_path / 'out/generation_config.json').read_text())
   assert generation['eos_token_id'] == theirs.eos_token_id == tokenizer.eos
+
+
+def test_the_citation_names_this_version():
+  """CITATION.cff is read by people and by GitHub; a release that forgets it says so here."""
+  root = pathlib.Path(__file__).resolve().parents[1]
+  project = tomllib.loads((root / 'pyproject.toml').read_text())['project']
+  lines = (root / 'CITATION.cff').read_text().splitlines()
+  told = dict(line.split(': ', 1) for line in lines if re.match(r'[\w-]+: ', line))
+  assert told['version'] == project['version'] and told['license'] == project['license']
+  assert told['title'].strip('"').startswith(f'{project["name"]}: ')
+  assert datetime.date.fromisoformat(told['date-released'])
+  assert told['cff-version'] == '1.2.0' and '  - name: The jaxalign authors' in lines
 
 
 def test_the_names_are_there_and_cost_nothing_until_used():

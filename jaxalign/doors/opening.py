@@ -3,22 +3,20 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from absl import flags
 
 from jaxalign.config import UserError
 from jaxalign.data import dialogues
 from jaxalign.data.records import Turn
 from jaxalign.data.text import Tokenizer
+from jaxalign.doors.command_line import Flag, flags_and_words
 from jaxalign.models.decoder import Decoder
 from jaxalign.rl.prompts import start_of
 from jaxalign.stages.loading import FORMATS
 
 _PART = {'type', 'text'}  # of a message whose content is a list
 _ROLES = ('system', 'user', 'assistant')
-Flag = tuple[Callable[..., Any], str, Any, str]  # its kind, its name, its default, what it is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,24 +115,3 @@ def flag_values(argv: Sequence[str], usage: str, defined: Sequence[Flag]) -> tup
   if len(words) != 1:
     raise UserError(f'{argv[0]} takes one MODEL: jaxalign {argv[0]} MODEL (--help says more)')
   return values, words[0]
-
-
-def flags_and_words(
-  argv: Sequence[str], usage: str, defined: Sequence[Flag]
-) -> tuple[Any, list[str]] | None:
-  """(the flags, the words beside them) of a command line; None after --help."""
-  values = flags.FlagValues()
-  for define, name, default, what in defined:
-    define(name, default, what, flag_values=values)
-  flags.DEFINE_bool('help', False, 'this text', flag_values=values)
-  flags.DEFINE_bool('debug', False, 'show the traceback of an error', flag_values=values)
-  try:
-    words = values(list(argv))[1:]
-  except flags.Error as error:
-    raise UserError(f'{error} (jaxalign {argv[0]} --help lists the flags)') from error
-  if values.help:
-    print(usage)
-    for name in values:
-      print(f'  --{name}  {values[name].help} [{json.dumps(values[name].default)}]')
-    return None
-  return values, words

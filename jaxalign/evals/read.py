@@ -53,7 +53,7 @@ def _about_of(workdir: epath.Path) -> About:
   """Who was evaluated; an evaluation that is not done is refused, with what it lacks."""
   if not (workdir / store.EVALUATED).exists():
     if (workdir / store.ASKED).exists():
-      raise UserError(f'the evaluation in {workdir} is not done ({_so_far(workdir)}): {_REMEDY}')
+      raise UserError(f'the evaluation in {workdir} is not done ({so_far(workdir)}): {_REMEDY}')
     raise UserError(f'{workdir} holds no evaluation: name the --workdir of one')
   return _about_in(workdir / store.EVALUATED)
 
@@ -133,7 +133,7 @@ def _shown(verdict: Verdict) -> str:
   return f'{verdict.value:.4g}'
 
 
-def _so_far(workdir: epath.Path) -> str:
+def so_far(workdir: epath.Path) -> str:
   """How many answers to each suite there are."""
   said = []
   for suite in asked_of(workdir).suites:

@@ -1,5 +1,5 @@
-"""The command that makes a study again: which config of this release its sealed plan comes from, in
-which variant, and the flags by which the plan differs from it."""
+"""The command that makes a study or another run again: which config of this release its own comes
+from, in which variant, and the flags by which it differs from that."""
 
 import contextlib
 import dataclasses
@@ -12,8 +12,7 @@ from typing import Any
 from jaxalign import config_file, overrides, sealing
 from jaxalign.config import UserError
 
-_CONFIGS = pathlib.Path(__file__).parents[3] / 'configs'
-_Plan = Mapping[str, Any]  # plan.json
+_Plan = Mapping[str, Any]  # plan.json, or config.json of any run
 _FREE = ('workers', 'slices', 'slice')  # how a study is run, and not what it is
 _BUILT = {'arms', 'base', 'climbs', 'recipes', 'rl_arms'}  # which hang on one another
 _ABSENT = '(absent)'  # as sealing.diff says it
@@ -28,17 +27,21 @@ class _Command:
   besides: tuple[str, ...]
 
 
-def of_plan(plan: _Plan, configs: pathlib.Path = _CONFIGS) -> _Command | None:
+def of_plan(plan: _Plan, configs: pathlib.Path = config_file.SHIPPED) -> _Command | None:
   """The _Command nearest to a plan: what no flag says weighs most, then how many flags it takes.
-  None: none of these configs is of such a study."""
-  found = [_from(spec, plan) for spec in _specs(configs)]
+  None: none of these configs is of such a study, or of such a stage."""
+  found = [_from(spec, plan) for spec in _specs(configs, plan)]
   every = [one for one in found if one is not None]
   return min(every, key=lambda one: (len(one.besides), len(one.flags)), default=None)
 
 
-def _specs(configs: pathlib.Path) -> Iterator[str]:
-  """FILE.py[:VARIANT] of all studies, the plain one of each first."""
-  for path in sorted(configs.glob('study_*.py')):
+def _specs(configs: pathlib.Path, plan: _Plan) -> Iterator[str]:
+  """FILE.py[:VARIANT] of all that are called after the stage of this plan, the plain one of each
+  first."""
+  stage = str(plan.get('class')).partition(':')[0].split('.')
+  for path in sorted(configs.glob('[!_]*.py')):
+    if not any(part.startswith(path.stem.partition('_')[0]) for part in stage):
+      continue
     yield str(path)
     with contextlib.suppress(UserError):  # of a file that cannot be read
       yield from [f'{path}:{variant}' for variant in config_file.variants(str(path))]
@@ -53,8 +56,8 @@ def _from(spec: str, plan: _Plan) -> _Command | None:
   if not _same_kind(sealed, plan):
     return None
   file, colon, variant = spec.partition(':')
-  name = f'configs/{pathlib.Path(file).name}{colon}{variant}'
-  workdir = f'runs/{pathlib.Path(file).stem.removeprefix("study_")}'
+  stem = pathlib.Path(file).stem
+  name, workdir = f'{stem}{colon}{variant}', f'runs/{stem.removeprefix("study_")}'
   flags, besides = {}, set()
   for field, _, theirs in sealing.diff(sealed, plan):
     top = field.split('.')[0]
@@ -84,13 +87,13 @@ def _open(part: Any) -> Any:
 
 
 def _same_kind(ours: _Plan, theirs: _Plan) -> bool:
-  worlds = [{'class': world.get('class')} for world in (_world(ours), _world(theirs))]
-  return None not in worlds[0].values() and not sealing.diff(*worlds)
+  """Whether both are of one stage, and if they are studies in one kind of world."""
+  kinds = [_class_of(one.get('world', one)) for one in (ours, theirs)]
+  return None not in kinds[0].values() and not sealing.diff(*kinds)
 
 
-def _world(plan: _Plan) -> _Plan:
-  found = plan.get('world')
-  return found if isinstance(found, dict) else {}
+def _class_of(part: Any) -> _Plan:
+  return {'class': part.get('class') if isinstance(part, dict) else None}
 
 
 def _text(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from jaxalign import main, sealing
 from jaxalign.config import AdamW, UserError
 from jaxalign.data import sources
 from jaxalign.data.text import shipped
+from jaxalign.doors import examining
 from jaxalign.stages import dpo, reward, training
 from jaxalign.stages.doctors import doctor, language_doctor, pairs_doctor
 
@@ -22,7 +23,7 @@ def smoke(name='reward', **changes):
 
 @pytest.mark.parametrize('name, stage', [('reward', reward), ('dpo', dpo)])
 def test_a_good_config_passes_every_check(name, stage):
-  with main.quickly_compiled():
+  with examining.quickly_compiled():
     found = {c.name: c for c in stage.doctor(sealing.seal(smoke(name)), None, ONE)}
   assert {c.state for c in found.values()} == {'ok'}, found
   assert 'by chance 0.693' in found['one step'].why
@@ -58,5 +59,8 @@ def test_a_loss_that_begins_far_from_chance_fails():
     state, given, loss, rewards = reward.start(*args)
     return state, given, lambda *a: {k: (9 * t, w) for k, (t, w) in loss(*a).items()}, rewards
 
-  with main.quickly_compiled(), pytest.raises(UserError, match='by chance, where 0.6931 is right'):
+  with (
+    examining.quickly_compiled(),
+    pytest.raises(UserError, match='by chance, where 0.6931 is right'),
+  ):
     pairs_doctor.one_step(smoke(), examples, start)

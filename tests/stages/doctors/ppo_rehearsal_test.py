@@ -13,6 +13,7 @@ from jaxalign import main, sealing
 from jaxalign.config import AdamW, UserError
 from jaxalign.data import chat
 from jaxalign.data.text import Tokenizer, shipped
+from jaxalign.doors import examining
 from jaxalign.rl import players
 from jaxalign.rl.judges import Judge
 from jaxalign.stages import bon, ppo, refusals, trained, training
@@ -38,7 +39,7 @@ def good():
   """One rehearsal, with a temperature that is not 1 and with microbatches."""
   cfg = sealing.seal(smoke(minibatch=16, microbatches=2))
   cfg = dataclasses.replace(cfg, rules=dataclasses.replace(cfg.rules, temperature=0.7))
-  with main.quickly_compiled():
+  with examining.quickly_compiled():
     return rehearsal.rehearse(cfg, shipped(), prompts(cfg), ppo.once)
 
 
@@ -219,7 +220,7 @@ def test_gold_is_counted_too():
 @pytest.mark.campaign
 def test_the_whole_visit():
   cfg = sealing.seal(smoke())
-  with main.quickly_compiled():
+  with examining.quickly_compiled():
     found = {check.name: check for check in ppo.doctor(cfg, None, ONE)}
   assert {check.state for check in found.values()} == {'ok', 'skipped'}
   assert [n for n, check in found.items() if check.state == 'skipped'] == ['memory']

@@ -15,7 +15,7 @@ CONFIGS = f'{ROOT}/configs'
 
 
 def plan_of(spec, *assigned):
-  cfg = main.load(f'{CONFIGS}/{spec}')
+  cfg = main.load(f'{CONFIGS}/{spec}' if '.py' in spec else spec)
   for name, text in assigned:
     overrides.override(cfg, name, text)
   return json.loads(sealing.to_json(sealing.seal(cfg)))
@@ -25,7 +25,7 @@ def again(told):
   """The plan that the flags make, read as a shell and main read them."""
   plain, assigned = overrides.of_arguments(shlex.split(' '.join(told.flags)))
   (spec,) = (flag.removeprefix('--config=') for flag in plain if flag.startswith('--config='))
-  return plan_of(spec.removeprefix('configs/'), *assigned)
+  return plan_of(spec, *assigned)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def again(told):
 def test_the_flags_make_the_same_plan(spec, assigned):
   plan = plan_of(spec, *assigned)
   told = command.of_plan(plan)
-  assert told.besides == () and told.flags[0] == f'--config=configs/{spec}'
+  assert told.besides == () and told.flags[0] == f'--config={spec.replace(".py", "")}'
   assert not [one for one in sealing.diff(again(told), plan) if one[0] != 'workers']
   said = {flag.partition('=')[0] for flag in told.flags[2:]}
   assert said <= {f'--config.{name}' for name, _ in assigned}
@@ -55,7 +55,7 @@ def test_the_flags_make_the_same_plan(spec, assigned):
 def test_a_variant_is_known_by_what_it_makes():
   plan = plan_of('study_why.py:develop', ('seeds', '200,201,202'))
   assert command.of_plan(plan).flags == (
-    '--config=configs/study_why.py:develop', '--workdir=runs/why', '--config.seeds=200,201,202',
+    '--config=study_why:develop', '--workdir=runs/why', '--config.seeds=200,201,202',
   )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_what_no_flag_says_is_named():
   more = Arm(name='none', steps=(), tests='goods')
   other = dataclasses.replace(cfg, arms=(*cfg.arms, more))
   told = command.of_plan(json.loads(sealing.to_json(other)))
-  assert told.besides == ('arms',) and 'study_why.py' in told.flags[0]
+  assert told.besides == ('arms',) and 'study_why' in told.flags[0]
   assert command.of_plan(plan).besides == ()
 
 
@@ -80,7 +80,7 @@ def test_a_plan_of_an_older_release_is_read():
   """It names classes by where they were, and lacks the fields that are young."""
   text = json.dumps(plan_of('study_valueworld.py', ('seeds', '0,1,2,3,4,5,6,7,')))
   old = json.loads(text.replace('jaxalign.study.plan.rules', 'jaxalign.study.rules'))
-  assert command.of_plan(old).flags[0] == '--config=configs/study_valueworld.py'
+  assert command.of_plan(old).flags[0] == '--config=study_valueworld'
   assert command.of_plan(old).besides == ()
 
 
@@ -106,7 +106,7 @@ def test_a_young_field_at_its_default_is_in_no_plan_and_yet_a_flag(tmp_path):
   plan['rules']['share_floor'] = 0.75
   assert command.of_plan(plan, tmp_path).flags[2:] == ('--config.rules.share_floor=0.75',)
   (tmp_path / 'study_broken.py').write_text('1 / 0')
-  assert command.of_plan(plan, tmp_path).flags[0] == '--config=configs/study_mine.py'
+  assert command.of_plan(plan, tmp_path).flags[0] == '--config=study_mine'
 
 
 def test_values_fit_for_a_shell():
