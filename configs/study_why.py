@@ -9,7 +9,7 @@ Slice: none, a laptop. Cost: nine minutes on two cores.
 Expect: PARTIAL, since no control is run; :full said SUPPORTED, and that wrong reasons do as well.
 
 :full    the record: 24 seeds, each with both negative controls, the secondary contrasts, and the
-         exploratory arms, which are reported and never judged (configs/why/arms.py). 50 to 70 minutes.
+         exploratory arms, which are reported and never judged (configs/why/arms.py). An hour.
 :develop seeds 200 to 207 on development words, with the negative control kappa = 0: where a recipe
          may be tried.
 :smoke   the whole path in seconds: two seeds, some arms of each kind, weights that learn nothing.

@@ -77,8 +77,7 @@ class Live:
     return f'{there}{_counted(train, "lesson")} to train, {side}; {when}; {page}.'
 
   def judging(self) -> None:
-    """All of it is there, and what stands on the disk is read and judged, which takes a minute where
-    there are many seeds."""
+    """Said before all that is stored is read and judged: of many seeds that takes a minute."""
     if pod.writes():
       self._print('all of it is there, and is judged now\n')
 
