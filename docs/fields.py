@@ -24,7 +24,10 @@ STAGES = ('explain', 'sft', 'reward', 'dpo', 'ppo', 'bon', 'corpus', 'evaluate')
 GUESTS = ('texts.real_text', 'why.whyworld', 'two_specs.two_specs')  # of a study, beside its World
 PAGES = {  # a room of the package -> the page of its configs, and how it begins
   'stages': ('shared', 'Configs that several stages hold.'),
-  'models': ('models', 'What a `model` of a config can be, and the adapter that is trained on it.'),
+  'models': (
+    'models',
+    'What `model` takes; llama3, mistral, qwen2 and qwen3 extend llama2.Config.',
+  ),
   'data': ('data', 'Where texts lie, what they are, and in which format dialogues are written.'),
   'rl': ('ppo', ''),
   'corpora': ('corpus', ''),

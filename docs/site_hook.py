@@ -15,8 +15,8 @@ _LINK = re.compile(r'\[([^\]\n]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)')  # [words](file#
 
 
 def on_config(config: Any) -> Any:
-  """No address in a page: the offline plugin asks for a script of a CDN; ours does its work."""
-  config.extra['polyfills'] = []
+  """Search in files: the offline plugin would have a CDN's script for it, and ours does as well."""
+  config.extra['polyfills'] = ['site_worker.js']
   return config
 
 
