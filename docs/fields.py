@@ -138,18 +138,20 @@ def section(cls: type) -> str:
 
 def _rows(cls: type) -> Iterator[str]:
   kinds, notes = sealing.field_types(cls, bounds=True), notes_of(cls)
-  linked = lambda kind: _linked(kind, page_of(cls))
   for field in dataclasses.fields(cls):
-    takes = sealing.takes(kinds[field.name], linked)
+    takes = sealing.takes(kinds[field.name], lambda kind, n=field.name: _linked(kind, cls, n))
     yield f'| `{field.name}` | {takes} | {_default(field)} | {_plain(notes.get(field.name, ""))} |'
 
 
-def _linked(kind: Any, page: str) -> str:
-  """A class by its name; a config with a link to where its fields stand."""
+def _linked(kind: Any, cls: type, field: str) -> str:
+  """A class by its name; a config with a link to where its fields stand. What meets a protocol is
+  any of a page."""
+  if kind is Any and field in ('suites', 'judges'):
+    return f'any of [{field}]({field}.md)'
   if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
     return _plain(str(getattr(kind, '__name__', kind)))
-  there = page_of(kind)
-  return f'[{name_of(kind)}]({"" if there == page else there + ".md"}#{anchor_of(kind)})'
+  there = '' if page_of(kind) == page_of(cls) else f'{page_of(kind)}.md'
+  return f'[{name_of(kind)}]({there}#{anchor_of(kind)})'
 
 
 def _default(field: Any) -> str:
@@ -159,7 +161,7 @@ def _default(field: Any) -> str:
     value = field.default
   else:
     return 'must be given'
-  text = sealing.shown(value)
+  text = name_of(type(value)) if sealing.is_config(value) else sealing.shown(value)
   return f'`{text if text != "" else repr(text)}`'
 
 

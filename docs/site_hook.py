@@ -1,6 +1,9 @@
 """What mkdocs is told besides: pages made from the code, and links that hold in the site too."""
 
 import ast
+import contextlib
+import importlib
+import io
 import pathlib
 import re
 from typing import Any
@@ -10,6 +13,7 @@ import fields  # beside this file: mkdocs looks there
 from jaxalign import main
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+_DOORS = ('sample', 'chat', 'serve', 'samples', 'judge sample', 'judge calibrate')
 OWN = ('CONTRIBUTING.md', 'CHANGELOG.md')  # pages from the root
 _LINK = re.compile(r'\[([^\]\n]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)')  # [words](file#mark), no address
 
@@ -44,7 +48,14 @@ def made() -> dict[str, str]:
 
 
 def _command() -> str:
-  return f'# The command\n\n```text\n{main.__doc__}```\n'
+  """What --help prints: of the command, and of each door, which has flags of its own."""
+  parts = ['# The command', f'```text\n{main.__doc__}```']
+  for door in _DOORS:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+      importlib.import_module(f'jaxalign.doors.{door.split()[0]}').run([*door.split(), '--help'])
+    parts += [f'## jaxalign {door}', f'```text\n{said.getvalue()}```']
+  return '\n\n'.join(parts) + '\n'
 
 
 def _configs() -> str:
