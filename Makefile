@@ -16,7 +16,11 @@ NEWEST := $(addprefix tests/,models train losses_test.py sharding_test.py compil
   main_test.py rl/sample_test.py stages/language_test.py stages/ppo_test.py \
   study/run/runner_test.py)
 
-.PHONY: demo test test-newest test-all lint format install clean
+# The site's tools have a place of their own, which sees $(VENV): mkdocs imports what it describes.
+DOCS := .venv-docs
+DOCS_STAMP := $(DOCS)/.installed-$(shell cksum < pyproject.toml | tr -d ' \t\n')
+
+.PHONY: demo test test-newest test-all lint format docs install clean
 
 demo: install
 	@$(RUN) -m jaxalign.main --config=configs/study_why.py --workdir=runs/why
@@ -39,6 +43,20 @@ format: install
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
+docs: install $(DOCS_STAMP)
+	@JAX_PLATFORMS=cpu NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build
+	@echo 'open site/index.html'
+
+$(DOCS_STAMP): | install
+	@echo 'installing what builds the site into $(DOCS) (once, a minute)'
+	@'$(RUN)' -m venv --clear '$(DOCS)'
+	@'$(RUN)' -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_paths()["purelib"])' \
+	  > "$$('$(DOCS)/bin/python' -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/sees_venv.pth"
+	@'$(RUN)' -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	  print(*project["optional-dependencies"]["docs"], sep="\n")' > '$(DOCS)/asked.txt'
+	@'$(DOCS)/bin/python' -m pip install -qq --disable-pip-version-check -r '$(DOCS)/asked.txt'
+	@touch '$@'
+
 install: $(STAMP)
 
 $(STAMP):
@@ -53,4 +71,4 @@ $(STAMP):
 	@echo 'installed'
 
 clean:
-	rm -rf .venv .venv312 .venv-harnesses .pytest_cache .mypy_cache .ruff_cache build jaxalign.egg-info
+	rm -rf .venv .venv312 .venv-docs .venv-harnesses site .pytest_cache .mypy_cache .ruff_cache build jaxalign.egg-info

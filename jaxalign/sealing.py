@@ -137,20 +137,25 @@ def wanted(value: object, kind: Any) -> str:
   return ' or '.join(near) if near else f'takes {takes(kind)}'
 
 
-def takes(kind: Any) -> str:
-  """An annotation in words, for the error that names it."""
+def _name(kind: Any) -> str:
+  return str(getattr(kind, '__name__', kind))
+
+
+def takes(kind: Any, named: Callable[[Any], str] = _name) -> str:
+  """An annotation in words, for the error that names it; `named` calls a class by a name."""
   origin, args = typing.get_origin(kind), typing.get_args(kind)
   if len(choices(kind)) > 1:
-    return ' or '.join(takes(one) for one in choices(kind))
+    return ' or '.join(takes(one, named) for one in choices(kind))
   if origin is Annotated:
-    return ' '.join([takes(args[0]), *map(str, args[1:])])
+    return ' '.join([takes(args[0], named), *map(str, args[1:])])
   if origin is Literal or (isinstance(kind, type) and issubclass(kind, enum.Enum)):
     return 'one of ' + ', '.join(str(getattr(one, 'name', one)) for one in (args or kind))
   if origin is tuple:
-    return 'a tuple (' + ', '.join('...' if one is ... else takes(one) for one in args) + ')'
+    parts = ('...' if one is ... else takes(one, named) for one in args)
+    return 'a tuple (' + ', '.join(parts) + ')'
   words = {int: 'an int', float: 'a float', str: 'text', bool: 'true or false', None: 'none'}
   kind = None if kind is types.NoneType else kind
-  return words.get(kind) or str(getattr(kind, '__name__', kind))
+  return words.get(kind) or named(kind)
 
 
 def shown(value: object) -> str:

@@ -16,6 +16,7 @@ MODULES = {  # of distributions that may not be installed here, or share a name 
   'lm-eval': 'lm_eval', 'inspect-ai': 'inspect_ai',
 }  # fmt: skip
 TOOLS = {'mypy', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff'}  # are run, never imported
+TOOLS |= {'mkdocs', 'mkdocs-material', 'mkdocstrings-python'}  # make docs runs them
 UNSEEN = {'gcsfs'}  # fsspec imports it for gs:// by its name
 ORACLES = {'transformers'}  # reads what the package exports: benchmarks and tests import it
 PEERS = {'torch', 'trl'}  # what benchmarks/ measure beside; whoever runs them installs them
