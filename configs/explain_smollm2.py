@@ -7,9 +7,9 @@ Slice: v5e-4. Cost (estimated, not run yet): about half an hour, for 100 M token
 Expect (likewise): held-out loss on explanations falls by some tenths of a nat, on C4 by less than
 .1.
 :lora    thin matrices beside frozen weights, 400 steps of 4 x 256 tokens of a corpus of one's own
-         (docs/corpora.md): runs/why is trained on, and its held-out texts, the same with reasons of
-         other values, and those of runs/what, which gives none, are read beside. On two cores of a
-         laptop: about an hour.
+         (docs/corpora.md): runs/corpus_why is trained on, and its held-out texts, the same with
+         reasons of other values, and those of runs/corpus_what, which gives none, are read beside.
+         On two cores of a laptop: about an hour.
 :smoke   the same stage on a tiny Llama with a tied head, on the corpus that ships: under a minute.
 """
 
@@ -26,9 +26,9 @@ from jaxalign.stages.language import Corpus
 
 HUB = 'HuggingFaceTB/SmolLM2-135M-Instruct'
 HELD_OUT = dict(
-  why='runs/why/validation/explain.jsonl',
-  shuffled='runs/why/validation/shuffled.jsonl',
-  what='runs/what/validation/explain.jsonl',
+  why='runs/corpus_why/validation/explain.jsonl',
+  shuffled='runs/corpus_why/validation/shuffled.jsonl',
+  what='runs/corpus_what/validation/explain.jsonl',
 )
 
 
@@ -47,7 +47,7 @@ def _on_a_laptop(base):
   return dataclasses.replace(
     base,
     model=llama2.smollm2_135m(dtype='float32', remat='none'),
-    train=(Corpus(source=texts('runs/why/train/explain.jsonl')),),
+    train=(Corpus(source=texts('runs/corpus_why/train/explain.jsonl')),),
     held_out=held_out,
     length=256,
     batch=4,

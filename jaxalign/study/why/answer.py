@@ -70,11 +70,19 @@ def answer(found: Results) -> str:
 def _unread(found: Results) -> str:
   """That it is the reason which was read, where that was asked and not shown."""
   one = next((one for one in found.contrasts if one.name == _WRONG), None)
-  if one is None or one.holds:
+  return '' if one is None or one.holds else f'; not shown: {_MISSED[_WRONG]}'
+
+
+def answers(found: Results) -> str:
+  """P2 in rates, where these do not show what its log-odds do; else ''."""
+  one = next((one for one in found.contrasts if one.name == _SISTER), None)
+  numbers = one.scales.get('rate') if one else None
+  if not (one and one.holds and numbers) or numbers.low is None or numbers.low > 0:
     return ''
-  if _equal(one, found.rules):
-    return '; but reasons of another pair carried as far'
-  return '; but not further, as far as is shown, than reasons of another pair'
+  return (
+    f'Log-odds move, and answers are not shown to: in rates P2 is {_interval(numbers, "")} (p '
+    f'{_small(numbers.p)}, two-sided; not judged).'
+  )
 
 
 def read(found: Results) -> str:
@@ -142,10 +150,7 @@ def meaning(found: Results) -> str:
     )
     if _WRONG in by_name and not _holds(by_name, _WRONG):
       said.append(
-        'Reasons of another pair carried as far: that documents give reasons was used, and not '
-        'which.'
-        if _equal(by_name[_WRONG], found.rules)
-        else 'That the reasons themselves are read, and not only that some are given, is not shown.'
+        'That the reasons themselves are read, and not only that some are given, is not shown.'
       )
   if _NAMED in by_name and not _holds(by_name, _NAMED) and _equal(by_name[_NAMED], found.rules):
     said.append('On what documents name, why adds nothing that would matter: that is a finding.')

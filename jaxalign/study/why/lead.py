@@ -43,7 +43,7 @@ _ENDS = {
   2.0: '2\nwhat was taught',
 }
 _HUES = dict(why=figures.BLUE, late=figures.BLUE, what=figures.ORANGE)  # of controls: green
-_BESIDE = answer.named, answer.beyond, answer.read, answer.order
+_BESIDE = answer.answers, answer.named, answer.beyond, answer.read, answer.order
 _EXAMPLES: dict[str, documents.Kind] = {'why': 'why', 'what': 'what'}
 
 

@@ -59,15 +59,25 @@ def test_reasons_of_another_pair_that_carry_as_far_are_said_in_the_answer(suppor
   )
   alike = planted.planted(range(24), sister=SISTER | dict(wrong=SISTER['why']), spread=0.1)
   assert alike.verdict == 'SUPPORTED'
-  assert answer.answer(alike).endswith('; but reasons of another pair carried as far.')
-  assert 'that documents give reasons was used, and not which' in answer.meaning(alike)
-  assert 'read: not shown: that the right reasons carry further' in answer.read(alike)
-  unsure = planted.planted(sister=SISTER | dict(wrong=SISTER['why']))
-  assert answer.answer(unsure).endswith(
-    'not further, as far as is shown, than reasons of another pair.'
-  )
-  assert 'not only that some are given, is not shown' in answer.meaning(unsure)
+  tail = '; not shown: that the right reasons carry further than those of another pair.'
+  assert answer.answer(alike).endswith(tail)
+  assert 'and not only that some are given, is not shown' in answer.meaning(alike)
+  said = answer.read(alike)
+  assert 'read: not shown: that the right reasons' in said and 'within 0.2 of none' in said
   assert answer.read(planted.without(supported, 'S1')).endswith('not measured.')
+
+
+def test_rates_that_do_not_move_are_said_beside_log_odds_that_do(supported):
+  contrasts = []
+  for one in supported.contrasts:
+    rate = dataclasses.replace(one.scales['rate'], low=-0.05)
+    contrasts.append(dataclasses.replace(one, scales={**one.scales, 'rate': rate}))
+  unsure = dataclasses.replace(supported, contrasts=tuple(contrasts))
+  assert re.match(
+    r'Log-odds move, and answers are not shown to: in rates P2 is \+0\.\d\d \[-0\.05, ',
+    answer.answers(unsure),
+  )
+  assert supported.contrasts[1].scales['rate'].low > 0 and answer.answers(supported) == ''
 
 
 def test_a_null_is_a_null_with_its_power():
