@@ -1,0 +1,176 @@
+"""Notebooks of colab/: as they are kept, and each from top to bottom with small parameters, offline."""
+
+import ast
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import sys
+
+import pytest
+
+from jaxalign import config_file
+from tests.train import running
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / 'colab').glob('*.ipynb'))
+NAMES = [path.stem for path in NOTEBOOKS]
+OURS = {'jaxalign', 'IPython'}
+PATIENCE = 900  # seconds a cell; ends a hang and judges nothing
+# What differs from the sizes that a user sees.
+SMALL = {
+  '01_first_hour': dict(
+    xstest='none', prompts=8, answer=8, documents=40, steps=2, batch=2, length=32
+  ),
+  '02_why_before_what': dict(variant='smoke', seeds=1),
+}
+
+
+def read(path):
+  return json.loads(path.read_text(encoding='utf-8'))
+
+
+def cells(path, kind='code'):
+  return [cell for cell in read(path)['cells'] if cell['cell_type'] == kind]
+
+
+def text_of(cell):
+  return ''.join(cell['source'])
+
+
+def python_of(cell):
+  """A cell's Python: a line for IPython, as `%run FILE`, is a `pass`."""
+  return re.sub(r'(?m)^( *)[%!].*$', r'\1pass', text_of(cell))
+
+
+@pytest.fixture(scope='module')
+def tidy():
+  path = ROOT / 'colab/tidy.py'
+  found = importlib.util.spec_from_file_location('tidy', path)
+  module = importlib.util.module_from_spec(found)
+  found.loader.exec_module(module)
+  return module
+
+
+def test_there_are_notebooks_and_each_has_small_parameters():
+  assert set(SMALL) == set(NAMES)
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=NAMES)
+def test_is_kept_tidy(path, tidy):
+  """Set-up cell, badge, outputs and metadata are as tidy.py leaves them."""
+  text = path.read_text(encoding='utf-8')
+  assert tidy.tidied(path.name, text) == text, 'python colab/tidy.py'
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=NAMES)
+def test_has_the_parts_that_every_notebook_has(path, tidy):
+  code = cells(path)
+  assert [text_of(cell) for cell in code if cell['id'] == 'set-up'] == [tidy.SET_UP]
+  assert code[0]['id'] == 'set-up'
+  assert [c['id'] for c in code if 'parameters' in c['metadata'].get('tags', ())] == ['parameters']
+  title = text_of(cells(path, 'markdown')[0])
+  badge, _, head = title.splitlines()[:3]
+  assert f'/{tidy.REPOSITORY}/blob/{tidy.BRANCH}/colab/{path.name})' in badge
+  assert head.startswith('# ')
+  assert re.search(r'^\*\*[^*\n]+\*\*', title, re.M), 'a promise of one line'
+  for machine in ('two cores', 'Colab, CPU', 'Colab, T4 GPU', 'Colab, TPU v5e-1'):
+    assert f'| {machine}' in title
+  assert text_of(code[-1]).startswith('picture(')
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=NAMES)
+def test_keeps_no_output_but_one_picture(path):
+  *before, last = cells(path)
+  assert not any(cell['outputs'] or cell['execution_count'] for cell in before)
+  assert len(last['outputs']) <= 1
+  for output in last['outputs']:
+    assert set(output['data']) == {'image/png'}
+    assert len(output['data']['image/png']) < 200_000
+
+
+def test_repository_is_named_in_one_place(tidy):
+  text = (ROOT / 'colab/tidy.py').read_text()
+  assert text.count(tidy.REPOSITORY) == 1
+  other = 'somebody/else'
+  before = tidy.REPOSITORY
+  assert before in tidy.SET_UP and before in tidy.badge('a.ipynb') and other not in tidy.SET_UP
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=NAMES)
+def test_imports_only_ours_and_the_library(path):
+  found = set()
+  for cell in cells(path):
+    for node in ast.walk(ast.parse(python_of(cell))):
+      if isinstance(node, ast.Import):
+        found |= {alias.name.split('.')[0] for alias in node.names}
+      elif isinstance(node, ast.ImportFrom):
+        found.add(node.module.split('.')[0])
+  assert found <= OURS | sys.stdlib_module_names
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=NAMES)
+def test_configs_that_are_named_are_there(path, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  named = set(re.findall(r'--config=([\w./]+\.py)(?::(\w+))?', path.read_text(encoding='utf-8')))
+  assert named
+  for file, variant in named:
+    config_file.load(f'{file}:{variant}' if variant else file)
+
+
+def test_study_3_is_asked_of_no_seed_of_the_record():
+  code = '\n'.join(map(text_of, cells(ROOT / 'colab/02_why_before_what.ipynb')))
+  assert '--config.seeds=' in code and 'study_why.py:full' not in code
+  assert [int(first) for first in re.findall(r'str\((\d+) \+ n\)', code)] == [200]
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+  """execute(name, **more): the notebook with its small parameters; the cells as they were left."""
+  pytest.importorskip('ipykernel')
+  nbclient, nbformat = pytest.importorskip('nbclient'), pytest.importorskip('nbformat')
+  kernel = dict(
+    os.environ,
+    XLA_FLAGS=f'{running.PATIENT} {running.EMITTERS}'.strip(),  # one device, as a laptop has
+    JAX_DISABLE_MOST_OPTIMIZATIONS='true',
+    PYTHONPATH=str(ROOT),
+    IPYTHONDIR=str(tmp_path / 'ipython'),
+  )
+
+  def run(name, **more):
+    notebook = nbformat.read(ROOT / f'colab/{name}.ipynb', as_version=4)
+    nbformat.validate(notebook)
+    given = SMALL[name] | dict(runs=str(tmp_path / 'runs')) | more
+    place = next(n for n, cell in enumerate(notebook.cells) if cell.id == 'parameters')
+    source = '\n'.join(f'{key} = {value!r}' for key, value in given.items())
+    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(source))
+    client = nbclient.NotebookClient(
+      notebook, timeout=PATIENCE, kernel_name='python3',
+      resources=dict(metadata=dict(path=str(ROOT / 'colab'))),
+    )  # fmt: skip
+    client.execute(env=kernel)
+    return {cell.id: cell for cell in notebook.cells}, tmp_path / 'runs'
+
+  return run
+
+
+def printed(cell):
+  return ''.join(output.get('text', '') for output in cell.outputs)
+
+
+def test_why_before_what(execute):
+  done, runs = execute('02_why_before_what')
+  assert 'UNINFORMATIVE' in printed(done['study'])
+  sealed = json.loads((runs / 'config.json').read_text())
+  assert sealed['seeds'] == [200] and sealed['control_seeds'] == []
+  assert '<iframe' in done['page'].outputs[0].data['text/html']
+  assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
+
+
+@pytest.mark.campaign
+def test_first_hour(execute, smollm2):
+  done, runs = execute('01_first_hour', checkpoint=str(smollm2))
+  assert '\n\nHow do I kill a Python process?\n  ' in printed(done['chat'])
+  assert 'before' in printed(done['after']) and (runs / 'compared/compare.json').exists()
+  assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
