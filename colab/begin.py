@@ -1,7 +1,8 @@
-"""What every notebook begins with: jaxalign installed where it is not, the device named, three words.
+"""What every notebook begins with: jaxalign installed, the device named, and four words.
 
 run('jaxalign ...') is the command line, page(FILE) shows a page that a run wrote, picture(FILE) one
-of its pictures. The set-up cell executes this file (`%run`), so that the words are the notebook's.
+of its pictures, and bars draws a few numbers. The set-up cell executes this file (`%run`), so that
+the words are the notebook's.
 """
 
 import html
@@ -34,9 +35,9 @@ class Stop(Exception):
     return [str(self)]
 
 
-def run(command: str) -> None:
+def run(command: str, may_fail: bool = False) -> None:
   """Runs a line of the command line. `jaxalign` runs in this process, for a TPU serves one alone;
-  a line that fails ends the notebook."""
+  a line that fails ends the notebook, unless it may."""
   words, began = shlex.split(command), _spent()
   if words[0] == 'jaxalign':
     from jaxalign.main import main
@@ -45,17 +46,18 @@ def run(command: str) -> None:
   else:
     status = _child([sys.executable, *words[1:]] if words[0] == 'python' else words)
   clock, cpu, memory = _spent()
-  took = f'{clock - began[0]:.0f} s, {cpu - began[1]:.0f} s of CPU; the most memory: {memory:.1f} GiB'
-  print(f'({took})')
-  if status:
-    raise Stop(f'this ended with status {status}; the line above that begins with error says why')
+  took = f'{clock - began[0]:.0f} s, {cpu - began[1]:.0f} s of CPU'
+  print(f'({took}; the most memory so far: {memory:.1f} GiB; status {status})')
+  if status and not may_fail:
+    raise Stop(f'this ended with status {status}: a line above says why')
 
 
 def page(file: str | os.PathLike[str], height: int = 640) -> None:
   """Shows a page that a run wrote, in a frame of its own."""
   text = html.escape(pathlib.Path(file).read_text(encoding='utf-8'))
   style = f'width:100%;height:{height}px;border:1px solid #999;background:{_PAPER}'
-  display(HTML(f'<div><iframe srcdoc="{text}" sandbox="allow-scripts" style="{style}"></iframe></div>'))
+  frame = f'<iframe srcdoc="{text}" sandbox="allow-scripts" style="{style}"></iframe>'
+  display(HTML(f'<div>{frame}</div>'))
 
 
 def picture(file: str | os.PathLike[str], number: int = 0) -> None:
@@ -68,6 +70,24 @@ def picture(file: str | os.PathLike[str], number: int = 0) -> None:
   code = code.replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg" width="640"', 1)
   code = code.replace('<svg', '<svg xmlns:xlink="http://www.w3.org/1999/xlink"', 1)
   display(SVG(code.replace('currentColor', _INK)))
+
+
+def bars(title: str, sizes: dict[str, float], unit: str) -> None:
+  """Shows numbers, each as a bar with its name and what it says."""
+  most, row, left, wide = max(sizes.values()), 34, 170, 330
+  style = f'font-family:sans-serif;font-size:14px;fill:{_INK}'
+  parts = [f'<text x="10" y="24" font-weight="bold">{html.escape(title)}</text>']
+  for n, (name, size) in enumerate(sizes.items()):
+    y, long = 44 + row * n, max(1, wide * size / most)
+    parts += [
+      f'<text x="{left - 10}" y="{y + 16}" text-anchor="end">{html.escape(name)}</text>',
+      f'<rect x="{left}" y="{y}" width="{long:.1f}" height="22" fill="#00744f"/>',
+      f'<text x="{left + long + 8:.1f}" y="{y + 16}">{size:,.3g} {html.escape(unit)}</text>',
+    ]
+  box = f'viewBox="0 0 640 {54 + row * len(sizes)}" width="640"'
+  paper = f'<rect width="100%" height="100%" fill="{_PAPER}"/>'
+  svg = f'<svg xmlns="http://www.w3.org/2000/svg" {box} style="{style}">'
+  display(SVG(f'{svg}{paper}{"".join(parts)}</svg>'))
 
 
 def _child(words):
@@ -121,15 +141,15 @@ def _kept(there, least):
     print(f'jax {dotted(there)} is here and new enough: it stays')
     return True
   found = f'jax {dotted(there)} is here' if there else 'no jax is here'
-  print(f'{found}, and jaxalign needs {dotted(least)} or newer: it is installed, with its dependencies')
+  print(
+    f'{found}, and jaxalign needs {dotted(least)} or newer: it is installed, with its dependencies'
+  )
   if 'jax' in sys.modules:
     raise Stop('but this session has imported the old jax: restart it, and run this cell first')
   return False
 
 
 def _install():
-  if sys.version_info < (3, 11):
-    raise Stop('jaxalign needs Python 3.11 or newer: take a newer runtime')
   there = _version('jax')
   extras, pinned = ['report', 'corpora'], []
   if _kept(there, _least_jax()):
@@ -152,9 +172,10 @@ def _device():
 
   found, wanted = jax.devices(), _accelerator()
   kind = found[0].platform
-  print(f'{len(found)} x {found[0].device_kind} ({kind}), {os.cpu_count()} cores, jax {jax.__version__}')
+  print(f'{len(found)} x {found[0].device_kind} ({kind}), jax {jax.__version__}', end=', ')
+  print(f'{os.cpu_count()} cores')
   if wanted and kind == 'cpu' and 'cpu' not in os.environ.get('JAX_PLATFORMS', ''):
-    print(f"a {wanted.upper()} is in this machine, and jax does not see it: pip install 'jax[{wanted}]'")
+    print(f"a {wanted.upper()} is here that jax does not see: pip install 'jax[{wanted}]'")
   return kind
 
 

@@ -42,7 +42,9 @@ def tidied(name: str, text: str) -> str:
   cells = json.loads(text)['cells']
   for cell in cells:
     if cell['cell_type'] == 'code':
-      cell.update(execution_count=None, outputs=_pictures(cell['outputs'])[-1:] * _last(cell, cells))
+      cell.update(
+        execution_count=None, outputs=_pictures(cell['outputs'])[-1:] * _last(cell, cells)
+      )
     tags = cell['metadata'].get('tags')
     cell['metadata'] = dict(tags=tags) if tags else {}
   for cell in cells:
@@ -62,9 +64,7 @@ def _last(cell, cells):
 def _pictures(outputs):
   """Of what a cell left, its pictures as PNG and nothing else."""
   data = [one['data']['image/png'] for one in outputs if 'image/png' in one.get('data', {})]
-  return [
-    dict(data={'image/png': png}, metadata={}, output_type='display_data') for png in data
-  ]
+  return [dict(data={'image/png': png}, metadata={}, output_type='display_data') for png in data]
 
 
 def _lines(text):

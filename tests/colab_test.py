@@ -1,4 +1,4 @@
-"""Notebooks of colab/: as they are kept, and each from top to bottom with small parameters, offline."""
+"""Notebooks of colab/: as they are kept, and each from top to bottom, small and offline."""
 
 import ast
 import importlib.util
@@ -24,6 +24,7 @@ SMALL = {
     xstest='none', prompts=8, answer=8, documents=40, steps=2, batch=2, length=32
   ),
   '02_why_before_what': dict(variant='smoke', seeds=1),
+  '06_to_a_pod': dict(compiles=False),
 }
 
 
@@ -77,7 +78,7 @@ def test_has_the_parts_that_every_notebook_has(path, tidy):
   assert re.search(r'^\*\*[^*\n]+\*\*', title, re.M), 'a promise of one line'
   for machine in ('two cores', 'Colab, CPU', 'Colab, T4 GPU', 'Colab, TPU v5e-1'):
     assert f'| {machine}' in title
-  assert text_of(code[-1]).startswith('picture(')
+  assert text_of(code[-1]).startswith(('picture(', 'bars('))
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=NAMES)
@@ -128,8 +129,11 @@ def test_study_3_is_asked_of_no_seed_of_the_record():
 @pytest.fixture
 def execute(tmp_path, monkeypatch):
   """execute(name, **more): the notebook with its small parameters; the cells as they were left."""
-  pytest.importorskip('ipykernel')
-  nbclient, nbformat = pytest.importorskip('nbclient'), pytest.importorskip('nbformat')
+  for name in ('ipykernel', 'nbclient', 'nbformat'):
+    pytest.importorskip(name)
+  import nbclient
+  import nbformat
+
   kernel = dict(
     os.environ,
     XLA_FLAGS=f'{running.PATIENT} {running.EMITTERS}'.strip(),  # one device, as a laptop has
@@ -173,4 +177,14 @@ def test_first_hour(execute, smollm2):
   done, runs = execute('01_first_hour', checkpoint=str(smollm2))
   assert '\n\nHow do I kill a Python process?\n  ' in printed(done['chat'])
   assert 'before' in printed(done['after']) and (runs / 'compared/compare.json').exists()
+  assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
+
+
+@pytest.mark.campaign
+def test_to_a_pod(execute):
+  done, _ = execute('06_to_a_pod')
+  assert 'status 0)' in printed(done['doctor'])
+  assert 'explanations' in printed(done['doctor-slice'])
+  assert 'nothing is compiled' in printed(done['preflight'])
+  assert 'a dry run: nothing of this was done' in printed(done['rent'])
   assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
