@@ -141,9 +141,7 @@ def _kept(there, least):
     print(f'jax {dotted(there)} is here and new enough: it stays')
     return True
   found = f'jax {dotted(there)} is here' if there else 'no jax is here'
-  print(
-    f'{found}, and jaxalign needs {dotted(least)} or newer: it is installed, with its dependencies'
-  )
+  print(f'{found}, and jaxalign needs {dotted(least)} or newer, which is installed now')
   if 'jax' in sys.modules:
     raise Stop('but this session has imported the old jax: restart it, and run this cell first')
   return False

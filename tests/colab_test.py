@@ -1,6 +1,7 @@
 """Notebooks of colab/: as they are kept, and each from top to bottom, small and offline."""
 
 import ast
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -24,6 +25,9 @@ SMALL = {
     xstest='none', prompts=8, answer=8, documents=40, steps=2, batch=2, length=32
   ),
   '02_why_before_what': dict(variant='smoke', seeds=1),
+  '03_your_own_values': dict(
+    documents=12, queries=200, steps=1, batch=2, length=32, prompts=4, answer=8
+  ),
   '06_to_a_pod': dict(compiles=False),
 }
 
@@ -45,13 +49,22 @@ def python_of(cell):
   return re.sub(r'(?m)^( *)[%!].*$', r'\1pass', text_of(cell))
 
 
-@pytest.fixture(scope='module')
-def tidy():
-  path = ROOT / 'colab/tidy.py'
-  found = importlib.util.spec_from_file_location('tidy', path)
+def loaded(name):
+  found = importlib.util.spec_from_file_location(name, ROOT / f'colab/{name}.py')
   module = importlib.util.module_from_spec(found)
   found.loader.exec_module(module)
   return module
+
+
+@pytest.fixture(scope='module')
+def tidy():
+  return loaded('tidy')
+
+
+@pytest.fixture
+def begin():
+  pytest.importorskip('IPython')
+  return loaded('begin')
 
 
 def test_there_are_notebooks_and_each_has_small_parameters():
@@ -92,11 +105,10 @@ def test_keeps_no_output_but_one_picture(path):
 
 
 def test_repository_is_named_in_one_place(tidy):
-  text = (ROOT / 'colab/tidy.py').read_text()
-  assert text.count(tidy.REPOSITORY) == 1
-  other = 'somebody/else'
-  before = tidy.REPOSITORY
-  assert before in tidy.SET_UP and before in tidy.badge('a.ipynb') and other not in tidy.SET_UP
+  owner = tidy.REPOSITORY.split('/')[0]
+  for path in (ROOT / 'colab').glob('*.py'):
+    assert path.read_text().count(f'{owner}/') == (path.name == 'tidy.py')
+  assert tidy.REPOSITORY in tidy.SET_UP
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=NAMES)
@@ -114,7 +126,7 @@ def test_imports_only_ours_and_the_library(path):
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=NAMES)
 def test_configs_that_are_named_are_there(path, monkeypatch):
   monkeypatch.chdir(ROOT)
-  named = set(re.findall(r'--config=([\w./]+\.py)(?::(\w+))?', path.read_text(encoding='utf-8')))
+  named = set(re.findall(r'\b(configs/\w+\.py)(?::(\w+))?', path.read_text(encoding='utf-8')))
   assert named
   for file, variant in named:
     config_file.load(f'{file}:{variant}' if variant else file)
@@ -124,6 +136,71 @@ def test_study_3_is_asked_of_no_seed_of_the_record():
   code = '\n'.join(map(text_of, cells(ROOT / 'colab/02_why_before_what.ipynb')))
   assert '--config.seeds=' in code and 'study_why.py:full' not in code
   assert [int(first) for first in re.findall(r'str\((\d+) \+ n\)', code)] == [200]
+
+
+def test_a_jax_that_is_new_enough_stays(begin, capsys):
+  assert begin._least_jax() == (0, 10)
+  assert begin._kept((0, 10, 2), (0, 10)) and begin._kept((0, 10), (0, 10))
+  assert 'jax 0.10.2 is here and new enough: it stays' in capsys.readouterr().out
+
+
+def test_a_jax_that_is_too_old_is_said_and_asks_for_no_restart(begin, capsys, monkeypatch):
+  monkeypatch.delitem(sys.modules, 'jax', raising=False)
+  assert not begin._kept((0, 9, 1), (0, 10)) and not begin._kept(None, (0, 10))
+  first, second = capsys.readouterr().out.splitlines()
+  assert first == 'jax 0.9.1 is here, and jaxalign needs 0.10 or newer, which is installed now'
+  assert second.startswith('no jax is here')
+
+
+def test_only_a_session_that_imported_the_old_one_is_to_restart(begin):
+  import jax  # noqa: F401
+
+  with pytest.raises(begin.Stop, match='restart it'):
+    begin._kept((0, 9, 1), (0, 10))
+
+
+@pytest.mark.parametrize('there', [True, False])
+def test_pip_is_told_to_leave_jax_alone(begin, there, tmp_path, monkeypatch):
+  """A stand-in for Python notes what pip would be told, and under which constraints."""
+  python, noted = tmp_path / 'python', tmp_path / 'noted'
+  python.write_text(f'#!/bin/sh\necho "$@" > {noted}\ncat "$7" >> {noted}\n')
+  python.chmod(0o755)
+  monkeypatch.setattr(sys, 'executable', str(python))
+  monkeypatch.delitem(sys.modules, 'jax', raising=False)
+  version = importlib.metadata.version('jax')
+  if not there:
+    monkeypatch.setattr(begin, '_least_jax', lambda: (1000,))
+    monkeypatch.setattr(begin, '_CHIPS', (str(tmp_path),))  # the machine has a TPU
+  begin._install()
+  told, *constraints = noted.read_text().splitlines()
+  assert told.startswith('-m pip install')
+  if there:
+    assert told.endswith('[report,corpora]') and f'jax=={version}' in constraints
+  else:
+    assert told.endswith('[report,corpora,tpu]') and constraints == []
+
+
+def test_pictures_are_dark_on_white(begin, tmp_path, monkeypatch):
+  shown = []
+  monkeypatch.setattr(begin, 'display', shown.append)
+  page = tmp_path / 'page.html'
+  page.write_text('<p><svg viewBox="0 0 1 1"><path fill="currentColor"/></svg><svg id="b"></svg>')
+  begin.picture(page)
+  begin.picture(page, 1)
+  begin.bars('chips & hours', {'a': 1.0, '<b>': 2.5}, 'h')
+  first, second, third = (one.data for one in shown)
+  assert 'currentColor' not in first and 'fill="#ffffff"' in first
+  assert 'id="b"' in second
+  assert '&lt;b&gt;' in third and 'chips &amp; hours' in third and '2.5 h' in third
+  with pytest.raises(begin.Stop, match='has 2 pictures'):
+    begin.picture(page, 2)
+
+
+def test_a_line_that_fails_ends_the_notebook_unless_it_may(begin, capsys):
+  with pytest.raises(begin.Stop, match='status 2'):
+    begin.run('jaxalign --config=nothing.py --workdir=x')
+  begin.run('python -c "raise SystemExit(3)"', may_fail=True)
+  assert 'status 3)' in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -181,10 +258,19 @@ def test_first_hour(execute, smollm2):
 
 
 @pytest.mark.campaign
+def test_your_own_values(execute, smollm2):
+  done, runs = execute('03_your_own_values', checkpoint=str(smollm2))
+  assert (runs / 'corpus/more.jsonl').exists() and (runs / 'aligned/checkpoints/1').exists()
+  assert 'before: ' in printed(done['ask']) and 'after: ' in printed(done['ask'])
+  assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
+
+
+@pytest.mark.campaign
 def test_to_a_pod(execute):
   done, _ = execute('06_to_a_pod')
   assert 'status 0)' in printed(done['doctor'])
-  assert 'explanations' in printed(done['doctor-slice'])
+  slice_ = printed(done['doctor-slice'])
+  assert 'memory      ok' in slice_ and 'FAIL' in slice_ and 'status 1)' in slice_
   assert 'nothing is compiled' in printed(done['preflight'])
   assert 'a dry run: nothing of this was done' in printed(done['rent'])
   assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
