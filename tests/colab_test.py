@@ -26,7 +26,7 @@ SMALL = {
   ),
   '02_why_before_what': dict(variant='smoke', seeds=1),
   '03_your_own_values': dict(
-    documents=12, queries=200, steps=1, batch=2, length=32, prompts=4, answer=8
+    documents=12, queries=200, steps=1, batch=1, length=112, prompts=4, answer=4
   ),
   '06_to_a_pod': dict(compiles=False),
 }
