@@ -5,6 +5,7 @@ of its pictures, and bars draws a few numbers. The set-up cell executes this fil
 the words are the notebook's.
 """
 
+import glob
 import html
 import importlib
 import importlib.metadata
@@ -24,7 +25,7 @@ import tomllib
 from IPython.display import HTML, SVG, display
 
 _HOME = pathlib.Path(__file__).resolve().parents[1]
-_CHIPS = ('/dev/accel0', '/dev/vfio/0')  # where Linux has a TPU
+_CHIPS = ('/dev/accel[0-9]*', '/dev/vfio/[0-9]*')  # where Linux has a TPU
 _INK, _PAPER = '#16191d', '#ffffff'
 
 
@@ -128,7 +129,7 @@ def _least_jax():
 
 def _accelerator():
   """The extra of jaxalign that the machine's accelerator needs, '' where there is none."""
-  if any(map(os.path.exists, _CHIPS)) or 'COLAB_TPU_ADDR' in os.environ:
+  if any(map(glob.glob, _CHIPS)):
     return 'tpu'
   card = shutil.which('nvidia-smi')
   return 'gpu' if card and subprocess.run([card], capture_output=True).returncode == 0 else ''
