@@ -160,6 +160,7 @@ def _install():
     constraints.flush()
     pip = [sys.executable, '-m', 'pip', 'install', '-q', '--disable-pip-version-check']
     what = f'{_HOME}[{",".join(extras)}]'
+    print('installing jaxalign and what it needs: a minute or so', flush=True)
     if _child([*pip, '-c', constraints.name, what]):
       raise Stop('pip could not install jaxalign: its last lines say why')
   importlib.invalidate_caches()
@@ -179,6 +180,7 @@ def _device():
 
 
 if __name__ == '__main__':
+  sys.path.insert(0, str(_HOME))  # this checkout's jaxalign and configs, wherever pip put a copy
   if _version('jaxalign') is None:
     _install()
   DEVICE = _device()
