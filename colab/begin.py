@@ -1,8 +1,8 @@
-"""What every notebook begins with: jaxalign installed, the device named, and four words.
+"""What every notebook begins with: jaxalign installed, the device named, and a few words.
 
-run('jaxalign ...') is the command line, page(FILE) shows a page that a run wrote, picture(FILE) one
-of its pictures, and bars draws a few numbers. The set-up cell executes this file (`%run`), so that
-the words are the notebook's.
+begin() does the first two; run('jaxalign ...') is the command line, page(FILE) shows a page that a
+run wrote, picture(FILE) one of its pictures, and bars draws a few numbers. The set-up cell executes
+this file (`%run`), so that the words are the notebook's.
 """
 
 import glob
@@ -34,6 +34,14 @@ class Stop(Exception):
 
   def _render_traceback_(self) -> list[str]:
     return [str(self)]
+
+
+def begin() -> str:
+  """Installs jaxalign where it is not, and names the device: 'cpu', 'gpu' or 'tpu'."""
+  sys.path.insert(0, str(_HOME))  # this checkout's jaxalign and configs, wherever pip put a copy
+  if _version('jaxalign') is None:
+    _install()
+  return _device()
 
 
 def run(command: str, may_fail: bool = False) -> None:
@@ -167,7 +175,6 @@ def _install():
 
 
 def _device():
-  """Names the device; 'cpu', 'gpu' or 'tpu'."""
   import jax
 
   found, wanted = jax.devices(), _accelerator()
@@ -175,12 +182,5 @@ def _device():
   print(f'{len(found)} x {found[0].device_kind} ({kind}), jax {jax.__version__}', end=', ')
   print(f'{os.cpu_count()} cores')
   if wanted and kind == 'cpu' and 'cpu' not in os.environ.get('JAX_PLATFORMS', ''):
-    print(f"a {wanted.upper()} is here that jax does not see: pip install 'jax[{wanted}]'")
+    print(f"a {wanted.upper()} is here that jax does not see: %pip install '.[{wanted}]'")
   return kind
-
-
-if __name__ == '__main__':
-  sys.path.insert(0, str(_HOME))  # this checkout's jaxalign and configs, wherever pip put a copy
-  if _version('jaxalign') is None:
-    _install()
-  DEVICE = _device()

@@ -23,7 +23,8 @@ if home is None:
   subprocess.run(['git', 'clone', '--quiet', '--depth=1', address, 'jaxalign'], check=True)
   home = at / 'jaxalign'
 os.chdir(home)
-%run colab/begin.py"""
+%run colab/begin.py
+DEVICE = begin()"""
 METADATA = dict(
   kernelspec=dict(display_name='Python 3', language='python', name='python3'),
   language_info=dict(name='python'),
