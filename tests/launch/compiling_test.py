@@ -15,7 +15,7 @@ pytestmark = NEEDS_COMPILER
 CODE = """
 import sys
 from launch import compiling, slices
-print([device.coords for device in compiling.devices_of(slices.parse(sys.argv[1]))])
+print([[*device.coords] for device in compiling.devices_of(slices.parse(sys.argv[1]))])
 """
 
 
@@ -25,4 +25,4 @@ def test_a_machine_with_one_chip(name):
   env = os.environ | preflight.ENVIRONMENT
   done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
   assert done.returncode == 0, done.stderr
-  assert done.stdout.split('\n')[0].replace(' ', '') == '[(0,0,0)]'
+  assert done.stdout.split('\n')[0].replace(' ', '') == '[[0,0,0]]'
