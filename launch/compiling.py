@@ -28,6 +28,8 @@ def devices_of(where):
   how = dict(num_slices=where.count) if where.count > 1 else {}
   if where.kind == 'v4':
     how['chip_config_name'] = 'megacore'  # two cores as one device, as its runtime has them
+  if math.prod(where.shape) == 1:
+    how['chips_per_host_bounds'] = (1, 1, 1)  # a machine with one, as Colab's; else four are meant
   found = topologies.get_topology_desc(
     platform='tpu', topology_name=where.topology, wrap=where.wrap, **how
   )

@@ -13,9 +13,9 @@ OURS = {'jaxalign', 'configs', 'launch', 'benchmarks'}
 MODULES = {  # of distributions that may not be installed here, or share a name with others
   'gcsfs': 'gcsfs', 'matplotlib': 'matplotlib', 'tensorboardx': 'tensorboardX',
   'protobuf': 'google.protobuf', 'vadersentiment': 'vaderSentiment', 'wandb': 'wandb',
-  'lm-eval': 'lm_eval', 'inspect-ai': 'inspect_ai',
+  'lm-eval': 'lm_eval', 'inspect-ai': 'inspect_ai', 'nbclient': 'nbclient', 'nbformat': 'nbformat',
 }  # fmt: skip
-TOOLS = {'mypy', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff'}  # are run, never imported
+TOOLS = {'ipykernel', 'mypy', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff'}  # run, never imported
 TOOLS |= {'mkdocs', 'mkdocs-material', 'mkdocstrings-python'}  # make docs runs them
 UNSEEN = {'gcsfs'}  # fsspec imports it for gs:// by its name
 ORACLES = {'transformers'}  # reads what the package exports: benchmarks and tests import it
