@@ -16,7 +16,7 @@ import sys
 import time
 
 HERE = pathlib.Path(os.environ.get('CLOUD_HERE', '.'))
-BASE = ['--name=p', '--zone=z1', '--project=q', '--poll=0.02', '--grace=5', '--ssh_patience=20']
+BASE = ['--name=p', '--zone=z1', '--project=q', '--poll=0.02', '--grace=5', '--ssh_patience=90']
 REMOVE = 'gcloud compute tpus queued-resources delete p --zone=z1 --project=q --force --quiet'
 UP = 'p is up and costs money until this is run: ' + REMOVE  # a last line, as the next two
 COMING = 'p is WAITING_FOR_RESOURCES and will cost money until this is run: ' + REMOVE

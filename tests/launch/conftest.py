@@ -29,14 +29,16 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def go(capsys):
+def go(capsys, request):
   """go('up', ...) -> (exit status, lines)."""
 
   def run(verb, *more, command=None):
     slice_ = [] if any(f.startswith('--slice') for f in more) else ['--slice=v5e-16']
     after = ['--', *command] if command else []
     status = pod.main([verb, *cloud.BASE, *slice_, *more, *after])
-    return status, capsys.readouterr().out.splitlines()
+    said = capsys.readouterr().out
+    request.node.add_report_section('call', verb, said)  # for whoever reads of a failure
+    return status, said.splitlines()
 
   return run
 
