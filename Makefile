@@ -20,7 +20,7 @@ NEWEST := $(addprefix tests/,models train losses_test.py sharding_test.py compil
 DOCS := .venv-docs
 DOCS_STAMP := $(DOCS)/.installed-$(shell cksum < pyproject.toml | tr -d ' \t\n')
 
-.PHONY: demo test test-newest test-all lint format docs install clean
+.PHONY: demo test test-newest test-all lint format docs docs-tools install clean
 
 demo: install
 	@$(RUN) -m jaxalign.main --config=configs/study_why.py --workdir=runs/why
@@ -43,7 +43,9 @@ format: install
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
-docs: install $(DOCS_STAMP)
+docs-tools: install $(DOCS_STAMP)
+
+docs: docs-tools
 	@JAX_PLATFORMS=cpu NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build
 	@echo 'open site/index.html'
 

@@ -3,10 +3,11 @@
   python -m jaxalign.main --config=configs/study_why.py --workdir=runs/why
 
 Tiny Llamas (150 k weights) from chance, as in study_valueworld.py, on the first 16 of 24 seeds that
-nothing was tuned on. The plan of `` and of :full was frozen before the first of them was run: its
-hash, and how the recipe was found on other seeds and words, stand in docs/whyworld.md.
+nothing was tuned on. The plans of this and of :full were frozen before the first was run: their
+hashes, and how the recipe was found on other seeds and words, stand in docs/whyworld.md.
 Slice: none, a laptop. Cost: nine minutes on two cores.
-Expect: PARTIAL, since no control is run; :full said SUPPORTED, and that wrong reasons do as well.
+Expect: PARTIAL, since no control is run. :full said SUPPORTED, in log-odds; that right reasons do
+more than wrong ones was not shown.
 
 :full    the record: 24 seeds, each with both negative controls, the secondary contrasts, and the
          exploratory arms, which are reported and never judged (configs/why/arms.py). An hour.
