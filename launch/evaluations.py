@@ -19,7 +19,7 @@ from jaxalign.config import UserError
 from jaxalign.data import chat
 from jaxalign.evals.ask import request_of
 from jaxalign.evals.judges import native, prompts
-from jaxalign.models import llama2
+from jaxalign.models import decoder, llama2
 from jaxalign.probes import states
 from jaxalign.rl import score, score_plan, stream_step
 from jaxalign.rl.answers import AT_ONCE, misfit, shape_of
@@ -81,7 +81,7 @@ def laid(shapes, mesh):
   """Stand-ins of what a program left, where it left them."""
 
   def one(w):
-    home = NamedSharding(mesh, spec(stream_step.letters_of(w), w.shape, mesh))
+    home = NamedSharding(mesh, spec(decoder.letters_of(w), w.shape, mesh))
     return jax.ShapeDtypeStruct(w.shape, w.dtype, sharding=home)
 
   return jax.tree.map(one, shapes)

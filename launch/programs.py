@@ -186,14 +186,14 @@ def cache_bytes(cfg, mesh):
     jax.eval_shape(cfg.model.build, jax.random.key(0)),
     *(jax.ShapeDtypeStruct((cfg.batch, cfg.prompt), jnp.int32),) * 2,
   )
-  return device_bytes(kinds, sampling_mesh(mesh))
+  return device_bytes(kinds, sampling_mesh(mesh, cfg.model.kv_heads))
 
 
 def turn_bytes(cfg, mesh):
   """What a device must read for each token it samples: all weights, and its part of the cache."""
   model = dataclasses.replace(cfg.model, weights=cfg.model.dtype)
   weights = jax.eval_shape(model.build, jax.random.key(0))
-  return device_bytes(weights, sampling_mesh(mesh)) + cache_bytes(cfg, mesh)
+  return device_bytes(weights, sampling_mesh(mesh, cfg.model.kv_heads)) + cache_bytes(cfg, mesh)
 
 
 def rounds(cfg, mesh):

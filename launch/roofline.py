@@ -1,7 +1,8 @@
 """How fast a program can be at best: by arithmetic, memory, links; and what a stage then costs.
 
-An upper bound of speed: nothing stalls, every link is busy, attention kernels (of which the
-compiler says no cycles) hide behind the rest. A real run is slower.
+An upper bound of speed: nothing stalls, every link is busy, attention kernels over whole texts (of
+which the compiler says no cycles) hide behind the rest. Those of one token are counted by what they
+read of a full cache. A real run is slower.
 """
 
 CONVENTION = '6 a weight of every matmul and token, causal attention; recomputation not counted'
@@ -21,7 +22,7 @@ def bounds(said, program, where, devices):
 
   seconds = dict(
     arithmetic=program.flops / devices / chip.flops,
-    cycles=said['cycles'] / chip.clock,
+    cycles=said['cycles'] / chip.clock + said.get('cache_bytes', 0) / chip.bandwidth,
     memory=(moved(said['bytes']) + program.turns * program.read) / chip.bandwidth,
     links=near(wire(lambda c: not c['far'])),
     network=wire(lambda c: c['far']) / chip.network,

@@ -9,7 +9,7 @@ import dataclasses
 import math
 import re
 
-import numpy as np
+from launch.replica_groups import groups
 
 KINDS = ('all-gather', 'all-reduce', 'reduce-scatter', 'collective-permute', 'all-to-all')
 SIZES = {'pred': 1, 's4': 0.5, 'u4': 0.5, 'c64': 8, 'bf16': 2}
@@ -73,6 +73,7 @@ class Schedule:
   collectives: list[Collective]
   copies: dict[str, float]  # source -> bytes moved by copies and transposes inside loops
   loops: list[dict]  # the outer loops: turns, cycles, wire bytes
+  cache_bytes: float = 0.0  # what kernels of one token read of a cache that is full
 
   @property
   def wire(self):
@@ -90,6 +91,7 @@ class Schedule:
     listed.sort(key=lambda row: -row['bytes'])
     copies = sorted(self.copies.items(), key=lambda item: -item[1])[:10]
     told = dict(cycles=round(self.cycles), wire_bytes=round(self.wire), collectives=listed)
+    told['cache_bytes'] = round(self.cache_bytes)
     return told | dict(copies=[dict(source=s, bytes=round(n)) for s, n in copies], loops=self.loops)
 
 
@@ -153,10 +155,23 @@ def _walk(computations, name, times, found, turns, per_slice, depth):
       found.collectives += _fused(computations, one, times, per_slice)
     elif one.kind.removesuffix('-start') in KINDS:
       found.collectives.append(_collective(computations, name, one, times, per_slice))
+    elif one.kind == 'custom-call' and one.name.startswith('decode_attention'):
+      found.cache_bytes += _cache_bytes(one) * times
     elif one.kind == 'send' and 'megascale' in one.rest:
       found.collectives.append(_between_slices(computations[name], one, times))
     if depth and (one.kind in ('copy', 'transpose') or one.name.startswith('copy_')):
       found.copies[short(one.source)] += 2 * size(one.type) * times
+
+
+def _cache_bytes(kernel):
+  """Of one layer's keys and values; heads of less than 128 entries fill as many in memory."""
+  given = re.search(r'operand_layout_constraints=\{(.*?)\}, \w+=', kernel.rest)[1]
+  total = 0
+  for kind, text in ARRAY.findall(given):
+    sides = [int(n) for n in text.split(',')]
+    if len(sides) == 5:  # layers, rows, heads, slots, entries
+      total += size(f'{kind}[{math.prod(sides[1:4]) * -(-sides[4] // 128) * 128}]')
+  return total
 
 
 def _branches(one):
@@ -242,35 +257,6 @@ def _group(one, per_slice):
     return 2, False
   far = per_slice and any(len({n // per_slice for n in group}) > 1 for group in listed)
   return max(map(len, listed)), bool(far)
-
-
-def groups(text):
-  """The devices that take part together, from any of the three ways in which they are written."""
-  plain = re.search(r'replica_groups=\{(\{[\d,{}]*\})\}', text)
-  if plain:
-    return [[int(n) for n in g.split(',')] for g in re.findall(r'\{([\d,]+)\}', plain[1])]
-  tiled = re.search(r'replica_groups=\[(\d+),(\d+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?', text)
-  if tiled:
-    return _tiled(int(tiled[2]), _numbers(tiled[3]), _numbers(tiled[4]))
-  named = re.search(r'replica_groups=mesh\[([^\]]*)\]\s*\{([^}]*)\}', text)
-  if named:
-    axes = re.findall(r"'([\w]+)'=(\d+)", named[1])
-    sides = [int(n) for _, n in axes]
-    over = re.findall(r"'([\w]+)'", named[2])
-    inner = [n for n, (axis, _) in enumerate(axes) if axis in over]
-    order = [n for n in range(len(axes)) if n not in inner] + inner
-    return _tiled(math.prod(sides[n] for n in inner), sides, order)
-  return []
-
-
-def _numbers(text):
-  return [int(n) for n in text.split(',')] if text else None
-
-
-def _tiled(ways, sides, order):
-  """Device numbers laid out as `sides`, turned to `order`, cut into groups of `ways`."""
-  numbers = np.arange(math.prod(sides)).reshape(sides)
-  return (numbers if order is None else numbers.transpose(order)).reshape(-1, ways).tolist()
 
 
 def _trips(computations, loop):

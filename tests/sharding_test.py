@@ -280,4 +280,10 @@ GROUPS = {
 @pytest.mark.parametrize('sizes, groups', GROUPS.items(), ids=str)
 def test_groups_to_sample_in(sizes, groups):
   mesh = AbstractMesh(sizes, alphabet.AXES)
-  assert collectives.sampling_mesh(mesh).axis_sizes == groups
+  assert collectives.sampling_mesh(mesh, kv_heads=8).axis_sizes == groups
+
+
+def test_sixteen_share_heads_that_go_evenly_onto_them():
+  mesh = AbstractMesh((1, 256, 1), alphabet.AXES)
+  for heads, groups in ((32, (16, 1, 16)), (40, (32, 1, 8)), (2, (32, 1, 8))):
+    assert collectives.sampling_mesh(mesh, heads).axis_sizes == groups

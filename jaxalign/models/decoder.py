@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 from jaxalign.models.attention import attend
+from jaxalign.models.decode_attention import attend_cache, new_slots, slots_of
 from jaxalign.models.layers import lookup, position_in_segment, rope_angle, turned
 from jaxalign.models.model_config import ModelConfig
 from jaxalign.sharding.alphabet import axes
@@ -67,6 +68,11 @@ class _Cache(flax.struct.PyTreeNode):
   filled: jax.Array  # int32 scalar: slots used so far, padding included
 
 
+def letters_of(w: Any) -> str:
+  """The axes of an array of a cache, or of the rows of a batch, as the alphabet has them."""
+  return 'NBGSK'[-w.ndim :] if w.ndim > 3 else 'B'[: w.ndim]
+
+
 # A model with blocks of at most so many bytes decodes layer by layer rather than in a scan, each
 # layer with its own cache. A scan copies a layer's weights and cache out of their stacks at each
 # step; apart, they are multiplied where they lie, for a second copy of the weights and a program
@@ -113,8 +119,8 @@ class Decoder(Weights):
     return x_BPD, self.grow(cache, slots)
 
   def grow(self, cache: _Cache, slots: int) -> _Cache:
-    """The same cache with empty slots behind, `slots` in all."""
-    empty = slots - cache.segment_BS.shape[1]
+    """The same cache with empty slots behind, `slots` in all, on a TPU in whole blocks."""
+    empty = slots_of(slots) - cache.segment_BS.shape[1]
 
     def wider(w):
       w = jnp.pad(w, [(0, 0)] * (w.ndim - 2) + [(0, empty), (0, 0)])
@@ -167,6 +173,7 @@ class Decoder(Weights):
     cfg = self.cfg
     how = dict(window=cfg.window, impl=cfg.attention)
     angle_BTK = rope_angle(position_BT, cfg.frequencies())
+    slots = cache and new_slots(segment_BT, cache.segment_BS, cache.filled)
     ready = self.apart is not None and cache is not None and tokens_BT.shape[1] == 1
 
     def layer(carry, block):
@@ -179,9 +186,8 @@ class Decoder(Weights):
         own = k_BGTK, v_BGTK
         if cache is None:
           return attend(q_BHTK, *own, segment_BT=segment_BT, **how)
-        kv, (k_BGSK, v_BGSK) = zip(*(_store(w, x, n, cache.filled) for w, x in zip(kv, own)))
-        slots = dict(segment_BT=segment_BT, segment_BS=cache.segment_BS, filled=cache.filled)
-        return attend(q_BHTK, k_BGSK, v_BGSK, **slots, **how)
+        kv = tuple(_store(w, x, n, cache.filled) for w, x in zip(kv, own))
+        return attend_cache(q_BHTK, *kv, n, slots, **how)
 
       if not ready:
         block = pin_weights(jax.tree.map(lambda w: w.astype(cfg.dtype), block))
@@ -238,11 +244,10 @@ def _logits(model, tokens_BT, segment_BT):
 
 
 def _store(cache, own_BGTK, n, filled):
-  """(the cache with a layer's new slots, that layer's part of it)."""
+  """The cache with a layer's new slots."""
   if cache.ndim == 4:  # this layer's alone
-    return (jax.lax.dynamic_update_slice(cache, own_BGTK, (0, 0, filled, 0)),) * 2
-  cache = jax.lax.dynamic_update_slice(cache, own_BGTK[None], (n, 0, 0, filled, 0))
-  return cache, jax.lax.dynamic_index_in_dim(cache, n, keepdims=False)
+    return jax.lax.dynamic_update_slice(cache, own_BGTK, (0, 0, filled, 0))
+  return jax.lax.dynamic_update_slice(cache, own_BGTK[None], (n, 0, 0, filled, 0))
 
 
 def _one_by_one(layer, x_BTD, kv, blocks):

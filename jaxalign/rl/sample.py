@@ -17,8 +17,8 @@ from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
-from jaxalign.models.decoder import Decoder
-from jaxalign.sharding.collectives import sampling_groups
+from jaxalign.models.decoder import Decoder, letters_of
+from jaxalign.sharding.collectives import goes_evenly, sampling_groups
 from jaxalign.sharding.layout import mesh_of, pin
 
 Text = tuple[Array, Array, Array]  # tokens_BT, segment_BT, response_BR
@@ -115,9 +115,13 @@ def generate(
   throughout) only fills the batch: it is finished from the start."""
   prompt_BP, segment_BP = jnp.asarray(prompt_BP), jnp.asarray(segment_BP)
   model = jax.tree.map(lambda w: w.astype(model.cfg.dtype), model)  # once, not at every step
+  rows, read = prompt_BP.shape[0], None
+  if goes_evenly(rows):  # whole prompts are read as in training: each device its own
+    read = _read(model, prompt_BP, segment_BP)
   with sampling_groups(model) as model:
     given = jax.tree.map(lambda x: pin(x, 'B'[: jnp.ndim(x)]), (prompt_BP, segment_BP, key_B, how))
-    out = _generate(model.at_hand(prompt_BP.shape[0]), *given)
+    read = jax.tree.map(lambda x: pin(x, letters_of(x)), read or _read(model, *given[:2]))
+    out = _generate(model.at_hand(rows), *read, *given[1:])
   tokens_BR, sampled_BR, length_B, finished_B = (pin(x, 'B') for x in out)
   response_BR = jnp.arange(how.slots) < length_B[:, None]
   made = Sampled(
@@ -132,9 +136,15 @@ def generate(
   return jax.tree.map(lambda x: pin(x, 'B'), made)
 
 
-def _generate(model, prompt_BP, segment_BP, key_B, how):
+def _read(model, prompt_BP, segment_BP):
+  """(the last hidden state of each prompt, the cache that holds them)."""
+  x_BPD, cache = model.prefill(prompt_BP, segment_BP, prompt_BP.shape[1])
+  return x_BPD[:, -1:], cache
+
+
+def _generate(model, x_B1D, cache, segment_BP, key_B, how):
   """(tokens_BR, logprob_BR, length_B, finished_B)."""
-  (B, P), slots = prompt_BP.shape, how.slots
+  (B, P), slots = segment_BP.shape, how.slots
   pad = how.eos[0] if how.eos else 0
 
   def draw(x_B1D, t, done_B):
@@ -169,8 +179,7 @@ def _generate(model, prompt_BP, segment_BP, key_B, how):
   idle_B = segment_BP[:, -1] == 0
   none = jnp.full((B, slots), pad, jnp.int32), jnp.zeros((B, slots)), jnp.zeros(B, jnp.int32)
   stops = (slots // 2, slots) if model.small and slots > 64 else (slots,)
-  x_BPD, cache = model.prefill(prompt_BP, segment_BP, P + stops[0])
-  token_B, logprob_B = draw(x_BPD[:, -1:], 0, idle_B)
+  token_B, logprob_B = draw(x_B1D, 0, idle_B)
   carry = jnp.int32(1), put(0, (*none, idle_B), token_B, logprob_B), token_B, cache
   for stop in stops:
     last = stop if how.length is None else jnp.minimum(stop, how.length)

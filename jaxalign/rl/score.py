@@ -14,11 +14,10 @@ from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 from jaxalign.losses import head
-from jaxalign.models.decoder import Decoder
+from jaxalign.models.decoder import Decoder, letters_of
 from jaxalign.rl.prompts import ids_of, start_of, whole_number
 from jaxalign.rl.sample import left_pad
 from jaxalign.rl.score_plan import Call, Group, Ids, Pair, Plan, plan
-from jaxalign.rl.stream_step import letters_of
 from jaxalign.sharding.layout import mesh_of, on_mesh, pin
 
 _Text = str | Sequence[int]

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxalign.models.decoder import Decoder
+from jaxalign.models.decode_attention import slots_of
+from jaxalign.models.decoder import Decoder, letters_of
 from jaxalign.sharding.layout import pin
 
 
@@ -53,6 +54,7 @@ def empty(model: Decoder, rows: int, slots: int) -> Rows:
   """A batch in which every row is done."""
   one = jnp.zeros((1, 1), jnp.int32)
   _, cache = model.prefill(one, one, 1)  # for its kind; nothing of it is computed
+  slots = slots_of(slots)
 
   def of_kind(w):
     return jnp.zeros((*w.shape[:-4], rows, w.shape[-3], slots, w.shape[-1]), w.dtype)
@@ -74,11 +76,6 @@ def empty(model: Decoder, rows: int, slots: int) -> Rows:
     top_p_B=jnp.ones(rows),
   )
   return _pinned(state)
-
-
-def letters_of(w: Any) -> str:
-  """The axes of an array of Rows, and of a cache, as the alphabet has them."""
-  return 'NBGSK'[-w.ndim :] if w.ndim > 3 else 'B'[: w.ndim]
 
 
 def _pinned(state):

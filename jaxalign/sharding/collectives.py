@@ -13,13 +13,16 @@ from jaxalign.sharding.alphabet import AXES, HOME, AnyMesh, extent, spec
 from jaxalign.sharding.layout import leaf_spec
 from jaxalign.sharding.meshes import platform
 
-_WAYS = 8  # devices that hold one copy of the weights between them, while a model samples
+_WAYS = 8, 16  # devices that hold one copy of the weights between them, while a model samples
 
 
-def sampling_mesh(mesh: AnyMesh) -> AbstractMesh:
-  """The same devices as groups of WAYS, each of which holds all weights between its devices."""
+def sampling_mesh(mesh: AnyMesh, kv_heads: int) -> AbstractMesh:
+  """The same devices as groups, each of which holds all weights between its devices: of sixteen
+  where as many can share the key heads evenly, of eight else. With more of them the sums that each
+  layer waits for would take longer than the weights that are no longer read."""
   data, fsdp, tensor = (mesh.shape[axis] for axis in AXES)
-  inner = math.gcd(fsdp, max(_WAYS // tensor, 1))
+  few, many = _WAYS
+  inner = math.gcd(fsdp, max((few if kv_heads % many else many) // tensor, 1))
   return _abstract(dict(data=data * fsdp // inner, fsdp=1, tensor=inner * tensor), mesh)
 
 
@@ -40,7 +43,7 @@ def sampling_groups(weights: Any) -> Iterator[Any]:
   if mesh.empty or mesh.shape['fsdp'] == 1:
     yield weights
     return
-  groups = sampling_mesh(mesh)
+  groups = sampling_mesh(mesh, weights.cfg.kv_heads)
   # In two steps on the axes of both meshes: at once the partitioner would make every weight whole.
   data, _, tensor = mesh.axis_sizes
   inner, outer = groups.shape['tensor'] // tensor, groups.shape['data'] // data
@@ -60,6 +63,12 @@ def sampling_groups(weights: Any) -> Iterator[Any]:
     weights = jax.tree.map_with_path(move, weights)
   with jax.sharding.use_abstract_mesh(groups):
     yield weights
+
+
+def goes_evenly(rows: int) -> bool:
+  """Whether so many rows go evenly onto the devices of the mesh, if there is one."""
+  mesh = jax.sharding.get_abstract_mesh()
+  return mesh.empty or rows % extent(mesh, HOME['B']) == 0
 
 
 def own_rows(

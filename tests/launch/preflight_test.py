@@ -227,6 +227,8 @@ def test_bounds():
   assert (seconds['links'], seconds['exposed'], seconds['network']) == (1.1, 1.0, 0.0)
   assert (seconds['at_best'], found['bound'], found['stage_seconds']) == (3.0, 'cycles', 12.0)
   assert found['mfu'] == round(1 / 3, 4) and found['tokens_per_second'] == 333
+  told = roofline.bounds(said | dict(cache_bytes=819_000_000), Asked, slices.parse('v5e-16'), 16)
+  assert told['seconds']['cycles'] == 2.001, 'a kernel of one token waits for what it reads'
   said['collectives'][1] |= dict(far=True, bytes=3_125_000_000)  # a second of a v5e's network share
   seconds = roofline.bounds(said, Asked, slices.parse('v5e-16'), 16)['seconds']
   assert (seconds['network'], seconds['exposed'], seconds['at_best']) == (1.0, 1.0, 3.0)

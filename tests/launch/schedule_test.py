@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from launch import schedule
+from launch import replica_groups, schedule
 
 # Programs as the TPU's compiler writes them, cut down. two_slices.hlo is as libtpu 0.0.52 writes it
 # for two slices: the first sum waits, the second does not.
@@ -79,7 +79,23 @@ def test_json_puts_the_same_together(read):
   ],
 )
 def test_groups(text, listed):
-  assert schedule.groups(text) == listed
+  assert replica_groups.groups(text) == listed
+
+
+CACHE = 'bf16[32,2,4,256,80]{4,3,2,1,0}'
+GIVEN = f'operand_layout_constraints={{s32[1]{{0}}, {CACHE}, {CACHE}}}, metadata={{}}'
+KERNEL = f"""
+ENTRY %main (a: s32[1]) -> bf16[2,2,1,80] {{
+  %decode_attention.1 = bf16[2,2,1,80]{{3,2,1,0}} custom-call(%a, %b), \
+custom_call_target="tpu_custom_call", {GIVEN}
+  ROOT %other.2 = bf16[2]{{0}} custom-call(%a), {GIVEN}
+}}
+"""
+
+
+def test_what_a_kernel_of_one_token_reads():
+  """One layer's keys and values, whose heads of 80 lie in 128 lanes; of other kernels nothing."""
+  assert schedule.read(KERNEL).cache_bytes == 2 * 2 * 4 * 256 * 128 * 2
 
 
 def test_sizes():

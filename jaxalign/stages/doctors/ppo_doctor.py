@@ -104,7 +104,7 @@ def frozen(
   twin = jax.eval_shape(model.build, jax.random.key(0))
   whole = doctor.device_bytes(twin, mesh)
   scorers = sum(isinstance(judge.by, str) for judge in listed)
-  groups = sampling_mesh(mesh)
+  groups = sampling_mesh(mesh, model.kv_heads)
   ways, over = groups.shape['data'], groups.shape['tensor']
   over = over if model.kv_heads % over == 0 else 1
   head = model.kv_heads // over * model.head_size * jnp.dtype(model.dtype).itemsize
