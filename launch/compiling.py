@@ -46,6 +46,7 @@ def one(program, mesh, where, cfg):
   began, busy = time.perf_counter(), time.process_time()
   said = dict(name=program.name, slice=where.name, mesh=dict(mesh.shape), tokens=program.tokens)
   said |= dict(flops=program.flops, calls=program.calls, hbm_bytes=where.chip.memory)
+  said |= dict(hint=hint(getattr(cfg, 'model', None), mesh))
   with jax.set_mesh(mesh):
     lowered = program.lower()
     try:
@@ -66,6 +67,20 @@ def one(program, mesh, where, cfg):
   said |= read.as_json()
   said |= roofline.bounds(said, program, where, mesh.size)
   return said | spent(began, busy)
+
+
+def hint(model, mesh):
+  """What makes a program slow that fits: rows of weights that fill no tile of 8 on a device."""
+  width, ways = getattr(model, 'width', 0), mesh.shape['fsdp']
+  if ways == 1 or width % ways or width // ways % 8 == 0:
+    return ''
+  fewer = next(
+    (n for n in range(2, ways + 1) if ways % n == 0 and width * n // ways % 8 == 0), ways
+  )
+  return (
+    f'a width of {width} is {width // ways} on each of {ways} devices, which the compiler pads and '
+    f'copies: --config.mesh.data={mesh.shape["data"] * fewer} may be much faster'
+  )
 
 
 def text_of(compiled, where):

@@ -21,6 +21,7 @@ def page(found, where, price=None):
   lines = [f'{where.name}: {where.chips} chips, mesh {mine[0]["mesh"]}', '', *table(mine), '']
   for program in mine:
     lines += [*(detail(program) if 'bytes' in program else refusal(program)), '']
+  lines += [f'{said}\n' for said in sorted({p.get('hint') for p in mine} - {None, ''})]
   if all('stage_seconds' in p for p in mine):
     hours, chip_hours, dollars = roofline.cost(mine, where, price)
     worth = '' if dollars is None else f', {dollars:,.0f} dollars'

@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from jax.sharding import AbstractMesh
 
 from jaxalign import main
+from jaxalign.models import llama2
 from launch import compiling, preflight, programs, report, roofline, slices
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -209,6 +211,25 @@ def test_what_the_compiler_refuses_at_once():
   said = compiling.refused(words, beside=0)
   assert (said['peak_bytes'], said['largest']) == (480 * GIB, [])
   assert said['hbm_bytes'] == round(15.75 * GIB)
+
+
+HINTS = {  # width, ways of fsdp: how many copies would leave whole tiles
+  (4096, 256): '',
+  (5120, 256): '--config.mesh.data=2',
+  (5120, 64): '',
+  (896, 64): '--config.mesh.data=4',  # 14, and 28 with two
+  (5120, 1): '',
+}
+
+
+@pytest.mark.parametrize('asked, flag', HINTS.items(), ids=str)
+def test_a_width_that_fills_no_tile(asked, flag):
+  width, ways = asked
+  mesh = AbstractMesh((1, ways, 1), ('data', 'fsdp', 'tensor'))
+  said = compiling.hint(llama2.tiny(width=width), mesh)
+  assert flag in said and bool(flag) == bool(said)
+  page = report.page([program(3.0, hint=said)] * 2, slices.parse('v5e-16'))
+  assert page.count(said or 'pads and copies') == bool(said)
 
 
 def test_bounds():
