@@ -42,7 +42,6 @@ def made() -> dict[str, str]:
     | {
       'reference/command.md': _command(),
       'reference/configs.md': _configs(),
-      'layout.md': _layout(),
     }
   )
 
@@ -66,13 +65,6 @@ def _configs() -> str:
     if path.name != '__init__.py':
       parts.append(f'## {path.stem}\n\n```text\n{said}\n```\n')
   return '\n'.join(parts)
-
-
-def _layout() -> str:
-  """The tree of the README, which a test holds to the files."""
-  tree = (ROOT / 'README.md').read_text().split('## The tree')[1].split('```')[1]
-  above = 'A file imports only from below: [where things may live](CONTRIBUTING.md).'
-  return f'# Where things are\n\n{above}\n\n```text{tree}```\n'
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
