@@ -13,7 +13,7 @@ import fields  # beside this file: mkdocs looks there
 from jaxalign import main
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-_DOORS = ('sample', 'chat', 'serve', 'samples', 'judge sample', 'judge calibrate')
+_DOORS = 'sample', 'chat', 'serve', 'samples', 'judge sample', 'judge calibrate'
 OWN = ('CONTRIBUTING.md', 'CHANGELOG.md')  # pages from the root
 _LINK = re.compile(r'\[([^\]\n]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)')  # [words](file#mark), no address
 
@@ -49,10 +49,12 @@ def made() -> dict[str, str]:
 def _command() -> str:
   """What --help prints: of the command, and of each door, which has flags of its own."""
   parts = ['# The command', f'```text\n{main.__doc__}```']
-  for door in _DOORS:
+  for door in (*_DOORS, *main.LOOKS):
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-      importlib.import_module(f'jaxalign.doors.{door.split()[0]}').run([*door.split(), '--help'])
+      first, *_ = words = door.split()
+      file = main.LOOKS.get(first, first)
+      importlib.import_module(f'jaxalign.doors.{file}').run([*words, '--help'])
     parts += [f'## jaxalign {door}', f'```text\n{said.getvalue()}```']
   return '\n\n'.join(parts) + '\n'
 
