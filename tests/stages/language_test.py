@@ -170,7 +170,8 @@ def read(cfg, workdir):
   [
     (dict(length=1024), 'length=1024: the model was trained on at most 512'),
     (dict(batch=6, microbatches=4), 'batch=6 is not a multiple of microbatches=4'),
-    (dict(eval_every=15), 'multiples of steps_per_call'),
+    (dict(eval_every=15), 'eval_every=15: a multiple of steps_per_call=10'),
+    (dict(saving=config.Saving(every=6)), 'saving.every=6: a multiple of steps_per_call=10'),
     (dict(tokenizer=None), 'tokenizer is not set'),
     (dict(eval_every=0), 'eval_every=0: at least 1'),
     (dict(seed=-1), 'seed=-1'),
