@@ -158,6 +158,9 @@ def _start(argv: Sequence[str]) -> int:
       f'{extra[0]}: the only words are {", ".join((*COMMANDS, *DOORS, *LOOKS))}, first of all; '
       'what runs a config needs none, and the rest are flags, --name=value (--help lists them)'
     )
+  for name in () if values.help else ('config', 'workdir'):  # before a config costs seconds
+    if not values[name].value:
+      raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   cfg = load(values.config) if values.config else None
   for name, text in assignments:
     overrides.override(cfg, name, text)
@@ -165,9 +168,6 @@ def _start(argv: Sequence[str]) -> int:
     every_flag = (f'  --{name}  {values[name].help}' for name in values)
     print(f'{__doc__}' + '\n'.join(overrides.described(cfg) if cfg else every_flag))
     return 0
-  for name in ('config', 'workdir'):
-    if not values[name].value:
-      raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
     found = stage_of(cfg, 'doctor')
     from jaxalign.doors.examining import examine

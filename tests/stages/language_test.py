@@ -175,7 +175,7 @@ def read(cfg, workdir):
     (dict(tokenizer=None), 'tokenizer is not set'),
     (dict(eval_every=0), 'eval_every=0: at least 1'),
     (dict(seed=-1), 'seed=-1'),
-    (dict(steps=10), 'schedule.warmup=10: below steps=10'),
+    (dict(steps=10), 'optim.schedule.warmup=10: must be below steps=10'),
     (dict(optim=config.AdamW(lr=-1.0)), 'config.optim.lr=-1.0: at least 1e-12 and at most 10'),
     (dict(batch=8, optim=config.AdamW(frozen=('nosuch',))), "optim.frozen: 'nosuch' names none of"),
     (dict(batch=8, optim=config.AdamW(frozen=('*',))), 'names every weight'),
