@@ -13,7 +13,7 @@ import fields  # beside this file: mkdocs looks there
 from jaxalign import main
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-_DOORS = ('sample', 'chat', 'serve', 'samples', 'judge sample', 'judge calibrate')
+_DOORS = 'sample', 'chat', 'serve', 'samples', 'judge sample', 'judge calibrate'
 OWN = ('CONTRIBUTING.md', 'CHANGELOG.md')  # pages from the root
 _LINK = re.compile(r'\[([^\]\n]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)')  # [words](file#mark), no address
 
@@ -42,7 +42,6 @@ def made() -> dict[str, str]:
     | {
       'reference/command.md': _command(),
       'reference/configs.md': _configs(),
-      'layout.md': _layout(),
     }
   )
 
@@ -50,10 +49,12 @@ def made() -> dict[str, str]:
 def _command() -> str:
   """What --help prints: of the command, and of each door, which has flags of its own."""
   parts = ['# The command', f'```text\n{main.__doc__}```']
-  for door in _DOORS:
+  for door in (*_DOORS, *main.LOOKS):
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-      importlib.import_module(f'jaxalign.doors.{door.split()[0]}').run([*door.split(), '--help'])
+      first, *_ = words = door.split()
+      file = main.LOOKS.get(first, first)
+      importlib.import_module(f'jaxalign.doors.{file}').run([*words, '--help'])
     parts += [f'## jaxalign {door}', f'```text\n{said.getvalue()}```']
   return '\n\n'.join(parts) + '\n'
 
@@ -66,13 +67,6 @@ def _configs() -> str:
     if path.name != '__init__.py':
       parts.append(f'## {path.stem}\n\n```text\n{said}\n```\n')
   return '\n'.join(parts)
-
-
-def _layout() -> str:
-  """The tree of the README, which a test holds to the files."""
-  tree = (ROOT / 'README.md').read_text().split('## The tree')[1].split('```')[1]
-  above = 'A file imports only from below: [where things may live](CONTRIBUTING.md).'
-  return f'# Where things are\n\n{above}\n\n```text{tree}```\n'
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

@@ -13,6 +13,8 @@ __all__ = ['export', 'load', 'sample', 'score']
 
 def __getattr__(name):
   """Late, so that `jaxalign --help` and a mistyped flag answer before jax is imported."""
+  if name == '__version__':
+    return importlib.import_module('importlib.metadata').version('jaxalign')
   if name not in __all__:
     raise AttributeError(f'module jaxalign has no attribute {name}: it has {", ".join(__all__)}')
   return getattr(importlib.import_module('jaxalign.api'), name)

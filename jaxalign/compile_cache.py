@@ -25,7 +25,7 @@ from etils import epath
 from jax.experimental.compilation_cache import compilation_cache
 from jax.extend import backend
 
-from jaxalign import pod
+from jaxalign import files, pod
 from jaxalign.config import UserError
 from jaxalign.files import Place, read_json
 
@@ -166,10 +166,8 @@ def of_a_run(directory: Place | None) -> Iterator[None]:
 def user_cache() -> pathlib.Path | None:
   """A pathlib.Path: where this user's programs are kept between runs; None without a home. Nobody
   else may write there, for what it holds is run."""
-  home = os.environ.get('XDG_CACHE_HOME')
-  with contextlib.suppress(RuntimeError):
-    return pathlib.Path(home or pathlib.Path.home() / '.cache') / 'jaxalign' / 'compiled'
-  return None
+  place = files.user_cache()
+  return place and place / 'compiled'
 
 
 def cpu_features() -> str:
@@ -187,15 +185,15 @@ def cpu_features() -> str:
 
 def prune(directory: Place, bound: int) -> None:
   """Removes the oldest files until `bound` bytes are left; other runs may do so meanwhile."""
-  files = []
+  found = []
   for path in pathlib.Path(directory).rglob('*'):
     with contextlib.suppress(OSError):
       about = path.stat()
       if not path.is_file():
         continue
-      files.append((about.st_mtime, about.st_size, path))
-  total = sum(size for _, size, _ in files)
-  for _, size, path in sorted(files):
+      found.append((about.st_mtime, about.st_size, path))
+  total = sum(size for _, size, _ in found)
+  for _, size, path in sorted(found):
     if total <= bound:
       return
     with contextlib.suppress(OSError):

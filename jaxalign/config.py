@@ -100,8 +100,8 @@ class Saving:
 
 @dataclasses.dataclass(kw_only=True, unsafe_hash=True)
 class Logging:
-  every: ranges.Count = 10  # steps; metrics.jsonl has all of them, the progress line these
-  tensorboard: bool = False
+  every: ranges.Count = 10  # steps; metrics.jsonl has all, event files and W&B these and the last
+  tensorboard: bool = False  # event files in the workdir
   wandb: str | None = None  # the project's name
   profile: tuple[ranges.Count, ranges.Count] | None = None  # steps of a trace: first and last
 

@@ -64,17 +64,21 @@ def _path_of(spec, file):
   if '/' not in file and path.suffix != '.py':
     if file in named:
       return named[file]
-    known = [*named, *map(str, pathlib.Path().glob('*.py'))]
+    known = [*named, *map(str, _python_files(pathlib.Path()))]
     near = ', '.join(difflib.get_close_matches(file, known)) or 'none'
     raise UserError(
       f'--config={spec}: no config that ships is called so; nearest: {near} (`jaxalign list` shows '
       'all; a file of yours is called FILE.py)'
     )
   if not _is_file(path) or path.suffix != '.py':
-    there = [*path.parent.glob('*.py'), *pathlib.Path('configs').glob('*.py'), *named]
+    there = [*_python_files(path.parent), *_python_files(pathlib.Path('configs')), *named]
     near = sealing.nearest(str(path), map(str, there))
     raise UserError(f'--config={spec}: there is no config file {file}{near}')
   return path
+
+
+def _python_files(place):
+  return [path for path in place.glob('*.py') if _is_file(path)]
 
 
 def _let_import(path):

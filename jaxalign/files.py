@@ -9,6 +9,7 @@ import errno
 import importlib.util
 import json
 import os
+import pathlib
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -142,6 +143,15 @@ def whole_lines(path: Place) -> list[tuple[str, dict[str, Any]]]:
   if torn:
     logging.warning('%s: left out, because torn: %d line(s)', path, torn)
   return kept
+
+
+def user_cache() -> pathlib.Path | None:
+  """A pathlib.Path: where jaxalign keeps what it can make again, this user's; None without a
+  home."""
+  home = os.environ.get('XDG_CACHE_HOME')
+  with contextlib.suppress(RuntimeError):
+    return pathlib.Path(home or pathlib.Path.home() / '.cache') / 'jaxalign'
+  return None
 
 
 def _line(error):

@@ -9,7 +9,7 @@
   jaxalign serve MODEL [--port=8000]
   jaxalign lm-eval MODEL --tasks=NAME,...
   jaxalign samples RUN --out=DIR
-  jaxalign list [WORD]; jaxalign show WORKDIR [--page]; jaxalign --version
+  jaxalign list [WORD]; jaxalign show WORKDIR [--page]; jaxalign --version; jaxalign completion bash
 
   prepare                   only tokenises the config's corpora and counts their tokens
   judge                     judges what an evaluation in RUN was told, and asks no model
@@ -21,6 +21,7 @@
   lm-eval                   lm-evaluation-harness asks a model; what follows are its own flags
   samples                   an evaluation as lm-evaluation-harness logs its own
   list, show                the configs that ship; what ran in a workdir, and how it went
+  completion bash           what your shell needs for TAB: eval "$(jaxalign completion bash)"
   --doctor [--slice=v5e-64] runs nothing: says what in this config would fail, and on which machine
   --compiled=DIR            reads compiled programs from DIR, and keeps there what it compiles;
                             launch/preflight.py --keep=DIR fills it before there is a TPU.
@@ -46,7 +47,7 @@ import importlib
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
@@ -60,15 +61,15 @@ from jaxalign.workdir import alone, claim
 if TYPE_CHECKING:  # slow to import
   from etils import epath
 
-_COMMANDS = ('prepare', 'judge', 'compare')  # besides run, which needs no word
-_DOORS = ('sample', 'chat', 'serve', 'lm-eval', 'samples')  # each has flags of its own
-_LOOKS = {'list': 'listing', 'show': 'showing'}  # need no accelerator
+COMMANDS = ('prepare', 'judge', 'compare')  # besides run, which needs no word
+DOORS = ('sample', 'chat', 'serve', 'lm-eval', 'samples')  # each has flags of its own
+LOOKS = {'list': 'listing', 'show': 'showing', 'completion': 'completion'}  # need no accelerator
 _AUDIT = ('judge', 'sample'), ('judge', 'calibrate')  # doors/judge.py; `judge RUN` is a stage's
 _OF_EVALUATED = 'unpaired_base', 'most_left_out'  # flags of compare alone
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
 _STOPPED = 'stopped from the keyboard; the same command goes on from the last save, if there is one'
 _MAKE_ROOM = 'make room or mend the place, and the same command goes on'
-_FLAGS = (
+FLAGS = (
   (flags.DEFINE_string, 'config', 'FILE.py[:VARIANT], a config file, or NAME of one that ships'),
   (flags.DEFINE_string, 'workdir', 'where the run lives (local or gs://)'),
   (flags.DEFINE_bool, 'debug', 'show the traceback of an error'),
@@ -89,7 +90,7 @@ _FLAGS = (
 def _defined_flags() -> flags.FlagValues:
   """Every flag there is. A fresh set for each call, so that a process can call main() twice."""
   values = flags.FlagValues()
-  for define, name, what in _FLAGS:
+  for define, name, what in FLAGS:
     define(name, False if define is flags.DEFINE_bool else None, what, flag_values=values)
   return values
 
@@ -130,8 +131,8 @@ def _fail(message: object, status: int) -> int:
 
 
 def _start(argv: Sequence[str]) -> int:
-  if argv[1:2] and (argv[1] in (*_DOORS, *_LOOKS) or tuple(argv[1:3]) in _AUDIT):
-    return _look(argv[1:]) if argv[1] in _LOOKS else _ask(argv[1:])
+  if argv[1:2] and (argv[1] in (*DOORS, *LOOKS) or tuple(argv[1:3]) in _AUDIT):
+    return _look(argv[1:]) if argv[1] in LOOKS else _ask(argv[1:])
   plain, assignments = overrides.of_arguments(argv)
   values = _defined_flags()
   try:
@@ -143,7 +144,7 @@ def _start(argv: Sequence[str]) -> int:
   if values.version:
     print(_versions())
     return 0
-  command = extra.pop(0) if extra and extra[0] in _COMMANDS else 'run'
+  command = extra.pop(0) if extra and extra[0] in COMMANDS else 'run'
   if command == 'compare' and not values.help:
     if assignments or any(values[name].value for name in ('config', 'doctor', 'slice')):
       raise UserError(
@@ -154,19 +155,19 @@ def _start(argv: Sequence[str]) -> int:
     values.workdir, extra = _run_named(extra, values.workdir), []
   if extra:
     raise UserError(
-      f'{extra[0]}: the only words are {", ".join((*_COMMANDS, *_DOORS, *_LOOKS))}, first of all; '
+      f'{extra[0]}: the only words are {", ".join((*COMMANDS, *DOORS, *LOOKS))}, first of all; '
       'what runs a config needs none, and the rest are flags, --name=value (--help lists them)'
     )
+  for name in () if values.help else ('config', 'workdir'):  # before a config costs seconds
+    if not values[name].value:
+      raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   cfg = load(values.config) if values.config else None
   for name, text in assignments:
     overrides.override(cfg, name, text)
   if values.help:
     every_flag = (f'  --{name}  {values[name].help}' for name in values)
-    print(f'{__doc__}' + '\n'.join(_described(cfg) if cfg else every_flag))
+    print(f'{__doc__}' + '\n'.join(overrides.described(cfg) if cfg else every_flag))
     return 0
-  for name in ('config', 'workdir'):
-    if not values[name].value:
-      raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   if values.doctor:
     found = stage_of(cfg, 'doctor')
     from jaxalign.doors.examining import examine
@@ -210,7 +211,7 @@ def _run_named(words: Sequence[str], workdir: str | None) -> str:
 def _look(argv: Sequence[str]) -> int:
   """A door that only prints: who has read enough of it, as `head`, ends it."""
   try:
-    status = importlib.import_module(f'jaxalign.doors.{_LOOKS[argv[0]]}').run(argv)
+    status = importlib.import_module(f'jaxalign.doors.{LOOKS[argv[0]]}').run(argv)
     sys.stdout.flush()
     return status
   except BrokenPipeError:
@@ -277,18 +278,6 @@ def stage_of(cfg: Any, command: str = 'run') -> Callable[..., Any]:
     where = f'{module.__name__}, where {type(cfg).__name__} comes from,'
     raise UserError(f'{where} is no stage that can {command}: it has no {command}(cfg, workdir)')
   return found
-
-
-def _described(cfg: Any, name: str = '--config') -> Iterator[str]:
-  """One line per field: its flag, its value, what it takes."""
-  for field, kind in sealing.field_types(cfg, bounds=True).items():
-    value = getattr(cfg, field)
-    flag = f'{name}.{field}'
-    yield f'  {flag}={sealing.shown(value)}  ({sealing.takes(kind)})'
-    entries = enumerate(value) if isinstance(value, tuple) else ()
-    for part, of_part in ((flag, value), *((f'{flag}.{n}', entry) for n, entry in entries)):
-      if sealing.is_config(of_part):
-        yield from _described(of_part, part)
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@ import enum
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jaxalign import sealing
@@ -86,6 +86,18 @@ def _field_kind(holder, field, above, name):
     near = near or f'; fields: {", ".join(kinds)}'
     raise UserError(f'--config.{name}: {type(holder).__name__} has no field {field}{near}')
   return kinds[field]
+
+
+def described(cfg: Any, name: str = '--config') -> Iterator[str]:
+  """One line per field: its flag, its value, what it takes."""
+  for field, kind in sealing.field_types(cfg, bounds=True).items():
+    value = getattr(cfg, field)
+    flag = f'{name}.{field}'
+    yield f'  {flag}={sealing.shown(value)}  ({sealing.takes(kind)})'
+    entries = enumerate(value) if isinstance(value, tuple) else ()
+    for part, of_part in ((flag, value), *((f'{flag}.{n}', entry) for n, entry in entries)):
+      if sealing.is_config(of_part):
+        yield from described(of_part, part)
 
 
 def deeper(holder: Any, field: str) -> str:

@@ -56,7 +56,9 @@ def _wait(place, workdir, patience):
 
 
 def _unwritable(workdir, error):
-  return UserError(f'--workdir={workdir} cannot be written ({error}): choose another')
+  file = isinstance(error, FileExistsError | NotADirectoryError)
+  why = 'a file is there' if file else getattr(error, 'strerror', None) or error
+  return UserError(f'--workdir={workdir} cannot be written ({why}): choose another')
 
 
 def claim(cfg: Any, workdir: 'epath.Path', writes: bool = True) -> None:

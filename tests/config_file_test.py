@@ -31,11 +31,13 @@ def test_a_name_is_the_file_of_the_checkout():
     ('', 'no config that ships is called so'),
     ('sft_phi2.py', 'no config file sft_phi2.py; nearest: sft_phi2'),
     ('configs/sft_phi', 'no config file configs/sft_phi'),
+    ('mine_.py', 'no config file mine_.py; nearest: mine.py'),  # which no folder is
   ],
 )
 def test_a_name_that_is_not_there_has_neighbours(spec, says, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'mine.py').write_text('')
+  (tmp_path / 'mine_.py').mkdir()
   with pytest.raises(UserError) as error:
     config_file.load(spec)
   assert says in str(error.value)

@@ -78,6 +78,7 @@ def test_a_second_call_starts_from_the_file_again(call, tmp_path):
   [
     ('--workdir=w', '--config is missing'),
     ('--config=tiny.py', '--workdir is missing'),
+    ('--config=no_such_file.py', '--workdir is missing'),  # said before a config costs seconds
     ('--config=tiny.py --wrokdir=w', 'Did you mean: workdir'),
     ('--config=tiny.py --optim.lr=3', 'a field of the config is --config.FIELD=VALUE'),
     ('--config=tiny.py w', 'w: the only words are prepare, judge, compare, sample, chat, serve, '),
@@ -92,7 +93,8 @@ def test_a_second_call_starts_from_the_file_again(call, tmp_path):
     ('--config=tiny.py --workdir=w --config.stesp=3', 'no field stesp; nearest: steps'),
     ('--config=tiny.py --workdir=w --config.optim.lr=fast', 'optim.lr=fast: takes a float'),
     ('--config=tiny.py --workdir=w --config.steps 3', 'set as --config.steps=VALUE'),
-    ('--config.steps=3 --workdir=w', 'name one, --config=FILE.py'),
+    ('--config.steps=3 --workdir=w', '--config is missing'),
+    ('--config.steps=3 --help', 'name one, --config=FILE.py'),
     ('--config=tiny.py --workdir=w --config.fault=user', 'the corpus is empty: give another'),
   ],
 )
@@ -220,7 +222,9 @@ def test_the_command_itself(tmp_path):
   """Once as a process: the exit status, and one line on stderr."""
   (tmp_path / 'tiny.py').write_text(CONFIG)
   command = [sys.executable, '-m', 'jaxalign.main', f'--config={tmp_path}/tiny.py']
-  bad = subprocess.run([*command, '--config.steps=x'], capture_output=True, text=True)
+  bad = subprocess.run(
+    [*command, '--workdir=w', '--config.steps=x'], capture_output=True, text=True
+  )
   assert (bad.returncode, bad.stdout) == (2, '')
   assert bad.stderr == 'error: --config.steps=x: takes an int\n'
 

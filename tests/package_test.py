@@ -1,6 +1,7 @@
 """The four names of the package: import jaxalign; load, sample, score, export."""
 
 import datetime
+import importlib.metadata
 import json
 import pathlib
 import re
@@ -98,6 +99,10 @@ def test_the_citation_names_this_version():
   assert told['title'].strip('"').startswith(f'{project["name"]}: ')
   assert datetime.date.fromisoformat(told['date-released'])
   assert told['cff-version'] == '1.2.0' and '  - name: The jaxalign authors' in lines
+
+
+def test_the_version_is_what_pip_installed():
+  assert jaxalign.__version__ == importlib.metadata.version('jaxalign')
 
 
 def test_the_names_are_there_and_cost_nothing_until_used():

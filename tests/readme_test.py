@@ -1,4 +1,4 @@
-"""What README and docs name is there, and the tree in README has every file."""
+"""What README and docs name is there, and the tree in docs/layout.md has every file."""
 
 import pathlib
 import re
@@ -12,8 +12,8 @@ OURS = r'(?:jaxalign|configs|launch|benchmarks|tests|docs)/[\w/.-]*\w\.(?:py|md|
 
 
 def tree():
-  """{folder: what the tree says of it}, from the block under 'The tree'."""
-  block = (ROOT / 'README.md').read_text().split('## The tree')[1].split('```')[1]
+  """{folder: what the tree says of it}, from the block of docs/layout.md."""
+  block = (ROOT / 'docs' / 'layout.md').read_text().split('```')[1]
   found, above = {}, []
   for line in block.splitlines():
     head = re.match(r'((?:  ){0,2})(\w+)/(?:\s|$)', line)

@@ -58,7 +58,7 @@ def test_of_several_processes_one_writes(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
   (tmp_path / 'file').write_text('')
-  with pytest.raises(UserError, match='cannot be written .*: choose another'):
+  with pytest.raises(UserError, match=r'cannot be written .a file is there.: choose another'):
     workdir.claim(Config(), epath.Path(tmp_path / 'file'))
 
 

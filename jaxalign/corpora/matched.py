@@ -76,8 +76,8 @@ def _enough(sizes: Sequence[int], total: int) -> list[int]:
       held += size
   if held < total * (1 - _IN_ALL):
     raise UserError(
-      f'more: demonstrations hold {sum(sizes):,} tokens, and {total:,} are asked for: let more of '
-      'them be written'
+      f'more: demonstrations hold {sum(sizes):,} tokens, and the documents {total:,}: a larger '
+      'more.queries.count'
     )
   return found
 

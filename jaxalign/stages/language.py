@@ -62,8 +62,9 @@ class Language:
     training.check(self, ('held_out_loss', 'held_out_accuracy'))
     if not any(corpus.weight for corpus in self.train):
       raise UserError('train: no corpus with a weight above 0')
-    if self.eval_every % self.steps_per_call or self.saving.every % self.steps_per_call:
-      raise UserError('eval_every and saving.every must be multiples of steps_per_call')
+    for name, every in (('eval_every', self.eval_every), ('saving.every', self.saving.every)):
+      if every % self.steps_per_call:
+        raise UserError(f'{name}={every}: a multiple of steps_per_call={self.steps_per_call}')
 
 
 def loss(model: Decoder, batch: Batch, key: Any = None, given: None = None) -> Metrics:

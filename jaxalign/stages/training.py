@@ -61,8 +61,8 @@ def check(cfg: Supervised, scores: Sequence[str]) -> None:
   if cfg.length > cfg.model.length:
     most = cfg.model.length
     raise UserError(f'length={cfg.length}: the model was trained on at most {most} positions')
-  if cfg.optim.schedule.warmup >= cfg.steps:
-    raise UserError(f'schedule.warmup={cfg.optim.schedule.warmup}: below steps={cfg.steps}')
+  if (warmup := cfg.optim.schedule.warmup) >= cfg.steps:
+    raise UserError(f'optim.schedule.warmup={warmup}: must be below steps={cfg.steps}')
   names = [corpus.name for corpus in cfg.held_out if corpus.name]
   if again := [name for name in names if names.count(name) > 1]:
     raise UserError(f'held_out: two corpora are named {again[0]}')

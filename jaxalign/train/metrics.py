@@ -78,7 +78,7 @@ class Log:
       values = {k: float(sums[i] / max(by[i], 1e-30)) for k, (sums, by) in metrics.items()}
       step = end - count + i + 1
       self._file.add(dict(step=step, **values, seconds=round(now - self._began, 3)))
-      if step % self.every == 0:
+      if step % self.every == 0 or step == self.total:
         for sink in self._sinks:
           sink.write(step, values)
     self._recent.append((now, end))

@@ -57,7 +57,11 @@ class _Wandb:
 
     name = workdir.name  # another workdir may have it too
     run_id = hashlib.sha256(str(workdir).encode()).hexdigest()[:16]
-    self._run = wandb.init(project=project, name=name, id=run_id, resume='allow')
+    try:
+      self._run = wandb.init(project=project, name=name, id=run_id, resume='allow')
+    except wandb.Error as error:
+      remedy = 'export WANDB_API_KEY=..., or WANDB_MODE=offline, or leave the flag out'
+      raise UserError(f'logging.wandb={project}: {error} ({remedy})') from error
 
   def write(self, step, values):
     self._run.log(values, step=step)

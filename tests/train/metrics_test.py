@@ -157,6 +157,15 @@ def test_tensorboard_gets_every_so_many_steps(tmp_path):
   assert events(tmp_path)[1] == [3]  # from here on, what the killed run said is hidden
 
 
+def test_its_own_reader_reads_the_last_step_too(tmp_path):
+  pytest.importorskip('tensorboardX')
+  reader = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+  with Log(tmp_path, Logging(tensorboard=True, every=2), start=0, steps=3, tokens=1) as log:
+    log.steps(3, stacked(1.0, 2.0, 3.0))
+  found = reader.EventAccumulator(str(tmp_path / 'tensorboard')).Reload()
+  assert [(e.step, e.value) for e in found.Scalars('loss')] == [(2, 2.0), (3, 3.0)]
+
+
 def test_wandb_gets_scalars_and_no_secret(tmp_path, monkeypatch):
   """A stand-in for the package, which needs an account: what does it get to see?"""
   said = []
@@ -169,7 +178,7 @@ def test_wandb_gets_scalars_and_no_secret(tmp_path, monkeypatch):
       log=lambda values, step: said.append((step, values)), finish=lambda: said.append('end')
     )
 
-  wandb.init = init
+  wandb.init, wandb.Error = init, RuntimeError
   monkeypatch.setitem(sys.modules, 'wandb', wandb)
   monkeypatch.setenv('WANDB_API_KEY', 'key-of-mine')
   monkeypatch.setenv('HF_TOKEN', 'token-of-mine')
@@ -181,6 +190,29 @@ def test_wandb_gets_scalars_and_no_secret(tmp_path, monkeypatch):
   assert scalars == (1, dict(loss=2.0)) and end == 'end'
   assert begun['id'] != said[3]['id']  # two workdirs of one name are two runs
   assert 'of-mine' not in repr(said) + ''.join(p.read_text() for p in tmp_path.rglob('*.jsonl'))
+
+
+def test_wandb_itself_keeps_them_offline(tmp_path, monkeypatch):
+  pytest.importorskip('wandb')
+  for name, value in dict(MODE='offline', DIR=str(tmp_path), SILENT='true').items():
+    monkeypatch.setenv(f'WANDB_{name}', value)
+  with log_of(tmp_path, wandb='values', every=1) as log:
+    log.steps(1, stacked(2.125))
+  (file,) = tmp_path.rglob('*.wandb')
+  assert b'2.125' in file.read_bytes()
+
+
+def test_what_wandb_refuses_is_one_line(tmp_path, monkeypatch):
+  wandb = types.ModuleType('wandb')
+  wandb.__spec__, wandb.Error = importlib.machinery.ModuleSpec('wandb', None), RuntimeError
+
+  def init(**_):
+    raise wandb.Error('No API key configured.')
+
+  wandb.init = init
+  monkeypatch.setitem(sys.modules, 'wandb', wandb)
+  with pytest.raises(UserError, match='logging.wandb=mine: No API key configured. .*WANDB_MODE'):
+    log_of(tmp_path, wandb='mine')
 
 
 @pytest.mark.parametrize('package, field', [('tensorboardX', 'tensorboard'), ('wandb', 'wandb')])

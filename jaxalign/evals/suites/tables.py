@@ -118,7 +118,10 @@ def content(path: str) -> str:
 
 
 def _bytes(path: str) -> bytes:
-  found = files.matching(path)
+  try:
+    found = files.matching(path)
+  except UserError as error:
+    raise UserError(f'{error} (docs/studies.md says whence published files are fetched)') from error
   if len(found) > 1:
     raise UserError(f'{path} matches {len(found)} files: name the one')
   return files.content(found[0])
