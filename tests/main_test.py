@@ -1,5 +1,6 @@
 import importlib.metadata
 import json
+import pathlib
 import platform
 import subprocess
 import sys
