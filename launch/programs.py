@@ -32,6 +32,7 @@ from jaxalign.stages import (
 from jaxalign.stages import language as text
 from jaxalign.stages import ppo_start as begin
 from jaxalign.stages.doctors.doctor import device_bytes
+from jaxalign.stages.doctors.ppo_memory import cache_bytes
 from jaxalign.stages.refusals import BON, LEARNING, PPO, Found
 from jaxalign.study.stage import Config as Study
 from jaxalign.train.optim import make_optimizer, refuse_unmatched
@@ -177,16 +178,6 @@ def readers_of(cfg, listed, mesh):
 def prompts(cfg, mesh, lead):
   names = ('tokens_BT', 'segment_BT', 'position_BT')
   return rows(mesh, lead, dict.fromkeys(names, (cfg.batch, cfg.prompt)), {})
-
-
-def cache_bytes(cfg, mesh):
-  """Of a device's keys and values, once all slots are filled."""
-  kinds = jax.eval_shape(
-    lambda model, *given: model.prefill(*given, cfg.length)[1],
-    jax.eval_shape(cfg.model.build, jax.random.key(0)),
-    *(jax.ShapeDtypeStruct((cfg.batch, cfg.prompt), jnp.int32),) * 2,
-  )
-  return device_bytes(kinds, sampling_mesh(mesh, cfg.model.kv_heads))
 
 
 def turn_bytes(cfg, mesh):

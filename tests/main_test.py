@@ -1,5 +1,6 @@
 import importlib.metadata
 import json
+import pathlib
 import platform
 import subprocess
 import sys
@@ -236,5 +237,19 @@ def test_help_does_not_wait_for_libraries():
     from jaxalign.main import main
     main(['jaxalign', '--help'])
     sys.exit(bool({'jax', 'etils.epath', 'asyncio'} & set(sys.modules)))
+  """
+  subprocess.run([sys.executable, '-c', textwrap.dedent(code)], check=True, capture_output=True)
+
+
+def test_a_stage_that_trains_does_not_wait_for_scipy():
+  """A quarter of all that it would import, for numbers that only an evaluation ends with."""
+  root = pathlib.Path(__file__).resolve().parents[1]
+  names = [f'{root}/configs/{name}_llama2_7b.py:smoke' for name in ('sft', 'reward', 'dpo', 'ppo')]
+  code = f"""
+    import sys
+    from jaxalign import main
+    for name in {names}:
+      main.stage_of(main.load(name))
+    sys.exit('scipy' in sys.modules)
   """
   subprocess.run([sys.executable, '-c', textwrap.dedent(code)], check=True, capture_output=True)

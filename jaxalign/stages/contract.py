@@ -100,6 +100,7 @@ class Playing(Answering, Learning, Protocol):
   held_out: Source | None
   prompts: Source | Decontaminated
   pretraining: tuple[Any, ...]  # corpora
+  ptx_length: int
   judges: tuple[Judge, ...]
   rules: Rules
   critic_optim: Optimizer

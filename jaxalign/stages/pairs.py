@@ -20,7 +20,7 @@ from jaxalign.files import write_text
 from jaxalign.models import adapters, llama2, phi2
 from jaxalign.page import kit
 from jaxalign.ranges import Count, Length, Rows, Seed
-from jaxalign.rl import calibration, card
+from jaxalign.rl import card
 from jaxalign.sharding.layout import pin
 from jaxalign.stages import trained, training
 from jaxalign.stages.contract import Batch, Build, Evaluation, Loss, State, Tx, Workdir
@@ -136,6 +136,8 @@ def _evaluator(cfg, workdir, data, rewards, given, title):
     return rewards(model, jax.tree.map(lambda x: x[0], stacked), given)
 
   def judge(state):
+    from jaxalign.rl import calibration  # scipy: slow to import, and needed here only
+
     got = feed.passed(pairs.order.steps, lambda stacked: once(state.model, stacked, given))
     reward_N2 = np.zeros((len(pairs.lengths), 2))
     reward_N2[pairs.order.by_length] = np.concatenate(got)[: len(reward_N2)]

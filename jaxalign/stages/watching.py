@@ -11,7 +11,7 @@ import jax
 from jaxalign.config import UserError
 from jaxalign.data import chat, dialogues
 from jaxalign.data.text import Tokenizer
-from jaxalign.evals import ask, store, summary
+from jaxalign.evals import ask, store
 from jaxalign.evals.item import Asked, Item, Row, Said, Suite
 from jaxalign.models.decoder import Decoder
 from jaxalign.ranges import Rows
@@ -56,6 +56,8 @@ class Watched:
 
   def scores(self, asker: ask.Asker) -> dict[str, float]:
     """{eval/SUITE/MEASURE: its mean}; with the judge's name behind, where several gave it."""
+    from jaxalign.evals import summary  # scipy: slow to import, and needed here only
+
     rows = [row for suite, items in self.every for row in self._rows(asker, suite, items)]
     found = summary.means(self._measures, rows)
     often = collections.Counter(measure for measure, _ in found)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxalign.stages import refusals, training
-from jaxalign.stages.doctors import doctor, language_doctor
+from jaxalign.stages.doctors import doctor, language_doctor, ppo_memory
 from jaxalign.stages.doctors import ppo_doctor as playing
 
 
@@ -22,4 +22,5 @@ def examine(cfg: Any, workdir: Any, machine: doctor.Machine) -> list[doctor.Chec
 
 
 def _memory(cfg, mesh, machine):
-  return doctor.fits_memory(playing.frozen(cfg, mesh, 'policy', (*cfg.proxy, *cfg.gold)), machine)
+  parts = ppo_memory.frozen(cfg, mesh, 'policy', (*cfg.proxy, *cfg.gold))
+  return doctor.fits_memory(parts | ppo_memory.sampling(cfg, mesh, machine, typed=True), machine)

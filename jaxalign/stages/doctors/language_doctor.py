@@ -123,11 +123,11 @@ def memory(
   parts['moments'] = doctor.device_bytes(jax.eval_shape(tx.init, shapes), mesh)
   parts['gradients'] = weights * (2 if cfg.microbatches > 1 else 1)
   rows = cfg.batch * texts / cfg.microbatches
-  parts['activations'] = activations(cfg.model, rows, cfg.length, mesh)
+  parts['activations'] = _activations(cfg.model, rows, cfg.length, mesh)
   return doctor.fits_memory(parts, machine)
 
 
-def activations(model: ModelConfig, rows: float, length: int, mesh: AbstractMesh) -> int:
+def _activations(model: ModelConfig, rows: float, length: int, mesh: AbstractMesh) -> int:
   """All layers' inputs (what remat='full' keeps), one layer at work, a chunk of logits."""
   ways = mesh.shape['data'] * mesh.shape['fsdp']
   rows = math.ceil(rows / ways)

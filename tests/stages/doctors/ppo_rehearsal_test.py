@@ -17,7 +17,7 @@ from jaxalign.doors import examining
 from jaxalign.rl import players
 from jaxalign.rl.judges import Judge
 from jaxalign.stages import bon, ppo, refusals, trained, training
-from jaxalign.stages.doctors import doctor, language_doctor, ppo_doctor
+from jaxalign.stages.doctors import doctor, language_doctor, ppo_doctor, ppo_memory
 from jaxalign.stages.doctors import ppo_rehearsal as rehearsal
 
 SMOKE = str(pathlib.Path(__file__).resolve().parents[3] / 'configs/ppo_llama2_7b.py:smoke')
@@ -214,7 +214,7 @@ def test_what_cannot_be_read_is_refused_before_a_prompt_is_tokenised(tmp_path, m
 def test_gold_is_counted_too():
   big = smoke(gold=(Judge(by='gold'),))
   mesh = doctor.mesh_fits(big.mesh, ONE)[1]
-  assert '1 judges of its size' in ppo_doctor.memory(big, mesh, doctor.Machine('one', 1, 1 << 40))
+  assert '1 judges of its size' in ppo_memory.words(big, mesh, doctor.Machine('one', 1, 1 << 40))
 
 
 @pytest.mark.campaign
