@@ -78,8 +78,8 @@ def frozen(cfg: Answering, mesh: AbstractMesh, name: str, listed: Sequence[Judge
 
 
 def sampling(cfg: Answering, mesh: AbstractMesh, machine: Machine, typed: bool) -> _Parts:
-  """Weights where they are cast or laid out anew, and a CPU's layers at hand; then what takes more,
-  reading the prompts or writing. typed: whether weights have the arithmetic's type."""
+  """What takes most: reading the prompts, writing with weights cast or laid out anew and a CPU's
+  layers at hand, or the players' reading. typed: whether weights have the arithmetic's type."""
   model, groups, twin = cfg.model, sampling_mesh(mesh, cfg.model.kv_heads), _cast(cfg)
   copied = mesh.shape['fsdp'] > 1 or not (typed or model.weights == model.dtype)
   hand = 0
@@ -90,17 +90,20 @@ def sampling(cfg: Answering, mesh: AbstractMesh, machine: Machine, typed: bool) 
   if _platform(machine) == 'tpu':  # a head's numbers lie in its lanes
     cache = cache * (-(-model.head_size // LANES) * LANES) // model.head_size
   inside = rows * cfg.prompt * _inside(model, groups, machine)
+  weights = doctor.device_bytes(twin, groups) * copied + hand
   reads = {
+    'weights to sample with': weights,
     'cache of the prompts': cache * cfg.prompt // cfg.length,
     'activations of the prompts': inside + _scores(model, rows, cfg.prompt, groups, machine),
   }
   writes = {
+    'weights to sample with': weights,
     'cache': cache,
     'cache beside it': _beside(cfg, cache, machine, apart=hand or _bytes(twin.blocks) <= SMALL),
     'logits of a step': 3 * 4 * rows * model.vocab,
   }
-  weights = doctor.device_bytes(twin, groups) * copied + hand
-  return {'weights to sample with': weights} | max(reads, writes, key=lambda p: sum(p.values()))
+  phases = reads, writes, {'gathered weights of the players': _gathered(cfg, mesh, 3)}
+  return max(phases, key=lambda parts: sum(parts.values()))
 
 
 def _beside(cfg, cache, machine, apart):
@@ -138,13 +141,24 @@ def learning(cfg: Playing, mesh: AbstractMesh, machine: Machine) -> _Parts:
   parts = {'gradients': 2 * doctor.device_bytes(_player(cfg), mesh) * (1 + (cfg.microbatches > 1))}
   parts['activations'] = activations
   if mesh.shape['fsdp'] > 1:
-    twin = _cast(cfg)
-    whole = doctor.device_bytes(twin, AbstractMesh((1, 1, tensor), tuple(mesh.shape)))
-    table = model.vocab * model.width * size // tensor
-    blocks = whole - (1 if model.tied else 2) * table
-    parts['gathered weights'] = 2 * blocks // model.depth + 2 * table
-    parts['gradient of the head'] = table // size * 4 * (cfg.lora is None)
+    parts['gathered weights'] = _gathered(cfg, mesh, 2)
+    parts['gradient of the head'] = _table(model, tensor) // size * 4 * (cfg.lora is None)
   return parts
+
+
+def _gathered(cfg, mesh, tables):
+  """Two layers and tables, where weights are split: both, and while players read a second head."""
+  model, tensor = cfg.model, mesh.shape['tensor']
+  if mesh.shape['fsdp'] == 1:
+    return 0
+  whole = doctor.device_bytes(_cast(cfg), AbstractMesh((1, 1, tensor), tuple(mesh.shape)))
+  table = _table(model, tensor)
+  blocks = whole - (1 if model.tied else 2) * table
+  return 2 * blocks // model.depth + tables * table
+
+
+def _table(model, tensor):
+  return model.vocab * model.width * jnp.dtype(model.dtype).itemsize // tensor
 
 
 def _bytes(tree):

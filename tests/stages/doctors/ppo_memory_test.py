@@ -74,8 +74,16 @@ def beside(model, machine=FAR, **fields):
 
 
 def test_a_tpu_lays_a_head_in_its_lanes_and_copies_the_cache():
-  wide, narrow = (beside(dict(heads=n, kv_heads=4, width=128 * n, head_dim=None)) for n in (8, 4))
+  rows = LONG | dict(batch=4096, minibatch=4096)
+  kinds = (dict(heads=n, kv_heads=4, width=128 * n, head_dim=None) for n in (8, 4))
+  wide, narrow = (beside(model, **rows) for model in kinds)
   assert wide['cache'] == narrow['cache'] == wide['cache beside it']
+
+
+def test_large_tables_count_where_the_players_read():
+  """A vocabulary of 128 k, which each device gathers thrice: more than a few rows' cache."""
+  (parts,) = beside(dict(vocab=128_256, width=1024)).items()
+  assert parts[0] == 'gathered weights of the players' and parts[1] > 3 * 2 * 128_256 * 1024
 
 
 def test_layers_at_hand_are_counted(monkeypatch):
