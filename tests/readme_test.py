@@ -42,3 +42,12 @@ def test_files_that_are_named_are_there(page):
   assert [name for name in named if not (ROOT / name).exists()] == []
   links = re.findall(r'\]\(([^)#:]+)\)', page.read_text())
   assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_readme_is_one_screen_that_leads_on():
+  """What it is for, the two commands, one picture, and where to go next."""
+  text = (ROOT / 'README.md').read_text()
+  assert len(text.splitlines()) <= 60
+  assert re.search(r'^make demo .*\nmake test ', text, re.M)
+  assert text.count('<img ') == 1 and 'src="docs/why.png"' in text and 'Not shown' in text
+  assert {'docs/tutorial.md', 'docs/running.md', 'docs/layout.md'} <= set(re.findall(OURS, text))

@@ -9,6 +9,7 @@ import bisect
 import dataclasses
 import functools
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -106,6 +107,7 @@ class OwnTemplate:
 
   def _render(self, turns: Iterable[Turn], ask: bool) -> tuple[str, list[tuple[int, int]]]:
     """(text, stretches that the template marks as generated)."""
+    os.environ.setdefault('TRANSFORMERS_NO_ADVISORY_WARNINGS', '1')  # that PyTorch is not there
     try:
       from transformers.utils.chat_template_utils import render_jinja_template
     except ImportError as error:

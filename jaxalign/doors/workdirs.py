@@ -19,7 +19,7 @@ from jaxalign.train import saving
 _Config = Mapping[str, Any]  # config.json
 _Tables = Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]  # {title: (head, rows)}
 _GOES_ON = 'the same command goes on'
-_REMEDY = 'name another --workdir'
+_REMEDY = 'name another WORKDIR'
 _PAGES = 'report.html', 'card.html', 'overoptimisation.html', 'corpus.html', 'compare.html'
 
 
