@@ -12,6 +12,7 @@ is compared, by the clock (with --cores=1 by CPU time), smaller ratios are bette
   lora     a training step of 4 rows of 256: adapters of rank 16 on all seven matrices, AdamW
   full     the same step of all weights, clipped by global norm
   shapes   the model's products alone, without a ratio to reach: what can be hoped for
+  grads    likewise the three products of each weight in a training step
 Each side lives in a process of its own; nobody computes while the other does, rounds alternate, the
 best of each counts, and what both say is compared first. Spread: the middle half of the ratios of
 single rounds.
@@ -20,6 +21,7 @@ single rounds.
 import argparse
 import contextlib
 import importlib
+import itertools
 import json
 import os
 import pathlib
@@ -44,7 +46,7 @@ def main(argv=None):
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--model', type=pathlib.Path, required=True)
   parser.add_argument('--rounds', type=int, default=5)
-  parser.add_argument('--what', default=','.join((*WHAT, 'shapes')))
+  parser.add_argument('--what', default=','.join((*WHAT, 'shapes', 'grads')))
   parser.add_argument('--cores', type=int, default=2)
   parser.add_argument('--json', type=pathlib.Path, help='where the figures are written')
   parser.add_argument('--child', help=argparse.SUPPRESS)  # how this script calls itself
@@ -54,7 +56,9 @@ def main(argv=None):
   wanted = args.what.split(',')
   found = [row for what in WHAT if what in wanted for row in compare(what, args)]
   if 'shapes' in wanted:
-    found += products(args)
+    found += products(args, SHAPES_AT, ('y',))
+  if 'grads' in wanted:
+    found += products(args, (TRAIN_ROWS * TRAIN_LENGTH,), ('y', 'dx', 'dw'))
   if args.json:
     args.json.write_text(json.dumps(found, indent=1) + '\n')
   sys.exit(any(row.get('missed', False) for row in found))
@@ -102,23 +106,22 @@ def agree(what, ours, theirs):
     sys.exit(f'{what}: the two sides differ: {str(ours)[:200]} and {str(theirs)[:200]}')
 
 
-def products(args):
+def products(args, every, kinds):
   """Prints and gives each product at each number of rows: GFLOP/s of both libraries."""
   with contextlib.ExitStack() as stack:
     players = [stack.enter_context(Player(side, args)) for side in SIDES]
     found = []
-    for rows in SHAPES_AT:
-      for name, inputs, outputs in shapes(args.model):
-        ask = f'shape {rows} {inputs} {outputs}'
-        times = [min(p.ask(ask)['seconds'][0] for _ in range(2)) for p in players]
-        rate = [2e-9 * rows * inputs * outputs / t for t in times]
-        found.append(dict(what=name, rows=rows, seconds=times, gflops=rate))
-        print(
-          f'{rows:5} x {name:5} {inputs:5} to {outputs:6}   XLA {times[0] * 1e6:9.0f} us'
-          f' {rate[0]:5.0f}   torch {times[1] * 1e6:9.0f} us {rate[1]:5.0f}'
-          f'   ratio {times[0] / times[1]:.2f}',
-          flush=True,
-        )
+    for rows, (name, inputs, outputs), kind in itertools.product(every, shapes(args.model), kinds):
+      ask = f'shape {rows} {inputs} {outputs} {kind}'
+      times = [min(p.ask(ask)['seconds'][0] for _ in range(2)) for p in players]
+      rate = [2e-9 * rows * inputs * outputs / t for t in times]
+      found.append(dict(what=name, of=kind, rows=rows, seconds=times, gflops=rate))
+      print(
+        f'{rows:5} x {name:5} {kind:2} {inputs:5} to {outputs:6}   XLA {times[0] * 1e6:9.0f} us'
+        f' {rate[0]:5.0f}   torch {times[1] * 1e6:9.0f} us {rate[1]:5.0f}'
+        f'   ratio {times[0] / times[1]:.2f}',
+        flush=True,
+      )
   return found
 
 
@@ -168,7 +171,7 @@ def child(side, directory):
   for line in sys.stdin:
     what, *numbers = line.split()
     if what == 'shape':
-      answer = dict(seconds=[per_product(makers[what], *map(int, numbers))])
+      answer = dict(seconds=[per_product(makers[what], *map(int, numbers[:3]), numbers[3])])
     else:
       run = known[what] = known.get(what) or makers[what]()
       seconds, said = run()
@@ -176,10 +179,12 @@ def child(side, directory):
     print(json.dumps(answer), flush=True)
 
 
-def per_product(make, rows, inputs, outputs):
+def per_product(make, rows, inputs, outputs, kind):
   """Seconds of a product whose weight lies in memory, not in a cache: one of several in turn."""
-  copies = max(1, min(30, 2**24 // (inputs * outputs) if rows <= ROWS else 4))
-  run = make(rows, inputs, outputs, copies)
+  copies = max(
+    1, min(30, 2**24 // (inputs * outputs) if rows <= ROWS else 4 - 3 * (outputs > 2**15))
+  )
+  run = make(rows, inputs, outputs, copies, kind)
   run()
   return min(once(run)[0][0] for _ in range(12 if rows <= ROWS else 4)) / copies
 

@@ -28,6 +28,7 @@ from smollm2_cpu import (  # noqa: E402
 
 import jaxalign  # noqa: E402
 from jaxalign.losses import head  # noqa: E402
+from jaxalign.models import layers  # noqa: E402
 from jaxalign.models.adapters import Lora, adapter_builder  # noqa: E402
 from jaxalign.rl.answers import answers  # noqa: E402
 from jaxalign.rl.sample import Sampling, generate, left_pad, row_keys  # noqa: E402
@@ -102,10 +103,19 @@ def step(model, lora):
   return lambda: once(stepped)
 
 
-def shape(rows, inputs, outputs, copies):
-  multiply = jax.jit(lambda x, ws: [jnp.einsum('ni,oi->no', x, w, precision='highest') for w in ws])
-  x, ws = jnp.ones((rows, inputs)), [jnp.full((outputs, inputs), n + 1.0) for n in range(copies)]
-  return lambda: jax.block_until_ready(multiply(x, ws))
+def shape(rows, inputs, outputs, copies, kind):
+  """kind: y, a product; dx and dw, those of its gradient, as layers writes them."""
+  how = dict(precision='highest')
+  products = dict(
+    y=lambda x, w: jnp.einsum('ni,oi->no', x, w, **how),
+    dx=lambda dy, w: jnp.einsum('no,oi->ni', dy, w, **how),
+    dw=lambda dy, x: layers.of_weight(dy, x),
+  )
+  ones = jnp.ones((rows, inputs if kind == 'y' else outputs))
+  other = (rows, inputs) if kind == 'dw' else (outputs, inputs)
+  others = [jnp.full(other, n + 1.0) for n in range(copies)]
+  multiply = jax.jit(lambda one, others: [products[kind](one, other) for other in others])
+  return lambda: jax.block_until_ready(multiply(ones, others))
 
 
 def side(directory):

@@ -99,13 +99,16 @@ def step(directory, lora):
   return lambda: once(run)
 
 
-def shape(rows, inputs, outputs, copies):
-  x = torch.ones(rows, inputs)
-  ws = [torch.full((outputs, inputs), n + 1.0) for n in range(copies)]
+def shape(rows, inputs, outputs, copies, kind):
+  """kind: y, a product; dx and dw, those of its gradient, as autograd multiplies."""
+  products = dict(y=torch.nn.functional.linear, dx=lambda dy, w: dy @ w, dw=lambda dy, x: dy.T @ x)
+  ones = torch.ones(rows, inputs if kind == 'y' else outputs)
+  other = (rows, inputs) if kind == 'dw' else (outputs, inputs)
+  others = [torch.full(other, n + 1.0) for n in range(copies)]
 
   @torch.inference_mode()
   def run():
-    return [torch.nn.functional.linear(x, w) for w in ws]
+    return [products[kind](ones, one) for one in others]
 
   return run
 
