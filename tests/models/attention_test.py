@@ -178,6 +178,8 @@ CHOICES = [  # impl, platform, dtype, T, K, cached, chosen
   ('splash', 'tpu', FP32, 130, 128, False, 'xla'),
   ('cudnn', 'cpu', BF16, 256, 64, False, 'cudnn'),
   ('cudnn', 'gpu', FP32, 256, 64, False, 'xla'),
+  ('cudnn_packed', 'gpu', BF16, 256, 64, False, 'cudnn_packed'),
+  ('cudnn_packed', 'gpu', BF16, 1, 64, True, 'xla'),
 ]
 
 
