@@ -14,10 +14,10 @@ import jax.numpy as jnp
 
 # Documents in a row, padding counted as one, that are told by their places. The kernel's gradient
 # takes memory for each, used or not: rows x heads x T x K float32, 258 MiB in 8 rows of Llama-2-7B.
-DOCUMENTS = 8
+_DOCUMENTS = 8
 
 
-class Places(typing.NamedTuple):
+class _Places(typing.NamedTuple):
   """Runs of equal segment ids in each row: padding too, so that every slot is of one."""
 
   begin_BM: jax.Array  # int32: the slot where a run begins; -1: there are fewer
@@ -26,7 +26,7 @@ class Places(typing.NamedTuple):
   told: jax.Array  # bool: these runs say all: no row has more, and no document lies in pieces
 
 
-def places(segment_BT: jax.Array, most: int = DOCUMENTS) -> Places:
+def places(segment_BT: jax.Array, most: int = _DOCUMENTS) -> _Places:
   """Where up to `most` runs of each row lie."""
   T = segment_BT.shape[1]
   new_BT = jnp.diff(segment_BT, axis=1, prepend=segment_BT[:, :1] - 1) != 0
@@ -39,7 +39,7 @@ def places(segment_BT: jax.Array, most: int = DOCUMENTS) -> Places:
   id_BM = jnp.take_along_axis(segment_BT, jnp.minimum(begin_BM, T - 1), 1)
   again_BMM = (id_BM[:, None] == id_BM[:, :, None]) & jnp.tri(most, k=-1, dtype=bool)
   pieces_B = (again_BMM & (there_BM & (id_BM != 0))[:, :, None]).any((1, 2))
-  return Places(
+  return _Places(
     begin_BM=jnp.where(there_BM, begin_BM, -1),
     length_BM=jnp.where(there_BM, length_BM, -1),
     whole=(count_B == 1).all(),
@@ -66,7 +66,7 @@ def packed(
   k_BGTK: jax.Array,
   v_BGTK: jax.Array,
   segment_BT: jax.Array,
-  most: int = DOCUMENTS,
+  most: int = _DOCUMENTS,
 ) -> jax.Array:
   """The same by places: where each row is one document, by the causal flag alone; where a row has
   more than `most`, or one lies in pieces, by the mask. Which is decided as it runs."""
