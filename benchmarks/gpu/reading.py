@@ -59,15 +59,15 @@ def _walk(computations: Computations, name: str, times: int, turns: int) -> Iter
       known = re.search(r'"known_trip_count":\{"n":"(\d+)"\}', one.rest)
       trips = int(known[1]) if known else turns
       yield from _walk(computations, one.called('body'), times * trips, turns)
-    elif one.kind in ('call', 'async-start') or (one.kind == 'conditional'):
-      for branch in _branches(one):
-        yield from _walk(computations, branch, times, turns)
+    elif one.kind in ('call', 'async-start', 'conditional'):
+      ways = [list(_walk(computations, name, times, turns)) for name in _branches(one)]
+      yield from max(ways, key=lambda way: sum(k.times * k.bytes for k in way), default=[])
     elif one.kind not in _FREE:
       yield _kernel(computations, types, one, times)
 
 
 def _branches(one: Instruction) -> list[str]:
-  """What is called; of a conditional all count, as if each ran."""
+  """What may run; of a conditional's branches, that which moves most counts."""
   if one.kind != 'conditional':
     return [name for name in (one.called('to_apply'), one.called('calls')) if name]
   listed = re.search(r'branch_computations=\{([^}]*)\}', one.rest)
