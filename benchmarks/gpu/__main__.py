@@ -26,7 +26,8 @@ import tempfile
 import time
 
 PARTS = ('attention', 'train', 'decode', 'ppo')
-OURS = 0.7  # of the time
+OURS = 0.65  # of the time
+LEAST = 60  # seconds, for a variant
 VARIANTS = {  # of decoding: a label, and XLA's flags
   ', products apart': '--xla_gpu_dot_merger_threshold_mb=0',
   ', cuBLAS alone': '--xla_gpu_dot_merger_threshold_mb=0 --xla_gpu_enable_triton_gemm=false',
@@ -62,41 +63,50 @@ def main(argv=None):
 
 def run(args, place, end):
   """(what both sides found, the exit status)."""
-  tiny = ['--tiny'] if args.tiny else []
-
-  def ours(file, seconds, parts, *more, flags=''):
-    env = dict(os.environ, XLA_FLAGS=f'{os.environ.get("XLA_FLAGS", "")} {flags}'.strip())
-    given = [f'--out={place / file}', f'--seconds={seconds:.0f}', f'--parts={parts}', *tiny, *more]
-    return child('ours', given, place / file, env)
-
-  left = end - time.monotonic()
-  made, status = ours('ours.json', left * OURS, args.parts)
+  made, status = ours(args, place / 'ours.json', OURS * (end - time.monotonic()), args.parts)
   if status:
     return made | dict(rows=made.get('rows', [])), status
   made |= dict(command=' '.join(sys.argv), card=card())
+  failed = [add_peer(args, place, end, made)]
+  if 'decode' in args.parts:
+    failed += [add_variant(args, place, end, made, label) for label in VARIANTS]
+  return made, next((one for one in failed if one), 0)
+
+
+def ours(args, file, seconds, parts, *more, flags=''):
+  """What ours.py found with these flags of XLA beside those that are set, and its exit status."""
+  env = dict(os.environ, XLA_FLAGS=f'{os.environ.get("XLA_FLAGS", "")} {flags}'.strip())
+  given = [f'--out={file}', f'--seconds={seconds:.0f}', f'--parts={parts}', *more]
+  return child('ours', given + ['--tiny'] * args.tiny, file, env)
+
+
+def add_peer(args, place, end, made):
+  """Rows of the peer, or why there are none; its exit status."""
   peer = peers(args)
   if isinstance(peer, str):
     made['rows'].append(dict(what='peer', left_out=peer))
     print('peer:', peer, flush=True)
-  else:
-    (place / 'models.json').write_text(json.dumps(peer))
-    given = [f'--out={place / "theirs.json"}', f'--models={place / "models.json"}']
-    seconds = (end - time.monotonic()) * (0.6 if 'decode' in args.parts else 1)
-    given += [f'--seconds={seconds:.0f}', f'--parts={args.parts}']
-    theirs, status = child('theirs', given, place / 'theirs.json', dict(os.environ))
-    made['versions'] |= theirs.get('versions', {})
-    made['rows'] += [dict(row, side='theirs') for row in theirs.get('rows', [])]
-  for n, (label, flags) in enumerate(VARIANTS.items() if 'decode' in args.parts else ()):
-    left = end - time.monotonic()
-    if left < 60 and not args.tiny:
-      made['rows'].append(dict(what=f'decode{label}', left_out='no time left'))
-      continue
-    more, failed = ours(f'{n}.json', left, 'decode', f'--label={label}', flags=flags)
-    made['rows'] += [
-      row | dict(flags=flags) for row in more.get('rows', []) if label in row['what']
-    ]
-    status = status or failed
-  return made, status
+    return 0
+  given, file = place / 'models.json', place / 'theirs.json'
+  given.write_text(json.dumps(peer))
+  seconds = (end - time.monotonic()) * (0.6 if 'decode' in args.parts else 1)
+  how = [f'--out={file}', f'--models={given}', f'--seconds={seconds:.0f}', f'--parts={args.parts}']
+  theirs, status = child('theirs', how, file, dict(os.environ))
+  made['versions'] |= theirs.get('versions', {})
+  made['rows'] += [dict(row, side='theirs') for row in theirs.get('rows', [])]
+  return status
+
+
+def add_variant(args, place, end, made, label):
+  """Rows of decoding under a variant's flags; the exit status of who measured them."""
+  left, flags = end - time.monotonic(), VARIANTS[label]
+  if left < LEAST:
+    made['rows'].append(dict(what=f'decode{label}', left_out='no time left'))
+    return 0
+  file = place / 'varied.json'
+  found, status = ours(args, file, left, 'decode', f'--label={label}', flags=flags)
+  made['rows'] += [row | dict(flags=flags) for row in found.get('rows', []) if label in row['what']]
+  return status
 
 
 def child(side, given, file, env):

@@ -35,8 +35,7 @@ def hard_rows(T):
   hole = jnp.where((at > T // 3) & (at < T // 2), 0, jnp.where(at < T // 3, 1, 2))
   ragged = jnp.searchsorted(jnp.array([1, 7, T // 3 + 1, T - 3]), at, side='right') + 1
   rows = dict(
-    one=[at * 0 + 1] * 3, padded=[padded, four, at * 0 + 1], hole=[hole, ragged, four],
-    many=[many, four, hole],
+    one=[at * 0 + 1] * 3, told=[padded, hole, ragged], many=[many, four, hole]
   )  # fmt: skip
   return {name: jnp.stack(some).astype(jnp.int32) for name, some in rows.items()}
 

@@ -48,7 +48,7 @@ def prefill(report, name, model, given, sizes, card):
 
 def pace(model, given, slots, sizes):
   """Seconds a token, over caches of so many slots for answers; the spread is of whole answers."""
-  few, many = sizes.new // 8, sizes.new
+  few, many = max(sizes.new // 32, 1), sizes.new // 4  # of the slots, all of which are read
 
   def say(n):
     return generate(model, *given, Sampling(slots=slots, length=n))

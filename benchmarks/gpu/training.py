@@ -34,7 +34,8 @@ class Candidate:
 def measure(report, name, cfg, sizes, card, packed):
   """A row for each candidate; the fastest is the row `train NAME`."""
   cfg, choice = work.stored(cfg, memory())
-  rows = [clocked(report, name, one, card) for one in fitting(report, name, cfg, sizes)]
+  given = card, sizes.seconds
+  rows = [clocked(report, name, one, *given) for one in fitting(report, name, cfg, sizes)]
   rows = sorted((row for row in rows if row), key=lambda row: row['seconds'])
   if not rows:
     return report.row(f'train {name}', left_out='nothing fitted, or no time was left')
@@ -42,7 +43,7 @@ def measure(report, name, cfg, sizes, card, packed):
   if packed != 'auto':  # the same program, but for how attention is told of documents
     stage = work.training(cfg, sizes, best['microbatches'], best['remat'])
     stage = dataclasses.replace(stage, model=work.changed(stage.model, attention=packed))
-    if (one := candidate(report, name, stage)) and (row := clocked(report, name, one, card)):
+    if (one := candidate(report, name, stage)) and (row := clocked(report, name, one, *given)):
       best = min(best, row, key=lambda row: row['seconds'])
   report.row(f'train {name}', **best, choice=choice)
 
@@ -81,16 +82,16 @@ def candidate(report, name, stage):
   return Candidate(stage, program, compiled, how | took) if fits else None
 
 
-def clocked(report, name, one, card):
+def clocked(report, name, one, card, seconds):
   """What a step took: a dict; None where it did not fit after all."""
   rows = []
-  report.part(f'step {name}', lambda: rows.append(step(one, card)))
+  report.part(f'step {name}', lambda: rows.append(step(one, card, seconds)))
   if rows:
     report.row(f'step {name}', **rows[0])
   return rows[0] if rows else None
 
 
-def step(one, card):
+def step(one, card, seconds):
   stage, mesh = one.stage, jax.sharding.get_mesh()
   build, _ = language.learner(stage)
   _, make = make_state(build, make_optimizer(stage.optim, stage.steps), stage.seed, mesh)
@@ -106,7 +107,7 @@ def step(one, card):
     held[0], out = one.compiled(held[0], batch, None)
     return out
 
-  took = timed(once, 3.0 if T > 100 else 0.05)
+  took = timed(once, seconds)
   floor = one.program.flops / card['flops']
   pace = dict(tokens_s=B * T / took['seconds'], mfu=floor / took['seconds'], floor_s=floor)
   return pace | one.said | dict(rows=B, length=T) | took

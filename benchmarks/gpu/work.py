@@ -17,7 +17,7 @@ ADAM = AdamW(lr=1e-5, eps=1e-5, schedule=Schedule(shape='constant'))
 class Sizes:
   product: int = 8192  # sides of the matrices whose product is the card's rate
   copy: int = 2**32  # bytes of what is copied
-  seconds: float = 3.0  # of a figure, at least
+  seconds: float = 2.0  # of a figure, at least
   length: int = 2048
   rows: int = 8  # of an optimizer step
   prompt: int = 512
