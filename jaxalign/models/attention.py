@@ -68,7 +68,8 @@ def choose(
   if impl == 'splash' and (cached or T % LANES):
     return 'xla'
   half = q_BHTK.dtype in (jnp.bfloat16, jnp.float16)
-  if impl.startswith('cudnn') and (cached or window or not half or K % 8 or K > 128):
+  odd = T % 2 == 1  # with a mask, cuDNN has no gradient
+  if impl.startswith('cudnn') and (cached or window or odd or not half or K % 8 or K > 128):
     return 'xla'
   return impl
 
