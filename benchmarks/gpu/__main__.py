@@ -38,6 +38,8 @@ GOALS = {  # of a row: which of its numbers, and how much of it at least
   'decode llama2_7b': ('of_copy', 0.75),
   'decode phi2': ('of_copy', 0.75),
   'attention packed': ('of_causal', 0.85),
+  'attention packed, 8 places': ('of_causal', 0.85),
+  'ppo phi2': ('of_before', 2.0),
 }
 
 

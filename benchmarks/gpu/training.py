@@ -85,9 +85,10 @@ def candidate(report, name, stage):
 def clocked(report, name, one, card, seconds):
   """What a step took: a dict; None where it did not fit after all."""
   rows = []
-  report.part(f'step {name}', lambda: rows.append(step(one, card, seconds)))
+  what = f'step {name}, {one.said["remat"]}, {one.said["attention"]}'
+  report.part(what, lambda: rows.append(step(one, card, seconds)))
   if rows:
-    report.row(f'step {name}', **rows[0])
+    report.row(what, **rows[0])
   return rows[0] if rows else None
 
 
