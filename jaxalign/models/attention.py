@@ -1,4 +1,4 @@
-"""Causal attention within segments, behind one signature and three kernels.
+"""Causal attention within segments, behind one signature and the kernels of three platforms.
 
 A query sees a key when the key's slot is not after its own and both carry the same segment id. That
 one rule covers packed documents, left padding (segment 0 is padding) and a half-filled cache.
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as splash_mask
 
+from jaxalign.models import cudnn
 from jaxalign.models.layers import LANES, exact
 from jaxalign.sharding.alphabet import spec
 from jaxalign.sharding.meshes import platform
@@ -32,8 +33,9 @@ def attend(
   """Grouped-query attention, [B,H,T,K] in and out. Query t stands in slot `filled` + t.
 
   window: a query sees so many slots, its own the last; None: all before it.
-  impl: 'xla', 'cudnn' (NVIDIA) or 'splash' (TPU); 'auto' takes the platform's own. A kernel serves
-  where it can (whole sequences, its dtypes and sizes); XLA serves the rest: decoding, short ones.
+  impl: 'xla', 'cudnn' (NVIDIA), 'cudnn_packed' (the same, told where documents lie) or 'splash'
+  (TPU); 'auto' takes the platform's own. A kernel serves where it can (whole sequences, its dtypes
+  and sizes); XLA serves the rest: decoding, short ones.
   """
   if filled is None:
     segment_BS = segment_BT
@@ -41,8 +43,10 @@ def attend(
   kernel = choose(impl, q_BHTK, k_BGSK, cached=filled is not None, window=window)
   if kernel == 'splash':
     return _splash(q_BHTK, k_BGSK, v_BGSK, segment_BT, window)
-  if kernel == 'cudnn':
-    return _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT)
+  if kernel == 'cudnn_packed' and segment_BT is not None:
+    return cudnn.packed(q_BHTK, k_BGSK, v_BGSK, segment_BT)
+  if kernel.startswith('cudnn'):
+    return cudnn.masked(q_BHTK, k_BGSK, v_BGSK, segment_BT)
   mask_BTS = visible(q_BHTK.shape[2], k_BGSK.shape[2], segment_BT, segment_BS, filled, window)
   blocks = BLOCKS if filled is None and platform() == 'cpu' else 1
   return _xla(q_BHTK, k_BGSK, v_BGSK, mask_BTS, blocks)
@@ -64,7 +68,8 @@ def choose(
   if impl == 'splash' and (cached or T % LANES):
     return 'xla'
   half = q_BHTK.dtype in (jnp.bfloat16, jnp.float16)
-  if impl == 'cudnn' and (cached or window or not half or K % 8 or K > 128):
+  odd = T % 2 == 1  # with a mask, cuDNN has no gradient
+  if impl.startswith('cudnn') and (cached or window or odd or not half or K % 8 or K > 128):
     return 'xla'
   return impl
 
@@ -135,17 +140,6 @@ def _core_backward(saved, dout_BGQTK):
 
 
 _core.defvjp(_core_forward, _core_backward)
-
-
-def _cudnn(q_BHTK, k_BGSK, v_BGSK, segment_BT):
-  """Causal by its own flag, so that the kernel leaves out the upper half; a mask for segments."""
-  mask_B1TS = None
-  if segment_BT is not None:
-    mask_B1TS = (segment_BT[:, :, None] == segment_BT[:, None, :])[:, None]
-  how = dict(is_causal=True, mask=mask_B1TS)
-  sequence_first = (x.swapaxes(1, 2) for x in (q_BHTK, k_BGSK, v_BGSK))
-  out_BTHK = jax.nn.dot_product_attention(*sequence_first, implementation='cudnn', **how)
-  return out_BTHK.swapaxes(1, 2)
 
 
 def _splash(q_BHTK, k_BGTK, v_BGTK, segment_BT, window):

@@ -204,12 +204,23 @@ def rope(x_BHTK: jax.Array, angle_BTK: jax.Array) -> jax.Array:
   ones = jnp.ones((*cos.shape[:-1], rest), cos.dtype)
   cos = jnp.concatenate([cos, cos, ones], -1)
   sin = jnp.concatenate([sin, sin, ones], -1)
-  # Halves change places by a product with a matrix of 0, 1 and -1, which is exact: cut out of a
-  # TPU's 128 lanes and joined again they cost as much as a quarter of the projection before.
-  turn_KK = jnp.asarray(_turn(half, rest), x_BHTK.dtype)
-  how = dict(preferred_element_type=jnp.float32, precision=exact(x_BHTK))
-  other_BHTK = jnp.einsum('BHTK,KJ->BHTJ', x_BHTK, turn_KK, **how)
+  other_BHTK = (_by_pieces if platform() == 'gpu' else _by_product)(x_BHTK, half)
   return (x_BHTK.astype(jnp.float32) * cos + other_BHTK * sin).astype(x_BHTK.dtype)
+
+
+def _by_pieces(x_BHTK, half):
+  """(a, b, rest) as (-b, a, 0). A GPU fuses it into what reads it."""
+  a, b, rest = jnp.split(x_BHTK.astype(jnp.float32), (half, 2 * half), -1)
+  return jnp.concatenate([-b, a, jnp.zeros_like(rest)], -1)
+
+
+def _by_product(x_BHTK, half):
+  """The same, exactly, by a matrix of 0, 1 and -1: halves that are cut out of a TPU's 128 lanes and
+  joined again cost as much as a quarter of the projection before. A GPU writes the product out in
+  float32 and reads it again: 77 ms of a step of Llama-2-7B of 1,512."""
+  turn_KK = jnp.asarray(_turn(half, x_BHTK.shape[-1] - 2 * half), x_BHTK.dtype)
+  how = dict(preferred_element_type=jnp.float32, precision=exact(x_BHTK))
+  return jnp.einsum('BHTK,KJ->BHTJ', x_BHTK, turn_KK, **how)
 
 
 def _turn(half, rest):

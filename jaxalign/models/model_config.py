@@ -30,7 +30,7 @@ class ModelConfig:
   dtype: _Dtype = 'bfloat16'  # of the arithmetic
   weights: _Dtype = 'float32'  # of the stored weights
   remat: Literal['none', 'dots', 'qkv', 'full'] = 'full'
-  attention: Literal['auto', 'xla', 'cudnn', 'splash'] = 'auto'
+  attention: Literal['auto', 'xla', 'cudnn', 'cudnn_packed', 'splash'] = 'auto'
   unroll: Layers = 1  # layers per step of the scan
 
   mlp_matrices: ClassVar[int]

@@ -168,6 +168,7 @@ CHOICES = [  # impl, platform, dtype, T, K, cached, chosen
   ('auto', 'gpu', BF16, 200, 128, False, 'cudnn'),
   ('auto', 'cuda', FP16, 200, 80, False, 'cudnn'),
   ('auto', 'gpu', FP32, 256, 128, False, 'xla'),
+  ('auto', 'gpu', BF16, 199, 128, False, 'xla'),  # odd
   ('auto', 'gpu', BF16, 256, 60, False, 'xla'),  # not a multiple of 8
   ('auto', 'gpu', BF16, 256, 136, False, 'xla'),  # too wide
   ('auto', 'gpu', BF16, 1, 128, True, 'xla'),
@@ -178,6 +179,8 @@ CHOICES = [  # impl, platform, dtype, T, K, cached, chosen
   ('splash', 'tpu', FP32, 130, 128, False, 'xla'),
   ('cudnn', 'cpu', BF16, 256, 64, False, 'cudnn'),
   ('cudnn', 'gpu', FP32, 256, 64, False, 'xla'),
+  ('cudnn_packed', 'gpu', BF16, 256, 64, False, 'cudnn_packed'),
+  ('cudnn_packed', 'gpu', BF16, 1, 64, True, 'xla'),
 ]
 
 

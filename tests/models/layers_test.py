@@ -59,6 +59,15 @@ def test_bfloat16_stays_and_is_computed_in_float32(f, vectors):
   np.testing.assert_array_equal(run(jnp.bfloat16), run(jnp.float32).astype(jnp.bfloat16))
 
 
+@pytest.mark.parametrize('half', [4, 3], ids=['whole head', 'part of it'])
+def test_halves_change_places_alike_on_every_platform(half):
+  x_BHTK = jnp.array(normal(2, 3, 4, 8), jnp.bfloat16)
+  ours, gpus = (f(x_BHTK, half) for f in (layers._by_product, layers._by_pieces))
+  assert ours.dtype == gpus.dtype == jnp.float32
+  np.testing.assert_array_equal(ours, gpus)
+  np.testing.assert_array_equal(gpus[..., 0], -x_BHTK[..., half].astype(jnp.float32))
+
+
 def test_rope_is_a_rotation_of_complex_numbers():
   x_BHTK, position_BT = normal(2, 3, 5, 12), RANDOM.integers(0, 50, (2, 5))
   turned = 8
