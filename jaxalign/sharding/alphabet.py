@@ -5,7 +5,7 @@ So `q_HKD` lies on ('tensor', None, 'fsdp'), and so do its gradient and its Adam
   B batch    T query time    S key time    N layers
   D width    F mlp hidden    V vocabulary
   H query heads    G key and value heads    Q query heads per key head    K head size
-  R rank of an adapter    P prompt length    C chunk
+  R rank of an adapter    P prompt length    C chunk    M documents of a row
 """
 
 import math
