@@ -19,7 +19,7 @@ TOOLS = {'ipykernel', 'mypy', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff'}  #
 TOOLS |= {'mkdocs', 'mkdocs-material', 'mkdocstrings-python'}  # make docs runs them
 UNSEEN = {'gcsfs'}  # fsspec imports it for gs:// by its name
 ORACLES = {'transformers'}  # reads what the package exports: benchmarks and tests import it
-PEERS = {'torch', 'trl'}  # what benchmarks/ measure beside; whoever runs them installs them
+PEERS = {'maxtext', 'torch', 'trl'}  # benchmarks/ measure beside them; who runs those installs them
 NAMESPACES = {'google'}  # shared by distributions: the second part of the name tells which
 
 

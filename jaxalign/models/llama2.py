@@ -10,7 +10,7 @@ import jax
 
 from jaxalign.models import hf_config
 from jaxalign.models.decoder import Decoder, Normal, Ones, Weights
-from jaxalign.models.layers import dot, rms_norm, rope, swiglu
+from jaxalign.models.layers import apart, dot, rms_norm, rope, swiglu
 from jaxalign.models.model_config import ModelConfig
 from jaxalign.ranges import Layers, Size, Slots, Token, Unused
 
@@ -84,7 +84,7 @@ class _Block(Weights):
 
 def feed_forward(block: Any, x_BTD: jax.Array) -> jax.Array:
   """x_BTD after the second half of a block with Llama's weights: its norm, gate, up and down."""
-  h_BTD = rms_norm(x_BTD, block.norm2_D, block.cfg.eps)
+  h_BTD = apart(rms_norm(x_BTD, block.norm2_D, block.cfg.eps))
   gate_BTF = dot('BTD,FD->BTF', h_BTD, block.gate_FD)
   up_BTF = dot('BTD,FD->BTF', h_BTD, block.up_FD)
   return x_BTD + dot('BTF,DF->BTD', swiglu(gate_BTF, up_BTF), block.down_DF)

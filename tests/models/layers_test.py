@@ -195,3 +195,23 @@ def test_a_weight_s_gradient_whichever_side_is_wider(outputs, inputs, monkeypatc
   assert ('optimization_barrier' in lowered.as_text()) == (outputs > inputs)
   wanted = dy_no.astype(np.float64).T @ x_ni
   np.testing.assert_allclose(lowered.compile()(dy_no, x_ni), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('T, barriers', [(3, 3), (1, 1)])
+def test_what_a_tpu_makes_once_changes_no_value_and_no_gradient(T, barriers, monkeypatch):
+  """A norm's result, its gradient and SwiGLU's; a token at a time only the last."""
+  given = [jnp.array(normal(*shape)) for shape in ((2, T, 8), (8,), (2, T, 8))]
+
+  def loss(x_BTD, scale_D, up_BTD):
+    h_BTD = layers.apart(layers.rms_norm(x_BTD, scale_D, 1e-2))
+    return (layers.swiglu(h_BTD, up_BTD) ** 2).sum()
+
+  def graded(where):
+    monkeypatch.setattr(layers, 'platform', lambda: where)
+    jax.clear_caches()  # of what was traced for the other
+    run = jax.value_and_grad(lambda *given: loss(*given), (0, 1, 2))
+    return run(*given), str(jax.make_jaxpr(run)(*given)).count('optimization_barrier')
+
+  (plain, none), (made, some) = graded('cpu'), graded('tpu')
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), plain, made)
+  assert none == 0 and some == barriers
