@@ -15,6 +15,7 @@ from jaxalign import config_file
 from tests.train import running
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+CORPUS = ROOT / 'jaxalign/data/corpus'
 NOTEBOOKS = sorted((ROOT / 'colab').glob('*.ipynb'))
 NAMES = [path.stem for path in NOTEBOOKS]
 OURS = {'jaxalign', 'IPython'}
@@ -28,6 +29,10 @@ SMALL = {
   '03_your_own_values': dict(
     documents=12, queries=200, steps=1, batch=1, length=112, prompts=4, answer=4
   ),
+  '04_reward_and_ppo': dict(
+    sft_steps=4, reward_steps=4, iterations=4, asked=32, answer=8, more='--config.batch=16'
+  ),
+  '05_probes': dict(variant='smoke', seeds=2),
   '06_to_a_pod': dict(compiles=False),
 }
 
@@ -271,6 +276,44 @@ def test_your_own_values(execute, smollm2):
   done, runs = execute('03_your_own_values', checkpoint=str(smollm2))
   assert (runs / 'corpus/more.jsonl').exists() and (runs / 'aligned/checkpoints/1').exists()
   assert 'before: ' in printed(done['ask']) and 'after: ' in printed(done['ask'])
+  assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
+
+
+@pytest.fixture
+def hh(shared, tmp_path):
+  """Files of the pairs that ship, written as HH-RLHF's are, and of the models that read them."""
+  rows = [json.loads(line) for line in (CORPUS / 'pairs.jsonl').open()]
+  found = dict(
+    weights=shared('stories260K/stories260K.bin'),
+    tokens=shared('stories260K/tok512.bin'),
+    words=shared('tokenizers/llama2/tokenizer.model'),
+  )
+  for name, split in dict(policy='train', proxy='train', gold='train', test='validation').items():
+    found[name] = tmp_path / f'{name}.jsonl'
+    lines = [json.dumps(row) + '\n' for row in rows if row['split'] == split]
+    found[name].write_text(''.join(lines))
+  return {name: str(path) for name, path in found.items()}
+
+
+@pytest.mark.campaign
+def test_reward_and_ppo(execute, hh):
+  done, runs = execute('04_reward_and_ppo', whole=False, files=hh)
+  assert re.search(r'gold +accuracy +[\d.]+%  \(.*; n = 48 pairs\)', printed(done['gold']))
+  evaluations = [json.loads(line) for line in (runs / 'ppo/evals.jsonl').open()]
+  assert [one['step'] for one in evaluations] == [0, 1, 2, 3, 4]
+  assert all({'held_out_reward', 'held_out_gold', 'held_out_kl'} <= set(one) for one in evaluations)
+  assert printed(done['samples']).count('before: proxy') == 3
+  assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
+
+
+@pytest.mark.campaign
+def test_probes(execute):
+  done, runs = execute('05_probes', whole=False)
+  arms = json.loads((runs / 'results.json').read_text())['probes']['arms']
+  assert {'base', 'explain_A'} <= set(arms)
+  for cell in ('numbers', 'control'):
+    assert re.search(r'^base +[-+.\d]+ ', printed(done[cell]), re.M)
+  assert 'CKA' in printed(done['hand'])
   assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
 
 
