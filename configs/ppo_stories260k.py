@@ -1,5 +1,5 @@
-"""PPO: stories260K after sft_stories260k.py, against the reward model of reward_stories260k.py, while
-its :gold looks on. On a laptop.
+"""PPO: stories260K after sft_stories260k.py, against the reward model of reward_stories260k.py,
+whose :gold looks on. On a laptop.
 
   python -m jaxalign.main --config=configs/ppo_stories260k.py --workdir=runs/hh/ppo
 
