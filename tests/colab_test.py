@@ -32,7 +32,7 @@ SMALL = {
   '04_reward_and_ppo': dict(
     sft_steps=4, reward_steps=4, iterations=4, asked=32, answer=8, more='--config.batch=16'
   ),
-  '05_probes': dict(variant='smoke', seeds=2),
+  '05_probes': dict(variant='smoke', layer=1),
   '06_to_a_pod': dict(compiles=False),
 }
 
@@ -197,16 +197,21 @@ def test_pictures_are_dark_on_white(begin, tmp_path, monkeypatch):
   shown = []
   monkeypatch.setattr(begin, 'display', shown.append)
   page = tmp_path / 'page.html'
-  page.write_text('<p><svg viewBox="0 0 1 1"><path fill="currentColor"/></svg><svg id="b"></svg>')
+  page.write_text(
+    '<p><svg viewBox="0 0 1 1"><path fill="currentColor"/></svg>'
+    '<svg id="b" aria-label="a &amp; b"></svg>'
+  )
   begin.picture(page)
   begin.picture(page, 1)
+  begin.picture(page, 'a & b')
   begin.bars('chips & hours', {'a': 1.0, '<b>': 2.5}, 'h')
-  first, second, third = (one.data for one in shown)
+  first, second, labelled, third = (one.data for one in shown)
   assert 'currentColor' not in first and 'fill="#ffffff"' in first
-  assert 'id="b"' in second
+  assert 'id="b"' in second and labelled == second
   assert '&lt;b&gt;' in third and 'chips &amp; hours' in third and '2.5 h' in third
-  with pytest.raises(begin.Stop, match='has 2 pictures'):
-    begin.picture(page, 2)
+  for which in (2, 'c'):
+    with pytest.raises(begin.Stop, match=f'has 2 pictures, and none of number or label {which!r}'):
+      begin.picture(page, which)
 
 
 def test_a_line_that_fails_ends_the_notebook_unless_it_may(begin, capsys):
