@@ -30,7 +30,12 @@ SMALL = {
     documents=12, queries=200, steps=1, batch=1, length=112, prompts=4, answer=4
   ),
   '04_reward_and_ppo': dict(
-    sft_steps=4, reward_steps=4, iterations=4, asked=32, answer=8, more='--config.batch=16'
+    sft_steps=2,
+    reward_steps=2,
+    iterations=4,
+    asked=8,
+    answer=4,
+    more='--config.batch=8 --config.minibatch=8',
   ),
   '05_probes': dict(variant='smoke', layer=1),
   '06_to_a_pod': dict(compiles=False),
@@ -288,6 +293,8 @@ def test_your_own_values(execute, smollm2):
 def hh(shared, tmp_path):
   """Files of the pairs that ship, written as HH-RLHF's are, and of the models that read them."""
   rows = [json.loads(line) for line in (CORPUS / 'pairs.jsonl').open()]
+  # Of few lengths: each is a program to compile.
+  rows = [row for row in rows if max(len(row['chosen']), len(row['rejected'])) < 400]
   found = dict(
     weights=shared('stories260K/stories260K.bin'),
     tokens=shared('stories260K/tok512.bin'),
@@ -303,7 +310,7 @@ def hh(shared, tmp_path):
 @pytest.mark.campaign
 def test_reward_and_ppo(execute, hh):
   done, runs = execute('04_reward_and_ppo', whole=False, files=hh)
-  assert re.search(r'gold +accuracy +[\d.]+%  \(.*; n = 48 pairs\)', printed(done['gold']))
+  assert re.search(r'gold +accuracy +[\d.]+%  \(.*; n = \d+ pairs\)', printed(done['gold']))
   evaluations = [json.loads(line) for line in (runs / 'ppo/evals.jsonl').open()]
   assert [one['step'] for one in evaluations] == [0, 1, 2, 3, 4]
   assert all({'held_out_reward', 'held_out_gold', 'held_out_kl'} <= set(one) for one in evaluations)
