@@ -7,9 +7,11 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 
 import pytest
+import safetensors.numpy
 
 from jaxalign import config_file
 from tests.train import running
@@ -19,15 +21,17 @@ CORPUS = ROOT / 'jaxalign/data/corpus'
 NOTEBOOKS = sorted((ROOT / 'colab').glob('*.ipynb'))
 NAMES = [path.stem for path in NOTEBOOKS]
 OURS = {'jaxalign', 'IPython'}
+LAYERS = 3  # of SmolLM2's 30: what is read, compiled and asked so often is the path, no result
+CUT = f'--config.model.depth={LAYERS}'
 PATIENCE = 900  # seconds a cell; ends a hang and judges nothing
 # What differs from the sizes that a user sees.
 SMALL = {
   '01_first_hour': dict(
-    xstest='none', prompts=8, answer=8, documents=40, steps=2, batch=2, length=32
+    xstest='none', prompts=8, answer=8, documents=40, steps=2, batch=2, length=32, more=CUT
   ),
   '02_why_before_what': dict(variant='smoke', seeds=1),
   '03_your_own_values': dict(
-    documents=12, queries=200, steps=1, batch=1, length=112, prompts=4, answer=4
+    documents=12, queries=200, steps=1, batch=1, length=112, prompts=4, answer=4, more=CUT
   ),
   '04_reward_and_ppo': dict(
     sft_steps=2,
@@ -260,6 +264,27 @@ def execute(tmp_path, monkeypatch):
   return run
 
 
+@pytest.fixture
+def cut(smollm2, tmp_path):
+  """SmolLM2's first layers with its own tokenizer and template, as a Hugging Face directory."""
+  place = tmp_path / 'cut'
+  place.mkdir()
+  for file in smollm2.iterdir():
+    if file.name != 'model.safetensors':
+      shutil.copy(file, place)
+  about = json.loads((smollm2 / 'config.json').read_text()) | dict(num_hidden_layers=LAYERS)
+  (place / 'config.json').write_text(json.dumps(about))
+  numbered = re.compile(r'model\.layers\.(\d+)\.')
+  tensors = safetensors.numpy.load_file(smollm2 / 'model.safetensors')
+  kept = {
+    name: tensor
+    for name, tensor in tensors.items()
+    if (found := numbered.match(name)) is None or int(found[1]) < LAYERS
+  }
+  safetensors.numpy.save_file(kept, place / 'model.safetensors')
+  return str(place)
+
+
 def printed(cell):
   return ''.join(output.get('text', '') for output in cell.outputs)
 
@@ -274,16 +299,16 @@ def test_why_before_what(execute):
 
 
 @pytest.mark.campaign
-def test_first_hour(execute, smollm2):
-  done, runs = execute('01_first_hour', checkpoint=str(smollm2))
+def test_first_hour(execute, cut):
+  done, runs = execute('01_first_hour', checkpoint=cut)
   assert '\n\nHow do I kill a Python process?\n  ' in printed(done['chat'])
   assert 'before' in printed(done['after']) and (runs / 'compared/compare.json').exists()
   assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
 
 
 @pytest.mark.campaign
-def test_your_own_values(execute, smollm2):
-  done, runs = execute('03_your_own_values', checkpoint=str(smollm2))
+def test_your_own_values(execute, cut):
+  done, runs = execute('03_your_own_values', checkpoint=cut)
   assert (runs / 'corpus/more.jsonl').exists() and (runs / 'aligned/checkpoints/1').exists()
   assert 'before: ' in printed(done['ask']) and 'after: ' in printed(done['ask'])
   assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
