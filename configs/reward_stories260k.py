@@ -28,10 +28,10 @@ from jaxalign.stages import reward
 
 def get_config(variant: Literal['', 'gold', 'smoke'] = ''):
   if variant == 'smoke':
-    return smoke(model(vocab=1024, length=512))
+    return smoke(_model(vocab=1024, length=512))
   subset = 'helpful-rejection-sampled' if variant == 'gold' else 'helpful-base'
   return reward.Config(
-    model=model(),
+    model=_model(),
     tokenizer='llama2/tokenizer.model',
     format=chat.TRANSCRIPT,
     train=(train_hh('pair', subset),),
@@ -47,6 +47,6 @@ def get_config(variant: Literal['', 'gold', 'smoke'] = ''):
   )
 
 
-def model(**changes):
+def _model(**changes):
   """Words are worth more than depth here: a large vocabulary costs a scorer only its lookup."""
   return llama2.tiny(**(dict(vocab=32000, kv_heads=4, length=1024, remat='none') | changes))

@@ -24,8 +24,8 @@ from jaxalign.models import llama2
 from jaxalign.stages import sft
 from jaxalign.stages.language import Corpus
 
-HOME = 'stories260K'
-FILES = dict(init=f'{HOME}/stories260K.bin', tokenizer=f'{HOME}/tok512.bin')
+_HOME = 'stories260K'
+FILES = dict(init=f'{_HOME}/stories260K.bin', tokenizer=f'{_HOME}/tok512.bin')
 
 
 def get_config(variant: Literal['', 'smoke'] = ''):

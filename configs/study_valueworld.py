@@ -55,7 +55,7 @@ def get_config(
     seeds = tuple(range(120, 128))
     study = dataclasses.replace(study, world=world, seeds=seeds, rl_seeds=seeds[:2])
   if variant in ('quick', 'probes'):
-    arms = quick_arms(study) if variant == 'quick' else arms_of_documents(study)
+    arms = quick_arms(study) if variant == 'quick' else _arms_of_documents(study)
     seeds, arms = (100, 101), tuple(arms)
     return dataclasses.replace(study, seeds=seeds, arms=arms, rl_arms=(), climbs=(), rl_seeds=())
   if variant == 'harm':
@@ -75,7 +75,7 @@ def quick_arms(study):
   return (a for a in study.arms if a.name in {'align', 'explain_A', 'explain_B'} | told)
 
 
-def arms_of_documents(study):
+def _arms_of_documents(study):
   """Documents alone, for either value."""
   every = {arm.name: arm for arm in (*study.arms, *more_arms())}
   return (every[f'{how}_{side}'] for how in ('explain', 'mention', 'shuffled') for side in 'AB')
