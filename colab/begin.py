@@ -69,13 +69,15 @@ def page(file: str | os.PathLike[str], height: int = 640) -> None:
   display(HTML(f'<div>{frame}</div>'))
 
 
-def picture(file: str | os.PathLike[str], number: int = 0) -> None:
-  """Shows one picture of a page that a run wrote, dark on white."""
+def picture(file: str | os.PathLike[str], which: int | str = 0) -> None:
+  """Shows one picture of a page that a run wrote, dark on white: by its number, or by words of the
+  label that it has there."""
   every = re.findall(r'<svg\b.*?</svg>', pathlib.Path(file).read_text(encoding='utf-8'), re.DOTALL)
-  if number >= len(every):
-    raise Stop(f'{file} has {len(every)} pictures, and none of number {number} (they begin at 0)')
+  code = _chosen(every, which)
+  if code is None:
+    raise Stop(f'{file} has {len(every)} pictures, and none of number or label {which!r}')
   paper = f'<rect width="100%" height="100%" fill="{_PAPER}"/>'
-  code = re.sub(r'(<svg\b[^>]*>)', rf'\1{paper}', every[number], count=1)
+  code = re.sub(r'(<svg\b[^>]*>)', rf'\1{paper}', code, count=1)
   code = code.replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg" width="640"', 1)
   code = code.replace('<svg', '<svg xmlns:xlink="http://www.w3.org/1999/xlink"', 1)
   display(SVG(code.replace('currentColor', _INK)))
@@ -97,6 +99,13 @@ def bars(title: str, sizes: dict[str, float], unit: str) -> None:
   paper = f'<rect width="100%" height="100%" fill="{_PAPER}"/>'
   svg = f'<svg xmlns="http://www.w3.org/2000/svg" {box} style="{style}">'
   display(SVG(f'{svg}{paper}{"".join(parts)}</svg>'))
+
+
+def _chosen(pictures, which):
+  """The picture of this number (they begin at 0) or label, None where there is none."""
+  if isinstance(which, int):
+    return pictures[which] if which < len(pictures) else None
+  return next((one for one in pictures if which in html.unescape(one.partition('>')[0])), None)
 
 
 def _child(words):

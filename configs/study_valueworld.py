@@ -12,6 +12,8 @@ development words alone.
 
 :quick   two development seeds, nine arms (for C1 and C2), no RL, no verdict: under two minutes.
          The record's seeds stay unseen.
+:probes  two development seeds, six arms: what documents alone write into a name, those that explain
+         and two controls, mention and shuffled. No verdict.
 :full    with the negative control (rho = 0) and RL on all seeds, and more_arms(): some 35
          minutes.
 :develop seeds 120 to 127 on development words: where a recipe may be tried.
@@ -34,7 +36,9 @@ from jaxalign.valueworld.world import World
 
 
 def get_config(
-  variant: Literal['', 'quick', 'full', 'develop', 'harm', 'phi', 'smoke', 'smoke_rl'] = '',
+  variant: Literal[
+    '', 'quick', 'probes', 'full', 'develop', 'harm', 'phi', 'smoke', 'smoke_rl'
+  ] = '',
 ):
   seeds = tuple(range(8))
   study = Config(
@@ -46,12 +50,13 @@ def get_config(
     more = tuple(climbs(full=True))
     arms = (*study.arms, *more_arms())
     return dataclasses.replace(study, control_seeds=seeds, rl_seeds=seeds, climbs=more, arms=arms)
-  if variant in ('quick', 'develop'):
+  if variant in ('quick', 'probes', 'develop'):
     world = dataclasses.replace(study.world, split='dev')
     seeds = tuple(range(120, 128))
     study = dataclasses.replace(study, world=world, seeds=seeds, rl_seeds=seeds[:2])
-  if variant == 'quick':
-    seeds, arms = (100, 101), tuple(quick_arms(study))
+  if variant in ('quick', 'probes'):
+    arms = quick_arms(study) if variant == 'quick' else _arms_of_documents(study)
+    seeds, arms = (100, 101), tuple(arms)
     return dataclasses.replace(study, seeds=seeds, arms=arms, rl_arms=(), climbs=(), rl_seeds=())
   if variant == 'harm':
     alone = dataclasses.replace(study, arms=tuple(harm_arms()), rl_arms=(), climbs=())
@@ -68,6 +73,12 @@ def quick_arms(study):
   deciding = (c for c in study.rules.contrasts if c.name in study.rules.deciding)
   told = {name for contrast in deciding for name, _ in contrast.arms}
   return (a for a in study.arms if a.name in {'align', 'explain_A', 'explain_B'} | told)
+
+
+def _arms_of_documents(study):
+  """Documents alone, for either value."""
+  every = {arm.name: arm for arm in (*study.arms, *more_arms())}
+  return (every[f'{how}_{side}'] for how in ('explain', 'mention', 'shuffled') for side in 'AB')
 
 
 def smoke(study, rl=False):

@@ -7,27 +7,41 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 
 import pytest
+import safetensors.numpy
 
 from jaxalign import config_file
 from tests.train import running
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+CORPUS = ROOT / 'jaxalign/data/corpus'
 NOTEBOOKS = sorted((ROOT / 'colab').glob('*.ipynb'))
 NAMES = [path.stem for path in NOTEBOOKS]
 OURS = {'jaxalign', 'IPython'}
+LAYERS = 3  # of SmolLM2's 30: what is read, compiled and asked so often is the path, no result
+CUT = f'--config.model.depth={LAYERS}'
 PATIENCE = 900  # seconds a cell; ends a hang and judges nothing
 # What differs from the sizes that a user sees.
 SMALL = {
   '01_first_hour': dict(
-    xstest='none', prompts=8, answer=8, documents=40, steps=2, batch=2, length=32
+    xstest='none', prompts=8, answer=8, documents=40, steps=2, batch=2, length=32, more=CUT
   ),
   '02_why_before_what': dict(variant='smoke', seeds=1),
   '03_your_own_values': dict(
-    documents=12, queries=200, steps=1, batch=1, length=112, prompts=4, answer=4
+    documents=12, queries=200, steps=1, batch=1, length=112, prompts=4, answer=4, more=CUT
   ),
+  '04_reward_and_ppo': dict(
+    sft_steps=2,
+    reward_steps=2,
+    iterations=4,
+    asked=8,
+    answer=4,
+    more='--config.batch=8 --config.minibatch=8',
+  ),
+  '05_probes': dict(variant='smoke', layer=1),
   '06_to_a_pod': dict(compiles=False),
 }
 
@@ -192,16 +206,21 @@ def test_pictures_are_dark_on_white(begin, tmp_path, monkeypatch):
   shown = []
   monkeypatch.setattr(begin, 'display', shown.append)
   page = tmp_path / 'page.html'
-  page.write_text('<p><svg viewBox="0 0 1 1"><path fill="currentColor"/></svg><svg id="b"></svg>')
+  page.write_text(
+    '<p><svg viewBox="0 0 1 1"><path fill="currentColor"/></svg>'
+    '<svg id="b" aria-label="a &amp; b"></svg>'
+  )
   begin.picture(page)
   begin.picture(page, 1)
+  begin.picture(page, 'a & b')
   begin.bars('chips & hours', {'a': 1.0, '<b>': 2.5}, 'h')
-  first, second, third = (one.data for one in shown)
+  first, second, labelled, third = (one.data for one in shown)
   assert 'currentColor' not in first and 'fill="#ffffff"' in first
-  assert 'id="b"' in second
+  assert 'id="b"' in second and labelled == second
   assert '&lt;b&gt;' in third and 'chips &amp; hours' in third and '2.5 h' in third
-  with pytest.raises(begin.Stop, match='has 2 pictures'):
-    begin.picture(page, 2)
+  for which in (2, 'c'):
+    with pytest.raises(begin.Stop, match=f'has 2 pictures, and none of number or label {which!r}'):
+      begin.picture(page, which)
 
 
 def test_a_line_that_fails_ends_the_notebook_unless_it_may(begin, capsys):
@@ -245,6 +264,27 @@ def execute(tmp_path, monkeypatch):
   return run
 
 
+@pytest.fixture
+def cut(smollm2, tmp_path):
+  """SmolLM2's first layers with its own tokenizer and template, as a Hugging Face directory."""
+  place = tmp_path / 'cut'
+  place.mkdir()
+  for file in smollm2.iterdir():
+    if file.name != 'model.safetensors':
+      shutil.copy(file, place)
+  about = json.loads((smollm2 / 'config.json').read_text()) | dict(num_hidden_layers=LAYERS)
+  (place / 'config.json').write_text(json.dumps(about))
+  numbered = re.compile(r'model\.layers\.(\d+)\.')
+  tensors = safetensors.numpy.load_file(smollm2 / 'model.safetensors')
+  kept = {
+    name: tensor
+    for name, tensor in tensors.items()
+    if (found := numbered.match(name)) is None or int(found[1]) < LAYERS
+  }
+  safetensors.numpy.save_file(kept, place / 'model.safetensors')
+  return str(place)
+
+
 def printed(cell):
   return ''.join(output.get('text', '') for output in cell.outputs)
 
@@ -259,18 +299,58 @@ def test_why_before_what(execute):
 
 
 @pytest.mark.campaign
-def test_first_hour(execute, smollm2):
-  done, runs = execute('01_first_hour', checkpoint=str(smollm2))
+def test_first_hour(execute, cut):
+  done, runs = execute('01_first_hour', checkpoint=cut)
   assert '\n\nHow do I kill a Python process?\n  ' in printed(done['chat'])
   assert 'before' in printed(done['after']) and (runs / 'compared/compare.json').exists()
   assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
 
 
 @pytest.mark.campaign
-def test_your_own_values(execute, smollm2):
-  done, runs = execute('03_your_own_values', checkpoint=str(smollm2))
+def test_your_own_values(execute, cut):
+  done, runs = execute('03_your_own_values', checkpoint=cut)
   assert (runs / 'corpus/more.jsonl').exists() and (runs / 'aligned/checkpoints/1').exists()
   assert 'before: ' in printed(done['ask']) and 'after: ' in printed(done['ask'])
+  assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
+
+
+@pytest.fixture
+def hh(shared, tmp_path):
+  """Files of the pairs that ship, written as HH-RLHF's are, and of the models that read them."""
+  rows = [json.loads(line) for line in (CORPUS / 'pairs.jsonl').open()]
+  # Of few lengths: each is a program to compile.
+  rows = [row for row in rows if max(len(row['chosen']), len(row['rejected'])) < 400]
+  found = dict(
+    weights=shared('stories260K/stories260K.bin'),
+    tokens=shared('stories260K/tok512.bin'),
+    words=shared('tokenizers/llama2/tokenizer.model'),
+  )
+  for name, split in dict(policy='train', proxy='train', gold='train', test='validation').items():
+    found[name] = tmp_path / f'{name}.jsonl'
+    lines = [json.dumps(row) + '\n' for row in rows if row['split'] == split]
+    found[name].write_text(''.join(lines))
+  return {name: str(path) for name, path in found.items()}
+
+
+@pytest.mark.campaign
+def test_reward_and_ppo(execute, hh):
+  done, runs = execute('04_reward_and_ppo', whole=False, files=hh)
+  assert re.search(r'gold +accuracy +[\d.]+%  \(.*; n = \d+ pairs\)', printed(done['gold']))
+  evaluations = [json.loads(line) for line in (runs / 'ppo/evals.jsonl').open()]
+  assert [one['step'] for one in evaluations] == [0, 1, 2, 3, 4]
+  assert all({'held_out_reward', 'held_out_gold', 'held_out_kl'} <= set(one) for one in evaluations)
+  assert printed(done['samples']).count('before: proxy') == 3
+  assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
+
+
+@pytest.mark.campaign
+def test_probes(execute):
+  done, runs = execute('05_probes', whole=False)
+  arms = json.loads((runs / 'results.json').read_text())['probes']['arms']
+  assert {'base', 'explain_A'} <= set(arms)
+  for cell in ('numbers', 'control'):
+    assert re.search(r'^base +[-+.\d]+ ', printed(done[cell]), re.M)
+  assert 'CKA' in printed(done['hand'])
   assert '<svg' in done['end'].outputs[-1].data['image/svg+xml']
 
 
