@@ -74,9 +74,10 @@ def hint(model, mesh):
   width, ways = getattr(model, 'width', 0), mesh.shape['fsdp']
   if ways == 1 or width % ways or width // ways % 8 == 0:
     return ''
-  fewer = next(
-    (n for n in range(2, ways + 1) if ways % n == 0 and width * n // ways % 8 == 0), ways
-  )
+  copies = (n for n in range(2, ways) if ways % n == 0)
+  fewer = next((n for n in copies if width * n // ways % 8 == 0), None)
+  if fewer is None:
+    return ''
   return (
     f'a width of {width} is {width // ways} on each of {ways} devices, which the compiler pads and '
     f'copies: --config.mesh.data={mesh.shape["data"] * fewer} may be much faster'

@@ -21,7 +21,7 @@ from jaxalign.sharding.alphabet import spec
 from jaxalign.sharding.meshes import platform
 
 _BLOCK = 2 * LANES  # slots that are read at once, where they go evenly into a cache
-_HEAVY = 32  # bytes of a slot's keys, by heads: from there half as many fill the memory beside
+_HEAVY = 32  # key heads x bytes of an entry; above it blocks are halved, or two would not fit VMEM
 _HIDDEN = -1e30  # the logit of a slot that is not seen
 
 
@@ -64,7 +64,8 @@ def attend_cache(
 
 
 def slots_of(slots: int) -> int:
-  """Slots of a cache that holds so many at least: on a TPU whole blocks, which the kernel reads."""
+  """Slots of a cache in which tokens are written one by one, so many at least: on a TPU whole
+  blocks, which the kernel reads. A cache that is only read, or laid into another, has its own."""
   return -(-slots // LANES) * LANES if platform() == 'tpu' else slots
 
 

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
 from jaxalign.models.attention import attend
-from jaxalign.models.decode_attention import attend_cache, new_slots, slots_of
+from jaxalign.models.decode_attention import attend_cache, new_slots
 from jaxalign.models.layers import lookup, position_in_segment, rope_angle, turned
 from jaxalign.models.model_config import ModelConfig
 from jaxalign.sharding.alphabet import axes
@@ -119,8 +119,8 @@ class Decoder(Weights):
     return x_BPD, self.grow(cache, slots)
 
   def grow(self, cache: _Cache, slots: int) -> _Cache:
-    """The same cache with empty slots behind, `slots` in all, on a TPU in whole blocks."""
-    empty = slots_of(slots) - cache.segment_BS.shape[1]
+    """The same cache with empty slots behind, `slots` in all."""
+    empty = slots - cache.segment_BS.shape[1]
 
     def wider(w):
       w = jnp.pad(w, [(0, 0)] * (w.ndim - 2) + [(0, empty), (0, 0)])

@@ -17,6 +17,7 @@ from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
+from jaxalign.models.decode_attention import slots_of
 from jaxalign.models.decoder import Decoder, letters_of
 from jaxalign.sharding.collectives import goes_evenly, sampling_groups
 from jaxalign.sharding.layout import mesh_of, pin
@@ -183,7 +184,7 @@ def _generate(model, x_B1D, cache, segment_BP, key_B, how):
   carry = jnp.int32(1), put(0, (*none, idle_B), token_B, logprob_B), token_B, cache
   for stop in stops:
     last = stop if how.length is None else jnp.minimum(stop, how.length)
-    carry = *carry[:3], model.grow(carry[3], P + stop)
+    carry = *carry[:3], model.grow(carry[3], slots_of(P + stop))
     carry = jax.lax.while_loop(lambda c, n=last: (c[0] < n) & ~c[1][-1].all(), step, carry)
   return carry[1]
 

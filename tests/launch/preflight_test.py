@@ -219,6 +219,7 @@ HINTS = {  # width, ways of fsdp: how many copies would leave whole tiles
   (5120, 64): '',
   (896, 64): '--config.mesh.data=4',  # 14, and 28 with two
   (5120, 1): '',
+  (100, 4): '',  # no mesh of several ways fills a tile
 }
 
 

@@ -63,6 +63,19 @@ def test_rows_that_join_and_leave_get_what_sample_gives(module, how):
   assert len({len(answer) for answer in wanted}) > 1  # some end by themselves
 
 
+@pytest.mark.parametrize('prefix', [(), tuple(range(10, 30))], ids=['alone', 'behind a prefix'])
+def test_as_a_tpu_has_it(monkeypatch, prefix):
+  """A batch of whole blocks, read by the kernel of one token; prompts are read in as few slots as
+  they need, and laid into it. In 90 of its 128 slots the batch moves to the left many times."""
+  monkeypatch.setattr(stream_step, 'slots_of', lambda slots: -(-slots // 128) * 128)
+  kernels = dataclasses.replace(model().cfg, attention='splash')
+  asked = [[*prefix, *prompt] for prompt in PROMPTS[:6]]
+  wanted = sample(model(), asked, length=LENGTH, temperature=0.0)
+  widths = dict(widths=(16, 48), at_once=4) if prefix else {}
+  made = Stream(model().under(kernels), rows=3, slots=90, prefix=prefix, **widths)
+  assert continued(made, asked, temperature=0.0) == wanted
+
+
 def test_what_all_begin_with_is_read_once_and_changes_nothing():
   first = tuple(range(10, 30))
   prompts = [[*first, *prompt] for prompt in PROMPTS]

@@ -115,9 +115,10 @@ def _beside(cfg, cache, machine, apart):
 
 
 def cache_bytes(cfg: Answering, mesh: AbstractMesh | Mesh) -> int:
-  """Of a device's keys and values, once all slots are filled."""
+  """Of a device's keys and values, once all slots are filled: whole blocks, as a TPU has them."""
+  slots = -(-cfg.length // LANES) * LANES
   kinds = jax.eval_shape(
-    lambda model, *given: model.prefill(*given, cfg.length)[1],
+    lambda model, *given: model.prefill(*given, slots)[1],
     jax.eval_shape(cfg.model.build, jax.random.key(0)),
     *(jax.ShapeDtypeStruct((cfg.batch, cfg.prompt), jnp.int32),) * 2,
   )
