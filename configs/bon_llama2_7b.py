@@ -6,8 +6,8 @@ over-optimisation report, beside the PPO run that config.ppo names.
     --config.gold.0.by=gs://BUCKET/gold7b --config.ppo=gs://BUCKET/ppo7b \\
     --config.prompts.path=gs://BUCKET/hh-rlhf
 
-Slice: v5e-64. Cost (estimated, not run yet): about 2 hours, 130 chip-hours, for 131,072 answers
-(preflight's bound: 1.3 hours, 85).
+Slice: v5e-64. Cost (estimated, not run yet): about 1 hour, 65 chip-hours, for 131,072 answers
+(preflight's bound: .6 hours, 37).
 Expect (likewise): the proxy rises up to n = 256 (KL 4.5 nats); gold rises with it at first. The
 gold reward model must be of other data than the proxy (reward7b on one half, gold7b on the other).
 :smoke   64 answers of a tiny Llama by chance to 16 of the prompts that ship with the package; the

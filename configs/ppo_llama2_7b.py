@@ -5,8 +5,8 @@
     --config.critic=gs://BUCKET/reward7b --config.prompts.path=gs://BUCKET/hh-rlhf \\
     --config.held_out.path=gs://BUCKET/hh-rlhf
 
-Slice: v5e-256. Cost (estimated, not run yet): about 2 hours, 500 chip-hours, for 400 iterations
-of 512 prompts (preflight's bound: 1.1 hours, 290); most of it is sampling.
+Slice: v5e-256. Cost (estimated, not run yet): about 1.3 hours, 330 chip-hours, for 400
+iterations of 512 prompts (preflight's bound: .75 hours, 193); half of it is sampling.
 Expect (likewise): the proxy reward on held-out prompts rises by 1 to 2 at a KL of 10 to 20 nats a
 sequence; the best checkpoint is the one with the highest reward below 25.
 :smoke   a tiny Llama from scratch learns to write the letter e, on the prompts that ship with the

@@ -5,8 +5,8 @@
     --config.critic=gs://BUCKET/reward_llama31_8b --config.prompts.path=gs://BUCKET/hh-rlhf \\
     --config.held_out.path=gs://BUCKET/hh-rlhf
 
-Slice: v5e-256 (6.4 GiB of 16 a chip). Cost (estimated, not run yet): about 2 hours, 500
-chip-hours, for 400 iterations of 512 prompts (preflight's bound: 1.1 hours, 273); most of it is
+Slice: v5e-256 (5.6 GiB of 16 a chip). Cost (estimated, not run yet): about 1.7 hours, 430
+chip-hours, for 400 iterations of 512 prompts (preflight's bound: 1 hour, 240); half of it is
 sampling.
 Expect (likewise): the proxy reward on held-out prompts rises by 1 to 2 at a KL of 10 to 20 nats a
 sequence; the best checkpoint is the one with the highest reward below 25.

@@ -5,8 +5,8 @@
     --config.critic=gs://BUCKET/reward_phi2 --config.prompts.path=gs://BUCKET/hh-rlhf \\
     --config.held_out.path=gs://BUCKET/hh-rlhf
 
-Slice: v5e-64. Cost (estimated, not run yet): about 4 hours, 260 chip-hours, for 400 iterations of
-512 prompts (preflight's bound: 2.5 hours, 160); most of it is sampling.
+Slice: v5e-64. Cost (estimated, not run yet): about 2.5 hours, 160 chip-hours, for 400 iterations of
+512 prompts (preflight's bound: 1.4 hours, 90); half of it is sampling.
 Expect (likewise): the proxy reward on held-out prompts rises by 1 to 2 at a KL of 10 to 20 nats a
 sequence; the best checkpoint is the one with the highest reward below 25.
 :smoke   a tiny model from scratch learns to write the letter e, on the prompts that ship with the
