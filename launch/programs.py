@@ -75,16 +75,23 @@ def of_study(cfg, devices):
     done.update(paths)
   found = {}
   for recipe in cfg.recipes:
+    if not (runs[recipe.name] or cfg.rl_arms or cfg.climbs):  # whose runs are not counted here
+      continue
     mesh, made = programs_of(recipe.stage, devices)
     for program in made:
       calls = program.calls * runs[recipe.name] * len(cfg.seeds)
-      key = program.name, str(jax.tree.map(lambda x: (x.shape, x.dtype), program.args))
+      key = program.name, str(jax.tree.map(_kind_of, program.args))
       if old := found.get(key):
         named, calls = f'{old.name}, {recipe.name}', calls + old.calls
       else:
         named = f'{program.name} of {recipe.name}'
       found[key] = dataclasses.replace(program, name=named, calls=calls)
   return mesh, list(found.values())
+
+
+def _kind_of(x):
+  """What makes a program of an argument: an array's shape and dtype, or the rules of a game."""
+  return (x.shape, x.dtype) if hasattr(x, 'shape') else x
 
 
 def rows(mesh, lead, sizes, types):

@@ -114,6 +114,20 @@ def test_a_study_has_a_program_of_each_shape():
   assert long.tokens == 64 * 2048 and short.tokens == 16 * 2048
 
 
+def test_a_study_compiles_what_an_arm_runs_alone():
+  """Its recipes hold a reward model and PPO too, which no arm of documents takes."""
+  cfg = sealing.seal(main.load(f'{CONFIGS}/study_valueworld.py:probes'))
+  _, made = programs.programs_of(cfg, jax.devices()[:1])
+  assert {'reward', 'rl'} & {recipe.name for recipe in cfg.recipes}
+  assert [program.name for program in made] == ['train of explain, tail']
+
+
+def test_a_study_of_rewards_has_what_collects_and_what_learns():
+  cfg = sealing.seal(main.load(f'{CONFIGS}/study_valueworld.py:smoke_rl'))
+  names = [program.name for program in programs.programs_of(cfg, jax.devices()[:1])[1]]
+  assert [n for n in names if 'collect' in n or 'learn of' in n], names
+
+
 def test_weights_stay_within_a_slice():
   devices = [Far(n, 4) for n in range(8)]
   mesh = make_mesh(2, 4, 1, devices)
