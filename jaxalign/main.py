@@ -158,8 +158,8 @@ def _start(argv: Sequence[str]) -> int:
       f'{extra[0]}: the only words are {", ".join((*COMMANDS, *DOORS, *LOOKS))}, first of all; '
       'what runs a config needs none, and the rest are flags, --name=value (--help lists them)'
     )
-  for name in () if values.help else ('config', 'workdir'):  # before a config costs seconds
-    if not values[name].value:
+  for name in ('config', 'workdir'):  # before a config costs seconds
+    if not (values.help or values[name].value):
       raise UserError(f'--{name} is missing: {values[name].help} (--help says more)')
   cfg = load(values.config) if values.config else None
   for name, text in assignments:

@@ -124,7 +124,7 @@ class Decoder(Weights):
 
     def wider(w):
       w = jnp.pad(w, [(0, 0)] * (w.ndim - 2) + [(0, empty), (0, 0)])
-      return pin(w, 'NBGSK'[-w.ndim :])
+      return pin(w, letters_of(w))
 
     k, v = jax.tree.map(wider, (cache.k_NBGSK, cache.v_NBGSK))
     segment_BS = jnp.pad(cache.segment_BS, [(0, 0), (0, empty)])

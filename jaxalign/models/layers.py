@@ -54,7 +54,10 @@ def dot(equation: str, x: jax.Array, w: Any) -> jax.Array:
   single = 'T' in of_x and x.shape[of_x.index('T')] == 1  # a token at a time: x is what should move
   if platform() == 'tpu':  # which writes heads in the order that attention reads
     form, order = of_x, out
-    y = _as_it_is(x, base, equation) if single else _own_dot(x, base, equation, of_w)
+    if single:  # the weight stays where it is, heads and all: laid flat, it would be copied
+      y = jnp.einsum(equation, x, base, precision=exact(x))
+    else:
+      y = _own_dot(x, base, equation, of_w)
   else:
     form, order = rows + inputs, rows + outputs
     x = jnp.einsum(f'{of_x}->{form}', x)
@@ -126,11 +129,6 @@ def _as_it_lies(x, w, equation):
   lanes: so the gather can leave it, and the product give heads in order; else one is copied."""
   if w.ndim == 3 and equation.split(',')[1][1] == 'K' and w.shape[1] % LANES == 0:
     w = with_layout_constraint(w, Layout((0, 2, 1)))
-  return jnp.einsum(equation, x, w, precision=exact(x))
-
-
-def _as_it_is(x, w, equation):
-  """einsum with a weight that stays where it is, heads and all: laid flat, it would be copied."""
   return jnp.einsum(equation, x, w, precision=exact(x))
 
 

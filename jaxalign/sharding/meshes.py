@@ -17,10 +17,10 @@ def make_mesh(
   """A mesh over all devices; the one size given as -1 takes what the others leave."""
   devices = jax.devices() if devices is None else devices
   sizes = mesh_sizes(data, fsdp, tensor, len(devices))
+  types = (AxisType.Auto,) * 3
   slices = len({getattr(device, 'slice_index', 0) for device in devices})
   if slices > 1:
-    return Mesh(_over_slices(sizes, slices, devices), AXES, axis_types=(AxisType.Auto,) * 3)
-  types = (AxisType.Auto,) * 3
+    return Mesh(_over_slices(sizes, slices, devices), AXES, axis_types=types)
   try:
     return jax.make_mesh(sizes, AXES, types, devices=devices)
   except NotImplementedError:  # sizes that divide a side of the torus: data=2 on a v5p's 4 x 8 x 8

@@ -102,12 +102,14 @@ SIZE = dict(B=2, T=3, H=4, K=5, D=6, F=7, R=2)
 
 
 @pytest.mark.parametrize('where', ['cpu', 'tpu'])
+@pytest.mark.parametrize('T', [3, 1])
 @pytest.mark.parametrize('equation', EQUATIONS)
-def test_dot_is_einsum_with_or_without_an_adapter(equation, where, monkeypatch):
+def test_dot_is_einsum_with_or_without_an_adapter(equation, T, where, monkeypatch):
   monkeypatch.setattr(layers, 'platform', lambda: where)
+  sizes = SIZE | dict(T=T)
 
   def draw(letters):
-    return normal(*(SIZE[letter] for letter in letters))
+    return normal(*(sizes[letter] for letter in letters))
 
   of_x, of_w = equation.split('->')[0].split(',')
   x, w = draw(of_x), draw(of_w)

@@ -89,12 +89,16 @@ def sampling(cfg: Answering, mesh: AbstractMesh, machine: Machine, typed: bool) 
   cache, rows = cache_bytes(cfg, mesh), _rows(cfg.batch, groups)
   if _platform(machine) == 'tpu':  # a head's numbers lie in its lanes
     cache = cache * (-(-model.head_size // LANES) * LANES) // model.head_size
-  inside = rows * cfg.prompt * _inside(model, groups, machine)
+  evenly = cfg.batch % (mesh.shape['data'] * mesh.shape['fsdp']) == 0
+  home = mesh if evenly else groups  # where prompts are read
+  read = _rows(cfg.batch, home)
+  inside = read * cfg.prompt * _inside(model, home, machine)
   weights = doctor.device_bytes(twin, groups) * copied + hand
   reads = {
-    'weights to sample with': weights,
+    'weights to sample with': 0 if evenly and mesh.shape['fsdp'] > 1 else weights,
     'cache of the prompts': cache * cfg.prompt // cfg.length,
-    'activations of the prompts': inside + _scores(model, rows, cfg.prompt, groups, machine),
+    'activations of the prompts': inside + _scores(model, read, cfg.prompt, home, machine),
+    'gathered weights': _gathered(cfg, mesh, 2) * evenly,
   }
   writes = {
     'weights to sample with': weights,
