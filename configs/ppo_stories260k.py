@@ -8,7 +8,7 @@ Reads the three workdirs beside its own in runs/hh, and ./hh-rlhf as sft_stories
 
 Slice: none, a laptop. Cost: three minutes of CPU (30 November 2026, as what follows).
 Expect: at 21.6 nats a sequence the proxy has gained 1.04 on 128 held-out prompts and gold .69,
-while the answers are nonsense before and after: what over-optimisation looks like, in small.
+while the answers are nonsense before and after: a reward that rises is no better answer.
 :smoke   a tiny Llama learns to write the letter e: about a minute.
 """
 

@@ -16,8 +16,8 @@ def test_it_runs_tiny_and_writes_what_it_found(tmp_path, capfd):
   pytest.importorskip('torch')
   assert gpu.main(['--tiny', f'--out={tmp_path}/gpu.json']) == 0
   made = json.loads((tmp_path / 'gpu.json').read_text())
-  age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(made['date'])
-  assert age < datetime.timedelta(hours=1) and made['versions']['jax'] == jax.__version__
+  assert datetime.datetime.fromisoformat(made['date']).tzinfo is not None
+  assert made['versions']['jax'] == jax.__version__
   assert made['versions']['torch'] and made['card']
   rows = {row['what']: row for row in made['rows']}
   both = [f'{what} {name}' for name in work.TINY_MODELS for what in ('train', 'prefill', 'decode')]
