@@ -229,4 +229,5 @@ def improve(
   faults = told['bad_L'][worst], told['skipped'].max()
   extra = dataclasses.replace(extra, kl=controller, moments=moments, taken=taken)
   after = dict(step=state.step + 1, model=model, opt=opt, skipped=skipped, extra=extra)
-  return state.replace(**after), jax.tree.map(lambda x: x[None], (metrics, faults))
+  state = pin_weights(state.replace(**after))
+  return state, jax.tree.map(lambda x: x[None], (metrics, faults))

@@ -41,7 +41,8 @@ def pin(x: jax.Array, letters: str) -> jax.Array:
 
 
 def pin_weights(tree: Any) -> Any:
-  """Keeps weights on their homes, so that a cast happens before the gather and not after it."""
+  """Keeps weights, or a whole state, on their homes: a cast happens before the gather and not after
+  it, and what a step leaves lies as what it was given, so that the next runs the same program."""
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty:
     return tree

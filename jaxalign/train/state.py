@@ -121,7 +121,8 @@ def make_step(
     return state, (metrics, (bad_L, state.skipped))
 
   def many(state, batches, given):
-    return jax.lax.scan(lambda s, b: step(s, b, given), state, batches)
+    state, said = jax.lax.scan(lambda s, b: step(s, b, given), state, batches)
+    return pin_weights(state), said
 
   return jax.jit(many, donate_argnums=0)
 

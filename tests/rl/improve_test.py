@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from jaxalign.models import phi2
 from jaxalign.rl import improve, players, ppo, watch
 from jaxalign.rl.players import Rules
+from jaxalign.sharding.layout import layout
 from tests.rl import playing
 
 CAMPAIGN = pytest.mark.campaign
@@ -142,6 +144,17 @@ def test_rule_18_the_same_updates_from_any_split_and_on_any_mesh(how, on_one_dev
   for one, other in zip(told, again):
     for name in ('reward_raw', 'kl_sequence', 'policy_loss', 'value_loss', 'entropy'):
       np.testing.assert_allclose(one[name], other[name], atol=1e-5)
+
+
+def test_what_an_iteration_leaves_lies_as_what_it_was_given():
+  """Else the next one is another program: train/state_test says what that costs."""
+  sizes = dict(width=16, heads=2, kv_heads=2, mlp=16, depth=1, vocab=32, length=32)
+  cfg = phi2.tiny(**sizes, remat='none')  # its biases are vectors over the tensor axis
+  world = playing.world(mesh=(1, 1, 2), cfg=cfg, rows=4, P=4, R=2, minibatches=1)
+  after, _ = playing.play(world, 1)
+  homes = jax.tree.leaves(layout(after, world.mesh))
+  for (path, x), home in zip(jax.tree.leaves_with_path(after), homes):
+    assert x.sharding.is_equivalent_to(home, x.ndim), jax.tree_util.keystr(path)
 
 
 def test_rule_23_a_fresh_permutation_in_every_epoch_and_iteration():

@@ -142,6 +142,16 @@ def test_frozen_weights_never_move_and_have_no_moments():
   assert sorted(moments) == sorted(2 * [before.out_FD.shape, before.bias_D.shape])
 
 
+@pytest.mark.parametrize('mesh', [*MESHES, (1, 2, 4)])
+def test_what_a_step_leaves_lies_as_what_it_was_given(mesh):
+  """Else the second step is another program, compiled again, and a run that resumes takes the first
+  one's sums where the unbroken run takes the second's: other bits on some processors."""
+  where, twin, fresh, step, feed = problem.begin(mesh)
+  after, _ = problem.advance(where, fresh, step, feed, 0, 1)
+  for (path, x), home in zip(jax.tree.leaves_with_path(after), jax.tree.leaves(twin)):
+    assert x.sharding.is_equivalent_to(home.sharding, x.ndim), jax.tree_util.keystr(path)
+
+
 def test_the_old_buffers_are_given_away():
   mesh, _, fresh, step, feed = problem.begin()
   with jax.set_mesh(mesh):
