@@ -5,6 +5,7 @@ Only data is read: no code of a checkpoint runs, `.py` files are neither read no
 """
 
 import dataclasses
+import functools
 import json
 
 from etils import epath
@@ -127,11 +128,19 @@ def write(form: Form, directory: epath.PathLike) -> None:
 
 
 def _of_directory(place: epath.Path) -> Form:
-  files = {name: content_of(place / name, _AGAIN) for name in _FILES if (place / name).exists()}
+  names = [name for name in (*_FILES, 'config.json') if (place / name).exists()]
+  return _of_files(place, tuple((name, content_of(place / name, _AGAIN)) for name in names))
+
+
+@functools.lru_cache(maxsize=4)
+def _of_files(place: epath.Path, content: tuple[tuple[str, bytes], ...]) -> Form:
+  """Parsed once for the same bytes: a study's doctor asks for its tokenizer in every arm."""
+  files = dict(content)
+  model_type = _json(files, 'config.json', place).get('model_type')
+  files.pop('config.json', None)  # the model's, and no part of a tokenizer
   config = _json(files, 'special_tokens_map.json', place)
   config |= _json(files, 'tokenizer_config.json', place)
   _refuse_code(config, place)
-  model_type = _model_type(place)
   if 'tokenizer.json' in files:
     spec = specs.canonical(_json(files, 'tokenizer.json', place), f'{place}/tokenizer.json')
   elif 'tokenizer.model' in files:
@@ -225,13 +234,6 @@ def _starts_with(post_processor: dict | None, bos: str | None) -> bool:
     return True
   first = step.get('single', [])[:1]
   return bool(bos) and [bos] == [item.get('SpecialToken', {}).get('id') for item in first]
-
-
-def _model_type(place: epath.Path) -> str | None:
-  config = place / 'config.json'
-  if not config.exists():
-    return None
-  return _json({'config.json': content_of(config, _AGAIN)}, 'config.json', place).get('model_type')
 
 
 def _refuse_code(config: dict, place: epath.Path) -> None:

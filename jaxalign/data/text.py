@@ -37,11 +37,11 @@ class Tokenizer:
     self.vocab: int = 1 + max(self._plain.get_vocab(with_added_tokens=True).values())
     self._check_control_tokens()
 
-  @classmethod
-  def load(cls, path: epath.PathLike) -> 'Tokenizer':
+  @staticmethod
+  def load(path: epath.PathLike) -> 'Tokenizer':
     """A Hugging Face directory, a sentencepiece .model or a llama2.c .bin; local or gs://."""
     try:
-      return cls(forms.read(path))
+      return _of_form(forms.read(path))
     except _Unbuildable as error:
       raise UserError(f'{path}: {error}; copy it again') from error
 
@@ -207,6 +207,11 @@ class Tokenizer:
           f'plain text {name!r} would become the control token {index}: take {name!r} out of the '
           'model part of tokenizer.json, leaving it in added_tokens'
         )
+
+
+@functools.lru_cache(maxsize=4)
+def _of_form(form: forms.Form) -> Tokenizer:
+  return Tokenizer(form)
 
 
 class _Unbuildable(ValueError):
