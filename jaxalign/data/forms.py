@@ -23,6 +23,7 @@ _FILES = (
 _WANTED = 'tokenizer.json, or tokenizer.model, or vocab.json + merges.txt'
 _AGAIN = 'copy it again'
 _END = '<|endoftext|>'
+_KEPT = 4  # forms of one place and its bytes: a study's doctor reads its tokenizer in every arm
 _BYTE_LEVEL_ENDS = {'bos': _END, 'eos': _END}
 
 
@@ -62,15 +63,18 @@ def read(path: epath.PathLike) -> Form:
   if place.suffix == '.gguf':
     spec, config, files = gguf_tokenizer.read(opened(path))
     return _with_roles(specs.canonical(spec, path), config, None, files, place)
-  if place.suffix == '.bin':
-    return _of_pieces(llama2c.read_export(content_of(place, _AGAIN), str(path)), {})
-  if place.suffix == '.model':
-    raw = content_of(place, _AGAIN)
-    pieces = llama2c.read_sentencepiece(raw, str(path))
-    return _of_pieces(pieces, {'tokenizer.model': raw})
+  if place.suffix in ('.bin', '.model'):
+    return _of_file(str(path), content_of(place, _AGAIN))
   raise UserError(
     f'{path} is no tokenizer: give a directory with {_WANTED}, a .model, .gguf or .bin'
   )
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _of_file(path: str, content: bytes) -> Form:
+  if path.endswith('.bin'):
+    return _of_pieces(llama2c.read_export(content, path), {})
+  return _of_pieces(llama2c.read_sentencepiece(content, path), {'tokenizer.model': content})
 
 
 def _of_pieces(pieces: llama2c.Pieces, files: dict[str, bytes]) -> Form:
@@ -132,9 +136,8 @@ def _of_directory(place: epath.Path) -> Form:
   return _of_files(place, tuple((name, content_of(place / name, _AGAIN)) for name in names))
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=_KEPT)
 def _of_files(place: epath.Path, content: tuple[tuple[str, bytes], ...]) -> Form:
-  """Parsed once for the same bytes: a study's doctor asks for its tokenizer in every arm."""
   files = dict(content)
   model_type = _json(files, 'config.json', place).get('model_type')
   files.pop('config.json', None)  # the model's, and no part of a tokenizer
