@@ -242,7 +242,7 @@ def execute(tmp_path, monkeypatch):
     monkeypatch.setenv(name, str(tmp_path / 'jupyter'))
   kernel = dict(
     os.environ,
-    XLA_FLAGS=f'{running.PATIENT} {running.EMITTERS}'.strip(),  # one device, as a laptop has
+    XLA_FLAGS=f'{running.PATIENT} {running.QUICK}'.strip(),  # one device, as a laptop has
     PYTHONPATH=str(ROOT),
     IPYTHONDIR=str(tmp_path / 'ipython'),
   )

@@ -4,7 +4,8 @@ Programs are compiled without most of XLA's optimizations, which take more time 
 everything is tiny: what is tested here does not depend on them. Where it does, a file says
 `pytestmark = pytest.mark.usefixtures('optimized')`. On jax 0.10, which Python 3.11 gets, XLA's new
 fusion emitters are left out as well: they take two thirds of what compiling then costs. The newest
-jax knows no other way; and children that are given XLA_FLAGS of their own compile as users do.
+jax knows no other way; and children that are given XLA_FLAGS of their own compile as users do. All
+of a program is compiled in one piece.
 
 A run's cache of compiled programs is one of the session, never the user's: what is tested is this
 code, not what an earlier one compiled. Children, who run the same programs again, share it.
@@ -26,7 +27,7 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('HF_HUB_OFFLINE', '1')  # a test that reaches for the network fails at once
 if 'xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
   flags = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
-  os.environ['XLA_FLAGS'] = f'{flags} {running.PATIENT} {running.EMITTERS}'.strip()
+  os.environ['XLA_FLAGS'] = f'{flags} {running.PATIENT} {running.QUICK}'.strip()
 
 TESTS = pathlib.Path(__file__).resolve().parent
 SHARED = TESTS / '../../shared/data'

@@ -100,7 +100,7 @@ def test_every_process_gets_its_number_its_devices_and_a_prefix():
   assert status == 0
   for n in range(3):
     mine = [line for line in lines if line.startswith(f'[{n}] ')]
-    flags = f'{running.PATIENT} {running.EMITTERS} --xla_force_host_platform_device_count=3'
+    flags = f'{running.PATIENT} {running.QUICK} --xla_force_host_platform_device_count=3'
     assert mine[1:] == [f'[{n}] {n} of 3', f'[{n}] {flags} cpu']
 
 
