@@ -77,6 +77,7 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_configure():
   optimizations(False)
+  gc.set_threshold(100_000, 50, 100)  # looking for cycles among millions of objects took a tenth
 
 
 def optimizations(on):
