@@ -116,7 +116,8 @@ def state_of(cfg, mesh, build, loss):
   tx = make_optimizer(cfg.optim, cfg.steps)
   twin, _ = make_state(build, tx, cfg.seed, mesh)
   refuse_unmatched(twin.model, cfg.optim)
-  return twin, training.step_of(cfg, tx, loss)
+  with jax.set_mesh(mesh):
+    return twin, training.step_of(cfg, tx, loss)
 
 
 def language(cfg, mesh):
@@ -227,6 +228,7 @@ def rounds(cfg, mesh):
   B = jax.ShapeDtypeStruct((cfg.batch,), jnp.float32, sharding=NamedSharding(mesh, spec('B')))
   with jax.set_mesh(mesh):
     seen = jax.eval_shape(ppo.collect, game, state.model, stacked, key_B, given)
+    learn = ppo.learner()
 
   def put(x):
     return jax.ShapeDtypeStruct(
@@ -239,7 +241,7 @@ def rounds(cfg, mesh):
     worth += text * cfg.rules.epochs * cfg.model.flops(cfg.ptx_length)
   yield Program(
     'learn',
-    ppo.learn,
+    learn,
     (game, tx, state, stacked, jax.tree.map(put, seen), (B,) * len(names), given),
     beside=gold,
     tokens=tokens,

@@ -7,6 +7,7 @@ import jax
 from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh
 
+from jaxalign import chips
 from jaxalign.config import UserError
 from jaxalign.sharding.alphabet import AXES
 
@@ -45,6 +46,15 @@ def platform() -> str:
   """'tpu', 'gpu' or 'cpu': of the mesh that is set (its devices may be far), or of this process."""
   device = jax.sharding.get_abstract_mesh().abstract_device
   return jax.default_backend() if device is None else device.platform
+
+
+def training_options() -> tuple[tuple[str, str], ...]:
+  """What the compiler of the mesh that is set is told of a training step, as items of a dict."""
+  device = jax.sharding.get_abstract_mesh().abstract_device or jax.devices()[0]
+  chip = chips.of_device(device.device_kind) if device.platform == 'tpu' else None
+  if chip is None or not chip.fusion:
+    return ()
+  return (('xla_tpu_scoped_vmem_limit_kib', str(chip.fusion)),)
 
 
 def mesh_sizes(data: int, fsdp: int, tensor: int, count: int) -> tuple[int, int, int]:

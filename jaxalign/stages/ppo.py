@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,7 +19,7 @@ from jaxalign.rl import improve, players
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Game, Rollout, Rules
 from jaxalign.sealing import YOUNG
-from jaxalign.sharding.meshes import make_mesh
+from jaxalign.sharding.meshes import make_mesh, training_options
 from jaxalign.stages import held_out, judging, ppo_start, refusals, training, watching
 from jaxalign.stages.contract import Batch, RowsOf, Score, State, Step, Workdir
 from jaxalign.stages.doctors import ppo_doctor
@@ -217,13 +217,20 @@ def collect(
   return players.collect(game, model, batch, key_B, given, greedy)
 
 
-@functools.partial(jax.jit, static_argnames=('game', 'tx'), donate_argnames='state')
-def learn(
-  game: Game, tx: Any, state: State, stacked: Batch, seen: Rollout, scores: _Scores, given: _Given
-) -> tuple[State, Any]:
-  """The second: the state after an iteration, and what fit is told."""
-  batch = jax.tree.map(lambda x: x[0], stacked)
-  return improve.improve(game, tx, state, batch, seen, scores, given)
+def learner() -> Callable[..., tuple[State, Any]]:
+  """The second, for the mesh that is set: (game, tx, state, stacked batch, Rollout, scores, given)
+  -> (the state after an iteration, what fit is told)."""
+  return _learner(training_options())
+
+
+@functools.cache
+def _learner(options):
+  def learn(game, tx, state, stacked, seen, scores, given):
+    batch = jax.tree.map(lambda x: x[0], stacked)
+    return improve.improve(game, tx, state, batch, seen, scores, given)
+
+  told = dict(static_argnames=('game', 'tx'), donate_argnames='state')
+  return jax.jit(learn, **told, compiler_options=dict(options))
 
 
 @functools.partial(jax.jit, static_argnames='rows')
@@ -245,7 +252,7 @@ def _asker(game, hosts):
 
 def make_step(game: Game, tx: Any, hosts: Sequence[Score]) -> Step:
   """(state, batches, given) -> (state, what fit is told): an iteration."""
-  ask = _asker(game, hosts)
+  ask, learn = _asker(game, hosts), learner()
 
   def step(state, stacked, given):
     key_B = keys(state.key, state.step, stacked['tokens_BT'].shape[1])

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxalign.sharding.alphabet import weight_name
 from jaxalign.sharding.layout import layout, pin, pin_weights
+from jaxalign.sharding.meshes import training_options
 from jaxalign.train.optim import matching, taken
 
 _PROGRAMS = 32  # kept for a process that runs many stages, as a study does: equal ones compile once
@@ -76,7 +77,6 @@ def _gradient_of(loss):
   return gradient
 
 
-@functools.lru_cache(maxsize=_PROGRAMS)
 def make_step(
   loss: Callable[..., dict[str, Any]],
   tx: optax.GradientTransformation,
@@ -92,7 +92,11 @@ def make_step(
   `given` is whatever the loss needs and nobody trains: a frozen base, a reference. `rate`:
   optimizer steps taken -> learning rate, to be told.
   """
+  return _make_step(loss, tx, microbatches, frozen, rate, training_options())
 
+
+@functools.lru_cache(maxsize=_PROGRAMS)
+def _make_step(loss, tx, microbatches, frozen, rate, options):
   gradient = _gradient_of(loss)
 
   def step(state, batch, given):
@@ -124,7 +128,7 @@ def make_step(
     state, said = jax.lax.scan(lambda s, b: step(s, b, given), state, batches)
     return pin_weights(state), said
 
-  return jax.jit(many, donate_argnums=0)
+  return jax.jit(many, donate_argnums=0, compiler_options=dict(options))
 
 
 def faults(grads: Any, model: Any) -> jax.Array:
