@@ -1,7 +1,7 @@
 """A training step of ours and MaxText's own, by the same TPU compiler: cycles, wire bytes, memory.
 
   python -m benchmarks.maxtext_tpu [--slices=v5e-256,v5p-128,v6e-256] [--models=llama2_7b]
-      [--remat=qkv,dots] [--rows=1] [--out=maxtext_tpu.json] [--minutes=30]
+      [--remat=qkv,dots] [--rows=1] [--fusion=KIB] [--out=maxtext_tpu.json] [--minutes=30]
 
 No TPU is needed, and no weights: libtpu compiles for slices that are not there (docs/preflight.md).
 The Python must have both packages and one libtpu: `pip install maxtext` (Python 3.12) and what it
@@ -14,6 +14,9 @@ layers. Of each pair the policies save the same activations:
   qkv     save_qkv_proj          queries, keys and values as attention reads them
   dots    minimal                those, and what its other products give; attention is run again
 
+Ours tells the compiler what a fusion may take of fast memory (jaxalign/chips.py); MaxText is as it
+comes, or with --fusion=49152 is told the same.
+
 (`minimal_with_context` keeps attention's result beside that, which ours does not.) A compile takes
 one to three minutes of a core; pairs that FILE holds already are not compiled again. What a program
 carries no estimate for, attention kernels and waiting for links, is in neither side's cycles.
@@ -21,6 +24,7 @@ carries no estimate for, attention kernels and waiting for links, is in neither 
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -51,7 +55,7 @@ def main(argv=None):
     for rows in args.rows.split(',')
   ]
   for pair in asked:
-    for side, compiled in dict(ours=ours, theirs=theirs).items():
+    for side, compiled in sides(args.fusion).items():
       key = ' '.join([side, *pair])
       if key in known or time.monotonic() > ends:
         continue
@@ -59,7 +63,13 @@ def main(argv=None):
       known[key] = compiled(*pair) | dict(date=date)
       args.out.write_text(json.dumps(known, indent=1) + '\n')
       print(f'{key}: {known[key]["cycles"]}', file=sys.stderr, flush=True)
-  print('\n'.join(table(known, asked)))
+  print('\n'.join(table(known, asked, sides(args.fusion))))
+
+
+def sides(fusion):
+  """The two sides by name, and what compiles each."""
+  name = f'theirs {fusion}' if fusion else 'theirs'
+  return {'ours': ours, name: functools.partial(theirs, fusion=fusion)}
 
 
 def parse(argv):
@@ -68,6 +78,7 @@ def parse(argv):
   parser.add_argument('--models', default='llama2_7b')
   parser.add_argument('--remat', default='qkv,dots')
   parser.add_argument('--rows', default='1')
+  parser.add_argument('--fusion', type=int, help='KiB of fast memory for a fusion of MaxText')
   parser.add_argument('--out', type=pathlib.Path, default=pathlib.Path('maxtext_tpu.json'))
   parser.add_argument('--minutes', type=float, default=30.0, help='none begins after these')
   args = parser.parse_args(argv)
@@ -85,10 +96,12 @@ def ours(where, model, remat, rows):
   return preflight.compiled(str(spec), where, [f'--config.{one}' for one in given])[0]
 
 
-def theirs(where, model, remat, rows):
+def theirs(where, model, remat, rows, fusion=None):
   env = os.environ | preflight.ENVIRONMENT
   env |= dict(TPU_ACCELERATOR_TYPE=slices.parse(where).accelerator)
   env.pop('XLA_FLAGS', None)
+  if fusion:
+    env |= dict(LIBTPU_INIT_ARGS=f'--xla_tpu_scoped_vmem_limit_kib={fusion}')
   with tempfile.TemporaryDirectory() as place, preflight.alone():
     answer = pathlib.Path(place) / 'answer.json'
     given = [str(answer), where, MODELS[model], REMAT[remat], rows]
@@ -99,15 +112,15 @@ def theirs(where, model, remat, rows):
     return json.loads(answer.read_text())
 
 
-def table(known, asked):
+def table(known, asked, names):
   """The lines of a page's table: a pair that was compiled is a row."""
   yield '| slice | model | rows | remat | G cycles | | wire GiB | | temp GiB | |'
   yield '|---|---|---|---|---|---|---|---|---|---|'
   for where, model, remat, rows in asked:
-    sides = [known.get(' '.join([side, where, model, remat, rows])) for side in ('ours', 'theirs')]
-    if all(sides):
+    said = [known.get(' '.join([name, where, model, remat, rows])) for name in names]
+    if all(said):
       cells = [where, model, rows, f'{remat}, {REMAT[remat]}']
-      yield '| ' + ' | '.join([*cells, *figures(*sides)]) + ' |'
+      yield '| ' + ' | '.join([*cells, *figures(*said)]) + ' |'
 
 
 def figures(mine, peer):
