@@ -46,7 +46,7 @@ def test_sizes_that_do_not_fit_are_named(sizes):
 
 @pytest.mark.parametrize(
   ('kind', 'told'),
-  [('TPU v5 lite', 49152), ('TPU v5', 49152), ('TPU v6 lite', 49152), ('TPU v4', 0)],
+  [('TPU v5 lite', 32768), ('TPU v5', 49152), ('TPU v6 lite', 49152), ('TPU v4', 0)],
 )
 def test_the_compiler_of_a_chip_that_is_not_here_is_told_what_suits_it(kind, told):
   device = jax.sharding.AbstractDevice(kind, 1, 'tpu')
