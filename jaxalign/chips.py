@@ -18,7 +18,7 @@ class Chip:
 CHIPS = {  # a v5e's name begins as a v5p's does, and so comes before it
   'v4': Chip(devices=('TPU v4',), flops=275e12, gib=32, bandwidth=1.23e12, cores=2),
   'v5e': Chip(
-    devices=('TPU v5 lite', 'TPU v5e'), flops=197e12, gib=16, bandwidth=0.82e12, fusion=49_152
+    devices=('TPU v5 lite', 'TPU v5e'), flops=197e12, gib=16, bandwidth=0.82e12, fusion=32_768
   ),
   'v5p': Chip(devices=('TPU v5',), flops=459e12, gib=95, bandwidth=2.77e12, cores=2, fusion=49_152),
   'v6e': Chip(devices=('TPU v6',), flops=918e12, gib=32, bandwidth=1.64e12, fusion=49_152),
