@@ -10,9 +10,9 @@ class Chip:
   gib: int  # of memory
   bandwidth: float  # of memory, bytes a second
   cores: int = 1  # of one device, where a slice's name counts cores: v4-8 is four chips of two
-  # KiB of a TPU's fast memory, 128 MiB, that a fusion of a training step may take; the compiler gives
-  # it 16,384. Products then read larger pieces, and compiling takes two to three times as long (11 in
-  # docs/performance.md). 0: as it comes.
+  # KiB of a TPU's fast memory, 128 MiB, that a fusion of a training step may take, where its
+  # compiler gives 16,384. Products then read larger pieces, and compiling takes two to four times
+  # as long (11 in docs/performance.md). 0: as it comes.
   fusion: int = 0
 
 
