@@ -16,7 +16,7 @@ from jaxalign.sharding import alphabet, collectives
 from jaxalign.sharding.alphabet import axes, spec, weight_name
 from jaxalign.sharding.collectives import own_rows
 from jaxalign.sharding.layout import born, layout, leaf_spec, mesh_of, on_mesh, pin
-from jaxalign.sharding.meshes import make_mesh, training_options
+from jaxalign.sharding.meshes import make_mesh
 from tests.golden.cases import TOLERANCE
 
 MESHES = [(8, 1, 1), (1, 8, 1), (2, 2, 2), (1, 1, 8)]
@@ -42,19 +42,6 @@ def test_sizes_that_do_not_fit_are_named(sizes):
 
 
 # ---- names to homes
-
-
-@pytest.mark.parametrize(
-  ('kind', 'told'),
-  [('TPU v5 lite', 32768), ('TPU v5', 49152), ('TPU v6 lite', 49152), ('TPU v4', 0)],
-)
-def test_the_compiler_of_a_chip_that_is_not_here_is_told_what_suits_it(kind, told):
-  device = jax.sharding.AbstractDevice(kind, 1, 'tpu')
-  mesh = AbstractMesh((1, 1, 1), alphabet.AXES, abstract_device=device)
-  with jax.sharding.use_abstract_mesh(mesh):
-    options = dict(training_options())
-  assert options == ({'xla_tpu_scoped_vmem_limit_kib': str(told)} if told else {})
-  assert training_options() == ()  # of this process' own
 
 
 def test_axes_are_the_suffix():

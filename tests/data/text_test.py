@@ -240,3 +240,14 @@ def test_text_that_is_no_text_is_named(llama_dir):
     ours.encode_batch(['a', None])
   with pytest.raises(UserError, match='text 0 holds half a surrogate pair at character 2'):
     ours.encode('ab\udc00')
+
+
+def test_the_same_files_are_read_once_and_changed_ones_anew(tmp_path):
+  """Also where a file is as long as before, within the clock's resolution."""
+  Tokenizer.from_vocab(['one', 'two']).save(tmp_path)
+  first = Tokenizer.load(tmp_path)
+  assert Tokenizer.load(tmp_path) is first
+  file = tmp_path / 'tokenizer.json'
+  file.write_text(file.read_text().replace('two', 'ten'))
+  again = Tokenizer.load(tmp_path)
+  assert again != first and again.decode([1]) == 'ten' and first.decode([1]) == 'two'

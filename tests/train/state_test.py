@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AbstractMesh
 
 from jaxalign import config
+from jaxalign.sharding.alphabet import AXES
 from jaxalign.sharding.meshes import make_mesh
 from jaxalign.train import optim, state
 from jaxalign.train.feed import Feed
@@ -250,6 +252,23 @@ def test_equal_arguments_give_the_same_programs():
   assert one is state.make_step(problem.loss, tx, microbatches=2)
   assert one is not state.make_step(problem.loss, tx)
   assert one is not state.make_step(problem.loss, tx, microbatches=2, frozen=('in_*',))
+
+
+@pytest.mark.parametrize('kind', ['TPU v5 lite', 'TPU v5', 'TPU v6 lite', 'TPU v4'])
+def test_a_chips_compiler_is_told_what_suits_it(kind):
+  """The chip is not here: this CPU's compiler says what it does not know."""
+  tx = optim.make_optimizer(problem.adamw(), 10)
+  device = jax.sharding.AbstractDevice(kind, 1, 'tpu')
+  with jax.sharding.use_abstract_mesh(AbstractMesh((1, 1, 1), AXES, abstract_device=device)):
+    step = state.make_step(problem.loss, tx)
+  mesh = make_mesh(1, 1, 1, devices=jax.devices()[:1])
+  fresh = state.make_state(problem.build, tx, 0, mesh)[1]()
+  run = lambda: problem.advance(mesh, fresh, step, Feed(problem.rows, problem.B, mesh), 0, 1)
+  if kind == 'TPU v4':
+    run()  # as it comes
+  else:
+    with pytest.raises(jax.errors.JaxRuntimeError, match='xla_tpu_scoped_vmem_limit_kib'):
+      run()
 
 
 def test_programs_are_shared_and_weights_and_homes_are_not():
