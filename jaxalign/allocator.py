@@ -9,7 +9,8 @@ import glob
 import platform
 
 ACCELERATORS = '/dev/accel*', '/dev/vfio/[0-9]*', '/dev/nvidia[0-9]*'
-# Of glibc's mallopt: nothing by mmap, nothing trimmed, one arena (the others can only mmap).
+# Of glibc's mallopt: nothing by mmap, nothing trimmed (-1: a number could be 2 GiB at most), one
+# arena (the others can only mmap).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
 
@@ -18,5 +19,5 @@ def keep_freed() -> bool:
   if platform.libc_ver()[0] != 'glibc' or any(glob.glob(path) for path in ACCELERATORS):
     return False
   mallopt = ctypes.CDLL(None).mallopt
-  settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1, _M_ARENA_MAX: 1}
+  settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1, _M_ARENA_MAX: 1}
   return all(mallopt(option, value) for option, value in settings.items())
