@@ -22,7 +22,7 @@ CHIPS = {  # a v5e's name begins as a v5p's does, and so comes before it
     devices=('TPU v5 lite', 'TPU v5e'), flops=197e12, gib=16, bandwidth=0.82e12, fusion=32_768
   ),
   'v5p': Chip(devices=('TPU v5',), flops=459e12, gib=95, bandwidth=2.77e12, cores=2, fusion=49_152),
-  'v6e': Chip(devices=('TPU v6',), flops=918e12, gib=32, bandwidth=1.64e12, fusion=49_152),
+  'v6e': Chip(devices=('TPU v6',), flops=918e12, gib=32, bandwidth=1.64e12, fusion=65_536),
   'a100': Chip(devices=('NVIDIA A100',), flops=312e12, gib=80, bandwidth=2.04e12),
   'h100': Chip(devices=('NVIDIA H100',), flops=989e12, gib=80, bandwidth=3.35e12),
   'h200': Chip(devices=('NVIDIA H200',), flops=989e12, gib=141, bandwidth=4.8e12),

@@ -199,6 +199,21 @@ def test_a_weight_s_gradient_whichever_side_is_wider(outputs, inputs, monkeypatc
   np.testing.assert_allclose(lowered.compile()(dy_no, x_ni), wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_for_an_adapter_s_gradient_a_cpu_turns_its_small_factor():
+  x, w, low, high = normal(1, 96, 64), normal(320, 64), normal(4, 64), normal(320, 4)
+
+  def total(x, low, high):
+    adapted = Adapted(w, dict(low_RD=low, high_FR=high), 0.5)
+    return jnp.sin(layers.dot('BTD,FD->BTF', x, adapted)).sum()
+
+  run = jax.jit(jax.grad(total, (0, 1, 2))).lower(x, low, high).compile()
+  assert 'f32[320,96]' not in run.as_text()
+  thin, slope = 0.5 * x[0] @ low.T, np.cos(x[0] @ w.T + 0.5 * x[0] @ low.T @ high.T)
+  wanted = slope @ (w + 0.5 * high @ low), 0.5 * high.T @ slope.T @ x[0], slope.T @ thin
+  for ours, theirs in zip(run(x, low, high), wanted):
+    np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize('T, barriers', [(3, 3), (1, 1)])
 def test_what_a_tpu_makes_once_changes_no_value_and_no_gradient(T, barriers, monkeypatch):
   """A norm's result, its gradient and SwiGLU's; a token at a time only the last."""
