@@ -74,8 +74,8 @@ def dot(equation: str, x: jax.Array, w: Any) -> jax.Array:
     low, high = w.pair()
     thin = w.scale * jnp.einsum(f'{form},R{inputs}->{rows}R', x, low)
     if platform() == 'cpu':
-      wide = _of_thin(_flat(thin, 1), _flat(high, 1))
-      y += wide.reshape(*thin.shape[:-1], *high.shape[:-1])
+      y_no = _of_thin(_flat(thin, 1), _flat(high, 1))
+      y += y_no.reshape(*thin.shape[:-1], *high.shape[:-1])
     else:
       y += jnp.einsum(f'{rows}R,{outputs}R->{order}', thin, high)
   y = checkpoint_name(y, 'dot')
@@ -157,8 +157,9 @@ def of_weight(dy_no: jax.Array, x_ni: jax.Array, **how: Any) -> jax.Array:
 
 @jax.custom_vjp
 def _of_thin(x_ni, w_oi):
-  """An adapter's second product, of few inputs. Of its gradient to w a CPU would have XLA make dy
-  again, turned on its side, at a fifth of the step's time: here x, which is small, is turned."""
+  """An adapter's second product, whose inputs are few. Its gradient is written out for CPUs: by
+  itself XLA computes the wide dy a second time, transposed, which took a fifth of a LoRA step;
+  here the thin factor is what is transposed."""
   return jnp.einsum('ni,oi->no', x_ni, w_oi, precision=exact(x_ni))
 
 
