@@ -5,7 +5,7 @@
 Tiny Llamas (150 k weights) from chance, as in study_valueworld.py, on the first 16 of 24 seeds that
 nothing was tuned on. The plans of this and of :full were frozen before the first was run: their
 hashes, and how the recipe was found on other seeds and words, stand in docs/whyworld.md.
-Slice: none, a laptop. Cost: nine minutes on two cores.
+Slice: none, a laptop. Cost: nine to thirteen minutes on two cores.
 Expect: PARTIAL, since no control is run. :full said SUPPORTED, in log-odds; that right reasons do
 more than wrong ones was not shown.
 
