@@ -19,7 +19,7 @@ from jaxalign.rl import improve, players
 from jaxalign.rl.judges import Judge
 from jaxalign.rl.players import Game, Rollout, Rules
 from jaxalign.sealing import YOUNG
-from jaxalign.sharding.meshes import make_mesh, training_options
+from jaxalign.sharding.meshes import make_mesh
 from jaxalign.stages import held_out, judging, ppo_start, refusals, training, watching
 from jaxalign.stages.contract import Batch, RowsOf, Score, State, Step, Workdir
 from jaxalign.stages.doctors import ppo_doctor
@@ -217,20 +217,18 @@ def collect(
   return players.collect(game, model, batch, key_B, given, greedy)
 
 
-def learner() -> Callable[..., tuple[State, Any]]:
-  """The second, for the mesh that is set: (game, tx, state, stacked batch, Rollout, scores, given)
-  -> (the state after an iteration, what fit is told)."""
-  return _learner(training_options())
-
-
 @functools.cache
-def _learner(options):
+def learner() -> Callable[..., tuple[State, Any]]:
+  """The second: (game, tx, state, stacked batch, Rollout, scores, given) -> (the state after an
+  iteration, what fit is told). Without `training_options`: with them half of the gathers that were
+  hidden are not, and an iteration takes an eighth longer (11 in docs/performance.md)."""
+
   def learn(game, tx, state, stacked, seen, scores, given):
     batch = jax.tree.map(lambda x: x[0], stacked)
     return improve.improve(game, tx, state, batch, seen, scores, given)
 
   told = dict(static_argnames=('game', 'tx'), donate_argnames='state')
-  return jax.jit(learn, **told, compiler_options=dict(options))
+  return jax.jit(learn, **told)
 
 
 @functools.partial(jax.jit, static_argnames='rows')
