@@ -227,8 +227,7 @@ def learner() -> Callable[..., tuple[State, Any]]:
     batch = jax.tree.map(lambda x: x[0], stacked)
     return improve.improve(game, tx, state, batch, seen, scores, given)
 
-  told = dict(static_argnames=('game', 'tx'), donate_argnames='state')
-  return jax.jit(learn, **told)
+  return jax.jit(learn, static_argnames=('game', 'tx'), donate_argnames='state')
 
 
 @functools.partial(jax.jit, static_argnames='rows')
