@@ -159,7 +159,7 @@ def ours(directory):
   from jaxalign.rl import improve, players
   from jaxalign.rl.sample import Sampling, generate
   from jaxalign.sharding.meshes import make_mesh
-  from jaxalign.stages.ppo import collect, learner
+  from jaxalign.stages.ppo import collect, learn
   from jaxalign.stages.ppo_start import optimizers
   from jaxalign.train.state import make_state
 
@@ -200,7 +200,6 @@ def ours(directory):
     return dict(clock=[alone, both - alone, train], cpu=cpu, entropy=entropy)
 
   with jax.set_mesh(mesh):
-    learn = learner()
     tell(iterate())
     for line in sys.stdin:
       tell(iterate() if line == 'step\n' else floor())

@@ -228,7 +228,6 @@ def rounds(cfg, mesh):
   B = jax.ShapeDtypeStruct((cfg.batch,), jnp.float32, sharding=NamedSharding(mesh, spec('B')))
   with jax.set_mesh(mesh):
     seen = jax.eval_shape(ppo.collect, game, state.model, stacked, key_B, given)
-    learn = ppo.learner()
 
   def put(x):
     return jax.ShapeDtypeStruct(
@@ -241,7 +240,7 @@ def rounds(cfg, mesh):
     worth += text * cfg.rules.epochs * cfg.model.flops(cfg.ptx_length)
   yield Program(
     'learn',
-    learn,
+    ppo.learn,
     (game, tx, state, stacked, jax.tree.map(put, seen), (B,) * len(names), given),
     beside=gold,
     tokens=tokens,

@@ -44,7 +44,7 @@ def measure(report, rows, name, cfg, sizes, card):
   seen = collect()
 
   def learn():
-    held[0], out = ppo.learner()(game, tx, held[0], batch, seen, seen.scores, given)
+    held[0], out = ppo.learn(game, tx, held[0], batch, seen, seen.scores, given)
     return out
 
   learned = timed(learn, sizes.seconds / 2)

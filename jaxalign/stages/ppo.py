@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -217,17 +217,14 @@ def collect(
   return players.collect(game, model, batch, key_B, given, greedy)
 
 
-@functools.cache
-def learner() -> Callable[..., tuple[State, Any]]:
-  """The second: (game, tx, state, stacked batch, Rollout, scores, given) -> (the state after an
-  iteration, what fit is told). Without `training_options`: with them half of the gathers that were
-  hidden are not, and an iteration takes an eighth longer (11 in docs/performance.md)."""
-
-  def learn(game, tx, state, stacked, seen, scores, given):
-    batch = jax.tree.map(lambda x: x[0], stacked)
-    return improve.improve(game, tx, state, batch, seen, scores, given)
-
-  return jax.jit(learn, static_argnames=('game', 'tx'), donate_argnames='state')
+@functools.partial(jax.jit, static_argnames=('game', 'tx'), donate_argnames='state')
+def learn(
+  game: Game, tx: Any, state: State, stacked: Batch, seen: Rollout, scores: _Scores, given: _Given
+) -> tuple[State, Any]:
+  """The second: the state after an iteration, and what fit is told. Without `training_options`:
+  half of its hidden gathers would not be hidden with them (11 in docs/performance.md)."""
+  batch = jax.tree.map(lambda x: x[0], stacked)
+  return improve.improve(game, tx, state, batch, seen, scores, given)
 
 
 @functools.partial(jax.jit, static_argnames='rows')
@@ -249,7 +246,7 @@ def _asker(game, hosts):
 
 def make_step(game: Game, tx: Any, hosts: Sequence[Score]) -> Step:
   """(state, batches, given) -> (state, what fit is told): an iteration."""
-  ask, learn = _asker(game, hosts), learner()
+  ask = _asker(game, hosts)
 
   def step(state, stacked, given):
     key_B = keys(state.key, state.step, stacked['tokens_BT'].shape[1])

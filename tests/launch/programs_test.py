@@ -77,7 +77,7 @@ def test_ppos_programs_are_its_own(called):
   cfg = smoke('ppo_llama2_7b', prompt=48, response=8, batch=16, minibatch=8, eval_prompts=16)
   mesh, (collect, learn) = programs.programs_of(cfg, jax.devices())
   _, (state, stacked, given) = called(cfg)
-  assert (collect.call, learn.call) == (ppo.collect, ppo.learner())
+  assert (collect.call, learn.call) == (ppo.collect, ppo.learn)
   _, model, batches, key_B, own_given = collect.args
   assert what(model) == what(state.model) and what(own_given) == what(given)
   assert what(batches) == what(stacked)
