@@ -1,10 +1,12 @@
 """Joining the processes of a run: from flags, JAX_* variables, or TPU VMs, GKE and Slurm."""
 
+import contextlib
+import contextvars
 import glob
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
@@ -14,6 +16,7 @@ from jaxalign.config import UserError
 
 _HEARTBEAT = 30  # seconds of silence after which a process counts as dead and the others end
 PATIENCE = 300  # seconds to wait for the others at the start
+_alone = contextvars.ContextVar('alone', default=False)
 
 
 def writes() -> bool:
@@ -22,8 +25,19 @@ def writes() -> bool:
 
 
 def several() -> bool:
-  """A bool: whether this run has more processes than this one."""
-  return jax.process_count() > 1
+  """A bool: whether this run has more processes than this one, which does not work alone()."""
+  return jax.process_count() > 1 and not _alone.get()
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+  """`with pod.alone():` what one process does while the others wait elsewhere: to meet them inside,
+  or to be told something, would never end."""
+  before = _alone.set(True)
+  try:
+    yield
+  finally:
+    _alone.reset(before)
 
 
 def mine(name: str) -> str:

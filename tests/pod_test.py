@@ -131,6 +131,20 @@ def test_leaving_alone_is_nothing():
   pod.leave(3)  # os._exit would end these tests
 
 
+def test_what_one_does_alone_waits_for_nobody(monkeypatch):
+  def waits(*_):
+    raise AssertionError('would wait for ever')
+
+  monkeypatch.setattr(jax, 'process_count', lambda: 2)
+  for name in ('broadcast_one_to_all', 'sync_global_devices'):
+    monkeypatch.setattr(pod.multihost_utils, name, waits)
+  with pod.alone():
+    assert not pod.several() and pod.agreed(True) and pod.told(b'line') == b'line'
+    pod.meet('nobody')
+  with pytest.raises(AssertionError, match='for ever'):
+    pod.told(b'line')
+
+
 @pytest.mark.parametrize('process', [0, 1])
 def test_the_first_process_writes_the_config(tmp_path, monkeypatch, process):
   monkeypatch.setattr(jax, 'process_index', lambda: process)

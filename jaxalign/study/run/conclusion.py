@@ -8,6 +8,7 @@ import dataclasses
 
 from etils import epath
 
+from jaxalign import pod
 from jaxalign.config import UserError
 from jaxalign.files import read_object, write_text
 from jaxalign.sealing import write
@@ -38,6 +39,7 @@ def rows_of(home: epath.Path, after: str = 'sft') -> list[Row]:
   return [row for path in paths for row in store.read(path) if row.after == after]
 
 
+@pod.alone()  # of a pod, the first process concludes
 def conclude(cfg: Study, workdir: epath.Path, seconds: float) -> Results:
   """The Results, written with all that stands beside them."""
   rows = {seed: rows_of(home_of(workdir, seed)) for seed in cfg.seeds}

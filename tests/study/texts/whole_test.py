@@ -5,15 +5,17 @@ import json
 import shutil
 import weakref
 
+import jax
 import pytest
+from etils import epath
 
-from jaxalign import compile_cache, main, sealing
+from jaxalign import compile_cache, main, pod, sealing
 from jaxalign.evals import ask, read, summary
 from jaxalign.evals.judges import refusal
 from jaxalign.stages import evaluate, loading, training
 from jaxalign.study.judge import compare, contrasts
 from jaxalign.study.plan.rules import Planned, Rules
-from jaxalign.study.run import runner
+from jaxalign.study.run import conclusion, runner
 from jaxalign.study.store import clock
 from jaxalign.study.store import rows as store
 from jaxalign.study.texts import answering, on_model, real_text
@@ -213,6 +215,16 @@ CHANGES = {
 @pytest.mark.parametrize('change', CHANGES, ids=lambda change: change.__name__)
 def test_a_store_of_another_study_is_one_line(copy, change):
   tiny.refused(study, change, CHANGES[change], copy)
+
+
+def test_the_first_process_of_a_pod_concludes_while_the_others_wait(copy, monkeypatch):
+  """It reads what arms wrote: to share that with the others, who are elsewhere, never ended."""
+  before = tiny.results(copy)
+  (copy / 'results.json').unlink()
+  monkeypatch.setattr(jax, 'process_count', lambda: 2)
+  monkeypatch.setattr(pod.multihost_utils, 'broadcast_one_to_all', None)
+  conclusion.conclude(plan(), epath.Path(copy), seconds=0)
+  assert tiny.results(copy) == before
 
 
 @pytest.mark.campaign
