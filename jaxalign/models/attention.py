@@ -8,6 +8,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as splash_mask
 
@@ -41,6 +42,10 @@ def attend(
     segment_BS = segment_BT
   window = None if window is None or window >= k_BGSK.shape[2] else window  # it hides nothing
   kernel = choose(impl, q_BHTK, k_BGSK, cached=filled is not None, window=window)
+  if kernel == 'splash':  # reads q scaled; scaled after it is kept, it would be written twice
+    q_BHTK *= q_BHTK.shape[3] ** -0.5
+  if filled is None:
+    q_BHTK, k_BGSK, v_BGSK = map(checkpoint_name, (q_BHTK, k_BGSK, v_BGSK), 'qkv')
   if kernel == 'splash':
     return _splash(q_BHTK, k_BGSK, v_BGSK, segment_BT, window)
   if kernel == 'cudnn_packed' and segment_BT is not None:
@@ -145,7 +150,6 @@ _core.defvjp(_core_forward, _core_backward)
 def _splash(q_BHTK, k_BGTK, v_BGTK, segment_BT, window):
   """The TPU kernel on each device's own rows and heads; interpreted where there is no TPU."""
   mesh = jax.sharding.get_abstract_mesh()
-  q_BHTK *= q_BHTK.shape[3] ** -0.5
   if mesh.empty:
     return _splash_local(window, q_BHTK, k_BGTK, v_BGTK, segment_BT)
   if spec('G', k_BGTK.shape[1:], mesh) != spec('H', q_BHTK.shape[1:], mesh):

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.ad_checkpoint import checkpoint_name
 from jax.typing import ArrayLike
 
 from jaxalign.config import UserError
@@ -83,8 +82,8 @@ _ON_ONE_CPU = 16  # times as many bytes: there a step is little more than weight
 # What a layer keeps for its backward pass; the rest is computed again. By name, from the config.
 _KEEP = {
   'none': jax.checkpoint_policies.everything_saveable,
-  'dots': jax.checkpoint_policies.save_only_these_names('dot'),
-  'qkv': jax.checkpoint_policies.save_only_these_names('q', 'k', 'v'),
+  'dots': jax.checkpoint_policies.save_only_these_names('dot', 'norm'),
+  'qkv': jax.checkpoint_policies.save_only_these_names('q', 'k', 'v', 'norm'),
   'full': jax.checkpoint_policies.nothing_saveable,
 }
 
@@ -182,7 +181,6 @@ class Decoder(Weights):
 
       def look(q_BHTK, k_BGTK, v_BGTK):
         nonlocal kv, own
-        q_BHTK, k_BGTK, v_BGTK = map(checkpoint_name, (q_BHTK, k_BGTK, v_BGTK), 'qkv')
         own = k_BGTK, v_BGTK
         if cache is None:
           return attend(q_BHTK, *own, segment_BT=segment_BT, **how)

@@ -235,7 +235,8 @@ def apart(x_BTD: jax.Array) -> jax.Array:
 @functools.partial(_again, static_argnums=2)
 def rms_norm(x_BTD: jax.Array, scale_D: jax.Array, eps: float) -> jax.Array:
   x32_BTD = x_BTD.astype(jnp.float32)
-  x32_BTD *= jax.lax.rsqrt(jnp.mean(x32_BTD**2, -1, keepdims=True) + eps)
+  inverse = jax.lax.rsqrt(jnp.mean(x32_BTD**2, -1, keepdims=True) + eps)
+  x32_BTD *= checkpoint_name(inverse, 'norm')  # a number a token: all of x is read to make it again
   return x32_BTD.astype(x_BTD.dtype) * scale_D
 
 

@@ -122,6 +122,17 @@ def both(q, k, v, segment_BT, mesh=None):
       return graded('splash')(q, k, v), xla
 
 
+def test_what_is_kept_of_q_is_what_the_kernel_reads():
+  """Scaled: if it were scaled after that, each layer would write it twice."""
+  q, k, v = qkv(1, 1, 1, attention.LANES, 128)
+  total = lambda q: attention.attend(jnp.sin(q), k, v, impl='splash').sum()
+  policy = jax.checkpoint_policies.save_only_these_names('q')
+  _, back = jax.vjp(jax.checkpoint(total, policy=policy), q)
+  kept = [x for x in jax.tree.leaves(back) if x.shape == q.shape]
+  same = lambda wanted: [x for x in kept if np.allclose(x, wanted, atol=1e-6)]
+  assert same(jnp.sin(q) * 128**-0.5) and not same(jnp.sin(q))
+
+
 def check_same(splash, xla, segment_BT):
   """Padding queries may differ: nothing reads them."""
   (_, out), grads = splash

@@ -1,6 +1,7 @@
 """Number formats and memory policies: what may round, and what must change nothing."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -73,15 +74,23 @@ def test_what_is_kept_for_the_backward_pass_changes_no_result(name, change):
 
 def test_each_policy_keeps_less_than_the_one_before():
   """Counted in the residuals that the forward pass hands to the backward pass."""
-
-  def kept(remat):
-    model = cases.model('llama', remat=remat)
-    _, back = jax.eval_shape(lambda model: jax.vjp(lambda m: m(TOKENS), model), model)
-    return sum(leaf.size for leaf in jax.tree.leaves(back))
-
-  sizes = [kept(remat) for remat in ('none', 'dots', 'qkv', 'full')]
+  sizes = [sum(map(math.prod, kept(remat))) for remat in ('none', 'dots', 'qkv', 'full')]
   assert sizes == sorted(sizes, reverse=True)
   assert len(set(sizes)) == 4
+
+
+@pytest.mark.parametrize('remat, norms', [('dots', 2), ('qkv', 2), ('full', 0)])
+def test_of_each_norm_of_a_layer_one_number_a_token_is_kept(remat, norms):
+  """To make it again, all that the norm reads would be read once more."""
+  depth = cases.model('llama').cfg.depth
+  assert kept(remat).count((depth, *TOKENS.shape, 1)) == norms
+
+
+def kept(remat):
+  """The shapes of what the forward pass hands to the backward pass."""
+  model = cases.model('llama', remat=remat)
+  _, back = jax.eval_shape(lambda model: jax.vjp(lambda m: m(TOKENS), model), model)
+  return [leaf.shape for leaf in jax.tree.leaves(back)]
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
