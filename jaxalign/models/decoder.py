@@ -82,7 +82,7 @@ _ON_ONE_CPU = 16  # times as many bytes: there a step is little more than weight
 # What a layer keeps for its backward pass; the rest is computed again. By name, from the config.
 _KEEP = {
   'none': jax.checkpoint_policies.everything_saveable,
-  'dots': jax.checkpoint_policies.save_only_these_names('dot', 'norm'),
+  'dots': jax.checkpoint_policies.save_only_these_names('dot'),
   'qkv': jax.checkpoint_policies.save_only_these_names('q', 'k', 'v', 'norm'),
   'full': jax.checkpoint_policies.nothing_saveable,
 }
