@@ -93,6 +93,7 @@ def programs_let_go():
 
   What earlier files left is put aside: each evaluation collects its garbage twice, and to look
   through half a million old objects took half of the time of its tests."""
+  gc.collect()  # of what is new since the last file, or garbage would be put aside too
   gc.freeze()
   yield
   if 'jax' in sys.modules and _mappings() > _MOST_MAPPINGS:
